@@ -1,0 +1,278 @@
+"""What ds01 needs of whatever runs containers, and the data that crosses this seam.
+
+Errors: EngineUnreachable (nothing was observed), EngineAbsent, EngineConflict, EngineRejected (ds01.errors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+
+class Status(str, Enum):
+    """Docker's states."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    DEAD = "dead"
+    REMOVING = "removing"
+
+    @property
+    def runs(self) -> bool:
+        """Whether processes of the container exist."""
+        return self in (Status.RUNNING, Status.PAUSED, Status.RESTARTING)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A bind mount: `source` on the host, with all links resolved, at `target` inside."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Port:
+    """A published port. `host_port` None at create: Docker chooses a free one."""
+
+    container_port: int
+    host_port: int | None = None
+    host_ip: str = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """A container to make, complete: no policy is left in it, and the engine only translates. Sizes in bytes."""
+
+    name: str
+    image: str  # the container's own tag, as a string: AIME's tools remove what `docker ps` shows
+    command: tuple[str, ...]
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()  # supplementary
+    workdir: str = "/workspace"
+    hostname: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[Port, ...] = ()
+    network: str = "bridge"
+    tty: bool = True
+    stop_signal: str = "SIGHUP"
+    cpu_quota: int | None = None  # microseconds in each `cpu_period`
+    cpu_period: int = 100_000
+    memory: int | None = None
+    memory_swap: int | None = None  # RAM and swap together, as Docker counts
+    shm_size: int | None = None
+    pids_limit: int | None = None
+    ulimits: Mapping[str, int] = field(default_factory=dict)  # soft and hard alike; -1 unlimited
+    cgroup_parent: str | None = None
+    device_uuids: tuple[str, ...] = ()  # what the engine injects; empty: no device request at all
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What the engine is. `id` tells one Docker from another."""
+
+    id: str
+    name: str  # docker or simulated
+    version: str
+    cgroup_driver: str  # systemd, cgroupfs or none
+    cgroup_version: str
+    live_restore: bool
+    default_runtime: str
+    runtimes: tuple[str, ...]
+    cpus: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The GPU access of a container in whichever form it was given.
+
+    `everything` is also what a count or an unclear form amounts to, since nobody can say which devices it means.
+    """
+
+    ids: tuple[str, ...] = ()  # UUIDs or indexes, as written; CDI names without their vendor prefix
+    everything: bool = False
+    form: str | None = None  # device_request, cdi, environment: for people
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.ids)
+
+
+@dataclass(frozen=True)
+class EngineContainer:
+    """A container as the engine lists it. Fields below `detail` are known after an inspect only."""
+
+    id: str
+    name: str
+    image: str
+    status: Status
+    labels: Mapping[str, str]
+    created_at: datetime
+    # detail
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    oom_killed: bool = False
+    pid: int | None = None
+    devices: Devices | None = None  # None: not looked at
+    spec: ContainerSpec | None = None  # what the engine has, read back
+    privileged: bool = False
+    ports: tuple[Port, ...] = ()
+    size_bytes: int | None = None  # of its own layer, if it was asked for
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """An image that is there. `path` is the PATH of its environment."""
+
+    id: str
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
+    environment: Mapping[str, str]
+    created_at: datetime | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Created:
+    """A container was created; `warnings` are the engine's own words on what this kernel cannot enforce."""
+
+    id: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a pull: `current` of `total` bytes, where the engine says so."""
+
+    step: str  # a layer's id, or the whole
+    text: str
+    current: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class ContainerProcess:
+    """A process of a container, with the host's pid."""
+
+    pid: int
+    parent: int
+    command: str  # the whole command line
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a running container uses. CPU is the total since its start in nanoseconds; memory in bytes."""
+
+    cpu_nanoseconds: int | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    pids: int | None
+
+
+@dataclass(frozen=True)
+class ExecRequest:
+    """A program to start in a running container, as `user` (`UID:GID`)."""
+
+    command: tuple[str, ...]
+    user: str
+    workdir: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    tty: bool = True
+    rows: int | None = None
+    columns: int | None = None
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A connected stream to a program inside: a file number that the receiver owns and closes.
+
+    Without `tty` the stream from the engine comes in Docker's frames: 1 byte stream (1 out, 2 err), 3 zero bytes,
+    4 bytes length (big-endian), payload. `early` are bytes that came with the answer and belong before the stream.
+    """
+
+    fileno: int
+    session: str
+    tty: bool
+    early: bytes = b""
+
+
+class Engine(Protocol):
+    """What runs containers. `reference` is a container's id, or its name."""
+
+    def facts(self) -> EngineFacts:
+        """What the engine is."""
+
+    def containers(self) -> list[EngineContainer]:
+        """All containers of the host in one call, labels included, without detail."""
+
+    def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
+        """One container with its detail; None only if the engine said that there is none."""
+
+    def create(self, spec: ContainerSpec) -> Created:
+        """Make a container. Raises EngineConflict if the name is taken, EngineAbsent without the image."""
+
+    def start(self, reference: str) -> None:
+        """Start; nothing if it runs."""
+
+    def stop(self, reference: str, *, grace: float) -> None:
+        """Send the stop signal, and SIGKILL after `grace` seconds; nothing if it does not run."""
+
+    def remove(self, reference: str) -> None:
+        """Remove a container that does not run. Raises EngineAbsent, EngineConflict."""
+
+    def pause(self, reference: str) -> None:
+        """Freeze all its processes."""
+
+    def unpause(self, reference: str) -> None:
+        """Let them go on."""
+
+    def put(self, reference: str, folder: str, archive: bytes) -> None:
+        """Unpack a tar archive into `folder` inside, created containers included."""
+
+    def get(self, reference: str, path: str) -> bytes | None:
+        """A tar archive of `path` inside, created containers included; None if there is no such path."""
+
+    def processes(self, reference: str) -> list[ContainerProcess]:
+        """The processes of a running container, the first one first."""
+
+    def run(self, reference: str, what: ExecRequest) -> int:
+        """Run a short program inside without a stream, and return its exit code."""
+
+    def attach(self, reference: str, what: ExecRequest) -> Attachment:
+        """Start a program inside and connect to it."""
+
+    def resize(self, session: str, *, rows: int, columns: int) -> None:
+        """Tell an attached program the size of its terminal; nothing if it has ended."""
+
+    def exit_code(self, session: str) -> int | None:
+        """The exit code of an attached program; None while it runs."""
+
+    def usage(self, reference: str) -> Usage:
+        """What a running container uses now."""
+
+    def image(self, reference: str) -> EngineImage | None:
+        """The local image behind a reference; None if there is none."""
+
+    def images(self) -> list[EngineImage]:
+        """All local images that have a tag."""
+
+    def pull(self, reference: str) -> Iterator[Progress]:
+        """Fetch an image; closing the iterator cancels. Raises EngineAbsent, EngineRejected."""
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give a local image one more tag."""
+
+    def untag(self, reference: str) -> None:
+        """Take a tag away; the image goes with its last one, if no container uses it. Nothing if it is not there."""

@@ -1,0 +1,200 @@
+"""Slots, leases and requests as data. A slot is a whole GPU (`0`) or one MIG instance (`0:1`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+
+class Kind(str, Enum):
+    """What a slot is made of."""
+
+    FULL = "full"
+    MIG = "mig"
+
+
+class Mig(str, Enum):
+    """The MIG state of a GPU. Only `off` offers the whole GPU; only `instances` offers anything on MIG."""
+
+    OFF = "off"
+    EMPTY = "empty"  # on, without an instance: nothing to offer
+    INSTANCES = "instances"
+    PENDING = "pending"  # a change waits for a reset: nothing to offer
+
+
+class GpuType(str, Enum):
+    """What kind of slot a request wants."""
+
+    ANY = "any"
+    MIG = "mig"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class SlotRef:
+    """A slot as a lease remembers it, also when the hardware no longer has it."""
+
+    slot: str
+    uuid: str
+    kind: Kind
+    profile: str | None = None  # of MIG instances, as `2g.10gb`
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that NVML shows. `container` is the Docker id in its cgroup, if one stands there."""
+
+    pid: int
+    name: str | None = None
+    container: str | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One slot as the hardware has it now. `gpu` is NVML's index; sizes in bytes."""
+
+    slot: str
+    uuid: str
+    kind: Kind
+    gpu: int
+    gpu_uuid: str
+    model: str
+    memory_bytes: int
+    profile: str | None = None
+    memory_used_bytes: int | None = None  # None: unknown
+    slices: int = 7  # compute slices, to order profiles by size; a whole GPU has 7 and more
+    gi: int | None = None
+    ci: int | None = None
+    unhealthy: str | None = None  # why it must not be given out
+    processes: tuple[Process, ...] | None = ()  # None: NVML would not say, which counts as use
+
+    @property
+    def ref(self) -> SlotRef:
+        """What a lease keeps of it."""
+        return SlotRef(self.slot, self.uuid, self.kind, self.profile)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One physical GPU; utilisation in percent, power in watts, temperature in °C, energy in joules, None unknown."""
+
+    index: int
+    uuid: str
+    model: str
+    memory_bytes: int
+    mig: Mig = Mig.OFF
+    unhealthy: str | None = None
+    utilisation_percent: float | None = None
+    memory_used_bytes: int | None = None
+    temperature_celsius: float | None = None
+    power_watts: float | None = None
+    energy_joules: float | None = None
+    ecc_errors: int | None = None  # uncorrectable, volatile
+    remap_failure: bool | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the GPUs are at one moment. `driver` is the driver's version, or `simulated`."""
+
+    gpus: tuple[Gpu, ...]
+    slots: tuple[Slot, ...]
+    driver: str
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The slots that one container has, and since when. `source`: `local`, or `manual` for `ds01 gpu allocate`."""
+
+    slots: tuple[SlotRef, ...]
+    since: datetime
+    source: str = "local"
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A lease as the allocator sees it: who holds which slots until when (None: open)."""
+
+    container: str
+    user: str
+    uid: int
+    slots: tuple[str, ...]
+    uuids: tuple[str, ...]
+    priority: int
+    since: datetime
+    until: datetime | None = None
+    held: bool = False  # of a stopped container
+
+
+@dataclass(frozen=True)
+class GpuRequest:
+    """What GPUs a container asks for. `count` None: nothing was said, so one slot, or none where there is none."""
+
+    count: int | None = None
+    type: GpuType = GpuType.ANY
+    profile: str | None = None
+    uuids: tuple[str, ...] | None = None  # exactly these slots, as a restart needs them
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """Why a slot that no lease has is not free: `use` (outside), or `unknown`."""
+
+    what: str  # container, process, unknown
+    who: str  # a container's or a process's name
+    key: str | None = None  # the policy's key that would ignore it
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A slot that is not free, for a refusal: who has it and until when."""
+
+    slot: str
+    state: str  # leased, held, reserved, busy_outside, unhealthy
+    container: str | None = None
+    user: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    why: str | None = None
+
+
+class Rule(str, Enum):
+    """Which rule refused."""
+
+    NO_GPUS = "no_gpus"  # the server offers no slot of that kind at all, or not so many
+    PER_CONTAINER = "max_gpus_per_container"
+    FULL_GPU = "allow_full_gpu"
+    QUOTA = "max_mig_instances"
+    CONTAINERS = "max_containers_per_user"
+    NONE_FREE = "none_free"
+    LOST = "lost"  # exactly these slots were asked for, and the hardware no longer has them
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """No, as data: the rule, its limit, the use now, what was asked, who holds what until when.
+
+    `temporary` is true if waiting can help (exit code 4), false if only policy or another request can (3).
+    """
+
+    rule: Rule
+    temporary: bool
+    asked: int
+    limit: int | None = None
+    used: int | None = None
+    claims: tuple[Claim, ...] = ()
+    earliest: datetime | None = None  # when the first slot that fits comes free, as far as is known
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The slots that were chosen; none: CPU only. `note` is a word for people: `no_gpus` or `quota_zero`, if so."""
+
+    slots: tuple[Slot, ...]
+    note: str | None = None

@@ -1,0 +1,145 @@
+"""The policy and what it gives one user, as data. Units: bytes, cores, `timedelta`; None is "no limit"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+
+
+class Placement(str, Enum):
+    """Whether leases are spread over the GPUs or packed onto few."""
+
+    SPREAD = "spread"
+    PACK = "pack"
+
+
+class Prefer(str, Enum):
+    """Which kind of slot a request without a kind gets first."""
+
+    MIG = "mig"
+    FULL = "full"
+
+
+class Network(str, Enum):
+    """The network of new containers."""
+
+    BRIDGE = "bridge"
+    HOST = "host"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Share:
+    """Limits of a slice: cores, bytes, tasks."""
+
+    max_cpus: float | None = None
+    memory: int | None = None
+    max_tasks: int | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one user may have, resolved field by field: defaults, then the group, then the user's override."""
+
+    max_mig_instances: int | None = 1
+    max_gpus_per_container: int | None = 1
+    allow_full_gpu: bool = True
+    max_cpus: float | None = 8
+    memory: int | None = 32 << 30
+    memory_swap: int | None = None
+    shm_size: int | None = 8 << 30
+    pids_limit: int | None = 4096
+    max_containers_per_user: int | None = 3
+    idle_timeout: timedelta | None = timedelta(hours=48)
+    max_runtime: timedelta | None = None
+    gpu_hold_after_stop: timedelta | None = timedelta(hours=24)
+    container_hold_after_stop: timedelta | None = None
+    max_extension: timedelta | None = timedelta(hours=48)
+    priority: int = 10
+    ulimits: Mapping[str, int | None] = field(default_factory=lambda: {"memlock": -1, "stack": 64 << 20})
+    aggregate: Share = field(default_factory=Share)
+    group_total: Share = field(default_factory=Share)
+
+
+@dataclass(frozen=True)
+class UserLimits:
+    """The limits of one user, with where each of them comes from."""
+
+    user: str
+    group: str
+    admin: bool
+    limits: Limits
+    sources: Mapping[str, str]  # key -> defaults, groups.NAME or user_overrides.NAME
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Slots that belong to `user` or to `group` from `start` until `end`."""
+
+    slots: tuple[str, ...]
+    start: datetime
+    end: datetime
+    user: str | None = None
+    group: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Exemption:
+    """`user` is exempt from the named limits until `until` (None: for ever)."""
+
+    user: str
+    limits: tuple[str, ...]
+    until: datetime | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class GpuAllocation:
+    """How slots are offered and chosen. `mig_profile` is what doctor expects."""
+
+    enable_mig: bool = True
+    mig_profile: str | None = None
+    placement: Placement = Placement.SPREAD
+    prefer: Prefer = Prefer.MIG
+
+
+@dataclass(frozen=True)
+class Automation:
+    """The section `policies`: thresholds of the automation and its delays."""
+
+    idle_cpu_percent: float = 1.0
+    idle_gpu_percent: float = 5.0
+    idle_network_rate: int = 10 << 10
+    warn_idle_at: float = 0.8
+    warn_runtime_at: float = 0.9
+    created_timeout: timedelta | None = timedelta(minutes=30)
+    stop_grace: timedelta = timedelta(seconds=60)
+    keep_alive_max: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """Host folders below which a user may mount; the own home always."""
+
+    workspace: tuple[str, ...] = ()
+    data: tuple[str, ...] = ("/data",)
+    models: tuple[str, ...] = ("/models",)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Use from outside that does not make a GPU busy."""
+
+    ignore_containers: tuple[str, ...] = ("dcgm-exporter",)
+    ignore_processes: tuple[str, ...] = ("Xorg", "gnome-shell", "nvidia-cuda-mps-server", "nv-hostengine")
+
+
+@dataclass(frozen=True)
+class Notify:
+    """How owners are told: on their terminals, and through a program that gets one JSON event on stdin."""
+
+    terminal: bool = True
+    command: tuple[str, ...] | None = None

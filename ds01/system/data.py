@@ -1,0 +1,149 @@
+"""Frozen dataclasses to JSON values and back, strictly: an unknown key or another type is an error.
+
+Times are RFC 3339 in UTC with `Z`, durations seconds, enums their values, absent is null.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta, timezone
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+T = TypeVar("T")
+
+
+class DataError(ValueError):
+    """The JSON does not have the shape of the type that was asked for."""
+
+
+def to_json(value: Any) -> Any:
+    """`value` as JSON values. Raises TypeError for what has no JSON form."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value):
+        kind: Any = type(value)
+        return {name: to_json(getattr(value, name)) for name in _field_names(kind)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list, frozenset)):
+        return [to_json(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def from_json(kind: type[T], value: Any) -> T:
+    """The value of type `kind` that `value` describes. Raises DataError."""
+    key: Any = kind
+    result: T = _reader(key)(value)
+    return result
+
+
+def format_time(when: datetime) -> str:
+    """RFC 3339 in UTC with `Z`; microseconds only if there are any."""
+    return when.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """An aware time from RFC 3339, in UTC. Nanoseconds, as Docker writes them, are cut. Raises DataError."""
+    if not isinstance(text, str):
+        raise DataError(f"not a time: {text!r}")
+    head, dot, tail = text.partition(".")
+    if dot:
+        digits = len(tail) - len(tail.lstrip("0123456789"))
+        text = f"{head}.{tail[:digits][:6].ljust(6, '0')}{tail[digits:]}"
+    if text[-1:] in "zZ":
+        text = text[:-1] + "+00:00"
+    try:
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None:
+            raise DataError(f"a time without its zone: {text!r}")
+        return when.astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"not a time: {text!r}") from error
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    origin = get_origin(kind)
+    if kind is Any:
+        return lambda value: value
+    if origin in (Union, types.UnionType):
+        (inner,) = [arg for arg in get_args(kind) if arg is not type(None)]
+        read = _reader(inner)
+        return lambda value: None if value is None else read(value)
+    if origin is tuple:
+        item = _reader(get_args(kind)[0])
+        return lambda value: tuple([item(part) for part in _expect(list, value)])
+    if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        item = _reader(get_args(kind)[1])
+        return lambda value: {key: item(part) for key, part in _expect(dict, value).items()}
+    if kind is datetime:
+        return parse_time
+    if kind is timedelta:
+        return lambda value: timedelta(seconds=_number(value))
+    if kind is float:
+        return _number
+    if dataclasses.is_dataclass(kind):
+        return _dataclass_reader(kind)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return lambda value: _enum(kind, value)
+    if kind in (str, int, bool):
+        return lambda value: _expect(kind, value)
+    raise TypeError(f"{kind} cannot be read from JSON")
+
+
+def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
+    hints = typing.get_type_hints(kind)
+    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+
+    def read(value: Any) -> Any:
+        known = {}
+        for key, part in _expect(dict, value).items():
+            if key not in readers:
+                raise DataError(f"{kind.__name__} has no field {key!r}")
+            try:
+                known[key] = readers[key](part)
+            except DataError as error:
+                raise DataError(f"{key}: {error}") from error
+        try:
+            return kind(**known)
+        except TypeError as error:
+            raise DataError(str(error)) from error
+
+    return read
+
+
+def _expect(kind: type, value: Any) -> Any:
+    if type(value) is not kind:
+        raise DataError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise DataError(f"expected a number, got {type(value).__name__}")
+    return float(value)
+
+
+def _enum(kind: type[Enum], value: Any) -> Enum:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise DataError(f"{value!r} is not a {kind.__name__}") from error
