@@ -9,6 +9,12 @@ from enum import Enum
 from typing import Any
 
 
+def slot_number(slot: str) -> tuple[int, ...]:
+    """What slots are sorted by: `10` after `2`, `0:10` after `0:2`. What is no slot's name comes last."""
+    parts = slot.split(":")
+    return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else (1 << 31,)
+
+
 class Kind(str, Enum):
     """What a slot is made of."""
 
@@ -156,7 +162,7 @@ class Claim:
     """A slot that is not free, for a refusal: who has it and until when."""
 
     slot: str
-    state: str  # leased, held, reserved, busy_outside, unhealthy
+    state: str  # leased, held, reserved, busy_outside, unhealthy; lost (`slot` is then the UUID that was asked for)
     container: str | None = None
     user: str | None = None
     since: datetime | None = None

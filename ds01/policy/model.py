@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from pathlib import Path
+from typing import Any
 
 
 class Placement(str, Enum):
@@ -63,6 +65,31 @@ class Limits:
     group_total: Share = field(default_factory=Share)
 
 
+# What one level of the policy writes: the names of Limits, nested ones as `aggregate.memory` or `ulimits.stack`.
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of users; `members` holds those of the policy and of `groups/NAME.members`."""
+
+    name: str
+    members: frozenset[str] = frozenset()
+    unix_groups: frozenset[str] = frozenset()
+    admin: bool = False
+    values: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Override:
+    """What one user has beyond the group, up to and including `until` (None: for ever)."""
+
+    user: str
+    values: Values = field(default_factory=dict)
+    until: datetime | None = None
+    reason: str | None = None
+
+
 @dataclass(frozen=True)
 class UserLimits:
     """The limits of one user, with where each of them comes from."""
@@ -88,7 +115,7 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Exemption:
-    """`user` is exempt from the named limits until `until` (None: for ever)."""
+    """`user` is exempt from the named limits up to and including `until` (None: for ever)."""
 
     user: str
     limits: tuple[str, ...]
@@ -143,3 +170,35 @@ class Notify:
 
     terminal: bool = True
     command: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class OldKey:
+    """A key of an older installation that was read, and what to write in its place: `max_runtime: 48h`."""
+
+    file: str
+    line: int
+    key: str
+    instead: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The validated policy. `groups` are in file order; None for `default_group` is the group `default`."""
+
+    path: Path
+    defaults: Values = field(default_factory=dict)
+    default_group: str | None = None
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    user_overrides: Mapping[str, Override] = field(default_factory=dict)
+    reservations: tuple[Reservation, ...] = ()
+    exemptions: tuple[Exemption, ...] = ()
+    gpu_allocation: GpuAllocation = field(default_factory=GpuAllocation)
+    policies: Automation = field(default_factory=Automation)
+    mounts: Mounts = field(default_factory=Mounts)
+    ports: tuple[int, ...] = (8888, 6006)
+    network: Network = Network.BRIDGE
+    reclaim_held: bool = False
+    outside: Outside = field(default_factory=Outside)
+    notify: Notify = field(default_factory=Notify)
+    old_keys: tuple[OldKey, ...] = ()

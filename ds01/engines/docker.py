@@ -1,0 +1,177 @@
+"""Docker as an `Engine`: each method is a request or two to dockerd on its unix socket, and no rule of ds01's.
+
+Only files of this package whose name begins with `docker` import the SDK, which takes 0.1 s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ds01.engines import docker_exec, docker_images
+from ds01.engines.docker_client import Client, one_line, quoted
+from ds01.engines.docker_translate import create_body, read_facts, read_inspected, read_listed
+from ds01.engines.docker_usage import read_usage
+from ds01.engines.protocol import (
+    Attachment,
+    ContainerProcess,
+    ContainerSpec,
+    Created,
+    EngineContainer,
+    EngineFacts,
+    EngineImage,
+    ExecRequest,
+    Progress,
+    Usage,
+)
+from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
+
+
+class DockerEngine:
+    """dockerd at `socket`, whatever DOCKER_HOST or a context say."""
+
+    def __init__(self, socket: str = "/var/run/docker.sock") -> None:
+        self._client = Client(socket)
+        self._default_runtime: str | None = None
+
+    @property
+    def calls(self) -> int:
+        """The HTTP requests so far, the one that agrees on a version included."""
+        return self._client.calls
+
+    def facts(self) -> EngineFacts:
+        """What the engine is, asked anew."""
+        with self._client.asking("describe itself") as api:
+            facts = read_facts(api.info())
+        self._default_runtime = facts.default_runtime
+        return facts
+
+    def containers(self) -> list[EngineContainer]:
+        """All containers of the host in one request. The SDK's own list inspects each, and fails when one goes."""
+        with self._client.asking("list the containers") as api:
+            return [read_listed(entry) for entry in api.containers(all=True)]
+
+    def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
+        """One container with its detail. `size` makes Docker add up its files, which can take seconds."""
+        if not reference:
+            return None
+        try:
+            with self._client.asking("look at the container") as api:
+                params = {"size": "1"} if size else None
+                answer = self._client.call(api, "GET", f"/containers/{quoted(reference)}/json", params=params)
+                return read_inspected(answer.json(), self._get_default_runtime)
+        except EngineAbsent:
+            return None
+
+    def create(self, spec: ContainerSpec) -> Created:
+        """Make a container of exactly this spec."""
+        with self._client.asking("create the container") as api:
+            answer = api.create_container_from_config(create_body(spec), name=spec.name)
+        return Created(answer["Id"], tuple(one_line(warning) for warning in answer.get("Warnings") or ()))
+
+    def start(self, reference: str) -> None:
+        """Start; nothing if it runs, EngineConflict if it is paused."""
+        with self._client.asking("start the container") as api:
+            api.start(reference)
+
+    def stop(self, reference: str, *, grace: float) -> None:
+        """Send the stop signal, and SIGKILL after `grace` seconds, of which Docker counts whole ones."""
+        with self._client.asking("stop the container") as api:
+            api.stop(reference, timeout=max(0, math.ceil(grace)))
+
+    def remove(self, reference: str) -> None:
+        """Remove a container that does not run, and no volume."""
+        with self._client.asking("remove the container") as api:
+            api.remove_container(reference, v=False, force=False)
+
+    def pause(self, reference: str) -> None:
+        """Freeze all its processes."""
+        with self._client.asking("pause the container") as api:
+            api.pause(reference)
+
+    def unpause(self, reference: str) -> None:
+        """Let them go on."""
+        with self._client.asking("unpause the container") as api:
+            api.unpause(reference)
+
+    def put(self, reference: str, folder: str, archive: bytes) -> None:
+        """Unpack a tar archive into `folder` inside. Raises EngineRejected if there is no such folder."""
+        with self._client.asking("put files into the container") as api:
+            path = f"/containers/{quoted(reference)}/archive"
+            self._client.call(api, "PUT", path, params={"path": folder}, data=archive)
+
+    def get(self, reference: str, path: str) -> bytes | None:
+        """A tar archive of `path` inside; a link is itself, not what it points to."""
+        try:
+            with self._client.asking("read files of the container") as api:
+                address = f"/containers/{quoted(reference)}/archive"
+                answer = self._client.call(api, "GET", address, params={"path": path})
+                content: bytes = answer.content
+                return content
+        except EngineRejected as error:
+            if "could not find the file" in (error.why or "").lower():
+                return None
+            raise
+
+    def processes(self, reference: str) -> list[ContainerProcess]:
+        """The processes, as the host's `ps` sees them."""
+        first = self._pid(reference)
+        with self._client.asking("list the container's processes") as api:
+            answer = api.top(reference, ps_args="-eo pid,ppid,args")
+        found = [ContainerProcess(int(row[0]), int(row[1]), row[2]) for row in answer.get("Processes") or ()]
+        # A program that was started from outside has the same parent as the first one, and pids start over.
+        return sorted(found, key=lambda process: (process.pid != first, process.pid))
+
+    def run(self, reference: str, what: ExecRequest) -> int:
+        """Run a short program inside without a terminal; what it writes is dropped."""
+        return docker_exec.run(self._client, reference, what)
+
+    def attach(self, reference: str, what: ExecRequest) -> Attachment:
+        """Start a program inside and connect to it. What cannot be started says so in the stream."""
+        return docker_exec.attach(self._client, reference, what)
+
+    def resize(self, session: str, *, rows: int, columns: int) -> None:
+        """Tell an attached program the size of its terminal; nothing if it has ended."""
+        docker_exec.resize(self._client, session, rows=rows, columns=columns)
+
+    def exit_code(self, session: str) -> int | None:
+        """The exit code of an attached program; None while it runs."""
+        return docker_exec.exit_code(self._client, session)
+
+    def usage(self, reference: str) -> Usage:
+        """What a running container uses now, from its cgroup's files."""
+        return read_usage(self._pid(reference))
+
+    def image(self, reference: str) -> EngineImage | None:
+        """The local image behind a reference."""
+        return docker_images.image(self._client, reference)
+
+    def images(self) -> list[EngineImage]:
+        """All local images that have a tag, without their environment."""
+        return docker_images.images(self._client)
+
+    def pull(self, reference: str) -> Iterator[Progress]:
+        """Fetch an image, with the caller's `docker login`, if there is one."""
+        return docker_images.pull(self._client, reference)
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give a local image one more tag."""
+        docker_images.tag(self._client, image, reference)
+
+    def untag(self, reference: str) -> None:
+        """Take a tag away; nothing if it is not there, or is the last one of an image that a container uses."""
+        docker_images.untag(self._client, reference)
+
+    def _pid(self, reference: str) -> int:
+        container = self.inspect(reference)
+        if container is None:
+            raise EngineAbsent("Docker has no such container", why=f"No such container: {reference}")
+        if container.pid is None:
+            raise EngineConflict("The container does not run", why=f"Container {container.name} is not running")
+        return container.pid
+
+    def _get_default_runtime(self) -> str:
+        # It changes only with a restart of dockerd, and only containers with an unclear runtime need it.
+        if self._default_runtime is None:
+            self._default_runtime = self.facts().default_runtime
+        return self._default_runtime

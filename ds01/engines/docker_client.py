@@ -1,0 +1,171 @@
+"""The connection to dockerd, and its errors as ds01's: nothing above this file sees an exception of the SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import docker
+import docker.errors
+import requests
+import urllib3
+
+from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected, EngineUnreachable
+
+TIMEOUT = 60.0  # seconds without a byte from dockerd; a stop adds its grace
+_LONGEST_WORDS = 600
+
+# Where a package or an administrator puts it: PATH of an ordinary user lacks the sbin folders.
+PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin", "/snap/bin")
+
+_HINTS = (
+    ("no space left on device", "The disk is full. `docker system df` and `ds01 doctor` say what fills it."),
+    ("could not select device driver", "Docker has no NVIDIA hook: the NVIDIA Container Toolkit is not installed."),
+    ("nvidia-container-cli", "The GPU or its driver is not as Docker expects it. `ds01 doctor` says more."),
+    ("port is already allocated", "Another program has this port. Choose another, or none: Docker finds a free one."),
+)
+
+
+class _CountingApi(docker.APIClient):  # type: ignore[misc]  # the SDK has no types
+    """The SDK's client, counting its HTTP requests."""
+
+    calls = 0
+
+    def send(self, request: Any, **options: Any) -> Any:
+        self.calls += 1
+        return super().send(request, **options)
+
+
+class Client:
+    """dockerd behind a unix socket. Connects when it is first needed, so that making one cannot fail."""
+
+    def __init__(self, socket: str) -> None:
+        self.socket = socket
+        self._api: Any = None
+
+    @property
+    def calls(self) -> int:
+        """The HTTP requests so far."""
+        return 0 if self._api is None else int(self._api.calls)
+
+    @contextmanager
+    def asking(self, what: str) -> Iterator[Any]:
+        """The SDK's low-level client; its errors in the block become ds01's. `what` follows "Docker could not"."""
+        try:
+            if self._api is None:
+                # The address is given, so that DOCKER_HOST and contexts say nothing here. `auto` asks once.
+                self._api = _CountingApi(base_url=f"unix://{self.socket}", version="auto", timeout=TIMEOUT)
+                self._api.trust_env = False  # no proxies, no ~/.netrc
+            yield self._api
+        except Ds01Error:
+            raise
+        except docker.errors.APIError as error:
+            raise answer_as_error(error.status_code, str(error.explanation or error), what) from error
+        except docker.errors.NullResource as error:
+            raise EngineAbsent("Docker has no such container", why="the name is empty") from error
+        except (
+            docker.errors.DockerException,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        ) as error:
+            raise no_answer_as_error(error, self.socket) from error
+
+    def call(
+        self,
+        api: Any,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        timeout: float | tuple[float, float] = TIMEOUT,
+        **options: Any,
+    ) -> Any:
+        """One request that the SDK has no method for, inside `asking`; the answer, if it is not an error."""
+        url = f"{api.base_url}/v{api.api_version}{path}"
+        response = api.request(method, url, params=params, timeout=timeout, **options)
+        try:
+            response.raise_for_status()
+        except requests.HTTPError as error:
+            raise docker.errors.create_api_error_from_http_exception(error) from error
+        return response
+
+
+def quoted(reference: str) -> str:
+    """A name as one part of a path. Raises EngineAbsent for an empty one, which would name the whole collection."""
+    if not reference:
+        raise EngineAbsent("Docker has no such container", why="the name is empty")
+    return quote(reference, safe="")
+
+
+def answer_as_error(status: int | None, words: str, what: str) -> Ds01Error:
+    """dockerd's refusal as an error with its own words, on one line."""
+    words = one_line(words)
+    lower = words.lower()
+    # 404 also says that a network or a folder inside is missing: then the container has not vanished.
+    if status == 404 and "no such" in lower:
+        kind = "image" if "no such image" in lower else "running program" if "exec instance" in lower else "container"
+        return EngineAbsent(f"Docker has no such {kind}", why=words)
+    # Unpausing what is not paused is answered with 500.
+    if status == 409 or "is not paused" in lower:
+        return EngineConflict(f"Docker could not {what}", why=words)
+    hint = next((hint for part, hint in _HINTS if part in lower), None)
+    return EngineRejected(f"Docker could not {what}", why=words, hint=hint)
+
+
+def no_answer_as_error(error: BaseException, socket: str) -> EngineUnreachable:
+    """Why dockerd cannot be reached, as one of four problems with a remedy each."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, PermissionError) for cause in causes):
+        return EngineUnreachable(
+            "You may not use Docker",
+            why=f"{socket}: permission denied",
+            hint="An administrator adds you with `sudo ds01 user add LOGIN` (group docker); then log in again.",
+            data={"problem": "not_permitted"},
+        )
+    if any(isinstance(cause, (FileNotFoundError, ConnectionRefusedError, NotADirectoryError)) for cause in causes):
+        if not _installed() and not Path(socket).exists():
+            return EngineUnreachable(
+                "Docker is not installed",
+                why=f"there is no {socket}, and no program docker or dockerd",
+                hint="Install it: `sudo apt install docker.io`.",
+                data={"problem": "not_installed"},
+            )
+        return EngineUnreachable(
+            "Docker is not running",
+            why=f"nobody answers at {socket}",
+            hint="Start it: `sudo systemctl start docker`.",
+            data={"problem": "not_running"},
+        )
+    return EngineUnreachable(
+        "Docker does not answer",
+        why=one_line(str(error)),
+        hint="`systemctl status docker` and `journalctl -u docker` say more.",
+        data={"problem": "no_answer"},
+    )
+
+
+def one_line(words: str) -> str:
+    """Docker's words without line breaks, and not without end."""
+    text = " ".join(words.split())
+    return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
+
+
+def _installed() -> bool:
+    return any((Path(folder) / name).exists() for folder in PROGRAM_FOLDERS for name in ("dockerd", "docker"))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    # requests and urllib3 hide the system's error in arguments of arguments, the SDK in causes.
+    seen: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__, *one.args]

@@ -1,0 +1,114 @@
+"""Which GPUs a container can reach, by everything that Docker says about it.
+
+A GPU can be given in six ways, and one that is overlooked is given twice: what is unclear counts as everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ds01.engines.protocol import Devices
+
+_VARIABLE = "NVIDIA_VISIBLE_DEVICES"
+_NOTHING = ("", "void", "none")
+_NVIDIA_MAJOR = "195:"  # of the device nodes /dev/nvidia*
+
+
+def devices_of(inspected: Mapping[str, Any], default_runtime: Callable[[], str]) -> Devices:
+    """The GPU access of an inspected container. `default_runtime` is asked only where the answer depends on it."""
+    host = inspected["HostConfig"]
+    forms: list[str] = []
+    ids: list[str] = []
+    everything = False
+    for form, found, whole in (
+        _requested(host.get("DeviceRequests") or []),
+        _cdi(host.get("DeviceRequests") or []),
+        _nodes(host),
+    ):
+        if found or whole:
+            forms.append(form)
+            ids += found
+            everything = everything or whole
+    # A request sets the variable anew, whatever the image said, so the image's own word counts only without one.
+    if not forms and _variable_counts(inspected, default_runtime):
+        found, whole = _from_variable(environment_of(inspected))
+        if found or whole:
+            forms.append("environment")
+            ids, everything = found, whole
+    if host.get("Privileged"):
+        # It has all of the host's device nodes, whatever else it was given.
+        forms.insert(0, "privileged")
+        everything = True
+    return Devices(tuple(dict.fromkeys(ids)), everything, ", ".join(forms) or None)
+
+
+def environment_of(inspected: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of a container or image, the image's own included."""
+    pairs = (entry.partition("=") for entry in (inspected.get("Config") or {}).get("Env") or [])
+    return {name: value for name, _, value in pairs}
+
+
+def _requested(requests: list[dict[str, Any]]) -> tuple[str, list[str], bool]:
+    ids: list[str] = []
+    everything = False
+    for request in requests:
+        if not _is_gpu_request(request):
+            continue
+        given = request.get("DeviceIDs") or []
+        # A count means the first so many, in an order that only the driver knows.
+        everything = everything or bool(request.get("Count")) or "all" in given
+        ids += [device for device in given if device not in ("all", *_NOTHING)]
+    return "device_request", ids, everything
+
+
+def _is_gpu_request(request: Mapping[str, Any]) -> bool:
+    if request.get("Driver") == "cdi":
+        return False
+    words = {word for group in request.get("Capabilities") or [] for word in group}
+    return request.get("Driver") == "nvidia" or "gpu" in words or "nvidia" in words
+
+
+def _cdi(requests: list[dict[str, Any]]) -> tuple[str, list[str], bool]:
+    names = [name for request in requests if request.get("Driver") == "cdi" for name in request.get("DeviceIDs") or []]
+    ids, everything = _cdi_ids(names)
+    return "cdi", ids, everything
+
+
+def _cdi_ids(names: list[str]) -> tuple[list[str], bool]:
+    # VENDOR/CLASS=DEVICE, such as nvidia.com/gpu=0, nvidia.com/gpu=0:1, nvidia.com/gpu=GPU-…, nvidia.com/gpu=all
+    devices = [name.partition("=")[2] for name in names if "nvidia" in name.partition("/")[0]]
+    return [device for device in devices if device not in ("all", "")], any(d in ("all", "") for d in devices)
+
+
+def _nodes(host: Mapping[str, Any]) -> tuple[str, list[str], bool]:
+    # The number in /dev/nvidia0 is the driver's minor number, not NVML's index: nobody can say which GPU it is.
+    paths = [device.get("PathOnHost") or "" for device in host.get("Devices") or []]
+    reach = any(path.rstrip("/") == "/dev" or path.startswith("/dev/nvidia") for path in paths)
+    rules = any(f" {_NVIDIA_MAJOR}" in f" {rule[2:].strip()}" for rule in host.get("DeviceCgroupRules") or [])
+    return "device", [], reach or rules
+
+
+def _variable_counts(inspected: Mapping[str, Any], default_runtime: Callable[[], str]) -> bool:
+    host = inspected["HostConfig"]
+    # A GPU request without any device brings the hook in, and the hook reads the variable.
+    if any(_is_gpu_request(request) for request in host.get("DeviceRequests") or []):
+        return True
+    environment = environment_of(inspected)
+    if _VARIABLE not in environment and "CUDA_VERSION" not in environment:
+        return False
+    runtime = host.get("Runtime") or default_runtime()
+    return "nvidia" in runtime
+
+
+def _from_variable(environment: Mapping[str, str]) -> tuple[list[str], bool]:
+    if _VARIABLE not in environment:
+        # NVIDIA's runtime gives everything to the CUDA images of before 2018, which do not set the variable.
+        return [], "CUDA_VERSION" in environment and "NVIDIA_REQUIRE_CUDA" not in environment
+    value = environment[_VARIABLE].strip()
+    if value in _NOTHING:
+        return [], False
+    given = [part.strip() for part in value.split(",") if part.strip()]
+    cdi, everything = _cdi_ids([part for part in given if "=" in part])
+    plain = [part for part in given if "=" not in part and part != "all"]
+    return plain + cdi, everything or "all" in given

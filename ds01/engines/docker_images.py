@@ -1,0 +1,143 @@
+"""Images in Docker's store, and fetching them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import docker.auth
+import docker.errors
+
+from ds01.engines.docker_client import Client, one_line
+from ds01.engines.docker_translate import read_image
+from ds01.engines.protocol import EngineImage, Progress
+from ds01.engines.references import split, with_tag
+from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+
+_PULL_TIMEOUT = (10.0, 600.0)  # seconds to connect, and without a word: unpacking a layer is silent for long
+
+_NO_WAY_THERE = (
+    "dial tcp", "no such host", "timeout", "connection re", "tls:", "x509", "deadline exceeded", "unexpected eof",
+    "server misbehaving", "network is unreachable", "client.timeout",
+)  # fmt: skip
+_NOT_THERE = ("pull access denied", "manifest unknown", "not found", "does not exist", "name unknown", "unauthorized")
+
+
+def image(client: Client, reference: str) -> EngineImage | None:
+    """The local image behind a reference or an id."""
+    if not reference:
+        return None
+    try:
+        with client.asking("look at an image") as api:
+            return read_image(api.inspect_image(reference))
+    except EngineAbsent:
+        return None
+
+
+def images(client: Client) -> list[EngineImage]:
+    """All local images that have a tag."""
+    with client.asking("list the images") as api:
+        found = [read_image(entry) for entry in api.images()]
+    return [one for one in found if one.tags]
+
+
+def tag(client: Client, image: str, reference: str) -> None:
+    """Give a local image one more tag."""
+    repository, name = _split(reference)
+    with client.asking("tag an image") as api:
+        path = f"/images/{quote(image, safe='/:@')}/tag"
+        client.call(api, "POST", path, params={"repo": repository, "tag": name})
+
+
+def untag(client: Client, reference: str) -> None:
+    """Take a tag away. A last tag stays while a container uses the image: Docker says conflict, and that is fine."""
+    _split(reference)
+    try:
+        with client.asking("untag an image") as api:
+            api.remove_image(with_tag(reference), force=False, noprune=True)
+    except (EngineAbsent, EngineConflict):
+        return
+
+
+def pull(client: Client, reference: str) -> Iterator[Progress]:
+    """Fetch an image. Closing the iterator closes the connection, and dockerd gives up."""
+    repository, name = _split(reference)
+    with client.asking("fetch the image") as api:
+        try:
+            response = client.call(
+                api,
+                "POST",
+                "/images/create",
+                params={"fromImage": repository, "tag": name},
+                headers=_credentials(api, repository),
+                stream=True,
+                timeout=_PULL_TIMEOUT,
+            )
+        except docker.errors.APIError as error:
+            raise pull_error(reference, str(error.explanation)) from error
+        try:
+            for line in response.iter_lines(chunk_size=None):
+                if line.strip():
+                    yield read_progress(reference, json.loads(line))
+        finally:
+            response.close()
+
+
+def read_progress(reference: str, entry: dict[str, Any]) -> Progress:
+    """One line of a pull's answer. Raises as `pull` for a line that tells of an error."""
+    if "error" in entry:
+        raise pull_error(reference, str(entry["error"]))
+    detail = entry.get("progressDetail") or {}
+    return Progress(
+        step=entry.get("id") or "",
+        text=one_line(entry.get("status") or ""),
+        current=detail.get("current"),
+        total=detail.get("total"),
+    )
+
+
+def pull_error(reference: str, words: str) -> Ds01Error:
+    """Why an image could not be fetched."""
+    words = one_line(words)
+    lower = words.lower()
+    what = f"The image {reference} could not be fetched"
+    if any(part in lower for part in _NO_WAY_THERE):
+        return EngineRejected(
+            what,
+            why=words,
+            hint="Docker does not reach the registry. `ds01 doctor` says more; a proxy is set in Docker's service.",
+            data={"problem": "network"},
+        )
+    if "toomanyrequests" in lower:
+        return EngineRejected(
+            what, why=words, hint="The registry limits how often: wait, or `docker login`.", data={"problem": "limit"}
+        )
+    if any(part in lower for part in _NOT_THERE):
+        return EngineAbsent(
+            f"The image {reference} is nowhere to be found",
+            why=words,
+            hint="Check the name. A private image needs `docker login` first.",
+        )
+    hint = "The disk is full. `docker system df` and `ds01 doctor` say what fills it."
+    return EngineRejected(what, why=words, hint=hint if "no space left" in lower else None)
+
+
+def _split(reference: str) -> tuple[str, str]:
+    try:
+        return split(reference)
+    except ValueError as error:
+        raise EngineRejected(
+            "Docker does not accept this image's name", why=f"invalid reference format: {reference}"
+        ) from error
+
+
+def _credentials(api: Any, repository: str) -> dict[str, str]:
+    # What the caller's `docker login` left, for private images. A broken credential helper leaves the public ones.
+    try:
+        registry, _ = docker.auth.resolve_repository_name(repository)
+        header = docker.auth.get_config_header(api, registry)
+    except docker.errors.DockerException:
+        return {}
+    return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header} if header else {}

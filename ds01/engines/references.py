@@ -1,0 +1,32 @@
+"""Image references as Docker reads them: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`."""
+
+from __future__ import annotations
+
+import re
+
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?)"
+_REFERENCE = re.compile(
+    rf"(?P<repository>(?:{_HOST}/)?{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
+    r"(?:@(?P<digest>[a-z0-9]+:[0-9a-f]{32,}))?"
+)
+
+
+def well_formed(reference: str) -> bool:
+    """Whether Docker would accept `reference` as the name of an image."""
+    return _REFERENCE.fullmatch(reference) is not None
+
+
+def split(reference: str) -> tuple[str, str]:
+    """Repository and tag, or digest; without either the tag is `latest`. Raises ValueError if it is no reference."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        raise ValueError(f"not an image reference: {reference!r}")
+    return match["repository"], match["digest"] or match["tag"] or "latest"
+
+
+def with_tag(reference: str) -> str:
+    """The reference with its tag written out, so that it cannot be taken for an image's id or for all tags."""
+    repository, tag = split(reference)
+    return f"{repository}{'@' if ':' in tag else ':'}{tag}"

@@ -1,0 +1,116 @@
+"""The simulated engine's images: it has every one, and an image's name says what is odd about it.
+
+`absent/…` is not there and cannot be pulled; `remote/…` is there once it was pulled; `labelled/…` has labels of its
+own. A name with `noshell` has no shell, with `nobash` no bash, with `cuda` asks for all GPUs as CUDA images do, with
+`ubuntu` has a user with uid 1000. A tag that looks like a container's own (`NAME._.UID`) is there once it was given.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import posixpath
+import tarfile
+
+from ds01.engines.protocol import EngineImage
+from ds01.engines.references import split, well_formed, with_tag
+from ds01.engines.simulated_store import Files, State, file_entry
+from ds01.errors import EngineRejected
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def full_name(reference: str) -> str:
+    """The reference with its tag. Raises EngineRejected as Docker does."""
+    if not well_formed(reference):
+        raise EngineRejected("Docker does not accept this image's name", why=f"invalid reference format: {reference}")
+    return with_tag(reference)
+
+
+def source_of(state: State, reference: str) -> str | None:
+    """The reference that a local image was first known by; None if there is no such image."""
+    if reference.startswith("sha256:"):
+        known = {_image_id(source): source for source in state["tags"].values()}
+        return known.get(reference)
+    name = full_name(reference)
+    if name in state["tags"]:
+        source: str = state["tags"][name]
+        return source
+    there = not name.startswith(("absent/", "remote/")) and "._." not in split(name)[1]
+    return name if there and name not in state["untagged"] else None
+
+
+def describe(state: State, source: str) -> EngineImage:
+    """The image that was first known as `source`."""
+    tags = {name for name, of in state["tags"].items() if of == source}
+    if source not in state["untagged"]:
+        tags.add(source)
+    environment = {"PATH": _PATH}
+    if "cuda" in source:
+        environment |= {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+    labels = {"org.example.authors": "A. Author, B. Author", "ds01.managed": "true"}
+    return EngineImage(
+        id=_image_id(source),
+        tags=tuple(sorted(tags)),
+        labels=labels if source.startswith("labelled/") else {},
+        environment=environment,
+        size_bytes=1_000_000,
+    )
+
+
+def files_of(source: str) -> Files:
+    """The few files that ds01 asks an image about."""
+    users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+    group = "root:x:0:\nsudo:x:27:\nvideo:x:44:\nnogroup:x:65534:\n"
+    if "ubuntu" in source:
+        users += "ubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/bash\n"
+        group += "ubuntu:x:1000:\n"
+    files = {
+        "/etc/passwd": file_entry(users.encode()),
+        "/etc/group": file_entry(group.encode()),
+        "/etc/shadow": file_entry(b"root:*:19000:0:99999:7:::\n", mode=0o640),
+    }
+    if "noshell" not in source:
+        files["/bin/sh"] = file_entry(b"#!simulated\n", mode=0o755)
+        if "nobash" not in source:
+            files["/bin/bash"] = file_entry(b"#!simulated\n", mode=0o755)
+    return files
+
+
+def unpack(archive: bytes, folder: str) -> Files:
+    """The files and links of a tar archive, by the path that they get below `folder`."""
+    files: Files = {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            path = posixpath.normpath(posixpath.join("/", folder, member.name))
+            stream = tar.extractfile(member) if member.isfile() else None
+            if stream is None and not member.issym():
+                continue  # folders are implied by what lies in them
+            content = stream.read() if stream is not None else b""
+            link = member.linkname if member.issym() else None
+            files[path] = file_entry(content, mode=member.mode, uid=member.uid, gid=member.gid, link=link)
+    return files
+
+
+def pack(files: Files, path: str) -> bytes | None:
+    """A tar archive of `path` as Docker makes it, names from the last part of `path` on; None if it is absent."""
+    path = posixpath.normpath(posixpath.join("/", path))
+    below = path.rstrip("/") + "/"
+    chosen = {name: entry for name, entry in files.items() if name == path or name.startswith(below)}
+    if not chosen:
+        return None
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, entry in sorted(chosen.items()):
+            content = base64.b64decode(entry["data"])
+            member = tarfile.TarInfo(posixpath.relpath(name, posixpath.dirname(path)))
+            member.mode, member.uid, member.gid, member.size = entry["mode"], entry["uid"], entry["gid"], len(content)
+            if entry["link"] is not None:
+                member.type, member.linkname = tarfile.SYMTYPE, entry["link"]
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _image_id(source: str) -> str:
+    return f"sha256:{hashlib.sha256(source.encode()).hexdigest()}"

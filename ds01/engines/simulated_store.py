@@ -1,0 +1,161 @@
+"""The simulated engine's memory: one JSON file that many processes read and change at once.
+
+A change holds a kernel lock and ends in an atomic rename; a reader needs no lock and sees all of a change or nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ds01.errors import EngineUnreachable
+
+FIRST_PID = 1 << 22  # the kernel's largest pid_max: no process of the host can be meant by a simulated pid
+LARGEST_KEPT_FILE = 1 << 20
+
+State = dict[str, Any]
+Files = dict[str, dict[str, Any]]
+_Version = tuple[int, int, int]
+
+
+def new_id() -> str:
+    """An id as Docker makes them: 64 hexadecimal digits."""
+    return secrets.token_hex(32)
+
+
+class Store:
+    """The state file at `path`, its lock beside it, and a folder with the files put into each container."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock_path = path.with_suffix(".lock")
+        self._files = path.with_name(f"{path.stem}-files")
+        self._known: tuple[_Version, State] | None = None
+
+    def read(self) -> State:
+        """The state now, not to be changed; an unused engine's if there is no file. Raises EngineUnreachable."""
+        known = self._known
+        try:
+            if known is not None and known[0] == _version(self.path.stat()):
+                return known[1]
+        except OSError:
+            pass  # it is gone, or will not be read either
+        self._known = self._parse()
+        return self._known[1]
+
+    def _parse(self) -> tuple[_Version, State]:
+        try:
+            with self.path.open("rb") as file:
+                version = _version(os.fstat(file.fileno()))
+                state: State = json.load(file)
+        except FileNotFoundError:
+            return (0, 0, 0), _new_state()
+        except (OSError, ValueError) as error:
+            raise EngineUnreachable(
+                "The simulated engine does not answer",
+                why=f"{self.path}: {error}",
+                data={"problem": "not_permitted" if isinstance(error, PermissionError) else "no_answer"},
+            ) from error
+        return version, state
+
+    @contextmanager
+    def change(self) -> Iterator[State]:
+        """The state, to be changed in place; written when the block ends well, by nobody else meanwhile."""
+        with self._locked():
+            _, state = self._parse()
+            yield state
+            self._write(self.path, json.dumps(state, separators=(",", ":")).encode())
+
+    def files(self, container: str) -> Files:
+        """What was put into the container with this id, by path."""
+        try:
+            files: Files = json.loads((self._files / f"{container}.json").read_bytes())
+        except FileNotFoundError:
+            return {}
+        return files
+
+    def keep_files(self, container: str, files: Files) -> None:
+        """Remember the container's files; only inside `change`."""
+        if not self._files.is_dir():
+            self._files.mkdir()
+            self._files.chmod(0o2775 if self._shared() else 0o755)
+        self._write(self._files / f"{container}.json", json.dumps(files).encode())
+
+    def drop_files(self, container: str) -> None:
+        """Forget the container's files; only inside `change`."""
+        with suppress(FileNotFoundError):
+            (self._files / f"{container}.json").unlink()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        # Opened anew each time: a lock belongs to the open file, and threads that share one do not exclude each other.
+        try:
+            lock = os.open(self._lock_path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise EngineUnreachable(
+                "The simulated engine does not answer",
+                why=f"{self._lock_path}: {error.strerror}",
+                data={"problem": "not_permitted" if isinstance(error, PermissionError) else "no_answer"},
+            ) from error
+        try:
+            self._set_mode(lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                self._set_mode(file.fileno())
+                file.write(content)
+                file.flush()
+                # The kernel's own times are as coarse as its tick, and inodes are reused: readers compare both.
+                now = time.time_ns()
+                os.utime(file.fileno(), ns=(now, now))
+            temporary.replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            raise
+
+    def _set_mode(self, descriptor: int) -> None:
+        # By fchmod, so that the first caller's umask does not shut the others out; a file of others has its mode.
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o664 if self._shared() else 0o644)
+
+    def _shared(self) -> bool:
+        return bool(self.path.parent.stat().st_mode & stat.S_IWGRP)
+
+
+def file_entry(content: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0, link: str | None = None) -> Any:
+    """A file as `files` keeps it. What is larger than `LARGEST_KEPT_FILE` bytes keeps its name only."""
+    kept = content if len(content) <= LARGEST_KEPT_FILE else b""
+    return {"data": base64.b64encode(kept).decode(), "mode": mode, "uid": uid, "gid": gid, "link": link}
+
+
+def _version(file: os.stat_result) -> _Version:
+    return file.st_ino, file.st_mtime_ns, file.st_size
+
+
+def _new_state() -> State:
+    return {
+        "id": new_id(),
+        "down": False,
+        "next_pid": FIRST_PID,
+        "next_port": 32768,
+        "containers": {},
+        "tags": {},  # reference -> the reference whose image it is
+        "untagged": [],  # references that were taken away
+    }

@@ -1,0 +1,14 @@
+"""Where slots come from: NVML, or the simulation. Nothing below this seam is known above it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ds01.gpus.model import Observation
+
+
+class Inventory(Protocol):
+    """Whatever knows the GPUs of this server."""
+
+    def observe(self) -> Observation:
+        """The GPUs and slots as they are now. Raises GpusUnreachable: then nothing was observed."""

@@ -1,0 +1,300 @@
+"""The GPUs as NVIDIA's driver shows them. The only module that imports pynvml.
+
+Each observation opens and closes NVML: handles die with their MIG instance, and a driver that was upgraded
+under a loaded library is noticed. What goes wrong on one GPU makes that GPU unhealthy, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pynvml
+from pynvml import NVMLError
+
+from ds01.errors import GpusUnreachable
+from ds01.gpus.model import Gpu, Kind, Mig, Observation, Process, Slot
+from ds01.gpus.processes import container_of, name_of
+from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
+
+# NVML's code -> the word for programs, why, and what to do.
+_PROBLEMS: dict[int, tuple[str, str, str]] = {
+    pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: (
+        "library_not_found",
+        "there is no libnvidia-ml.so.1: no NVIDIA driver is installed on this server",
+        "install NVIDIA's driver; a server without GPUs needs none",
+    ),
+    pynvml.NVML_ERROR_DRIVER_NOT_LOADED: (
+        "driver_not_loaded",
+        "NVIDIA's library is installed, but its kernel module is not loaded",
+        "sudo modprobe nvidia; if that fails, look at dmesg: after a kernel upgrade the module must be built again",
+    ),
+    pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: (
+        "version_mismatch",
+        "the driver was upgraded while the old kernel module is still loaded",
+        "reboot the server, or stop everything that uses a GPU and load the module again",
+    ),
+    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: (
+        "function_not_found",
+        "the installed driver is too old: its library lacks a function that ds01 needs",
+        "upgrade NVIDIA's driver to 470 or later",
+    ),
+    pynvml.NVML_ERROR_NO_PERMISSION: (
+        "no_permission",
+        "this account may not use the NVIDIA devices",
+        "check the modes of /dev/nvidia*; sudo usermod -aG video LOGIN, where the group video owns them",
+    ),
+}
+
+_PENDING = "a change of its MIG mode waits for a reset of the GPU"
+
+
+@dataclass(frozen=True)
+class NvmlInventory:
+    """The real GPUs. Without `enable_mig` no instance is offered. `proc` is where the kernel shows processes."""
+
+    enable_mig: bool = True
+    proc: Path = Path("/proc")
+
+    def observe(self) -> Observation:
+        """The GPUs as they are now. Raises GpusUnreachable if NVML as a whole cannot be asked.
+
+        Its `data["problem"]` is `library_not_found` on a server without NVIDIA's driver, which a lab without
+        GPUs is; else driver_not_loaded, version_mismatch, function_not_found, no_permission or unknown.
+        """
+        with _opened():
+            try:
+                driver = str(pynvml.nvmlSystemGetDriverVersion())
+                count = int(pynvml.nvmlDeviceGetCount())
+            except NVMLError as error:
+                raise _unreachable(error) from error
+            seen = [self._device(index) for index in range(count)]
+        gpus = tuple(gpu for gpu, _ in seen)
+        return Observation(gpus, tuple(slot for _, slots in seen for slot in slots), driver)
+
+    def _device(self, index: int) -> tuple[Gpu, list[Slot]]:
+        """One GPU and its slots. A GPU that does not answer is one slot that nobody gets."""
+        gpu = Gpu(index, f"unknown-{index}", "unknown", 0)
+        slots: list[Slot] = []
+        try:
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            gpu = replace(gpu, uuid=str(pynvml.nvmlDeviceGetUUID(handle)))
+            gpu = _measured(gpu, handle)
+            on, on_after_reset = _mig_modes(handle)
+            slots.extend(self._instances(gpu, handle) if on else [self._whole(gpu, handle)])
+            gpu = replace(gpu, mig=(Mig.INSTANCES if slots else Mig.EMPTY) if on else Mig.OFF)
+            if on != on_after_reset:
+                gpu = replace(gpu, mig=Mig.PENDING, unhealthy=gpu.unhealthy or _PENDING)
+        except NVMLError as error:
+            gpu = replace(gpu, unhealthy=_sickness(error))
+            slots = slots or [_silent(gpu, str(index), gpu.uuid, Kind.FULL)]
+        if not self.enable_mig:
+            slots = [slot for slot in slots if slot.kind is Kind.FULL]
+        return gpu, [replace(slot, unhealthy=gpu.unhealthy or slot.unhealthy) for slot in slots]
+
+    def _whole(self, gpu: Gpu, handle: Any) -> Slot:
+        return Slot(
+            slot=str(gpu.index),
+            uuid=gpu.uuid,
+            kind=Kind.FULL,
+            gpu=gpu.index,
+            gpu_uuid=gpu.uuid,
+            model=gpu.model,
+            memory_bytes=gpu.memory_bytes,
+            memory_used_bytes=gpu.memory_used_bytes,
+            processes=self._processes(handle),
+        )
+
+    def _instances(self, gpu: Gpu, handle: Any) -> Iterator[Slot]:
+        """The MIG instances by their index. A hole is where one was destroyed: the later ones keep their number."""
+        for place in range(int(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
+            try:
+                instance = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
+                yield self._instance(gpu, place, instance)
+            except pynvml.NVMLError_NotFound:
+                continue
+            except NVMLError as error:
+                _raise_if_dead(error)
+                name = f"{gpu.index}:{place}"
+                yield replace(_silent(gpu, name, f"unknown-{name}", Kind.MIG), unhealthy=_sickness(error))
+
+    def _instance(self, gpu: Gpu, place: int, handle: Any) -> Slot:
+        uuid = str(pynvml.nvmlDeviceGetUUID(handle))
+        memory = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
+        attributes = _ask(pynvml.nvmlDeviceGetAttributes_v2, handle)
+        profile = _profile(gpu, handle, attributes)
+        return Slot(
+            slot=f"{gpu.index}:{place}",
+            uuid=uuid,
+            kind=Kind.MIG,
+            gpu=gpu.index,
+            gpu_uuid=gpu.uuid,
+            model=gpu.model,
+            memory_bytes=int(memory.total) if memory is not None else _attributed_memory(attributes),
+            profile=profile,
+            memory_used_bytes=int(memory.used) if memory is not None else None,
+            slices=_slices(profile, attributes),
+            gi=_ask(pynvml.nvmlDeviceGetGpuInstanceId, handle),
+            ci=_ask(pynvml.nvmlDeviceGetComputeInstanceId, handle),
+            processes=self._processes(handle),
+        )
+
+    def _processes(self, handle: Any) -> tuple[Process, ...] | None:
+        """What computes or draws on a slot; None if NVML does not say it.
+
+        The versioned functions, since pynvml refuses the others beside a library of another release. MIG
+        instances and data centre GPUs cannot draw, and say so: that is no lack of knowledge.
+        """
+        try:
+            compute = _running(handle, "Compute")
+        except NVMLError as error:
+            _raise_if_dead(error)
+            return None
+        try:
+            graphics = _running(handle, "Graphics")
+        except pynvml.NVMLError_NotSupported:
+            graphics = []
+        except NVMLError as error:
+            _raise_if_dead(error)
+            return None
+        # Clients of an MPS server compute too, but NVML lists them apart, where it knows of MPS.
+        shared = _ask(_running, handle, "MPSCompute") or []
+        found = {int(process.pid): process for process in [*graphics, *shared, *compute]}
+        return tuple(self._process(pid, found[pid]) for pid in sorted(found))
+
+    def _process(self, pid: int, shown: Any) -> Process:
+        used = shown.usedGpuMemory
+        memory = int(used) if used is not None else None
+        return Process(pid, name_of(pid, self.proc), container_of(pid, self.proc), memory)
+
+
+@contextmanager
+def _opened() -> Iterator[None]:
+    try:
+        pynvml.nvmlInit()
+    except NVMLError as error:
+        raise _unreachable(error) from error
+    try:
+        yield
+    finally:
+        with suppress(NVMLError):
+            pynvml.nvmlShutdown()
+
+
+def _unreachable(error: NVMLError) -> GpusUnreachable:
+    problem, why, hint = _PROBLEMS.get(
+        error.value, ("unknown", f"NVML said: {error}", "nvidia-smi may say more; look at dmesg for lines with NVRM")
+    )
+    return GpusUnreachable(
+        "The GPUs cannot be asked.", why=why, hint=hint, data={"problem": problem, "nvml": int(error.value)}
+    )
+
+
+def _measured(gpu: Gpu, handle: Any) -> Gpu:
+    """The GPU with what it measures, and whether that makes it unhealthy. What it does not support is None."""
+    memory = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    milliwatts = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
+    millijoules = _ask(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+    errors = _ask(
+        pynvml.nvmlDeviceGetTotalEccErrors,
+        handle,
+        pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
+        pynvml.NVML_VOLATILE_ECC,
+    )
+    rows = _ask(pynvml.nvmlDeviceGetRemappedRows, handle)
+    unhealthy = None
+    if errors:
+        unhealthy = f"{errors} uncorrectable memory errors since the driver was loaded"
+    if rows is not None and rows[3]:
+        unhealthy = "a broken row of its memory could not be remapped"
+    return replace(
+        gpu,
+        model=str(_ask(pynvml.nvmlDeviceGetName, handle) or "unknown"),
+        memory_bytes=int(memory.total) if memory is not None else 0,
+        unhealthy=unhealthy,
+        utilisation_percent=float(rates.gpu) if rates is not None else None,
+        memory_used_bytes=int(memory.used) if memory is not None else None,
+        temperature_celsius=_number(_ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)),
+        power_watts=milliwatts / 1000 if milliwatts is not None else None,
+        energy_joules=millijoules / 1000 if millijoules is not None else None,
+        ecc_errors=errors,
+        remap_failure=bool(rows[3]) if rows is not None else None,
+    )
+
+
+def _mig_modes(handle: Any) -> tuple[bool, bool]:
+    """Whether MIG is on now, and after a reset. Cards without it and drivers that do not know it have it off."""
+    try:
+        now, pending = pynvml.nvmlDeviceGetMigMode(handle)
+    except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
+        return False, False
+    return now == pynvml.NVML_DEVICE_MIG_ENABLE, pending == pynvml.NVML_DEVICE_MIG_ENABLE
+
+
+def _profile(gpu: Gpu, handle: Any, attributes: Any) -> str | None:
+    named = profile_in(str(_ask(pynvml.nvmlDeviceGetName, handle) or ""))
+    if named is not None or attributes is None:
+        return named
+    return profile_made_of(
+        gpu_slices=attributes.gpuInstanceSliceCount,
+        compute_slices=attributes.computeInstanceSliceCount,
+        memory_mib=attributes.memorySizeMB,
+        gpu_memory_bytes=gpu.memory_bytes,
+    )
+
+
+def _slices(profile: str | None, attributes: Any) -> int:
+    if attributes is not None and attributes.computeInstanceSliceCount:
+        return int(attributes.computeInstanceSliceCount)
+    return slices_in(profile or "") or 1
+
+
+def _attributed_memory(attributes: Any) -> int:
+    return int(attributes.memorySizeMB) << 20 if attributes is not None else 0
+
+
+def _silent(gpu: Gpu, name: str, uuid: str, kind: Kind) -> Slot:
+    """A slot that does not answer, so that it is seen. Nothing is known of what runs on it."""
+    return Slot(name, uuid, kind, gpu.index, gpu.uuid, gpu.model, gpu.memory_bytes, processes=None)
+
+
+def _sickness(error: NVMLError) -> str:
+    return {
+        pynvml.NVML_ERROR_GPU_IS_LOST: "the GPU is lost: it fell off the bus, or the driver gave it up",
+        pynvml.NVML_ERROR_RESET_REQUIRED: "the GPU needs a reset",
+        pynvml.NVML_ERROR_NO_PERMISSION: "this account may not use the GPU",
+    }.get(error.value, f"NVML said: {error}")
+
+
+def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The answer, or None if this GPU or driver has none. Raises NVMLError if the GPU is gone."""
+    try:
+        return function(*arguments)
+    except NVMLError as error:
+        _raise_if_dead(error)
+        return None
+
+
+def _running(handle: Any, what: str) -> Any:
+    """The running processes, from the older function on a driver that lacks the newer one. Raises NVMLError."""
+    newer = getattr(pynvml, f"nvmlDeviceGet{what}RunningProcesses_v3")
+    older = getattr(pynvml, f"nvmlDeviceGet{what}RunningProcesses_v2", None)  # some releases of pynvml lack it
+    try:
+        return newer(handle)
+    except pynvml.NVMLError_FunctionNotFound:
+        if older is None:
+            raise
+        return older(handle)
+
+
+def _raise_if_dead(error: NVMLError) -> None:
+    if error.value in (pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED):
+        raise error
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if value is not None else None

@@ -1,0 +1,29 @@
+"""What the kernel says about a process that NVML shows: its name, and the container that it belongs to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# `/docker/ID` and `/any/parent/ID` with Docker's cgroupfs driver, `docker-ID.scope` with systemd. In a container
+# that runs Docker itself the outer one comes first, and that is the one the host's Docker knows.
+_CONTAINER = re.compile(r"[/-]([0-9a-f]{64})(?=\.scope|/|$)", re.ASCII | re.MULTILINE)
+
+
+def name_of(pid: int, proc: Path) -> str | None:
+    """The process's name as the kernel keeps it, at most 15 bytes; None if it is gone or hidden."""
+    text = _read(proc / str(pid) / "comm")
+    return text.rstrip("\n") or None if text is not None else None
+
+
+def container_of(pid: int, proc: Path) -> str | None:
+    """The Docker id in the process's cgroup; None if there is none, or it cannot be read."""
+    match = _CONTAINER.search(_read(proc / str(pid) / "cgroup") or "")
+    return match[1] if match else None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # the process ended meanwhile, or /proc is mounted with hidepid
+        return None

@@ -1,0 +1,35 @@
+"""The names of MIG profiles, such as `2g.10gb` and `1c.3g.20gb`, and what they say."""
+
+from __future__ import annotations
+
+import re
+
+_IN_DEVICE_NAME = re.compile(r"\bMIG\s+(\S+)$")
+_SLICES = re.compile(r"(?:(\d+)c\.)?(\d+)g\.", re.ASCII)
+_MIB = 1 << 20
+_GIB = 1 << 30
+
+
+def profile_in(device_name: str) -> str | None:
+    """The profile that ends an instance's device name, `NVIDIA A100-SXM4-40GB MIG 2g.10gb`."""
+    match = _IN_DEVICE_NAME.search(device_name)
+    return match[1] if match else None
+
+
+def profile_made_of(*, gpu_slices: int, compute_slices: int, memory_mib: int, gpu_memory_bytes: int) -> str | None:
+    """The name made of an instance's attributes, as NVIDIA's go-nvlib makes it: memory counts in eighths of the GPU.
+
+    None if the GPU's memory is unknown.
+    """
+    if gpu_memory_bytes <= 0:
+        return None
+    eighths = round(memory_mib * _MIB / gpu_memory_bytes * 8)
+    gigabytes = round(eighths / 8 * -(-gpu_memory_bytes // _GIB))
+    part = f"{compute_slices}c." if compute_slices != gpu_slices else ""
+    return f"{part}{gpu_slices}g.{gigabytes}gb"
+
+
+def slices_in(profile: str) -> int | None:
+    """The compute slices that a profile's name says."""
+    match = _SLICES.match(profile)
+    return int(match[1] or match[2]) if match else None

@@ -1,0 +1,160 @@
+"""GPUs that do not exist, from a line such as `1xA100,1xA100:3x2g.10gb`, for demos, tests and what-ifs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ds01.errors import WrongUse
+from ds01.gpus.model import Gpu, Kind, Mig, Observation, Slot
+
+DRIVER = "simulated"
+_FORM = "COUNTxMODEL, or COUNTxMODEL:COUNTxPROFILE+COUNTxPROFILE for MIG, joined by commas; or none"
+_COUNTED = re.compile(r"([0-9]{1,3})x(.+)", re.ASCII)
+# NVIDIA's drivers take no more GPUs than this in one server.
+_MOST_GPUS = 32
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model's memory in GiB, and how it can be cut: profile -> (compute slices, memory slices)."""
+
+    memory: int
+    profiles: dict[str, tuple[int, int]]
+    compute_slices: int = 7
+    memory_slices: int = 8
+
+
+@dataclass(frozen=True)
+class SimulatedInventory:
+    """Always the same GPUs; a test replaces `observation` to take something away."""
+
+    observation: Observation
+
+    def observe(self) -> Observation:
+        """What was made up. Never raises."""
+        return self.observation
+
+
+def parse(text: str) -> SimulatedInventory:
+    """The inventory that `text` describes; `none` is a server without GPUs. Raises WrongUse."""
+    text = text.strip().removeprefix("simulated:")
+    gpus: list[Gpu] = []
+    slots: list[Slot] = []
+    for part in [] if text == "none" else text.split(","):
+        count, model, profiles = _group(part.strip())
+        if len(gpus) + count > _MOST_GPUS:
+            raise _wrong(text, f"a server has at most {_MOST_GPUS} GPUs")
+        for index in range(len(gpus), len(gpus) + count):
+            gpu, offered = _gpu(index, model, profiles)
+            gpus.append(gpu)
+            slots.extend(offered)
+    return SimulatedInventory(Observation(tuple(gpus), tuple(slots), DRIVER, simulated=True))
+
+
+def _group(part: str) -> tuple[int, str, list[str] | None]:
+    """One part of the line: how many GPUs, their model, and the instances on each, None without MIG."""
+    before, colon, after = part.partition(":")
+    count, name = _counted(before, part)
+    model = _NAMES.get(name.casefold())
+    if model is None:
+        raise _wrong(part, f"no model {name!r}; there are {', '.join(_MODELS)}")
+    if not colon:
+        return count, model, None
+
+    known = {profile.casefold(): profile for profile in _MODELS[model].profiles}
+    profiles: list[str] = []
+    for piece in after.split("+"):
+        instances, wanted = _counted(piece, part)
+        profile = known.get(wanted.casefold())
+        if profile is None:
+            offered = f"it has {', '.join(known.values())}" if known else "it has no MIG"
+            raise _wrong(part, f"{model} has no profile {wanted!r}; {offered}")
+        profiles += [profile] * instances
+    _check_capacity(part, model, profiles)
+    return count, model, profiles
+
+
+def _counted(text: str, part: str) -> tuple[int, str]:
+    match = _COUNTED.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0:
+        raise _wrong(part, f"{text.strip()!r} is not COUNTxWHAT with a count of at least 1")
+    return int(match[1]), match[2].strip()
+
+
+def _check_capacity(part: str, name: str, profiles: list[str]) -> None:
+    """Whether the instances fit by their slices; on which slices they would lie is not simulated."""
+    model = _MODELS[name]
+    compute = sum(model.profiles[profile][0] for profile in profiles)
+    memory = sum(model.profiles[profile][1] for profile in profiles)
+    if compute > model.compute_slices:
+        raise _wrong(part, f"the instances need {compute} compute slices, {name} has {model.compute_slices}")
+    if memory > model.memory_slices:
+        raise _wrong(part, f"the instances need {memory} memory slices, {name} has {model.memory_slices}")
+
+
+def _gpu(index: int, name: str, profiles: list[str] | None) -> tuple[Gpu, list[Slot]]:
+    """A GPU at a position, and its slots: itself without MIG, else its instances."""
+    model = _MODELS[name]
+    uuid = f"GPU-00000000-0000-4000-8000-{index:012x}"
+    memory = model.memory << 30
+    mig = Mig.OFF if profiles is None else Mig.INSTANCES
+    gpu = Gpu(index, uuid, name, memory, mig, utilisation_percent=0.0, memory_used_bytes=0)
+    if profiles is None:
+        return gpu, [Slot(str(index), uuid, Kind.FULL, index, uuid, name, memory, memory_used_bytes=0)]
+    return gpu, [
+        Slot(
+            slot=f"{index}:{place}",
+            uuid=f"MIG-00000000-0000-4000-8000-{index:06x}{place:06x}",
+            kind=Kind.MIG,
+            gpu=index,
+            gpu_uuid=uuid,
+            model=name,
+            memory_bytes=memory * model.profiles[profile][1] // model.memory_slices,
+            profile=profile,
+            memory_used_bytes=0,
+            slices=model.profiles[profile][0],
+            gi=place + 1,
+            ci=0,
+        )
+        for place, profile in enumerate(profiles)
+    ]
+
+
+def _wrong(text: str, why: str) -> WrongUse:
+    return WrongUse(f"not a description of simulated GPUs: {text!r}", why=why, hint=f"write {_FORM}")
+
+
+def _seven(one: int, two: int, four: int, eight: int) -> dict[str, tuple[int, int]]:
+    """The profiles of a GPU with 7 compute and 8 memory slices, from the GB that 1, 2, 4 and 8 of those are called."""
+    return {
+        f"1g.{one}gb": (1, 1),
+        f"1g.{two}gb": (1, 2),
+        f"2g.{two}gb": (2, 2),
+        f"3g.{four}gb": (3, 4),
+        f"4g.{four}gb": (4, 4),
+        f"7g.{eight}gb": (7, 8),
+    }
+
+
+# Memory and profiles as in NVIDIA's MIG user guide.
+_A30 = _Model(24, {"1g.6gb": (1, 1), "2g.12gb": (2, 2), "4g.24gb": (4, 4)}, compute_slices=4, memory_slices=4)
+_MODELS = {
+    "A100": _Model(40, _seven(5, 10, 20, 40)),
+    "A100-40GB": _Model(40, _seven(5, 10, 20, 40)),
+    "A100-80GB": _Model(80, _seven(10, 20, 40, 80)),
+    "A30": _A30,
+    "H100": _Model(80, _seven(10, 20, 40, 80)),
+    "H100-94GB": _Model(94, _seven(12, 24, 47, 94)),
+    "H200": _Model(141, _seven(18, 35, 71, 141)),
+    "B200": _Model(180, _seven(23, 45, 90, 180)),
+    **{
+        name: _Model(memory, {})
+        for name, memory in {
+            "V100": 32, "V100-16GB": 16, "P100": 16, "T4": 16, "A10": 24, "A40": 48, "L4": 24, "L40": 48, "L40S": 48,
+            "A4000": 16, "A5000": 24, "A6000": 48, "RTX6000": 48, "RTX2080TI": 11, "RTX3090": 24, "RTX4090": 24,
+            "RTX5090": 32, "TITANRTX": 24,
+        }.items()
+    },
+}  # fmt: skip
+_NAMES = {name.casefold(): name for name in _MODELS}

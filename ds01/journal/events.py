@@ -1,0 +1,32 @@
+"""What happened, one JSON line each, in events.jsonl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ds01.system import files
+from ds01.system.data import format_time, to_json
+
+Emit = Callable[[str, Mapping[str, Any]], None]
+
+
+class EventLog:
+    """Appends events to a file. A journal that cannot be written never stops what it reports."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime], mode: int = 0o664) -> None:
+        self._path = path
+        self._clock = clock
+        self._mode = mode
+        self.failure: str | None = None
+
+    def emit(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Write the event `kind` with `facts`, JSON values; `failure` says why, if it could not be written."""
+        line = {"time": format_time(self._clock()), "type": kind} | {key: to_json(fact) for key, fact in facts.items()}
+        try:
+            files.append(self._path, json.dumps(line, ensure_ascii=False).encode() + b"\n", mode=self._mode)
+        except OSError as error:
+            self.failure = f"{self._path}: {error.strerror}"

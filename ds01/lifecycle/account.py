@@ -1,0 +1,107 @@
+"""The owner's account inside a container, as an archive that is unpacked before the first start.
+
+Nothing is run and nothing is committed: a useradd with a ten-digit uid would write a lastlog of hundreds of GB.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ds01.errors import Refused
+
+ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/shadow")
+
+_BASHRC = """\
+# Written by ds01 when the container was made; yours to change.
+[ -f /etc/bash.bashrc ] && . /etc/bash.bashrc
+. ~/.shrc
+PS1='\\[\\e[1;36m\\][{name}]\\[\\e[0m\\] \\w \\$ '
+"""
+_SHRC = """\
+# Written by ds01 when the container was made; yours to change.
+case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) PATH="$HOME/.local/bin:$PATH" ;; esac
+PS1='[{name}] $PWD $ '
+case $- in *i*)
+    echo "This is {name}. Your work belongs in /workspace: it outlives the container."
+    echo "'exit' leaves and everything goes on running; 'container-stop {name}', outside, ends it."
+esac
+"""
+_PROFILE = """\
+if [ -n "$BASH_VERSION" ]; then . ~/.bashrc; else . ~/.shrc; fi
+"""
+
+
+@dataclass(frozen=True)
+class Insider:
+    """Whom to make: the login and the numbers of the owner, and the container's name for the prompt."""
+
+    login: str
+    uid: int
+    gid: int
+    container: str
+
+    @property
+    def home(self) -> str:
+        """The home inside. Not the host's: that is another file system."""
+        return f"/home/{self.login}"
+
+
+def archive(who: Insider, read: Callable[[str], bytes | None]) -> bytes:
+    """A tar archive for `/` that makes the account. `read` gives the image's files by path, None if absent.
+
+    An image that has the uid, the gid or the name already keeps its lines; the owner's come first, and the first one
+    that matches is the one that counts. Raises Refused for a login that would break the files' format.
+    """
+    if not who.login or any(mark in who.login for mark in ":/\n\0") or who.login in (".", ".."):
+        raise Refused(f"the login {who.login!r} cannot exist inside a container")
+    owner = f"{who.login}:x:{who.uid}:{who.gid}::{who.home}:{_shell(read)}"
+    passwd = _with_first(owner, read("/etc/passwd"), replaces=lambda fields: fields[0] == who.login)
+    groups = read("/etc/group")
+    if not any(fields[2:3] == [str(who.gid)] for fields in _lines(groups)):
+        groups = _with_first(f"{who.login}:x:{who.gid}:", groups, replaces=lambda fields: False)
+    shadow = _with_first(f"{who.login}:*:::::::", read("/etc/shadow"), replaces=lambda fields: fields[0] == who.login)
+    return _tar(who, {"etc/passwd": passwd, "etc/group": groups or b"", "etc/shadow": shadow})
+
+
+def _shell(read: Callable[[str], bytes | None]) -> str:
+    return "/bin/bash" if read("/bin/bash") is not None else "/bin/sh"
+
+
+def _lines(content: bytes | None) -> list[list[str]]:
+    text = (content or b"").decode("utf-8", "surrogateescape")
+    return [line.split(":") for line in text.splitlines() if line]
+
+
+def _with_first(line: str, content: bytes | None, *, replaces: Callable[[list[str]], bool]) -> bytes:
+    kept = [":".join(fields) for fields in _lines(content) if not replaces(fields)]
+    if content is None and line.count(":") == 6:
+        kept = ["root:x:0:0:root:/root:/bin/sh"]  # an image without the file: root keeps its name
+    return ("\n".join([line, *kept]) + "\n").encode("utf-8", "surrogateescape")
+
+
+def _tar(who: Insider, accounts: Mapping[str, bytes]) -> bytes:
+    home = who.home.removeprefix("/")
+    words = {"name": who.container}
+    # By number: a login may hold characters that mean something to sudo. Harmless where there is no sudo.
+    sudoers = f"#{who.uid} ALL=(ALL:ALL) NOPASSWD: ALL\n".encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for path, content in accounts.items():
+            _add(tar, path, content, mode=0o640 if path.endswith("shadow") else 0o644)
+        _add(tar, "etc/sudoers.d/ds01", sudoers, mode=0o440)
+        folder = tarfile.TarInfo(home)
+        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o755, who.uid, who.gid
+        tar.addfile(folder)
+        for name, text in ((".bashrc", _BASHRC), (".shrc", _SHRC), (".profile", _PROFILE)):
+            content = text.replace("{name}", words["name"]).encode()
+            _add(tar, f"{home}/{name}", content, mode=0o644, uid=who.uid, gid=who.gid)
+    return buffer.getvalue()
+
+
+def _add(tar: tarfile.TarFile, path: str, content: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> None:
+    entry = tarfile.TarInfo(path)
+    entry.size, entry.mode, entry.uid, entry.gid = len(content), mode, uid, gid
+    tar.addfile(entry, io.BytesIO(content))

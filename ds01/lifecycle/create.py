@@ -1,0 +1,310 @@
+"""Create: check, lease, make, read back, write. Whatever fails in between undoes what was made."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import secrets
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineImage
+from ds01.errors import Busy, Ds01Error, EngineAbsent, EngineRejected, NotFound, NotPossible, Refused, WrongUse
+from ds01.gpus.allocator import check_containers, choose
+from ds01.gpus.model import Choice, Lease, Refusal
+from ds01.gpus.model import Observation as Gpus
+from ds01.gpus.situation import Requester
+from ds01.lifecycle import folders
+from ds01.lifecycle.account import Insider, archive
+from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose
+from ds01.lifecycle.folders import Folder
+from ds01.lifecycle.ledger import Unreadable
+from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.readback import differences
+from ds01.lifecycle.reconcile import reconcile
+from ds01.lifecycle.record import Pending, Record, move
+from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.request import ContainerRequest, Wants
+from ds01.lifecycle.world import Entries, World, is_manual, readable
+from ds01.policy.model import UserLimits
+from ds01.policy.names import container_name, slice_name, slice_path
+from ds01.system.users import Account, Actor
+
+NO_GPUS = Gpus((), (), "none")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request that was checked as far as it can be without a lease. Its folders are resolved."""
+
+    request: ContainerRequest
+    owner: Account
+    limits: UserLimits
+    image: EngineImage | None  # None: it is not there yet, good enough for a plan
+    folders: tuple[Folder, ...]
+    container_name: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was seen before the ledger's lock is taken: GPUs, and the containers that no record explains."""
+
+    gpus: Gpus
+    foreign: list[EngineContainer]
+    listed: list[EngineContainer]
+
+
+def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only: bool = False) -> Prepared:
+    """Check a request: owner, name, wants, labels, image, folders. Raises Ds01Error.
+
+    `plan_only`: nothing is made, and the image may be missing still.
+    """
+    owner = world.users.by_uid(request.owner)
+    limits = world.limits(owner)
+    try:
+        full = container_name(request.name, owner.uid)
+    except ValueError as error:
+        raise WrongUse(f"{request.name!r} is no container name", why=str(error)) from None
+    _check_wants(request.wants, limits)
+    for key in request.labels:
+        if key.startswith(RESERVED_LABELS):
+            raise Refused(f"the label {key} is ds01's own")
+    image = world.engine.image(request.image)
+    if image is None and not plan_only:
+        raise NotFound(
+            f"there is no image {request.image} on this server",
+            hint="name another with --image, or a framework with --framework",
+        )
+    resolved, found = _resolve_folders(world, actor, request, owner, make=not plan_only)
+    return Prepared(resolved, owner, limits, image, found, full)
+
+
+def look(world: World, prepared: Prepared) -> Found:
+    """Reconcile whatever stands in the way of a choice, and observe what it depends on."""
+    listed = world.listed()
+    if reconcile(world, listed, locked=(prepared.container_name,)):
+        listed = world.engine.containers()
+    gpus = NO_GPUS if prepared.request.gpus.count == 0 else world.observe_gpus()
+    return Found(gpus, world.foreign(world.ledger.read(), listed), listed)
+
+
+def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> Choice | Refusal:
+    """The slots for a new container, or why not."""
+    own = [record for record in readable(entries) if record.uid == prepared.owner.uid and not is_manual(record)]
+    others = [record for record in own if record.container_name != prepared.container_name]
+    refusal = check_containers(prepared.limits.limits.max_containers_per_user, len(others))
+    if refusal is not None:
+        return refusal
+    who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, prepared.container_name)
+    situation = world.situation(entries, found.gpus, found.foreign)
+    return choose(situation, prepared.request.gpus, who, prepared.limits.limits)
+
+
+def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
+    """Raises NotPossible if the name is taken."""
+    entry = entries.get(prepared.container_name)
+    name = prepared.request.name
+    if isinstance(entry, Record):
+        raise NotPossible(
+            f"there is a container {name} already",
+            why=f"it is {entry.state.value} since {entry.last_change:%Y-%m-%d %H:%M} UTC",
+            hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",
+        )
+    if isinstance(entry, Unreadable):
+        raise Busy(f"the record of {name} is unreadable and being looked at", why=entry.why)
+    if any(container.name == prepared.container_name for container in found.listed):
+        raise NotPossible(
+            f"Docker has a container {prepared.container_name} that ds01 did not make",
+            hint=f"choose another name, or remove it: docker rm {prepared.container_name}",
+        )
+
+
+def create(world: World, actor: Actor, request: ContainerRequest) -> tuple[Record, tuple[str, ...]]:
+    """Make a container with its lease; it does not run yet. The record and warnings. Raises Ds01Error."""
+    prepared = prepare(world, actor, request)
+    doing = f"being created by {actor.login}"
+    with world.ledger.container_lock(prepared.container_name, doing=doing):
+        found = look(world, prepared)
+        record = reserve(world, actor, prepared, found)
+        return make(world, actor, prepared, record)
+
+
+def reserve(world: World, actor: Actor, prepared: Prepared, found: Found) -> Record:
+    """Choose and write the lease, before the engine is called."""
+    with world.ledger.transaction() as ledger:
+        check_name(prepared, found, ledger.records)
+        choice = decide(world, prepared, found, ledger.records)
+        if isinstance(choice, Choice):
+            return ledger.commit(new_record(world, actor, prepared, choice), now=world.clock())
+    raise error_of(choice)
+
+
+def new_record(world: World, actor: Actor, prepared: Prepared, choice: Choice) -> Record:
+    """The record of a container that is about to be made."""
+    now = world.clock()
+    request, owner = prepared.request, prepared.owner
+    refs = tuple(slot.ref for slot in choice.slots)
+    return Record(
+        id=secrets.token_hex(16),
+        installation=world.ledger.installation,
+        container_name=prepared.container_name,
+        name=request.name,
+        project=request.project or request.name,
+        user=owner.login,
+        uid=owner.uid,
+        gid=owner.gid,
+        group=prepared.limits.group,
+        state=State.CREATED,
+        image=request.image,
+        own_tag=own_tag(request.image, prepared.container_name, owner.uid),
+        created_at=now,
+        request=request,
+        pending=Pending(Trigger.CREATE, now, actor.login),
+        lease=Lease(refs, now) if refs else None,
+        gpu_id=",".join(ref.slot for ref in refs) or None,
+        gpus_fixed=refs,
+        resource_limits=prepared.limits.limits,
+        workspace=request.workspace,
+    )
+
+
+def make(world: World, actor: Actor, prepared: Prepared, record: Record) -> tuple[Record, tuple[str, ...]]:
+    """Make the container of a record that has its lease; undo everything if that fails."""
+    try:
+        identity, warnings = _make(world, prepared, record)
+        with world.ledger.transaction() as ledger:
+            made = move(record, Trigger.CREATE, actor=actor.login, at=world.clock(), docker_id=identity)
+            made = ledger.commit(made, now=world.clock())
+    except BaseException as error:
+        _give_up(world, actor, record, error)
+        raise
+    world.report(made, made.history[-1:])
+    return made, warnings
+
+
+def spec_of(world: World, prepared: Prepared, record: Record) -> ContainerSpec:
+    """The complete container of a record."""
+    assert prepared.image is not None
+    facts = world.engine.facts()
+    names = (record.group, record.user, record.uid)
+    parent = slice_path(*names) if facts.cgroup_driver == "cgroupfs" else slice_name(*names)
+    return compose(
+        prepared.request,
+        prepared.owner,
+        prepared.limits,
+        Placement(record.lease, parent, slice_name(*names), world.inject),
+        prepared.image,
+        Host(record.installation, world.policy.network.value, world.policy.ports, facts.memory_bytes),
+        Identity(record.id, record.container_name, record.own_tag or record.image, record.created_at),
+    )
+
+
+def bare_spec(world: World, account: Account) -> ContainerSpec:
+    """What any container of an account would get, image and devices aside: for its limits as flags."""
+    request = ContainerRequest(account.uid, "any", "any")
+    limits = world.limits(account)
+    nothing = EngineImage("", (), {}, {})
+    prepared = Prepared(request, account, limits, nothing, (), container_name("any", account.uid))
+    actor = Actor(account.uid, account.gid, account.login)
+    return spec_of(world, prepared, new_record(world, actor, prepared, Choice(())))
+
+
+def own_tag(image: str, container: str, uid: int) -> str:
+    """The tag that only this container uses: AIME's tools remove the image that `docker ps` shows."""
+    repository = image.partition("@")[0]
+    head, colon, tail = repository.rpartition(":")
+    if colon and "/" not in tail:
+        repository = head
+    if not repository or repository == "sha256":
+        repository = f"ds01-{uid}/{container.partition('._.')[0]}"
+    return f"{repository}:{container}"
+
+
+def _make(world: World, prepared: Prepared, record: Record) -> tuple[str, tuple[str, ...]]:
+    engine = world.engine
+    assert record.own_tag is not None
+    assert prepared.image is not None
+    engine.tag(prepared.image.id, record.own_tag)
+    spec = spec_of(world, prepared, record)
+    created = engine.create(spec)
+    if engine.get(created.id, "/bin/sh") is None:
+        raise Refused(
+            f"the image {record.image} has no shell",
+            why="it has no /bin/sh, and a container of ds01 is something one works in",
+            hint="build an image on top of it that has one",
+        )
+    insider = Insider(record.user, record.uid, record.gid, record.name)
+    engine.put(created.id, "/", archive(insider, partial(_read_inside, world, created.id)))
+    seen = engine.inspect(created.id)
+    if seen is None:
+        raise EngineAbsent(f"the container {record.name} vanished while it was made")
+    wrong, weak = differences(spec, seen)
+    wrong += [f"the folder {folder.path} was swapped" for folder in prepared.folders if not folder.is_still_there()]
+    if wrong:
+        raise EngineRejected("what Docker made is not what was asked for", why="; ".join(wrong))
+    warnings = dict.fromkeys((*created.warnings, *weak))
+    return created.id, tuple(warnings)
+
+
+def _read_inside(world: World, identity: str, path: str) -> bytes | None:
+    content = world.engine.get(identity, path)
+    if content is None:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        for entry in tar:
+            file = tar.extractfile(entry) if entry.isreg() else None
+            return file.read() if file is not None else b""
+    return b""
+
+
+def _give_up(world: World, actor: Actor, record: Record, error: BaseException) -> None:
+    """Undo a create. If the engine cannot be asked, the record stays pending and the next command looks again."""
+    why = error.message if isinstance(error, Ds01Error) else type(error).__name__
+    try:
+        seen = world.engine.inspect(record.container_name)
+        if seen is not None and seen.labels.get("ds01.id") == record.id:
+            world.engine.remove(seen.id)
+        if record.own_tag is not None:
+            world.engine.untag(record.own_tag)
+        with world.ledger.transaction() as ledger:
+            gone = move(record, Trigger.VANISH, actor=actor.login, at=world.clock(), why=f"create failed: {why}")
+            ledger.commit(gone, now=world.clock())
+    except Ds01Error as second:
+        world.emit("repair", {"container": record.container_name, "why": f"left for later: {second.message}"})
+        return
+    world.report(gone, gone.history[-1:])
+
+
+def _check_wants(wants: Wants, limits: UserLimits) -> None:
+    for key, wanted in vars(wants).items():
+        limit = getattr(limits.limits, key)
+        if wanted is not None and limit is not None and wanted > limit:
+            raise Refused(
+                f"{key} {wanted} is more than the policy gives",
+                why=f"the limit of {limits.user} is {limit}, from {limits.sources.get(key, 'defaults')}",
+            )
+
+
+def _resolve_folders(
+    world: World, actor: Actor, request: ContainerRequest, owner: Account, *, make: bool
+) -> tuple[ContainerRequest, tuple[Folder, ...]]:
+    workspace = request.workspace or f"{owner.home}/workspace/{request.project or request.name}"
+    if make:
+        folders.make(workspace, owner=owner, actor=actor)
+    # In a state folder of one's own its owner may do everything, also lend own folders to the people played there.
+    also = actor.uid if world.own and actor.uid == world.ledger.owner_uid else None
+    resolve: Callable[..., Folder] = partial(folders.resolve, owner=owner, also_uid=also)
+    mounts = world.policy.mounts
+    found: dict[str, Folder] = {}
+    if make or Path(workspace).exists():
+        found["workspace"] = resolve(workspace, allowed=mounts.workspace)
+    if request.data is not None:
+        found["data"] = resolve(request.data, allowed=mounts.data)
+    if request.models is not None:
+        found["models"] = resolve(request.models, allowed=mounts.models)
+    paths: dict[str, Any] = {"workspace": workspace} | {kind: folder.path for kind, folder in found.items()}
+    return dataclasses.replace(request, **paths), tuple(found.values())

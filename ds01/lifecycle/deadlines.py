@@ -1,0 +1,73 @@
+"""When something will happen to a container by itself: computed from the record's facts and today's policy. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ds01.lifecycle.machine import State
+from ds01.lifecycle.record import Origin, Record
+from ds01.policy.model import Automation, Limits
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The earliest end, and which rule sets it: idle, runtime, hold, removal, created."""
+
+    at: datetime
+    because: str
+
+
+def deadline(record: Record, limits: Limits, policies: Automation) -> Deadline | None:
+    """The earliest of a container's deadlines; None if there is none."""
+    return min(_deadlines(record, limits, policies), key=lambda item: item.at, default=None)
+
+
+def lease_ends(record: Record, limits: Limits, policies: Automation) -> datetime | None:
+    """When the record's slots come free if nobody does anything, as far as can be said."""
+    ends = [item.at for item in _deadlines(record, limits, policies) if item.because in ("runtime", "hold", "created")]
+    return min(ends, default=None)
+
+
+def hold_ends(record: Record, hold: timedelta | None) -> datetime | None:
+    """When the hold of a stopped container is over; None: never."""
+    return _after(record.stopped_at, hold)
+
+
+def idle_since(record: Record) -> datetime | None:
+    """Since when a running container has done nothing that was seen."""
+    if record.state is not State.RUNNING:
+        return None
+    seen = record.activity.get("last")
+    return datetime.fromisoformat(str(seen).replace("Z", "+00:00")) if seen else record.started_at
+
+
+def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Deadline]:
+    if record.origin is Origin.MANUAL:
+        return []
+    ends: dict[str, datetime | None] = {}
+    if record.state is State.RUNNING:
+        ends["runtime"] = _extended(record, _after(record.started_at, limits.max_runtime))
+        ends["idle"] = _extended(record, _after(idle_since(record), limits.idle_timeout))
+    elif record.state is State.CREATED and record.lease is not None:
+        ends["created"] = _after(record.created_at, policies.created_timeout)
+    elif record.state is State.HELD:
+        ends["hold"] = hold_ends(record, limits.gpu_hold_after_stop)
+    if record.state in (State.HELD, State.STOPPED) and not record.keep:
+        ends["removal"] = _after(record.stopped_at, limits.container_hold_after_stop)
+    return [Deadline(at, because) for because, at in ends.items() if at is not None]
+
+
+def _after(start: datetime | None, delay: timedelta | None) -> datetime | None:
+    if start is None or delay is None:
+        return None
+    try:
+        return start + delay
+    except OverflowError:
+        return None  # past the end of the calendar is never
+
+
+def _extended(record: Record, at: datetime | None) -> datetime | None:
+    if at is None or record.extended_until is None:
+        return at
+    return max(at, record.extended_until)

@@ -1,0 +1,150 @@
+"""What a record becomes, given what the engine has. Pure: the time and the others' leases are arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ds01.engines.protocol import EngineContainer, Status
+from ds01.gpus.model import Lease
+from ds01.lifecycle.deadlines import hold_ends
+from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.record import Record, Step, move, settle
+
+OBSERVED = "observed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The record as it should be, and the transitions that led there."""
+
+    record: Record
+    steps: tuple[Step, ...] = ()
+
+
+def differs(record: Record, listed: EngineContainer | None) -> bool:
+    """Whether a list's entry says that something happened which the record does not know. Cheap, and without detail."""
+    if listed is None or record.pending is not None:
+        return True
+    if listed.status is Status.REMOVING:
+        return False
+    runs = listed.status.runs
+    return runs != (record.state is State.RUNNING) or (runs and (listed.status is Status.PAUSED) != record.paused)
+
+
+def is_half_made(record: Record, seen: EngineContainer) -> bool:
+    """Whether the create did not come to its end: such a container has no account inside, and never ran."""
+    creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
+    return creating and record.docker_id is None and not _ran(seen)
+
+
+def judge(
+    record: Record, seen: EngineContainer | None, *, taken: Collection[str], hold: timedelta | None, now: datetime
+) -> Verdict:
+    """The record after what happened behind ds01. `seen` has its detail; `taken`: UUIDs that others have.
+
+    `hold` is the owner's gpu_hold_after_stop. Nobody may be at work on the container: its lock is held.
+    """
+    walk = _Walk(record, now, hold)
+    if seen is None:
+        creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
+        walk.go(Trigger.VANISH, now, "the create did not come to its end" if creating else "removed behind ds01")
+        return walk.verdict()
+    if seen.status is Status.REMOVING:
+        return walk.verdict()
+    if record.docker_id is None:
+        walk.record = settle(record, docker_id=seen.id, gpus_fixed=record.lease.slots if record.lease else ())
+        walk.go(Trigger.CREATE, seen.created_at, None)
+    if seen.status.runs:
+        _judge_running(walk, seen, taken)
+    else:
+        _judge_stopped(walk, seen)
+    return walk.verdict()
+
+
+def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -> None:
+    record = walk.record
+    started = seen.started_at or walk.now
+    fresh = {"engine_started_at": seen.started_at, "paused": seen.status is Status.PAUSED}
+    if record.state is State.RUNNING:
+        if record.engine_started_at != seen.started_at and record.engine_started_at is not None:
+            lease = walk.record.lease
+            walk.stop(seen.finished_at or started, _why_it_ended(seen))
+            walk.go(Trigger.START, started, "started again behind ds01", lease=lease, **fresh)
+        elif record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
+            walk.record = settle(record, **fresh)
+        return
+    why = None if record.pending is not None else "started behind ds01"
+    lease, conflict = record.lease, None
+    if lease is None and record.gpus_fixed:
+        if any(ref.uuid in taken for ref in record.gpus_fixed):
+            slots = ", ".join(ref.slot for ref in record.gpus_fixed)
+            conflict = f"it runs on GPU {slots}, which somebody else has"
+        else:
+            lease = Lease(record.gpus_fixed, walk.clip(started))
+    walk.go(Trigger.START, started, why, lease=lease, conflict=conflict, **fresh)
+
+
+def _judge_stopped(walk: _Walk, seen: EngineContainer) -> None:
+    record = walk.record
+    ended = seen.finished_at or walk.now
+    if record.state is State.RUNNING:
+        walk.stop(ended, _why_it_ended(seen))
+        return
+    if _ran(seen) and seen.started_at != record.engine_started_at:
+        # It was started and has ended since; without a lease it ran without one.
+        walk.go(
+            Trigger.START,
+            seen.started_at or ended,
+            None if record.pending is not None else "started behind ds01",
+            engine_started_at=seen.started_at,
+        )
+        walk.stop(ended, _why_it_ended(seen))
+        return
+    if record.pending is not None:
+        # A start that did not come to its end: what it leased for it goes back.
+        kept = None if record.state is State.STOPPED else record.lease
+        walk.record = settle(record, lease=kept)
+
+
+def _ran(seen: EngineContainer) -> bool:
+    return seen.started_at is not None
+
+
+def _why_it_ended(seen: EngineContainer) -> str:
+    if seen.oom_killed:
+        return "out of memory"
+    if seen.status.runs:
+        return "stopped behind ds01"
+    if seen.exit_code in (None, 0):
+        return "its process ended"
+    return f"its process ended with code {seen.exit_code}"
+
+
+class _Walk:
+    """A record on its way through transitions that were observed."""
+
+    def __init__(self, record: Record, now: datetime, hold: timedelta | None) -> None:
+        self.record = record
+        self.now = now
+        self._hold = hold
+        self._actor = record.pending.actor if record.pending is not None else OBSERVED
+        self._steps: list[Step] = []
+
+    def verdict(self) -> Verdict:
+        return Verdict(self.record, tuple(self._steps))
+
+    def clip(self, at: datetime) -> datetime:
+        """The engine's time, between the record's last transition and now."""
+        return min(max(at, self.record.last_change), self.now)
+
+    def stop(self, at: datetime, why: str) -> None:
+        self.go(Trigger.STOP, at, why, holds=self._hold != timedelta(0))
+        if self.record.state is State.HELD:
+            self.record = settle(self.record, held_until=hold_ends(self.record, self._hold))
+
+    def go(self, trigger: Trigger, at: datetime, why: str | None, **changes: Any) -> None:
+        self.record = move(self.record, trigger, actor=self._actor, at=self.clip(at), why=why, **changes)
+        self._steps.append(self.record.history[-1])

@@ -1,0 +1,270 @@
+"""All records of one installation, their folder, their locks. Only this file makes paths in the state folder.
+
+A commit writes one record whole, under the ledger's lock, and redraws gpu-state.json, a picture that ds01 never reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ds01.errors import Busy, Ds01Error, EngineUnreachable
+from ds01.lifecycle.machine import State
+from ds01.lifecycle.record import SCHEMA, Record
+from ds01.system import files, locks
+from ds01.system.data import DataError, format_time, from_json, to_json
+
+LEDGER_WAIT = 30.0  # seconds; the lock is held for milliseconds, so a longer wait means a stuck machine
+CONTAINER_WAIT = 10.0
+REMOVED_KEPT = timedelta(days=30)
+# A file system stamps times in steps of up to 10 ms (a kernel with HZ=100), and inodes are used again: a file that was
+# read within this time after it was written may have been replaced since without a visible difference.
+RACY = 20_000_000  # nanoseconds
+
+Signature = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Unreadable:
+    """A record that does not parse, or is not of this installation or of its file's name."""
+
+    container_name: str
+    why: str
+
+
+class Ledger:
+    """The records of the state folder `state`, read when asked for and kept while their files stay the same."""
+
+    def __init__(self, state: Path, *, own: bool = False) -> None:
+        """Open the state folder; one of one's own (`own`) is made if it is not there. Raises Ds01Error."""
+        self.state = state
+        self._records = state / "container-metadata"
+        self._removed = self._records / "removed"
+        self._locks = state / "locks"
+        try:
+            if own:
+                state.mkdir(mode=0o755, parents=True, exist_ok=True)
+            status = state.stat()
+            self.owner_uid = status.st_uid
+            # A folder that a group shares makes files that the group shares, whatever anybody's umask is.
+            shared = bool(status.st_mode & stat.S_IWGRP)
+            self.file_mode = 0o664 if shared else 0o644
+            self.folder_mode = 0o2775 if shared else 0o755
+            for folder in (self._records, self._removed, self._locks):
+                files.make_folder(folder, mode=self.folder_mode)
+            self.installation = self._installation()
+        except OSError as error:
+            raise Ds01Error(
+                f"the state folder {state} cannot be used",
+                why=f"{error.filename or state}: {error.strerror}",
+                hint="`sudo ds01 doctor` checks it; users of ds01 are in the group docker",
+            ) from error
+        self._cache: dict[str, tuple[Signature | None, Record | Unreadable]] = {}
+
+    def read(self) -> Mapping[str, Record | Unreadable]:
+        """All records by container name, `removed` ones left out. Without the lock: a moment's picture."""
+        self._refresh()
+        return {
+            name: entry
+            for name, (_, entry) in self._cache.items()
+            if isinstance(entry, Unreadable) or entry.state is not State.REMOVED
+        }
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Hold the ledger's lock, for milliseconds: never across a call of the engine, a prompt or a pull."""
+        self._refresh()  # the long part before the lock; under it only what changed since is read again
+        with locks.hold(self._locks / "ledger.lock", wait=LEDGER_WAIT, mode=self.file_mode):
+            self._refresh()
+            yield Transaction(self)
+
+    def container_lock(
+        self, container_name: str, *, doing: str, wait: float = CONTAINER_WAIT
+    ) -> AbstractContextManager[None]:
+        """Hold one container's lock across the engine's calls of one command. Raises Busy."""
+        return locks.hold(self._container_lock(container_name), wait=wait, mode=self.file_mode, doing=doing)
+
+    def container_lock_is_free(self, container_name: str) -> bool:
+        """Whether no command works on the container now."""
+        return locks.is_free(self._container_lock(container_name))
+
+    def was_removed(self, identity: str) -> bool:
+        """Whether a record with this id is among the removed ones."""
+        for path in self._removed.glob("*.json"):
+            try:
+                if json.loads(files.read(path)).get("id") == identity:
+                    return True
+            except (OSError, ValueError, AttributeError):
+                continue
+        return False
+
+    def removed(self) -> list[Record]:
+        """The removed records that are still kept and readable."""
+        found = []
+        for path in sorted(self._removed.glob("*.json")):
+            try:
+                found.append(from_json(Record, json.loads(files.read(path))))
+            except (OSError, ValueError):
+                continue
+        return found
+
+    def check_engine(self, identity: str) -> None:
+        """Compare the engine's id with the one of last time; the first one is kept.
+
+        Raises EngineUnreachable if it is another: what it does not have has not vanished.
+        """
+        path = self.state / "engine"
+        try:
+            known = files.read(path).decode().strip()
+        except FileNotFoundError:
+            files.replace(path, identity.encode() + b"\n", mode=self.file_mode)
+            return
+        if known != identity:
+            raise EngineUnreachable(
+                "this is another Docker than last time",
+                why=f"its id is {identity}, the state folder knows {known}",
+                hint=f"if Docker was set up anew, an administrator removes {path}",
+            )
+
+    def _container_lock(self, container_name: str) -> Path:
+        return self._locks / f"{container_name}.lock"
+
+    def _installation(self) -> str:
+        path = self.state / "installation"
+        while True:
+            try:
+                return files.read(path).decode().strip()
+            except FileNotFoundError:
+                pass
+            candidate = self.state / f".installation.{secrets.token_hex(4)}"
+            files.replace(candidate, secrets.token_hex(16).encode() + b"\n", mode=self.file_mode)
+            try:
+                os.link(candidate, path)  # unlike a rename it does not overwrite the id of whoever was quicker
+            except FileExistsError:
+                pass
+            finally:
+                candidate.unlink()
+
+    def _refresh(self) -> None:
+        seen = {}
+        with os.scandir(self._records) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    seen[entry.name[: -len(".json")]] = (status.st_ino, status.st_mtime_ns, status.st_size)
+        for name in self._cache.keys() - seen.keys():
+            del self._cache[name]
+        for name, signature in seen.items():
+            known = self._cache.get(name)
+            if known is None or known[0] != signature:
+                self._load(name, signature)
+
+    def _load(self, name: str, signature: Signature) -> None:
+        try:
+            content = files.read(self._records / f"{name}.json")
+            record = from_json(Record, json.loads(content))
+            if record.container_name != name:
+                raise DataError(f"it is the record of {record.container_name}")
+            if record.installation != self.installation:
+                raise DataError("it is of another installation")
+            if record.schema != SCHEMA:
+                raise DataError(f"its schema is {record.schema}, this ds01 knows {SCHEMA}")
+            settled = time.time_ns() - signature[1] > RACY
+            self._cache[name] = (signature if settled else None, record)
+        except FileNotFoundError:
+            self._cache.pop(name, None)
+        except PermissionError:
+            raise
+        except (OSError, ValueError, RecursionError) as error:
+            self._cache[name] = (signature, Unreadable(name, str(error)))
+
+
+class Transaction:
+    """The ledger while its lock is held."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @property
+    def records(self) -> Mapping[str, Record | Unreadable]:
+        """As `Ledger.read`, and now for certain."""
+        return {
+            name: entry
+            for name, (_, entry) in self._ledger._cache.items()
+            if isinstance(entry, Unreadable) or entry.state is not State.REMOVED
+        }
+
+    def commit(self, record: Record, *, now: datetime) -> Record:
+        """Write a record whole; a removed one moves to its folder. Returns it with its new revision.
+
+        Raises Busy if the record was changed by somebody else since it was read, Ds01Error if the disk says no.
+        """
+        known = self.records.get(record.container_name)
+        if isinstance(known, Record) and (known.id != record.id or known.rev != record.rev):
+            raise Busy(f"{record.name} was changed meanwhile", hint="try again")
+        record = dataclasses.replace(record, rev=record.rev + 1)
+        path = self._path(record.container_name)
+        try:
+            content = json.dumps(to_json(record), ensure_ascii=False).encode() + b"\n"
+            files.replace(path, content, mode=self._ledger.file_mode)
+            self._ledger._refresh()
+            if record.state is State.REMOVED:
+                self.file_removed(record.container_name, now=now)
+        except OSError as error:
+            raise Ds01Error(
+                f"the record of {record.name} cannot be written", why=f"{path}: {error.strerror}"
+            ) from error
+        self._draw(now)
+        return record
+
+    def file_removed(self, container_name: str, *, now: datetime) -> None:
+        """Move a record that says `removed` to the removed ones."""
+        stamp = now.strftime("%Y%m%dT%H%M%S.%fZ")
+        self._path(container_name).replace(self._ledger._removed / f"{container_name}.{stamp}.json")
+        files.sync_folder(self._ledger._records)
+        self._ledger._refresh()
+
+    def set_aside(self, container_name: str, *, now: datetime) -> None:
+        """Move an unreadable record aside; nothing of it is lost."""
+        path = self._path(container_name)
+        try:
+            path.replace(path.with_name(f"{path.name}.corrupt-{now.strftime('%Y%m%dT%H%M%S.%fZ')}"))
+            files.sync_folder(path.parent)
+        except OSError as error:
+            raise Ds01Error(f"{path} cannot be moved aside", why=str(error.strerror)) from error
+        self._ledger._refresh()
+
+    def _path(self, container_name: str) -> Path:
+        return self._ledger._records / f"{container_name}.json"
+
+    def _draw(self, now: datetime) -> None:
+        """The picture for people and older scripts. Not durable: the next commit draws it again."""
+        allocations = {
+            record.container_name: {
+                "user": record.user,
+                "gpu_id": record.gpu_id,
+                "allocated_at": format_time(record.lease.since),
+                "priority": record.resource_limits.priority,
+                "stopped_at": format_time(record.stopped_at) if record.stopped_at else None,
+            }
+            for record in self.records.values()
+            if isinstance(record, Record) and record.lease is not None
+        }
+        content = json.dumps({"allocations": allocations, "last_updated": format_time(now)}).encode() + b"\n"
+        try:
+            files.replace(
+                self._ledger.state / "gpu-state.json", content, mode=self._ledger.file_mode, durable=False
+            )
+        except OSError:
+            return  # a picture only; the record stands

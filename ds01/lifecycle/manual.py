@@ -1,0 +1,89 @@
+"""Leases by hand: `ds01 gpu allocate` makes a record behind which no container stands. Only `release` ends it."""
+
+from __future__ import annotations
+
+import secrets
+
+from ds01.errors import NotPossible
+from ds01.gpus.allocator import choose
+from ds01.gpus.model import GpuRequest, Lease, Refusal
+from ds01.gpus.situation import Requester
+from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.reconcile import reconcile
+from ds01.lifecycle.record import Origin, Record, move
+from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.world import World
+from ds01.policy.model import Limits
+from ds01.policy.names import container_name
+from ds01.system.users import Account, Actor
+
+
+def allocate(
+    world: World, actor: Actor, owner: Account, name: str, request: GpuRequest, limits: Limits
+) -> Record:
+    """Lease slots without a container. `limits` are the owner's, as an administrator may have changed them."""
+    group = world.limits(owner).group
+    full = container_name(name, owner.uid)
+    listed = world.listed()
+    if reconcile(world, listed):
+        listed = world.engine.containers()
+    gpus = world.observe_gpus()
+    foreign = world.foreign(world.ledger.read(), listed)
+    with world.ledger.transaction() as ledger:
+        if full in ledger.records:
+            raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it")
+        situation = world.situation(ledger.records, gpus, foreign)
+        choice = choose(situation, request, Requester(owner.login, owner.uid, group, full), limits)
+        if isinstance(choice, Refusal):
+            raise error_of(choice)
+        if not choice.slots:
+            raise NotPossible(f"no GPU for {owner.login}", why="the quota is 0, or the server has none")
+        now = world.clock()
+        refs = tuple(slot.ref for slot in choice.slots)
+        record = Record(
+            id=secrets.token_hex(16),
+            installation=world.ledger.installation,
+            container_name=full,
+            name=name,
+            project=name,
+            user=owner.login,
+            uid=owner.uid,
+            gid=owner.gid,
+            group=group,
+            state=State.CREATED,
+            origin=Origin.MANUAL,
+            image="-",
+            created_at=now,
+            lease=Lease(refs, now, "manual"),
+            gpus_fixed=refs,
+            resource_limits=limits,
+        )
+        record = move(record, Trigger.CREATE, actor=actor.login, at=now, why="allocated by hand")
+        record = ledger.commit(move(record, Trigger.START, actor=actor.login, at=now), now=now)
+    world.report(record, record.history[-2:])
+    return record
+
+
+def release(world: World, actor: Actor, record: Record) -> Record:
+    """End a lease that was made by hand, and its record with it."""
+    with world.ledger.transaction() as ledger:
+        now = world.clock()
+        before = len(record.history)
+        trigger = Trigger.STOP if record.state is State.RUNNING else Trigger.RELEASE
+        if record.state is not State.STOPPED:
+            record = move(record, trigger, actor=actor.login, at=now, why="released by hand")
+        record = ledger.commit(move(record, Trigger.REMOVE, actor=actor.login, at=now), now=now)
+    world.report(record, record.history[before:])
+    return record
+
+
+def mark(world: World, actor: Actor, record: Record, trigger: Trigger) -> Record:
+    """The start and stop triggers of a record without a container."""
+    wanted = State.RUNNING if trigger is Trigger.START else State.HELD
+    if record.state is wanted:
+        return record
+    with world.ledger.transaction() as ledger:
+        now = world.clock()
+        record = ledger.commit(move(record, trigger, actor=actor.login, at=now, holds=True), now=now)
+    world.report(record, record.history[-1:])
+    return record

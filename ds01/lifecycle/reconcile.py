@@ -1,0 +1,235 @@
+"""Brings the records to what the engine says: what vanished, stopped, started or appeared behind ds01's back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from ds01.engines.protocol import EngineContainer, Status
+from ds01.errors import Busy, EngineAbsent, EngineConflict
+from ds01.gpus.model import Kind, Lease, SlotRef
+from ds01.gpus.occupancy import labelled_uuids
+from ds01.lifecycle.deadlines import hold_ends
+from ds01.lifecycle.judge import OBSERVED, differs, is_half_made, judge
+from ds01.lifecycle.ledger import Transaction, Unreadable
+from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.record import Record, move, settle
+from ds01.lifecycle.request import ContainerRequest
+from ds01.lifecycle.world import Entries, World, is_manual, readable
+from ds01.policy.names import split_container_name
+from ds01.system.data import DataError, parse_time
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that reconcile did: to which container, and what."""
+
+    container: str
+    what: str
+
+
+def reconcile(world: World, listed: list[EngineContainer], *, locked: Collection[str] = ()) -> list[Change]:
+    """Bring every record to what the engine says; skip what a command is at work on, but for those `locked` by us.
+
+    `listed` came from `world.listed`, so the engine did answer. Raises EngineUnreachable if it stops answering.
+    """
+    entries = world.ledger.read()
+    changes = []
+    by_id = {container.id: container for container in listed}
+    by_label = {container.labels.get("ds01.id"): container for container in listed if world.is_ours(container)}
+    for record in readable(entries):
+        found = by_id.get(record.docker_id) if record.docker_id else by_label.get(record.id)
+        if not is_manual(record) and differs(record, found):
+            changes += _guarded(world, record.container_name, locked, partial(one, world, record.container_name))
+    known = {record.docker_id for record in readable(entries)} | {None}
+    for container in listed:
+        if container.id not in known and world.is_ours(container):
+            changes += _guarded(world, container.name, locked, partial(_orphan, world, container))
+    named = {container.name for container in listed if world.is_ours(container)}
+    for name, entry in entries.items():
+        if isinstance(entry, Unreadable) and name not in named:
+            changes += _guarded(world, name, locked, partial(_set_aside, world, name))
+    return changes
+
+
+def glance(world: World, container_name: str) -> list[Change]:
+    """Bring one record to what the engine says, unless a command is at work on it."""
+    return _guarded(world, container_name, (), partial(one, world, container_name))
+
+
+def one(world: World, container_name: str) -> list[Change]:
+    """Bring one record to what the engine says. The container's lock is held."""
+    record = world.ledger.read().get(container_name)
+    if not isinstance(record, Record) or is_manual(record):
+        return []
+    seen = _look(world, record)
+    if seen is not None and is_half_made(record, seen):
+        try:
+            world.engine.remove(seen.id)
+        except (EngineAbsent, EngineConflict):
+            return []  # it started meanwhile, or went: the next look tells
+        seen = None
+    hold = world.hold_of(record)
+    with world.ledger.transaction() as ledger:
+        record_now = ledger.records.get(container_name)
+        if not isinstance(record_now, Record) or record_now.id != record.id:
+            return []
+        taken = _taken(ledger.records, container_name)
+        verdict = judge(record_now, seen, taken=taken, hold=hold, now=world.clock())
+        if verdict.record == record_now:
+            return []
+        after = ledger.commit(verdict.record, now=world.clock())
+    _clear_up(world, after)
+    world.report(after, verdict.steps)
+    if after.conflict and not record.conflict:
+        _tell_both(world, after)
+    return [Change(container_name, step.trigger.value) for step in verdict.steps] or [
+        Change(container_name, "settled")
+    ]
+
+
+def _guarded(world: World, name: str, locked: Collection[str], act: Callable[[], list[Change]]) -> list[Change]:
+    if name in locked:
+        return act()
+    try:
+        with world.ledger.container_lock(name, doing="being looked at", wait=0):
+            return act()
+    except Busy:
+        return []  # a command is at work on it, and writes what comes of it
+
+
+def _look(world: World, record: Record) -> EngineContainer | None:
+    if record.docker_id is not None:
+        return world.engine.inspect(record.docker_id)
+    seen = world.engine.inspect(record.container_name)
+    if seen is not None and world.is_ours(seen) and seen.labels.get("ds01.id") == record.id:
+        return seen
+    return None
+
+
+def _clear_up(world: World, record: Record) -> None:
+    """The own image tag goes with its container."""
+    if record.state is State.REMOVED and record.own_tag is not None:
+        world.engine.untag(record.own_tag)
+
+
+def _tell_both(world: World, record: Record) -> None:
+    uuids = {ref.uuid for ref in record.gpus_fixed}
+    for other in readable(world.ledger.read()):
+        if other.lease and other.id != record.id and any(ref.uuid in uuids for ref in other.lease.slots):
+            facts = {"container": record.container_name, "user": record.user, "why": record.conflict}
+            world.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
+
+
+def _taken(entries: Entries, but: str) -> set[str]:
+    return {
+        ref.uuid
+        for record in readable(entries)
+        if record.lease is not None and record.container_name != but
+        for ref in record.lease.slots
+    }
+
+
+def _orphan(world: World, container: EngineContainer) -> list[Change]:
+    """A container of ours that no record knows: a leftover of a create that was given up, or its record was lost."""
+    seen = world.engine.inspect(container.id)
+    if seen is None or seen.status is Status.REMOVING:
+        return []
+    entry = world.ledger.read().get(seen.name)
+    if isinstance(entry, Record):
+        return []  # the name is somebody's; it counts as use from outside
+    if seen.started_at is None and world.ledger.was_removed(seen.labels["ds01.id"]):
+        world.engine.remove(seen.id)
+        world.emit("repair", {"container": seen.name, "why": "its create was given up", "actor": OBSERVED})
+        return [Change(seen.name, "leftover removed")]
+    with world.ledger.transaction() as ledger:
+        entry = ledger.records.get(seen.name)
+        if isinstance(entry, Record):
+            return []
+        record = _rebuilt(world, seen, ledger)
+        if isinstance(entry, Unreadable):
+            ledger.set_aside(seen.name, now=world.clock())
+        record = ledger.commit(record, now=world.clock())
+    why = f"its record was unreadable: {entry.why}" if entry is not None else "it had no record"
+    world.emit("repair", {"container": seen.name, "user": record.user, "why": why, "actor": OBSERVED})
+    if record.conflict:
+        _tell_both(world, record)
+    return [Change(seen.name, "rebuilt")]
+
+
+def _set_aside(world: World, name: str) -> list[Change]:
+    """An unreadable record behind which no container stands."""
+    with world.ledger.transaction() as ledger:
+        entry = ledger.records.get(name)
+        if not isinstance(entry, Unreadable):
+            return []
+        ledger.set_aside(name, now=world.clock())
+    world.emit("repair", {"container": name, "why": f"its record was unreadable: {entry.why}", "actor": OBSERVED})
+    return [Change(name, "set aside")]
+
+
+def _rebuilt(world: World, seen: EngineContainer, ledger: Transaction) -> Record:
+    """A record from a container's labels: identity, request, slots, creation time. What only it knew is lost."""
+    labels = seen.labels
+    name, uid = split_container_name(seen.name) or (seen.name, int(labels["ds01.uid"]))
+    account = world.users.by_uid(uid)
+    limits = world.limits(account)
+    now = world.clock()
+    refs = tuple(_refs(labels.get("ds01.gpu.slots", ""), labelled_uuids(labels)))
+    created = min(_time(labels.get("ds01.created")) or seen.created_at, now)
+    mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
+    record = Record(
+        id=labels["ds01.id"],
+        installation=world.ledger.installation,
+        container_name=seen.name,
+        name=name,
+        user=account.login,
+        uid=uid,
+        gid=account.gid,
+        group=labels.get("ds01.group", limits.group),
+        state=State.CREATED,
+        image=labels.get("ds01.image", seen.image),
+        created_at=created,
+        project=labels.get("ds01.project", name),
+        docker_id=seen.id,
+        own_tag=seen.image if seen.image.endswith(f":{seen.name}") else None,
+        request=ContainerRequest(
+            owner=uid,
+            name=name,
+            image=labels.get("ds01.image", seen.image),
+            project=labels.get("ds01.project"),
+            workspace=mounts.get("/workspace"),
+            data=mounts.get("/data"),
+            models=mounts.get("/models"),
+        ),
+        gpus_fixed=refs,
+        resource_limits=limits.limits,
+        workspace=mounts.get("/workspace"),
+    )
+    free = not {ref.uuid for ref in refs} & _taken(ledger.records, seen.name)
+    lease = Lease(refs, created) if refs and free else None
+    record = move(record, Trigger.CREATE, actor=OBSERVED, at=created, why="rebuilt from labels", lease=lease)
+    hold = limits.limits.gpu_hold_after_stop
+    record = judge(record, seen, taken=_taken(ledger.records, seen.name), hold=hold, now=now).record
+    if record.state is State.CREATED and refs and lease is None:
+        return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="somebody else has its GPU")
+    ends = hold_ends(record, hold)
+    if record.state is State.HELD and ends is not None and ends <= now:
+        return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="its hold is over")
+    if record.state is State.RUNNING and refs and record.lease is None and not record.conflict:
+        return settle(record, conflict="it runs on a GPU that somebody else has")
+    return record
+
+
+def _refs(slots: str, uuids: Iterable[str]) -> Iterable[SlotRef]:
+    for slot, uuid in zip(slots.split(";"), uuids, strict=False):
+        yield SlotRef(slot, uuid, Kind.MIG if ":" in slot else Kind.FULL)
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return parse_time(text) if text else None
+    except DataError:
+        return None

@@ -1,0 +1,131 @@
+"""Start: the lease is kept, or taken again on the same slots, before the engine is called."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ds01.errors import Ds01Error, NotPossible
+from ds01.gpus.allocator import choose
+from ds01.gpus.model import Claim, GpuRequest, Lease, Refusal, Rule
+from ds01.gpus.situation import Requester
+from ds01.lifecycle import create
+from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.reconcile import one, reconcile
+from ds01.lifecycle.record import Pending, Record, move, settle
+from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.world import World
+from ds01.system.users import Actor
+
+
+def start(world: World, actor: Actor, record: Record) -> tuple[Record, bool]:
+    """Start a container whose lock is held; the record, and whether it ran already. Raises Ds01Error."""
+    if record.state is State.RUNNING:
+        return (resume(world, actor, record), True) if record.paused else (record, True)
+    record = _lease_again(world, actor, record)
+    assert record.docker_id is not None
+    try:
+        world.engine.start(record.docker_id)
+        seen = world.engine.inspect(record.docker_id)
+    except BaseException as error:
+        if isinstance(error, Ds01Error):
+            one(world, record.container_name)  # what it amounts to: the new lease goes back if nothing runs
+        raise
+    with world.ledger.transaction() as ledger:
+        engine_time = seen.started_at if seen else None
+        now = world.clock()
+        record = move(record, Trigger.START, actor=actor.login, at=now, engine_started_at=engine_time)
+        record = ledger.commit(record, now=now)
+    world.report(record, record.history[-1:])
+    return record, False
+
+
+def recreate(world: World, actor: Actor, record: Record) -> tuple[Record, tuple[str, ...]]:
+    """Make a container anew from its request, on any slots, and not start it. The workspace stays.
+
+    The new lease is taken before the old container goes: whoever is refused still has it.
+    """
+    if record.request is None or record.docker_id is None:
+        raise NotPossible(f"{record.name} cannot be made again", why="its record does not say how it was made")
+    if record.state is State.RUNNING:
+        raise NotPossible(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
+    prepared = create.prepare(world, actor, record.request)
+    found = create.look(world, prepared)
+    with world.ledger.transaction() as ledger:
+        choice = create.decide(world, prepared, found, ledger.records)
+        if isinstance(choice, Refusal):
+            raise error_of(choice)
+        slots = tuple(slot.ref for slot in choice.slots)
+        lease = Lease(slots, world.clock()) if slots else None
+        pending = Pending(Trigger.REMOVE, world.clock(), actor.login)
+        old = ledger.commit(settle(record, lease=lease, pending=pending), now=world.clock())
+    assert old.docker_id is not None
+    world.engine.remove(old.docker_id)
+    if old.own_tag is not None:
+        world.engine.untag(old.own_tag)
+    with world.ledger.transaction() as ledger:
+        # Both under one lock, so that nobody comes between the old lease and the new one.
+        gone = move(old, Trigger.REMOVE, actor=actor.login, at=world.clock(), why="made anew")
+        ledger.commit(gone, now=world.clock())
+        new = ledger.commit(create.new_record(world, actor, prepared, choice), now=world.clock())
+    world.report(gone, gone.history[-1:])
+    return create.make(world, actor, prepared, new)
+
+
+def resume(world: World, actor: Actor, record: Record) -> Record:
+    """Let a paused container go on."""
+    assert record.docker_id is not None
+    world.engine.unpause(record.docker_id)
+    return _flag(world, actor, record, paused=False)
+
+
+def pause(world: World, actor: Actor, record: Record) -> tuple[Record, bool]:
+    """Freeze a running container; its lease and its idle time go on. The record, and whether it was already."""
+    if record.state is not State.RUNNING:
+        raise NotPossible(f"{record.name} is {record.state.value}, only a running container can be paused")
+    if record.paused:
+        return record, True
+    assert record.docker_id is not None
+    world.engine.pause(record.docker_id)
+    return _flag(world, actor, record, paused=True), False
+
+
+def _flag(world: World, actor: Actor, record: Record, *, paused: bool) -> Record:
+    with world.ledger.transaction() as ledger:
+        record = ledger.commit(settle(record, paused=paused), now=world.clock())
+    facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": None}
+    world.emit("pause" if paused else "unpause", facts)
+    return record
+
+
+def _lease_again(world: World, actor: Actor, record: Record) -> Record:
+    """Write what is about to happen; for a stopped container first take the slots that Docker fixed for it."""
+    needed = record.gpus_fixed
+    pending = Pending(Trigger.START, world.clock(), actor.login)
+    if not needed:
+        with world.ledger.transaction() as ledger:
+            return ledger.commit(settle(record, pending=pending), now=world.clock())
+    gpus = world.observe_gpus()
+    there = {slot.uuid for slot in gpus.slots}
+    lost = tuple(Claim(ref.slot, "lost", why=f"{ref.uuid} is gone") for ref in needed if ref.uuid not in there)
+    if lost:
+        raise error_of(Refusal(Rule.LOST, temporary=False, asked=len(needed), claims=lost))
+    lease = record.lease
+    owner = world.users.by_uid(record.uid)
+    limits = world.limits(owner)
+    listed = []
+    if lease is None:
+        listed = world.listed()
+        if reconcile(world, listed, locked=(record.container_name,)):
+            listed = world.engine.containers()
+    foreign = world.foreign(world.ledger.read(), listed)
+    with world.ledger.transaction() as ledger:
+        if lease is None:
+            situation = world.situation(ledger.records, gpus, foreign)
+            request = GpuRequest(len(needed), uuids=tuple(ref.uuid for ref in needed))
+            who = Requester(owner.login, owner.uid, limits.group, record.container_name)
+            choice = choose(situation, request, who, limits.limits)
+            if isinstance(choice, Refusal):
+                raise error_of(choice)
+            lease = Lease(needed, world.clock())
+        changed = dataclasses.replace(settle(record, pending=pending, lease=lease), resource_limits=limits.limits)
+        return ledger.commit(changed, now=world.clock())

@@ -1,0 +1,121 @@
+"""Stop, release, remove. To give back: the engine first, then the record."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import timedelta
+from typing import Any
+
+from ds01.engines.protocol import ContainerProcess, ExecRequest
+from ds01.errors import Ds01Error, EngineAbsent, NotPossible
+from ds01.lifecycle.deadlines import hold_ends
+from ds01.lifecycle.machine import State, Trigger, next_state
+from ds01.lifecycle.record import Record, move, settle
+from ds01.lifecycle.world import World
+from ds01.system.users import Actor
+
+LOOK_EVERY = 0.1  # seconds between two looks at who still saves
+LAST_GRACE = 2.0  # seconds that Docker gives process 1, a shell with nothing left to save
+_SHELL = re.compile(r"(?:\S*/)?-?(?:sh|bash|zsh|dash|ash|fish)(?: -(?!\S*c)\S+)*")
+
+
+def stop(
+    world: World, actor: Actor, record: Record, *, grace: float | None, release: bool = False, keep: bool = False
+) -> tuple[Record, bool]:
+    """Stop a container whose lock is held; the record, and whether it did not run.
+
+    `grace`: seconds for its processes to save, None for the policy's, 0 for at once. `release`: its lease ends too.
+    """
+    if record.state is not State.RUNNING:
+        if release and record.lease is not None:
+            record = give_back(world, actor, record, why="released")
+        return record, True
+    assert record.docker_id is not None
+    seconds = world.policy.policies.stop_grace.total_seconds() if grace is None else grace
+    if record.paused:
+        world.engine.unpause(record.docker_id)  # a frozen process can neither save nor end
+    if seconds > 0:
+        let_save(world, record.docker_id, seconds)
+    world.engine.stop(record.docker_id, grace=min(seconds, LAST_GRACE))
+    hold = timedelta(0) if release else world.hold_of(record)
+    with world.ledger.transaction() as ledger:
+        now = world.clock()
+        record = move(
+            record, Trigger.STOP, actor=actor.login, at=now, holds=hold != timedelta(0), keep=keep or record.keep
+        )
+        if record.state is State.HELD:
+            record = settle(record, held_until=hold_ends(record, hold))
+        record = ledger.commit(record, now=now)
+    world.report(record, record.history[-1:])
+    return record, False
+
+
+def let_save(world: World, docker_id: str, seconds: float) -> None:
+    """Send TERM to all processes but process 1, and wait until only idle shells are left, or `seconds` are over.
+
+    Process 1 is a shell, and the engine's stop signal reaches nobody else.
+    """
+    try:
+        if not _at_work(world.engine.processes(docker_id)):
+            return
+        # To -1: everybody but process 1 and the sender. As root inside, since some may have become others.
+        world.engine.run(docker_id, ExecRequest(("/bin/sh", "-c", "kill -TERM -1"), user="0:0", tty=False))
+        for _ in range(round(seconds / LOOK_EVERY)):
+            if not _at_work(world.engine.processes(docker_id)):
+                return
+            world.sleep(LOOK_EVERY)
+    except EngineAbsent:
+        raise
+    except Ds01Error:
+        return  # it ended meanwhile, or its shell is broken: the stop itself tells
+
+
+def give_back(world: World, actor: Actor, record: Record, *, why: str) -> Record:
+    """End the lease of a container that does not run."""
+    return _move(world, actor, record, Trigger.RELEASE, why=why)
+
+
+def remove(world: World, actor: Actor, record: Record) -> Record:
+    """Remove a container that does not run, and its own image tag. Raises NotPossible if it runs."""
+    next_state(record.state, Trigger.REMOVE)
+    if record.docker_id is not None:
+        with contextlib.suppress(EngineAbsent):  # somebody was quicker: it is as wanted
+            world.engine.remove(record.docker_id)
+    if record.own_tag is not None:
+        world.engine.untag(record.own_tag)
+    return _move(world, actor, record, Trigger.REMOVE)
+
+
+def running_processes(world: World, record: Record) -> int:
+    """How many processes a stop would end, idle shells and process 1 left out."""
+    if record.docker_id is None or record.state is not State.RUNNING:
+        return 0
+    return len(_at_work(world.engine.processes(record.docker_id)))
+
+
+def check_running(record: Record, *, force: bool) -> None:
+    """Raises NotPossible for a running container that is to be removed without `force`."""
+    if record.state is State.RUNNING and not force:
+        raise NotPossible(
+            f"{record.name} runs",
+            why="a running container is not removed",
+            hint=f"`container-retire {record.name}` stops it, lets it save, and removes it",
+        )
+
+
+def _at_work(processes: list[ContainerProcess]) -> list[ContainerProcess]:
+    parents = {process.parent for process in processes}
+    return [
+        process
+        for process in processes[1:]
+        if process.pid in parents or not _SHELL.fullmatch(process.command.strip())
+    ]
+
+
+def _move(world: World, actor: Actor, record: Record, trigger: Trigger, **more: Any) -> Record:
+    with world.ledger.transaction() as ledger:
+        now = world.clock()
+        record = ledger.commit(move(record, trigger, actor=actor.login, at=now, **more), now=now)
+    world.report(record, record.history[-1:])
+    return record

@@ -1,0 +1,197 @@
+"""What the gate answers with: plain data, with the keys that scripts rely on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ds01.engines.protocol import ContainerSpec, EngineContainer
+from ds01.gpus.model import Gpu, Kind, Refusal, SlotRef
+from ds01.lifecycle.deadlines import Deadline, deadline, idle_since
+from ds01.lifecycle.record import Record
+from ds01.policy.model import Automation, Limits, UserLimits
+
+
+@dataclass(frozen=True)
+class SlotView:
+    """A slot of a container."""
+
+    slot: str
+    uuid: str
+    kind: Kind
+    profile: str | None
+
+
+@dataclass(frozen=True)
+class PortView:
+    """A published port, `host_port` None while the container does not run."""
+
+    container_port: int
+    host_port: int | None
+    host_ip: str
+
+
+@dataclass(frozen=True)
+class ContainerView:
+    """A container as people and scripts see it. `state` is the lifecycle's, or Docker's word for a foreign one."""
+
+    name: str
+    container: str
+    user: str | None
+    uid: int | None
+    state: str
+    paused: bool
+    image: str
+    project: str | None
+    gpus: tuple[SlotView, ...]
+    gpus_fixed: tuple[SlotView, ...]
+    ports: tuple[PortView, ...]
+    created_at: datetime | None
+    started_at: datetime | None
+    stopped_at: datetime | None
+    held_until: datetime | None
+    idle_since: datetime | None
+    deadline: Deadline | None
+    docker_id: str | None
+    conflict: str | None
+
+
+@dataclass(frozen=True)
+class Acted:
+    """A command's outcome. `already`: it was as wanted before. `warnings`: what this kernel does not enforce."""
+
+    container: ContainerView
+    already: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a create would do. `note`: why it would be CPU only, if nobody said so: `no_gpus`, `quota_zero`."""
+
+    limits: UserLimits
+    image_there: bool
+    refusal: Refusal | None
+    note: str | None
+    slots: tuple[SlotRef, ...]
+    spec: ContainerSpec | None
+    arguments: tuple[str, ...]  # the limits as docker's flags
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A container and the bytes of its own layer, if Docker says."""
+
+    container: ContainerView
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class UsageView:
+    """What a running container uses, against its limits. CPU in percent of one core."""
+
+    name: str
+    container: str
+    user: str | None
+    cpu_percent: float | None
+    cpus: float | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    pids: int | None
+    pids_limit: int | None
+    gpus: tuple[SlotView, ...]
+
+
+@dataclass(frozen=True)
+class GpuRow:
+    """A slot and what stands on it: free, leased, held, reserved, busy_outside or unhealthy."""
+
+    slot: str
+    uuid: str
+    kind: Kind
+    profile: str | None
+    gpu: int
+    memory_bytes: int | None
+    state: str
+    container: str | None
+    user: str | None
+    since: datetime | None
+    until: datetime | None
+    why: str | None
+
+
+@dataclass(frozen=True)
+class GpuStatus:
+    """All slots of the server."""
+
+    slots: tuple[GpuRow, ...]
+    gpus: tuple[Gpu, ...]
+    driver: str
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class LimitsView:
+    """A user's limits, and the flags for Docker."""
+
+    limits: UserLimits
+    arguments: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def view(
+    record: Record, limits: Limits, policies: Automation, seen: EngineContainer | None = None
+) -> ContainerView:
+    """A record, and what the engine's list adds."""
+    ports = seen.ports if seen is not None else ()
+    return ContainerView(
+        name=record.name,
+        container=record.container_name,
+        user=record.user,
+        uid=record.uid,
+        state=record.state.value,
+        paused=record.paused,
+        image=record.image,
+        project=record.project,
+        gpus=_slots(record.lease.slots if record.lease else ()),
+        gpus_fixed=_slots(record.gpus_fixed),
+        ports=tuple(PortView(port.container_port, port.host_port, port.host_ip) for port in ports),
+        created_at=record.created_at,
+        started_at=record.started_at,
+        stopped_at=record.stopped_at,
+        held_until=record.held_until,
+        idle_since=idle_since(record),
+        deadline=deadline(record, limits, policies),
+        docker_id=record.docker_id,
+        conflict=record.conflict,
+    )
+
+
+def foreign_view(seen: EngineContainer) -> ContainerView:
+    """A container that ds01 did not make."""
+    return ContainerView(
+        name=seen.name,
+        container=seen.name,
+        user=seen.labels.get("aime.mlc.USER") or None,
+        uid=None,
+        state=seen.status.value,
+        paused=seen.status.value == "paused",
+        image=seen.image,
+        project=None,
+        gpus=(),
+        gpus_fixed=(),
+        ports=tuple(PortView(port.container_port, port.host_port, port.host_ip) for port in seen.ports),
+        created_at=seen.created_at,
+        started_at=seen.started_at,
+        stopped_at=seen.finished_at,
+        held_until=None,
+        idle_since=None,
+        deadline=None,
+        docker_id=seen.id,
+        conflict=None,
+    )
+
+
+def _slots(refs: tuple[SlotRef, ...]) -> tuple[SlotView, ...]:
+    return tuple(SlotView(ref.slot, ref.uuid, ref.kind, ref.profile) for ref in refs)

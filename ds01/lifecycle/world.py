@@ -1,0 +1,186 @@
+"""What the gate works on: the ledger, the engine, the GPUs, the policy, the clock. And what these say together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from ds01.engines.protocol import Engine, EngineContainer
+from ds01.errors import GpusUnreachable, NotFound
+from ds01.gpus.inventory import Inventory
+from ds01.gpus.model import Holding, Observation
+from ds01.gpus.occupancy import labelled_uuids, outside_use
+from ds01.gpus.situation import Situation
+from ds01.journal.events import Emit
+from ds01.lifecycle.deadlines import lease_ends
+from ds01.lifecycle.ledger import Ledger, Unreadable
+from ds01.lifecycle.machine import State
+from ds01.lifecycle.record import Origin, Record, Step
+from ds01.policy.model import Policy, UserLimits
+from ds01.policy.names import split_container_name
+from ds01.policy.resolve import resolve
+from ds01.system.clock import Clock, Sleep
+from ds01.system.users import Account, Users
+
+Entries = Mapping[str, Record | Unreadable]
+
+
+@dataclass
+class World:
+    """`own`: the state folder is one's own. `inject`: leased devices are given to the engine."""
+
+    ledger: Ledger
+    engine: Engine
+    inventory: Inventory
+    policy: Policy
+    users: Users
+    clock: Clock
+    emit: Emit
+    sleep: Sleep
+    own: bool
+    inject: bool
+    _limits: dict[int, UserLimits] = field(default_factory=dict)
+
+    def limits(self, account: Account) -> UserLimits:
+        """What today's policy gives an account."""
+        return resolve(self.policy, account.login, account.groups, self.clock())
+
+    def limits_of(self, record: Record) -> UserLimits:
+        """What today's policy gives the owner of a record, who may be gone from the user database.
+
+        Kept for the life of this object, a command: the user database must not be asked under the ledger's lock.
+        """
+        if record.uid not in self._limits:
+            try:
+                self._limits[record.uid] = self.limits(self.users.by_uid(record.uid))
+            except NotFound:
+                self._limits[record.uid] = resolve(self.policy, record.user, (), self.clock())
+        return self._limits[record.uid]
+
+    def hold_of(self, record: Record) -> timedelta | None:
+        """How long the owner's stopped containers keep their lease; None: for ever."""
+        return self.limits_of(record).limits.gpu_hold_after_stop
+
+    def listed(self) -> list[EngineContainer]:
+        """All containers, after it was made sure that this is the engine of last time. Raises EngineUnreachable."""
+        self.ledger.check_engine(self.engine.facts().id)
+        return self.engine.containers()
+
+    def observe_gpus(self) -> Observation:
+        """The GPUs; none on a server without the NVIDIA library. Raises GpusUnreachable otherwise."""
+        try:
+            return self.inventory.observe()
+        except GpusUnreachable as error:
+            if error.data and error.data.get("problem") == "library_not_found":
+                return Observation((), (), "none")
+            raise
+
+    def is_ours(self, container: EngineContainer) -> bool:
+        """Whether the labels say that this installation made the container, and agree with its name and owner.
+
+        Labels alone prove nothing: a container inherits those of its image.
+        """
+        labels = container.labels
+        if labels.get("ds01.managed") != "true" or labels.get("ds01.installation") != self.ledger.installation:
+            return False
+        parts = split_container_name(container.name)
+        if parts is None or str(parts[1]) != labels.get("ds01.uid") or not labels.get("ds01.id"):
+            return False
+        try:
+            return self.users.by_uid(parts[1]).login == labels.get("ds01.user")
+        except NotFound:
+            return False
+
+    def holdings(self, entries: Entries, *, but: str | None = None) -> list[Holding]:
+        """The leases of all records as the allocator sees them; without the one of the container `but`."""
+        return [
+            self._holding(record)
+            for record in readable(entries)
+            if record.lease is not None and record.container_name != but
+        ]
+
+    def situation(self, entries: Entries, observation: Observation, foreign: list[EngineContainer]) -> Situation:
+        """What a choice depends on. `foreign`: the containers that no readable record explains, with detail."""
+        records = readable(entries)
+        explained = {
+            record.docker_id: tuple(ref.uuid for ref in record.lease.slots) if record.lease else ()
+            for record in records
+            if record.docker_id
+        }
+        claimed = {
+            uuid: container.name
+            for container in foreign
+            if self.is_ours(container)
+            for uuid in labelled_uuids(container.labels)
+        }
+        # One that runs without a lease on devices that it has: started behind ds01, and still there.
+        claimed |= {ref.uuid: record.name for record in records if record.conflict for ref in record.gpus_fixed}
+        blockers = outside_use(
+            observation, foreign, leased=explained, claimed=claimed, outside=self.policy.outside
+        )
+        return Situation(
+            observation=observation,
+            occupancy=blockers,
+            leases=self.holdings(entries),
+            now=self.clock(),
+            reservations=self.policy.reservations,
+            allocation=self.policy.gpu_allocation,
+        )
+
+    def foreign(self, entries: Entries, listed: Iterable[EngineContainer]) -> list[EngineContainer]:
+        """The containers that no readable record explains, inspected where they run and could use a GPU."""
+        known = {record.docker_id for record in readable(entries)}
+        pending = {record.id for record in readable(entries) if record.docker_id is None}
+        found = []
+        for container in listed:
+            if container.id in known or container.labels.get("ds01.id") in pending:
+                continue
+            detail = self.engine.inspect(container.id) if container.status.runs else container
+            if detail is not None:
+                found.append(detail)
+        return found
+
+    def report(self, record: Record, steps: Iterable[Step], **more: Any) -> None:
+        """Emit the event of each transition."""
+        for step in steps:
+            self.emit(
+                "transition",
+                {
+                    "actor": step.actor,
+                    "container": record.container_name,
+                    "user": record.user,
+                    "why": step.why,
+                    "trigger": step.trigger,
+                    "from": step.source,
+                    "to": step.to,
+                    "at": step.at,
+                    "gpus": [ref.slot for ref in record.gpus_fixed],
+                }
+                | more,
+            )
+
+    def _holding(self, record: Record) -> Holding:
+        assert record.lease is not None
+        return Holding(
+            container=record.container_name,
+            user=record.user,
+            uid=record.uid,
+            slots=tuple(ref.slot for ref in record.lease.slots),
+            uuids=tuple(ref.uuid for ref in record.lease.slots),
+            priority=record.resource_limits.priority,
+            since=record.lease.since,
+            until=lease_ends(record, self.limits_of(record).limits, self.policy.policies),
+            held=record.state is State.HELD,
+        )
+
+
+def readable(entries: Entries) -> list[Record]:
+    """The records that could be read."""
+    return [entry for entry in entries.values() if isinstance(entry, Record)]
+
+
+def is_manual(record: Record) -> bool:
+    """Whether no container stands behind the record."""
+    return record.origin is Origin.MANUAL

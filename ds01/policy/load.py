@@ -1,0 +1,63 @@
+"""The way in: a Policy from its file, or PolicyUnreadable with everything that is wrong. Never a default."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from pathlib import Path
+
+from ds01.policy.build import build
+from ds01.policy.files import read_members, read_text, words
+from ds01.policy.model import Policy
+from ds01.policy.nodes import Scalar, parse
+from ds01.policy.problems import Problems, Wrong, unreadable
+from ds01.policy.schema import policy_reader
+from ds01.policy.shapes import Section
+
+
+def load(path: Path, *, members: Path | None = None, zone: tzinfo | None = None) -> Policy:
+    """The policy in `path`, with the members' files in the folder `members` (None: `groups` beside it).
+
+    Dates alone are days in `zone` (None: the server's). Raises PolicyUnreadable, with all errors at once.
+    """
+    problems = Problems(str(path))
+    text = _text(path, problems)
+    try:
+        root = _sections(text, zone, problems)
+    except Wrong as wrong:
+        problems.note(wrong)
+        raise unreadable(path, problems.found) from wrong
+    groups = root.values["groups"].lines if "groups" in root.values else {}
+    listed, more = read_members(members or path.parent / "groups", groups)
+    policy = build(root, listed, path, problems)
+    if problems.found or more:
+        raise unreadable(path, problems.found + more)
+    return policy
+
+
+def _text(path: Path, problems: Problems) -> str:
+    hint = "It has to be a regular file in UTF-8 that everybody may read (mode 0644)."
+    message = f"The policy {path} cannot be read."
+    cause: Exception
+    try:
+        return read_text(path)
+    except FileNotFoundError as error:
+        message, cause = f"There is no policy at {path}.", error
+        problems.add(None, "", "there is no such file")
+        hint = "Put one there; the one that comes with ds01 is a good start."
+    except OSError as error:
+        cause = error
+        problems.add(None, "", words(error))
+    except Wrong as wrong:
+        cause = wrong
+        problems.note(wrong)
+    raise unreadable(path, problems.found, message=message, hint=hint) from cause
+
+
+def _sections(text: str, zone: tzinfo | None, problems: Problems) -> Section:
+    node = parse(text)
+    # An empty file is what a full disk leaves of a policy; sections may be empty, the file may not.
+    if node is None or (isinstance(node, Scalar) and node.is_null):
+        raise Wrong(1, "", "there is nothing in the file", "sections like `defaults` and `groups`")
+    root = policy_reader(zone)(node, "", problems)
+    assert isinstance(root, Section)
+    return root

@@ -1,0 +1,86 @@
+"""The names that ds01 gives: slices from group and login, containers from name and uid. Pure functions over text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+NAME_FORM = "lower-case letters, digits, - and _, beginning with a letter or digit, at most 63 characters"
+GROUP_FORM = "lower-case letters, digits and _, beginning with a letter, at most 64 characters"
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+GROUP = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CONTAINER = re.compile(rf"({NAME.pattern})\._\.(0|[1-9][0-9]{{0,9}})")
+_HIGHEST_UID = 2**32 - 2  # the kernel keeps the last one for "nobody was meant"
+
+_SLICE_USER = re.compile(r"[a-z0-9_]{1,64}")
+_HASHED = re.compile(r".*_[0-9a-f]{8}")
+
+
+def fold_name(text: str) -> tuple[str, bool]:
+    """A container's name from what was typed: lower case, spaces to `-`; and whether that changed anything.
+    Raises ValueError if it is no name even so.
+    """
+    name = "".join(letter.lower() if letter.isascii() else letter for letter in text).replace(" ", "-")
+    return _expect(NAME, name, "container name", NAME_FORM), name != text
+
+
+def container_name(name: str, uid: int) -> str:
+    """The Docker name `NAME._.UID`. Raises ValueError."""
+    return f"{_expect(NAME, name, 'container name', NAME_FORM)}._.{_expect_uid(uid)}"
+
+
+def split_container_name(full: str) -> tuple[str, int] | None:
+    """Name and uid of a Docker name, or None if it is not of the form `NAME._.UID`."""
+    found = _CONTAINER.fullmatch(full)
+    if found is None or int(found[2]) > _HIGHEST_UID:
+        return None
+    return found[1], int(found[2])
+
+
+def slice_name(group: str, login: str, uid: int) -> str:
+    """The systemd slice of a user, `ds01-GROUP-USER.slice`. Raises ValueError for a group's name that is none."""
+    return f"{_group_stem(group)}-{_user_part(login, uid)}.slice"
+
+
+def group_slice(group: str) -> str:
+    """The systemd slice of a group, `ds01-GROUP.slice`; it lies in `ds01.slice`. Raises ValueError."""
+    return f"{_group_stem(group)}.slice"
+
+
+def slice_path(group: str, login: str, uid: int) -> str:
+    """The user's slice as a folder below the cgroup root, for Docker's cgroupfs driver. Raises ValueError."""
+    return f"{group_slice_path(group)}/{slice_name(group, login, uid)}"
+
+
+def group_slice_path(group: str) -> str:
+    """The group's slice as a folder below the cgroup root. Raises ValueError."""
+    return f"/ds01.slice/{group_slice(group)}"
+
+
+def _group_stem(group: str) -> str:
+    return f"ds01-{_expect(GROUP, group, 'group name', GROUP_FORM)}"
+
+
+def _user_part(login: str, uid: int) -> str:
+    """The login, if a slice can carry it: a dash would be a level of its own, a dot ends the name.
+    Any other is folded, and told apart by a hash; so is one that looks folded already. No login: the uid.
+    """
+    if not login:
+        return _user_part(f"uid:{_expect_uid(uid)}", uid)
+    if _SLICE_USER.fullmatch(login) and not _HASHED.fullmatch(login):
+        return login
+    digest = hashlib.sha256(login.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{re.sub('[^a-z0-9_]', '_', login.lower())[:55]}_{digest}"
+
+
+def _expect(pattern: re.Pattern[str], text: str, what: str, allowed: str) -> str:
+    if pattern.fullmatch(text) is None:
+        raise ValueError(f"{text!a} is not a {what}; allowed: {allowed}")
+    return text
+
+
+def _expect_uid(uid: int) -> int:
+    if not 0 <= uid <= _HIGHEST_UID:
+        raise ValueError(f"{uid} is not a uid; allowed: a number from 0 to {_HIGHEST_UID}")
+    return uid

@@ -1,0 +1,74 @@
+"""A user's limits as labelled lines for people, in the words that administrators know."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from ds01.policy.model import Share, UserLimits
+from ds01.policy.units import format_duration, format_number, format_size
+
+NO_LIMIT = "no limit"
+
+
+class Line(NamedTuple):
+    """`label: text`; `key` is the policy's key, as in `UserLimits.sources`, or empty for user, group and rights."""
+
+    key: str
+    label: str
+    text: str
+
+
+_LABELS = {
+    "priority": "Priority",
+    "max_mig_instances": "Max MIG Instances",
+    "max_gpus_per_container": "Max GPUs per Container",
+    "allow_full_gpu": "Whole GPUs",
+    "max_cpus": "Max CPUs",
+    "memory": "Memory",
+    "memory_swap": "Memory and Swap",
+    "shm_size": "Shared Memory",
+    "pids_limit": "Max Processes",
+    "max_containers_per_user": "Max Containers",
+    "idle_timeout": "Idle Timeout",
+    "max_runtime": "Max Runtime",
+    "gpu_hold_after_stop": "GPU Hold After Stop",
+    "container_hold_after_stop": "Container Hold After Stop",
+    "max_extension": "Max Extension",
+}
+_SIZES = ("memory", "memory_swap", "shm_size")
+_SHARES = {"aggregate": "All Containers", "group_total": "Whole Group"}
+
+
+def lines(user: UserLimits) -> tuple[Line, ...]:
+    """The limits in reading order. Of the slices' limits only those that are set."""
+    found = [Line("", "User", user.user), Line("", "Group", user.group)]
+    if user.admin:
+        found.append(Line("", "Administrator", "yes"))
+    found += [Line(key, label, _text(key, getattr(user.limits, key))) for key, label in _LABELS.items()]
+    found += [Line(f"ulimits.{name}", f"Ulimit {name}", _ulimit(value)) for name, value in user.limits.ulimits.items()]
+    for section, whose in _SHARES.items():
+        share: Share = getattr(user.limits, section)
+        shown = (("max_cpus", "CPUs"), ("memory", "Memory"), ("max_tasks", "Tasks"))
+        found += [
+            Line(f"{section}.{key}", f"{whose}: {what}", _text(key, getattr(share, key)))
+            for key, what in shown
+            if getattr(share, key) is not None
+        ]
+    return tuple(found)
+
+
+def _text(key: str, value: Any) -> str:
+    if value is None:
+        return "as Memory" if key == "memory_swap" else NO_LIMIT
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return format_size(value) if key in _SIZES else format_number(value)
+
+
+def _ulimit(value: int | None) -> str:
+    if value is None:
+        return "Docker's own"
+    return "unlimited" if value == -1 else str(value)

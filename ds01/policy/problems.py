@@ -1,0 +1,65 @@
+"""What is wrong with a policy: every finding has its file, line, key, and what may stand there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ds01.errors import PolicyUnreadable
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding; `line` is None if the file as a whole is meant, `key` is empty if no key is."""
+
+    file: str
+    line: int | None
+    key: str
+    problem: str
+    allowed: str | None = None
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        key = f"{self.key}: " if self.key else ""
+        return f"{place}: {key}{self.problem}" + (f"; allowed: {self.allowed}" if self.allowed else "")
+
+
+class Wrong(Exception):
+    """A reader's way out: the value cannot be read. The section or list around it notes it and goes on."""
+
+    def __init__(self, line: int | None, key: str, problem: str, allowed: str | None = None) -> None:
+        super().__init__(problem)
+        self.line = line
+        self.key = key
+        self.problem = problem
+        self.allowed = allowed
+
+
+@dataclass
+class Problems:
+    """All findings of one file, in the order in which they were found."""
+
+    file: str
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, line: int | None, key: str, problem: str, allowed: str | None = None) -> None:
+        """Notes a finding."""
+        self.found.append(Problem(self.file, line, key, problem, allowed))
+
+    def note(self, wrong: Wrong) -> None:
+        """Notes what a reader could not read."""
+        self.add(wrong.line, wrong.key, wrong.problem, wrong.allowed)
+
+
+def unreadable(
+    path: Path, found: list[Problem], *, message: str | None = None, hint: str | None = None
+) -> PolicyUnreadable:
+    """The error that lists all `found`, in the order of the files' lines."""
+    ordered = sorted(found, key=lambda item: (item.file != str(path), item.file, item.line or 0))
+    count = "1 error" if len(ordered) == 1 else f"{len(ordered)} errors"
+    return PolicyUnreadable(
+        message or f"The policy {path} has {count}.",
+        why="\n".join(str(item) for item in ordered),
+        hint=hint or "Correct the lines named above; `ds01 policy check` says when all is right.",
+        data={"errors": [asdict(item) for item in ordered]},
+    )

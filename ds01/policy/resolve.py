@@ -1,0 +1,97 @@
+"""What the policy gives one user: field by field the override, then the group, then the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from ds01.policy.model import Group, Limits, Policy, Share, UserLimits, Values
+
+UNGROUPED = "default"  # the group of a user who is in none, if the policy names no default_group
+
+
+def resolve(policy: Policy, user: str, unix_groups: Collection[str], now: datetime) -> UserLimits:
+    """The limits of the login `user`, who is in `unix_groups`, at the aware time `now`."""
+    group = group_of(policy, user, unix_groups)
+    levels = _group_levels(policy, group)
+    override = policy.user_overrides.get(user)
+    if override is not None and in_force(override.until, now):
+        levels.append((f"user_overrides.{user}", override.values))
+    limits, sources = merge(levels)
+    return UserLimits(user, group, is_admin(policy, user, unix_groups), limits, sources)
+
+
+def group_of(policy: Policy, user: str, unix_groups: Collection[str]) -> str:
+    """The user's group: the first in file order that has the user, else the default group."""
+    found = (group.name for group in policy.groups.values() if _has(group, user, unix_groups))
+    return next(found, policy.default_group or UNGROUPED)
+
+
+def is_admin(policy: Policy, user: str, unix_groups: Collection[str]) -> bool:
+    """Whether any group with `admin: true` has the user, be it the group of the user's limits or not."""
+    return any(group.admin and _has(group, user, unix_groups) for group in policy.groups.values())
+
+
+def group_limits(policy: Policy, group: str) -> Limits:
+    """The limits of a member without an override; its `group_total` is that of the group's slice."""
+    return merge(_group_levels(policy, group))[0]
+
+
+def is_exempt(policy: Policy, user: str, limit: str, now: datetime) -> bool:
+    """Whether an exemption in force at `now` frees the user from `limit`, a key like `idle_timeout`."""
+    return any(item.user == user and limit in item.limits and in_force(item.until, now) for item in policy.exemptions)
+
+
+def in_force(until: datetime | None, now: datetime) -> bool:
+    """Whether what holds up to and including `until` (None: for ever) still holds at `now`."""
+    return until is None or now <= until
+
+
+def merge(levels: Iterable[tuple[str, Values]]) -> tuple[Limits, Mapping[str, str]]:
+    """The limits of levels that are named from the most general to the most specific, and each key's level.
+    What no level writes is built in, and belongs to `defaults`.
+    """
+    values = dict(BUILT_IN)
+    sources = dict.fromkeys(values, "defaults")
+    for name, written in levels:
+        values.update(written)
+        sources.update(dict.fromkeys(written, name))
+    nested: dict[str, dict[str, Any]] = {"ulimits": {}, "aggregate": {}, "group_total": {}}
+    plain: dict[str, Any] = {}
+    for key, value in values.items():
+        section, dot, name = key.partition(".")
+        if dot:
+            nested[section][name] = value
+        else:
+            plain[key] = value
+    shares: dict[str, Any] = {key: Share(**nested[key]) for key in ("aggregate", "group_total")}
+    return Limits(**plain, **shares, ulimits=nested["ulimits"]), sources
+
+
+def _has(group: Group, user: str, unix_groups: Collection[str]) -> bool:
+    return user in group.members or not group.unix_groups.isdisjoint(unix_groups)
+
+
+def _group_levels(policy: Policy, group: str) -> list[tuple[str, Values]]:
+    levels = [("defaults", policy.defaults)]
+    if group in policy.groups:
+        levels.append((f"groups.{group}", policy.groups[group].values))
+    return levels
+
+
+def _flat(limits: Limits) -> Values:
+    values: dict[str, Any] = {}
+    for item in fields(limits):
+        value = getattr(limits, item.name)
+        if isinstance(value, Share):
+            values.update({f"{item.name}.{inner.name}": getattr(value, inner.name) for inner in fields(value)})
+        elif isinstance(value, Mapping):
+            values.update({f"{item.name}.{name}": inner for name, inner in value.items()})
+        else:
+            values[item.name] = value
+    return values
+
+
+BUILT_IN: Values = _flat(Limits())

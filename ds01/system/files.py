@@ -1,0 +1,91 @@
+"""Files that others can write beside: read without links, replaced whole, modes explicit whatever the umask."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+LARGEST = 1 << 20  # bytes; a record is a few KB, and a larger file is not one of ours
+
+
+class Unsafe(OSError):
+    """Not a regular file of a sensible size: a link, a device, or too large."""
+
+
+def read(path: Path) -> bytes:
+    """The content of a regular file below 1 MiB, never through a link. Raises OSError, Unsafe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise Unsafe(f"{path} is not a regular file below 1 MiB")
+        return file.read(LARGEST)
+
+
+def replace(path: Path, content: bytes, *, mode: int, durable: bool = True) -> None:
+    """Write a file whole: temporary file beside it, flush, rename. `durable` adds fsync of file and folder.
+
+    Raises OSError; the old content then still stands.
+    """
+    temporary = path.parent / f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append(path: Path, line: bytes, *, mode: int) -> None:
+    """Append one line in one write, so that lines of several processes do not mix. Raises OSError."""
+    descriptor = open_shared(path, os.O_WRONLY | os.O_APPEND, mode=mode)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def open_shared(path: Path, flags: int, *, mode: int) -> int:
+    """Open a file that several users share, making it with exactly `mode` if it is not there. Raises OSError.
+
+    Never with O_CREAT on a file that exists: `fs.protected_regular` refuses that for other people's files.
+    """
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    while True:
+        try:
+            return os.open(path, flags)
+        except FileNotFoundError:
+            pass
+        try:
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue  # somebody else made it meanwhile
+        os.fchmod(descriptor, mode)
+        return descriptor
+
+
+def make_folder(path: Path, *, mode: int) -> None:
+    """Make a folder with exactly `mode` if it is not there; its parent must be. Raises OSError."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    path.chmod(mode)

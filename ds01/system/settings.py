@@ -1,0 +1,76 @@
+"""Where ds01's things are, and which engine and GPUs it uses. `DS01_*` count only with a state folder of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ds01.errors import WrongUse
+from ds01.system.data import DataError, parse_time
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`own` is true for a state folder that DS01_STATE named. `gpus`: `nvml`, or `simulated:SPEC`."""
+
+    state: Path = Path("/var/lib/ds01")
+    config: Path = Path("/etc/ds01/resource-limits.yaml")
+    log: Path = Path("/var/log/ds01")
+    own: bool = False
+    engine: str = "docker"
+    gpus: str = "nvml"
+    docker_socket: str = "/var/run/docker.sock"
+    now: datetime | None = None
+    sudo_uid: int | None = None
+
+
+def read(environment: Mapping[str, str], *, euid: int) -> Settings:
+    """The settings of a process. Raises WrongUse if a variable that counts does not parse.
+
+    SUDO_UID is believed only from euid 0: anybody can set it, but root could do everything anyway.
+    """
+    sudo = environment.get("SUDO_UID", "")
+    sudo_uid = int(sudo) if euid == 0 and sudo.isascii() and sudo.isdigit() else None
+    state = environment.get("DS01_STATE")
+    if not state:
+        return Settings(now=_time(environment) if euid == 0 else None, sudo_uid=sudo_uid)
+    folder = Path(state)
+    if not folder.is_absolute():
+        raise WrongUse("DS01_STATE must be an absolute path", why=f"it is {state!r}")
+    plain = Settings()
+    engine = environment.get("DS01_ENGINE") or plain.engine
+    if engine not in ("docker", "simulated"):
+        raise WrongUse("DS01_ENGINE must be docker or simulated", why=f"it is {engine!r}")
+    gpus = environment.get("DS01_GPUS") or plain.gpus
+    if gpus != "nvml" and not gpus.startswith("simulated:"):
+        raise WrongUse("DS01_GPUS must be nvml or simulated:COUNTxMODEL,…", why=f"it is {gpus!r}")
+    return Settings(
+        state=folder,
+        config=Path(environment.get("DS01_CONFIG") or plain.config),
+        log=folder / "log",
+        own=True,
+        engine=engine,
+        gpus=gpus,
+        docker_socket=environment.get("DS01_DOCKER_SOCKET") or plain.docker_socket,
+        now=_time(environment),
+        sudo_uid=sudo_uid,
+    )
+
+
+def _time(environment: Mapping[str, str]) -> datetime | None:
+    text = environment.get("DS01_NOW")
+    if not text:
+        return None
+    try:
+        return parse_time(text)
+    except DataError as error:
+        raise WrongUse("DS01_NOW must be a time as in RFC 3339", why=str(error)) from error
+
+
+def config_file(name: str) -> Path:
+    """A file that ds01 ships in `config/`: beside the package when installed, at the top of a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "config" / name
+    return installed if installed.exists() else package.parent / "config" / name

@@ -1,0 +1,88 @@
+"""A libnvidia-ml.so.1 for tests: `build` compiles it, `Server` writes what it shows and observes through it.
+
+    library = build(tmp_path)                       # needs cc; 0.2 s
+    server = Server(library, tmp_path / "gpus")
+    server.show("gpu uuid=GPU-a name=NVIDIA_A100 memory=42949672960")
+    observation = server.observe()                  # in a process of its own, through nvidia-ml-py as it is
+    env = os.environ | server.environment           # for a whole ds01 in another process
+
+The file's lines are described at the top of nvml.c.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ds01.errors import Ds01Error
+from ds01.gpus.model import Observation
+from ds01.system.data import from_json
+
+SOURCE = Path(__file__).with_name("nvml.c")
+FILE = "DS01_TEST_NVML"
+
+_OBSERVE = """
+import ctypes, json, sys
+from pathlib import Path
+from ds01.errors import Ds01Error
+from ds01.gpus.nvml import NvmlInventory
+from ds01.system.data import to_json
+try:
+    answer = {"observation": to_json(NvmlInventory(sys.argv[1] == "mig", Path(sys.argv[2])).observe())}
+except Ds01Error as error:
+    answer = {"error": error.to_json()}
+try:
+    answer["open"] = ctypes.CDLL("libnvidia-ml.so.1").standin_open()
+except OSError:
+    pass
+print(json.dumps(answer))
+"""
+
+
+def compiler() -> str | None:
+    """The C compiler, if there is one."""
+    return shutil.which("cc")
+
+
+def build(folder: Path, without: tuple[str, ...] = ()) -> Path:
+    """Compile the stand-in into `folder`, a driver that lacks the functions `without`. Returns `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    hidden = [f"-D{name}=standin_{name}" for name in without]
+    command = [compiler() or "cc", "-Wall", "-Wextra", "-Werror", "-Wno-format-truncation", "-shared", "-fPIC"]
+    subprocess.run([*command, *hidden, "-o", str(folder / "libnvidia-ml.so.1"), str(SOURCE)], check=True)
+    return folder
+
+
+@dataclass
+class Server:
+    """A server whose NVIDIA library is in `library`, and shows what stands in `file`."""
+
+    library: Path
+    file: Path
+    proc: Path = Path("/nonexistent")
+    still_open: int | None = field(default=None, init=False)  # Inits without Shutdown after the last observation
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to see these GPUs."""
+        return {"LD_LIBRARY_PATH": str(self.library), FILE: str(self.file)}
+
+    def show(self, *lines: str) -> None:
+        """Show these lines from the next Init on."""
+        self.file.write_text("\n".join(lines) + "\n")
+
+    def observe(self, *, enable_mig: bool = True) -> Observation:
+        """What ds01 observes. Raises what it raises."""
+        arguments = [sys.executable, "-c", _OBSERVE, "mig" if enable_mig else "full", str(self.proc)]
+        done = subprocess.run(arguments, env=os.environ | self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        self.still_open = answer.get("open")
+        if "error" in answer:
+            raise Ds01Error.from_json(answer["error"])
+        return from_json(Observation, answer["observation"])

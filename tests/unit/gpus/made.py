@@ -1,0 +1,69 @@
+"""Short ways to make situations for the tests of the allocator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+
+from ds01.engines.protocol import Devices, EngineContainer, Status
+from ds01.gpus.model import Blocker, Holding, Observation, Slot
+from ds01.gpus.simulated import parse
+from ds01.gpus.situation import Requester, Situation
+from ds01.policy.model import GpuAllocation, Limits, Reservation
+
+NOW = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+ALICE = Requester("alice", 1001, "students", "new._.1001")
+PLENTY = Limits(max_mig_instances=None, max_gpus_per_container=None)
+
+
+def observed(text: str) -> Observation:
+    """The GPUs of a line such as `1xA100:3x2g.10gb`."""
+    return parse(text).observe()
+
+
+def slot_of(observation: Observation, name: str) -> Slot:
+    """The slot of that name."""
+    return next(slot for slot in observation.slots if slot.slot == name)
+
+
+def holding(
+    observation: Observation,
+    *names: str,
+    user: str = "bob",
+    uid: int = 1002,
+    container: str | None = None,
+    priority: int = 10,
+    until: datetime | None = None,
+    held: bool = False,
+) -> Holding:
+    """A lease on slots that exist."""
+    uuids = tuple(slot_of(observation, name).uuid for name in names)
+    container = container or f"{user}-{'-'.join(names)}._.{uid}"
+    return Holding(container, user, uid, names, uuids, priority, NOW - HOUR, until, held)
+
+
+def lost(name: str, uuid: str = "MIG-gone", *, user: str = "bob", uid: int = 1002) -> Holding:
+    """A lease on a slot that the hardware no longer has."""
+    return Holding(f"{user}-lost._.{uid}", user, uid, (name,), (uuid,), 10, NOW - HOUR)
+
+
+def situation(
+    observation: Observation | str,
+    leases: Sequence[Holding] = (),
+    *,
+    occupancy: Mapping[str, Blocker] | None = None,
+    reservations: Sequence[Reservation] = (),
+    allocation: GpuAllocation | None = None,
+) -> Situation:
+    """A situation at NOW."""
+    if isinstance(observation, str):
+        observation = observed(observation)
+    return Situation(observation, occupancy or {}, leases, NOW, reservations, allocation or GpuAllocation())
+
+
+def foreign(
+    name: str = "jupyter", devices: Devices | None = None, status: Status = Status.RUNNING, identity: str = "f" * 64
+) -> EngineContainer:
+    """A container that is not ds01's; without `devices` nobody looked at them."""
+    return EngineContainer(identity, name, "image", status, {}, NOW, devices=devices)

@@ -1,0 +1,80 @@
+"""Which container a process is in, by the cgroups that Docker makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ds01.gpus.processes import container_of, name_of
+from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
+
+ID = "0123456789abcdef" * 4
+OTHER = "f" * 64
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "container"),
+    [
+        (f"0::/system.slice/docker-{ID}.scope\n", ID),
+        (f"0::/ds01.slice/ds01-students.slice/ds01-students-alice.slice/docker-{ID}.scope/init\n", ID),
+        (f"12:pids:/docker/{ID}\n11:cpu,cpuacct:/docker/{ID}\n", ID),
+        (f"4:memory:/ds01/students/alice/{ID}\n", ID),
+        (f"0::/system.slice/docker-{ID}.scope/docker/{OTHER}\n", ID),
+        (f"0::/machine.slice/libpod-{ID}.scope\n", ID),
+        ("0::/user.slice/user-1001.slice/session-3.scope\n", None),
+        (f"0::/docker/{ID}0\n", None),
+        ("0::/docker/0123456789ab\n", None),
+        ("", None),
+    ],
+)
+def test_the_container_stands_in_the_cgroup(tmp_path: Path, cgroup: str, container: str | None) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "cgroup").write_text(cgroup)
+    assert container_of(7, tmp_path) == container
+
+
+def test_a_process_that_is_gone_or_hidden_has_no_name_and_no_container(tmp_path: Path) -> None:
+    assert (name_of(7, tmp_path), container_of(7, tmp_path)) == (None, None)
+
+
+def test_a_name_is_any_bytes(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "comm").write_bytes(b"caf\xe9\n")
+    assert name_of(7, tmp_path) == "caf\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("device", "profile"),
+    [
+        ("NVIDIA A100-SXM4-40GB MIG 2g.10gb", "2g.10gb"),
+        ("NVIDIA A100-SXM4-40GB MIG 1c.3g.20gb", "1c.3g.20gb"),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb+me", "1g.10gb+me"),
+        ("NVIDIA A100-SXM4-40GB", None),
+    ],
+)
+def test_the_profile_ends_the_device_name(device: str, profile: str | None) -> None:
+    assert profile_in(device) == profile
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gpu_slices", "compute_slices", "memory", "profile"),
+    [
+        (40960, 2, 2, 9856, "2g.10gb"),
+        (40960, 1, 1, 4864, "1g.5gb"),
+        (40960, 3, 1, 19968, "1c.3g.20gb"),
+        (81920, 7, 7, 80384, "7g.80gb"),
+        (81559, 1, 1, 9984, "1g.10gb"),
+    ],
+)
+def test_a_profile_made_of_attributes(
+    gpu: int, gpu_slices: int, compute_slices: int, memory: int, profile: str
+) -> None:
+    made = profile_made_of(
+        gpu_slices=gpu_slices, compute_slices=compute_slices, memory_mib=memory, gpu_memory_bytes=gpu << 20
+    )
+    assert made == profile
+
+
+def test_the_slices_of_a_profile() -> None:
+    assert [slices_in(profile) for profile in ("2g.10gb", "1c.3g.20gb", "what")] == [2, 1, None]

@@ -1,0 +1,544 @@
+"""Loading: what the file says is what the policy has, and whatever is wrong is named with its line and key."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ds01.errors import Ds01Error, PolicyUnreadable
+from ds01.policy import nodes
+from ds01.policy.load import load
+from ds01.policy.model import Automation, Mounts, Network, Notify, Outside, Placement, Policy, Prefer, Reservation
+
+SHIPPED = Path(__file__).parents[3] / "config" / "resource-limits.yaml"
+
+CONTRACT = """\
+defaults:
+  max_mig_instances: 1
+  max_cpus: 8
+  memory: 32g
+  memory_swap: null
+  idle_timeout: 48h
+  gpu_hold_after_stop: 0s
+  priority: 10
+  ulimits: {memlock: -1, stack: 64m, nofile: 65536, core: null}
+default_group: students
+groups:
+  students:    {members: [], unix_groups: [students], priority: 10}
+  researchers: {members: [0123, 1001, no, first.last@example.org], max_mig_instances: 2, memory: "64g",
+                aggregate:   {max_cpus: 48, memory: 192g, max_tasks: 16384},
+                group_total: {max_cpus: 96.5, memory: 400g, max_tasks: 65536}}
+  admins:      {members: [root], admin: true, max_mig_instances: null, priority: 90}
+user_overrides:
+  thesis_student: {max_mig_instances: 2, idle_timeout: 168h, until: 2027-03-31, reason: "thesis"}
+  1234: {priority: 100}
+reservations:
+  - {for: "@researchers", slots: [0:0, "0:1", 3], from: 2026-12-01T08:00Z, until: 2026-12-05T18:00Z, reason: no}
+exemptions:
+  - {user: thesis_student, from: [idle_timeout], until: 2026-12-31, reason: "long preprocessing"}
+gpu_allocation: {enable_mig: false, mig_profile: 2g.20gb, placement: pack, prefer: full}
+policies: {idle_cpu_percent: 1.5, idle_network_rate: 20k, stop_grace: 30s, keep_alive_max: 1w}
+mounts: {workspace: [/scratch/], data: [/data, /nfs/data], models: []}
+ports: [8888]
+network: none
+reclaim_held: true
+outside: {ignore_containers: [], ignore_processes: [Xorg]}
+notify: {terminal: false, command: [/usr/local/bin/tell, "--to", ""]}
+"""
+
+
+def read(folder: Path, text: str | bytes, **options: Any) -> Policy:
+    path = folder / "resource-limits.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return load(path, **options)
+
+
+def errors(folder: Path, text: str | bytes) -> list[dict[str, Any]]:
+    with pytest.raises(PolicyUnreadable) as caught:
+        read(folder, text)
+    assert caught.value.data is not None
+    found: list[dict[str, Any]] = caught.value.data["errors"]
+    assert found
+    return found
+
+
+def places(folder: Path, text: str | bytes) -> list[tuple[int | None, str]]:
+    return [(error["line"], error["key"]) for error in errors(folder, text)]
+
+
+def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
+    policy = read(tmp_path, CONTRACT, zone=timezone.utc)
+    assert policy.defaults == {
+        "max_mig_instances": 1,
+        "max_cpus": 8.0,
+        "memory": 32 << 30,
+        "memory_swap": None,
+        "idle_timeout": timedelta(hours=48),
+        "gpu_hold_after_stop": timedelta(0),
+        "priority": 10,
+        "ulimits.memlock": -1,
+        "ulimits.stack": 64 << 20,
+        "ulimits.nofile": 65536,
+        "ulimits.core": None,
+    }
+    assert list(policy.groups) == ["students", "researchers", "admins"]
+    assert policy.default_group == "students"
+    assert policy.groups["students"].unix_groups == {"students"}
+    assert policy.groups["researchers"].members == {"0123", "1001", "no", "first.last@example.org"}
+    assert policy.groups["researchers"].values["memory"] == 64 << 30
+    assert policy.groups["researchers"].values["group_total.max_cpus"] == 96.5
+    assert policy.groups["admins"].admin and not policy.groups["students"].admin
+    assert policy.groups["admins"].values["max_mig_instances"] is None
+    assert policy.user_overrides["1234"].values == {"priority": 100}
+    thesis = policy.user_overrides["thesis_student"]
+    assert (thesis.until, thesis.reason) == (datetime(2027, 3, 31, 23, 59, 59, 999999, timezone.utc), "thesis")
+    assert policy.reservations == (
+        Reservation(
+            slots=("0:0", "0:1", "3"),
+            start=datetime(2026, 12, 1, 8, tzinfo=timezone.utc),
+            end=datetime(2026, 12, 5, 18, tzinfo=timezone.utc),
+            group="researchers",
+            reason="no",
+        ),
+    )
+    assert [(item.user, item.limits) for item in policy.exemptions] == [("thesis_student", ("idle_timeout",))]
+    assert policy.gpu_allocation.placement is Placement.PACK
+    assert policy.gpu_allocation.prefer is Prefer.FULL
+    assert (policy.gpu_allocation.enable_mig, policy.gpu_allocation.mig_profile) == (False, "2g.20gb")
+    assert policy.policies == Automation(
+        idle_cpu_percent=1.5,
+        idle_network_rate=20480,
+        stop_grace=timedelta(seconds=30),
+        keep_alive_max=timedelta(days=7),
+    )
+    assert policy.mounts == Mounts(("/scratch",), ("/data", "/nfs/data"), ())
+    assert (policy.ports, policy.network, policy.reclaim_held) == ((8888,), Network.NONE, True)
+    assert policy.outside == Outside((), ("Xorg",))
+    assert policy.notify == Notify(False, ("/usr/local/bin/tell", "--to", ""))
+    assert policy.old_keys == ()
+
+
+def test_the_shipped_policy_says_what_is_built_in(tmp_path: Path) -> None:
+    shipped, bare = load(SHIPPED), read(tmp_path, "defaults:\n")
+    assert shipped.policies == bare.policies
+    assert shipped.mounts == bare.mounts
+    assert shipped.outside == bare.outside
+    assert shipped.notify == bare.notify
+    assert shipped.gpu_allocation == bare.gpu_allocation
+    assert (shipped.ports, shipped.network, shipped.reclaim_held) == (bare.ports, bare.network, bare.reclaim_held)
+    assert all(not group.members for group in shipped.groups.values())
+
+
+def test_the_examples_in_the_shipped_policy_are_right(tmp_path: Path) -> None:
+    lines = SHIPPED.read_text().split("\n")
+    begin = next(number for number, line in enumerate(lines) if line.startswith("defaults:"))
+    examples = [line.replace("# ", "", 1) if line.startswith(("  # ", "    # ")) else line for line in lines[begin:]]
+    policy = read(tmp_path, "\n".join(examples))
+    assert policy.reservations and policy.exemptions and policy.user_overrides
+    assert policy.groups["researchers"].values["group_total.memory"] == 400 << 30
+
+
+def test_the_shipped_policy_is_quick_to_load() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        load(SHIPPED)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.01
+
+
+def test_the_data_of_the_policy_needs_no_yaml() -> None:
+    code = "import sys, ds01.policy.model, ds01.policy.resolve, ds01.policy.names; sys.exit('yaml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("section", yaml.safe_load(CONTRACT).keys() - {"network", "reclaim_held"})
+def test_an_empty_section_is_empty(section: str, tmp_path: Path) -> None:
+    assert isinstance(read(tmp_path, f"{section}:\n  # nothing but a comment\nreclaim_held: false\n"), Policy)
+
+
+def test_empty_groups_overrides_and_parts_are_empty(tmp_path: Path) -> None:
+    text = "groups:\n  a:\n  b: {members: ,  aggregate: ~, ulimits: null}\nuser_overrides:\n  alice:\n"
+    policy = read(tmp_path, text)
+    assert policy.groups["a"].values == policy.groups["b"].values == {}
+    assert policy.user_overrides["alice"].values == {}
+
+
+LIMIT_ERRORS = [
+    ("max_mig_instances", ["-1", "1.5", "0123", "many", "[1]", "true", "1_0", "0x1", '"null"', '""']),
+    ("max_gpus_per_container", ["-1", "0.5", "two"]),
+    ("allow_full_gpu", ["yes", "no", "on", "off", "True", "1", "null"]),
+    ("max_cpus", ["0", "-1", "eight", ".inf", "1e3", "8192.5", "08"]),
+    ("memory", ["32", "0", "5m", "0b", "32gb", "-1", "32 g", "9223372036854775808b"]),
+    ("memory_swap", ["-1", "64", "1g"]),
+    ("shm_size", ["0b", "8"]),
+    ("pids_limit", ["0", "-1", "4194305"]),
+    ("max_containers_per_user", ["-1", "3.0"]),
+    ("idle_timeout", ["48", "48:00", "0", "2 days", "-1h", "{}", "never", "no"]),
+    ("max_runtime", ["48", "1h30m", "5300w"]),
+    ("gpu_hold_after_stop", ["0", "24"]),
+    ("container_hold_after_stop", ["12"]),
+    ("max_extension", ["48"]),
+    ("priority", ["0", "101", "null", "", "high"]),
+    ("ulimits", ["5", "[memlock]"]),
+    ("ulimits.memlock", ["-2", "unlimited", "0123", "64mb"]),
+    ("ulimits.nofiles", ["1"]),
+    ("aggregate", ["5"]),
+    ("aggregate.max_cpus", ["0"]),
+    ("aggregate.memory", ["192"]),
+    ("aggregate.max_tasks", ["0"]),
+    ("aggregate.cpus", ["1"]),
+    ("group_total.memory", ["400"]),
+    ("max_cpu", ["8"]),
+    ("idle_timeout_h", ["48h", "-1", "1e1"]),
+    ("max_runtime_h", ["many"]),
+    ("max_gpus_per_user", ["-1"]),
+]
+
+
+@pytest.mark.parametrize("level", ["defaults", "groups.g", "user_overrides.u"])
+@pytest.mark.parametrize(("key", "texts"), LIMIT_ERRORS)
+def test_a_wrong_limit_is_named_with_its_line_and_key_on_every_level(
+    level: str, key: str, texts: list[str], tmp_path: Path
+) -> None:
+    if level.startswith("user") and key == "memory_swap":
+        texts = [text for text in texts if text != "1g"]  # there, it depends on the group
+    head = [*level.split("."), *key.split(".")]
+    for text in texts:
+        lines = ["# first"] + [f"{'  ' * depth}{part}:" for depth, part in enumerate(head)]
+        lines[-1] += f" {text}"
+        found = errors(tmp_path, "\n".join(lines) + "\n")
+        assert [(error["line"], error["key"]) for error in found] == [(len(lines), f"{level}.{key}")], text
+        assert found[0]["allowed"]
+
+
+SERVER_ERRORS = [
+    ("default_group: nobody", "default_group"),
+    ("default_group: Students", "default_group"),
+    ("default_group: [a]", "default_group"),
+    ("groups: [a]", "groups"),
+    ("groups: {Upper: }", "groups.Upper"),
+    ("groups: {a-b: }", "groups.a-b"),
+    ("groups: {default: }", "groups.default"),
+    ("groups: {a: {members: alice}}", "groups.a.members"),
+    ("groups: {a: {members: [alice, ~]}}", "groups.a.members[1]"),
+    ("groups: {a: {members: [[alice]]}}", "groups.a.members[0]"),
+    ("groups: {a: {members: ['al ice']}}", "groups.a.members[0]"),
+    ("groups: {a: {members: ['@b']}}", "groups.a.members[0]"),
+    ("groups: {a: {members: [a/b]}}", "groups.a.members[0]"),
+    ("groups: {a: {admin: yes}}", "groups.a.admin"),
+    ("groups: {a: {until: 2027-01-01}}", "groups.a.until"),
+    ("defaults: {admin: true}", "defaults.admin"),
+    ("defaults: {members: [alice]}", "defaults.members"),
+    ("user_overrides: {alice: {admin: true}}", "user_overrides.alice.admin"),
+    ("user_overrides: {alice: {until: tomorrow}}", "user_overrides.alice.until"),
+    ("user_overrides: {alice: {until: 2027-03-31T10:00}}", "user_overrides.alice.until"),
+    ("user_overrides: {'a b': {}}", "user_overrides.a b"),
+    ("user_overrides: {alice: 5}", "user_overrides.alice"),
+    ("reservations: {a: b}", "reservations"),
+    ("reservations: [5]", "reservations[0]"),
+    (
+        "reservations: [{for: a, slots: ['0'], from: 2026-01-01T00:00Z, until: 2026-01-01T00:00Z}]",
+        "reservations[0].until",
+    ),
+    ("reservations: [{for: a, slots: ['0'], from: 2026-01-02T00:00Z, until: 2026-01-01}]", "reservations[0].until"),
+    ("reservations: [{for: '@x', slots: ['0'], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].for"),
+    ("reservations: [{for: 'a b', slots: ['0'], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].for"),
+    ("reservations: [{for: a, slots: ['00'], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].slots[0]"),
+    ("reservations: [{for: a, slots: ['0:01'], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].slots[0]"),
+    ("reservations: [{for: a, slots: [0, 0], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].slots[1]"),
+    ("reservations: [{for: a, slots: [], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].slots"),
+    ("reservations: [{slots: [0], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].for"),
+    ("reservations: [{for: a, slots: [0], until: 2026-01-01}]", "reservations[0].from"),
+    ("reservations: [{for: a, slots: [0], from: 2026-01-01}]", "reservations[0].until"),
+    ("reservations: [{for: a, from: 2026-01-01, until: 2026-01-01}]", "reservations[0].slots"),
+    ("exemptions: [{user: a, from: [idle]}]", "exemptions[0].from[0]"),
+    ("exemptions: [{user: a, from: []}]", "exemptions[0].from"),
+    ("exemptions: [{from: [idle_timeout]}]", "exemptions[0].user"),
+    ("exemptions: [{user: a}]", "exemptions[0].from"),
+    ("exemptions: [{user: a, from: [idle_timeout], until: 5}]", "exemptions[0].until"),
+    ("gpu_allocation: {enable_mig: on}", "gpu_allocation.enable_mig"),
+    ("gpu_allocation: {mig_profile: 20gb}", "gpu_allocation.mig_profile"),
+    ("gpu_allocation: {placement: random}", "gpu_allocation.placement"),
+    ("gpu_allocation: {prefer: any}", "gpu_allocation.prefer"),
+    ("policies: {idle_cpu_percent: -1}", "policies.idle_cpu_percent"),
+    ("policies: {idle_gpu_percent: 101}", "policies.idle_gpu_percent"),
+    ("policies: {idle_network_rate: 10}", "policies.idle_network_rate"),
+    ("policies: {warn_idle_at: 80}", "policies.warn_idle_at"),
+    ("policies: {warn_runtime_at: 1.1}", "policies.warn_runtime_at"),
+    ("policies: {created_timeout: 30}", "policies.created_timeout"),
+    ("policies: {stop_grace: null}", "policies.stop_grace"),
+    ("policies: {keep_alive_max: 7}", "policies.keep_alive_max"),
+    ("mounts: {data: /data}", "mounts.data"),
+    ("mounts: {data: [data]}", "mounts.data[0]"),
+    ("mounts: {models: [/models, /a/../etc]}", "mounts.models[1]"),
+    ("mounts: {workspace: [/]}", "mounts.workspace[0]"),
+    ("ports: 8888", "ports"),
+    ("ports: [0]", "ports[0]"),
+    ("ports: [8888, 65536]", "ports[1]"),
+    ("ports: [8888, 8888]", "ports[1]"),
+    ("ports: ['80:80']", "ports[0]"),
+    ("network: lan", "network"),
+    ("network: null", "network"),
+    ("network: ", "network"),
+    ("reclaim_held: no", "reclaim_held"),
+    ("outside: {ignore_containers: dcgm}", "outside.ignore_containers"),
+    ("outside: {ignore_processes: ['']}", "outside.ignore_processes[0]"),
+    ("notify: {terminal: 1}", "notify.terminal"),
+    ("notify: {command: mail root}", "notify.command"),
+    ("notify: {command: [mail, ~]}", "notify.command[1]"),
+    ('notify: {command: ["a\\0b"]}', "notify.command[0]"),
+    ("default: {}", "default"),
+    ("<<: {ports: []}", "<<"),
+]
+
+
+@pytest.mark.parametrize(("text", "key"), SERVER_ERRORS)
+def test_a_wrong_key_of_the_server_is_named_with_its_line_and_key(text: str, key: str, tmp_path: Path) -> None:
+    assert places(tmp_path, f"# one\n# two\n{text}\n") == [(3, key)]
+
+
+def test_all_errors_of_the_file_come_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
+    text = "defaults:\n  memory: 32\n  max_cpu: 8\ngroups:\n  a:\n    priority: 0\nports: [0]\ndefault_group: b\n"
+    with pytest.raises(PolicyUnreadable) as caught:
+        read(tmp_path, text)
+    error, path = caught.value, tmp_path / "resource-limits.yaml"
+    assert error.message == f"The policy {path} has 5 errors."
+    first, second, *_ = (error.why or "").split("\n")
+    size = "a number with its unit, b, k, m, g or t, like 32g or 1.5g, at least 6m, or null"
+    assert first == f"{path}:2: defaults.memory: `32` has no unit; allowed: {size}"
+    assert second.startswith(
+        f"{path}:3: defaults.max_cpu: unknown key, perhaps `max_cpus`?; allowed: max_mig_instances, "
+    )
+    assert error.data is not None
+    assert [item["line"] for item in error.data["errors"]] == [2, 3, 6, 7, 8]
+    assert Ds01Error.from_json(json.loads(json.dumps(error.to_json()))).message == error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("ports: []\nports: []\n", (2, "ports")),
+        ("groups:\n  a: {}\n  b: {}\n  'a': {}\n", (4, "groups.a")),
+        ('user_overrides:\n  1001: {}\n  "1001": {}\n', (3, "user_overrides.1001")),
+        ("defaults:\n  memory: 8g\n  memory: 64g\n", (3, "defaults.memory")),
+        ("defaults:\n  ulimits:\n    core: 0\n    core: 1\n", (4, "defaults.ulimits.core")),
+    ],
+)
+def test_a_repeated_key_is_an_error(text: str, place: tuple[int, str], tmp_path: Path) -> None:
+    assert places(tmp_path, text) == [place]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("ports: &a []\n", (1, "ports")),
+        ("defaults: {max_cpus: 8}\nports: *a\n", (2, "ports")),
+        ("defaults: &d {max_cpus: &m 8}\n", (1, "defaults")),
+        ("groups: {a: &a {members: *a}}\n", (1, "groups.a")),
+        ("groups: &g\n  a:\n    members: [*g]\n", (1, "groups")),
+        ("defaults:\n  max_cpus: !!int 8\n", (2, "defaults.max_cpus")),
+        ("defaults:\n  memory: !!python/object/apply:os.system ['true']\n", (2, "defaults.memory")),
+        ("ports: !!binary aGk=\n", (1, "ports")),
+        ("? [a]\n: 1\n", (1, "")),
+        ("'': 1\n", (1, "")),
+        ("defaults: {? {a: b} : c}\n", (1, "defaults")),
+    ],
+)
+def test_yaml_that_hides_what_it_says_is_an_error(text: str, place: tuple[int, str], tmp_path: Path) -> None:
+    assert places(tmp_path, text)[0] == place
+
+
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"", 1),
+        (b"# only a comment\n", 1),
+        (b"---\n", 1),
+        (b"null\n", 1),
+        (b"ports: []\n---\nports: []\n", 2),
+        (b"ports: []\n...\nnetwork: host\n", 3),
+        (b"just a text\n", 1),
+        (b"- a\n- b\n", 1),
+        (b"ports: [1\n", None),
+        (b"defaults:\n\tmemory: 32g\n", 2),
+        (b"defaults:\n  memory: 'a\n", None),
+        (b"ports: [8888]\nnetwork: \x00\n", 2),
+        (b"ports: [8888]\nnetwork: \xff\n", 2),
+        ("ports: []".encode("utf-16"), 1),
+        (b"a: " + b"[" * 100_000, 1),
+        (b"{" * 5000, 1),
+        (b"a: {b: " * 5000, 1),
+        (b"- " * 5000, 1),
+        (b'a: "\\ud800"\n', 1),
+        (b'a: "\\U00110000"\n', None),
+        (b"%YAML 9.0\n---\nports: []\n", 1),
+        (b"%TAG ! tag:x,2000:\n---\nports: !a []\n", 3),
+        (b"*a\n", 1),
+        (b"&a [*a]\n", 1),
+        (b"!!set {a, b}\n", 1),
+    ],
+)
+def test_what_is_no_policy_at_all_is_one_clean_error(
+    loader: Any, text: bytes, line: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "_LOADER", loader)
+    (found,) = errors(tmp_path, text)
+    assert line is None or found["line"] == line
+    assert found["problem"].isprintable()
+
+
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
+def test_both_parsers_read_the_same(loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read(tmp_path, CONTRACT)
+    monkeypatch.setattr(nodes, "_LOADER", loader)
+    assert read(tmp_path, CONTRACT) == expected
+
+
+def test_line_ends_and_byte_order_marks_of_other_systems_are_no_error(tmp_path: Path) -> None:
+    assert read(tmp_path, b"\xef\xbb\xbf" + CONTRACT.replace("\n", "\r\n").encode()) == read(tmp_path, CONTRACT)
+
+
+def test_a_missing_policy_is_an_error_with_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(PolicyUnreadable, match="There is no policy at") as caught:
+        load(tmp_path / "absent.yaml")
+    assert caught.value.hint and caught.value.data and caught.value.data["errors"][0]["line"] is None
+
+
+def test_what_is_no_regular_file_is_an_error_and_never_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path, tmp_path / "fifo", tmp_path / "loop", Path("/dev/zero")):
+        with pytest.raises(PolicyUnreadable, match="cannot be read"):
+            load(path)
+
+
+def test_a_policy_beyond_all_measure_is_refused(tmp_path: Path) -> None:
+    (found,) = errors(tmp_path, b"#" * ((1 << 20) + 1))
+    assert found["problem"] == "is larger than 1 MiB"
+
+
+def test_members_come_from_the_files_beside_the_policy_too(tmp_path: Path) -> None:
+    (tmp_path / "groups").mkdir()
+    (tmp_path / "groups" / "b.members").write_text(
+        "# the class of 2027\n\nalice\n  0123  # late\nfirst.last@example.org\r\n"
+    )
+    (tmp_path / "groups" / "README").write_text("not a list of members")
+    policy = read(tmp_path, "groups: {a: {members: [x]}, b: {members: [y]}}")
+    assert policy.groups["a"].members == {"x"}
+    assert policy.groups["b"].members == {"y", "alice", "0123", "first.last@example.org"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.members", b"alice\nbob carol\n", 2),
+        ("a.members", b"alice\n\xff\n", 2),
+        ("a.members", b"alice\nbo\x00b\n", 2),
+        ("a.members", b"alice, bob\n", 1),
+        ("b.members", b"alice\n", None),
+    ],
+)
+def test_a_wrong_members_file_is_an_error(name: str, content: bytes, line: int | None, tmp_path: Path) -> None:
+    (tmp_path / "groups").mkdir()
+    (tmp_path / "groups" / name).write_bytes(content)
+    (found,) = errors(tmp_path, "groups: {a: }")
+    assert (found["file"], found["line"]) == (str(tmp_path / "groups" / name), line)
+
+
+def test_members_must_stand_in_a_regular_file(tmp_path: Path) -> None:
+    (tmp_path / "groups").mkdir()
+    os.mkfifo(tmp_path / "groups" / "a.members")
+    (tmp_path / "groups" / "b.members").mkdir()
+    assert [error["problem"] for error in errors(tmp_path, "groups: {a: , b: }")] == ["is not a regular file"] * 2
+
+
+def test_a_folder_of_members_that_is_none_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "groups").write_text("")
+    assert places(tmp_path, "groups: {a: }") == [(None, "")]
+
+
+def test_keys_of_older_installations_are_read_and_noted(tmp_path: Path) -> None:
+    text = (
+        "defaults:\n  max_gpus_per_user: 2\n  max_gpu_slots_per_container: null\n  idle_timeout_h: 0.5\n"
+        "groups:\n  a: {gpu_hold_after_stop_h: null}\n"
+        "user_overrides:\n  u: {max_runtime_h: 48, container_hold_after_stop_h: 0}\n"
+    )
+    policy = read(tmp_path, text)
+    assert policy.defaults == {
+        "max_mig_instances": 2,
+        "max_gpus_per_container": None,
+        "idle_timeout": timedelta(minutes=30),
+    }
+    assert policy.groups["a"].values == {"gpu_hold_after_stop": None}
+    assert policy.user_overrides["u"].values == {
+        "max_runtime": timedelta(hours=48),
+        "container_hold_after_stop": timedelta(0),
+    }
+    assert [(old.line, old.key, old.instead) for old in policy.old_keys] == [
+        (2, "defaults.max_gpus_per_user", "max_mig_instances: 2"),
+        (3, "defaults.max_gpu_slots_per_container", "max_gpus_per_container: null"),
+        (4, "defaults.idle_timeout_h", "idle_timeout: 30m"),
+        (6, "groups.a.gpu_hold_after_stop_h", "gpu_hold_after_stop: null"),
+        (8, "user_overrides.u.max_runtime_h", "max_runtime: 48h"),
+        (8, "user_overrides.u.container_hold_after_stop_h", "container_hold_after_stop: 0s"),
+    ]
+
+
+@pytest.mark.parametrize("keys", [("idle_timeout: 1h", "idle_timeout_h: 1"), ("idle_timeout_h: 1", "idle_timeout: 1h")])
+def test_an_old_key_beside_the_new_one_is_an_error(keys: tuple[str, str], tmp_path: Path) -> None:
+    second = keys[1].partition(":")[0]
+    assert places(tmp_path, f"defaults:\n  {keys[0]}\n  {keys[1]}\n") == [(3, f"defaults.{second}")]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("defaults:\n  memory: 32g\n  memory_swap: 16g\n", (3, "defaults.memory_swap")),
+        ("defaults:\n  memory: null\n  memory_swap: 16g\n", (3, "defaults.memory_swap")),
+        ("defaults: {memory_swap: 32g}\ngroups:\n  a: {memory: 64g}\n", (3, "groups.a.memory_swap")),
+        ("user_overrides:\n  u: {memory: 2g, memory_swap: 1g}\n", (2, "user_overrides.u.memory_swap")),
+    ],
+)
+def test_swap_that_docker_would_refuse_is_an_error(text: str, place: tuple[int, str], tmp_path: Path) -> None:
+    assert places(tmp_path, text) == [place]
+
+
+def test_the_default_group_must_not_make_everybody_an_administrator(tmp_path: Path) -> None:
+    assert places(tmp_path, "default_group: a\ngroups: {a: {admin: true}}") == [(1, "default_group")]
+
+
+def test_a_group_may_be_called_default_if_it_is_that(tmp_path: Path) -> None:
+    assert read(tmp_path, "default_group: default\ngroups: {default: {priority: 5}}").default_group == "default"
+
+
+def test_a_wrong_group_is_reported_once_though_others_name_it(tmp_path: Path) -> None:
+    text = (
+        "default_group: a\ngroups: {a: 5}\nreservations: [{for: '@a', slots: [0], from: 2026-01-01, until: 2026-01-01}]"
+    )
+    assert places(tmp_path, text) == [(2, "groups.a")]
+
+
+def test_a_reservation_of_days_has_them_whole(tmp_path: Path) -> None:
+    text = "reservations: [{for: a, slots: [0], from: 2026-01-01, until: 2026-01-02}]"
+    (found,) = read(tmp_path, text, zone=timezone.utc).reservations
+    assert found.start == datetime(2026, 1, 1, tzinfo=timezone.utc)
+    assert found.end == datetime(2026, 1, 3, tzinfo=timezone.utc) - timedelta(microseconds=1)
+
+
+def test_messages_stay_on_their_line_and_quiet_on_a_terminal(tmp_path: Path) -> None:
+    text = '"\\e[31m": 1\n"a\\nb": 1\ndefaults: {memory: "\\e]0;x\\a"}\ngroups: {"\\r": }\n'
+    with pytest.raises(PolicyUnreadable) as caught:
+        read(tmp_path, text)
+    lines = (caught.value.why or "").split("\n")
+    assert len(lines) == 4 and all(line.isprintable() for line in lines)
