@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator
 
 from ds01.engines import docker_exec, docker_images
-from ds01.engines.docker_client import Client, one_line, quoted
+from ds01.engines.answers import answer_as_error, one_line
+from ds01.engines.docker_client import Client, quoted
 from ds01.engines.docker_translate import create_body, read_facts, read_inspected, read_listed
 from ds01.engines.docker_usage import read_usage
 from ds01.engines.protocol import (
@@ -24,7 +25,7 @@ from ds01.engines.protocol import (
     Progress,
     Usage,
 )
-from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
+from ds01.errors import EngineAbsent, EngineRejected
 
 
 class DockerEngine:
@@ -165,9 +166,9 @@ class DockerEngine:
     def _pid(self, reference: str) -> int:
         container = self.inspect(reference)
         if container is None:
-            raise EngineAbsent("Docker has no such container", why=f"No such container: {reference}")
+            raise answer_as_error(404, f"No such container: {reference}", "find the container")
         if container.pid is None:
-            raise EngineConflict("The container does not run", why=f"Container {container.name} is not running")
+            raise answer_as_error(409, f"Container {container.id} is not running", "look into the container")
         return container.pid
 
     def _get_default_runtime(self) -> str:

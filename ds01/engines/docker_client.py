@@ -13,20 +13,16 @@ import docker.errors
 import requests
 import urllib3
 
-from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected, EngineUnreachable
+from ds01.engines.answers import answer_as_error, one_line
+from ds01.errors import Ds01Error, EngineAbsent, EngineUnreachable
 
 TIMEOUT = 60.0  # seconds without a byte from dockerd; a stop adds its grace
-_LONGEST_WORDS = 600
 
 # Where a package or an administrator puts it: PATH of an ordinary user lacks the sbin folders.
 PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin", "/snap/bin")
 
-_HINTS = (
-    ("no space left on device", "The disk is full. `docker system df` and `ds01 doctor` say what fills it."),
-    ("could not select device driver", "Docker has no NVIDIA hook: the NVIDIA Container Toolkit is not installed."),
-    ("nvidia-container-cli", "The GPU or its driver is not as Docker expects it. `ds01 doctor` says more."),
-    ("port is already allocated", "Another program has this port. Choose another, or none: Docker finds a free one."),
-)
+# The SDK raises its own for some, requests' for most, and urllib3's while an answer is being read.
+_NO_ANSWER = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 class _CountingApi(docker.APIClient):  # type: ignore[misc]  # the SDK has no types
@@ -101,21 +97,6 @@ def quoted(reference: str) -> str:
     return quote(reference, safe="")
 
 
-def answer_as_error(status: int | None, words: str, what: str) -> Ds01Error:
-    """dockerd's refusal as an error with its own words, on one line."""
-    words = one_line(words)
-    lower = words.lower()
-    # 404 also says that a network or a folder inside is missing: then the container has not vanished.
-    if status == 404 and "no such" in lower:
-        kind = "image" if "no such image" in lower else "running program" if "exec instance" in lower else "container"
-        return EngineAbsent(f"Docker has no such {kind}", why=words)
-    # Unpausing what is not paused is answered with 500.
-    if status == 409 or "is not paused" in lower:
-        return EngineConflict(f"Docker could not {what}", why=words)
-    hint = next((hint for part, hint in _HINTS if part in lower), None)
-    return EngineRejected(f"Docker could not {what}", why=words, hint=hint)
-
-
 def no_answer_as_error(error: BaseException, socket: str) -> EngineUnreachable:
     """Why dockerd cannot be reached, as one of four problems with a remedy each."""
     causes = list(_causes(error))
@@ -146,12 +127,6 @@ def no_answer_as_error(error: BaseException, socket: str) -> EngineUnreachable:
         hint="`systemctl status docker` and `journalctl -u docker` say more.",
         data={"problem": "no_answer"},
     )
-
-
-def one_line(words: str) -> str:
-    """Docker's words without line breaks, and not without end."""
-    text = " ".join(words.split())
-    return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
 
 
 def _installed() -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ds01.engines.docker_client import TIMEOUT, Client
 from ds01.engines.protocol import Attachment, ExecRequest
-from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
+from ds01.errors import EngineConflict, EngineRejected
 
 # dockerd keeps back what could begin its detach keys, by default ctrl-p, until the next key: shells recall the last
 # line with it. There is no way to say "none", so it gets keys that nobody types in this order.
@@ -60,8 +60,6 @@ def resize(client: Client, session: str, *, rows: int, columns: int) -> None:
     try:
         with client.asking("resize a terminal") as api:
             api.exec_resize(session, height=rows, width=columns)
-    except EngineAbsent:
-        raise
     except (EngineConflict, EngineRejected):
         if exit_code(client, session) is None:
             raise

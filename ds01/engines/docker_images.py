@@ -10,7 +10,8 @@ from urllib.parse import quote
 import docker.auth
 import docker.errors
 
-from ds01.engines.docker_client import Client, one_line
+from ds01.engines.answers import DISK_FULL, answer_as_error, one_line
+from ds01.engines.docker_client import Client
 from ds01.engines.docker_translate import read_image
 from ds01.engines.protocol import EngineImage, Progress
 from ds01.engines.references import split, with_tag
@@ -120,17 +121,14 @@ def pull_error(reference: str, words: str) -> Ds01Error:
             why=words,
             hint="Check the name. A private image needs `docker login` first.",
         )
-    hint = "The disk is full. `docker system df` and `ds01 doctor` say what fills it."
-    return EngineRejected(what, why=words, hint=hint if "no space left" in lower else None)
+    return EngineRejected(what, why=words, hint=DISK_FULL if "no space left" in lower else None)
 
 
 def _split(reference: str) -> tuple[str, str]:
     try:
         return split(reference)
     except ValueError as error:
-        raise EngineRejected(
-            "Docker does not accept this image's name", why=f"invalid reference format: {reference}"
-        ) from error
+        raise answer_as_error(400, f"invalid reference format: {reference}", "use this image's name") from error
 
 
 def _credentials(api: Any, repository: str) -> dict[str, str]:

@@ -69,7 +69,7 @@ class ContainerSpec:
     cpu_quota: int | None = None  # microseconds in each `cpu_period`
     cpu_period: int = 100_000
     memory: int | None = None
-    memory_swap: int | None = None  # RAM and swap together, as Docker counts
+    memory_swap: int | None = None  # RAM and swap together, as Docker counts; None: no limit on swap
     shm_size: int | None = None
     pids_limit: int | None = None
     ulimits: Mapping[str, int] = field(default_factory=dict)  # soft and hard alike; -1 unlimited
@@ -102,7 +102,7 @@ class Devices:
 
     ids: tuple[str, ...] = ()  # UUIDs or indexes, as written; CDI names without their vendor prefix
     everything: bool = False
-    form: str | None = None  # device_request, cdi, environment: for people
+    form: str | None = None  # privileged, device_request, cdi, device, environment, joined by commas: for people
 
     def __bool__(self) -> bool:
         return self.everything or bool(self.ids)
@@ -134,7 +134,7 @@ class EngineContainer:
 
 @dataclass(frozen=True)
 class EngineImage:
-    """An image that is there. `path` is the PATH of its environment."""
+    """An image that is there. A list of images leaves `environment` empty."""
 
     id: str
     tags: tuple[str, ...]
@@ -224,10 +224,10 @@ class Engine(Protocol):
         """Make a container. Raises EngineConflict if the name is taken, EngineAbsent without the image."""
 
     def start(self, reference: str) -> None:
-        """Start; nothing if it runs."""
+        """Start; nothing if it runs. Raises EngineConflict if it is paused."""
 
     def stop(self, reference: str, *, grace: float) -> None:
-        """Send the stop signal, and SIGKILL after `grace` seconds; nothing if it does not run."""
+        """Send the stop signal, and SIGKILL after `grace` seconds, rounded up; nothing if it does not run."""
 
     def remove(self, reference: str) -> None:
         """Remove a container that does not run. Raises EngineAbsent, EngineConflict."""
@@ -239,7 +239,7 @@ class Engine(Protocol):
         """Let them go on."""
 
     def put(self, reference: str, folder: str, archive: bytes) -> None:
-        """Unpack a tar archive into `folder` inside, created containers included."""
+        """Unpack a tar archive into `folder` inside, created containers included. The folder is there already."""
 
     def get(self, reference: str, path: str) -> bytes | None:
         """A tar archive of `path` inside, created containers included; None if there is no such path."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?)"
+# What stands before the first slash is a host if it has a dot or a port, or is localhost; else a part in lower case.
+_HOST = (
+    r"(?:localhost(?::[0-9]+)?|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+(?::[0-9]+)?|[a-zA-Z0-9-]+:[0-9]+"
+    r"|\[[0-9a-fA-F:]+\](?::[0-9]+)?)"
+)
 _REFERENCE = re.compile(
     rf"(?P<repository>(?:{_HOST}/)?{_PART}(?:/{_PART})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"

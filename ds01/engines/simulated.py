@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ds01.engines import simulated_images as images
 from ds01.engines import simulated_rules as rules
+from ds01.engines.answers import answer_as_error
 from ds01.engines.protocol import (
     Attachment,
     ContainerProcess,
@@ -24,7 +25,6 @@ from ds01.engines.protocol import (
     EngineImage,
     ExecRequest,
     Progress,
-    Status,
     Usage,
 )
 from ds01.engines.simulated_outside import Outside
@@ -76,7 +76,7 @@ class SimulatedEngine(Outside):
             rules.check(state, spec)
             source = images.source_of(state, spec.image)
             if source is None:
-                raise EngineAbsent("Docker has no such image", why=f"No such image: {spec.image}")
+                raise answer_as_error(404, f"No such image: {spec.image}", "create the container")
             if not spec.image.startswith("sha256:"):
                 state["tags"].setdefault(images.full_name(spec.image), source)
             image = images.describe(state, source)
@@ -108,19 +108,19 @@ class SimulatedEngine(Outside):
         """Remove a container that does not run."""
         with self.change() as state:
             container = rules.require(state, reference)
-            rules.refuse_if_runs(container, "remove")
+            rules.refuse_removal(container)
             del state["containers"][container["id"]]
             self.store.drop_files(container["id"])
 
     def pause(self, reference: str) -> None:
         """Freeze a running container."""
         with self.change() as state:
-            rules.switch(rules.require(state, reference), Status.RUNNING, Status.PAUSED)
+            rules.pause(rules.require(state, reference))
 
     def unpause(self, reference: str) -> None:
         """Let a paused container go on."""
         with self.change() as state:
-            rules.switch(rules.require(state, reference), Status.PAUSED, Status.RUNNING)
+            rules.unpause(rules.require(state, reference))
 
     def put(self, reference: str, folder: str, archive: bytes) -> None:
         """Keep the archive's files as lying below `folder`. Any folder is there."""
@@ -137,7 +137,7 @@ class SimulatedEngine(Outside):
 
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The container's command, and what `simulated_outside.spawn` added."""
-        container = rules.require_running(self.read(), reference)
+        container = rules.require_processes(self.read(), reference)
         return [
             ContainerProcess(process["pid"], process["parent"], process["command"])
             for process in container["processes"]
@@ -168,12 +168,12 @@ class SimulatedEngine(Outside):
         """Always 0."""
         self.read()
         if not session.startswith(_SESSION):
-            raise EngineAbsent("Docker has no such program running", why=f"No such exec instance: {session}")
+            raise answer_as_error(404, f"No such exec instance: {session}", "ask about a program")
         return 0
 
     def usage(self, reference: str) -> Usage:
         """One process that uses nothing."""
-        container = rules.require_running(self.read(), reference)
+        container = rules.require_processes(self.read(), reference)
         limit = container["spec"]["memory"] if container.get("spec") else None
         return Usage(cpu_nanoseconds=0, memory_bytes=0, memory_limit_bytes=limit, pids=len(container["processes"]))
 
@@ -212,7 +212,7 @@ class SimulatedEngine(Outside):
         with self.change() as state:
             source = images.source_of(state, image)
             if source is None:
-                raise EngineAbsent("Docker has no such image", why=f"No such image: {image}")
+                raise answer_as_error(404, f"No such image: {image}", "tag an image")
             state["tags"][name] = source
             state["untagged"] = [other for other in state["untagged"] if other != name]
 

@@ -13,18 +13,18 @@ import io
 import posixpath
 import tarfile
 
+from ds01.engines.answers import answer_as_error
 from ds01.engines.protocol import EngineImage
 from ds01.engines.references import split, well_formed, with_tag
 from ds01.engines.simulated_store import Files, State, file_entry
-from ds01.errors import EngineRejected
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def full_name(reference: str) -> str:
-    """The reference with its tag. Raises EngineRejected as Docker does."""
+    """The reference with its tag. Raises EngineRejected."""
     if not well_formed(reference):
-        raise EngineRejected("Docker does not accept this image's name", why=f"invalid reference format: {reference}")
+        raise answer_as_error(400, f"invalid reference format: {reference}", "use this image's name")
     return with_tag(reference)
 
 

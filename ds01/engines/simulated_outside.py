@@ -54,7 +54,7 @@ class Outside:
     def kill(self, reference: str, *, code: int = 137, out_of_memory: bool = False) -> None:
         """The first process ends: `docker kill`, a crash, the kernel out of memory, or `exit` (`code` 0)."""
         with self.change() as state:
-            container = rules.require(state, reference)
+            container = rules.require_processes(state, reference)
             rules.end(container, code, self.clock())
             container["oom_killed"] = out_of_memory
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ds01.engines.answers import answer_as_error
 from ds01.engines.protocol import ContainerSpec, Devices, EngineContainer, Port, Status
 from ds01.engines.simulated_store import State
-from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
 from ds01.system.data import format_time, from_json, parse_time
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -33,38 +33,47 @@ def require(state: State, reference: str) -> dict[str, Any]:
     """As `find`. Raises EngineAbsent."""
     container = find(state, reference)
     if container is None:
-        raise EngineAbsent("Docker has no such container", why=f"No such container: {reference}")
+        raise answer_as_error(404, f"No such container: {reference}", "find the container")
+    return container
+
+
+def require_processes(state: State, reference: str) -> dict[str, Any]:
+    """A container whose processes exist, frozen ones too. Raises EngineAbsent, EngineConflict."""
+    container = require(state, reference)
+    if not Status(container["status"]).runs:
+        raise answer_as_error(409, f"Container {container['id']} is not running", "look into the container")
     return container
 
 
 def require_running(state: State, reference: str) -> dict[str, Any]:
-    """A container whose processes run. Raises EngineAbsent, EngineConflict."""
-    container = require(state, reference)
+    """A container whose processes go on. Raises EngineAbsent, EngineConflict."""
+    container = require_processes(state, reference)
     if container["status"] != Status.RUNNING.value:
-        raise EngineConflict(
-            "Docker cannot do this in the container's state",
-            why=f"Container {container['name']} is {_in_words(container)}",
-        )
+        words = f"Container {container['id']} is {container['status']}, unpause the container before exec"
+        raise answer_as_error(409, words, "run a program in the container")
     return container
 
 
-def refuse_if_runs(container: dict[str, Any], what: str) -> None:
+def refuse_removal(container: dict[str, Any]) -> None:
     """Raises EngineConflict if the container has processes."""
     if Status(container["status"]).runs:
-        raise EngineConflict(
-            "Docker cannot do this in the container's state",
-            why=f"You cannot {what} a {container['status']} container {container['id']}",
-        )
+        words = f"You cannot remove a {container['status']} container {container['id']}"
+        raise answer_as_error(409, words, "remove the container")
 
 
-def switch(container: dict[str, Any], old: Status, new: Status) -> None:
-    """Change the status. Raises EngineConflict unless it is `old`."""
-    if container["status"] != old.value:
-        raise EngineConflict(
-            "Docker cannot do this in the container's state",
-            why=f"Container {container['name']} is not {old.value}, it is {_in_words(container)}",
-        )
-    container["status"] = new.value
+def pause(container: dict[str, Any]) -> None:
+    """Freeze. Raises EngineConflict unless it runs."""
+    if container["status"] != Status.RUNNING.value:
+        is_what = "already paused" if container["status"] == Status.PAUSED.value else "not running"
+        raise answer_as_error(409, f"Container {container['id']} is {is_what}", "pause the container")
+    container["status"] = Status.PAUSED.value
+
+
+def unpause(container: dict[str, Any]) -> None:
+    """Let it go on. Raises EngineConflict unless it is paused."""
+    if container["status"] != Status.PAUSED.value:
+        raise answer_as_error(500, f"Container {container['id']} is not paused", "unpause the container")
+    container["status"] = Status.RUNNING.value
 
 
 def start(state: State, container: dict[str, Any], now: datetime) -> None:
@@ -72,10 +81,7 @@ def start(state: State, container: dict[str, Any], now: datetime) -> None:
     if container["status"] == Status.RUNNING.value:
         return
     if container["status"] == Status.PAUSED.value:
-        raise EngineConflict(
-            "Docker cannot do this in the container's state",
-            why="cannot start a paused container, try unpause instead",
-        )
+        raise answer_as_error(409, "cannot start a paused container, try unpause instead", "start the container")
     spec = container.get("spec") or {"ports": [], "command": ["foreign"]}
     container["ports"] = _assign_ports(state, spec["ports"])
     container["pid"] = state["next_pid"]
@@ -91,34 +97,34 @@ def end(container: dict[str, Any], code: int, now: datetime) -> None:
     if not Status(container["status"]).runs:
         return
     container.update(status=Status.EXITED.value, exit_code=code, finished_at=format_time(now), pid=None)
-    container.update(ports=[], processes=[])
+    container.update(ports=[], processes=[], oom_killed=False)
 
 
 def check(state: State, spec: ContainerSpec) -> None:
     """What Docker checks at create. Raises EngineRejected, EngineConflict."""
     check_name(state, spec.name)
+    words = None
     if spec.memory is not None and spec.memory < _SMALLEST_MEMORY:
-        raise EngineRejected("Docker refused", why="Minimum memory limit allowed is 6MB")
-    if spec.memory is not None and spec.memory_swap is not None and 0 <= spec.memory_swap < spec.memory:
-        raise EngineRejected(
-            "Docker refused", why="Minimum memoryswap limit should be larger than memory limit, see usage"
-        )
-    if spec.cpu_quota is not None and spec.cpu_quota < _SMALLEST_QUOTA:
-        raise EngineRejected("Docker refused", why="CPU cfs quota can not be less than 1ms (i.e. 1000)")
+        words = "Minimum memory limit allowed is 6MB"
+    elif spec.memory is not None and spec.memory_swap is not None and 0 <= spec.memory_swap < spec.memory:
+        words = "Minimum memoryswap limit should be larger than memory limit, see usage"
+    elif spec.cpu_quota is not None and spec.cpu_quota < _SMALLEST_QUOTA:
+        words = "CPU cfs quota can not be less than 1ms (i.e. 1000)"
     for mount in spec.mounts:
         if not Path(mount.source).exists():
-            why = f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
-            raise EngineRejected("Docker refused", why=why)
+            words = f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
+    if words is not None:
+        raise answer_as_error(400, words, "create the container")
 
 
 def check_name(state: State, name: str) -> None:
     """Raises EngineRejected for a name that Docker does not accept, EngineConflict for one that is taken."""
     if _NAME.fullmatch(name) is None:
-        raise EngineRejected("Docker refused", why=f"Invalid container name ({name})")
+        raise answer_as_error(400, f"Invalid container name ({name})", "create the container")
     for container in state["containers"].values():
         if container["name"] == name:
-            why = f'The container name "/{name}" is already in use by container "{container["id"]}"'
-            raise EngineConflict("The name is taken", why=why)
+            words = f'The container name "/{name}" is already in use by container "{container["id"]}"'
+            raise answer_as_error(409, words, "create the container")
 
 
 def listed(container: dict[str, Any]) -> EngineContainer:
@@ -161,10 +167,8 @@ def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, 
     ports = []
     for port in wanted:
         if port["host_port"] in taken:
-            raise EngineRejected(
-                "Docker refused",
-                why=f"Bind for {port['host_ip']}:{port['host_port']} failed: port is already allocated",
-            )
+            address = f"{port['host_ip']}:{port['host_port']}"
+            raise answer_as_error(500, f"Bind for {address} failed: port is already allocated", "start the container")
         number = port["host_port"]
         while number is None:
             number = state["next_port"] if state["next_port"] not in taken else None
@@ -172,10 +176,6 @@ def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, 
         taken.add(number)
         ports.append({**port, "host_port": number})
     return ports
-
-
-def _in_words(container: dict[str, Any]) -> str:
-    return "not running" if not Status(container["status"]).runs else str(container["status"])
 
 
 def _time(text: str | None) -> datetime | None:

@@ -104,7 +104,7 @@ def _processes(
             if not _ignored(container, outside):
                 yield _in_container(process, container)
             continue
-        yield _alone(process, container)
+        yield _alone(process, container, own=lease is not None)
 
 
 def _named_in(process: Process, names: Collection[str]) -> bool:
@@ -117,12 +117,12 @@ def _in_container(process: Process, container: EngineContainer) -> Blocker:
     return Blocker("container", container.name.lstrip("/"), IGNORE_CONTAINERS, detail)
 
 
-def _alone(process: Process, container: EngineContainer | None) -> Blocker:
+def _alone(process: Process, container: EngineContainer | None, *, own: bool) -> Blocker:
     """A process of the host, of a container that Docker does not list, or of one of ours without this lease."""
     detail = {
         "pid": process.pid,
         "docker_id": process.container,
         "container": container.name.lstrip("/") if container is not None else None,
     }
-    can_be_ignored = process.name is not None and container is None
+    can_be_ignored = process.name is not None and not own
     return Blocker("process", process.name or "unknown", IGNORE_PROCESSES if can_be_ignored else None, detail)

@@ -82,7 +82,7 @@ def compose(
         cpu_quota=round(given.max_cpus * CPU_PERIOD) if given.max_cpus is not None else None,
         cpu_period=CPU_PERIOD,
         memory=memory,
-        memory_swap=given.memory_swap if given.memory_swap is not None else memory,
+        memory_swap=_swap(given),
         # No limit means as much as the container's memory, or the machine's: Docker would make it 64 MiB.
         shm_size=given.shm_size if given.shm_size is not None else (memory or host.memory_bytes or None),
         pids_limit=given.pids_limit,
@@ -110,6 +110,13 @@ def docker_arguments(spec: ContainerSpec) -> list[str]:
         "--cgroup-parent": spec.cgroup_parent,
     }
     return [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+
+
+def _swap(limits: Limits) -> int | None:
+    """RAM and swap together. Null is as the memory, no swap; less than the memory Docker refuses."""
+    if limits.memory is None or limits.memory_swap is None:
+        return limits.memory
+    return max(limits.memory, limits.memory_swap)
 
 
 def _size(size: int | None) -> str | None:

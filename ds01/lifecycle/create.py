@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
+import re
 import secrets
 import tarfile
 from collections.abc import Callable
@@ -35,6 +37,7 @@ from ds01.policy.names import container_name, slice_name, slice_path
 from ds01.system.users import Account, Actor
 
 NO_GPUS = Gpus((), (), "none")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,14 @@ def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only:
         full = container_name(request.name, owner.uid)
     except ValueError as error:
         raise WrongUse(f"{request.name!r} is no container name", why=str(error)) from None
+    _check_numbers(request)
     _check_wants(request.wants, limits)
     for key in request.labels:
         if key.startswith(RESERVED_LABELS):
             raise Refused(f"the label {key} is ds01's own")
+    for key in request.environment:
+        if not _VARIABLE.fullmatch(key):  # with a `=` in it, it would be another variable to whoever reads it
+            raise WrongUse(f"{key!r} is no name of a variable")
     image = world.engine.image(request.image)
     if image is None and not plan_only:
         raise NotFound(
@@ -83,10 +90,13 @@ def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only:
     return Prepared(resolved, owner, limits, image, found, full)
 
 
-def look(world: World, prepared: Prepared) -> Found:
-    """Reconcile whatever stands in the way of a choice, and observe what it depends on."""
+def look(world: World, prepared: Prepared, *, locked: bool) -> Found:
+    """Reconcile whatever stands in the way of a choice, and observe what it depends on.
+
+    `locked`: the container's lock is held here. Without it, one that is being made is nobody's to judge.
+    """
     listed = world.listed()
-    if reconcile(world, listed, locked=(prepared.container_name,)):
+    if reconcile(world, listed, locked=(prepared.container_name,) if locked else ()):
         listed = world.engine.containers()
     gpus = NO_GPUS if prepared.request.gpus.count == 0 else world.observe_gpus()
     return Found(gpus, world.foreign(world.ledger.read(), listed), listed)
@@ -128,7 +138,7 @@ def create(world: World, actor: Actor, request: ContainerRequest) -> tuple[Recor
     prepared = prepare(world, actor, request)
     doing = f"being created by {actor.login}"
     with world.ledger.container_lock(prepared.container_name, doing=doing):
-        found = look(world, prepared)
+        found = look(world, prepared, locked=True)
         record = reserve(world, actor, prepared, found)
         return make(world, actor, prepared, record)
 
@@ -228,7 +238,7 @@ def _make(world: World, prepared: Prepared, record: Record) -> tuple[str, tuple[
     engine = world.engine
     assert record.own_tag is not None
     assert prepared.image is not None
-    engine.tag(prepared.image.id, record.own_tag)
+    engine.tag(record.image, record.own_tag)
     spec = spec_of(world, prepared, record)
     created = engine.create(spec)
     if engine.get(created.id, "/bin/sh") is None:
@@ -277,6 +287,15 @@ def _give_up(world: World, actor: Actor, record: Record, error: BaseException) -
         world.emit("repair", {"container": record.container_name, "why": f"left for later: {second.message}"})
         return
     world.report(gone, gone.history[-1:])
+
+
+def _check_numbers(request: ContainerRequest) -> None:
+    """Zero and less mean "no limit" to Docker."""
+    for key, wanted in vars(request.wants).items():
+        if wanted is not None and not (wanted > 0 and math.isfinite(wanted)):
+            raise WrongUse(f"{key} {wanted} is no limit", hint="it has to be more than 0")
+    if request.gpus.count is not None and request.gpus.count < 0:
+        raise WrongUse(f"{request.gpus.count} is no number of GPUs")
 
 
 def _check_wants(wants: Wants, limits: UserLimits) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from ds01.engines.protocol import Attachment, EngineContainer, ExecRequest, Progress
-from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, Refused
+from ds01.errors import Ds01Error, EngineAbsent, GpusUnreachable, NotFound, NotPossible, Refused
 from ds01.gpus.model import GpuRequest, Refusal
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle import create as creating
@@ -177,6 +177,13 @@ class Gate:
         situation = world.situation(entries, observation, world.foreign(entries, listed))
         rows = tuple(GpuRow(**vars(row)) for row in slot_states(situation))
         return GpuStatus(rows, observation.gpus, observation.driver, observation.simulated)
+
+    def gpu_models(self, actor: Actor) -> tuple[str, ...]:
+        """The models of the server's GPUs; none if they cannot be asked."""
+        try:
+            return tuple(gpu.model for gpu in self._world.observe_gpus().gpus)
+        except GpusUnreachable:
+            return ()
 
     # transitions
 

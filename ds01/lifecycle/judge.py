@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,11 +58,21 @@ def judge(
     if record.docker_id is None:
         walk.record = settle(record, docker_id=seen.id, gpus_fixed=record.lease.slots if record.lease else ())
         walk.go(Trigger.CREATE, seen.created_at, None)
+    elif record.pending is not None:
+        # Making it anew did not come to its end: it has the devices that it had, and so the lease.
+        walk.record = dataclasses.replace(record, lease=_for_devices(record))
     if seen.status.runs:
         _judge_running(walk, seen, taken)
     else:
         _judge_stopped(walk, seen)
     return walk.verdict()
+
+
+def _for_devices(record: Record) -> Lease | None:
+    """Its lease as far as it is on the devices that Docker fixed; none if it has not got all of these."""
+    if record.lease is None or not record.gpus_fixed or not set(record.gpus_fixed) <= set(record.lease.slots):
+        return None
+    return dataclasses.replace(record.lease, slots=record.gpus_fixed)
 
 
 def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -> None:

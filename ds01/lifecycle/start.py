@@ -49,13 +49,15 @@ def recreate(world: World, actor: Actor, record: Record) -> tuple[Record, tuple[
     if record.state is State.RUNNING:
         raise NotPossible(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
     prepared = create.prepare(world, actor, record.request)
-    found = create.look(world, prepared)
+    found = create.look(world, prepared, locked=True)
     with world.ledger.transaction() as ledger:
         choice = create.decide(world, prepared, found, ledger.records)
         if isinstance(choice, Refusal):
             raise error_of(choice)
         slots = tuple(slot.ref for slot in choice.slots)
-        lease = Lease(slots, world.clock()) if slots else None
+        # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
+        kept = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref not in slots)
+        lease = Lease(slots + kept, world.clock()) if slots + kept else None
         pending = Pending(Trigger.REMOVE, world.clock(), actor.login)
         old = ledger.commit(settle(record, lease=lease, pending=pending), now=world.clock())
     assert old.docker_id is not None

@@ -63,10 +63,19 @@ def parse(text: str) -> Node | None:
     try:
         return _build(text)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise Wrong(line, "", f"not YAML: {error.problem or error.context}") from error
+        raise _no_yaml(error, text) from error
     except (yaml.YAMLError, ValueError, IndexError) as error:  # the last two are slips of the pure Python parser
         raise Wrong(None, "", f"not YAML: {error}") from error
+
+
+def _no_yaml(error: yaml.MarkedYAMLError, text: str) -> Wrong:
+    mark = error.problem_mark
+    if mark is None:
+        return Wrong(None, "", f"not YAML: {error.problem or error.context}")
+    here = "".join(text.splitlines()[mark.line : mark.line + 1])[mark.column : mark.column + 1]
+    if here == "\t":  # the parser's words do not name it, and an editor shows it as spaces
+        return Wrong(mark.line + 1, "", "a tab stands at the beginning", "spaces")
+    return Wrong(mark.line + 1, "", f"not YAML: {error.problem or error.context}")
 
 
 def _build(text: str) -> Node | None:

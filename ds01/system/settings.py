@@ -24,6 +24,7 @@ class Settings:
     docker_socket: str = "/var/run/docker.sock"
     now: datetime | None = None
     sudo_uid: int | None = None
+    terminal: str | None = None  # TERM, for programs in containers
 
 
 def read(environment: Mapping[str, str], *, euid: int) -> Settings:
@@ -35,7 +36,8 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
     sudo_uid = int(sudo) if euid == 0 and sudo.isascii() and sudo.isdigit() else None
     state = environment.get("DS01_STATE")
     if not state:
-        return Settings(now=_time(environment) if euid == 0 else None, sudo_uid=sudo_uid)
+        now = _time(environment) if euid == 0 else None
+        return Settings(now=now, sudo_uid=sudo_uid, terminal=environment.get("TERM"))
     folder = Path(state)
     if not folder.is_absolute():
         raise WrongUse("DS01_STATE must be an absolute path", why=f"it is {state!r}")
@@ -56,6 +58,7 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
         docker_socket=environment.get("DS01_DOCKER_SOCKET") or plain.docker_socket,
         now=_time(environment),
         sudo_uid=sudo_uid,
+        terminal=environment.get("TERM"),
     )
 
 

@@ -26,13 +26,14 @@ SECTIONS = ("defaults", "default_group", "groups", "user_overrides", "reservatio
 MORE = ("policies", "mounts", "ports", "network", "reclaim_held", "outside", "notify")
 INNER = (
     *LIMITS, *ULIMITS, "max_tasks", "members", "unix_groups", "admin", "until", "reason", "for", "slots", "from",
-    "user", "enable_mig", "mig_profile", "placement", "prefer", "idle_cpu_percent", "idle_network_rate"
-    "warn_idle_at", "stop_grace", "data", "ignore_processes", "terminal", "command", "idle_timeout_h", "max_gpus_per_user", "a", "b",
+    "user", "enable_mig", "mig_profile", "placement", "prefer", "idle_cpu_percent", "idle_network_rate",
+    "warn_idle_at", "stop_grace", "data", "ignore_processes", "terminal", "command", "idle_timeout_h",
+    "max_gpus_per_user", "a", "b",
 )  # fmt: skip
 WORDS = (
     "32g", "48h", "48", "0", "-1", "null", "~", "", "true", "no", "0123", "48:00", "0:1", "1.5", "a", "b", "@a",
-    "students", "2027-03-31", "2026-12-01T08:00Z", "9999-12-31", "idle_timeout", "/data", "2g.20gb", "spread", "none", "!!int 5",
-    "&x y", "*x", "<<", "\u2028", "\x1b", "é", "'", '"', "[", "{", "}", "#", "|", ">", "%",
+    "students", "2027-03-31", "2026-12-01T08:00Z", "9999-12-31", "idle_timeout", "/data", "2g.20gb", "spread", "none",
+    "!!int 5", "&x y", "*x", "<<", "\u2028", "\x1b", "é", "'", '"', "[", "{", "}", "#", "|", ">", "%",
 )  # fmt: skip
 
 

@@ -71,6 +71,8 @@ def test_a_process_in_a_container_with_the_lease_is_explained_only_on_its_slot()
     (blocker,) = outside_use(elsewhere, [own], leased=leased, outside=NOBODY).values()
     assert (blocker.what, blocker.who, blocker.key) == ("process", "python3", None)
     assert blocker.detail["container"] == "mine._.1001"
+    (unlisted,) = outside_use(elsewhere, [], leased=leased, outside=NOBODY).values()
+    assert unlisted.key is None
 
 
 def test_a_process_of_the_host_is_never_explained() -> None:

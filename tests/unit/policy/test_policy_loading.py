@@ -250,7 +250,7 @@ SERVER_ERRORS = [
         "reservations: [{for: a, slots: ['0'], from: 2026-01-01T00:00Z, until: 2026-01-01T00:00Z}]",
         "reservations[0].until",
     ),
-    ("reservations: [{for: a, slots: ['0'], from: 2026-01-02T00:00Z, until: 2026-01-01}]", "reservations[0].until"),
+    ("reservations: [{for: a, slots: ['0'], from: 2026-01-03T00:00Z, until: 2026-01-01}]", "reservations[0].until"),
     ("reservations: [{for: '@x', slots: ['0'], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].for"),
     ("reservations: [{for: 'a b', slots: ['0'], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].for"),
     ("reservations: [{for: a, slots: ['00'], from: 2026-01-01, until: 2026-01-01}]", "reservations[0].slots[0]"),
@@ -396,6 +396,11 @@ def test_what_is_no_policy_at_all_is_one_clean_error(
     (found,) = errors(tmp_path, text)
     assert line is None or found["line"] == line
     assert found["problem"].isprintable()
+
+
+def test_a_tab_that_yaml_does_not_take_is_named(tmp_path: Path) -> None:
+    (found,) = errors(tmp_path, "defaults:\n\tmemory: 32g\n")
+    assert (found["problem"], found["allowed"]) == ("a tab stands at the beginning", "spaces")
 
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])

@@ -1,0 +1,1 @@
+"""The container commands, a file each."""

@@ -1,0 +1,47 @@
+"""container-cleanup"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli import ask, tables
+from ds01.cli.container.remove import STOPPED
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.cli.words import gpu_names, size, span
+from ds01.errors import WrongUse
+from ds01.lifecycle.views import Sized
+from ds01.system.clock import now
+
+
+@verb(example="container-cleanup --all", asks=True)
+@click.option("-a", "--all", "every", is_flag=True, help="Remove all of them.")
+@click.option("--dry-run", is_flag=True, help="Show them, and change nothing.")
+def command(session: Session, every: bool, dry_run: bool) -> None:
+    """List your stopped containers with their sizes, and remove those that you choose."""
+    explain(session, "cleanup")
+    views = session.gate.containers(session.actor, owner=session.owner.uid)
+    stopped = tuple(view.container for view in views if view.state in STOPPED)
+    found = session.gate.sizes(session.actor, stopped)
+    if not found:
+        session.say("No container of yours is stopped.")
+        return session.answer({"containers": []})
+    if not (session.quiet or session.as_json):
+        tables.show(("NAME", "STATE", "SIZE", "GPU", "SINCE"), [_row(item) for item in found])
+    if dry_run:
+        return session.answer({"containers": [item.container for item in found]})
+    if not every and not session.interactive:
+        raise WrongUse("which of them?", hint="--all removes them, --dry-run only shows them")
+    chosen = found if every else [found[index] for index in ask.choose_several("", [i.container.name for i in found])]
+    removed = [session.gate.remove(session.actor, item.container.container).container for item in chosen]
+    freed = sum(item.bytes or 0 for item in chosen)
+    session.say(f"Removed {len(removed)}, {size(freed)} of disk." if removed else "Removed none.")
+    return session.answer({"containers": removed})
+
+
+def _row(item: Sized) -> tuple[str, ...]:
+    view = item.container
+    since = view.stopped_at or view.created_at
+    ago = f"{span(now() - since)} ago" if since else "–"
+    return (view.name, view.state, size(item.bytes), gpu_names(view.gpus) or "–", ago)

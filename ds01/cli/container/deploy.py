@@ -1,0 +1,44 @@
+"""container-deploy"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.container import making
+from ds01.cli.container.entering import enter
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.errors import WrongUse
+
+
+@verb(example="container-deploy my-thesis --framework pytorch --background", asks=True)
+@making.options
+@click.option("--open", "open_it", is_flag=True, help="Enter it.")
+@click.option("--background", is_flag=True, help="Leave it running in the background.")
+def command(
+    session: Session, asked: making.Asked, *, dry_run: bool, open_it: bool, background: bool
+) -> int | None:
+    """Create a container and start it: the usual way to begin.
+
+    NAME is yours to choose; the image is --image, --framework, or the second word:
+    a framework, an image of your own, or one that is on this server.
+    """
+    if open_it and background:
+        raise WrongUse("--open and --background at once")
+    request = making.request_of(session, asked)
+    if dry_run:
+        making.show_plan(session, request)
+        return None
+    made = making.make(session, request)
+    explain(session, "start", name=request.name)
+    acted = session.gate.start(session.actor, made.container.container)
+    session.say(f"Started {request.name}.")
+    session.answer({"container": acted.container})
+    if not (open_it or background) and session.interactive:
+        open_it = ask.choose("And now?", ["open a terminal in it", "leave it in the background"]) == 0
+    if open_it:
+        return enter(session, acted.container)
+    session.say(f"Enter it: container-run {request.name}. Give it back: container-retire {request.name}")
+    return None

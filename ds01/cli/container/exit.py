@@ -1,0 +1,26 @@
+"""container-exit"""
+
+from __future__ import annotations
+
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+
+TEXT = """\
+Leaving a container: type `exit`, or press Ctrl-D.
+  Everything inside goes on running, and the container keeps its GPU.
+  `container-run NAME` brings you back.
+  (Ctrl-P Ctrl-Q is for `docker attach`, and does nothing here.)
+
+Leaving is not stopping:
+  container-stop NAME     ends the programs inside; the GPU is held for a while
+  container-retire NAME   ends it all and gives the GPU back; your workspace stays
+
+A program that shall outlive your shell: start it with `nohup … &`, or in tmux inside."""
+
+
+@verb(example="container-exit", json=False, user=False)
+def command(session: Session) -> None:
+    """Explain how to leave a container, and that leaving is not stopping."""
+    explain(session, "exit")
+    print(TEXT)

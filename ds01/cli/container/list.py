@@ -1,0 +1,73 @@
+"""container-list"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from ds01.cli import tables
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.cli.words import moment, span
+from ds01.lifecycle.views import ContainerView
+from ds01.system.clock import now
+
+SHORT = 28  # letters of an image's name that fit beside the rest on 80 columns
+
+
+@verb(example="container-list --all")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also removed ones, and those that ds01 did not make.")
+@click.option("--all-users", is_flag=True, help="Everybody's.")
+def command(session: Session, everything: bool, all_users: bool) -> None:
+    """List your containers: state, GPU, how long they run, until when what they have is theirs."""
+    explain(session, "list")
+    views = session.gate.containers(
+        session.actor, owner=session.owner.uid, all_users=all_users, everything=everything
+    )
+    session.answer({"containers": views})
+    if session.as_json:
+        return
+    if not views:
+        session.say("No containers. `container-deploy NAME` makes one.")
+        return
+    users = all_users or everything
+    at = now()
+    headings = ("NAME", *(("USER",) if users else ()), "STATE", "GPU", "SINCE", "NEXT", "PORTS", "IMAGE")
+    tables.show(headings, [_row(view, at, users=users) for view in views])
+    for view in views:
+        if view.conflict:
+            session.warn(f"{view.name}: {view.conflict}")
+
+
+def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
+    state = "paused" if view.paused else view.state
+    if view.state == "running" and view.idle_since and view.started_at and view.idle_since > view.started_at:
+        state += f" (idle {span(at - view.idle_since)})"
+    since = view.started_at if view.state == "running" else view.stopped_at or view.created_at
+    gpus = ",".join(slot.slot for slot in view.gpus) or (
+        f"({','.join(slot.slot for slot in view.gpus_fixed)})" if view.gpus_fixed and view.state == "stopped" else "–"
+    )
+    ports = ",".join(f"{port.host_port}→{port.container_port}" for port in view.ports if port.host_port)
+    image = view.image if len(view.image) <= SHORT else "…" + view.image[1 - SHORT :]
+    return (
+        view.name,
+        *((view.user or "–",) if users else ()),
+        state,
+        gpus,
+        span(at - since) if since else "–",
+        _next(view, at),
+        ports or "–",
+        image,
+    )
+
+
+def _next(view: ContainerView, at: datetime) -> str:
+    """What happens next by itself, and when."""
+    if view.deadline is None:
+        return "–"
+    words = {"hold": "held", "idle": "idle stop", "runtime": "stop", "removal": "removal", "created": "release"}
+    left = view.deadline.at - at
+    name = words.get(view.deadline.because, view.deadline.because)
+    return f"{name} {span(left)}" if left.total_seconds() > 0 else f"{name} {moment(view.deadline.at, at)}"

@@ -1,0 +1,57 @@
+"""container-remove"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.errors import WrongUse
+
+STOPPED = ("created", "held", "stopped")
+
+
+@verb(example="container-remove my-thesis", asks=True)
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.option("-f", "--force", is_flag=True, help="Running ones too: they are stopped first. Asks nothing.")
+@click.option("-a", "--all", "every", is_flag=True, help="All of your stopped containers.")
+@click.option("--images", is_flag=True, help="Their images too, unless another container uses them.")
+@click.option("--dry-run", is_flag=True, help="Show what would go, and change nothing.")
+def command(
+    session: Session, names: tuple[str, ...], force: bool, every: bool, images: bool, dry_run: bool
+) -> None:
+    """Remove stopped containers. What is in their workspaces stays; what was installed inside goes."""
+    if every and names:
+        raise WrongUse("names and --all at once")
+    containers = _meant(session, names, every, force)
+    explain(session, "remove")
+    sized = session.gate.sizes(session.actor, tuple(containers))
+    if dry_run:
+        for item in sized:
+            session.say(f"Would remove {item.container.name} ({item.container.state}).")
+        return session.answer({"containers": [item.container for item in sized]})
+    shown = ", ".join(item.container.name for item in sized)
+    if containers and session.interactive and not force and not ask.confirm(f"Remove {shown}?", default=True):
+        return None
+    removed = []
+    for container in containers:
+        acted = session.gate.remove(session.actor, container, force=force, images=images)
+        removed.append(acted.container)
+        session.say(f"Removed {acted.container.name}.")
+        for warning in acted.warnings:
+            session.say(warning)
+    if not containers:
+        session.say("No container of yours is stopped.")
+    return session.answer({"containers": removed} if every or len(names) > 1 else {"container": removed[0]})
+
+
+def _meant(session: Session, names: tuple[str, ...], every: bool, force: bool) -> list[str]:
+    if every:
+        views = session.gate.containers(session.actor, owner=session.owner.uid)
+        return [view.container for view in views if view.state in STOPPED or (force and view.state == "running")]
+    states = (*STOPPED, "running") if force else STOPPED
+    if not names:
+        return [session.find(None, states=states, verb="remove")]
+    return list(dict.fromkeys(session.find(name, states=states, verb="remove") for name in names))

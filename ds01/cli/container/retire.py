@@ -1,0 +1,41 @@
+"""container-retire"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.cli.words import gpu_names
+
+
+@verb(example="container-retire my-thesis", asks=True)
+@click.argument("name", required=False)
+@click.option("-f", "--force", is_flag=True, help="Ask nothing.")
+@click.option("--images", is_flag=True, help="Remove its image too, unless another container uses it.")
+@click.option("--dry-run", is_flag=True, help="Show what would go, and change nothing.")
+def command(session: Session, name: str | None, force: bool, images: bool, dry_run: bool) -> None:
+    """Stop a container, remove it, and free its GPU at once.
+
+    Your workspace, your images and your Dockerfiles stay.
+    """
+    container = session.find(name, states=("running", "created", "held", "stopped"), verb="retire")
+    short = container.partition("._.")[0]
+    explain(session, "retire", name=short)
+    (sized,) = session.gate.sizes(session.actor, (container,))
+    gpus = f"GPU {gpu_names(sized.container.gpus)} comes free, " if sized.container.gpus else ""
+    if dry_run:
+        session.say(f"Would stop and remove {short}; {gpus}the workspace stays.")
+        return session.answer({"container": sized.container})
+    if session.interactive and not force:
+        count = session.gate.processes(session.actor, container)
+        ends = f"{count} process{'' if count == 1 else 'es'} will end, " if count else ""
+        if not ask.confirm(f"Retire {short}? ({ends}{gpus}the workspace stays)", default=True):
+            return None
+    acted = session.gate.remove(session.actor, container, force=True, images=images)
+    for warning in acted.warnings:
+        session.say(warning)
+    session.say(f"Retired {short}: {gpus}the workspace stays.")
+    return session.answer({"container": acted.container})

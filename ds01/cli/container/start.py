@@ -1,0 +1,30 @@
+"""container-start"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.cli.words import gpu_names
+
+
+@verb(example="container-start my-thesis")
+@click.argument("name", required=False)
+@click.option("--recreate", is_flag=True, help="Make it anew first, on any free GPU; the workspace stays.")
+def command(session: Session, name: str | None, recreate: bool) -> None:
+    """Start a container in the background.
+
+    A stopped container has its GPU fixed. If somebody else has that one now, --recreate makes the
+    container anew on another: programs installed inside are lost, /workspace is not.
+    """
+    container = session.find(name, states=("created", "held", "stopped"), verb="start")
+    explain(session, "start", name=container.partition("._.")[0])
+    acted = session.gate.start(session.actor, container, recreate=recreate)
+    for warning in acted.warnings:
+        session.warn(warning)
+    view = acted.container
+    gpus = f" on GPU {gpu_names(view.gpus)}" if view.gpus else ""
+    session.say(f"{view.name} runs already{gpus}." if acted.already else f"Started {view.name}{gpus}.")
+    session.answer({"container": view})

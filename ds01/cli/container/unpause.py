@@ -1,0 +1,21 @@
+"""container-unpause"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+
+
+@verb(example="container-unpause my-thesis")
+@click.argument("name", required=False)
+def command(session: Session, name: str | None) -> None:
+    """Let a paused container go on where it was."""
+    container = session.find(name, states=("running",), verb="unpause")
+    explain(session, "unpause")
+    acted = session.gate.unpause(session.actor, container)
+    view = acted.container
+    session.say(f"{view.name} is running already." if acted.already else f"Goes on: {view.name}.")
+    session.answer({"container": view})

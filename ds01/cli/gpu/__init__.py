@@ -1,0 +1,1 @@
+"""The allocator by hand, a file each."""

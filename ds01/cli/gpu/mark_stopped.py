@@ -1,0 +1,16 @@
+"""ds01 gpu mark-stopped"""
+
+from __future__ import annotations
+
+from ds01.cli.gpu.options import container as option_container
+from ds01.cli.gpu.options import named, show
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.lifecycle.machine import Trigger
+
+
+@verb(example="ds01 gpu mark-stopped --container my-thesis", guided=False)
+@option_container
+def command(session: Session, container: str) -> None:
+    """Record that a container was stopped; its lease is held. Refused if Docker says that it runs."""
+    show(session, session.gate.mark(session.actor, named(session, container), Trigger.STOP))

@@ -1,0 +1,31 @@
+"""What the commands of the allocator share: naming a container of a user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ds01.cli.session import Session
+from ds01.cli.words import gpu_names
+from ds01.lifecycle.views import Acted
+from ds01.system.data import to_json
+
+
+def container(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that names the container; `--user` says whose."""
+    return click.option("--container", required=True, metavar="NAME", help="The container, or its full name.")(function)
+
+
+def named(session: Session, name: str) -> str:
+    """The full name of an existing record."""
+    return session.gate.resolve(session.actor, name, owner=session.owner.uid)
+
+
+def show(session: Session, acted: Acted) -> None:
+    """Say what a lease is now."""
+    view = acted.container
+    session.answer({"container": to_json(view)})
+    gpus = f"GPU {gpu_names(view.gpus)}" if view.gpus else "no GPU"
+    session.say(f"{view.name} of {view.user}: {view.state}, {gpus}")

@@ -1,0 +1,45 @@
+"""ds01 gpu status"""
+
+from __future__ import annotations
+
+from ds01.cli import tables
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.cli.words import moment, size
+from ds01.lifecycle.views import GpuRow, GpuStatus
+from ds01.system.clock import now
+
+
+@verb(example="ds01 gpu status", guided=False, user=False)
+def command(session: Session) -> None:
+    """Show all GPUs and MIG instances, and who has them until when."""
+    status = session.gate.gpus(session.actor)
+    session.answer({"slots": [documented(row) for row in status.slots], "driver": status.driver})
+    if session.as_json:
+        return
+    if not status.slots:
+        session.say("This server offers no GPU.")
+    else:
+        models = {gpu.index: gpu.model for gpu in status.gpus}
+        rows = [_row(row, models) for row in status.slots]
+        tables.show(("SLOT", "KIND", "MEMORY", "STATE", "WHO", "UNTIL", "WHY"), rows)
+    _summary(session, status)
+
+
+def documented(row: GpuRow) -> dict[str, object]:
+    """A slot with the keys that scripts rely on."""
+    return {key: value for key, value in vars(row).items() if key != "until"}
+
+
+def _row(row: GpuRow, models: dict[int, str]) -> tuple[str, ...]:
+    at = now()
+    name = (row.container or "").partition("._.")[0]
+    who = " ".join(part for part in (row.user, f"({name})" if name else None) if part)
+    kind = row.profile or models.get(row.gpu, "full")
+    until = moment(row.until, at) if row.until else "–"
+    return (row.slot, kind, size(row.memory_bytes), row.state, who or "–", until, row.why or "")
+
+
+def _summary(session: Session, status: GpuStatus) -> None:
+    free = sum(row.state == "free" for row in status.slots)
+    session.say(f"{free} of {len(status.slots)} free; driver {status.driver}")

@@ -1,0 +1,44 @@
+"""ds01 limits"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ds01.cli import tables
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.lifecycle.views import LimitsView
+from ds01.policy.present import lines
+
+
+@verb(example="ds01 limits alice --explain", guided=False, user=False)
+@click.argument("user", required=False, metavar="[USER]")
+@click.option("--explain", "explained", is_flag=True, help="Also show where each value comes from.")
+@click.option("--docker-args", is_flag=True, help="Print the flags for `docker create`, and nothing else.")
+def command(session: Session, user: str | None, explained: bool, docker_args: bool) -> None:
+    """Show what the policy gives a user, by default you."""
+    session.user = user
+    view = session.gate.limits(session.actor, owner=session.owner.uid)
+    session.answer(_document(view))
+    if session.as_json:
+        return
+    if docker_args:
+        print(" ".join(view.arguments))
+        return
+    shown = lines(view.limits)
+    if explained:
+        sources = view.limits.sources
+        rows = [(line.label, line.text, sources.get(line.key, "")) for line in shown]
+        tables.show(("LIMIT", "VALUE", "FROM"), rows)
+    else:
+        print("\n".join(f"{line.label}: {line.text}" for line in shown))
+    for warning in view.warnings:
+        session.warn(warning)
+
+
+def _document(view: LimitsView) -> dict[str, Any]:
+    resolved = view.limits
+    head = {"user": resolved.user, "group": resolved.group, "priority": resolved.limits.priority}
+    return head | vars(resolved.limits) | {"admin": resolved.admin, "sources": resolved.sources}

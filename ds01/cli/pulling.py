@@ -1,0 +1,36 @@
+"""Fetching an image, with progress on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from ds01.cli.session import Session
+from ds01.cli.words import size
+from ds01.engines.protocol import Progress
+
+
+def pull(session: Session, image: str) -> None:
+    """Fetch an image. Raises EngineAbsent if no registry has it. Ctrl-C ends it, and what came is kept."""
+    session.say(f"Fetching {image} …")
+    steps = session.gate.pull(session.actor, image)
+    if session.quiet or session.as_json or not sys.stdout.isatty():
+        for _ in steps:
+            pass
+    else:
+        _with_progress(steps)
+    session.say(f"Fetched {image}.")
+
+
+def _with_progress(steps: Iterator[Progress]) -> None:
+    from rich.progress import BarColumn, TaskID, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description:14}"), BarColumn(), TextColumn("{task.fields[amount]}"))
+    with Bar(*columns, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+        for step in steps:
+            if step.step not in tasks:
+                tasks[step.step] = bar.add_task(step.step, total=step.total, amount="")
+            amount = f"{size(step.current)} of {size(step.total)}" if step.total else step.text
+            bar.update(tasks[step.step], total=step.total, completed=step.current or 0, amount=amount)

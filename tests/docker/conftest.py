@@ -1,0 +1,176 @@
+"""Engines for the contract tests: the simulated one, and a real Docker with images made from a static busybox.
+
+Everything made in Docker has a name of this run and is removed by its id; nothing is ever pruned.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import pytest
+
+from ds01.engines.docker import DockerEngine
+from ds01.engines.protocol import ContainerSpec, Engine
+from ds01.engines.simulated import SimulatedEngine
+from ds01.errors import EngineUnreachable
+
+RUN = secrets.token_hex(4)
+SOCKET = "/var/run/docker.sock"
+BUSYBOX = Path("/bin/busybox")
+APPLETS = ("sh", "cat", "echo", "env", "head", "id", "kill", "ls", "ps", "sleep", "stty", "true", "yes")
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+Make = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> DockerEngine:
+    engine = DockerEngine(SOCKET)
+    try:
+        engine.facts()
+    except EngineUnreachable as error:
+        pytest.skip(f"no Docker: {error.message} ({error.why})")
+    return engine
+
+
+@pytest.fixture(scope="session")
+def dockerd(docker_engine: DockerEngine) -> Iterator[Any]:
+    """The SDK's own client, for what ds01 never does."""
+    client = docker.APIClient(base_url=f"unix://{SOCKET}", version="auto")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def busybox_image(dockerd: Any) -> Iterator[str]:
+    """An image with a shell, without bash, without /etc/passwd; it has an entrypoint, labels and asks for all GPUs."""
+    changes = [
+        f"ENV PATH={PATH}",
+        "ENV NVIDIA_VISIBLE_DEVICES=all",
+        'LABEL ds01.managed=image inherited="a, b"',
+        'ENTRYPOINT ["/bin/false"]',
+    ]
+    yield from _imported(dockerd, "busybox", _root(), changes)
+
+
+@pytest.fixture(scope="session")
+def users_image(dockerd: Any) -> Iterator[str]:
+    """An image with a bash, and with a user and a group that have the number 1001 under another name."""
+    files = {
+        "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nubuntu:x:1001:1001::/home/ubuntu:/bin/sh\n",
+        "etc/group": b"root:x:0:\nsudo:x:27:\nvideo:x:44:\nubuntu:x:1001:\n",
+    }
+    yield from _imported(dockerd, "users", _root(files, bash=True), [f"ENV PATH={PATH}"])
+
+
+@pytest.fixture(params=["simulated", pytest.param("docker", marks=pytest.mark.docker)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    if request.param == "docker":
+        engine: Engine = request.getfixturevalue("docker_engine")
+        return engine
+    return SimulatedEngine(tmp_path / "simulated-engine.json", clock=lambda: datetime.now(timezone.utc))
+
+
+@pytest.fixture
+def image(engine: Engine, request: pytest.FixtureRequest) -> str:
+    if isinstance(engine, DockerEngine):
+        reference: str = request.getfixturevalue("busybox_image")
+        return reference
+    return "labelled/cuda:latest"
+
+
+@pytest.fixture
+def new_name() -> Callable[[], str]:
+    return lambda: f"ds01-test-{RUN}-{secrets.token_hex(3)}._.1001"
+
+
+@pytest.fixture
+def make_spec(image: str, new_name: Callable[[], str]) -> Callable[..., ContainerSpec]:
+    def make(**changes: Any) -> ContainerSpec:
+        fields: dict[str, Any] = {
+            "name": new_name(),
+            "image": image,
+            "command": ("sh",),
+            "uid": 1001,
+            "gid": 1001,
+            "labels": {"ds01-test": RUN},
+            "environment": {"NVIDIA_VISIBLE_DEVICES": "void"},
+        }
+        return ContainerSpec(**{**fields, **changes})
+
+    return make
+
+
+@pytest.fixture
+def make(engine: Engine, make_spec: Callable[..., ContainerSpec], request: pytest.FixtureRequest) -> Iterator[Make]:
+    """Creates a container and gives its id; it is gone after the test."""
+    made: list[str] = []
+
+    def create(*, start: bool = False, **changes: Any) -> str:
+        made.append(engine.create(make_spec(**changes)).id)
+        if start:
+            engine.start(made[-1])
+        return made[-1]
+
+    yield create
+    if isinstance(engine, DockerEngine):
+        client = request.getfixturevalue("dockerd")
+        for container in made:
+            with suppress(docker.errors.NotFound):
+                client.remove_container(container, force=True)
+
+
+@pytest.fixture
+def make_foreign(dockerd: Any, busybox_image: str, new_name: Callable[[], str]) -> Iterator[Make]:
+    """Creates a container as somebody else would; gives its id."""
+    made: list[str] = []
+
+    def create(host: dict[str, Any] | None = None, **config: Any) -> str:
+        body = {"Image": busybox_image, "Cmd": ["sh"], "Env": ["NVIDIA_VISIBLE_DEVICES=void"], **config}
+        answer = dockerd.create_container_from_config({**body, "HostConfig": host or {}}, name=new_name())
+        made.append(answer["Id"])
+        return made[-1]
+
+    yield create
+    for container in made:
+        with suppress(docker.errors.NotFound):
+            dockerd.remove_container(container, force=True)
+
+
+def _imported(client: Any, name: str, root: bytes, changes: list[str]) -> Iterator[str]:
+    repository = f"ds01-test/{name}"
+    client.import_image_from_data(root, repository=repository, tag=RUN, changes=changes)
+    yield f"{repository}:{RUN}"
+    with suppress(docker.errors.APIError):
+        client.remove_image(f"{repository}:{RUN}", noprune=True)
+
+
+def _root(files: dict[str, bytes] | None = None, *, bash: bool = False) -> bytes:
+    if not BUSYBOX.exists():
+        pytest.skip("no static busybox to make images from (package busybox-static)")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in ("bin", "etc", "tmp"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+            tar.addfile(entry)
+        tar.add(BUSYBOX.resolve(), "bin/busybox")
+        for applet in APPLETS:
+            entry = tarfile.TarInfo(f"bin/{applet}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(entry)
+        bash_script = {"bin/bash": b'#!/bin/sh\nexec /bin/sh "$@"\n'} if bash else {}
+        for path, content in {**bash_script, **(files or {})}.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,382 @@
+"""What every engine does: the same tests run against the simulated one and against a real Docker."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ds01.engines.protocol import ContainerSpec, Devices, Engine, ExecRequest, Mount, Port, Status
+from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+
+Make = Callable[..., str]
+MakeSpec = Callable[..., ContainerSpec]
+PROGRAM = ExecRequest(command=("true",), user="1001:1001", tty=False)
+
+
+def archive(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.uid, entry.gid, entry.mode = len(content), 1001, 1001, 0o640
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def members(content: bytes | None) -> dict[str, bytes | None]:
+    assert content is not None
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        return {one.name: stream.read() if (stream := tar.extractfile(one)) else None for one in tar if one.isfile()}
+
+
+def status(engine: Engine, container: str) -> Status:
+    found = engine.inspect(container)
+    assert found is not None
+    return found.status
+
+
+def test_facts_are_stable_and_complete(engine: Engine) -> None:
+    facts = engine.facts()
+    assert facts.id and facts == engine.facts()
+    assert facts.name in ("docker", "simulated")
+    assert facts.cpus >= 1 and facts.memory_bytes > 0
+    assert facts.default_runtime in facts.runtimes
+
+
+def test_create_is_read_back_identically(engine: Engine, make_spec: MakeSpec, make: Make, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    spec = make_spec(
+        command=("sh", "-c", "echo 'a b'; exec sh"),
+        groups=(44, 27),
+        hostname="my-thesis",
+        environment={"NVIDIA_VISIBLE_DEVICES": "void", "EMPTY": "", "ODD": 'a=b "c"'},
+        labels={"ds01.managed": "true", "inherited": "none", "ds01-test": "x;y=z"},
+        mounts=(Mount(str(tmp_path), "/workspace"), Mount(str(tmp_path / "data"), "/data", read_only=True)),
+        ports=(Port(8888), Port(6006, 46006)),
+        network="bridge",
+        cpu_quota=150_000,
+        memory=64 << 20,
+        shm_size=32 << 20,
+        pids_limit=100,
+        ulimits={"stack": 67_108_864, "nofile": 1024},
+        cgroup_parent=None,
+    )
+    container = engine.inspect(make(**vars(spec)))
+    assert container is not None and container.spec is not None
+    assert container.name == spec.name and container.image == spec.image
+    assert container.status is Status.CREATED
+    assert container.labels["inherited"] == "none" and container.labels["ds01.managed"] == "true"
+    assert container.spec.environment["PATH"]  # the image's own
+    read = replace(
+        container.spec,
+        environment={key: value for key, value in container.spec.environment.items() if key in spec.environment},
+        labels={key: value for key, value in container.spec.labels.items() if key in spec.labels},
+        ports=tuple(sorted(container.spec.ports, key=lambda port: -port.container_port)),
+    )
+    assert read == spec
+
+
+def test_created_container_never_ran(engine: Engine, make: Make) -> None:
+    container = engine.inspect(make())
+    assert container is not None
+    assert container.started_at is None and container.finished_at is None
+    assert container.exit_code is None and container.pid is None
+    assert container.created_at.utcoffset() == timedelta(0) and container.created_at.tzinfo == timezone.utc
+    assert container.devices == Devices() and not container.privileged
+    assert container.size_bytes is None
+
+
+def test_size_is_known_if_asked_for(engine: Engine, make: Make) -> None:
+    container = engine.inspect(make(), size=True)
+    assert container is not None and container.size_bytes is not None and container.size_bytes >= 0
+
+
+def test_no_device_request_without_devices(engine: Engine, make: Make) -> None:
+    container = engine.inspect(make())
+    assert container is not None and container.devices == Devices() and not container.devices
+    assert container.spec is not None and container.spec.device_uuids == ()
+    assert container.spec.environment["NVIDIA_VISIBLE_DEVICES"] == "void"
+
+
+def test_devices_are_given_by_uuid(engine: Engine, make: Make) -> None:
+    uuids = ("MIG-5c89852c-d268-c3f3-1b07-005d5ae1dc3f", "GPU-0000")
+    container = engine.inspect(make(device_uuids=uuids))
+    assert container is not None and container.spec is not None
+    assert container.devices == Devices(uuids, everything=False, form="device_request")
+    assert container.spec.device_uuids == uuids
+
+
+def test_list_shows_all_states_with_labels(engine: Engine, make: Make) -> None:
+    created, ended, paused = make(), make(start=True), make(start=True, labels={"a": "1"})
+    engine.stop(ended, grace=0)
+    engine.pause(paused)
+    found = {container.id: container for container in engine.containers()}
+    assert [found[one].status for one in (created, ended, paused)] == [Status.CREATED, Status.EXITED, Status.PAUSED]
+    assert found[paused].labels["a"] == "1" and found[paused].name.endswith("._.1001")
+    assert found[paused].devices is None and found[paused].spec is None
+    engine.unpause(paused)
+
+
+def test_a_life(engine: Engine, make: Make) -> None:
+    container = make()
+    engine.start(container)
+    engine.start(container)
+    running = engine.inspect(container)
+    assert running is not None and running.status is Status.RUNNING
+    assert running.pid and running.started_at is not None and running.exit_code is None
+    assert running.started_at >= running.created_at
+    engine.pause(container)
+    assert status(engine, container) is Status.PAUSED
+    engine.unpause(container)
+    engine.stop(container, grace=0)
+    ended = engine.inspect(container)
+    assert ended is not None and ended.status is Status.EXITED
+    assert ended.exit_code and ended.finished_at is not None and ended.finished_at >= running.started_at
+    assert ended.pid is None and not ended.oom_killed
+    engine.stop(container, grace=0)
+    engine.start(container)
+    assert status(engine, container) is Status.RUNNING
+    engine.stop(container, grace=0)
+    engine.remove(container)
+    assert engine.inspect(container) is None
+    assert container not in [one.id for one in engine.containers()]
+
+
+def test_what_a_state_forbids_is_a_conflict(engine: Engine, make: Make) -> None:
+    container = make()
+    forbidden: list[Callable[[], Any]] = [
+        lambda: engine.pause(container),
+        lambda: engine.unpause(container),
+        lambda: engine.processes(container),
+        lambda: engine.run(container, PROGRAM),
+        lambda: engine.attach(container, PROGRAM),
+        lambda: engine.usage(container),
+    ]
+    for act in forbidden:
+        with pytest.raises(EngineConflict):
+            act()
+    engine.stop(container, grace=0)
+    assert status(engine, container) is Status.CREATED
+    engine.start(container)
+    for act in (lambda: engine.remove(container), lambda: engine.unpause(container)):
+        with pytest.raises(EngineConflict):
+            act()
+    engine.pause(container)
+    for act in (
+        lambda: engine.remove(container),
+        lambda: engine.pause(container),
+        lambda: engine.start(container),
+        lambda: engine.run(container, PROGRAM),
+    ):
+        with pytest.raises(EngineConflict):
+            act()
+    assert engine.processes(container)
+    engine.stop(container, grace=0)
+    assert status(engine, container) is Status.EXITED
+
+
+@pytest.mark.parametrize("reference", ["ds01-test-nobody._.1001", "0" * 64, ""])
+def test_an_unknown_container_is_absent(engine: Engine, reference: str) -> None:
+    acts: list[Callable[[], Any]] = [
+        lambda: engine.start(reference),
+        lambda: engine.stop(reference, grace=0),
+        lambda: engine.remove(reference),
+        lambda: engine.pause(reference),
+        lambda: engine.unpause(reference),
+        lambda: engine.put(reference, "/", archive()),
+        lambda: engine.get(reference, "/etc/passwd"),
+        lambda: engine.processes(reference),
+        lambda: engine.run(reference, PROGRAM),
+        lambda: engine.attach(reference, PROGRAM),
+        lambda: engine.usage(reference),
+    ]
+    for act in acts:
+        with pytest.raises(EngineAbsent):
+            act()
+    assert engine.inspect(reference) is None
+
+
+def test_a_taken_name_is_a_conflict(engine: Engine, make: Make, make_spec: MakeSpec, new_name: Any) -> None:
+    name = new_name()
+    make(name=name)
+    with pytest.raises(EngineConflict):
+        engine.create(make_spec(name=name))
+
+
+def test_a_container_is_found_by_id_and_by_name(engine: Engine, make: Make, new_name: Any) -> None:
+    name = new_name()
+    container = make(name=name)
+    by_name, by_id = engine.inspect(name), engine.inspect(container)
+    assert by_name is not None and by_name == by_id and by_name.id == container and len(container) == 64
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "x"},
+        {"name": "a b"},
+        {"memory": 1 << 20},
+        {"memory": 64 << 20, "memory_swap": 32 << 20},
+        {"cpu_quota": 10},
+        {"mounts": (Mount("/nonexistent-ds01", "/x"),)},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_made_is_rejected(engine: Engine, make_spec: MakeSpec, changes: dict[str, Any]) -> None:
+    with pytest.raises(EngineRejected) as caught:
+        engine.create(make_spec(**changes))
+    assert caught.value.why and "\n" not in caught.value.why
+    assert not Path("/nonexistent-ds01").exists()
+
+
+def test_without_its_image_a_container_is_not_made(engine: Engine, make_spec: MakeSpec) -> None:
+    with pytest.raises(EngineAbsent):
+        engine.create(make_spec(image="absent/image:1"))
+
+
+def test_ports_are_free_ones_of_the_loopback(engine: Engine, make: Make) -> None:
+    containers = [engine.inspect(make(ports=(Port(8888),), start=True)) for _ in range(2)]
+    ports = [container.ports for container in containers if container is not None]
+    assert all(len(one) == 1 and one[0].container_port == 8888 and one[0].host_ip == "127.0.0.1" for one in ports)
+    assert ports[0][0].host_port and ports[1][0].host_port and ports[0][0].host_port != ports[1][0].host_port
+
+
+def test_a_port_in_use_is_rejected_at_start(engine: Engine, make: Make) -> None:
+    first = engine.inspect(make(ports=(Port(8888),), start=True))
+    assert first is not None
+    second = make(ports=(Port(8888, first.ports[0].host_port),))
+    with pytest.raises(EngineRejected, match="start") as caught:
+        engine.start(second)
+    assert "port is already allocated" in (caught.value.why or "") and caught.value.hint
+
+
+def test_files_are_put_and_got_before_the_first_start(engine: Engine, make: Make) -> None:
+    container = make()
+    engine.put(container, "/etc", archive(group=b"a:x:1:\n", passwd=b"b:x:1:1::/:/bin/sh\n"))
+    assert members(engine.get(container, "/etc/group")) == {"group": b"a:x:1:\n"}
+    assert members(engine.get(container, "/etc/passwd")) == {"passwd": b"b:x:1:1::/:/bin/sh\n"}
+    folder = members(engine.get(container, "/etc"))
+    assert folder["etc/group"] == b"a:x:1:\n"
+    assert engine.get(container, "/nonexistent") is None
+    assert engine.get(container, "/nonexistent/deeper") is None
+    assert engine.get(container, "/bin/sh") is not None
+
+
+def test_owner_and_mode_of_files_are_kept(engine: Engine, make: Make) -> None:
+    container = make()
+    engine.put(container, "/tmp", archive(mine=b"x"))
+    content = engine.get(container, "/tmp/mine")
+    assert content is not None
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        (entry,) = tar.getmembers()
+    assert (entry.uid, entry.gid, entry.mode & 0o777) == (1001, 1001, 0o640)
+
+
+def test_the_first_process_is_the_command(engine: Engine, make: Make) -> None:
+    container = make(command=("sh", "-c", "while :; do sleep 1; done"), start=True)
+    processes = engine.processes(container)
+    found = engine.inspect(container)
+    assert found is not None and processes[0].pid == found.pid
+    assert processes[0].command == "sh -c while :; do sleep 1; done"
+
+
+def test_a_program_runs_to_its_end(engine: Engine, make: Make) -> None:
+    assert engine.run(make(start=True), PROGRAM) == 0
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_an_attached_stream_ends_and_has_an_exit_code(engine: Engine, make: Make, tty: bool) -> None:
+    container = make(start=True)
+    what = ExecRequest(("echo", "hello"), "1001:1001", tty=tty, rows=30, columns=100)
+    attachment = engine.attach(container, what)
+    content = attachment.early
+    try:
+        while chunk := os.read(attachment.fileno, 4096):
+            content += chunk
+    finally:
+        os.close(attachment.fileno)
+    if not tty:
+        assert content[0] == 1 and int.from_bytes(content[4:8], "big") == len(content) - 8
+    assert content.endswith(b"\n") and attachment.tty is tty
+    deadline = time.monotonic() + 10
+    while (code := engine.exit_code(attachment.session)) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert code == 0
+    engine.resize(attachment.session, rows=10, columns=10)
+
+
+def test_an_unknown_session_is_absent(engine: Engine) -> None:
+    with pytest.raises(EngineAbsent):
+        engine.exit_code("0" * 64)
+    with pytest.raises(EngineAbsent):
+        engine.resize("0" * 64, rows=1, columns=1)
+
+
+def test_usage_is_numbers(engine: Engine, make: Make) -> None:
+    usage = engine.usage(make(start=True, memory=64 << 20))
+    assert usage.memory_limit_bytes == 64 << 20
+    assert usage.cpu_nanoseconds is not None and usage.cpu_nanoseconds >= 0
+    assert usage.memory_bytes is not None and usage.memory_bytes < 64 << 20
+    assert usage.pids is not None and usage.pids >= 1
+
+
+def test_images_have_tags_of_their_own(engine: Engine, image: str, make_spec: MakeSpec) -> None:
+    own = f"{image.rpartition(':')[0]}:{make_spec().name}"
+    assert engine.image(own) is None
+    engine.tag(image, own)
+    found, original = engine.image(own), engine.image(image)
+    assert found is not None and original is not None
+    assert found.id == original.id and own in found.tags and image in found.tags
+    assert found.environment["PATH"] and "inherited" not in found.environment
+    assert own in [tag for one in engine.images() for tag in one.tags]
+    engine.untag(own)
+    assert engine.image(own) is None and engine.image(image) is not None
+    engine.untag(own)
+
+
+def test_a_container_keeps_its_image_by_its_own_tag(
+    engine: Engine, image: str, make: Make, make_spec: MakeSpec
+) -> None:
+    spec = make_spec()
+    own = f"{image.rpartition(':')[0]}:{spec.name}"
+    engine.tag(image, own)
+    try:
+        container = make(name=spec.name, image=own)
+        assert [one.image for one in engine.containers() if one.id == container] == [own]
+        engine.remove(container)
+    finally:
+        engine.untag(own)
+    assert engine.image(own) is None
+
+
+@pytest.mark.parametrize("reference", ["Upper/case", "a b", "", "-x"])
+def test_what_is_no_image_name_is_rejected(engine: Engine, image: str, reference: str) -> None:
+    for act in (
+        lambda: engine.tag(image, reference),
+        lambda: engine.untag(reference),
+        lambda: list(engine.pull(reference)),
+    ):
+        with pytest.raises(EngineRejected):
+            act()
+
+
+def test_what_cannot_be_fetched_is_a_clear_error(engine: Engine) -> None:
+    with pytest.raises(Ds01Error) as caught:
+        list(engine.pull("absent/image:1"))
+    assert isinstance(caught.value, (EngineAbsent, EngineRejected))
+    assert caught.value.why and caught.value.hint
+
+
+def test_a_missing_image_cannot_be_tagged(engine: Engine) -> None:
+    assert engine.image("absent/image:1") is None
+    with pytest.raises(EngineAbsent):
+        engine.tag("absent/image:1", "absent/image:2")

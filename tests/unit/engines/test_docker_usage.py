@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ds01.engines.docker_usage import read_usage
+from ds01.engines.protocol import Usage
+
+MEMORY_1 = {
+    "memory.usage_in_bytes": "1000",
+    "memory.limit_in_bytes": "5000",
+    "memory.stat": "cache 1\ntotal_inactive_file 300\n",
+}
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_text(content)
+
+
+def read(tmp_path: Path, lines: str) -> Usage:
+    write(tmp_path / "proc/7", {"cgroup": lines})
+    return read_usage(7, proc=tmp_path / "proc", cgroups=tmp_path / "cgroup")
+
+
+def test_version_2(tmp_path: Path) -> None:
+    folder = tmp_path / "cgroup/ds01.slice/docker-1.scope"
+    write(
+        folder,
+        {
+            "cpu.stat": "usage_usec 1500\nuser_usec 1\n",
+            "memory.current": "1000\n",
+            "memory.stat": "anon 1\ninactive_file 400\n",
+            "memory.max": "max\n",
+            "pids.current": "3\n",
+        },
+    )
+    assert read(tmp_path, "0::/ds01.slice/docker-1.scope\n") == Usage(1_500_000, 600, None, 3)
+    (folder / "memory.max").write_text("4096\n")
+    assert read_usage(7, proc=tmp_path / "proc", cgroups=tmp_path / "cgroup").memory_limit_bytes == 4096
+
+
+def test_version_1(tmp_path: Path) -> None:
+    write(tmp_path / "cgroup/memory/docker/1", MEMORY_1)
+    write(tmp_path / "cgroup/cpuacct/docker/1", {"cpuacct.usage": "77\n"})
+    write(tmp_path / "cgroup/pids/docker/1", {"pids.current": "2\n"})
+    lines = "9:memory:/docker/1\n8:cpuacct:/docker/1\n7:pids:/docker/1\n1:name=systemd:/docker/1\n0::/\n"
+    assert read(tmp_path, lines) == Usage(77, 700, 5000, 2)
+
+
+def test_version_1_with_controllers_mounted_together(tmp_path: Path) -> None:
+    write(tmp_path / "cgroup/cpu,cpuacct/docker/1", {"cpuacct.usage": "77\n"})
+    assert read(tmp_path, "4:cpu,cpuacct:/docker/1\n").cpu_nanoseconds == 77
+
+
+def test_version_1_without_a_limit(tmp_path: Path) -> None:
+    write(tmp_path / "cgroup/memory/docker/1", {**MEMORY_1, "memory.limit_in_bytes": "9223372036854771712"})
+    assert read(tmp_path, "9:memory:/docker/1\n").memory_limit_bytes is None
+
+
+@pytest.mark.parametrize("lines", ["", "0::/gone\n", "9:memory:/gone\n"])
+def test_what_cannot_be_read_is_unknown(tmp_path: Path, lines: str) -> None:
+    assert read(tmp_path, lines) == Usage(None, None, None, None)
+
+
+def test_a_process_that_is_gone_is_unknown(tmp_path: Path) -> None:
+    assert read_usage(1 << 22, proc=tmp_path) == Usage(None, None, None, None)

@@ -1,0 +1,265 @@
+"""Which image a framework's name means on which GPUs, with the shipped catalogue and with a server's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ds01.engines.references import well_formed
+from ds01.errors import Ds01Error, NotFound
+from ds01.gpus.simulated import parse
+from ds01.images.catalogue import (
+    Catalogue,
+    Entry,
+    architecture_of,
+    is_framework,
+    load,
+    lookup,
+    read_repo,
+)
+from ds01.system.settings import config_file
+
+PATH = config_file("images.yaml")
+SHIPPED = load(PATH)
+ARCHITECTURES = {"CUDA_BLACKWELL", "CUDA_ADA", "CUDA_AMPERE", "CUDA", "ROCM6", "ROCM5"}
+V1 = """# Framework, version, architecture, image
+Pytorch, 2.3.0-lab, CUDA_AMPERE, registry.lab:5000/pytorch:2.3.0
+
+Tensorflow, 2.14.0, CUDA_ADA, aimehub/tensorflow-2.14.0-cuda11.8
+"""
+V2 = """Pytorch, 2.1.0-aime, [CUDA_ADA;CUDA_AMPERE], aimehub/pytorch-2.1.0-aime-cuda11.8
+Jax,0.4,[CUDA_ADA],lab/jax
+"""
+
+
+def test_every_shipped_row_is_well_formed() -> None:
+    assert len(SHIPPED.entries) == 117
+    for entry in SHIPPED.entries:
+        assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+[a-z]?(-[a-z]+)?", entry.version), entry
+        assert entry.architectures and ARCHITECTURES.issuperset(entry.architectures), entry
+        assert well_formed(entry.image) and "," not in entry.image, entry
+
+
+def test_the_shipped_frameworks_and_their_rows() -> None:
+    assert SHIPPED.frameworks == ("Pytorch", "Tensorflow", "ROCM", "Mxnet")
+    counts = [sum(entry.framework == name for entry in SHIPPED.entries) for name in SHIPPED.frameworks]
+    assert counts == [76, 35, 1, 5]
+
+
+def test_no_shipped_row_is_hidden_but_the_one_of_aime() -> None:
+    seen: set[tuple[str, str, str]] = set()
+    hidden = []
+    for entry in SHIPPED.entries:
+        keys = {(entry.framework, entry.version, architecture) for architecture in entry.architectures}
+        if keys <= seen:
+            hidden.append(entry.image)
+        seen |= keys
+    # AIME lists this one twice for Ampere; the first row wins there too.
+    assert hidden == ["aimehub/tensorflow-1.15.4-nvidia-20.12"]
+
+
+def test_every_label_finds_its_own_row() -> None:
+    for entry in SHIPPED.entries:
+        if entry.image == "aimehub/tensorflow-1.15.4-nvidia-20.12":
+            continue
+        for architecture in entry.architectures:
+            assert lookup(SHIPPED, entry.label, architecture) == entry
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture", "label", "image"),
+    [
+        ("pytorch", None, "Pytorch-2.9.1", "aimehub/pytorch-2.9.1-cuda12.8.1"),
+        ("torch", "CUDA_AMPERE", "Pytorch-2.7.1-aime", "aimehub/pytorch-2.7.1-aime-cuda11.8.0"),
+        (" PyTorch ", "CUDA_ADA", "Pytorch-2.8.0-aime", "aimehub/pytorch-2.8.0-aime-cuda12.6.3"),
+        ("pytorch", "CUDA", "Pytorch-1.7.0", "aimehub/pytorch-1.7.0-cuda"),
+        ("pytorch", "ROCM5", "Pytorch-2.2.0", "aimehub/pytorch-2.2.0-rocm5.7"),
+        ("Pytorch-2.5.1", None, "Pytorch-2.5.1", "aimehub/pytorch-2.5.1-aime-cuda12.1.1"),
+        ("Pytorch-2.5.1", "CUDA_AMPERE", "Pytorch-2.5.1", "aimehub/pytorch-2.5.1-aime-cuda11.8.0"),
+        ("Pytorch-2.3.0", "CUDA_ADA", "Pytorch-2.3.0", "aimehub/pytorch-2.3.0-cuda12.1"),
+        ("pytorch-2.8.0-AIME", None, "Pytorch-2.8.0-aime", "aimehub/pytorch-2.8.0-aime-cuda12.8.1"),
+        ("torch-2.8.0", "CUDA_BLACKWELL", "Pytorch-2.8.0", "aimehub/pytorch-2.8.0-cuda12.8.1"),
+        ("tf", None, "Tensorflow-2.16.1", "aimehub/tensorflow-2.16.1-cuda12.3"),
+        ("tensorflow", "CUDA_AMPERE", "Tensorflow-2.14.0", "aimehub/tensorflow-2.14.0-cuda11.8"),
+        ("mxnet", None, "Mxnet-1.8.0-nvidia", "aimehub/mxnet-1.8.0-nvidia-20.12"),
+        ("rocm", None, "ROCM-5.4.2", "rocm/dev-ubuntu-20.04:5.4.2-complete"),
+    ],
+)
+def test_a_name_finds_the_first_row_that_fits(text: str, architecture: str | None, label: str, image: str) -> None:
+    found = lookup(SHIPPED, text, architecture)
+    assert (found.label, found.image) == (label, image)
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture", "made_for"),
+    [
+        ("pytorch-2.9.1", "CUDA_AMPERE", "CUDA_BLACKWELL"),
+        ("pytorch-2.8.0", "CUDA", "CUDA_ADA"),  # the nearest newer one, though Blackwell's row comes first
+        ("tensorflow-2.10.0", "CUDA", "CUDA_AMPERE"),
+    ],
+)
+def test_an_asked_version_may_be_of_a_newer_architecture(text: str, architecture: str, made_for: str) -> None:
+    assert made_for in lookup(SHIPPED, text, architecture).architectures
+
+
+@pytest.mark.parametrize("text", ["pytorch-1.6.0", "pytorch-2.2.0", "pytorch-2.1.2-amd"])
+def test_never_of_an_older_one(text: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        lookup(SHIPPED, text, "CUDA_BLACKWELL")
+    assert caught.value.why is not None and "for CUDA_BLACKWELL there are Pytorch-2.9.1" in caught.value.why
+    assert caught.value.hint is not None and "--image aimehub/pytorch-" in caught.value.hint
+
+
+def test_a_framework_without_an_image_for_the_gpus_says_what_its_images_are_for() -> None:
+    with pytest.raises(NotFound) as caught:
+        lookup(SHIPPED, "tensorflow", "CUDA_BLACKWELL")
+    assert caught.value.why == "its images are for CUDA_ADA, CUDA_AMPERE, ROCM6, ROCM5, CUDA"
+
+
+@pytest.mark.parametrize("text", ["jax", "", "-", "torchvision", "pytorch:2.5.1", "aimehub/pytorch-2.5.1"])
+def test_what_is_no_framework_is_told_which_there_are(text: str) -> None:
+    assert not is_framework(SHIPPED, text)
+    with pytest.raises(NotFound) as caught:
+        lookup(SHIPPED, text)
+    assert caught.value.code == 5
+    assert caught.value.why == "there are Pytorch, Tensorflow, ROCM, Mxnet"
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("pytorch-2.5", "Pytorch-2.5.1, Pytorch-2.5.0"),
+        ("torch-2.5.2", "Pytorch-2.5.1"),
+        ("mxnet-9", "Mxnet-1.8.0-nvidia"),
+    ],
+)
+def test_an_unknown_version_is_told_the_nearest(text: str, near: str) -> None:
+    assert is_framework(SHIPPED, text)
+    with pytest.raises(NotFound) as caught:
+        lookup(SHIPPED, text)
+    assert caught.value.why is not None and near in caught.value.why
+
+
+@pytest.mark.parametrize("text", ["torch", "TF", "pytorch-2.5.1", "Pytorch-9.9", "tf-2", "rocm"])
+def test_frameworks_are_recognised(text: str) -> None:
+    assert is_framework(SHIPPED, text)
+
+
+@pytest.mark.parametrize("text", ["torch-experiments", "tf-lite", "my-pytorch", "pytorch2", "thesis"])
+def test_projects_are_not_taken_for_frameworks(text: str) -> None:
+    assert not is_framework(SHIPPED, text)
+
+
+def test_both_forms_of_a_servers_own_file() -> None:
+    assert read_repo(V1)[0] == Entry(
+        "Pytorch", "2.3.0-lab", ("CUDA_AMPERE",), "registry.lab:5000/pytorch:2.3.0"
+    )  # fmt: skip
+    assert read_repo(V2) == (
+        Entry("Pytorch", "2.1.0-aime", ("CUDA_ADA", "CUDA_AMPERE"), "aimehub/pytorch-2.1.0-aime-cuda11.8"),
+        Entry("Jax", "0.4", ("CUDA_ADA",), "lab/jax"),
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "   ", "# Pytorch, 1.0, CUDA, a/b", ",,,", "Pytorch, 1.0, CUDA", "Pytorch, 1.0, CUDA, a/b, more", "a b c d",
+        "Pytorch, 1.0, [], a/b", "Pytorch, 1.0, [CUDA, a/b", "Pytorch, 1.0, CUDA, UPPER CASE", "Pytorch, 1.0, CUDA, A/B",
+        "Pytorch, 1 0, CUDA, a/b", "Pytörch, 1.0, CUDA, a/b", "Pytorch\x1b, 1.0, CUDA, a/b", "\x00", "<<<<<<< HEAD",
+        "-x, 1.0, CUDA, a/b", "Pytorch, 1.0, CUDA, -x", "Pytorch, 1.0, CUDA, a/b\ufffd",
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_row_is_passed_over(line: str) -> None:
+    assert read_repo(f"{V2}{line}\nPytorch, 1.0, CUDA, a/last\n") == (
+        *read_repo(V2),
+        Entry("Pytorch", "1.0", ("CUDA",), "a/last"),
+    )
+
+
+def test_windows_line_ends_and_a_comma_at_the_end_are_read() -> None:
+    assert len(read_repo(V1.replace("\n", ",\r\n"))) == 2
+
+
+def test_a_servers_rows_come_first_and_its_frameworks_count(tmp_path: Path) -> None:
+    (tmp_path / "ml_images.repo").write_text(V1 + V2)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00, 1, 2\nTensorflow, 9.9, CUDA, lab/tf\n")
+    repos = [tmp_path / "ml_images.repo", tmp_path / "binary", tmp_path / "absent", tmp_path]
+    catalogue = load(PATH, repos)
+    assert lookup(catalogue, "pytorch", "CUDA_AMPERE").label == "Pytorch-2.3.0-lab"
+    assert lookup(catalogue, "pytorch", "CUDA_BLACKWELL").label == "Pytorch-2.9.1"
+    assert lookup(catalogue, "jax-0.4").image == "lab/jax"
+    assert lookup(catalogue, "tf-9.9").image == "lab/tf"
+    # The rows that both have are there once.
+    assert len(catalogue.entries) == len(set(catalogue.entries)) == 117 + 3
+
+
+def test_a_name_with_a_hyphen_is_not_taken_for_a_version() -> None:
+    rows = read_repo("Pytorch, 1.0, CUDA, a/plain\nPytorch-nightly, 2.0, CUDA, a/nightly\n")
+    assert lookup(Catalogue(rows), "pytorch-nightly").image == "a/nightly"
+    assert lookup(Catalogue(rows), "pytorch-nightly-2.0").image == "a/nightly"
+    assert lookup(Catalogue(rows), "pytorch-1.0").image == "a/plain"
+
+
+def test_versions_are_texts(tmp_path: Path) -> None:
+    path = tmp_path / "images.yaml"
+    path.write_text("Pytorch:\n  - {version: 2.10, architectures: [CUDA], image: a/b}\n")
+    assert load(path).entries[0].version == "2.10"
+
+
+@pytest.mark.parametrize("text", ["", "- a", "Pytorch: 1", "Pytorch: [{version: 1}]", "{", "Pytorch: [1]", "a: b: c"])
+def test_a_broken_catalogue_is_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "images.yaml"
+    path.write_text(text)
+    with pytest.raises(Ds01Error, match="cannot be read"):
+        load(path)
+    with pytest.raises(Ds01Error, match="cannot be read"):
+        load(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "models"),
+    [
+        (
+            "CUDA_BLACKWELL",
+            "NVIDIA GeForce RTX 5090|NVIDIA GeForce RTX 5070 Ti|NVIDIA RTX PRO 6000 Blackwell Workstation Edition|"
+            "NVIDIA B200|NVIDIA GB200|NVIDIA GB10|RTX5090|B200|NVIDIA RTX PRO 5000 Blackwell",
+        ),
+        (
+            "CUDA_ADA",
+            "NVIDIA H100 80GB HBM3|NVIDIA H100 PCIe|NVIDIA H100 NVL|NVIDIA H200|NVIDIA GH200 480GB|NVIDIA L40S|NVIDIA L40|"
+            "NVIDIA L4|NVIDIA GeForce RTX 4090|NVIDIA GeForce RTX 4090 D|NVIDIA RTX 6000 Ada Generation|RTX4090|H100-94GB|"
+            "NVIDIA RTX 5000 Ada Generation|NVIDIA RTX 2000 Ada Generation|RTX6000|NVIDIA GeForce RTX 4070 Laptop GPU|"
+            "NVIDIA H100 80GB HBM3 MIG 1g.10gb|NVIDIA H20",
+        ),
+        (
+            "CUDA_AMPERE",
+            "NVIDIA A100-SXM4-40GB|NVIDIA A100 80GB PCIe|A100-PCIE-40GB|A100|A100-80GB|NVIDIA A100-SXM4-40GB MIG 2g.10gb|"
+            "NVIDIA A30|NVIDIA A40|NVIDIA A10G|NVIDIA A100X|NVIDIA RTX A6000|RTX A5000|NVIDIA RTX A2000 12GB|A6000|"
+            "NVIDIA GeForce RTX 3090 Ti|RTX3090|NVIDIA A800-SXM4-80GB|NVIDIA_A100-SXM4-40GB",
+        ),
+        (
+            "CUDA",
+            "Tesla V100-SXM2-16GB|Tesla V100S-PCIE-32GB|V100|V100-16GB|Tesla T4|T4|NVIDIA T1000 8GB|Tesla P100-PCIE-16GB|"
+            "Tesla P40|NVIDIA GeForce RTX 2080 Ti|RTX2080TI|NVIDIA GeForce GTX 1080 Ti|GeForce GTX 1660|NVIDIA TITAN RTX|"
+            "TITANRTX|NVIDIA TITAN V|TITAN Xp|NVIDIA TITAN X (Pascal)|Quadro RTX 6000|Quadro RTX 5000|Quadro P5000|"
+            "Quadro GV100|Quadro T1000",
+        ),
+        (
+            None,
+            "Tesla K80|Tesla M60|GeForce GTX 980|NVIDIA GeForce GTX TITAN X|Quadro M6000|AMD Instinct MI250X|NVIDIA Orin||?",
+        ),
+    ],
+)  # fmt: skip
+def test_the_architecture_of_a_model(architecture: str | None, models: str) -> None:
+    for model in models.split("|"):
+        assert architecture_of(model) == architecture, model
+
+
+def test_every_simulated_model_has_an_architecture() -> None:
+    from ds01.gpus.simulated import _MODELS
+
+    for name in _MODELS:
+        (gpu,) = parse(f"1x{name}").observation.gpus
+        assert architecture_of(gpu.model) in ARCHITECTURES, name

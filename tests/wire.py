@@ -1,0 +1,89 @@
+"""A gate behind a JSON wire: every call is encoded, decoded by the type hints, made, and its outcome sent back so.
+
+What crosses is text only, but for the file number of an attachment, which a socket would carry beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any, get_args, get_origin
+
+from ds01.engines.protocol import Attachment
+from ds01.errors import Ds01Error
+from ds01.lifecycle.gate import Gate
+from ds01.system.data import from_json, to_json
+
+
+class WireGate:
+    """The far end of the wire, with the gate's methods."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        method = getattr(self._gate, name)
+        hints = typing.get_type_hints(method)
+        signature = inspect.signature(method)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            sent = json.dumps({key: to_json(value) for key, value in bound.arguments.items()}, allow_nan=False)
+            received = {key: from_json(hints[key], value) for key, value in json.loads(sent).items()}
+            answer = json.loads(self._answer(method, signature, received, hints["return"]))
+            return self._outcome(answer, hints["return"])
+
+        return call
+
+    def _answer(
+        self, method: Callable[..., Any], signature: inspect.Signature, received: dict[str, Any], kind: Any
+    ) -> str:
+        positional = [
+            received.pop(name)
+            for name, parameter in signature.parameters.items()
+            if name in received and parameter.kind is not parameter.KEYWORD_ONLY
+        ]
+        try:
+            result = method(*positional, **received)
+            if get_origin(kind) is Iterator:
+                return json.dumps({"stream": self._streamed(result)})
+            if isinstance(result, Attachment):
+                fields = {**vars(result), "early": base64.b64encode(result.early).decode()}
+                return json.dumps({"attachment": fields})
+            return json.dumps({"result": to_json(result)}, allow_nan=False)
+        except Ds01Error as error:
+            return json.dumps({"error": error.to_json()}, allow_nan=False)
+
+    @staticmethod
+    def _streamed(items: Iterator[Any]) -> list[str]:
+        lines = []
+        try:
+            for item in items:
+                lines.append(json.dumps({"item": to_json(item)}))
+        except Ds01Error as error:
+            lines.append(json.dumps({"error": error.to_json()}))
+        return lines
+
+    @staticmethod
+    def _outcome(answer: dict[str, Any], kind: Any) -> Any:
+        if "error" in answer:
+            raise Ds01Error.from_json(answer["error"])
+        if "attachment" in answer:
+            fields = answer["attachment"]
+            return Attachment(**{**fields, "early": base64.b64decode(fields["early"])})
+        if "stream" in answer:
+            return _items(answer["stream"], get_args(kind)[0])
+        return None if kind is type(None) else from_json(kind, answer["result"])
+
+
+def _items(lines: list[str], kind: Any) -> Iterator[Any]:
+    for line in lines:
+        item = json.loads(line)
+        if "error" in item:
+            raise Ds01Error.from_json(item["error"])
+        yield from_json(kind, item["item"])
