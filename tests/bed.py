@@ -1,4 +1,4 @@
-"""A whole ds01 in a folder: people, policy, simulated engine and GPUs, a clock that stands still. For tests of the gate.
+"""A whole ds01 in a folder: people, policy, simulated engine and GPUs, a clock that stands still.
 
 Several gates on one bed share nothing but the folder, as several processes do.
 """
@@ -85,7 +85,7 @@ class Bed:
         self._make_people()
         self.engine = SimulatedEngine(self.state / "simulated.json", clock=self.clock)
         self.ledger = self.open_ledger()
-        self.world = self.make_world()
+        self.world = self.make_world(engine=self.engine, ledger=self.ledger)
         self.gate = Gate(self.world)
 
     def open_ledger(self) -> Ledger:

@@ -9,7 +9,7 @@ import base64
 import inspect
 import json
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, get_args, get_origin
 
 from ds01.engines.protocol import Attachment
@@ -35,23 +35,17 @@ class WireGate:
             bound = signature.bind(*args, **kwargs)
             sent = json.dumps({key: to_json(value) for key, value in bound.arguments.items()}, allow_nan=False)
             received = {key: from_json(hints[key], value) for key, value in json.loads(sent).items()}
-            answer = json.loads(self._answer(method, signature, received, hints["return"]))
-            return self._outcome(answer, hints["return"])
+            kind = hints["return"]
+            if get_origin(kind) is Iterator:
+                return _received(_sent(lambda: _called(method, signature, received)), get_args(kind)[0])
+            return self._outcome(json.loads(self._answer(method, signature, received)), kind)
 
         return call
 
-    def _answer(
-        self, method: Callable[..., Any], signature: inspect.Signature, received: dict[str, Any], kind: Any
-    ) -> str:
-        positional = [
-            received.pop(name)
-            for name, parameter in signature.parameters.items()
-            if name in received and parameter.kind is not parameter.KEYWORD_ONLY
-        ]
+    @staticmethod
+    def _answer(method: Callable[..., Any], signature: inspect.Signature, received: dict[str, Any]) -> str:
         try:
-            result = method(*positional, **received)
-            if get_origin(kind) is Iterator:
-                return json.dumps({"stream": self._streamed(result)})
+            result = _called(method, signature, received)
             if isinstance(result, Attachment):
                 fields = {**vars(result), "early": base64.b64encode(result.early).decode()}
                 return json.dumps({"attachment": fields})
@@ -60,30 +54,45 @@ class WireGate:
             return json.dumps({"error": error.to_json()}, allow_nan=False)
 
     @staticmethod
-    def _streamed(items: Iterator[Any]) -> list[str]:
-        lines = []
-        try:
-            for item in items:
-                lines.append(json.dumps({"item": to_json(item)}))
-        except Ds01Error as error:
-            lines.append(json.dumps({"error": error.to_json()}))
-        return lines
-
-    @staticmethod
     def _outcome(answer: dict[str, Any], kind: Any) -> Any:
         if "error" in answer:
             raise Ds01Error.from_json(answer["error"])
         if "attachment" in answer:
             fields = answer["attachment"]
             return Attachment(**{**fields, "early": base64.b64decode(fields["early"])})
-        if "stream" in answer:
-            return _items(answer["stream"], get_args(kind)[0])
         return None if kind is type(None) else from_json(kind, answer["result"])
 
 
-def _items(lines: list[str], kind: Any) -> Iterator[Any]:
-    for line in lines:
-        item = json.loads(line)
-        if "error" in item:
-            raise Ds01Error.from_json(item["error"])
-        yield from_json(kind, item["item"])
+def _called(method: Callable[..., Any], signature: inspect.Signature, received: dict[str, Any]) -> Any:
+    positional = [
+        received.pop(name)
+        for name, parameter in signature.parameters.items()
+        if name in received and parameter.kind is not parameter.KEYWORD_ONLY
+    ]
+    return method(*positional, **received)
+
+
+def _sent(call: Callable[[], Iterator[Any]]) -> Iterator[str]:
+    """A stream's items, each sent when it is there; closing it closes what makes them."""
+    try:
+        items = call()
+        try:
+            for item in items:
+                yield json.dumps({"item": to_json(item)})
+        finally:
+            if isinstance(items, Generator):
+                items.close()
+    except Ds01Error as error:
+        yield json.dumps({"error": error.to_json()})
+
+
+def _received(lines: Iterator[str], kind: Any) -> Iterator[Any]:
+    try:
+        for line in lines:
+            item = json.loads(line)
+            if "error" in item:
+                raise Ds01Error.from_json(item["error"])
+            yield from_json(kind, item["item"])
+    finally:
+        if isinstance(lines, Generator):
+            lines.close()

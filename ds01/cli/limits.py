@@ -14,12 +14,12 @@ from ds01.policy.present import lines
 
 
 @verb(example="ds01 limits alice --explain", guided=False, user=False)
-@click.argument("user", required=False, metavar="[USER]")
+@click.argument("who", required=False, metavar="[USER]")
 @click.option("--explain", "explained", is_flag=True, help="Also show where each value comes from.")
 @click.option("--docker-args", is_flag=True, help="Print the flags for `docker create`, and nothing else.")
-def command(session: Session, user: str | None, explained: bool, docker_args: bool) -> None:
+def command(session: Session, who: str | None, explained: bool, docker_args: bool) -> None:
     """Show what the policy gives a user, by default you."""
-    session.user = user
+    session.user = who
     view = session.gate.limits(session.actor, owner=session.owner.uid)
     session.answer(_document(view))
     if session.as_json:

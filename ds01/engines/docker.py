@@ -81,9 +81,9 @@ class DockerEngine:
             api.stop(reference, timeout=max(0, math.ceil(grace)))
 
     def remove(self, reference: str) -> None:
-        """Remove a container that does not run, and no volume."""
+        """Remove a container that does not run, and the unnamed volumes that Docker made for it alone."""
         with self._client.asking("remove the container") as api:
-            api.remove_container(reference, v=False, force=False)
+            api.remove_container(reference, v=True, force=False)
 
     def pause(self, reference: str) -> None:
         """Freeze all its processes."""

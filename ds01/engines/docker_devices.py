@@ -37,9 +37,10 @@ def devices_of(inspected: Mapping[str, Any], default_runtime: Callable[[], str])
             forms.append("environment")
             ids, everything = found, whole
     if host.get("Privileged"):
-        # It has all of the host's device nodes, whatever else it was given.
+        # It has all of the host's device nodes. If it was given some GPUs by name, those are taken at its word: AIME
+        # makes all of its containers so, and each would block the server. What it really uses, NVML's processes tell.
         forms.insert(0, "privileged")
-        everything = True
+        everything = everything or not ids
     return Devices(tuple(dict.fromkeys(ids)), everything, ", ".join(forms) or None)
 
 

@@ -133,6 +133,11 @@ def read_listed(entry: Mapping[str, Any]) -> EngineContainer:
         status=_status(entry["State"]),
         labels=entry.get("Labels") or {},
         created_at=datetime.fromtimestamp(entry["Created"], timezone.utc),
+        ports=tuple(
+            Port(port["PrivatePort"], port["PublicPort"], port.get("IP", ""))
+            for port in entry.get("Ports") or []
+            if port.get("PublicPort") and port.get("Type") == "tcp"
+        ),
     )
 
 

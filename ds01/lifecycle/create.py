@@ -99,7 +99,9 @@ def look(world: World, prepared: Prepared, *, locked: bool) -> Found:
     if reconcile(world, listed, locked=(prepared.container_name,) if locked else ()):
         listed = world.engine.containers()
     gpus = NO_GPUS if prepared.request.gpus.count == 0 else world.observe_gpus()
-    return Found(gpus, world.foreign(world.ledger.read(), listed), listed)
+    entries = world.ledger.read()
+    world.ask_owners(entries)
+    return Found(gpus, world.foreign(entries, listed), listed)
 
 
 def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> Choice | Refusal:

@@ -25,7 +25,8 @@ class Folder:
             status = Path(self.path).lstat()
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self.identity
+        # A link that takes a removed folder's place often gets its inode too.
+        return stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) == self.identity
 
 
 def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int | None = None) -> Folder:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from ds01.engines.protocol import Attachment, EngineContainer, ExecRequest, Progress
-from ds01.errors import Ds01Error, EngineAbsent, GpusUnreachable, NotFound, NotPossible, Refused
+from ds01.errors import Ds01Error, EngineAbsent, GpusUnreachable, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest, Refusal
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle import create as creating
@@ -97,7 +97,7 @@ class Gate:
         world = self._world
         self._check_owner(actor, request.owner)
         prepared = creating.prepare(world, actor, request, plan_only=True)
-        found = creating.look(world, prepared)
+        found = creating.look(world, prepared, locked=False)
         entries = world.ledger.read()
         creating.check_name(prepared, found, entries)
         choice = creating.decide(world, prepared, found, entries)
@@ -243,7 +243,7 @@ class Gate:
 
     def release(self, actor: Actor, container: str) -> Acted:
         """Give a lease back, of a container that does not run, or one that was made by hand."""
-        with self._locked(actor, container, "released") as record:
+        with self._locked(actor, container, "released", manual_too=True) as record:
             if is_manual(record):
                 return Acted(self._view(manual.release(self._world, actor, record)))
             if record.lease is None:
@@ -257,16 +257,22 @@ class Gate:
         self._check_admin(actor)
         world = self._world
         account = world.users.by_uid(owner)
+        try:
+            full = container_name(name, owner)
+        except ValueError as error:
+            raise WrongUse(f"{name!r} is no container name", why=str(error)) from None
         limits = world.limits(account).limits
         given = Limits(**vars(limits) | {"priority": limits.priority if priority is None else priority})
         make = partial(manual.allocate, world, actor, account, name, request, given)
-        with world.ledger.container_lock(container_name(name, owner), doing=f"being allocated by {actor.login}"):
+        with world.ledger.container_lock(full, doing=f"being allocated by {actor.login}"):
             return Acted(self._view(self._told(actor, name, make)))
 
     def mark(self, actor: Actor, container: str, trigger: Trigger) -> Acted:
         """Tell ds01 that a container was started or stopped; refused if Docker disagrees."""
+        if trigger not in (Trigger.START, Trigger.STOP):
+            raise WrongUse(f"a container cannot be marked with {trigger.value}")
         wanted = trigger is Trigger.START
-        with self._locked(actor, container, "marked") as record:
+        with self._locked(actor, container, "marked", manual_too=True) as record:
             if is_manual(record):
                 return Acted(self._view(manual.mark(self._world, actor, record, trigger)))
             if (record.state is State.RUNNING) != wanted:
@@ -343,8 +349,19 @@ class Gate:
             raise NotFound(f"there is no container {name}", hint="`container-list` shows yours")
         return entry
 
-    def _locked(self, actor: Actor, container: str, doing: str) -> _Locked:
-        return _Locked(self._world, lambda: self._known(actor, container), f"being {doing} by {actor.login}")
+    def _locked(self, actor: Actor, container: str, doing: str, *, manual_too: bool = False) -> _Locked:
+        """A container under its lock; `manual_too`: also a lease that was made by hand, and has no container."""
+
+        def find() -> Record:
+            record = self._known(actor, container)
+            if is_manual(record) and not manual_too:
+                raise NotPossible(
+                    f"{record.name} is a lease that was made by hand, without a container",
+                    hint="`ds01 gpu release` ends it",
+                )
+            return record
+
+        return _Locked(self._world, find, f"being {doing} by {actor.login}")
 
     def _catch_up(self, actor: Actor, by_id: dict[str, EngineContainer], uid: int | None) -> None:
         """Record what changed behind ds01, as far as the actor's own or everybody's containers go."""

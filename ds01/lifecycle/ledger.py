@@ -12,7 +12,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -72,11 +72,10 @@ class Ledger:
     def read(self) -> Mapping[str, Record | Unreadable]:
         """All records by container name, `removed` ones left out. Without the lock: a moment's picture."""
         self._refresh()
-        return {
-            name: entry
-            for name, (_, entry) in self._cache.items()
-            if isinstance(entry, Unreadable) or entry.state is not State.REMOVED
-        }
+        if any(_is_removed(entry) for _, entry in self._cache.values()):
+            with self.transaction():
+                pass  # it files what a killed command left
+        return {name: entry for name, (_, entry) in self._cache.items() if not _is_removed(entry)}
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -84,7 +83,9 @@ class Ledger:
         self._refresh()  # the long part before the lock; under it only what changed since is read again
         with locks.hold(self._locks / "ledger.lock", wait=LEDGER_WAIT, mode=self.file_mode):
             self._refresh()
-            yield Transaction(self)
+            transaction = Transaction(self)
+            transaction.file_leftovers()
+            yield transaction
 
     def container_lock(
         self, container_name: str, *, doing: str, wait: float = CONTAINER_WAIT
@@ -123,16 +124,24 @@ class Ledger:
         """
         path = self.state / "engine"
         try:
-            known = files.read(path).decode().strip()
-        except FileNotFoundError:
-            files.replace(path, identity.encode() + b"\n", mode=self.file_mode)
-            return
-        if known != identity:
+            known = self._engine_before(path)
+            if known is None:
+                files.replace(path, identity.encode() + b"\n", mode=self.file_mode)
+        except OSError as error:
+            raise Ds01Error(f"{path} cannot be read or written", why=str(error.strerror)) from error
+        if known not in (None, identity):
             raise EngineUnreachable(
                 "this is another Docker than last time",
                 why=f"its id is {identity}, the state folder knows {known}",
                 hint=f"if Docker was set up anew, an administrator removes {path}",
             )
+
+    @staticmethod
+    def _engine_before(path: Path) -> str | None:
+        try:
+            return files.read(path).decode("utf-8", "replace").strip()
+        except FileNotFoundError:
+            return None
 
     def _container_lock(self, container_name: str) -> Path:
         return self._locks / f"{container_name}.lock"
@@ -184,8 +193,12 @@ class Ledger:
             self._cache[name] = (signature if settled else None, record)
         except FileNotFoundError:
             self._cache.pop(name, None)
-        except PermissionError:
-            raise
+        except PermissionError as error:
+            raise Ds01Error(
+                f"the record of {name} cannot be read",
+                why=str(error.strerror),
+                hint="`sudo ds01 doctor` checks the modes; users of ds01 are in the group docker",
+            ) from error
         except (OSError, ValueError, RecursionError) as error:
             self._cache[name] = (signature, Unreadable(name, str(error)))
 
@@ -199,11 +212,7 @@ class Transaction:
     @property
     def records(self) -> Mapping[str, Record | Unreadable]:
         """As `Ledger.read`, and now for certain."""
-        return {
-            name: entry
-            for name, (_, entry) in self._ledger._cache.items()
-            if isinstance(entry, Unreadable) or entry.state is not State.REMOVED
-        }
+        return {name: entry for name, (_, entry) in self._ledger._cache.items() if not _is_removed(entry)}
 
     def commit(self, record: Record, *, now: datetime) -> Record:
         """Write a record whole; a removed one moves to its folder. Returns it with its new revision.
@@ -211,7 +220,10 @@ class Transaction:
         Raises Busy if the record was changed by somebody else since it was read, Ds01Error if the disk says no.
         """
         known = self.records.get(record.container_name)
-        if isinstance(known, Record) and (known.id != record.id or known.rev != record.rev):
+        if isinstance(known, Unreadable):
+            raise Busy(f"the record of {record.name} cannot be read any more", why=known.why, hint="try again")
+        before = None if known is None else (known.id, known.rev)
+        if before != ((record.id, record.rev) if record.rev else None):  # only a new one has no revision yet
             raise Busy(f"{record.name} was changed meanwhile", hint="try again")
         record = dataclasses.replace(record, rev=record.rev + 1)
         path = self._path(record.container_name)
@@ -230,16 +242,22 @@ class Transaction:
 
     def file_removed(self, container_name: str, *, now: datetime) -> None:
         """Move a record that says `removed` to the removed ones."""
-        stamp = now.strftime("%Y%m%dT%H%M%S.%fZ")
-        self._path(container_name).replace(self._ledger._removed / f"{container_name}.{stamp}.json")
+        self._path(container_name).replace(_unused(self._ledger._removed, f"{container_name}.", ".json", now))
         files.sync_folder(self._ledger._records)
         self._ledger._refresh()
+
+    def file_leftovers(self) -> None:
+        """Move the records that say `removed` and still lie here: somebody was killed between the two steps."""
+        for name, (_, entry) in list(self._ledger._cache.items()):
+            if isinstance(entry, Record) and _is_removed(entry):
+                with suppress(OSError):  # the next transaction tries again
+                    self.file_removed(name, now=entry.last_change)
 
     def set_aside(self, container_name: str, *, now: datetime) -> None:
         """Move an unreadable record aside; nothing of it is lost."""
         path = self._path(container_name)
         try:
-            path.replace(path.with_name(f"{path.name}.corrupt-{now.strftime('%Y%m%dT%H%M%S.%fZ')}"))
+            path.replace(_unused(path.parent, f"{path.name}.corrupt-", "", now))
             files.sync_folder(path.parent)
         except OSError as error:
             raise Ds01Error(f"{path} cannot be moved aside", why=str(error.strerror)) from error
@@ -268,3 +286,16 @@ class Transaction:
             )
         except OSError:
             return  # a picture only; the record stands
+
+
+def _is_removed(entry: Record | Unreadable) -> bool:
+    return isinstance(entry, Record) and entry.state is State.REMOVED
+
+
+def _unused(folder: Path, before: str, after: str, now: datetime) -> Path:
+    """A path with the time in its name that nothing has yet: a clock may stand still."""
+    while True:
+        path = folder / f"{before}{now.strftime('%Y%m%dT%H%M%S.%fZ')}{after}"
+        if not os.path.lexists(path):
+            return path
+        now += timedelta(microseconds=1)

@@ -28,7 +28,9 @@ def allocate(
     if reconcile(world, listed):
         listed = world.engine.containers()
     gpus = world.observe_gpus()
-    foreign = world.foreign(world.ledger.read(), listed)
+    entries = world.ledger.read()
+    world.ask_owners(entries)
+    foreign = world.foreign(entries, listed)
     with world.ledger.transaction() as ledger:
         if full in ledger.records:
             raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it")

@@ -9,7 +9,7 @@ from functools import partial
 
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Busy, EngineAbsent, EngineConflict
-from ds01.gpus.model import Kind, Lease, SlotRef
+from ds01.gpus.model import GpuRequest, Kind, Lease, SlotRef
 from ds01.gpus.occupancy import labelled_uuids
 from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.judge import OBSERVED, differs, is_half_made, judge
@@ -137,9 +137,11 @@ def _orphan(world: World, container: EngineContainer) -> list[Change]:
     seen = world.engine.inspect(container.id)
     if seen is None or seen.status is Status.REMOVING:
         return []
-    entry = world.ledger.read().get(seen.name)
-    if isinstance(entry, Record):
+    entries = world.ledger.read()
+    if isinstance(entries.get(seen.name), Record):
         return []  # the name is somebody's; it counts as use from outside
+    if any(record.id == seen.labels["ds01.id"] for record in readable(entries)):
+        return []  # made by hand from an image that was committed, and has its labels
     if seen.started_at is None and world.ledger.was_removed(seen.labels["ds01.id"]):
         world.engine.remove(seen.id)
         world.emit("repair", {"container": seen.name, "why": "its create was given up", "actor": OBSERVED})
@@ -199,6 +201,7 @@ def _rebuilt(world: World, seen: EngineContainer, ledger: Transaction) -> Record
             owner=uid,
             name=name,
             image=labels.get("ds01.image", seen.image),
+            gpus=GpuRequest(len(refs)),
             project=labels.get("ds01.project"),
             workspace=mounts.get("/workspace"),
             data=mounts.get("/data"),

@@ -119,7 +119,9 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
         listed = world.listed()
         if reconcile(world, listed, locked=(record.container_name,)):
             listed = world.engine.containers()
-    foreign = world.foreign(world.ledger.read(), listed)
+    entries = world.ledger.read()
+    world.ask_owners(entries)
+    foreign = world.foreign(entries, listed)
     with world.ledger.transaction() as ledger:
         if lease is None:
             situation = world.situation(ledger.records, gpus, foreign)

@@ -32,7 +32,7 @@ def stop(
             record = give_back(world, actor, record, why="released")
         return record, True
     assert record.docker_id is not None
-    seconds = world.policy.policies.stop_grace.total_seconds() if grace is None else grace
+    seconds = world.policy.policies.stop_grace.total_seconds() if grace is None else max(0.0, grace)
     if record.paused:
         world.engine.unpause(record.docker_id)  # a frozen process can neither save nor end
     if seconds > 0:

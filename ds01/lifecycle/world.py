@@ -59,6 +59,12 @@ class World:
                 self._limits[record.uid] = resolve(self.policy, record.user, (), self.clock())
         return self._limits[record.uid]
 
+    def ask_owners(self, entries: Entries) -> None:
+        """Look up what the owners of all leases may have, so that nobody has to under the ledger's lock."""
+        for record in readable(entries):
+            if record.lease is not None:
+                self.limits_of(record)
+
     def hold_of(self, record: Record) -> timedelta | None:
         """How long the owner's stopped containers keep their lease; None: for ever."""
         return self.limits_of(record).limits.gpu_hold_after_stop

@@ -74,12 +74,21 @@ def open_shared(path: Path, flags: int, *, mode: int) -> int:
             return os.open(path, flags)
         except FileNotFoundError:
             pass
+        # Linked when its mode is right: between an open and its fchmod everybody else would be refused.
+        temporary = path.parent / f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+        descriptor = os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            os.fchmod(descriptor, mode)
+            os.link(temporary, path)
         except FileExistsError:
-            continue  # somebody else made it meanwhile
-        os.fchmod(descriptor, mode)
-        return descriptor
+            os.close(descriptor)  # somebody else made it meanwhile
+        except BaseException:
+            os.close(descriptor)
+            raise
+        else:
+            return descriptor
+        finally:
+            temporary.unlink()
 
 
 def make_folder(path: Path, *, mode: int) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ds01.errors import Busy, Ds01Error
@@ -69,8 +69,10 @@ def _acquire(descriptor: int, wait: float) -> None:
 
 
 def _note(descriptor: int, doing: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps({"doing": doing, "since": time.strftime("%H:%M")}).encode(), 0)
+    note = json.dumps({"doing": doing, "since": time.strftime("%H:%M")}).encode()
+    with suppress(OSError):  # a full disk: who waits is told less
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, note, 0)
 
 
 def _holder(descriptor: int) -> str:

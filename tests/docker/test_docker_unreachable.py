@@ -97,6 +97,11 @@ def test_a_server_that_hangs_up_or_hangs_is_no_answer(folder: Path, monkeypatch:
         server.bind(str(folder / "docker.sock"))
         server.listen()
         assert problem(folder / "docker.sock").data == {"problem": "no_answer"}
-        thread = threading.Thread(target=lambda: [server.accept()[0].close() for _ in range(8)], daemon=True)
+        thread = threading.Thread(target=hang_up, args=(server,), daemon=True)
         thread.start()
         assert problem(folder / "docker.sock").data == {"problem": "no_answer"}
+
+
+def hang_up(server: socket.socket) -> None:
+    for _ in range(8):
+        server.accept()[0].close()

@@ -18,7 +18,7 @@ from ds01.cli.words import gpu_names, moment
 from ds01.engines.protocol import Port
 from ds01.errors import NotFound, WrongUse
 from ds01.gpus.model import GpuRequest, GpuType
-from ds01.images.catalogue import Catalogue
+from ds01.images.catalogue import Catalogue, architecture_of, is_framework, load, lookup
 from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import Acted, Plan
@@ -155,14 +155,12 @@ def limits_line(plan: Plan) -> str:
     from ds01.policy.units import format_size
 
     limits = plan.limits.limits
-    cpus = "all CPUs" if limits.max_cpus is None else f"{limits.max_cpus:g} CPUs"
+    cpus = "all CPUs" if limits.max_cpus is None else f"{limits.max_cpus:g} CPU{'' if limits.max_cpus == 1 else 's'}"
     return f"{cpus}, {'all' if limits.memory is None else format_size(limits.memory)} memory"
 
 
 def catalogue() -> Catalogue:
     """The frameworks that ds01 knows, and those of the server's own list."""
-    from ds01.images.catalogue import load
-
     return load(config_file("images.yaml"))
 
 
@@ -222,7 +220,7 @@ def _image(session: Session, asked: Asked, name: str) -> tuple[str, str | None]:
         return _framework(session, asked.framework)
     own = f"ds01-{session.owner.uid}"
     if asked.what is not None:
-        if catalogue().is_framework(asked.what):
+        if is_framework(catalogue(), asked.what):
             return _framework(session, asked.what)
         for reference in (f"{own}/{asked.what}", asked.what):
             if session.gate.image_is_there(session.actor, reference):
@@ -246,13 +244,11 @@ def _image(session: Session, asked: Asked, name: str) -> tuple[str, str | None]:
 
 
 def _framework(session: Session, text: str) -> tuple[str, str]:
-    entry = catalogue().lookup(text, _architecture(session))
+    entry = lookup(catalogue(), text, _architecture(session))
     return entry.image, entry.label
 
 
 def _architecture(session: Session) -> str | None:
-    from ds01.images.catalogue import architecture_of
-
     gpus = session.gate.gpu_models(session.actor)
     found = {architecture_of(model) for model in gpus}
     return found.pop() if len(found) == 1 else None

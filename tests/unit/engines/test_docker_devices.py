@@ -111,7 +111,7 @@ def test_a_device_rule_for_nvidias_number_amounts_to_everything() -> None:
     assert devices_of(inspected(DeviceCgroupRules=["c 195:* rmw"]), must_not_ask) == Devices((), True, "device")
 
 
-def test_privileged_is_everything_and_still_says_what_was_asked_for() -> None:
+def test_privileged_is_everything_unless_gpus_were_named() -> None:
     requests = [{"DeviceIDs": ["GPU-1"], "Capabilities": [["gpu"]]}]
     found = devices_of(inspected(Privileged=True, requests=requests), must_not_ask)
-    assert found == Devices(("GPU-1",), True, "privileged, device_request")
+    assert found == Devices(("GPU-1",), False, "privileged, device_request")

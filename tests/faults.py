@@ -1,0 +1,80 @@
+"""An engine and a ledger that fail, or kill their process, at a step that a test chooses."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from ds01.engines.protocol import Engine
+from ds01.lifecycle import ledger as ledger_module
+from ds01.lifecycle.ledger import Transaction
+
+CHANGES = ("create", "start", "stop", "remove", "pause", "unpause", "put", "run", "tag", "untag")
+QUESTIONS = ("facts", "containers", "inspect", "get", "processes", "image")
+
+
+class Steps:
+    """Counts steps, and does `act` before the one with the number `at` (from 0), or after it."""
+
+    def __init__(self, at: int, act: Callable[[], None], *, after: bool = False) -> None:
+        self.at = at
+        self.act = act
+        self.after = after
+        self.count = 0
+        self.names: list[str] = []
+
+    def around(self, name: str, step: Callable[[], Any]) -> Any:
+        mine = self.count == self.at
+        self.count += 1
+        self.names.append(name)
+        if mine and not self.after:
+            self.act()
+        result = step()
+        if mine and self.after:
+            self.act()
+        return result
+
+
+class FaultyEngine:
+    """An engine each of whose calls in `watched` is a step."""
+
+    def __init__(self, engine: Engine, steps: Steps, watched: tuple[str, ...] = CHANGES + QUESTIONS) -> None:
+        self._engine = engine
+        self._steps = steps
+        self._watched = watched
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._engine, name)
+        if name not in self._watched:
+            return method
+        return lambda *args, **kwargs: self._steps.around(name, lambda: method(*args, **kwargs))
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    """An act that raises."""
+
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def die() -> None:
+    """As `kill -9`: nothing is cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def watch_commits(steps: Steps, replace: Callable[[Any, str, Any], None]) -> None:
+    """Make each commit, and each of the two halves of one that removes, a step. `replace` as monkeypatch.setattr."""
+    commit, filing = Transaction.commit, Transaction.file_removed
+
+    def watched_commit(self: Transaction, *args: Any, **kwargs: Any) -> Any:
+        return steps.around("commit", lambda: commit(self, *args, **kwargs))
+
+    def watched_filing(self: Transaction, *args: Any, **kwargs: Any) -> Any:
+        return steps.around("file", lambda: filing(self, *args, **kwargs))
+
+    replace(ledger_module.Transaction, "commit", watched_commit)
+    replace(ledger_module.Transaction, "file_removed", watched_filing)

@@ -1,0 +1,264 @@
+"""People, the engine, the disk and the clock, in any order: what must hold holds after every step."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from ds01.engines.protocol import Devices
+from ds01.engines.simulated import SimulatedEngine
+from ds01.errors import Ds01Error, EngineUnreachable
+from ds01.gpus.devices import slots_of
+from ds01.lifecycle.machine import State
+from ds01.system import files
+from tests import legal
+from tests.bed import Bed
+
+MEMORY = Path("/dev/shm")
+LOGINS = st.sampled_from(["alice", "bob", "carol"])
+NAMES = st.sampled_from(["thesis", "other"])
+PEOPLE = {"alice": 70001, "bob": 70002, "carol": 70003, "root": 0}
+SPOILT = st.sampled_from([b"", b"{", b'{"schema": 1}', b"null"])
+POLICY = """\
+defaults: {max_mig_instances: 2, max_gpus_per_container: 2, max_containers_per_user: 2, gpu_hold_after_stop: 2h}
+groups: {admins: {members: [root], admin: true}}
+"""
+
+
+class Life(RuleBasedStateMachine):
+    """Whatever anybody does is allowed to fail, with an error of ds01's own; what must hold must hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="ds01-life-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+        self.bed = Bed(self.folder / "bed", policy=POLICY, people=PEOPLE)
+        self.gates = [self.bed.gate, self.bed.another_gate()]
+        self.turn = 0
+        self.seen: set[str] = set()
+        self.leased: dict[str, str] = {}
+
+    def teardown(self) -> None:
+        self.settle()
+        shutil.rmtree(self.folder)
+
+    # what people do
+
+    @rule(login=LOGINS, name=NAMES, gpus=st.sampled_from([None, 0, 1, 2]))
+    def create(self, login: str, name: str, gpus: int | None) -> None:
+        self.act(lambda gate: gate.create(self.bed.actor(login), self.bed.request(login, name, gpus)), gives=True)
+
+    @rule(login=LOGINS, name=NAMES, recreate=st.booleans())
+    def start(self, login: str, name: str, recreate: bool) -> None:
+        who, full = self.bed.actor(login), self.bed.full(login, name)
+        self.act(lambda gate: gate.start(who, full, recreate=recreate), gives=True)
+
+    @rule(login=LOGINS, name=NAMES, release=st.booleans())
+    def stop(self, login: str, name: str, release: bool) -> None:
+        self.act(lambda gate: gate.stop(self.bed.actor(login), self.bed.full(login, name), release=release))
+
+    @rule(login=LOGINS, name=NAMES)
+    def release(self, login: str, name: str) -> None:
+        self.act(lambda gate: gate.release(self.bed.actor(login), self.bed.full(login, name)))
+
+    @rule(login=LOGINS, name=NAMES, force=st.booleans())
+    def remove(self, login: str, name: str, force: bool) -> None:
+        self.act(lambda gate: gate.remove(self.bed.actor(login), self.bed.full(login, name), force=force))
+
+    @rule(login=LOGINS, name=NAMES, freeze=st.booleans())
+    def pause(self, login: str, name: str, freeze: bool) -> None:
+        who, full = self.bed.actor(login), self.bed.full(login, name)
+        self.act(lambda gate: (gate.pause if freeze else gate.unpause)(who, full))
+
+    @rule(login=LOGINS, give=st.booleans())
+    def by_hand(self, login: str, give: bool) -> None:
+        root, full = self.bed.actor("root"), self.bed.full(login, "hand")
+        request = self.bed.request(login, gpus=1).gpus
+        if give:
+            self.act(lambda gate: gate.allocate(root, PEOPLE[login], "hand", request), gives=True)
+        else:
+            self.act(lambda gate: gate.release(root, full))
+
+    @rule(login=LOGINS)
+    def ask(self, login: str) -> None:
+        self.act(lambda gate: (gate.containers(self.bed.actor(login), all_users=True, everything=True), gate.gpus(
+            self.bed.actor(login))))
+
+    # what happens behind ds01
+
+    @rule(login=LOGINS, name=NAMES, what=st.sampled_from(["start", "kill", "pause", "unpause", "remove_by_force"]))
+    def behind(self, login: str, name: str, what: str) -> None:
+        self.outside(lambda: getattr(self.bed.engine, what)(self.bed.full(login, name)))
+
+    @rule(login=LOGINS, name=NAMES, back=st.booleans())
+    def rename(self, login: str, name: str, back: bool) -> None:
+        full = self.bed.full(login, name)
+        names = (f"away-{login}-{name}", full) if back else (full, f"away-{login}-{name}")
+        self.outside(lambda: self.bed.engine.rename(*names))
+
+    @rule(which=st.sampled_from(["all", "0", "1:0", "1:1", "1:2"]), end=st.booleans())
+    def foreign(self, which: str, end: bool) -> None:
+        name = f"foreign-{which.replace(':', '-')}"
+        devices = Devices(everything=True) if which == "all" else Devices((self.bed.uuid[which],))
+        if end:
+            self.outside(lambda: self.bed.engine.remove_by_force(name))
+        else:
+            self.outside(lambda: self.bed.engine.add_foreign(name, devices=devices))
+
+    @rule()
+    def restart_engine(self) -> None:
+        self.outside(self.bed.engine.restart_engine)
+
+    @rule(answers=st.booleans())
+    def answering(self, answers: bool) -> None:
+        self.bed.engine.set_answering(answers)
+
+    @rule()
+    def another_engine(self) -> None:
+        before = self.picture()
+        other = SimulatedEngine(self.bed.state / "other.json", clock=self.bed.clock)
+        other.facts()
+        if (self.bed.state / "engine").exists():
+            for ask in ("reconcile", "containers"):
+                try:
+                    getattr(self.bed.another_gate(engine=other), ask)(self.bed.actor("root"))
+                    raise AssertionError("it was believed")
+                except EngineUnreachable:
+                    pass
+        assert self.picture() == before
+
+    @rule(login=LOGINS, name=NAMES, content=SPOILT)
+    def spoil(self, login: str, name: str, content: bytes) -> None:
+        path = self.bed.record_file(login, name)
+        if path.exists():
+            # As if nobody had ever leased it: what the labels say is all that is left.
+            path.write_bytes(content)
+
+    @rule(login=LOGINS, name=NAMES)
+    def spoil_with_anothers(self, login: str, name: str) -> None:
+        path = self.bed.record_file(login, name)
+        if path.exists():
+            path.write_text(json.dumps({"schema": 1, "installation": "another", "container_name": path.stem}))
+
+    @rule(login=LOGINS, name=NAMES, at=st.integers(0, 6), what=st.sampled_from(["create", "start", "stop", "remove"]))
+    def full_disk(self, login: str, name: str, at: int, what: str) -> None:
+        write, count = files.replace, 0
+
+        def full(*args: Any, **kwargs: Any) -> None:
+            nonlocal count
+            count += 1
+            if count > at:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write(*args, **kwargs)
+
+        files.replace = full
+        try:
+            {"create": lambda: self.create(login, name, 1), "start": lambda: self.start(login, name, False),
+             "stop": lambda: self.stop(login, name, False), "remove": lambda: self.remove(login, name, True)}[what]()
+        finally:
+            files.replace = write
+
+    @rule(minutes=st.sampled_from([0, 1, 30, 150]))
+    def time_goes_on(self, minutes: int) -> None:
+        self.bed.clock.advance(minutes=minutes, seconds=1)
+
+    @rule()
+    def reconcile(self) -> None:
+        self.settle()
+
+    # what must hold
+
+    @initialize()
+    def begin(self) -> None:
+        self.bed.gate.containers(self.bed.actor("root"))
+
+    @invariant()
+    def no_slot_is_in_two_leases_and_every_history_is_legal(self) -> None:
+        legal.check(self.bed)
+
+    def settle(self) -> None:
+        """With an engine that answers, a reconcile leaves nothing open."""
+        self.bed.engine.set_answering(True)
+        gate = self.bed.another_gate()
+        gate.reconcile(self.bed.actor("root"))
+        legal.check_settled(self.bed)
+        before = self.picture()
+        assert gate.reconcile(self.bed.actor("root")) == ()
+        assert self.picture() == before
+        kept = {record.id for record in self.bed.records() + self.bed.ledger.removed()}
+        kept |= {json.loads(text).get("id", "") for text in self.aside() if text.startswith(b'{"id"')}
+        assert self.seen <= kept | self.spoilt_ids(), "a record was lost"
+
+    # how
+
+    def act(self, command: Callable[[Any], Any], *, gives: bool = False) -> None:
+        self.bed.clock.advance(seconds=1)
+        gate = self.gates[self.turn % 2]
+        self.turn += 1
+        busy = self.used_outside() if gives else set()
+        before = self.picture()
+        try:
+            command(gate)
+        except Ds01Error:
+            pass
+        after = self.bed.leased()
+        if gives:
+            ids_before = {uuid for uuid, _ in before}
+            for record in self.bed.records():
+                step = record.history[-1] if record.history else None
+                chosen = step is None or step.actor != "observed"
+                for ref in record.lease.slots if record.lease and chosen and record.lease.since == self.bed.clock() else ():
+                    assert ref.uuid in ids_before or ref.uuid not in busy, f"{ref.slot} is in use from outside"
+        self.seen |= {record.id for record in self.bed.records() if record.docker_id}
+        assert len(set(after)) == len(after)
+
+    def outside(self, act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except Ds01Error:
+            pass
+
+    def picture(self) -> set[tuple[str, str]]:
+        return set(self.bed.leased().items())
+
+    def used_outside(self) -> set[str]:
+        """The UUIDs that running foreign containers use."""
+        observation = self.bed.inventory.observe()
+        state = self.bed.engine.store.read()
+        return {
+            slot.uuid
+            for container in state["containers"].values()
+            if container["name"].startswith("foreign-") and container["status"] == "running"
+            for slot in slots_of(Devices(tuple(container["devices"]["ids"]), container["devices"]["everything"]),
+                                 observation)
+        }
+
+    def aside(self) -> list[bytes]:
+        return [path.read_bytes() for path in (self.bed.state / "container-metadata").glob("*.corrupt-*")]
+
+    def spoilt_ids(self) -> set[str]:
+        """Ids whose record was spoilt and whose container is gone: nobody can know them any more."""
+        there = {seen.labels.get("ds01.id") for seen in self.bed.engine.containers() if self.bed.world.is_ours(seen)}
+        known = {record.id for record in self.bed.records() + self.bed.ledger.removed()}
+        return {each for each in self.seen if each not in there and each not in known} if self.aside() else set()
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(
+    max_examples=60,
+    stateful_step_count=35,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+assert State.CREATED  # the states of the table are checked in tests/legal.py

@@ -1,0 +1,127 @@
+"""What of the host a container may see."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ds01.errors import Ds01Error, EngineRejected, NotFound, Refused, WrongUse
+from ds01.lifecycle import folders
+from ds01.system.users import Account, Actor
+from tests.bed import Bed
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="folders of several people need root")
+
+
+def owned(path: Path, uid: int) -> str:
+    path.mkdir(parents=True)
+    os.chown(path, uid, uid)
+    return str(path)
+
+
+def mounts(bed: Bed, login: str = "alice") -> dict[str, str]:
+    seen = bed.engine.inspect(bed.full(login))
+    assert seen is not None and seen.spec is not None
+    return {mount.target: mount.source for mount in seen.spec.mounts}
+
+
+def test_the_workspace_is_made_with_the_owners_uid(bed: Bed, gate: Any) -> None:
+    gate.create(bed.actor("alice"), bed.request("alice", "fresh", 0, project="new-project"))
+    folder = bed.home("alice") / "workspace" / "new-project"
+    assert folder.is_dir()
+    if os.geteuid() == 0:
+        assert folder.stat().st_uid == 70001
+
+
+def test_listed_folders_may_be_mounted_whosever_they_are(bed: Bed, gate: Any) -> None:
+    data, models = bed.root / "shared" / "data" / "set, one", bed.root / "shared" / "models"
+    data.mkdir()
+    gate.create(bed.actor("alice"), bed.request("alice", data=str(data), models=str(models)))
+    assert mounts(bed) == {
+        "/workspace": str(bed.home("alice") / "workspace" / "thesis"), "/data": str(data), "/models": str(models)
+    }  # fmt: skip
+    seen = bed.engine.inspect(bed.full("alice"))
+    assert seen is not None
+    assert seen.labels["aime.mlc.DATA_MOUNT"] == "-"  # a comma would break AIME's list
+    assert not any("," in value for value in seen.labels.values())
+
+
+@needs_root
+def test_links_are_resolved_before_they_are_judged(bed: Bed, gate: Any) -> None:
+    real = owned(bed.home("alice") / "disk", 70001)
+    link = bed.home("alice") / "link"
+    link.symlink_to(real)
+    gate.create(bed.actor("alice"), bed.request("alice", workspace=str(link)))
+    assert mounts(bed)["/workspace"] == real
+    theirs = owned(bed.home("bob") / "secret", 70002)
+    out = bed.home("alice") / "out"
+    out.symlink_to(theirs)
+    for path in (str(out), theirs, f"{bed.home('alice')}/../bob/secret", "/etc"):
+        with pytest.raises(Refused) as caught:
+            gate.create(bed.actor("alice"), bed.request("alice", "second", workspace=path))
+        assert caught.value.code == 3
+        with pytest.raises(Refused):
+            gate.plan(bed.actor("alice"), bed.request("alice", "second", data=path))
+
+
+@needs_root
+def test_a_link_out_of_a_listed_folder_leads_nowhere(bed: Bed, gate: Any) -> None:
+    theirs = owned(bed.home("bob") / "secret", 70002)
+    link = bed.root / "shared" / "data" / "link"
+    link.symlink_to(theirs)
+    with pytest.raises(Refused):
+        gate.create(bed.actor("alice"), bed.request("alice", data=str(link)))
+
+
+@needs_root
+def test_an_admin_does_not_lend_a_users_container_the_admins_own_folders(bed: Bed, gate: Any) -> None:
+    theirs = owned(bed.home("boss") / "secret", 70009)
+    with pytest.raises(Refused):
+        gate.create(bed.actor("boss"), bed.request("alice", data=theirs))
+
+
+def test_a_file_a_relative_path_and_nothing_are_no_folders(bed: Bed, gate: Any) -> None:
+    file = bed.root / "shared" / "data" / "file"
+    file.write_text("x")
+    alice = bed.actor("alice")
+    for path, error in ((str(file), WrongUse), ("data", WrongUse), ("/no/such/folder", NotFound), ("/a\0b", WrongUse)):
+        with pytest.raises(error):
+            gate.create(alice, bed.request("alice", data=path))
+    colon = bed.root / "shared" / "data" / "a:b"
+    colon.mkdir()
+    with pytest.raises(WrongUse):
+        gate.create(alice, bed.request("alice", data=str(colon)))
+    assert bed.leased() == {}
+
+
+def test_a_folder_that_is_swapped_while_the_container_is_made_undoes_it(bed: Bed) -> None:
+    data = bed.root / "shared" / "data" / "set"
+    data.mkdir()
+
+    class Swapping(type(bed.engine)):  # type: ignore[misc]
+        def put(self, reference: str, folder: str, archive: bytes) -> None:
+            data.rmdir()
+            data.symlink_to("/etc")
+            super().put(reference, folder, archive)
+
+    gate = bed.another_gate(engine=Swapping(bed.engine.store.path, clock=bed.clock))
+    with pytest.raises(EngineRejected) as caught:
+        gate.create(bed.actor("alice"), bed.request("alice", data=str(data)))
+    assert "swapped" in (caught.value.why or "")
+    assert bed.engine.containers() == []
+    assert bed.leased() == {}
+
+
+@needs_root
+def test_root_makes_a_workspace_with_the_owners_rights_only(tmp_path: Path) -> None:
+    os.chmod(tmp_path, 0o755)
+    owner = Account(70001, 70001, "alice", str(tmp_path / "alice"))
+    root = Actor(0, 0, "root")
+    home = Path(owned(tmp_path / "alice", 70001))
+    (home / "out").symlink_to(tmp_path)  # root's mkdir would follow this
+    with pytest.raises(Ds01Error):
+        folders.make(str(home / "out" / "made"), owner=owner, actor=root)
+    assert not (tmp_path / "made").exists()
