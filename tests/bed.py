@@ -81,7 +81,7 @@ class Bed:
             self.state.chmod(0o2775)
         for name in ("data", "models"):
             (root / "shared" / name).mkdir(parents=True)
-        (root / "resource-limits.yaml").write_text(policy.replace("SHARED", str(root / "shared")))
+        self._write_policy(policy)
         self._make_people()
         self.engine = SimulatedEngine(self.state / "simulated.json", clock=self.clock)
         self.ledger = self.open_ledger()
@@ -98,7 +98,7 @@ class Bed:
             ledger=ledger or self.open_ledger(),
             engine=engine or SimulatedEngine(self.state / "simulated.json", clock=self.clock),
             inventory=self.inventory,
-            policy=load(self.root / "resource-limits.yaml"),
+            policy=self.policy,
             users=Users(self.state / "passwd"),
             clock=self.clock,
             emit=lambda kind, facts: self.events.append((kind, {key: to_json(value) for key, value in facts.items()})),
@@ -113,7 +113,7 @@ class Bed:
 
     def set_policy(self, text: str) -> None:
         """Another policy from now on."""
-        (self.root / "resource-limits.yaml").write_text(text.replace("SHARED", str(self.root / "shared")))
+        self._write_policy(text)
         self.world = self.make_world(engine=self.engine, ledger=self.ledger)
         self.gate = Gate(self.world)
 
@@ -157,6 +157,11 @@ class Bed:
     def kinds(self) -> list[str]:
         """What events there were."""
         return [kind for kind, _ in self.events]
+
+    def _write_policy(self, text: str) -> None:
+        path = self.root / "resource-limits.yaml"
+        path.write_text(text.replace("SHARED", str(self.root / "shared")))
+        self.policy = load(path)
 
     def _make_people(self) -> None:
         lines = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.bed import Bed
 
 MEMORY = Path("/dev/shm")
+FREEZE = Path(__file__).parent.parent / "packaging" / "freeze"
 
 
 @pytest.fixture
@@ -27,3 +29,15 @@ def fast_tmp(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def bed(fast_tmp: Path) -> Bed:
     return Bed(fast_tmp / "bed")
+
+
+@pytest.fixture(scope="session")
+def program() -> Iterator[Path]:
+    """ds01 as one frozen program that every user can start, unlike a checkout in somebody's home."""
+    if given := os.environ.get("DS01_TEST_PROGRAM"):
+        yield Path(given)
+        return
+    with tempfile.TemporaryDirectory(prefix="ds01-program-") as folder:
+        Path(folder).chmod(0o755)
+        subprocess.run([FREEZE, folder], check=True, stdin=subprocess.DEVNULL)
+        yield Path(folder) / "ds01" / "ds01"

@@ -26,7 +26,9 @@ from ds01.errors import EngineUnreachable
 RUN = secrets.token_hex(4)
 SOCKET = "/var/run/docker.sock"
 BUSYBOX = Path("/bin/busybox")
-APPLETS = ("sh", "cat", "echo", "env", "head", "id", "kill", "ls", "ps", "sleep", "stty", "true", "yes")
+APPLETS = (
+    "sh", "cat", "echo", "env", "head", "id", "kill", "ls", "ps", "sleep", "stty", "touch", "true", "whoami", "yes",
+)  # fmt: skip
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 Make = Callable[..., str]

@@ -19,8 +19,8 @@ from ds01.engines.protocol import Devices
 from ds01.engines.simulated import SimulatedEngine
 from ds01.errors import Ds01Error, EngineUnreachable
 from ds01.gpus.devices import slots_of
-from ds01.lifecycle.machine import State
 from ds01.system import files
+from ds01.system.data import from_json
 from tests import legal
 from tests.bed import Bed
 
@@ -90,8 +90,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(login=LOGINS)
     def ask(self, login: str) -> None:
-        self.act(lambda gate: (gate.containers(self.bed.actor(login), all_users=True, everything=True), gate.gpus(
-            self.bed.actor(login))))
+        who = self.bed.actor(login)
+        self.act(lambda gate: (gate.containers(who, all_users=True, everything=True), gate.gpus(who)))
 
     # what happens behind ds01
 
@@ -162,8 +162,13 @@ class Life(RuleBasedStateMachine):
 
         files.replace = full
         try:
-            {"create": lambda: self.create(login, name, 1), "start": lambda: self.start(login, name, False),
-             "stop": lambda: self.stop(login, name, False), "remove": lambda: self.remove(login, name, True)}[what]()
+            commands: dict[str, Callable[[], None]] = {
+                "create": lambda: self.create(login, name, 1),
+                "start": lambda: self.start(login, name, False),
+                "stop": lambda: self.stop(login, name, False),
+                "remove": lambda: self.remove(login, name, True),
+            }
+            commands[what]()
         finally:
             files.replace = write
 
@@ -212,12 +217,10 @@ class Life(RuleBasedStateMachine):
             pass
         after = self.bed.leased()
         if gives:
-            ids_before = {uuid for uuid, _ in before}
             for record in self.bed.records():
-                step = record.history[-1] if record.history else None
-                chosen = step is None or step.actor != "observed"
-                for ref in record.lease.slots if record.lease and chosen and record.lease.since == self.bed.clock() else ():
-                    assert ref.uuid in ids_before or ref.uuid not in busy, f"{ref.slot} is in use from outside"
+                observed = bool(record.history) and record.history[-1].actor == "observed"
+                for uuid in [ref.uuid for ref in record.lease.slots] if record.lease and not observed else ():
+                    assert (uuid, record.container_name) in before or uuid not in busy, f"{uuid} is in use from outside"
         self.seen |= {record.id for record in self.bed.records() if record.docker_id}
         assert len(set(after)) == len(after)
 
@@ -238,8 +241,7 @@ class Life(RuleBasedStateMachine):
             slot.uuid
             for container in state["containers"].values()
             if container["name"].startswith("foreign-") and container["status"] == "running"
-            for slot in slots_of(Devices(tuple(container["devices"]["ids"]), container["devices"]["everything"]),
-                                 observation)
+            for slot in slots_of(from_json(Devices, container["devices"]), observation)
         }
 
     def aside(self) -> list[bytes]:
@@ -261,4 +263,3 @@ TestLife.settings = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-assert State.CREATED  # the states of the table are checked in tests/legal.py

@@ -73,6 +73,22 @@ def test_a_python_without_ensurepip_names_the_package(checkout: Path) -> None:
     assert f"apt-get install {package}" in failed.stderr
 
 
+def test_root_on_debian_gets_the_package_and_no_other_is_removed_for_it(checkout: Path) -> None:
+    fake(checkout, "id", "echo 0")
+    fake(checkout, "dpkg-query", "exit 1")
+    fake(checkout, "apt-get", 'echo "$DEBIAN_FRONTEND $*" >>"${0%/bin/*}/apt.log"; echo E: no such package; exit 100')
+    does = f'case "$2" in *ensurepip*) exit 1 ;; esac; exec "{sys.executable}" "$@"'
+    fake(checkout, "python3", does)
+    failed = run(checkout, "git")
+    assert failed.returncode == 1
+    assert "Not installed: git (E: no such package)" in failed.stderr
+    assert "-venv could not be installed: E: no such package" in failed.stderr
+    calls = (checkout / "apt.log").read_text().splitlines()
+    assert [call.split()[1] for call in calls] == ["install", "update", "install"] * 2
+    installs = [call for call in calls if " install " in call]
+    assert all("noninteractive" in call and "--yes" in call and "--no-remove" in call for call in installs)
+
+
 def test_what_is_no_environment_is_not_emptied(checkout: Path) -> None:
     fake(checkout, "python3", f'exec "{sys.executable}" "$@"')
     (checkout / ".venv").mkdir()

@@ -1,0 +1,5 @@
+"""Where the frozen program begins."""
+
+from ds01.main import main
+
+main()

@@ -1,0 +1,335 @@
+"""The commands as whole programs, typed by a user with uid 1001, on a real Docker."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.nvml import standin
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users, which only root can"),
+]
+
+ALICE, BOB = 1001, 1002
+POLICY = """\
+defaults:
+  max_mig_instances: 1
+  max_cpus: 1.5
+  memory: 96m
+  shm_size: 24m
+  pids_limit: 77
+  max_containers_per_user: 9
+  ulimits: {memlock: null, stack: 64m, nofile: 4096}
+ports: [8888]
+policies: {stop_grace: 20s}
+"""
+TWO_GPUS = tuple(f"gpu uuid={uuid} name=NVIDIA_A100 memory=42949672960" for uuid in ("GPU-aaaa", "GPU-bbbb"))
+
+
+class Server:
+    """A server with ds01 and Docker: its state folder, its people, and whoever types."""
+
+    def __init__(self, root: Path, program: Path, image: str, client: Any) -> None:
+        self.program = program
+        self.image = image
+        self.docker = client
+        self.state = root / "state"
+        self.state.mkdir(parents=True)
+        self.group = _socket_group()
+        os.chown(self.state, 0, self.group)
+        self.state.chmod(0o2775)
+        people = []
+        for login, uid in (("alice", ALICE), ("bob", BOB)):
+            home = root / login
+            home.mkdir()
+            os.chown(home, uid, uid)
+            people.append(f"{login}:x:{uid}:{uid}::{home}:/bin/sh")
+        (self.state / "passwd").write_text("\n".join(people) + "\n")
+        (self.state / "policy.yaml").write_text(POLICY)
+        for folder in (root, *root.parents):
+            if folder.stat().st_uid == 0 and folder != Path("/"):
+                folder.chmod(folder.stat().st_mode | 0o055)
+        self.root = root
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "DS01_STATE": str(self.state),
+            "DS01_CONFIG": str(self.state / "policy.yaml"),
+            "DS01_GPUS": "simulated:1xA100,1xA100:2x2g.10gb",
+        }
+        self.names: list[str] = []
+
+    def name(self) -> str:
+        """A name that no other run of these tests has."""
+        self.names.append(f"t-{secrets.token_hex(4)}")
+        return self.names[-1]
+
+    def types(self, uid: int, *words: str, code: int | None = 0, **more: Any) -> subprocess.CompletedProcess[str]:
+        """What comes of a command line that `uid` types; nobody can answer a question."""
+        result = subprocess.run(
+            [str(self.program), *words], user=uid, group=uid, extra_groups=[self.group], env=self.environment, text=True,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **more,
+        )  # fmt: skip
+        assert code is None or result.returncode == code, result.stdout + result.stderr
+        return result
+
+    def answers(self, uid: int, *words: str, code: int = 0) -> Any:
+        """The JSON document of a command."""
+        return json.loads(self.types(uid, *words, "--json", code=code).stdout)
+
+    def deploy(self, uid: int, *options: str) -> dict[str, Any]:
+        """A container that runs."""
+        words = ("container", "deploy", self.name(), "--image", self.image, "--background", *options)
+        container: dict[str, Any] = self.answers(uid, *words)["container"]
+        return container
+
+    def inspect(self, container: dict[str, Any]) -> Any:
+        """What Docker says of a container."""
+        return self.docker.inspect_container(container["docker_id"])
+
+    def clean_up(self) -> None:
+        """Remove what was made, by its label."""
+        installation = (self.state / "installation").read_text().strip() if self.names else "none"
+        label = f"ds01.installation={installation}"
+        for found in self.docker.containers(all=True, filters={"label": label}):
+            self.docker.remove_container(found["Id"], force=True)
+            if found["Image"].startswith("ds01-test/") and "._." in found["Image"]:
+                self.docker.remove_image(found["Image"], noprune=True)
+
+
+def _socket_group() -> int:
+    gid = Path("/var/run/docker.sock").stat().st_gid
+    return gid if gid else grp.getgrnam("docker").gr_gid
+
+
+@pytest.fixture
+def server(tmp_path: Path, program: Path, busybox_image: str, dockerd: Any) -> Iterator[Server]:
+    server = Server(tmp_path / "server", program, busybox_image, dockerd)
+    yield server
+    server.clean_up()
+
+
+def test_a_container_has_exactly_what_the_policy_gives(server: Server) -> None:
+    container = server.deploy(ALICE)
+    inspected = server.inspect(container)
+    host, config = inspected["HostConfig"], inspected["Config"]
+    assert (host["CpuQuota"], host["CpuPeriod"], host["NanoCpus"]) == (150_000, 100_000, 0)
+    assert host["Memory"] == 96 << 20
+    assert host["MemorySwap"] in (96 << 20, -1, 0)  # -1 and 0: this kernel does not count swap, and ds01 warned
+    assert host["ShmSize"] == 24 << 20
+    assert host["PidsLimit"] == 77
+    assert {limit["Name"]: (limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]} == {
+        "stack": (64 << 20, 64 << 20),
+        "nofile": (4096, 4096),
+    }
+    driver = server.docker.info()["CgroupDriver"]
+    parent = "ds01-default-alice.slice"
+    assert host["CgroupParent"] == (parent if driver == "systemd" else f"/ds01.slice/ds01-default.slice/{parent}")
+    assert (host["Privileged"], host["RestartPolicy"]["Name"], host["AutoRemove"]) == (False, "no", False)
+    assert config["User"] == f"{ALICE}:{ALICE}"
+    assert config["WorkingDir"] == "/workspace"
+    assert [(mount["Source"], mount["Destination"]) for mount in inspected["Mounts"]] == [
+        (f"{server.root}/alice/workspace/{container['name']}", "/workspace")
+    ]
+    assert [port["HostIp"] for port in inspected["NetworkSettings"]["Ports"]["8888/tcp"]] == ["127.0.0.1"]
+    labels = config["Labels"]
+    assert {key: labels[key] for key in ("ds01.managed", "ds01.user", "ds01.uid", "ds01.gpu.slots", "ds01.slice")} == {
+        "ds01.managed": "true",
+        "ds01.user": "alice",
+        "ds01.uid": str(ALICE),
+        "ds01.gpu.slots": container["gpus"][0]["slot"],
+        "ds01.slice": "ds01-default-alice.slice",
+    }
+    assert labels["ds01.installation"] == (server.state / "installation").read_text().strip()
+    assert not [value for value in labels.values() if "," in value]
+    warned = server.types(ALICE, "container", "create", server.name(), "--image", server.image, "--cpu-only").stderr
+    if host["MemorySwap"] != 96 << 20:
+        assert "memory_swap" in warned
+
+
+def test_the_login_exists_inside_and_files_belong_to_it_outside(server: Server) -> None:
+    container = server.deploy(ALICE)
+    run = ("container", "run", container["name"], "--")
+    assert server.types(ALICE, *run, "whoami").stdout == "alice\n"
+    assert server.types(ALICE, *run, "sh", "-c", "echo $HOME $USER").stdout == "/home/alice alice\n"
+    server.types(ALICE, *run, "touch", "/workspace/made", "/home/alice/own")
+    made = server.root / "alice" / "workspace" / container["name"] / "made"
+    assert (made.stat().st_uid, made.stat().st_gid) == (ALICE, ALICE)
+
+
+def test_an_image_with_the_uid_under_another_name_is_adapted(server: Server, users_image: str) -> None:
+    server.image = users_image
+    container = server.deploy(ALICE)
+    run = ("container", "run", container["name"], "--")
+    assert server.types(ALICE, *run, "whoami").stdout == "alice\n"
+    assert "ubuntu:x:1001" in server.types(ALICE, *run, "cat", "/etc/passwd").stdout
+
+
+def test_leased_uuids_reach_docker_as_device_ids(server: Server, tmp_path: Path) -> None:
+    if standin.compiler() is None:
+        pytest.skip("no C compiler for the stand-in NVML library")
+    gpus = standin.Server(standin.build(tmp_path / "nvml"), tmp_path / "gpus")
+    gpus.show(*TWO_GPUS)
+    for path in (tmp_path, tmp_path / "nvml", tmp_path / "gpus"):
+        path.chmod(0o755)
+    server.environment |= gpus.environment | {"DS01_GPUS": "nvml"}
+    words = ("container", "deploy", server.name(), "--image", server.image, "--background")
+    found = server.types(ALICE, *words, code=None)
+    if "could not select device driver" in found.stderr:
+        pytest.skip("this dockerd was started without a (stand-in) nvidia-container-runtime-hook")
+    assert found.returncode == 0, found.stderr
+    mine = server.answers(ALICE, "container", "list")["containers"][0]
+    other = server.deploy(BOB)
+    for container in (mine, other):
+        (request,) = server.inspect(container)["HostConfig"]["DeviceRequests"]
+        assert request["DeviceIDs"] == [container["gpus"][0]["uuid"]]
+        assert (request["Count"], request["Capabilities"]) == (0, [["gpu"]])
+    assert {mine["gpus"][0]["uuid"], other["gpus"][0]["uuid"]} == {"GPU-aaaa", "GPU-bbbb"}
+    refused = server.types(BOB, "container", "deploy", server.name(), "--image", server.image, code=3)
+    assert "quota" in refused.stderr
+
+
+def test_without_a_gpu_there_is_no_device_request_and_the_void_variable(server: Server) -> None:
+    container = server.deploy(ALICE, "--cpu-only")
+    inspected = server.inspect(container)
+    assert not inspected["HostConfig"]["DeviceRequests"]
+    assert "NVIDIA_VISIBLE_DEVICES=void" in inspected["Config"]["Env"]
+    assert "NVIDIA_VISIBLE_DEVICES=all" not in inspected["Config"]["Env"]
+
+
+def test_a_process_that_needs_two_seconds_to_save_has_saved_when_stop_returns(server: Server) -> None:
+    container = server.deploy(ALICE)
+    saves = "trap 'sleep 2; echo saved > /workspace/saved; exit' TERM"
+    script = f"{saves}; touch /workspace/ready; while :; do sleep 1; done"
+    workspace = server.root / "alice" / "workspace" / container["name"]
+    command = [str(server.program), "container", "run", container["name"], "--", "sh", "-c", script]
+    running = subprocess.Popen(
+        command, user=ALICE, group=ALICE, extra_groups=[server.group], env=server.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not (workspace / "ready").exists():
+        assert running.poll() is None
+    server.types(ALICE, "container", "stop", container["name"])
+    assert (workspace / "saved").read_text() == "saved\n"
+    running.wait(30)
+
+
+def test_containers_of_another_installation_are_left_alone(server: Server, tmp_path: Path) -> None:
+    mine = server.deploy(ALICE)
+    other = Server(tmp_path / "other", server.program, server.image, server.docker)
+    try:
+        name = mine["name"]
+        assert other.answers(ALICE, "container", "list") == {"containers": []}
+        for verb in ("stop", "remove", "retire", "start"):
+            other.types(ALICE, "container", verb, name, code=5)
+        other.types(ALICE, "container", "deploy", name, "--image", server.image, "--background", code=6)
+        own = other.deploy(ALICE)
+        other.types(ALICE, "container", "stop", "--all")
+        other.types(ALICE, "container", "remove", "--all")
+        assert server.inspect(mine)["State"]["Running"]
+        assert own["name"] not in str(other.answers(ALICE, "container", "list"))
+        assert [item["state"] for item in server.answers(ALICE, "container", "list")["containers"]] == ["running"]
+    finally:
+        other.clean_up()
+
+
+def test_stop_start_and_retire_keep_and_free_the_gpu(server: Server) -> None:
+    container = server.deploy(ALICE)
+    name, gpus = container["name"], container["gpus"]
+    held = server.answers(ALICE, "container", "stop", name)["container"]
+    assert (held["state"], held["gpus"]) == ("held", gpus)
+    again = server.answers(ALICE, "container", "start", name)["container"]
+    assert (again["state"], again["gpus"]) == ("running", gpus)
+    server.types(ALICE, "container", "retire", name, "--force")
+    assert server.answers(ALICE, "container", "list") == {"containers": []}
+    slots = {slot["slot"]: slot["state"] for slot in server.answers(ALICE, "gpu", "status")["slots"]}
+    assert set(slots.values()) == {"free"}
+    assert not [tag for image in server.docker.images() for tag in image["RepoTags"] or [] if name in tag]
+    assert server.docker.images(server.image.partition(":")[0])  # the base image stays
+
+
+def test_what_is_done_with_docker_alone_is_seen(server: Server) -> None:
+    container = server.deploy(ALICE)
+    name = container["name"]
+    state = lambda: server.answers(ALICE, "container", "list")["containers"][0]["state"]  # noqa: E731
+    server.docker.stop(container["docker_id"], timeout=0)
+    assert state() == "held"
+    server.docker.start(container["docker_id"])
+    assert state() == "running"
+    server.docker.rename(container["docker_id"], f"renamed-{name}")
+    assert state() == "running"
+    server.docker.remove_container(container["docker_id"], force=True)
+    assert server.answers(ALICE, "container", "list") == {"containers": []}
+    assert server.deploy(ALICE)["gpus"]
+
+
+def test_aimes_tools_can_list_open_stop_and_remove_it(server: Server, users_image: str) -> None:
+    """What AIME's scripts ask Docker for, in their own words."""
+    server.image = users_image
+    container = server.deploy(ALICE)
+    full = container["container"]
+    docker = lambda *words: subprocess.run(  # noqa: E731
+        ["docker", *words], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    ).stdout
+    listing = docker(
+        "container", "ps", "-a", "--filter=label=aime.mlc", f"--filter=name={full}",
+        "--format", '{{.Names}},{{.Label "aime.mlc.NAME"}},{{.Label "aime.mlc.USER"}},{{.Label "aime.mlc.FRAMEWORK"}}',
+    )  # fmt: skip
+    assert listing.strip().split(",")[:3] == [full, container["name"], "alice"]
+    assert docker("exec", "--user", f"{ALICE}:{ALICE}", full, "bash", "-c", "whoami") == "alice\n"
+    assert len(docker("top", full).splitlines()) == 2  # only process 1 is left: mlc-open would stop it now
+    docker("container", "stop", full)
+    image = docker("container", "ps", "-a", f"--filter=name={full}", "--format", "{{.Image}}")
+    assert image.strip().endswith(f":{full}")
+    docker("container", "start", full)
+    docker("container", "stop", full)
+    docker("container", "rm", full)
+    docker("rmi", image.strip())
+    assert docker("images", "-q", users_image)
+    assert server.answers(ALICE, "container", "list") == {"containers": []}
+
+
+def test_exit_codes_of_commands_inside_are_handed_on(server: Server) -> None:
+    container = server.deploy(ALICE)
+    run = ("container", "run", container["name"], "--")
+    assert server.types(ALICE, *run, "sh", "-c", "exit 7", code=7).stdout == ""
+    both = server.types(ALICE, *run, "sh", "-c", "echo out; echo err >&2")
+    assert both.stdout == "out\n"
+    assert "err\n" in both.stderr
+    server.types(ALICE, "container", "run", "no-such", "--", "true", code=125)
+
+
+def test_an_image_without_a_shell_is_refused_and_nothing_is_left(server: Server, dockerd: Any) -> None:
+    name = f"ds01-test/empty:{secrets.token_hex(4)}"
+    dockerd.import_image_from_data(b"\0" * 1024, repository=name.partition(":")[0], tag=name.partition(":")[2])
+    try:
+        words = ("container", "deploy", server.name(), "--image", name, "--background")
+        assert "shell" in server.types(ALICE, *words, code=3).stderr
+        assert not dockerd.containers(all=True, filters={"name": server.names[-1]})
+        states = {slot["state"] for slot in server.answers(ALICE, "gpu", "status")["slots"]}
+        assert states == {"free"}
+    finally:
+        dockerd.remove_image(name, noprune=True)
+
+
+def test_each_trouble_with_docker_has_its_own_remedy(server: Server, tmp_path: Path) -> None:
+    server.environment["DS01_DOCKER_SOCKET"] = str(tmp_path / "absent.sock")
+    absent = server.types(ALICE, "container", "list", code=1).stderr
+    server.environment["DS01_DOCKER_SOCKET"] = "/var/run/docker.sock"
+    server.group = ALICE  # not in Docker's group
+    server.state.chmod(0o2777)
+    for folder in server.state.iterdir():
+        if folder.is_dir():
+            folder.chmod(0o2777)
+    denied = server.types(ALICE, "container", "list", code=1).stderr
+    assert "group" in denied
+    assert absent.splitlines()[-1] != denied.splitlines()[-1]

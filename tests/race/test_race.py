@@ -1,0 +1,197 @@
+"""Forty processes of eight people race for seven slots; and two of these people's files never shut anybody out."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ds01.errors import Busy, Ds01Error, NoGpuFree, Refused
+from ds01.lifecycle.gate import Gate
+from tests import legal
+from tests.bed import Bed
+
+ROUNDS = 25
+PROCESSES = 40
+GROUP = 70100
+PEOPLE = {f"user{number}": 70101 + number for number in range(8)}
+SLOTS = 7
+POLICY = """\
+defaults: {max_mig_instances: 1, max_gpus_per_container: 1, max_containers_per_user: 5}
+"""
+PROTECTED = Path("/proc/sys/fs/protected_regular")
+LATE = 20.0  # seconds after which a child gives up waiting for the start
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """On a disk or in memory, but reachable by everybody."""
+    path = Path(tempfile.mkdtemp(prefix="ds01-race-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def make(root: Path) -> Bed:
+    root_too = os.geteuid() == 0
+    people = PEOPLE | {"root": 0} if root_too else PEOPLE
+    bed = Bed(root, policy=POLICY, gpus="7xA100", people=people, shared=GROUP if root_too else None)
+    bed.engine.facts()  # a Docker has its id before anybody asks
+    return bed
+
+
+def become(uid: int) -> None:
+    """Drop to a person of the shared group, if this is root."""
+    if os.geteuid() == 0:
+        os.setgroups([GROUP])
+        os.setgid(uid)
+        os.setuid(uid)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a program loads once is loaded before the children are forked."""
+    bed = Bed(tmp_path_factory.mktemp("warm") / "bed")
+    alice = bed.actor("alice")
+    bed.gate.create(alice, bed.request("alice"))
+    bed.gate.start(alice, bed.full("alice"))
+    with pytest.raises(Refused):
+        bed.gate.create(alice, bed.request("alice", "second", 2))
+    bed.another_gate().containers(alice)
+    gc.freeze()
+
+
+@contextmanager
+def protected(value: str) -> Iterator[None]:
+    before = PROTECTED.read_text()
+    PROTECTED.write_text(value)
+    try:
+        yield
+    finally:
+        PROTECTED.write_text(before)
+
+
+def race(bed: Bed) -> Counter[str]:
+    """One round: all children start at once, each with a gate of its own; how each of them ended."""
+    ready, steady = os.pipe()
+    go, gone = os.pipe()
+    told, tell = os.pipe()
+    children = []
+    for number in range(PROCESSES):
+        login = f"user{number % len(PEOPLE)}"
+        child = os.fork()
+        if child == 0:
+            outcome = "broke"
+            try:
+                os.close(gone)
+                become(PEOPLE[login])
+                os.umask(0o077)
+                gate = Gate(bed.make_world())
+                os.write(steady, b".")
+                os.read(go, 1)  # closed: go
+                outcome = one_try(bed, gate, login, f"job{number}")
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os.write(tell, f"{outcome}\n".encode())
+                os._exit(0)
+        children.append(child)
+    os.close(go)
+    waited = 0
+    while waited < PROCESSES:
+        waited += len(os.read(ready, PROCESSES))
+    os.close(gone)
+    for child in children:
+        os.waitpid(child, 0)
+    for descriptor in (ready, steady, tell):
+        os.close(descriptor)
+    with open(told) as answers:
+        return Counter(answers.read().split())
+
+
+def one_try(bed: Bed, gate: Gate, login: str, name: str) -> str:
+    try:
+        gate.create(bed.actor(login), bed.request(login, name, 1))
+        gate.start(bed.actor(login), bed.full(login, name))
+        return "won"
+    except NoGpuFree:
+        return "none_free"
+    except Refused:
+        return "quota"
+    except Busy:
+        return "busy"
+    except Ds01Error as error:
+        traceback.print_exception(error)
+        return "failed"
+
+
+def check_round(bed: Bed, outcome: Counter[str]) -> None:
+    """Eight people, one slot each, seven slots: seven win, one person finds none, all others are over their quota."""
+    assert outcome["won"] == SLOTS, outcome
+    assert set(outcome) <= {"won", "none_free", "quota"}, outcome
+    # The five tries of whoever got none all find nothing free; others' later tries may meet their quota only.
+    assert outcome["none_free"] == PROCESSES // len(PEOPLE), outcome
+    leased = bed.leased()
+    assert set(leased) == set(bed.uuid.values())
+    per_user = Counter(record.uid for record in bed.records() if record.lease)
+    assert set(per_user.values()) == {1}
+    legal.check_settled(bed)
+
+
+def test_seven_of_forty_win_in_every_round(folder: Path) -> None:
+    began = time.monotonic()
+    bed = make(folder / "bed")
+    for _ in range(ROUNDS):
+        check_round(bed, race(bed))
+        for record in bed.records():
+            actor = bed.world.users.actor(record.uid if os.geteuid() else 0)
+            bed.gate.remove(actor, record.container_name, force=True)
+        assert bed.leased() == {}
+    assert time.monotonic() - began < 100
+
+
+def test_the_first_round_in_a_fresh_folder(folder: Path) -> None:
+    for number in range(3):
+        bed = make(folder / f"bed{number}")
+        check_round(bed, race(bed))
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not os.access(PROTECTED, os.W_OK), reason="fs.protected_regular cannot be set here"
+)
+def test_with_protected_regular_files(folder: Path) -> None:
+    try:
+        switch = protected("2")
+        switch.__enter__()
+    except OSError as error:
+        pytest.skip(f"fs.protected_regular cannot be set here: {error}")
+    try:
+        bed = make(folder / "bed")
+        for _ in range(2):
+            check_round(bed, race(bed))
+            for record in bed.records():
+                bed.gate.remove(bed.actor("root"), record.container_name, force=True)
+    finally:
+        switch.__exit__(None, None, None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="several people need root")
+def test_everybodys_files_are_the_groups_whatever_the_umask(folder: Path) -> None:
+    bed = make(folder / "bed")
+    race(bed)
+    modes = {
+        path.relative_to(bed.state).as_posix(): path.stat().st_mode & 0o7777
+        for path in bed.state.rglob("*")
+        if not path.name.startswith((".", "simulated", "passwd")) and "simulated-files" not in path.parts
+    }
+    assert {mode for path, mode in modes.items() if (bed.state / path).is_dir()} == {0o2775}
+    assert {mode for path, mode in modes.items() if not (bed.state / path).is_dir()} == {0o664}
