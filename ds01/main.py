@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ds01 import __version__
 
 if TYPE_CHECKING:
     import click
 
+    from ds01.errors import Ds01Error
     from ds01.system.settings import Settings
 
 # What can be typed: the words, where the command is, and one line on it. `container create` is also the program
@@ -46,25 +48,42 @@ COMMANDS: dict[str, tuple[str, str]] = {
 DISPATCHERS = ("container",)  # nouns that are programs of their own; `ds01 NOUN VERB` works for all
 
 INTERRUPTED = 130
+OWN_FAILURE = 125
 
 
 def main() -> None:
     """Run the command that the process was started as, and exit with its code."""
-    sys.exit(run(sys.argv))
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it was closed: the number would go to the next file that is opened
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  it stays
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding gets `?` for what it cannot show
+    try:
+        code = run(sys.argv)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    _flush()
+    sys.exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line, program name first; the exit code."""
-    program, arguments = Path(argv[0]).name, list(argv[1:])
-    words, rest = _split(program, arguments)
-    if words not in COMMANDS:
-        return _without_command(words, rest)
+    words, arguments = _split(Path(argv[0]).name, list(argv[1:]))
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     try:
-        return _run_command(words, rest)
-    except BrokenPipeError:
-        # Whoever read the output has gone, as `head` does. Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if words not in COMMANDS:
+            return _without_command(words)
+        # The command reads the settings itself, so that --help needs none.
+        code = load(words).main(arguments, prog_name=shown(words), standalone_mode=False, obj=_settings)
+        return code if isinstance(code, int) else 0
+    except (Exception, KeyboardInterrupt) as error:
+        failure, code = _failure(error, words)
+        # `container-run NAME -- COMMAND` hands the command's code on, so ds01's own failures have one that is free.
+        if words == "container run" and own != arguments and code != INTERRUPTED:
+            code = OWN_FAILURE
+        _tell(failure, code, as_json="--json" in own, debug="--debug" in own)
+        return code
 
 
 def names() -> list[str]:
@@ -102,70 +121,57 @@ def _split(program: str, arguments: list[str]) -> tuple[str, list[str]]:
     return " ".join(said[:2]), said[2:]
 
 
-def _without_command(words: str, rest: list[str]) -> int:
-    first = words.split()[0] if words else ""
+def _without_command(words: str) -> int:
+    from ds01.cli.output import put
+    from ds01.errors import WrongUse
+
+    first, _, second = words.partition(" ")
     if first == "--version":
-        print(f"ds01 {__version__}")
+        put(f"ds01 {__version__}")
         return 0
     if first == "--names":
-        print("\n".join(names()))
+        put("\n".join(names()))
         return 0
     noun = first if any(known.startswith(f"{first} ") for known in COMMANDS) else None
-    asked = words.removeprefix(noun or "").strip()
-    if asked in ("", "--help", "-h", "help"):
-        print(_overview(noun))
-        return 0 if asked or not words else 2
+    if (first if noun is None else second) in ("", "--help", "-h", "help"):
+        put(_overview(noun))
+        return 0
     from difflib import get_close_matches
 
-    near = get_close_matches(words, COMMANDS, n=1) or get_close_matches(first, COMMANDS, n=1)
+    near = get_close_matches(words, COMMANDS, n=1) or get_close_matches(first.replace("-", " "), COMMANDS, n=1)
     hint = f"did you mean `{shown(near[0])}`?" if near else "`ds01 --help` lists the commands"
-    print(f"Error: there is no command `{words}`\n  {hint}", file=sys.stderr)
-    return 2
+    raise WrongUse(f"there is no command `{words}`", hint=hint)
 
 
 def _overview(noun: str | None) -> str:
-    lines = ["Usage: ds01 COMMAND …        every command has --help with an example", ""]
+    what = f"{noun if noun in DISPATCHERS else f'ds01 {noun}'} VERB" if noun else "ds01 COMMAND"
+    lines = [f"Usage: {what} …        every command has --help with an example", ""]
     if noun is None:
         lines.insert(0, "ds01: a container service for many people on one GPU server.\n")
     for words, (_, summary) in COMMANDS.items():
         if noun is None or words.startswith(f"{noun} "):
             lines.append(f"  {shown(words):24}{summary}")
     if noun is None:
-        lines += ["", "`container-create` may be written `container create` and `ds01 container create`."]
+        lines += ["", "`container-create` is also `container create` and `ds01 container create`."]
     return "\n".join(lines)
 
 
-def _run_command(words: str, arguments: list[str]) -> int:
+def _failure(error: BaseException, words: str) -> tuple[Ds01Error, int]:
+    """An error as one that people understand, and the exit code."""
     import click
 
     from ds01.errors import Ds01Error, WrongUse
 
-    debug = "--debug" in arguments
-    as_json = "--json" in arguments
-    # `container-run NAME -- COMMAND` hands the command's exit code on, so its own failures have one that is free.
-    own_code = 125 if words == "container run" and "--" in arguments else None
-    try:
-        command = load(words)
-        code = command.main(arguments, prog_name=shown(words), standalone_mode=False, obj=_settings())
-        return code if isinstance(code, int) else 0
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
-    except click.ClickException as wrong:
-        hint = f"`{shown(words)} --help` shows how it is used"
-        return _fail(WrongUse(wrong.format_message(), hint=hint), as_json=as_json, debug=debug, code=own_code)
-    except Ds01Error as error:
-        return _fail(error, as_json=as_json, debug=debug, code=own_code)
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        if debug:
-            raise
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return Ds01Error("interrupted"), INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error = WrongUse(error.format_message(), hint=f"`{shown(words)} --help` shows how it is used")
+    elif isinstance(error, OSError):
+        error = Ds01Error(error.strerror or str(error), why=str(error.filename) if error.filename else None)
+    elif not isinstance(error, Ds01Error):
         why = f"{type(error).__name__}: {error}"
-        unexpected = Ds01Error("something unexpected went wrong", why=why, hint="--debug shows where; please report it")
-        return _fail(unexpected, as_json=as_json, debug=False, code=own_code)
+        error = Ds01Error("something unexpected went wrong", why=why, hint="--debug shows where; please report it")
+    return error, error.code
 
 
 def _settings() -> Settings:
@@ -174,22 +180,29 @@ def _settings() -> Settings:
     return read(os.environ, euid=os.geteuid())
 
 
-def _fail(error: Any, *, as_json: bool, debug: bool, code: int | None) -> int:
+def _tell(failure: Ds01Error, code: int, *, as_json: bool, debug: bool) -> None:
+    from ds01.cli.output import put, put_json
     from ds01.cli.words import describe_error
 
     if debug:
         import traceback
 
-        traceback.print_exc()
+        put(traceback.format_exc(), error=True)
     if as_json:
-        import json
-
-        from ds01.cli.words import error_document
-
-        print(json.dumps(error_document(error), ensure_ascii=False))
+        put_json({"error": {"code": code, "message": failure.message, "why": failure.why, "hint": failure.hint}})
     else:
-        print(describe_error(error), file=sys.stderr)
-    return error.code if code is None else code
+        put(describe_error(failure), error=True)
+
+
+def _flush() -> None:
+    """Write what is kept back still; what cannot be written is dropped, or Python would complain at its end."""
+    from ds01.cli.output import mute
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            mute(stream)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ Several gates on one bed share nothing but the folder, as several processes do.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from ds01.lifecycle.record import Record
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.world import World, readable
 from ds01.policy.load import load
+from ds01.policy.model import Mounts, Policy
 from ds01.system.data import to_json
 from ds01.system.users import Actor, Users
 
@@ -35,7 +38,7 @@ POLICY = """\
 defaults: {max_mig_instances: 2, max_gpus_per_container: 2, max_containers_per_user: 3, gpu_hold_after_stop: 24h}
 groups:
   admins: {members: [boss], admin: true, max_mig_instances: null}
-mounts: {workspace: [], data: [SHARED/data], models: [SHARED/models]}
+mounts: {workspace: [], data: [/SHARED/data], models: [/SHARED/models]}
 """
 
 
@@ -160,8 +163,11 @@ class Bed:
 
     def _write_policy(self, text: str) -> None:
         path = self.root / "resource-limits.yaml"
-        path.write_text(text.replace("SHARED", str(self.root / "shared")))
-        self.policy = load(path)
+        path.write_text(text.replace("/SHARED", str(self.root / "shared")))
+        policy = _loaded(text)
+        mounts = {kind: tuple(folder.replace("/SHARED", str(self.root / "shared")) for folder in folders)
+                  for kind, folders in vars(policy.mounts).items()}
+        self.policy = replace(policy, path=path, mounts=Mounts(**mounts))
 
     def _make_people(self) -> None:
         lines = []
@@ -183,6 +189,15 @@ def umask(mask: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+@cache
+def _loaded(text: str) -> Policy:
+    """The policy of a text: hundreds of beds have the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "resource-limits.yaml"
+        path.write_text(text)
+        return load(path)
 
 
 def _open_up(root: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
+from ds01.cli import tables
+from ds01.cli.output import put
 from ds01.cli.session import Session
-from ds01.errors import NotFound
+from ds01.errors import NotFound, WrongUse
 
 
 def confirm(question: str, *, default: bool) -> bool:
@@ -15,36 +17,43 @@ def confirm(question: str, *, default: bool) -> bool:
     return click.confirm(question, default=default)
 
 
-def choose(title: str, choices: Sequence[str], *, default: int = 1) -> int:
-    """One of several, shown with numbers from 1; the index from 0."""
-    click.echo(title)
-    _number(choices)
-    number: int = click.prompt("Number", type=click.IntRange(1, len(choices)), default=default)
-    return number - 1
+def choose(title: str, choices: Sequence[str], *, default: int | None = 1) -> int:
+    """One of several, shown with numbers from 1; the index from 0. `default` None: Enter alone does not answer."""
+    put(title)
+    for number, choice in enumerate(choices, 1):
+        put(f"  {number:2}) {choice}")
+    number = click.prompt("Number", type=click.IntRange(1, len(choices)), default=default)
+    return int(number) - 1
 
 
-def choose_several(title: str, choices: Sequence[str]) -> list[int]:
-    """Any of several: numbers separated by spaces or commas, `all`, or nothing; the indexes from 0."""
-    click.echo(title)
-    _number(choices)
+def choose_several(among: int) -> list[int]:
+    """Any of `among` things that are shown already: numbers, `all`, or nothing; the indexes from 0."""
     while True:
-        answer: str = click.prompt("Numbers, or all", default="", show_default=False)
+        answer: str = click.prompt(
+            "Which? Numbers, or all; Enter for none", default="", show_default=False, prompt_suffix=": "
+        )
         words = answer.replace(",", " ").split()
         if [word.lower() for word in words] == ["all"]:
-            return list(range(len(choices)))
-        if all(word.isascii() and word.isdigit() and 1 <= int(word) <= len(choices) for word in words):
+            return list(range(among))
+        if all(word in {str(number) for number in range(1, among + 1)} for word in words):
             return sorted({int(word) - 1 for word in words})
-        click.echo(f"Numbers from 1 to {len(choices)}, please.")
+        put(f"Numbers from 1 to {among}, please.")
 
 
-def text(question: str, *, default: str | None = None) -> str:
-    """A line of text."""
-    answer: str = click.prompt(question, default=default)
-    return answer
+def text(question: str, *, default: str | None = None, check: Callable[[str], object] = str) -> str:
+    """A line of text; asked again while `check` raises WrongUse."""
+    while True:
+        answer: str = click.prompt(question, default=default)
+        try:
+            check(answer)
+        except WrongUse as error:
+            put(f"{error.message}; {error.why}")
+        else:
+            return answer
 
 
 def pick_container(session: Session, *, states: tuple[str, ...], verb: str) -> str:
-    """One of the owner's containers that the verb can act on; the only one without asking. Raises NotFound."""
+    """The full name of one of the owner's containers that the verb can act on. Raises NotFound if there is none."""
     views = session.gate.containers(session.actor, owner=session.owner.uid)
     fitting = [view for view in views if view.state in states]
     if not fitting:
@@ -53,10 +62,7 @@ def pick_container(session: Session, *, states: tuple[str, ...], verb: str) -> s
             why=f"it would have to be {' or '.join(states)}",
             hint="`container-list` shows yours",
         )
-    rows = [f"{view.name}  {view.state}  {view.image}" for view in fitting]
-    return fitting[choose(f"Which container to {verb}?", rows)].container
-
-
-def _number(choices: Sequence[str]) -> None:
-    for number, choice in enumerate(choices, 1):
-        click.echo(f"  {number:2}) {choice}")
+    rows = tables.plain([(view.name, "paused" if view.paused else view.state, view.image) for view in fitting])
+    # Enter alone decides nothing where there is something to decide: some verbs act without another question.
+    default = 1 if len(fitting) == 1 else None
+    return fitting[choose(f"Which container to {verb}?", list(rows), default=default)].container

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import cache
 
+import click
+
+from ds01.cli.output import terminal_width
 from ds01.cli.session import Session
+
+WIDEST = 100  # columns; longer lines are hard to read
 
 
 def explain(session: Session, step: str, **words: str) -> None:
-    """Explain a step and wait for Enter on a terminal. Nothing without --guided."""
-    if not session.guided or session.quiet:
+    """Explain a step, once, and wait for Enter on a terminal. Nothing without --guided."""
+    if not session.guided or session.quiet or step in session.explained:
         return
-    text = _texts()[step]
+    session.explained.add(step)
+    text = " ".join(_texts()[step].split())
     for name, value in words.items():
         text = text.replace("{" + name + "}", value)
     session.say()
-    session.say("\n".join(f"│ {line}" for line in text.rstrip().splitlines()))
+    for line in textwrap.wrap(text, min(terminal_width(), WIDEST) - 2, break_on_hyphens=False):
+        session.say(f"│ {line}")
     if session.interactive:
-        input("│ Enter to go on … ")
+        click.prompt("│ Enter to go on …", default="", show_default=False, prompt_suffix=" ")
 
 
 @cache

@@ -8,6 +8,7 @@ import click
 
 from ds01.cli import tables
 from ds01.cli.options import command as verb
+from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.lifecycle.views import LimitsView
 from ds01.policy.present import lines
@@ -19,13 +20,13 @@ from ds01.policy.present import lines
 @click.option("--docker-args", is_flag=True, help="Print the flags for `docker create`, and nothing else.")
 def command(session: Session, who: str | None, explained: bool, docker_args: bool) -> None:
     """Show what the policy gives a user, by default you."""
-    session.user = who
-    view = session.gate.limits(session.actor, owner=session.owner.uid)
+    account = session.owner if who is None else session.users.by_login(who)
+    view = session.gate.limits(session.actor, owner=account.uid)
     session.answer(_document(view))
     if session.as_json:
         return
     if docker_args:
-        print(" ".join(view.arguments))
+        put(" ".join(view.arguments))
         return
     shown = lines(view.limits)
     if explained:
@@ -33,7 +34,7 @@ def command(session: Session, who: str | None, explained: bool, docker_args: boo
         rows = [(line.label, line.text, sources.get(line.key, "")) for line in shown]
         tables.show(("LIMIT", "VALUE", "FROM"), rows)
     else:
-        print("\n".join(f"{line.label}: {line.text}" for line in shown))
+        put("\n".join(f"{line.label}: {line.text}" for line in shown))
     for warning in view.warnings:
         session.warn(warning)
 
@@ -41,4 +42,4 @@ def command(session: Session, who: str | None, explained: bool, docker_args: boo
 def _document(view: LimitsView) -> dict[str, Any]:
     resolved = view.limits
     head = {"user": resolved.user, "group": resolved.group, "priority": resolved.limits.priority}
-    return head | vars(resolved.limits) | {"admin": resolved.admin, "sources": resolved.sources}
+    return head | vars(resolved.limits) | {"sources": resolved.sources}

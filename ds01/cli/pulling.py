@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from ds01.cli.session import Session
@@ -14,7 +13,7 @@ def pull(session: Session, image: str) -> None:
     """Fetch an image. Raises EngineAbsent if no registry has it. Ctrl-C ends it, and what came is kept."""
     session.say(f"Fetching {image} …")
     steps = session.gate.pull(session.actor, image)
-    if session.quiet or session.as_json or not sys.stdout.isatty():
+    if session.quiet or session.as_json or not session.terminal:
         for _ in steps:
             pass
     else:

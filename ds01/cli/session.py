@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from ds01.errors import WrongUse
+from ds01.cli.output import put, put_json
+from ds01.errors import Refused, WrongUse
 from ds01.gpus.inventory import Inventory
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.ledger import Ledger
@@ -32,6 +33,7 @@ class Session:
     yes: bool = False
     guided: bool = False
     user: str | None = None
+    explained: set[str] = field(default_factory=set)  # the steps of --guided that were
 
     @cached_property
     def users(self) -> Users:
@@ -51,9 +53,16 @@ class Session:
 
     @cached_property
     def owner(self) -> Account:
-        """For whom: --user, else the person who types."""
+        """For whom: --user, which is for administrators, else the person who types. Raises NotFound, Refused."""
         if self.user is not None:
-            return self.users.by_login(self.user)
+            account = self.users.by_login(self.user)
+            if account.uid != self.actor.uid and not self.gate.is_admin(self.actor):
+                raise Refused(
+                    f"{self.actor.login} may not act for {account.login}",
+                    why="--user is for administrators",
+                    hint="these are root, and the members of a group with `admin: true` in the policy",
+                )
+            return account
         person = self.settings.sudo_uid if self.actor.via == "sudo" else None
         return self.users.by_uid(self.actor.uid if person is None else person)
 
@@ -69,7 +78,6 @@ class Session:
 
         settings = self.settings
         policy = self.policy
-        now = clock.fixed(settings.now) if settings.now else clock.now
         ledger = Ledger(settings.state, own=settings.own)
         if settings.own:
             files.make_folder(settings.log, mode=ledger.folder_mode)
@@ -77,7 +85,7 @@ class Session:
         if simulated_engine:
             from ds01.engines.simulated import SimulatedEngine
 
-            engine: Any = SimulatedEngine(settings.state / "simulated-engine.json", clock=now)
+            engine: Any = SimulatedEngine(settings.state / "simulated-engine.json", clock=self.now)
         else:
             from ds01.engines.docker import DockerEngine
 
@@ -89,8 +97,8 @@ class Session:
             inventory=self._inventory(),
             policy=policy,
             users=self.users,
-            clock=now,
-            emit=EventLog(settings.log / "events.jsonl", clock=now, mode=ledger.file_mode).emit,
+            clock=self.now,
+            emit=EventLog(settings.log / "events.jsonl", clock=self.now, mode=ledger.file_mode).emit,
             sleep=clock.sleep,
             own=settings.own,
             inject=simulated_engine or settings.gpus == "nvml",
@@ -98,23 +106,32 @@ class Session:
         return Gate(world)
 
     @property
+    def terminal(self) -> bool:
+        """Whether there is a terminal, on both sides."""
+        return sys.stdin.isatty() and sys.stdout.isatty()
+
+    @property
     def interactive(self) -> bool:
-        """Whether somebody can be asked: a terminal on both sides, and not told to go on by options."""
-        return not (self.yes or self.as_json or self.quiet) and sys.stdin.isatty() and sys.stdout.isatty()
+        """Whether somebody can be asked: on a terminal, unless options say to ask nothing."""
+        return self.terminal and not (self.yes or self.as_json or self.quiet)
+
+    def now(self) -> datetime:
+        """The time, or the one that DS01_NOW gives."""
+        return self.settings.now or clock.now()
 
     def say(self, text: str = "") -> None:
         """Tell people something."""
         if not self.quiet:
-            print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+            put(text, error=self.as_json)
 
     def warn(self, text: str) -> None:
         """Tell people something that is not as it should be."""
-        print(f"Warning: {text}", file=sys.stderr, flush=True)
+        put(f"Warning: {text}", error=True)
 
     def answer(self, document: dict[str, Any]) -> None:
         """Print the one JSON document of a command, if it was asked for."""
         if self.as_json:
-            print(json.dumps(to_json(document), ensure_ascii=False))
+            put_json(to_json(document))
 
     def find(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
         """The full name of the container that is meant; without one a picker on a terminal, else WrongUse."""
@@ -140,4 +157,4 @@ class Session:
         parts = ["the engine"] if simulated_engine else []
         parts += ["the GPUs"] if self.settings.gpus != "nvml" else []
         if parts:
-            print(f"[simulated: {' and '.join(parts)}]", file=sys.stderr, flush=True)
+            put(f"[simulated: {' and '.join(parts)}]", error=True)

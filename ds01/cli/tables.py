@@ -2,44 +2,74 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
-from ds01.cli.words import printable
+from ds01.cli.output import printable, put, send, terminal_width
 
 COLOURS = {
-    "running": "green", "created": "cyan", "held": "yellow", "stopped": "bright_black", "removed": "bright_black",
-    "paused": "blue", "free": "green", "leased": "cyan", "reserved": "magenta", "busy_outside": "red",
-    "unhealthy": "red", "exited": "bright_black",
+    "running": 32, "created": 36, "held": 33, "stopped": 90, "removed": 90, "paused": 34, "exited": 90,
+    "free": 32, "leased": 36, "reserved": 35, "busy_outside": 31, "unhealthy": 31,
 }  # fmt: skip
+GAP = 2  # spaces between two columns
+NARROWEST = 8  # letters that a column keeps when the others need the room
+
+Row = Sequence[str]
 
 
-def show(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; the cell under `STATE` has a state's colour, if the terminal has any."""
+def show(headings: Row, rows: Sequence[Row], *, cut: str | None = None) -> None:
+    """Print a table. Where a terminal is too narrow, lists become lines, then one column gives way: of the column
+    `cut` the path and the end; without it the last one is broken between words.
+    """
     clean = [[printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        print(plain(headings, clean))
+        put("\n".join(plain([headings, *clean])))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="ellipsis", no_wrap=heading not in ("IMAGE", "WHY", "NOTE"))
-    for row in clean:
-        cells = [
-            Text(cell, style=COLOURS.get(cell.partition(" ")[0], "")) if heading == "STATE" else Text(cell)
-            for heading, cell in zip(headings, row, strict=True)
-        ]
-        table.add_row(*cells)
-    Console(highlight=False).print(table)
+    coloured = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    send("\n".join(fitted([headings, *clean], terminal_width(), cut=cut, coloured=coloured)), sys.stdout)
 
 
-def plain(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The table as text, columns as wide as their widest cell."""
-    lines = [list(headings), *[list(row) for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+def plain(rows: Sequence[Row], *, state: int | None = None) -> Iterator[str]:
+    """The rows as lines, the headings first; a cell may have several lines. `state`: the column to be coloured."""
+    cells = [[cell.split("\n") for cell in row] for row in rows]
+    widths = [max(len(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
+    for number, row in enumerate(cells):
+        for parts in zip_longest(*row, fillvalue=""):
+            padded = [part.ljust(width) for part, width in zip(parts, widths, strict=True)]
+            padded[-1] = parts[-1]
+            if state is not None:
+                code = COLOURS.get(parts[state].partition(",")[0])
+                padded[state] = f"\x1b[{code}m{padded[state]}\x1b[0m" if code else padded[state]
+            line = (" " * GAP).join(padded).rstrip()
+            yield f"\x1b[1m{line}\x1b[0m" if number == 0 and state is not None else line
+
+
+def fitted(rows: Sequence[Row], width: int, *, cut: str | None = None, coloured: bool = False) -> list[str]:
+    """The rows as lines that fit a terminal, if they can."""
+    table = [list(row) for row in rows]
+    if _too_wide(table, width) > 0:
+        table = [[cell.replace(", ", "\n").replace(",", "\n") for cell in row] for row in table]
+    if (over := _too_wide(table, width)) > 0:
+        giving = len(table[0]) - 1 if cut is None else table[0].index(cut)
+        room = max(NARROWEST, _width(table, giving) - over)
+        for row in table[1:]:
+            row[giving] = "\n".join(textwrap.wrap(row[giving], room)) if cut is None else _shortened(row[giving], room)
+    state = table[0].index("STATE") if coloured and "STATE" in table[0] else None
+    return list(plain(table, state=state))
+
+
+def _too_wide(table: Sequence[Row], width: int) -> int:
+    columns = range(len(table[0]))
+    return sum(_width(table, column) for column in columns) + GAP * (len(columns) - 1) - width
+
+
+def _width(table: Sequence[Row], column: int) -> int:
+    return max(len(line) for row in table for line in row[column].split("\n"))
+
+
+def _shortened(cell: str, room: int) -> str:
+    cell = cell if len(cell) <= room else cell.rpartition("/")[2]
+    return cell if len(cell) <= room else cell[: room - 1] + "…"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -18,24 +17,33 @@ from ds01.engines.protocol import Attachment
 
 CHUNK = 65536  # bytes
 EXIT_WAIT = 5.0  # seconds that the engine may take to say the exit code after the stream has ended
+READER_GONE = 128 + signal.SIGPIPE  # what a program has as its code whose output nobody reads any more
 
 Resize = Callable[[int, int], None]  # rows, columns
 
 
 def connect(attachment: Attachment, *, resize: Resize, exit_code: Callable[[], int | None]) -> int:
     """Copy between the terminal and the attachment until the program inside ends; its exit code."""
-    with socket.socket(fileno=attachment.fileno) as stream:
-        stream.setblocking(True)
-        if attachment.tty:
-            with _raw(sys.stdin.fileno()), _size_changes() as changes:
-                _size(resize)
-                _copy(stream, _Plain(attachment.early), changes, resize)
-        else:
-            _copy(stream, _Frames(attachment.early), None, resize)
+    try:
+        with socket.socket(fileno=attachment.fileno) as stream:
+            stream.setblocking(False)
+            if attachment.tty:
+                with _raw(sys.stdin.fileno()), _size_changes() as changes:
+                    _copy(stream, _Plain(attachment.early), changes, lambda: resize(*size()))
+            else:
+                _copy(stream, _Frames(attachment.early))
+    except BrokenPipeError:
+        return READER_GONE
     until = time.monotonic() + EXIT_WAIT
     while (code := exit_code()) is None and time.monotonic() < until:
         time.sleep(0.02)
     return 1 if code is None else code
+
+
+def size() -> tuple[int, int]:
+    """Rows and columns of the terminal itself: what LINES and COLUMNS say is older."""
+    found = os.get_terminal_size(sys.stdin.fileno())
+    return found.lines, found.columns
 
 
 class _Plain:
@@ -65,24 +73,35 @@ class _Frames:
             self._buffer = self._buffer[8 + length :]
 
 
-def _copy(stream: socket.socket, sink: _Plain | _Frames, changes: int | None, resize: Resize) -> None:
-    stdin: int | None = _readable_stdin()
+def _copy(
+    stream: socket.socket,
+    sink: _Plain | _Frames,
+    changes: int | None = None,
+    changed: Callable[[], None] = lambda: None,
+) -> None:
+    """Copy until the stream ends. What was typed is sent as fast as it is taken, and meanwhile output is read: a
+    program that writes while it reads, such as `cat`, would otherwise wait for us and we for it.
+    """
+    stdin: int | None = sys.stdin.fileno()
+    typed = b""
     while True:
-        watched = [stream.fileno(), *(item for item in (stdin, changes) if item is not None)]
-        ready, _, _ = select.select(watched, [], [])
+        watched = [item for item in (stream, changes, None if typed else stdin) if item is not None]
+        ready, writable, _ = select.select(watched, [stream] if typed else [], [])
         if changes is not None and changes in ready:
             os.read(changes, CHUNK)
-            _size(resize)
+            changed()
         if stdin is not None and stdin in ready:
             typed = os.read(stdin, CHUNK)
-            if typed:
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    stream.sendall(typed)
-            else:
+            if not typed:
                 stdin = None
                 with contextlib.suppress(OSError):
                     stream.shutdown(socket.SHUT_WR)
-        if stream.fileno() in ready:
+        if writable:
+            try:
+                typed = typed[stream.send(typed) :]
+            except (BrokenPipeError, ConnectionResetError):
+                typed, stdin = b"", None  # it reads no more; what it still says is read below
+        if stream in ready:
             try:
                 data = stream.recv(CHUNK)
             except ConnectionResetError:
@@ -92,21 +111,12 @@ def _copy(stream: socket.socket, sink: _Plain | _Frames, changes: int | None, re
             sink.feed(data)
 
 
-def _readable_stdin() -> int | None:
-    try:
-        return sys.stdin.fileno()
-    except (AttributeError, ValueError, OSError):
-        return None  # closed: there is nothing to read
-
-
 def _write(descriptor: int, data: bytes) -> None:
     while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _size(resize: Resize) -> None:
-    size = shutil.get_terminal_size()
-    resize(size.lines, size.columns)
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:  # others have the same terminal, and set it so
+            select.select([], [descriptor], [])
 
 
 @contextlib.contextmanager

@@ -11,90 +11,86 @@ from ds01.gpus.model import Claim, Refusal, Rule
 from ds01.system.data import from_json
 
 
+def worded(error: Ds01Error, now: datetime) -> Ds01Error:
+    """An error from the gate, with words in place of a refusal's data."""
+    data = (error.data or {}).get("refusal")
+    if data is None:
+        return error
+    message, why, hint = describe_refusal(from_json(Refusal, data), now)
+    return type(error)(message, why=why, hint=hint, data=error.data)
+
+
 def describe_error(error: Ds01Error) -> str:
     """An error in a few lines: what happened, why with the numbers, what to do."""
-    error = _worded(error)
-    lines = [f"Error: {printable(error.message)}"]
-    lines += [f"  {printable(line)}" for line in (error.why or "").splitlines()]
-    lines += [f"  {'→ ' if number == 0 else '  '}{printable(line)}" for number, line in enumerate(_lines(error.hint))]
+    lines = [f"Error: {error.message}", *(f"  {line}" for line in (error.why or "").splitlines())]
+    if error.hint:
+        lines.append("  → " + error.hint.replace("\n", "\n    "))
     return "\n".join(lines)
-
-
-def error_document(error: Ds01Error) -> dict[str, Any]:
-    """An error as the JSON document of a command; a refusal stands in it whole."""
-    worded = _worded(error)
-    document: dict[str, Any] = {
-        "code": worded.code,
-        "message": worded.message,
-        "why": worded.why,
-        "hint": worded.hint,
-    }
-    if error.data and "refusal" in error.data:
-        document["refusal"] = error.data["refusal"]
-    return {"error": document}
 
 
 def describe_refusal(refusal: Refusal, now: datetime) -> tuple[str, str | None, str | None]:
     """A refusal as message, why and hint."""
-    asked = _slots(refusal.asked)
-    rule = refusal.rule
+    asked, rule = _slots(refusal.asked), refusal.rule
+    why = describe_claims(refusal.claims, now) or None
     if rule is Rule.QUOTA:
-        message = f"your quota is {_slots(refusal.limit)}; you have {refusal.used}, and asked for {refusal.asked} more"
-        own = sorted({claim.container or "" for claim in refusal.claims})
-        name = own[0].partition("._.")[0] if own else "NAME"
-        return message, describe_claims(refusal.claims, now), f"`container-retire {name}` gives one back at once"
+        message = f"your quota is {_slots(refusal.limit)} ({rule.value})"
+        used = f"you have {refusal.used}, and asked for {refusal.asked} more"
+        # What only waits is the easiest to give back.
+        first = min(refusal.claims, key=lambda claim: claim.state != "held", default=None)
+        name = short(first.container if first else None) or "NAME"
+        return message, "\n".join(filter(None, (used, why))), f"`container-retire {name}` gives one back at once"
     if rule is Rule.PER_CONTAINER:
-        message = f"one container may have {_slots(refusal.limit)}, and {refusal.asked} were asked for"
-        return message, None, "ask for fewer with --gpus, or ask an administrator"
+        message = f"one container may have {_slots(refusal.limit)} ({rule.value})"
+        return message, f"{refusal.asked} were asked for", "ask for fewer with --gpus, or ask an administrator"
     if rule is Rule.FULL_GPU:
-        why = "the policy says allow_full_gpu: false"
-        return "whole GPUs are not for you", why, "--gpu-type mig asks for a MIG instance"
+        return "whole GPUs are not for you (allow_full_gpu)", why, "--gpu-type mig asks for a MIG instance"
     if rule is Rule.CONTAINERS:
-        message = f"you have {refusal.used} of {refusal.limit} containers"
-        return message, None, "`container-cleanup` finds the stopped ones, `container-retire NAME` ends one"
+        message = f"you have {refusal.used} of {refusal.limit} containers ({rule.value})"
+        return message, why, "`container-cleanup` finds the stopped ones, `container-retire NAME` ends one"
     if rule is Rule.NO_GPUS:
-        most = refusal.limit or 0
         message = f"this server cannot give {asked} of that kind"
-        return message, f"it has {most} at most", "`ds01 gpu status` shows what there is"
+        return message, f"it has {refusal.limit or 0} at most", "`ds01 gpu status` shows what there is"
     if rule is Rule.LOST:
-        why = describe_claims(refusal.claims, now)
         return "the GPU of this container is gone", why, "container-start NAME --recreate makes it anew on another one"
     message = f"no GPU is free now for {asked}" if refusal.asked > 1 else "no GPU is free now"
     hint = "`ds01 gpu status` shows all of them"
     if refusal.earliest is not None:
-        hint = f"the first comes free {moment(refusal.earliest, now)} at the latest; " + hint
-    return message, describe_claims(refusal.claims, now), hint
+        hint = f"the first comes free at {when(refusal.earliest, now)} at the latest; " + hint
+    return message, why, hint
 
 
 def describe_claims(claims: Sequence[Claim], now: datetime) -> str:
     """Who has what until when, a line each, in columns."""
     rows = []
     for claim in claims:
-        name = (claim.container or "").partition("._.")[0]
-        who = " ".join(part for part in (claim.user, f"({name})" if name else None) if part) or "–"
-        rows.append((claim.slot, who, _state(claim, now)))
+        rows.append((claim.slot, who(claim.user, claim.container), _state(claim, now)))
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    return "\n".join(f"{slot:{widths[0]}}  {who:{widths[1]}}  {state}" for slot, who, state in rows)
+    return "\n".join(f"{slot:{widths[0]}}  {holder:{widths[1]}}  {state}" for slot, holder, state in rows)
+
+
+def when(at: datetime, now: datetime) -> str:
+    """A time for people, in their zone: today's by the hour, others with the day."""
+    local, today = at.astimezone(), now.astimezone()
+    return local.strftime("%H:%M" if local.date() == today.date() else "%a %d %b %H:%M")
 
 
 def moment(at: datetime, now: datetime) -> str:
-    """A time for people, in their zone: today's by the hour, others with the day, and how long until then."""
-    local, today = at.astimezone(), now.astimezone()
-    text = local.strftime("%H:%M" if local.date() == today.date() else "%a %d %b %H:%M")
-    return f"{text} ({span(at - now)} left)" if at > now else text
+    """A time for people, and how long until then."""
+    return f"{when(at, now)} ({span(at - now)} left)" if at > now else when(at, now)
 
 
 def span(duration: timedelta) -> str:
-    """A length of time in its two largest units: `3d 4h`, `12m`, `40s`."""
-    seconds = max(0, int(duration.total_seconds()))
-    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-    for place, (unit, size) in enumerate(units):
-        if seconds >= size or unit == "s":
-            first, rest = divmod(seconds, size)
-            if place + 1 < len(units) and unit in "dh" and (second := rest // units[place + 1][1]):
-                return f"{first}{unit} {second}{units[place + 1][0]}"
-            return f"{first}{unit}"
-    return "0s"
+    """A length of time in its two largest units, rounded: `3d 4h`, `2h 5m`, `12m`, `40s`."""
+    seconds = max(0, round(duration.total_seconds()))
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds}s"
+    if minutes < 60:
+        return f"{minutes}m"
+    (first, second), (whole, rest) = ("hm", divmod(minutes, 60)) if minutes < 1440 else (
+        "dh", divmod(round(minutes / 60), 24)
+    )  # fmt: skip
+    return f"{whole}{first} {rest}{second}" if rest else f"{whole}{first}"
 
 
 def size(number: int | None) -> str:
@@ -114,20 +110,19 @@ def gpu_names(slots: Sequence[Any]) -> str:
     return ", ".join(f"{item.slot} ({item.profile})" if item.profile else item.slot for item in slots)
 
 
-def printable(text: str) -> str:
-    """Text without control characters: names from outside must not move a terminal's cursor."""
-    return "".join(letter if letter.isprintable() or letter == "\t" else "�" for letter in text)
+def short(container: str | None) -> str:
+    """The name that people use, of a container's full one."""
+    return (container or "").partition("._.")[0]
 
 
-def _worded(error: Ds01Error) -> Ds01Error:
-    """An error from the gate with words in place of a refusal's data."""
-    data = (error.data or {}).get("refusal")
-    if data is None:
-        return error
-    from ds01.system.clock import now
+def who(user: str | None, container: str | None) -> str:
+    """Who has something: `alice (thesis)`."""
+    return " ".join(filter(None, (user, f"({short(container)})" if container else None))) or "–"
 
-    message, why, hint = describe_refusal(from_json(Refusal, data), now())
-    return type(error)(message, why=why, hint=hint, data=error.data)
+
+def processes(count: int) -> str:
+    """How many processes end with a stop."""
+    return f"{count} process{'' if count == 1 else 'es'} will end"
 
 
 def _state(claim: Claim, now: datetime) -> str:
@@ -140,7 +135,3 @@ def _state(claim: Claim, now: datetime) -> str:
 
 def _slots(number: int | None) -> str:
     return "1 GPU" if number == 1 else f"{number} GPUs"
-
-
-def _lines(text: str | None) -> list[str]:
-    return (text or "").splitlines()

@@ -95,10 +95,12 @@ def _make_as(path: str, owner: Account) -> str | None:
             os.setuid(owner.uid)
             problem = _make(path)
         finally:
-            os.write(writing, (problem or "").encode())
-            os._exit(0)
+            try:
+                os.write(writing, (problem or "").encode("utf-8", "replace"))
+            finally:
+                os._exit(0)  # whatever happens: a second process must not go on with the caller's work
     os.close(writing)
     with open(reading, "rb") as answer:
-        problem = answer.read().decode()
+        problem = answer.read().decode("utf-8", "replace")
     os.waitpid(child, 0)
     return problem or None

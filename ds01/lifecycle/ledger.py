@@ -68,6 +68,7 @@ class Ledger:
                 hint="`sudo ds01 doctor` checks it; users of ds01 are in the group docker",
             ) from error
         self._cache: dict[str, tuple[Signature | None, Record | Unreadable]] = {}
+        self._scanned: tuple[int, int] = (0, 0)  # the folder's time of change at the last look, and when that was
 
     def read(self) -> Mapping[str, Record | Unreadable]:
         """All records by container name, `removed` ones left out. Without the lock: a moment's picture."""
@@ -82,7 +83,8 @@ class Ledger:
         """Hold the ledger's lock, for milliseconds: never across a call of the engine, a prompt or a pull."""
         self._refresh()  # the long part before the lock; under it only what changed since is read again
         with locks.hold(self._locks / "ledger.lock", wait=LEDGER_WAIT, mode=self.file_mode):
-            self._refresh()
+            if self._may_have_changed():
+                self._refresh()
             transaction = Transaction(self)
             transaction.file_leftovers()
             yield transaction
@@ -162,7 +164,13 @@ class Ledger:
             finally:
                 candidate.unlink()
 
+    def _may_have_changed(self) -> bool:
+        """Whether a record was written since the last look: each write is a rename, which changes the folder's time."""
+        changed, looked = self._scanned
+        return self._records.stat().st_mtime_ns != changed or looked - changed <= RACY
+
     def _refresh(self) -> None:
+        self._scanned = (self._records.stat().st_mtime_ns, time.time_ns())
         seen = {}
         with os.scandir(self._records) as entries:
             for entry in entries:
@@ -230,7 +238,7 @@ class Transaction:
         try:
             content = json.dumps(to_json(record), ensure_ascii=False).encode() + b"\n"
             files.replace(path, content, mode=self._ledger.file_mode)
-            self._ledger._refresh()
+            self._ledger._cache[record.container_name] = (None, record)
             if record.state is State.REMOVED:
                 self.file_removed(record.container_name, now=now)
         except OSError as error:
@@ -244,7 +252,7 @@ class Transaction:
         """Move a record that says `removed` to the removed ones."""
         self._path(container_name).replace(_unused(self._ledger._removed, f"{container_name}.", ".json", now))
         files.sync_folder(self._ledger._records)
-        self._ledger._refresh()
+        del self._ledger._cache[container_name]
 
     def file_leftovers(self) -> None:
         """Move the records that say `removed` and still lie here: somebody was killed between the two steps."""
@@ -261,7 +269,7 @@ class Transaction:
             files.sync_folder(path.parent)
         except OSError as error:
             raise Ds01Error(f"{path} cannot be moved aside", why=str(error.strerror)) from error
-        self._ledger._refresh()
+        del self._ledger._cache[container_name]
 
     def _path(self, container_name: str) -> Path:
         return self._ledger._records / f"{container_name}.json"

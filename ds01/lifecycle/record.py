@@ -40,7 +40,7 @@ class Step:
     """One transition that happened."""
 
     at: datetime
-    source: State | None
+    source: State | None = field(metadata={"key": "from"})
     to: State
     trigger: Trigger
     actor: str

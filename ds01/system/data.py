@@ -16,6 +16,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
 
+_LENGTH = len("2026-11-21T22:32:57.123456+00:00")  # a time that Python reads as it is
+
 
 class DataError(ValueError):
     """The JSON does not have the shape of the type that was asked for."""
@@ -35,7 +37,7 @@ def to_json(value: Any) -> Any:
         return value.value
     if dataclasses.is_dataclass(value):
         kind: Any = type(value)
-        return {name: to_json(getattr(value, name)) for name in _field_names(kind)}
+        return {key: to_json(getattr(value, name)) for name, key in _keys(kind)}
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list, frozenset)):
@@ -59,12 +61,12 @@ def parse_time(text: str) -> datetime:
     """An aware time from RFC 3339, in UTC. Nanoseconds, as Docker writes them, are cut. Raises DataError."""
     if not isinstance(text, str):
         raise DataError(f"not a time: {text!r}")
-    head, dot, tail = text.partition(".")
-    if dot:
-        digits = len(tail) - len(tail.lstrip("0123456789"))
-        text = f"{head}.{tail[:digits][:6].ljust(6, '0')}{tail[digits:]}"
     if text[-1:] in "zZ":
         text = text[:-1] + "+00:00"
+    if len(text) != _LENGTH:
+        head, dot, tail = text.partition(".")
+        digits = len(tail) - len(tail.lstrip("0123456789"))
+        text = f"{head}.{tail[:digits][:6].ljust(6, '0')}{tail[digits:]}" if dot else text
     try:
         when = datetime.fromisoformat(text)
         if when.tzinfo is None:
@@ -75,8 +77,9 @@ def parse_time(text: str) -> datetime:
 
 
 @cache
-def _field_names(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _keys(kind: Any) -> tuple[tuple[str, str], ...]:
+    """Each field with its key in JSON: the metadata's `key`, for one that Python does not allow as a name."""
+    return tuple((field.name, field.metadata.get("key", field.name)) for field in dataclasses.fields(kind))
 
 
 @cache
@@ -111,17 +114,28 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 
 def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
     hints = typing.get_type_hints(kind)
-    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+    names = {key: name for name, key in _keys(kind)}
+    readers = {key: _reader(hints[name]) for key, name in names.items()}
+    # Plain types are compared here rather than through a function each: a list reads many records.
+    plain = {key: hints[name] for key, name in names.items() if hints[name] in (str, int, bool)}
 
     def read(value: Any) -> Any:
         known = {}
         for key, part in _expect(dict, value).items():
+            if type(part) is plain.get(key):
+                known[names[key]] = part
+                continue
             if key not in readers:
                 raise DataError(f"{kind.__name__} has no field {key!r}")
             try:
-                known[key] = readers[key](part)
+                known[names[key]] = readers[key](part)
             except DataError as error:
                 raise DataError(f"{key}: {error}") from error
+        if len(known) == len(names):
+            # Whole: past the initialiser, which in a frozen class sets each field through a slow detour.
+            whole = object.__new__(kind)
+            whole.__dict__.update(known)
+            return whole
         try:
             return kind(**known)
         except TypeError as error:

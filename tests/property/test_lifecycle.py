@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -211,10 +212,8 @@ class Life(RuleBasedStateMachine):
         self.turn += 1
         busy = self.used_outside() if gives else set()
         before = self.picture()
-        try:
+        with contextlib.suppress(Ds01Error):
             command(gate)
-        except Ds01Error:
-            pass
         after = self.bed.leased()
         if gives:
             for record in self.bed.records():
@@ -225,10 +224,8 @@ class Life(RuleBasedStateMachine):
         assert len(set(after)) == len(after)
 
     def outside(self, act: Callable[[], Any]) -> None:
-        try:
+        with contextlib.suppress(Ds01Error):
             act()
-        except Ds01Error:
-            pass
 
     def picture(self) -> set[tuple[str, str]]:
         return set(self.bed.leased().items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
 from ds01.cli import ask, tables
@@ -12,7 +14,6 @@ from ds01.cli.session import Session
 from ds01.cli.words import gpu_names, size, span
 from ds01.errors import WrongUse
 from ds01.lifecycle.views import Sized
-from ds01.system.clock import now
 
 
 @verb(example="container-cleanup --all", asks=True)
@@ -22,26 +23,26 @@ def command(session: Session, every: bool, dry_run: bool) -> None:
     """List your stopped containers with their sizes, and remove those that you choose."""
     explain(session, "cleanup")
     views = session.gate.containers(session.actor, owner=session.owner.uid)
-    stopped = tuple(view.container for view in views if view.state in STOPPED)
-    found = session.gate.sizes(session.actor, stopped)
+    found = session.gate.sizes(session.actor, tuple(view.container for view in views if view.state in STOPPED))
     if not found:
         session.say("No container of yours is stopped.")
         return session.answer({"containers": []})
     if not (session.quiet or session.as_json):
-        tables.show(("NAME", "STATE", "SIZE", "GPU", "SINCE"), [_row(item) for item in found])
+        rows = [_row(number, item, session.now()) for number, item in enumerate(found, 1)]
+        tables.show(("NO", "NAME", "STATE", "SIZE", "GPU", "FOR"), rows)
     if dry_run:
         return session.answer({"containers": [item.container for item in found]})
     if not every and not session.interactive:
         raise WrongUse("which of them?", hint="--all removes them, --dry-run only shows them")
-    chosen = found if every else [found[index] for index in ask.choose_several("", [i.container.name for i in found])]
+    chosen = found if every else [found[index] for index in ask.choose_several(len(found))]
     removed = [session.gate.remove(session.actor, item.container.container).container for item in chosen]
     freed = sum(item.bytes or 0 for item in chosen)
     session.say(f"Removed {len(removed)}, {size(freed)} of disk." if removed else "Removed none.")
     return session.answer({"containers": removed})
 
 
-def _row(item: Sized) -> tuple[str, ...]:
+def _row(number: int, item: Sized, now: datetime) -> tuple[str, ...]:
     view = item.container
     since = view.stopped_at or view.created_at
-    ago = f"{span(now() - since)} ago" if since else "–"
-    return (view.name, view.state, size(item.bytes), gpu_names(view.gpus) or "–", ago)
+    gpus = gpu_names(view.gpus) or "–"
+    return (str(number), view.name, view.state, size(item.bytes), gpus, span(now - since) if since else "–")

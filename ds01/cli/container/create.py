@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ds01.cli.container import making
+from ds01.cli.container.asked import Asked, options
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 
 
 @verb(example="container-create my-thesis pytorch --gpus 1", asks=True)
-@making.options
-def command(session: Session, asked: making.Asked, *, dry_run: bool) -> None:
+@options
+def command(session: Session, asked: Asked, *, dry_run: bool) -> None:
     """Create a container with your limits and a GPU. It does not run yet.
 
     NAME is yours to choose; the image is --image, --framework, or the second word:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 
 from ds01.cli.guide import explain
 from ds01.cli.session import Session
-from ds01.cli.terminal import connect
+from ds01.cli.terminal import connect, size
 from ds01.engines.protocol import ExecRequest
 from ds01.lifecycle.views import ContainerView
 
@@ -15,15 +14,20 @@ SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
 
 def enter(session: Session, container: ContainerView, command: tuple[str, ...] = ()) -> int:
-    """Open a shell or run `command` in a running container; the exit code of what ran."""
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    """Open a shell, on a terminal, or run `command` in a running container; the exit code of what ran."""
     if not command:
         explain(session, "run", name=container.name)
-        if terminal:
-            session.say(f"Entering {container.name}. `exit` leaves it, and everything in it goes on running.")
-    environment = {"TERM": session.settings.terminal} if terminal and session.settings.terminal else {}
+        session.say(f"Entering {container.name}. `exit` leaves it, and everything in it goes on running.")
+    rows, columns = size() if session.terminal else (None, None)
+    environment = {"TERM": session.settings.terminal} if session.terminal and session.settings.terminal else {}
     what = ExecRequest(
-        command or SHELL, user="", workdir="/workspace", environment=environment, tty=terminal
+        command or SHELL,
+        user="",  # the gate says
+        workdir="/workspace",
+        environment=environment,
+        tty=session.terminal,
+        rows=rows,
+        columns=columns,
     )
     gate, actor = session.gate, session.actor
     attachment = gate.exec(actor, container.container, what)
@@ -32,7 +36,7 @@ def enter(session: Session, container: ContainerView, command: tuple[str, ...] =
         resize=lambda rows, columns: gate.resize(actor, attachment.session, rows=rows, columns=columns),
         exit_code=partial(gate.exit_code, actor, attachment.session),
     )
-    if not command and terminal:
+    if not command:
         name = container.name
         session.say(f"You left {name}; it goes on running. container-run {name} enters it again,")
         session.say(f"container-stop {name} ends it, container-retire {name} gives its GPU back too.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
+from ds01.cli.output import put
 from ds01.cli.session import Session
 
 TEXT = """\
@@ -23,4 +24,4 @@ A program that shall outlive your shell: start it with `nohup … &`, or in tmux
 def command(session: Session) -> None:
     """Explain how to leave a container, and that leaving is not stopping."""
     explain(session, "exit")
-    print(TEXT)
+    put(TEXT)

@@ -10,18 +10,21 @@ from ds01.cli import tables
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import moment, span
+from ds01.cli.words import span
 from ds01.lifecycle.views import ContainerView
-from ds01.system.clock import now
 
-SHORT = 28  # letters of an image's name that fit beside the rest on 80 columns
+# What happens by itself, by the word for the deadline's rule.
+NEXT = {"hold": "hold ends", "idle": "idle stop", "runtime": "stop", "removal": "removal", "created": "release"}
 
 
 @verb(example="container-list --all")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also removed ones, and those that ds01 did not make.")
 @click.option("--all-users", is_flag=True, help="Everybody's.")
 def command(session: Session, everything: bool, all_users: bool) -> None:
-    """List your containers: state, GPU, how long they run, until when what they have is theirs."""
+    """List your containers: state, GPU, for how long, and what happens next by itself.
+
+    A GPU in brackets is the one that a stopped container would get again at its start, if it is free then.
+    """
     explain(session, "list")
     views = session.gate.containers(
         session.actor, owner=session.owner.uid, all_users=all_users, everything=everything
@@ -33,9 +36,9 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
         session.say("No containers. `container-deploy NAME` makes one.")
         return
     users = all_users or everything
-    at = now()
-    headings = ("NAME", *(("USER",) if users else ()), "STATE", "GPU", "SINCE", "NEXT", "PORTS", "IMAGE")
-    tables.show(headings, [_row(view, at, users=users) for view in views])
+    at = session.now()
+    headings = ("NAME", *(("USER",) if users else ()), "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE")
+    tables.show(headings, [_row(view, at, users=users) for view in views], cut="IMAGE")
     for view in views:
         if view.conflict:
             session.warn(f"{view.name}: {view.conflict}")
@@ -44,22 +47,20 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
 def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
     state = "paused" if view.paused else view.state
     if view.state == "running" and view.idle_since and view.started_at and view.idle_since > view.started_at:
-        state += f" (idle {span(at - view.idle_since)})"
+        state += f", idle {span(at - view.idle_since)}"
     since = view.started_at if view.state == "running" else view.stopped_at or view.created_at
-    gpus = ",".join(slot.slot for slot in view.gpus) or (
-        f"({','.join(slot.slot for slot in view.gpus_fixed)})" if view.gpus_fixed and view.state == "stopped" else "–"
-    )
-    ports = ",".join(f"{port.host_port}→{port.container_port}" for port in view.ports if port.host_port)
-    image = view.image if len(view.image) <= SHORT else "…" + view.image[1 - SHORT :]
+    gpus = ",".join(slot.slot for slot in view.gpus)
+    if not gpus and view.gpus_fixed and view.state == "stopped":
+        gpus = f"({','.join(slot.slot for slot in view.gpus_fixed)})"
     return (
         view.name,
         *((view.user or "–",) if users else ()),
         state,
-        gpus,
+        gpus or "–",
         span(at - since) if since else "–",
         _next(view, at),
-        ports or "–",
-        image,
+        ",".join(f"{port.host_port}→{port.container_port}" for port in view.ports if port.host_port) or "–",
+        view.image,
     )
 
 
@@ -67,7 +68,5 @@ def _next(view: ContainerView, at: datetime) -> str:
     """What happens next by itself, and when."""
     if view.deadline is None:
         return "–"
-    words = {"hold": "held", "idle": "idle stop", "runtime": "stop", "removal": "removal", "created": "release"}
-    left = view.deadline.at - at
-    name = words.get(view.deadline.because, view.deadline.because)
-    return f"{name} {span(left)}" if left.total_seconds() > 0 else f"{name} {moment(view.deadline.at, at)}"
+    what = NEXT.get(view.deadline.because, view.deadline.because)
+    return f"{what} in {span(view.deadline.at - at)}" if view.deadline.at > at else f"{what} is due"

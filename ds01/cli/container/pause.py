@@ -9,7 +9,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 
 
-@verb(example="container-pause my-thesis")
+@verb(example="container-pause my-thesis", asks=True)
 @click.argument("name", required=False)
 def command(session: Session, name: str | None) -> None:
     """Freeze a running container. It keeps its GPU, and its idle time runs on."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli import ask
+from ds01.cli import ask, words
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import gpu_names
 
 
 @verb(example="container-retire my-thesis", asks=True)
@@ -22,20 +21,21 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
     Your workspace, your images and your Dockerfiles stay.
     """
     container = session.find(name, states=("running", "created", "held", "stopped"), verb="retire")
-    short = container.partition("._.")[0]
-    explain(session, "retire", name=short)
+    name = words.short(container)
+    explain(session, "retire", name=name)
     (sized,) = session.gate.sizes(session.actor, (container,))
-    gpus = f"GPU {gpu_names(sized.container.gpus)} comes free, " if sized.container.gpus else ""
+    gpus = f"GPU {words.gpu_names(sized.container.gpus)}" if sized.container.gpus else ""
+    stays = f"{gpus} comes free, the workspace stays" if gpus else "the workspace stays"
     if dry_run:
-        session.say(f"Would stop and remove {short}; {gpus}the workspace stays.")
+        session.say(f"Would stop and remove {name}; {stays}.")
         return session.answer({"container": sized.container})
     if session.interactive and not force:
         count = session.gate.processes(session.actor, container)
-        ends = f"{count} process{'' if count == 1 else 'es'} will end, " if count else ""
-        if not ask.confirm(f"Retire {short}? ({ends}{gpus}the workspace stays)", default=True):
+        ends = f"{words.processes(count)}, " if count else ""
+        if not ask.confirm(f"Retire {name}? ({ends}{stays})", default=True):
             return None
     acted = session.gate.remove(session.actor, container, force=True, images=images)
     for warning in acted.warnings:
         session.say(warning)
-    session.say(f"Retired {short}: {gpus}the workspace stays.")
+    session.say(f"Retired {name}: {f'{gpus} is free, ' if gpus else ''}the workspace stays.")
     return session.answer({"container": acted.container})

@@ -7,16 +7,35 @@ import click
 from ds01.cli.container.entering import enter
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.errors import WrongUse
 
 
-@verb(example="container-run my-thesis -- python train.py", json=False)
+class _AfterDashes(click.Command):
+    """A command line with one for the container in it: all that stands after `--`, whatever it looks like."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own, command = args, list[str]()
+        if "--" in args:
+            place = args.index("--")
+            own, command = args[:place], args[place + 1 :]
+        left = super().parse_args(ctx, own)
+        ctx.params["what"] = tuple(command)
+        return left
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- COMMAND…]"]
+
+
+@verb(example="container-run my-thesis -- python train.py", json=False, asks=True, kind=_AfterDashes)
 @click.argument("name", required=False)
-@click.argument("what", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND…]")
 def command(session: Session, name: str | None, what: tuple[str, ...]) -> int:
     """Enter a container with a shell, or run COMMAND in it. Starts it if needed.
 
     With COMMAND the exit code is the command's, and 125 for a failure of ds01's own.
     """
+    if not what and not session.terminal:
+        hint = f"say what shall run: container-run {name or 'NAME'} -- COMMAND"
+        raise WrongUse("a shell needs a terminal", hint=hint)
     container = session.find(name, states=("running", "created", "held", "stopped"), verb="run")
     acted = session.gate.start(session.actor, container)
     if not acted.already and not what:

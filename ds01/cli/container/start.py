@@ -7,10 +7,10 @@ import click
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import gpu_names
+from ds01.cli.words import gpu_names, short
 
 
-@verb(example="container-start my-thesis")
+@verb(example="container-start my-thesis", asks=True)
 @click.argument("name", required=False)
 @click.option("--recreate", is_flag=True, help="Make it anew first, on any free GPU; the workspace stays.")
 def command(session: Session, name: str | None, recreate: bool) -> None:
@@ -20,7 +20,7 @@ def command(session: Session, name: str | None, recreate: bool) -> None:
     container anew on another: programs installed inside are lost, /workspace is not.
     """
     container = session.find(name, states=("created", "held", "stopped"), verb="start")
-    explain(session, "start", name=container.partition("._.")[0])
+    explain(session, "start", name=short(container))
     acted = session.gate.start(session.actor, container, recreate=recreate)
     for warning in acted.warnings:
         session.warn(warning)

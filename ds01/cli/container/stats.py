@@ -11,15 +11,18 @@ from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import gpu_names, size
+from ds01.errors import WrongUse
 from ds01.lifecycle.views import UsageView
 
 
 @verb(example="container-stats my-thesis")
 @click.argument("name", required=False)
 @click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl-C.")
-@click.option("--interval", type=click.FloatRange(min=0.5), default=2.0, metavar="S", help="Seconds between two looks.")
-def command(session: Session, name: str | None, watch: bool, interval: float) -> None:
+@click.option("--interval", type=click.IntRange(1, 3600), default=2, metavar="S", help="Seconds between two looks.")
+def command(session: Session, name: str | None, watch: bool, interval: int) -> None:
     """Show what running containers use of CPU and memory, against their limits."""
+    if watch and session.as_json:
+        raise WrongUse("--watch and --json at once", hint="--json prints one document: ask again and again")
     explain(session, "stats")
     while True:
         usage = session.gate.usage(session.actor, _meant(session, name))

@@ -5,29 +5,23 @@ from __future__ import annotations
 import click
 
 from ds01.cli import ask
-from ds01.cli.container.making import say_hold
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.words import gpu_names, moment, processes, short
 from ds01.errors import WrongUse
-from ds01.lifecycle.views import Acted
+from ds01.lifecycle.views import Acted, ContainerView
 
 
 @verb(example="container-stop my-thesis", asks=True)
 @click.argument("name", required=False)
 @click.option("-f", "--force", is_flag=True, help="At once, without asking and without time to save.")
-@click.option("-t", "--timeout", type=click.FloatRange(min=0), metavar="S", help="Time to save. Default: the policy's.")
+@click.option("-t", "--timeout", type=click.IntRange(0, 86400), metavar="S", help="Seconds to save; else the policy's.")
 @click.option("-a", "--all", "every", is_flag=True, help="All of your running containers.")
 @click.option("--release", is_flag=True, help="The GPU is free at once, also the one of a stopped container.")
-@click.option("--keep-container", is_flag=True, help="Do not offer to remove it, and keep it.")
+@click.option("--keep-container", "keep", is_flag=True, help="Do not offer to remove it, and keep it.")
 def command(
-    session: Session,
-    name: str | None,
-    force: bool,
-    timeout: float | None,
-    every: bool,
-    release: bool,
-    keep_container: bool,
+    session: Session, name: str | None, force: bool, timeout: int | None, every: bool, release: bool, keep: bool
 ) -> None:
     """Stop a container. Its programs are told and get time to save; its GPU is held for a while.
 
@@ -35,43 +29,56 @@ def command(
     """
     if every and name is not None:
         raise WrongUse("a name and --all at once")
+    if force and timeout is not None:
+        raise WrongUse("--force and --timeout at once", why="--force gives no time to save")
+    # With --release also what only has its GPU.
+    states = ("running", "held", "created") if release else ("running",)
     if every:
         views = session.gate.containers(session.actor, owner=session.owner.uid)
-        names = [view.container for view in views if view.state == "running"]
+        names = [view.container for view in views if view.state == "running" or (view.gpus and view.state in states)]
     else:
-        states = ("running", "held", "created") if release else ("running",)
         names = [session.find(name, states=states, verb="stop")]
     if not names:
         session.say("No container of yours runs.")
-    grace = 0.0 if force else timeout
-    stopped = [_stop(session, item, force, grace, release, keep_container) for item in names]
-    views = tuple(acted.container for acted in stopped if acted is not None)
-    session.answer({"containers": views} if every else {"container": views[0] if views else None})
+    stopped = []
+    for container in names:
+        acted = _stop(session, container, force=force, grace=0 if force else timeout, release=release, keep=keep)
+        stopped += [acted.container] if acted is not None else []
+    session.answer({"containers": stopped} if every else {"container": stopped[0] if stopped else None})
 
 
 def _stop(
-    session: Session, container: str, force: bool, grace: float | None, release: bool, keep: bool
+    session: Session, container: str, *, force: bool, grace: float | None, release: bool, keep: bool
 ) -> Acted | None:
-    name = container.partition("._.")[0]
+    """Stop one; None if somebody at the terminal said no."""
+    name = short(container)
     explain(session, "stop", name=name)
     count = session.gate.processes(session.actor, container)
     if session.interactive and not force:
-        ends = f"{count} process{'' if count == 1 else 'es'} will end" if count else "nothing is at work in it"
+        ends = processes(count) if count else "nothing is at work in it"
         if not ask.confirm(f"Stop {name}? ({ends})", default=True):
             return None
     elif count:
-        session.say(f"Stopping {name}: {count} process{'' if count == 1 else 'es'} will end …")
+        session.say(f"Stopping {name}: {processes(count)} …")
     acted = session.gate.stop(session.actor, container, grace=grace, release=release, keep=keep)
-    state = acted.container.state
-    if not acted.already:
-        session.say(f"Stopped {name}.")
-    else:
-        session.say(f"{name} is {state} already." if not release else f"{name} is {state}, its GPU is free.")
-    say_hold(session, acted)
-    if acted.container.gpus:
-        session.say(f"Give it back now: container-stop {name} --release, or container-retire {name}")
+    _say_outcome(session, acted, released=release)
     offered = session.interactive and not (force or keep or acted.already)
     if offered and ask.confirm(f"Remove {name} now? Its workspace stays", default=False):
         acted = session.gate.remove(session.actor, container)
         session.say(f"Removed {name}.")
     return acted
+
+
+def _say_outcome(session: Session, acted: Acted, *, released: bool) -> None:
+    view = acted.container
+    session.say(f"{view.name} does not run (it is {view.state})." if acted.already else f"Stopped {view.name}.")
+    if view.gpus:
+        session.say(f"GPU {gpu_names(view.gpus)} is held for you {_until(session, view)}.")
+        session.say(f"Give it back now: container-stop {view.name} --release")
+    elif released:
+        session.say("It has no GPU any more.")
+
+
+def _until(session: Session, view: ContainerView) -> str:
+    end = view.held_until or (view.deadline.at if view.deadline and view.deadline.because == "created" else None)
+    return f"until {moment(end, session.now())}" if end else "until you give it back"

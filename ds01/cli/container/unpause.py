@@ -9,7 +9,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 
 
-@verb(example="container-unpause my-thesis")
+@verb(example="container-unpause my-thesis", asks=True)
 @click.argument("name", required=False)
 def command(session: Session, name: str | None) -> None:
     """Let a paused container go on where it was."""
@@ -17,5 +17,5 @@ def command(session: Session, name: str | None) -> None:
     explain(session, "unpause")
     acted = session.gate.unpause(session.actor, container)
     view = acted.container
-    session.say(f"{view.name} is running already." if acted.already else f"Goes on: {view.name}.")
+    session.say(f"{view.name} is running already." if acted.already else f"{view.name} goes on.")
     session.answer({"container": view})

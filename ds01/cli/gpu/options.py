@@ -10,7 +10,6 @@ import click
 from ds01.cli.session import Session
 from ds01.cli.words import gpu_names
 from ds01.lifecycle.views import Acted
-from ds01.system.data import to_json
 
 
 def container(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,6 +25,6 @@ def named(session: Session, name: str) -> str:
 def show(session: Session, acted: Acted) -> None:
     """Say what a lease is now."""
     view = acted.container
-    session.answer({"container": to_json(view)})
+    session.answer({"container": view})
     gpus = f"GPU {gpu_names(view.gpus)}" if view.gpus else "no GPU"
     session.say(f"{view.name} of {view.user}: {view.state}, {gpus}")

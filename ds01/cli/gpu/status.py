@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import moment, size
+from ds01.cli.words import size, when, who
 from ds01.lifecycle.views import GpuRow, GpuStatus
-from ds01.system.clock import now
 
 
 @verb(example="ds01 gpu status", guided=False, user=False)
@@ -21,7 +22,7 @@ def command(session: Session) -> None:
         session.say("This server offers no GPU.")
     else:
         models = {gpu.index: gpu.model for gpu in status.gpus}
-        rows = [_row(row, models) for row in status.slots]
+        rows = [_row(row, models, session.now()) for row in status.slots]
         tables.show(("SLOT", "KIND", "MEMORY", "STATE", "WHO", "UNTIL", "WHY"), rows)
     _summary(session, status)
 
@@ -31,13 +32,10 @@ def documented(row: GpuRow) -> dict[str, object]:
     return {key: value for key, value in vars(row).items() if key != "until"}
 
 
-def _row(row: GpuRow, models: dict[int, str]) -> tuple[str, ...]:
-    at = now()
-    name = (row.container or "").partition("._.")[0]
-    who = " ".join(part for part in (row.user, f"({name})" if name else None) if part)
+def _row(row: GpuRow, models: dict[int, str], at: datetime) -> tuple[str, ...]:
     kind = row.profile or models.get(row.gpu, "full")
-    until = moment(row.until, at) if row.until else "–"
-    return (row.slot, kind, size(row.memory_bytes), row.state, who or "–", until, row.why or "")
+    until = when(row.until, at) if row.until else "–"
+    return (row.slot, kind, size(row.memory_bytes), row.state, who(row.user, row.container), until, row.why or "")
 
 
 def _summary(session: Session, status: GpuStatus) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from ds01.cli.gpu.options import container as option_container
 from ds01.cli.gpu.options import named
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.words import short
 from ds01.errors import NotPossible
+from ds01.lifecycle.views import GpuRow, SlotView
 
 
 @verb(example="ds01 gpu validate --container my-thesis", guided=False)
@@ -18,14 +22,19 @@ def command(session: Session, container: str, slot: str | None) -> None:
     """Check that the GPUs of a container are still there. Exit code 6 if not."""
     full = named(session, container)
     views = session.gate.containers(session.actor, owner=session.owner.uid)
-    (view,) = (view for view in views if view.container == full)
-    wanted = [item for item in view.gpus_fixed if slot in (None, item.slot)]
-    there = {row.uuid for row in session.gate.gpus(session.actor).slots if row.why is None or "lost" not in row.why}
+    view = next((view for view in views if view.container == full), None)  # none: a lease that was made by hand
+    rows = session.gate.gpus(session.actor).slots
+    fixed: Sequence[SlotView | GpuRow] = view.gpus_fixed if view else [row for row in rows if row.container == full]
+    wanted = [item for item in fixed if slot in (None, item.slot)]
+    if slot is not None and not wanted:
+        raise NotPossible(f"{short(full)} has no GPU {slot}")
+    there = {row.uuid for row in rows if row.memory_bytes is not None}  # what the hardware lost has none
     gone = [item.slot for item in wanted if item.uuid not in there]
-    session.answer({"container": view, "gone": gone})
-    if gone or (slot is not None and not wanted):
+    if gone:
         raise NotPossible(
-            f"GPU {', '.join(gone) or slot} of {view.name} is gone" if gone else f"{view.name} has no GPU {slot}",
-            hint=f"container-start {view.name} --recreate makes it anew on another one",
+            f"GPU {', '.join(gone)} of {short(full)} is gone",
+            hint=f"container-start {short(full)} --recreate makes it anew on another one",
         )
-    session.say(f"{view.name}: {', '.join(item.slot for item in wanted) or 'no GPU'}, all there")
+    session.answer({"container": view, "gone": gone})
+    gpus = f"GPU {', '.join(item.slot for item in wanted)} is there" if wanted else "it has no GPU"
+    session.say(f"{short(full)}: {gpus}")

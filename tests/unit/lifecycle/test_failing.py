@@ -12,7 +12,6 @@ import pytest
 from ds01.engines.protocol import Created, Devices, EngineContainer, Mount
 from ds01.errors import (
     Ds01Error,
-    EngineConflict,
     EngineRejected,
     EngineUnreachable,
     NotFound,
@@ -69,7 +68,6 @@ FAILURES: dict[str, tuple[BaseException, bool, tuple[str, ...]]] = {
     "unreachable": (EngineUnreachable("Docker is not running"), False, CHANGES + QUESTIONS),
     "no answer": (EngineUnreachable("Docker took too long"), True, CHANGES),
     "rejected": (EngineRejected("Docker refused"), False, CHANGES),
-    "conflict": (EngineConflict("Docker could not"), False, CHANGES),
     "interrupted": (KeyboardInterrupt(), True, CHANGES),
 }
 

@@ -1,0 +1,115 @@
+"""What create and deploy are asked: their options, and what can be said about them without looking anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ds01.cli.session import Session
+from ds01.engines.protocol import Port
+from ds01.errors import WrongUse
+from ds01.gpus.model import GpuRequest, GpuType
+from ds01.policy.names import NAME_FORM, fold_name
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was typed, under the names of the options."""
+
+    name: str | None
+    what: str | None
+    image: str | None
+    framework: str | None
+    gpus: int | None
+    gpu_type: str | None
+    profile: str | None
+    cpu_only: bool
+    workspace: str | None
+    data: str | None
+    models: str | None
+    ports: tuple[str, ...]
+    project: str | None
+
+    def check(self) -> None:
+        """Raises WrongUse for what contradicts itself, before anybody is asked anything."""
+        words = {"--image": self.image, "--framework": self.framework, "the second word": self.what}
+        given = [word for word, value in words.items() if value is not None]
+        if len(given) > 1:
+            raise WrongUse("one image, please", why=f"{' and '.join(given)} each name one")
+        if (self.cpu_only or self.gpus == 0) and (self.gpus or self.profile or self.gpu_type):
+            raise WrongUse("CPU only and a GPU at once", hint="leave out --cpu-only, or what is said about GPUs")
+        if self.profile is not None and self.gpu_type == "full":
+            raise WrongUse("--profile is of MIG instances, --gpu-type full of whole GPUs")
+
+    def gpu_request(self) -> GpuRequest:
+        """The GPUs that were asked for."""
+        count = 0 if self.cpu_only else self.gpus
+        return GpuRequest(count, GpuType(self.gpu_type or "any"), self.profile)
+
+
+_OPTIONS = (
+    click.argument("name", required=False),
+    click.argument("what", required=False, metavar="[IMAGE|FRAMEWORK]"),
+    click.option("--image", metavar="IMAGE", help="The image to use; fetched if it is not there."),
+    click.option("--framework", metavar="NAME[-VERSION]", help="One of the catalogue's, as pytorch-2.5.1."),
+    click.option("--gpus", type=click.IntRange(min=0), metavar="N", help="How many GPUs. Default: one."),
+    click.option("--gpu-type", type=click.Choice([kind.value for kind in GpuType]), help="Which kind. Default: any."),
+    click.option("--profile", metavar="PROFILE", help="MIG instances of this profile, as 2g.20gb."),
+    click.option("--cpu-only", is_flag=True, help="No GPU."),
+    click.option("-w", "--workspace", metavar="DIR", help="Mounted at /workspace. Default: ~/workspace/PROJECT."),
+    click.option("-d", "--data", metavar="DIR", help="Mounted at /data."),
+    click.option("-m", "--models", metavar="DIR", help="Mounted at /models."),
+    click.option("-p", "--port", "ports", multiple=True, metavar="[HOST:]CONTAINER", help="Publish this port too."),
+    click.option("--project", metavar="PROJECT", help="Default: the name."),
+    click.option("--dry-run", is_flag=True, help="Show what would be made, and make nothing."),
+)
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of create and deploy; the function gets them as one `asked`."""
+    names = {field.name for field in dataclasses.fields(Asked)}
+
+    @functools.wraps(function)
+    def run(session: Session, **given: Any) -> Any:
+        asked = Asked(**{name: given.pop(name) for name in names})
+        asked.check()
+        return function(session, asked, **given)
+
+    decorated: Callable[..., Any] = run
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def folded_name(text: str) -> str:
+    """A container's name from what was typed. Raises WrongUse."""
+    try:
+        return fold_name(text)[0]
+    except ValueError:
+        shown = text if len(text) < 80 else f"{text[:80]}…"
+        raise WrongUse(f"'{shown}' is no container name", why=f"allowed: {NAME_FORM}") from None
+
+
+def folder(session: Session, text: str | None) -> str | None:
+    """An absolute path; `~` is the owner's home, also where the shell left it standing."""
+    if text is None or text.startswith("/"):
+        return text
+    if not text:
+        raise WrongUse("a folder without a name", hint="leave the option out for the usual one")
+    if text == "~" or text.startswith("~/"):
+        return session.owner.home + text[1:]
+    return str(Path.cwd() / text)
+
+
+def port_of(text: str) -> Port:
+    host, colon, container = text.rpartition(":")
+    for part in (host, container) if colon else (container,):
+        if not (part.isascii() and part.isdigit() and len(part) <= 5 and 0 < int(part) < 65536):
+            raise WrongUse(f"'{text}' is no port", hint="-p CONTAINER or -p HOST:CONTAINER, numbers from 1 to 65535")
+    return Port(int(container), int(host) if colon else None)

@@ -1,0 +1,64 @@
+"""Everything that people and scripts read leaves here: without control characters, and fitted to a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from ds01.errors import Ds01Error
+
+
+def put(text: str = "", *, error: bool = False) -> None:
+    """Write lines to stdout, or to stderr; on a terminal they are broken between words."""
+    lines = [printable(line) for line in text.split("\n")]
+    stream = sys.stderr if error else sys.stdout
+    if stream.isatty():
+        lines = [part for line in lines for part in wrap(line, terminal_width())]
+    send("\n".join(lines), stream)
+
+
+def put_json(document: Mapping[str, Any]) -> None:
+    """Write the one JSON document of a command to stdout. In ASCII, so that no name in it can steer a terminal."""
+    send(json.dumps(document), sys.stdout)
+
+
+def send(text: str, stream: TextIO) -> None:
+    """Write a finished text. A reader that has gone, as `head` does, does not stop the work."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        mute(stream)
+    except OSError as problem:
+        mute(stream)
+        if stream is sys.stdout:
+            raise Ds01Error("the output cannot be written", why=problem.strerror) from problem
+
+
+def mute(stream: TextIO) -> None:
+    """Let what is written from now on, and what Python still keeps back, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def printable(text: str) -> str:
+    """Text without control characters: names from outside must not move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else "�" for letter in text)
+
+
+def wrap(line: str, width: int) -> list[str]:
+    """A line as lines of at most `width`, if its words allow it; what follows the first is indented."""
+    if len(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def terminal_width() -> int:
+    """The columns of the terminal; 80 if it does not say."""
+    return shutil.get_terminal_size().columns

@@ -1,0 +1,99 @@
+"""The owner's account inside, whatever the image has and however odd the login is."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from ds01.errors import Refused
+from ds01.lifecycle.account import Insider, archive
+
+PASSWD = b"root:x:0:0:root:/root:/bin/bash\nubuntu:x:1000:1000::/home/ubuntu:/bin/sh\n"
+GROUP = b"root:x:0:\nubuntu:x:1000:\n"
+SHADOW = b"root:*:19000:0:99999:7:::\nubuntu:!:19000:0:99999:7:::\n"
+IMAGE = {"/etc/passwd": PASSWD, "/etc/group": GROUP, "/etc/shadow": SHADOW, "/bin/bash": b"", "/bin/sh": b""}
+
+
+def unpacked(who: Insider, image: dict[str, bytes]) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
+    with tarfile.open(fileobj=io.BytesIO(archive(who, image.get))) as tar:
+        found = {}
+        for entry in tar:
+            file = tar.extractfile(entry)
+            found[entry.name] = (entry, file.read() if file else b"")
+        return found
+
+
+def lines(who: Insider, image: dict[str, bytes], path: str) -> list[list[str]]:
+    text = unpacked(who, image)[path][1].decode("utf-8", "surrogateescape")
+    assert text.endswith("\n")
+    return [line.split(":") for line in text.splitlines()]
+
+
+def first(entries: list[list[str]], field: int, value: str) -> list[str]:
+    """What the C library finds."""
+    return next(entry for entry in entries if entry[field] == value)
+
+
+ODD = ["alice", "first.last@domain", "20261", "a-b_c", "ümit", "a" * 40, "MACHINE$", "with space"]
+
+
+@pytest.mark.parametrize("login", ODD)
+@pytest.mark.parametrize("uid", [1000, 70001, 4_000_000_000])
+def test_name_and_numbers_lead_to_the_owner_and_root_stays_root(login: str, uid: int) -> None:
+    who = Insider(login, uid, uid, "thesis")
+    passwd = lines(who, IMAGE, "etc/passwd")
+    assert first(passwd, 2, str(uid)) == [login, "x", str(uid), str(uid), "", f"/home/{login}", "/bin/bash"]
+    assert first(passwd, 0, login)[2] == str(uid)
+    assert first(passwd, 2, "0")[0] == "root"
+    assert all(len(entry) == 7 for entry in passwd)
+    group = lines(who, IMAGE, "etc/group")
+    assert first(group, 2, str(uid))[0] == ("ubuntu" if uid == 1000 else login)
+    shadow = lines(who, IMAGE, "etc/shadow")
+    assert first(shadow, 0, login)[1] == "*"
+    home, _ = unpacked(who, IMAGE)[f"home/{login}"]
+    assert (home.isdir(), home.uid, home.gid) == (True, uid, uid)
+
+
+def test_an_image_that_has_the_name_already_gets_the_owners_numbers() -> None:
+    passwd = lines(Insider("ubuntu", 70001, 70001, "x"), IMAGE, "etc/passwd")
+    assert [entry[2] for entry in passwd if entry[0] == "ubuntu"] == ["70001"]
+    shadow = lines(Insider("ubuntu", 70001, 70001, "x"), IMAGE, "etc/shadow")
+    assert [entry[1] for entry in shadow if entry[0] == "ubuntu"] == ["*"]
+
+
+def test_an_image_that_has_the_group_keeps_its_line_and_a_new_one_is_added_once() -> None:
+    assert lines(Insider("alice", 70001, 1000, "x"), IMAGE, "etc/group") == [
+        line.split(":") for line in GROUP.decode().splitlines()
+    ]
+    group = lines(Insider("alice", 70001, 70001, "x"), IMAGE, "etc/group")
+    assert [entry for entry in group if entry[2] == "70001"] == [["alice", "x", "70001", ""]]
+
+
+def test_an_image_without_these_files_gets_them_with_root() -> None:
+    passwd = lines(Insider("alice", 70001, 70001, "x"), {"/bin/sh": b""}, "etc/passwd")
+    assert [entry[0] for entry in passwd] == ["alice", "root"]
+    assert passwd[0][6] == "/bin/sh"  # there is no bash
+    assert lines(Insider("alice", 70001, 70001, "x"), {}, "etc/group") == [["alice", "x", "70001", ""]]
+
+
+def test_what_is_no_text_survives() -> None:
+    image = IMAGE | {"/etc/passwd": PASSWD + b"g\xfcnter:x:7:7::/:/bin/sh\n"}
+    content = unpacked(Insider("alice", 70001, 70001, "x"), image)["etc/passwd"][1]
+    assert b"g\xfcnter:x:7:7" in content
+
+
+@pytest.mark.parametrize("login", ["", ".", "..", "a:b", "a/b", "a\nroot2:x:0:0::/:/bin/sh", "a\0"])
+def test_a_login_that_would_break_the_files_is_refused(login: str) -> None:
+    with pytest.raises(Refused):
+        archive(Insider(login, 70001, 70001, "x"), IMAGE.get)
+
+
+def test_the_modes_are_as_such_files_have_them_and_sudo_goes_by_number() -> None:
+    files = unpacked(Insider("first.last@domain", 70001, 70001, "x"), IMAGE)
+    assert {path: files[path][0].mode for path in ("etc/passwd", "etc/group", "etc/shadow", "etc/sudoers.d/ds01")} == {
+        "etc/passwd": 0o644, "etc/group": 0o644, "etc/shadow": 0o640, "etc/sudoers.d/ds01": 0o440,
+    }  # fmt: skip
+    assert files["etc/sudoers.d/ds01"][1].startswith(b"#70001 ")
+    assert {files[path][0].uid for path in files if path.startswith("home/")} == {70001}

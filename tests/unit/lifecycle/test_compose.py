@@ -1,0 +1,122 @@
+"""From a request to a container: the one place where limits, devices and labels come together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ds01.engines.protocol import ContainerSpec, EngineImage, Port
+from ds01.gpus.model import Kind, Lease, SlotRef
+from ds01.lifecycle.compose import Host, Identity, Placement, compose, docker_arguments
+from ds01.lifecycle.create import own_tag
+from ds01.lifecycle.request import ContainerRequest
+from ds01.policy.model import Limits, UserLimits
+from ds01.system.users import Account
+from tests.bed import NOON
+
+REFS = (SlotRef("1:0", "MIG-a", Kind.MIG, "2g.10gb"), SlotRef("1:1", "MIG-b", Kind.MIG, "2g.10gb"))
+LEASE = Lease(REFS, NOON)
+IMAGE = EngineImage("sha256:x", ("pytorch/pytorch:latest",), {}, {"PATH": "/opt/bin:/bin"})
+REQUEST = ContainerRequest(70001, "thesis", "pytorch/pytorch", workspace="/home/alice/workspace/thesis")
+ALICE = Account(70001, 70001, "alice", "/home/alice")
+
+
+def made(
+    request: ContainerRequest = REQUEST,
+    *,
+    owner: Account = ALICE,
+    limits: Limits | None = None,
+    lease: Lease | None = LEASE,
+    inject: bool = True,
+    image: EngineImage = IMAGE,
+    network: str = "bridge",
+) -> ContainerSpec:
+    return compose(
+        request,
+        owner,
+        UserLimits(owner.login, "students", False, limits or Limits(), {}),
+        Placement(lease, "ds01-students-alice.slice", "ds01-students-alice.slice", inject),
+        image,
+        Host("installation", network, (8888, 6006), 64 << 30),
+        Identity("id", "thesis._.70001", "pytorch/pytorch:thesis._.70001", NOON),
+    )
+
+
+def test_devices_are_the_leases_uuids_and_nothing_else() -> None:
+    spec = made()
+    assert spec.device_uuids == ("MIG-a", "MIG-b")
+    assert spec.environment["NVIDIA_VISIBLE_DEVICES"] == "MIG-a,MIG-b"
+
+
+@pytest.mark.parametrize("changes", [{"lease": None}, {"inject": False}])
+def test_without_a_lease_or_with_simulated_gpus_there_is_no_device_at_all(changes: dict[str, Any]) -> None:
+    cuda = replace(IMAGE, environment={"NVIDIA_VISIBLE_DEVICES": "all"})
+    spec = made(image=cuda, **changes)
+    assert spec.device_uuids == ()
+    assert spec.environment["NVIDIA_VISIBLE_DEVICES"] == "void"
+
+
+def test_no_label_has_a_comma_whoever_set_it() -> None:
+    image = replace(IMAGE, labels={"authors": "A, B", "ds01.user": "mallory", "ds01.extra": "x", "aime.mlc.GPUS": "0"})
+    request = replace(
+        REQUEST, labels={"team": "x,y"}, image="a,b", framework="f,1", project="p,q", workspace="/home/alice/a,b",
+        data="/data/a,b", models="/models/a,b",
+    )  # fmt: skip
+    labels = made(request, image=image).labels
+    assert not [key for key, value in labels.items() if "," in value]
+    assert (labels["aime.mlc.DATA_MOUNT"], labels["aime.mlc.WORK_MOUNT"]) == ("-", "-")
+    assert (labels["ds01.user"], labels["ds01.extra"]) == ("alice", "")
+    assert (labels["ds01.gpu.slots"], labels["ds01.gpu.uuids"]) == ("1:0;1:1", "MIG-a;MIG-b")
+
+
+def test_a_path_with_a_comma_is_mounted_as_it_is() -> None:
+    spec = made(replace(REQUEST, data="/data/a,b"))
+    assert {mount.target: mount.source for mount in spec.mounts}["/data"] == "/data/a,b"
+
+
+def test_limits_become_dockers_and_null_means_none() -> None:
+    spec = made(limits=Limits(max_cpus=1.5, memory=4 << 30, shm_size=None, pids_limit=None, ulimits={"stack": None}))
+    assert (spec.cpu_quota, spec.cpu_period) == (150_000, 100_000)
+    assert (spec.memory, spec.memory_swap, spec.shm_size) == (4 << 30, 4 << 30, 4 << 30)
+    assert (spec.pids_limit, spec.ulimits) == (None, {})
+    free = made(limits=Limits(max_cpus=None, memory=None, shm_size=None))
+    assert (free.cpu_quota, free.memory, free.memory_swap, free.shm_size) == (None, None, None, 64 << 30)
+
+
+def test_the_flags_are_the_specs() -> None:
+    assert docker_arguments(made(limits=Limits(max_cpus=16, memory=64 << 30, shm_size=16 << 30))) == [
+        "--cpus=16", "--memory=64g", "--memory-swap=64g", "--shm-size=16g", "--pids-limit=4096",
+        "--cgroup-parent=ds01-students-alice.slice",
+    ]  # fmt: skip
+
+
+def test_it_runs_as_the_owner_with_a_home_of_its_own() -> None:
+    owner = Account(4_000_000_000, 4_000_000_001, "first.last@domain", "/nfs/home/x")
+    spec = made(owner=owner)
+    assert (spec.uid, spec.gid) == (4_000_000_000, 4_000_000_001)
+    assert spec.environment["HOME"] == "/home/first.last@domain"
+    assert spec.environment["PATH"].endswith(":/opt/bin:/bin")
+
+
+def test_ports_are_published_on_the_bridge_only_and_never_twice() -> None:
+    asked = replace(REQUEST, ports=(Port(8888, 9000),))
+    assert made(asked).ports == (Port(8888, 9000), Port(6006))
+    assert made().ports == (Port(8888), Port(6006))
+    assert made(asked, network="host").ports == made(asked, network="none").ports == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "tag"),
+    [
+        ("pytorch/pytorch", "pytorch/pytorch:x._.1"),
+        ("pytorch/pytorch:2.5", "pytorch/pytorch:x._.1"),
+        ("registry:5000/team/image", "registry:5000/team/image:x._.1"),
+        ("registry:5000/team/image:1@sha256:00", "registry:5000/team/image:x._.1"),
+        ("image@sha256:00", "image:x._.1"),
+        ("sha256:0011", "ds01-1/x:x._.1"),
+    ],
+)
+def test_every_image_gives_a_tag_that_only_this_container_has(image: str, tag: str) -> None:
+    assert own_tag(image, "x._.1", 1) == tag

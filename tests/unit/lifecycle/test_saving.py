@@ -1,0 +1,118 @@
+"""Stopping lets work be saved: who is at work, who is told, and how long is waited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ds01.engines.protocol import ContainerProcess, ExecRequest
+from ds01.errors import EngineRejected
+from ds01.lifecycle.stop import LOOK_EVERY, let_save
+from tests.bed import Bed
+
+ALICE = "thesis._.70001"
+
+
+@pytest.fixture
+def running(bed: Bed) -> Bed:
+    bed.gate.create(bed.actor("alice"), bed.request("alice"))
+    bed.gate.start(bed.actor("alice"), ALICE)
+    return bed
+
+
+def test_nobody_is_waited_for_when_only_idle_shells_are_there(running: Bed) -> None:
+    for shell in ("bash", "-bash", "/bin/bash -i", "sh", "zsh --login", "/usr/bin/fish", "bash -l -i"):
+        running.engine.spawn(ALICE, shell, stubborn=True)
+    assert running.gate.processes(running.actor("alice"), ALICE) == 0
+    running.gate.stop(running.actor("alice"), ALICE)
+    assert running.slept == []
+
+
+@pytest.mark.parametrize(
+    "command", ["python train.py", "bash train.sh", "bash -c sleep 1", "sh -ec work", "tmux", "bashful", "/opt/sh/tool"]
+)
+def test_a_process_that_saves_in_time_is_waited_for(running: Bed, command: str) -> None:
+    running.engine.spawn(ALICE, command)
+    assert running.gate.processes(running.actor("alice"), ALICE) == 1
+    assert running.gate.stop(running.actor("alice"), ALICE).container.state == "held"
+    assert running.slept == []  # it obeyed at once
+
+
+def test_a_stubborn_one_is_given_the_grace_and_no_more(running: Bed, gate: Any) -> None:
+    running.engine.spawn(ALICE, "python train.py", stubborn=True)
+    assert gate.stop(running.actor("alice"), ALICE, grace=5).container.state == "held"
+    assert sum(running.slept) == pytest.approx(5)
+
+
+def test_the_policys_grace_is_taken_if_none_is_said(running: Bed) -> None:
+    running.engine.spawn(ALICE, "python train.py", stubborn=True)
+    running.gate.stop(running.actor("alice"), ALICE)
+    assert sum(running.slept) == pytest.approx(60)
+
+
+@pytest.mark.parametrize("grace", [0, -1.0])
+def test_without_grace_it_ends_at_once(running: Bed, grace: float) -> None:
+    running.engine.spawn(ALICE, "python train.py", stubborn=True)
+    told: list[Any] = []
+    run, stop = running.engine.run, running.engine.stop
+    running.engine.run = lambda *args: told.append(args) or run(*args)  # type: ignore
+    running.engine.stop = lambda name, *, grace: told.append(grace) or stop(name, grace=grace)  # type: ignore
+    running.gate.stop(running.actor("alice"), ALICE, grace=grace)
+    assert told == [0.0]
+    assert running.slept == []
+
+
+def test_a_paused_one_is_let_go_on_so_that_it_can_save(running: Bed) -> None:
+    running.gate.pause(running.actor("alice"), ALICE)
+    assert running.gate.stop(running.actor("alice"), ALICE).container.state == "held"
+
+
+class Scripted:
+    """An engine that shows one list of processes after the other."""
+
+    def __init__(self, *shown: list[tuple[int, int, str]], fails: bool = False) -> None:
+        self.shown = [[ContainerProcess(*process) for process in each] for each in shown]
+        self.fails = fails
+        self.told: list[ExecRequest] = []
+
+    def processes(self, reference: str) -> list[ContainerProcess]:
+        return self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]
+
+    def run(self, reference: str, what: ExecRequest) -> int:
+        if self.fails:
+            raise EngineRejected("its shell is broken")
+        self.told.append(what)
+        return 0
+
+
+FIRST = (100, 1, "sh -c exec bash")
+
+
+def save(bed: Bed, engine: Scripted, seconds: float = 10) -> int:
+    """How often it waited."""
+    let_save(bed.make_world(engine=engine), "x", seconds)  # type: ignore[arg-type]
+    assert all(waited == LOOK_EVERY for waited in bed.slept)
+    return len(bed.slept)
+
+
+def test_it_waits_until_they_are_gone_and_tells_them_once_as_root(bed: Bed) -> None:
+    busy = [FIRST, (101, 100, "python train.py")]
+    engine = Scripted(busy, busy, busy, [FIRST])
+    assert save(bed, engine) == 2
+    (told,) = engine.told
+    assert (told.user, "TERM" in " ".join(told.command)) == ("0:0", True)
+
+
+def test_a_shell_with_children_is_at_work(bed: Bed) -> None:
+    engine = Scripted([FIRST, (101, 100, "bash"), (102, 101, "sleep 9")], [FIRST, (101, 100, "bash")])
+    assert save(bed, engine) == 0
+    assert len(engine.told) == 1
+
+
+def test_whose_shell_is_broken_is_stopped_all_the_same(bed: Bed) -> None:
+    assert save(bed, Scripted([FIRST, (101, 100, "python")], fails=True)) == 0
+
+
+def test_no_grace_is_longer_than_asked_for(bed: Bed) -> None:
+    assert save(bed, Scripted([FIRST, (101, 100, "python")]), seconds=0.35) <= 4

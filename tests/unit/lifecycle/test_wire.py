@@ -1,0 +1,104 @@
+"""What crosses the gate is data: every method has types that a wire can carry, and errors come back whole."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, get_args, get_origin
+
+import pytest
+
+from ds01 import errors
+from ds01.engines.protocol import Attachment
+from ds01.errors import Ds01Error, Refused
+from ds01.lifecycle.gate import Gate
+from ds01.lifecycle.record import Record
+from ds01.lifecycle.request import ContainerRequest
+from ds01.system import data
+from ds01.system.data import DataError, from_json, to_json
+from tests.bed import NOON, Bed
+
+METHODS = [name for name, _ in inspect.getmembers(Gate, inspect.isfunction) if not name.startswith("_")]
+KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, Ds01Error)]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_takes_an_actor_and_has_types_that_a_wire_can_carry(name: str) -> None:
+    hints = typing.get_type_hints(getattr(Gate, name))
+    parameters = list(inspect.signature(getattr(Gate, name)).parameters)
+    assert parameters[1] == "actor"
+    result = hints.pop("return")
+    result = get_args(result)[0] if get_origin(result) is Iterator else result
+    for kind in hints.values():
+        data._reader(kind)
+    assert result in (Attachment, type(None)) or data._reader(result)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_comes_back_as_what_it_was(kind: type[Ds01Error]) -> None:
+    error = kind("what", why="why", hint="hint", data={"refusal": {"rule": "none_free"}})
+    again = Ds01Error.from_json(json.loads(json.dumps(error.to_json())))
+    assert type(again) is kind
+    assert (again.message, again.why, again.hint, again.data, again.code) == (
+        "what", "why", "hint", {"refusal": {"rule": "none_free"}}, kind.code,
+    )  # fmt: skip
+
+
+def test_an_unknown_kind_of_error_is_still_one() -> None:
+    sent = Refused("no").to_json() | {"kind": "Newer"}
+    assert type(Ds01Error.from_json(sent)) is Ds01Error
+
+
+def test_a_record_and_a_request_survive_the_disk(bed: Bed) -> None:
+    bed.gate.create(bed.actor("alice"), bed.request("alice", labels={"a": "b"}, environment={"X": "ü\n"}))
+    record = bed.record("alice")
+    assert from_json(Record, json.loads(json.dumps(to_json(record)))) == record
+    assert record.request is not None
+    assert from_json(ContainerRequest, json.loads(json.dumps(to_json(record.request)))) == record.request
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"surprise": 1}, {"owner": "70001"}, {"owner": True}, {"owner": None}, {"name": 1}, {"ports": "8888"},
+        {"gpus": {"count": "1"}}, {"gpus": {"type": "any", "more": 1}}, {"wants": []}, {"labels": {"a": 1}},
+    ],
+)  # fmt: skip
+def test_a_request_that_is_not_one_is_refused(bed: Bed, change: dict[str, Any]) -> None:
+    sent = to_json(bed.request("alice")) | change
+    with pytest.raises(DataError):
+        from_json(ContainerRequest, sent)
+
+
+@pytest.mark.parametrize("kind", [bool, int, float, str, list, dict, timedelta])
+def test_null_is_no_value(kind: type) -> None:
+    if kind in (list, dict):
+        kind = tuple[int, ...] if kind is list else dict[str, int]  # type: ignore[assignment]
+    with pytest.raises(DataError):
+        from_json(kind, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-30T12:00:00Z", 0), ("2026-11-30T13:00:00+01:00", 0), ("2026-11-30T12:00:00.5Z", 0.5),
+        ("2026-11-30T12:00:00.123456789Z", 0.123456), ("2026-11-30T04:00:00.000000001-08:00", 0),
+    ],
+)  # fmt: skip
+def test_times_are_read_in_every_zone_and_with_dockers_nanoseconds(text: str, seconds: float) -> None:
+    assert data.parse_time(text) == NOON + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-30", "2026-11-30T12:00:00", "2026-13-01T00:00:00Z", 5])
+def test_what_is_no_aware_time_is_refused(text: Any) -> None:
+    with pytest.raises(DataError):
+        data.parse_time(text)
+
+
+def test_what_has_no_json_form_is_a_type_error() -> None:
+    for value in (object(), b"bytes", {1, 2}):
+        with pytest.raises(TypeError):
+            to_json(value)
