@@ -35,8 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "container cleanup": ("ds01.cli.container.cleanup", "Find stopped containers and remove them"),
     "container pause": ("ds01.cli.container.pause", "Freeze a running container"),
     "container unpause": ("ds01.cli.container.unpause", "Let a paused container go on"),
+    "container extend": ("ds01.cli.container.extend", "Move the deadlines of a running container"),
     "container exit": ("ds01.cli.container.exit", "How to leave a container"),
     "limits": ("ds01.cli.limits", "What the policy gives a user, and why"),
+    "notices": ("ds01.cli.notices", "What ds01 did or will do to your containers"),
     "gpu status": ("ds01.cli.gpu.status", "All GPUs, and who has them until when"),
     "gpu list": ("ds01.cli.gpu.list", "The slots, for scripts"),
     "gpu allocate": ("ds01.cli.gpu.allocate", "Lease GPUs by hand"),
@@ -44,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gpu mark-stopped": ("ds01.cli.gpu.mark_stopped", "Record that a container was stopped"),
     "gpu clear-stopped": ("ds01.cli.gpu.clear_stopped", "Record that a container runs again"),
     "gpu validate": ("ds01.cli.gpu.validate", "Whether a container's GPU is still there"),
+    "tick": ("ds01.cli.tick", "One pass of the automation, as root's cron runs it"),
 }
 DISPATCHERS = ("container",)  # nouns that are programs of their own; `ds01 NOUN VERB` works for all
 
@@ -181,14 +184,14 @@ def _settings() -> Settings:
 
 
 def _tell(failure: Ds01Error, code: int, *, as_json: bool, debug: bool) -> None:
-    from ds01.cli.output import put, put_json
+    from ds01.cli.output import OutputLost, put, put_json
     from ds01.cli.words import describe_error
 
     if debug:
         import traceback
 
         put(traceback.format_exc(), error=True)
-    if as_json:
+    if as_json and not isinstance(failure, OutputLost):
         put_json({"error": {"code": code, "message": failure.message, "why": failure.why, "hint": failure.hint}})
     else:
         put(describe_error(failure), error=True)

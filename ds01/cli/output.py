@@ -13,6 +13,10 @@ from typing import Any, TextIO
 from ds01.errors import Ds01Error
 
 
+class OutputLost(Ds01Error):
+    """Standard output cannot be written, so it is no place to say that either."""
+
+
 def put(text: str = "", *, error: bool = False) -> None:
     """Write lines to stdout, or to stderr; on a terminal they are broken between words."""
     lines = [printable(line) for line in text.split("\n")]
@@ -36,7 +40,7 @@ def send(text: str, stream: TextIO) -> None:
     except OSError as problem:
         mute(stream)
         if stream is sys.stdout:
-            raise Ds01Error("the output cannot be written", why=problem.strerror) from problem
+            raise OutputLost("the output cannot be written", why=problem.strerror) from problem
 
 
 def mute(stream: TextIO) -> None:

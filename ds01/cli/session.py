@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from ds01.cli.output import put, put_json
-from ds01.errors import Refused, WrongUse
+from ds01.cli.words import describe_error, worded
+from ds01.engines.protocol import Engine
+from ds01.errors import Ds01Error, Refused, WrongUse
 from ds01.gpus.inventory import Inventory
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.ledger import Ledger
@@ -21,6 +24,8 @@ from ds01.system import clock, files
 from ds01.system.data import to_json
 from ds01.system.settings import Settings
 from ds01.system.users import Account, Actor, Users
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -72,38 +77,51 @@ class Session:
         return load(self.settings.config)
 
     @cached_property
-    def gate(self) -> Gate:
-        """The gate over the engine and the GPUs that the settings name."""
-        from ds01.journal.events import EventLog
+    def ledger(self) -> Ledger:
+        """The records of the state folder. Raises Ds01Error."""
+        return Ledger(self.settings.state, own=self.settings.own)
 
-        settings = self.settings
-        policy = self.policy
-        ledger = Ledger(settings.state, own=settings.own)
-        if settings.own:
-            files.make_folder(settings.log, mode=ledger.folder_mode)
-        simulated_engine = settings.engine == "simulated"
-        if simulated_engine:
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs containers. It was not asked anything yet."""
+        self._announce(self.settings.engine == "simulated")
+        return self.another_engine()
+
+    def another_engine(self) -> Engine:
+        """One more connection to what runs containers: a thread needs its own."""
+        if self.settings.engine == "simulated":
             from ds01.engines.simulated import SimulatedEngine
 
-            engine: Any = SimulatedEngine(settings.state / "simulated-engine.json", clock=self.now)
-        else:
-            from ds01.engines.docker import DockerEngine
+            return SimulatedEngine(self.settings.state / "simulated-engine.json", clock=self.now)
+        from ds01.engines.docker import DockerEngine
 
-            engine = DockerEngine(settings.docker_socket)
-        self._announce(simulated_engine)
-        world = World(
+        return DockerEngine(self.settings.docker_socket)
+
+    @cached_property
+    def world(self) -> World:
+        """What the gate works on, as the settings name it. Raises PolicyUnreadable, Ds01Error."""
+        from ds01.journal.events import EventLog
+
+        settings, policy, ledger = self.settings, self.policy, self.ledger
+        if settings.own:
+            files.make_folder(settings.log, mode=ledger.folder_mode)
+        return World(
             ledger=ledger,
-            engine=engine,
-            inventory=self._inventory(),
+            engine=self.engine,
+            inventory=self.inventory,
             policy=policy,
             users=self.users,
             clock=self.now,
             emit=EventLog(settings.log / "events.jsonl", clock=self.now, mode=ledger.file_mode).emit,
             sleep=clock.sleep,
             own=settings.own,
-            inject=simulated_engine or settings.gpus == "nvml",
+            inject=settings.engine == "simulated" or settings.gpus == "nvml",
         )
-        return Gate(world)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """The gate over the engine and the GPUs that the settings name."""
+        return Gate(self.world)
 
     @property
     def terminal(self) -> bool:
@@ -133,6 +151,21 @@ class Session:
         if self.as_json:
             put_json(to_json(document))
 
+    def each(self, containers: Iterable[str], act: Callable[[str], T]) -> list[T]:
+        """What `act` gives for each. One that fails does not keep the others; Ds01Error is raised at the end."""
+        done: list[T] = []
+        failed: list[Ds01Error] = []
+        for container in containers:
+            try:
+                done.append(act(container))
+            except Ds01Error as error:
+                failed.append(error)
+        for failure in failed[:-1]:
+            put(describe_error(worded(failure, self.now())), error=True)
+        if failed:
+            raise failed[-1]
+        return done
+
     def find(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
         """The full name of the container that is meant; without one a picker on a terminal, else WrongUse."""
         if reference is not None:
@@ -143,7 +176,9 @@ class Session:
             raise WrongUse("which container?", hint=f"say its name: container-{verb} NAME")
         return pick_container(self, states=states, verb=verb)
 
-    def _inventory(self) -> Inventory:
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Where slots come from."""
         if self.settings.gpus != "nvml":
             from ds01.gpus.simulated import parse
 

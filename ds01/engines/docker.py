@@ -12,7 +12,7 @@ from ds01.engines import docker_exec, docker_images
 from ds01.engines.answers import answer_as_error, one_line
 from ds01.engines.docker_client import Client, quoted
 from ds01.engines.docker_translate import create_body, read_facts, read_inspected, read_listed
-from ds01.engines.docker_usage import read_usage
+from ds01.engines.docker_usage import belongs_to, read_usage
 from ds01.engines.protocol import (
     Attachment,
     ContainerProcess,
@@ -139,9 +139,11 @@ class DockerEngine:
         """The exit code of an attached program; None while it runs."""
         return docker_exec.exit_code(self._client, session)
 
-    def usage(self, reference: str) -> Usage:
-        """What a running container uses now, from its cgroup's files."""
-        return read_usage(self._pid(reference))
+    def usage(self, reference: str, *, pid: int | None = None) -> Usage:
+        """What a running container uses now, from its cgroup's files. `pid` counts if it is still this container's."""
+        if pid is None or not belongs_to(pid, reference):
+            pid = self._pid(reference)
+        return read_usage(pid)
 
     def image(self, reference: str) -> EngineImage | None:
         """The local image behind a reference."""

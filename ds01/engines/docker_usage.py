@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ds01.engines.protocol import Usage
@@ -12,9 +13,37 @@ _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest number of pag
 def read_usage(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> Usage:
     """The use of the cgroups that the process is in; None for each number that cannot be read here."""
     folders = _folders(pid, proc, cgroups)
-    if "" in folders and (folders[""] / "memory.current").exists():
-        return _version_2(folders[""])
-    return _version_1(folders)
+    unified = "" in folders and (folders[""] / "memory.current").exists()
+    usage = _version_2(folders[""]) if unified else _version_1(folders)
+    return replace(usage, network_bytes=_network(pid, proc), pid=pid)
+
+
+def belongs_to(pid: int, container: str, *, proc: Path = Path("/proc")) -> bool:
+    """Whether a process is in a container's cgroup: its number may be somebody else's by now."""
+    try:
+        return container in (proc / str(pid) / "cgroup").read_text()
+    except OSError:
+        return False
+
+
+def _network(pid: int, proc: Path) -> int | None:
+    """Bytes in and out of the network that the process sees, loopback left out; None if that is the host's."""
+    try:
+        if (proc / str(pid) / "ns" / "net").readlink() == (proc / "1" / "ns" / "net").readlink():
+            return None
+    except OSError:
+        pass  # whose network it is can be read by root only; the counters by everybody
+    try:
+        lines = (proc / str(pid) / "net" / "dev").read_text().splitlines()[2:]
+    except OSError:
+        return None
+    total = 0
+    for line in lines:
+        name, _, numbers = line.partition(":")
+        fields = numbers.split()
+        if name.strip() != "lo" and len(fields) > 8:
+            total += int(fields[0]) + int(fields[8])
+    return total
 
 
 def _folders(pid: int, proc: Path, cgroups: Path) -> dict[str, Path]:

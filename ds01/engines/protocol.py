@@ -179,6 +179,8 @@ class Usage:
     memory_bytes: int | None
     memory_limit_bytes: int | None
     pids: int | None
+    network_bytes: int | None = None  # in and out since its start, loopback left out; None with the host's network
+    pid: int | None = None  # its first process on the host, to be handed in the next time
 
 
 @dataclass(frozen=True)
@@ -259,8 +261,8 @@ class Engine(Protocol):
     def exit_code(self, session: str) -> int | None:
         """The exit code of an attached program; None while it runs."""
 
-    def usage(self, reference: str) -> Usage:
-        """What a running container uses now."""
+    def usage(self, reference: str, *, pid: int | None = None) -> Usage:
+        """What a running container uses now. `pid`, from an earlier answer, saves asking for it."""
 
     def image(self, reference: str) -> EngineImage | None:
         """The local image behind a reference; None if there is none."""

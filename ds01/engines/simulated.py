@@ -171,11 +171,12 @@ class SimulatedEngine(Outside):
             raise answer_as_error(404, f"No such exec instance: {session}", "ask about a program")
         return 0
 
-    def usage(self, reference: str) -> Usage:
-        """One process that uses nothing."""
+    def usage(self, reference: str, *, pid: int | None = None) -> Usage:
+        """One process that uses what `use` said, at first nothing."""
         container = rules.require_processes(self.read(), reference)
         limit = container["spec"]["memory"] if container.get("spec") else None
-        return Usage(cpu_nanoseconds=0, memory_bytes=0, memory_limit_bytes=limit, pids=len(container["processes"]))
+        used = container.get("used") or {"cpu_nanoseconds": 0, "network_bytes": 0}
+        return Usage(memory_bytes=0, memory_limit_bytes=limit, pids=len(container["processes"]), **used)
 
     def image(self, reference: str) -> EngineImage | None:
         """The image behind a reference: nearly every one is there (`simulated_images`)."""

@@ -42,6 +42,12 @@ class Outside:
                 rules.start(state, container, self.clock())
         return str(container["id"])
 
+    def use(self, reference: str, *, cpu_nanoseconds: int | None, network_bytes: int | None = 0) -> None:
+        """What a running container has used since its start, from now on; None cannot be read."""
+        with self.change() as state:
+            container = rules.require_processes(state, reference)
+            container["used"] = {"cpu_nanoseconds": cpu_nanoseconds, "network_bytes": network_bytes}
+
     def rename(self, reference: str, name: str) -> None:
         """`docker rename`."""
         with self.change() as state:

@@ -31,7 +31,7 @@ def lease_ends(record: Record, limits: Limits, policies: Automation) -> datetime
 
 def hold_ends(record: Record, hold: timedelta | None) -> datetime | None:
     """When the hold of a stopped container is over; None: never."""
-    return _after(record.stopped_at, hold)
+    return after(record.stopped_at, hold)
 
 
 def idle_since(record: Record) -> datetime | None:
@@ -42,23 +42,8 @@ def idle_since(record: Record) -> datetime | None:
     return datetime.fromisoformat(str(seen).replace("Z", "+00:00")) if seen else record.started_at
 
 
-def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Deadline]:
-    if record.origin is Origin.MANUAL:
-        return []
-    ends: dict[str, datetime | None] = {}
-    if record.state is State.RUNNING:
-        ends["runtime"] = _extended(record, _after(record.started_at, limits.max_runtime))
-        ends["idle"] = _extended(record, _after(idle_since(record), limits.idle_timeout))
-    elif record.state is State.CREATED and record.lease is not None:
-        ends["created"] = _after(record.created_at, policies.created_timeout)
-    elif record.state is State.HELD:
-        ends["hold"] = hold_ends(record, limits.gpu_hold_after_stop)
-    if record.state in (State.HELD, State.STOPPED) and not record.keep:
-        ends["removal"] = _after(record.stopped_at, limits.container_hold_after_stop)
-    return [Deadline(at, because) for because, at in ends.items() if at is not None]
-
-
-def _after(start: datetime | None, delay: timedelta | None) -> datetime | None:
+def after(start: datetime | None, delay: timedelta | None) -> datetime | None:
+    """`start` and `delay`; None, never, if either is."""
     if start is None or delay is None:
         return None
     try:
@@ -67,7 +52,24 @@ def _after(start: datetime | None, delay: timedelta | None) -> datetime | None:
         return None  # past the end of the calendar is never
 
 
-def _extended(record: Record, at: datetime | None) -> datetime | None:
+def extended(record: Record, at: datetime | None) -> datetime | None:
+    """A deadline of a running container, moved by what its owner asked for."""
     if at is None or record.extended_until is None:
         return at
     return max(at, record.extended_until)
+
+
+def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Deadline]:
+    if record.origin is Origin.MANUAL:
+        return []
+    ends: dict[str, datetime | None] = {}
+    if record.state is State.RUNNING:
+        ends["runtime"] = extended(record, after(record.started_at, limits.max_runtime))
+        ends["idle"] = extended(record, after(idle_since(record), limits.idle_timeout))
+    elif record.state is State.CREATED and record.lease is not None:
+        ends["created"] = after(record.created_at, policies.created_timeout)
+    elif record.state is State.HELD:
+        ends["hold"] = hold_ends(record, limits.gpu_hold_after_stop)
+    if record.state in (State.HELD, State.STOPPED) and not record.keep:
+        ends["removal"] = after(record.stopped_at, limits.container_hold_after_stop)
+    return [Deadline(at, because) for because, at in ends.items() if at is not None]

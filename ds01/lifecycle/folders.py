@@ -6,9 +6,11 @@ import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ds01.errors import Ds01Error, NotFound, Refused, WrongUse
+from ds01.system.as_user import run_as
 from ds01.system.users import Account, Actor
 
 
@@ -61,46 +63,20 @@ def make(path: str, *, owner: Account, actor: Actor) -> None:
         raise WrongUse(f"{path!r} is not an absolute path")
     if os.path.lexists(path):
         return
-    if os.geteuid() == owner.uid:
-        problem = _make(path)
-    elif os.geteuid() == 0:
-        problem = _make_as(path, owner)
-    else:
+    if os.geteuid() not in (0, owner.uid):
         raise Refused(
             f"the workspace {path} is not there",
             why=f"{actor.login} cannot make a folder of {owner.login}",
             hint=f"{owner.login} makes it, or root",
         )
-    if problem:
-        raise Ds01Error(f"the workspace {path} cannot be made", why=problem)
+    problem = run_as(owner.uid, owner.gid, partial(_make, path))
+    if problem != "":
+        raise Ds01Error(f"the workspace {path} cannot be made", why=problem or "the file system does not answer")
 
 
-def _make(path: str) -> str | None:
+def _make(path: str) -> str:
     try:
         Path(path).mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
-    return None
-
-
-def _make_as(path: str, owner: Account) -> str | None:
-    """In a child that is the owner: root's own mkdir would follow a link of the owner's anywhere."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        problem: str | None = "the child failed"
-        try:
-            os.setgroups([])
-            os.setgid(owner.gid)
-            os.setuid(owner.uid)
-            problem = _make(path)
-        finally:
-            try:
-                os.write(writing, (problem or "").encode("utf-8", "replace"))
-            finally:
-                os._exit(0)  # whatever happens: a second process must not go on with the caller's work
-    os.close(writing)
-    with open(reading, "rb") as answer:
-        problem = answer.read().decode("utf-8", "replace")
-    os.waitpid(child, 0)
-    return problem or None
+    return ""

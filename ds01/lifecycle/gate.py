@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from ds01.errors import Ds01Error, EngineAbsent, GpusUnreachable, NotFound, NotP
 from ds01.gpus.model import GpuRequest, Refusal
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle import create as creating
+from ds01.lifecycle import extend as extending
 from ds01.lifecycle import manual
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
@@ -226,6 +228,11 @@ class Gate:
             record = stopping.remove(world, actor, record)
         warnings = self._remove_image(record) if images else ()
         return Acted(self._view(record), warnings=warnings)
+
+    def extend(self, actor: Actor, container: str, duration: timedelta, *, reason: str | None = None) -> Acted:
+        """Move the idle and the runtime deadline by `duration`, within the policy's max_extension."""
+        with self._locked(actor, container, "extended") as record:
+            return Acted(self._view(extending.extend(self._world, actor, record, duration, reason=reason)))
 
     def pause(self, actor: Actor, container: str) -> Acted:
         """Freeze all processes of a container; its lease stays."""

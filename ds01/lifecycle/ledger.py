@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import secrets
 import stat
 import time
@@ -30,6 +31,7 @@ REMOVED_KEPT = timedelta(days=30)
 RACY = 20_000_000  # nanoseconds
 
 Signature = tuple[int, int, int]
+_STAMP = re.compile(r"\.([0-9]{8}T[0-9]{6})\.[0-9]{6}Z\.json\Z")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +120,24 @@ class Ledger:
             except (OSError, ValueError):
                 continue
         return found
+
+    def forget_removed(self, *, before: datetime) -> None:
+        """Delete the removed records whose last change is older than `before`."""
+        for path in self._removed.glob("*.json"):
+            with suppress(OSError):
+                # The time of removal is in the name, which spares reading each of them at every tick.
+                stamp = _STAMP.search(path.name)
+                if stamp is not None and stamp[1] < before.strftime("%Y%m%dT%H%M%S"):
+                    path.unlink()
+
+    def tick_lock(self) -> AbstractContextManager[None]:
+        """The lock that lets one tick run at a time. Raises Busy at once."""
+        return locks.hold(self._locks / "tick.lock", wait=0, mode=self.file_mode, doing="a tick runs")
+
+    def write_tick(self, report: Mapping[str, object]) -> None:
+        """Keep what the last tick did, in tick.json. Raises OSError."""
+        content = json.dumps(report, ensure_ascii=False).encode() + b"\n"
+        files.replace(self.state / "tick.json", content, mode=0o644)
 
     def check_engine(self, identity: str) -> None:
         """Compare the engine's id with the one of last time; the first one is kept.
@@ -222,8 +242,10 @@ class Transaction:
         """As `Ledger.read`, and now for certain."""
         return {name: entry for name, (_, entry) in self._ledger._cache.items() if not _is_removed(entry)}
 
-    def commit(self, record: Record, *, now: datetime) -> Record:
+    def commit(self, record: Record, *, now: datetime, durable: bool = True) -> Record:
         """Write a record whole; a removed one moves to its folder. Returns it with its new revision.
+
+        `durable` false: what was merely seen may be lost with the power, and is seen again.
 
         Raises Busy if the record was changed by somebody else since it was read, Ds01Error if the disk says no.
         """
@@ -237,7 +259,7 @@ class Transaction:
         path = self._path(record.container_name)
         try:
             content = json.dumps(to_json(record), ensure_ascii=False).encode() + b"\n"
-            files.replace(path, content, mode=self._ledger.file_mode)
+            files.replace(path, content, mode=self._ledger.file_mode, durable=durable)
             self._ledger._cache[record.container_name] = (None, record)
             if record.state is State.REMOVED:
                 self.file_removed(record.container_name, now=now)
@@ -245,7 +267,8 @@ class Transaction:
             raise Ds01Error(
                 f"the record of {record.name} cannot be written", why=f"{path}: {error.strerror}"
             ) from error
-        self._draw(now)
+        if durable:
+            self._draw(now)
         return record
 
     def file_removed(self, container_name: str, *, now: datetime) -> None:

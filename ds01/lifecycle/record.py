@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -82,6 +82,7 @@ class Record:
     stopped_at: datetime | None = None
     held_until: datetime | None = None
     extended_until: datetime | None = None
+    extended: timedelta = timedelta(0)  # all extensions since the last start
     keep: bool = False  # past container_hold_after_stop
     activity: Mapping[str, Any] = field(default_factory=dict)
     warnings: Mapping[str, Any] = field(default_factory=dict)
@@ -130,10 +131,11 @@ def settle(record: Record, **changes: Any) -> Record:
 def _facts(after: State, at: datetime) -> dict[str, Any]:
     """What a new state means for the record's facts."""
     if after is State.RUNNING:
-        return {"started_at": at, "stopped_at": None, "held_until": None, "warnings": {}}
+        fresh: dict[str, Any] = {"extended_until": None, "extended": timedelta(0), "activity": {}, "warnings": {}}
+        return {"started_at": at, "stopped_at": None, "held_until": None} | fresh
     if after is State.HELD:
-        return {"stopped_at": at, "paused": False}
+        return {"stopped_at": at, "paused": False, "warnings": {}}
     if after in (State.STOPPED, State.REMOVED):
-        ended = {"lease": None, "held_until": None, "paused": False, "conflict": None}
+        ended: dict[str, Any] = {"lease": None, "held_until": None, "paused": False, "conflict": None, "warnings": {}}
         return ended if after is State.REMOVED else ended | {"stopped_at": at}
     return {}

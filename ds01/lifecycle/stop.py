@@ -21,7 +21,14 @@ _SHELL = re.compile(r"(?:\S*/)?-?(?:sh|bash|zsh|dash|ash|fish)(?: -(?!\S*c)\S+)*
 
 
 def stop(
-    world: World, actor: Actor, record: Record, *, grace: float | None, release: bool = False, keep: bool = False
+    world: World,
+    actor: Actor,
+    record: Record,
+    *,
+    grace: float | None,
+    release: bool = False,
+    keep: bool = False,
+    why: str | None = None,
 ) -> tuple[Record, bool]:
     """Stop a container whose lock is held; the record, and whether it did not run.
 
@@ -42,7 +49,13 @@ def stop(
     with world.ledger.transaction() as ledger:
         now = world.clock()
         record = move(
-            record, Trigger.STOP, actor=actor.login, at=now, holds=hold != timedelta(0), keep=keep or record.keep
+            record,
+            Trigger.STOP,
+            actor=actor.login,
+            at=now,
+            why=why,
+            holds=hold != timedelta(0),
+            keep=keep or record.keep,
         )
         if record.state is State.HELD:
             record = settle(record, held_until=hold_ends(record, hold))
@@ -76,7 +89,7 @@ def give_back(world: World, actor: Actor, record: Record, *, why: str) -> Record
     return _move(world, actor, record, Trigger.RELEASE, why=why)
 
 
-def remove(world: World, actor: Actor, record: Record) -> Record:
+def remove(world: World, actor: Actor, record: Record, *, why: str | None = None) -> Record:
     """Remove a container that does not run, and its own image tag. Raises NotPossible if it runs."""
     next_state(record.state, Trigger.REMOVE)
     if record.docker_id is not None:
@@ -84,7 +97,7 @@ def remove(world: World, actor: Actor, record: Record) -> Record:
             world.engine.remove(record.docker_id)
     if record.own_tag is not None:
         world.engine.untag(record.own_tag)
-    return _move(world, actor, record, Trigger.REMOVE)
+    return _move(world, actor, record, Trigger.REMOVE, why=why)
 
 
 def running_processes(world: World, record: Record) -> int:

@@ -26,6 +26,11 @@ class Settings:
     sudo_uid: int | None = None
     terminal: str | None = None  # TERM, for programs in containers
 
+    @property
+    def mailboxes(self) -> Path:
+        """The folder of the notices."""
+        return self.state / "notices"
+
 
 def read(environment: Mapping[str, str], *, euid: int) -> Settings:
     """The settings of a process. Raises WrongUse if a variable that counts does not parse.

@@ -24,10 +24,14 @@ from ds01.system import files
 from ds01.system.data import from_json
 from tests import legal
 from tests.bed import Bed
+from tests.faults import FaultyEngine, Steps
 
 MEMORY = Path("/dev/shm")
 LOGINS = st.sampled_from(["alice", "bob", "carol"])
-NAMES = st.sampled_from(["thesis", "other"])
+NAMES = st.sampled_from(["thesis", "thesis", "thesis", "other"])
+COMMANDS = st.sampled_from(["create", "start", "recreate", "stop", "remove"])
+BEHIND = st.sampled_from(["start", "start", "kill", "pause", "unpause", "remove_by_force"])
+GPUS = "1xA100:2x2g.10gb+1x1g.5gb"  # few, so that people meet
 PEOPLE = {"alice": 70001, "bob": 70002, "carol": 70003, "root": 0}
 SPOILT = st.sampled_from([b"", b"{", b'{"schema": 1}', b"null"])
 POLICY = """\
@@ -42,7 +46,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="ds01-life-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
-        self.bed = Bed(self.folder / "bed", policy=POLICY, people=PEOPLE)
+        self.bed = Bed(self.folder / "bed", policy=POLICY, gpus=GPUS, people=PEOPLE)
         self.gates = [self.bed.gate, self.bed.another_gate()]
         self.turn = 0
         self.seen: set[str] = set()
@@ -96,7 +100,7 @@ class Life(RuleBasedStateMachine):
 
     # what happens behind ds01
 
-    @rule(login=LOGINS, name=NAMES, what=st.sampled_from(["start", "kill", "pause", "unpause", "remove_by_force"]))
+    @rule(login=LOGINS, name=NAMES, what=BEHIND)
     def behind(self, login: str, name: str, what: str) -> None:
         self.outside(lambda: getattr(self.bed.engine, what)(self.bed.full(login, name)))
 
@@ -106,7 +110,7 @@ class Life(RuleBasedStateMachine):
         names = (f"away-{login}-{name}", full) if back else (full, f"away-{login}-{name}")
         self.outside(lambda: self.bed.engine.rename(*names))
 
-    @rule(which=st.sampled_from(["all", "0", "1:0", "1:1", "1:2"]), end=st.booleans())
+    @rule(which=st.sampled_from(["all", "0:0", "0:1", "0:2"]), end=st.sampled_from([False, True, True]))
     def foreign(self, which: str, end: bool) -> None:
         name = f"foreign-{which.replace(':', '-')}"
         devices = Devices(everything=True) if which == "all" else Devices((self.bed.uuid[which],))
@@ -119,9 +123,14 @@ class Life(RuleBasedStateMachine):
     def restart_engine(self) -> None:
         self.outside(self.bed.engine.restart_engine)
 
-    @rule(answers=st.booleans())
-    def answering(self, answers: bool) -> None:
-        self.bed.engine.set_answering(answers)
+    @rule(login=LOGINS, name=NAMES, after=st.integers(0, 12), what=COMMANDS)
+    def no_answer_any_more(self, login: str, name: str, after: int, what: str) -> None:
+        """In the middle of a command the engine stops answering, and only then a while later answers again."""
+        steps = Steps(after, lambda: self.bed.engine.set_answering(False))
+        gates, self.gates = self.gates, [self.bed.another_gate(engine=FaultyEngine(self.bed.engine, steps))] * 2
+        self.command(what, login, name)
+        self.gates = gates
+        self.bed.engine.set_answering(True)
 
     @rule()
     def another_engine(self) -> None:
@@ -150,7 +159,7 @@ class Life(RuleBasedStateMachine):
         if path.exists():
             path.write_text(json.dumps({"schema": 1, "installation": "another", "container_name": path.stem}))
 
-    @rule(login=LOGINS, name=NAMES, at=st.integers(0, 6), what=st.sampled_from(["create", "start", "stop", "remove"]))
+    @rule(login=LOGINS, name=NAMES, at=st.integers(0, 6), what=COMMANDS)
     def full_disk(self, login: str, name: str, at: int, what: str) -> None:
         write, count = files.replace, 0
 
@@ -163,15 +172,18 @@ class Life(RuleBasedStateMachine):
 
         files.replace = full
         try:
-            commands: dict[str, Callable[[], None]] = {
-                "create": lambda: self.create(login, name, 1),
-                "start": lambda: self.start(login, name, False),
-                "stop": lambda: self.stop(login, name, False),
-                "remove": lambda: self.remove(login, name, True),
-            }
-            commands[what]()
+            self.command(what, login, name)
         finally:
             files.replace = write
+
+    @rule(one=LOGINS, other=LOGINS)
+    def handed_over(self, one: str, other: str) -> None:
+        """The other gets what the one gave back, whose container is then started by hand."""
+        self.create(one, "thesis", 1)
+        self.start(one, "thesis", False)
+        self.stop(one, "thesis", True)
+        self.create(other, "thesis", 1)
+        self.behind(one, "thesis", "start")
 
     @rule(minutes=st.sampled_from([0, 1, 30, 150]))
     def time_goes_on(self, minutes: int) -> None:
@@ -190,6 +202,16 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def no_slot_is_in_two_leases_and_every_history_is_legal(self) -> None:
         legal.check(self.bed)
+
+    def command(self, what: str, login: str, name: str) -> None:
+        commands: dict[str, Callable[[], None]] = {
+            "create": lambda: self.create(login, name, 1),
+            "start": lambda: self.start(login, name, False),
+            "recreate": lambda: self.start(login, name, True),
+            "stop": lambda: self.stop(login, name, True),
+            "remove": lambda: self.remove(login, name, True),
+        }
+        commands[what]()
 
     def settle(self) -> None:
         """With an engine that answers, a reconcile leaves nothing open."""

@@ -173,11 +173,15 @@ def test_a_container_that_was_to_be_made_anew_never_runs_on_slots_that_it_has_no
         earlier(bed.gate, bed)
     bed.set_policy("gpu_allocation: {prefer: full}\n" + PLAIN)
     assert killed(bed, recreate, 0, after=True)  # the first commit: the lease that it is to have
+    with bed.ledger.container_lock(ALICE, doing="being looked at"):
+        given = bed.gate.create(bed.actor("bob"), bed.request("bob", gpus=2)).container.gpus
+        assert [slot.slot for slot in given] == ["1:1", "1:2"]
     bed.engine.start(ALICE)
     bed.gate.reconcile(bed.actor("root"))
     record = bed.record("alice")
     assert record.state is State.RUNNING
     assert record.slots == tuple(ref.slot for ref in record.gpus_fixed) == ("1:0",)
+    assert len(bed.leased()) == 3
     legal.check_settled(bed)
 
 

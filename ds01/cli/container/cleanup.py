@@ -35,7 +35,8 @@ def command(session: Session, every: bool, dry_run: bool) -> None:
     if not every and not session.interactive:
         raise WrongUse("which of them?", hint="--all removes them, --dry-run only shows them")
     chosen = found if every else [found[index] for index in ask.choose_several(len(found))]
-    removed = [session.gate.remove(session.actor, item.container.container).container for item in chosen]
+    names = [item.container.container for item in chosen]
+    removed = session.each(names, lambda name: session.gate.remove(session.actor, name).container)
     freed = sum(item.bytes or 0 for item in chosen)
     session.say(f"Removed {len(removed)}, {size(freed)} of disk." if removed else "Removed none.")
     return session.answer({"containers": removed})

@@ -9,6 +9,7 @@ from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.errors import WrongUse
+from ds01.lifecycle.views import ContainerView
 
 STOPPED = ("created", "held", "stopped")
 
@@ -35,13 +36,13 @@ def command(
     shown = ", ".join(item.container.name for item in sized)
     if containers and session.interactive and not force and not ask.confirm(f"Remove {shown}?", default=True):
         return None
-    removed = []
-    for container in containers:
+
+    def remove(container: str) -> ContainerView:
         acted = session.gate.remove(session.actor, container, force=force, images=images)
-        removed.append(acted.container)
-        session.say(f"Removed {acted.container.name}.")
-        for warning in acted.warnings:
-            session.say(warning)
+        session.say("\n".join([f"Removed {acted.container.name}.", *acted.warnings]))
+        return acted.container
+
+    removed = session.each(containers, remove)
     if not containers:
         session.say("No container of yours is stopped.")
     return session.answer({"containers": removed} if every or len(names) > 1 else {"container": removed[0]})

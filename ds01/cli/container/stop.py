@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from ds01.cli import ask
@@ -40,10 +42,8 @@ def command(
         names = [session.find(name, states=states, verb="stop")]
     if not names:
         session.say("No container of yours runs.")
-    stopped = []
-    for container in names:
-        acted = _stop(session, container, force=force, grace=0 if force else timeout, release=release, keep=keep)
-        stopped += [acted.container] if acted is not None else []
+    stop = partial(_stop, session, force=force, grace=0 if force else timeout, release=release, keep=keep)
+    stopped = [acted.container for acted in session.each(names, stop) if acted is not None]
     session.answer({"containers": stopped} if every else {"container": stopped[0] if stopped else None})
 
 

@@ -201,7 +201,7 @@ def test_failures_of_container_run_itself_are_125(ds: CommandLine) -> None:
 # odd input
 
 
-ODD = ["", " ", "-", "..", "/", "a/b", "a\x1b[31mb", "a\nb", "ü" * 5, "x" * 5000, "\udcff", "😀", "._.70001", "x._.9" * 9]
+ODD = ["", " ", "-", "..", "/", "a/b", "a\x1b[31mb", "a\nb", "ü" * 5, "x" * 5000, "\udcff", "😀", "._.70001", "x._.9x"]
 
 
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
@@ -282,11 +282,12 @@ def test_what_nobody_thought_of_is_no_traceback_either(ds: CommandLine, monkeypa
 
 
 def test_every_command_says_what_is_simulated(ds: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["container-list"], ["container-list", "--json"], ["-q"], ["gpu", "status"], ["limits", "--docker-args"]):
+    for words in (
+        "container-list", "container-list --json", "container-deploy thesis pytorch -q", "gpu status",
+        "limits --docker-args", "container-stop nothing",
+    ):  # fmt: skip
         capsys.readouterr()
-        if words == ["-q"]:
-            words = ["container-deploy", "thesis", "pytorch", "-q"]
-        main.run(["ds01", *words])
+        main.run(["ds01", *words.split()])
         assert "[simulated: the engine and the GPUs]" in capsys.readouterr().err
 
 
@@ -302,18 +303,14 @@ def test_a_reader_that_has_gone_does_not_stop_the_work(
 
 
 def test_a_full_disk_behind_stdout_is_said(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    for words in (["container-list"], ["container-list", "--json"], ["container-exit"], ["--version"], ["container", "--help"]):
+    for words in ("container-list", "container-list --json", "container-exit", "--version", "container --help"):
         with open("/dev/full", "w") as full:
             monkeypatch.setattr(sys, "stdout", full)
-            try:
-                code = main.run(["ds01", *words])
-            except Exception as error:
-                raise AssertionError(words) from error
-        assert code == 1, words
+            assert main.run(["ds01", *words.split()]) == 1, words
 
 
 def test_quiet_says_nothing_but_answers(ds: CommandLine) -> None:
-    for words in (["container-deploy", "thesis", "pytorch"], ["container-stop", "thesis"], ["container-retire", "thesis"]):
-        assert ds.ok(*words, "-q") == ""
+    for words in ("container-deploy thesis pytorch", "container-stop thesis", "container-retire thesis"):
+        assert ds.ok(*words.split(), "-q") == ""
     assert json.loads(ds.ok("container-list", "--json", "-q")) == {"containers": []}
     assert ds.fails(5, "container-stop", "thesis", "-q")

@@ -1,0 +1,1 @@
+"""What runs by itself: the tick observes, decides with pure functions, and applies."""

@@ -1,0 +1,130 @@
+"""What should happen to one container now, by its record, its limits and the time. Pure.
+
+Nothing is stopped or removed without a warning that was delivered at an earlier tick, about this very deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from ds01.lifecycle.deadlines import after, extended, hold_ends, idle_since
+from ds01.lifecycle.machine import State
+from ds01.lifecycle.record import Origin, Record
+from ds01.policy.model import Automation, Limits
+from ds01.system.data import DataError, format_time, parse_time
+
+
+class Act(str, Enum):
+    """What to do."""
+
+    WARN = "warn"
+    STOP = "stop"
+    RELEASE = "release"
+    REMOVE = "remove"
+
+
+class Why(str, Enum):
+    """The rule behind it; also the key of the warning in the record."""
+
+    RUNTIME = "runtime"
+    IDLE = "idle"
+    CONFLICT = "conflict"
+    HOLD = "hold"
+    CREATED = "created"
+    REMOVAL = "removal"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One thing to do to one container. `deadline`: when the rule ends what the container has."""
+
+    act: Act
+    why: Why
+    deadline: datetime
+
+
+def decide(
+    record: Record, limits: Limits, policies: Automation, *, exempt: Collection[str], now: datetime
+) -> Decision | None:
+    """The one thing to do now, the most urgent rule first; None if nothing is due. `exempt`: names of limits."""
+    if record.origin is Origin.MANUAL or record.pending is not None:
+        return None
+    if record.state is State.RUNNING:
+        return (
+            _conflict(record, now)
+            or (None if "max_runtime" in exempt else _runtime(record, limits, policies, now))
+            or (None if "idle_timeout" in exempt else _idle(record, limits, policies, now))
+        )
+    if record.state is State.CREATED:
+        due = after(record.created_at, policies.created_timeout)
+        waits = record.lease is None or "created_timeout" in exempt
+        return None if waits or due is None or now < due else Decision(Act.RELEASE, Why.CREATED, due)
+    removal = None if "container_hold_after_stop" in exempt else _removal(record, limits, policies, now)
+    if removal is not None and removal.act is Act.REMOVE:
+        return removal
+    if record.state is State.HELD and "gpu_hold_after_stop" not in exempt:
+        ends = hold_ends(record, limits.gpu_hold_after_stop)
+        if ends is not None and now >= ends:
+            return Decision(Act.RELEASE, Why.HOLD, ends)
+    return removal
+
+
+def _conflict(record: Record, now: datetime) -> Decision | None:
+    if record.conflict is None or record.started_at is None:
+        return None
+    return _warned_first(record, Why.CONFLICT, Act.STOP, record.started_at, record.started_at, now)
+
+
+def _runtime(record: Record, limits: Limits, policies: Automation, now: datetime) -> Decision | None:
+    if limits.max_runtime is None or record.started_at is None:
+        return None
+    due = extended(record, after(record.started_at, limits.max_runtime))
+    return _before(record, Why.RUNTIME, Act.STOP, due, limits.max_runtime, policies.warn_runtime_at, now)
+
+
+def _idle(record: Record, limits: Limits, policies: Automation, now: datetime) -> Decision | None:
+    since = idle_since(record)
+    if limits.idle_timeout is None or since is None or record.activity.get("state") != "idle":
+        return None  # what is active or unknown is not idle
+    due = extended(record, after(since, limits.idle_timeout))
+    return _before(record, Why.IDLE, Act.STOP, due, limits.idle_timeout, policies.warn_idle_at, now)
+
+
+def _removal(record: Record, limits: Limits, policies: Automation, now: datetime) -> Decision | None:
+    delay = limits.container_hold_after_stop
+    if record.keep or delay is None or record.stopped_at is None:
+        return None
+    due = after(record.stopped_at, delay)
+    return _before(record, Why.REMOVAL, Act.REMOVE, due, delay, policies.warn_idle_at, now)
+
+
+def _before(
+    record: Record, why: Why, act: Act, due: datetime | None, length: timedelta, warn_at: float, now: datetime
+) -> Decision | None:
+    """Warn when the fraction `warn_at` of `length` is over, act when all of it is."""
+    if due is None:
+        return None
+    return _warned_first(record, why, act, due - length * (1 - warn_at), due, now)
+
+
+def _warned_first(
+    record: Record, why: Why, act: Act, warn_from: datetime, due: datetime, now: datetime
+) -> Decision | None:
+    warned = _warned_at(record, why, due)
+    if warned is None:
+        return Decision(Act.WARN, why, due) if now >= warn_from else None
+    return Decision(act, why, due) if now >= due and warned < now else None
+
+
+def _warned_at(record: Record, why: Why, due: datetime) -> datetime | None:
+    """When a warning about this deadline was delivered: one about another, since moved, does not count."""
+    warning = record.warnings.get(why.value)
+    if not isinstance(warning, dict) or warning.get("deadline") != format_time(due):
+        return None
+    try:
+        return parse_time(warning["at"])
+    except (DataError, KeyError):
+        return None

@@ -1,0 +1,91 @@
+"""What the tick sees of running containers: counters, GPUs, and the owner's wish to be left alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from ds01.automation.activity import Activity, Sample, assess
+from ds01.errors import Ds01Error
+from ds01.gpus.model import Kind, Observation, Slot
+from ds01.lifecycle.record import Record
+from ds01.lifecycle.world import World
+from ds01.system.as_user import run_as
+from ds01.system.data import DataError, from_json
+
+KEEP_ALIVE = ".keep-alive"
+
+
+def known(record: Record) -> Activity | None:
+    """The activity that a record keeps; None if there is none, or not of this form."""
+    try:
+        return from_json(Activity, dict(record.activity)) if record.activity else None
+    except DataError:
+        return None
+
+
+def look(world: World, record: Record, gpus: Observation) -> Activity:
+    """The activity of a running container after one more look."""
+    before = known(record)
+    sample = Sample(at=world.clock(), started_at=record.engine_started_at)
+    try:
+        pid = before.sample.pid if before is not None else None
+        usage = world.engine.usage(record.docker_id or "", pid=pid)
+        sample = replace(
+            sample, cpu_nanoseconds=usage.cpu_nanoseconds, network_bytes=usage.network_bytes, pid=usage.pid
+        )
+    except Ds01Error:
+        pass  # it ended meanwhile, or cannot be read: unknown, which destroys nothing
+    slots = _leased(record, {slot.uuid: slot for slot in gpus.slots})
+    sample = replace(
+        sample, gpu_percent=_utilisation(slots, gpus), gpu_processes=_processes(slots, record.docker_id)
+    )
+    return assess(before, sample, world.policy.policies)
+
+
+def keeps_alive(record: Record, *, now: datetime, longest: timedelta | None) -> bool | None:
+    """Whether the owner's `.keep-alive` holds off the idle stop; None if it cannot be read.
+
+    Looked up with the owner's rights: root may see nothing in a home on NFS. `longest`: it counts from its mtime.
+    """
+    if record.workspace is None:
+        return False
+    if os.geteuid() not in (0, record.uid):
+        said: str | None = _age(record.workspace)
+    else:
+        said = run_as(record.uid, record.gid, partial(_age, record.workspace))
+    if said is None or said == "unknown":
+        return None
+    if said == "absent":
+        return False
+    return longest is None or now.timestamp() - float(said) <= longest.total_seconds()
+
+
+def _age(workspace: str) -> str:
+    try:
+        return str(os.lstat(f"{workspace}/{KEEP_ALIVE}").st_mtime)
+    except FileNotFoundError:
+        return "absent" if os.path.isdir(workspace) else "unknown"  # noqa: PTH112
+    except OSError:
+        return "unknown"
+
+
+def _leased(record: Record, slots: Mapping[str, Slot]) -> list[Slot]:
+    return [slots[ref.uuid] for ref in record.lease.slots if ref.uuid in slots] if record.lease else []
+
+
+def _utilisation(slots: list[Slot], gpus: Observation) -> float | None:
+    """The busiest whole GPU's; MIG instances have no counter of their own."""
+    by_index = {gpu.index: gpu.utilisation_percent for gpu in gpus.gpus}
+    values = [by_index.get(slot.gpu) for slot in slots if slot.kind is Kind.FULL]
+    return max((value for value in values if value is not None), default=None)
+
+
+def _processes(slots: list[Slot], docker_id: str | None) -> tuple[int, ...] | None:
+    if any(slot.processes is None for slot in slots):
+        return None
+    own = {process.pid for slot in slots for process in slot.processes or () if process.container == docker_id}
+    return tuple(sorted(own))

@@ -1,0 +1,107 @@
+"""Gives the slices of this machine the limits of the policy. For `ds01 slices apply`, the tick and doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ds01.errors import Ds01Error, NotPossible
+from ds01.host.people import people_of
+from ds01.host.slices import Change, plan_slices, wanted_slices
+from ds01.host.systemd import Systemd, is_running
+from ds01.lifecycle.record import Record
+from ds01.policy.model import Policy, Share
+from ds01.system.users import Users
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was changed; what waits, since the slice uses more memory than it may; and what failed, with why."""
+
+    changed: tuple[Change, ...] = ()
+    waiting: tuple[Change, ...] = ()
+    failed: tuple[tuple[Change, str], ...] = ()
+
+
+def plan(
+    policy: Policy,
+    records: Sequence[Record],
+    users: Users,
+    now: datetime,
+    *,
+    driver: str,
+    systemd: Systemd | None = None,
+) -> list[Change]:
+    """What `apply` would change. `driver` is the engine's cgroup driver.
+
+    Raises NotPossible if the policy limits slices and nobody here can keep such limits.
+    """
+    wanted = wanted_slices(policy, people_of(policy, records, users).known, records, now)
+    problem = obstacle(driver)
+    if problem is not None:
+        if wanted:
+            raise problem
+        return []
+    return plan_slices(wanted, (systemd or Systemd()).limits(wanted))
+
+
+def apply(changes: Iterable[Change], *, systemd: Systemd | None = None, spare: bool = True) -> Outcome:
+    """Make the changes of a plan; one that fails does not stop the others.
+
+    `spare`: no memory limit is set below what a slice uses now. The kernel would end something that runs.
+    """
+    changes = list(changes)
+    systemd = systemd or Systemd()
+    waiting: list[Change] = []
+    if spare and any(change.after.memory is not None for change in changes):
+        changes, waiting = spared(changes, systemd.memory_used())
+    done, failed = [], []
+    for change in changes:
+        try:
+            systemd.set_limits(change)
+        except Ds01Error as error:
+            failed.append((change, error.why or error.message))
+        else:
+            done.append(change)
+    return Outcome(tuple(done), tuple(waiting), tuple(failed))
+
+
+def spared(changes: Iterable[Change], used: Mapping[str, int]) -> tuple[list[Change], list[Change]]:
+    """The changes that end nothing, and those whose memory limit has to wait: of these the rest is done. Pure."""
+    now, waiting = [], []
+    for change in changes:
+        memory = change.after.memory
+        if memory is None or used.get(change.unit, 0) <= memory:
+            now.append(change)
+            continue
+        waiting.append(change)
+        rest = replace(change, after=replace(change.after, memory=change.before.memory))
+        if rest.after != rest.before:
+            now.append(rest)
+    return now, waiting
+
+
+def obstacle(driver: str) -> NotPossible | None:
+    """Why slices cannot have limits on this machine; None if they can."""
+    if driver != "systemd":
+        return NotPossible(
+            "limits of users' and groups' slices need Docker's systemd cgroup driver",
+            why=f"Docker uses the driver {driver}: slices are then folders that Docker makes, without limits",
+            hint='put {"exec-opts": ["native.cgroupdriver=systemd"]} into /etc/docker/daemon.json and restart Docker',
+        )
+    if not is_running():
+        return NotPossible("systemd does not run this machine", why="slices are systemd's")
+    return None
+
+
+def share_words(share: Share) -> str:
+    """Limits in words, as `48 CPUs, 192g, 16384 tasks`."""
+    from ds01.policy.units import format_number, format_size
+
+    words = [
+        f"{format_number(share.max_cpus)} CPUs" if share.max_cpus is not None else None,
+        format_size(share.memory) if share.memory is not None else None,
+        f"{share.max_tasks} tasks" if share.max_tasks is not None else None,
+    ]
+    return ", ".join(word for word in words if word) or "no limits"

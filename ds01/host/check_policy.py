@@ -1,0 +1,120 @@
+"""Checks of the policy, and of the policy against this machine and its people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ds01.host.facts import Facts
+from ds01.host.findings import Finding, error, few, warning
+from ds01.policy.model import Limits, Policy
+from ds01.policy.resolve import UNGROUPED, group_limits, group_of, in_force, merge
+from ds01.policy.units import format_number, format_size
+
+
+def policy(facts: Facts) -> Iterator[Finding]:
+    """Whether the policy can be read."""
+    problem = facts.policy_problem
+    if problem is not None:
+        yield error("policy", problem.message, problem.why, problem.hint)
+
+
+def old_keys(facts: Facts) -> Iterator[Finding]:
+    """Keys of older installations, which are read still."""
+    for old in facts.policy.old_keys if facts.policy else ():
+        yield warning(
+            "policy-old-keys",
+            f"{old.file}:{old.line}: {old.key} is a key of older installations",
+            "a later version may not read it any more",
+            f"write `{old.instead}` in its place",
+        )
+
+
+def beyond_the_host(facts: Facts) -> Iterator[Finding]:
+    """Limits that are more than this machine has."""
+    if facts.policy is None or facts.engine is None:
+        return
+    cpus, memory = facts.engine.cpus, facts.engine.memory_bytes
+    for name, limits in _levels(facts):
+        over = []
+        if cpus and limits.max_cpus is not None and limits.max_cpus > cpus:
+            over.append(f"max_cpus is {format_number(limits.max_cpus)}, the server has {cpus}")
+        if memory and limits.memory is not None and limits.memory > memory:
+            over.append(f"memory is {format_size(limits.memory)}, the server has {format_size(memory >> 20 << 20)}")
+        if over:
+            yield warning(
+                "policy-limits",
+                f"{name}: {'; '.join(over)}",
+                "one container may take the whole server, and everybody else's with it",
+                f"lower it in {facts.policy.path}",
+            )
+
+
+def swap(facts: Facts) -> Iterator[Finding]:
+    """Limits of memory that this kernel does not hold against swapping."""
+    if facts.policy is None or facts.kernel.limits_swap or not facts.kernel.swap_bytes:
+        return
+    if any(limits.memory is not None for _, limits in _levels(facts)):
+        yield warning(
+            "policy-swap",
+            "this kernel cannot limit swap",
+            f"a container over its memory takes the server's swap ({format_size(facts.kernel.swap_bytes)}) too",
+            "boot with swapaccount=1 or with cgroup v2, or turn swap off",
+        )
+
+
+def people(facts: Facts) -> Iterator[Finding]:
+    """The group docker against the policy, in both directions."""
+    if facts.own or facts.policy is None:
+        return
+    if facts.people.unknown:
+        yield warning(
+            "people-unknown",
+            f"nobody has the login {few(sorted(facts.people.unknown))}, which the policy names",
+            "a slip of the pen gives somebody else's limits to whom it was meant for",
+            f"correct or remove it in {facts.policy.path}",
+        )
+    if facts.docker_group is None:
+        return
+    named = {login for login in facts.docker_group.members if login != "root"}
+    by_login = {account.login: account for account in facts.people.known}
+    if facts.policy.default_group is None:
+        lost = [login for login in named if not _has_place(facts.policy, login, by_login)]
+        if lost:
+            yield warning(
+                "people-without-place",
+                f"{few(sorted(lost))} may use Docker, and {'is' if len(lost) == 1 else 'are'} in no group of the policy",
+                "whoever is in no group has the limits of `defaults`",
+                f"put them into a group in {facts.policy.path}, or name a default_group",
+            )
+    placed = {account.login for account in facts.people.known if account.uid != 0}
+    owners = {record.user for record in facts.records}
+    for login in sorted((placed & _named(facts.policy, by_login)) - named - owners):
+        yield warning(
+            "people-without-docker",
+            f"{login} is in the policy, and not in the group docker",
+            "without that group nobody can use ds01",
+            f"sudo ds01 user add {login}",
+        )
+
+
+def _levels(facts: Facts) -> Iterator[tuple[str, Limits]]:
+    """The limits of every group, of who is in none, and of every override in force."""
+    assert facts.policy is not None
+    rules = facts.policy
+    yield "defaults", merge([("defaults", rules.defaults)])[0]
+    for group in rules.groups.values():
+        if {"max_cpus", "memory"} & set(group.values):
+            yield f"groups.{group.name}", group_limits(rules, group.name)
+    for override in rules.user_overrides.values():
+        if in_force(override.until, facts.now) and {"max_cpus", "memory"} & set(override.values):
+            yield f"user_overrides.{override.user}", merge([("", rules.defaults), ("", override.values)])[0]
+
+
+def _has_place(rules: Policy, login: str, known: dict[str, object] | dict[str, object]) -> bool:
+    account = known.get(login)
+    groups = getattr(account, "groups", ())
+    return group_of(rules, login, groups) != UNGROUPED or UNGROUPED in rules.groups or login in rules.user_overrides
+
+
+def _named(rules: Policy, known: dict[str, object] | dict[str, object]) -> set[str]:
+    return {login for login in known if _has_place(rules, login, known)}

@@ -1,0 +1,121 @@
+"""What doctor looks at, as plain data: gathered in one step (`look`), judged by pure functions (`checks`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ds01.engines.protocol import EngineContainer, EngineFacts
+from ds01.errors import Ds01Error
+from ds01.gpus.model import Blocker, Observation
+from ds01.host.people import People, UnixGroup
+from ds01.host.slices import Change
+from ds01.lifecycle.ledger import Unreadable
+from ds01.lifecycle.record import Record
+from ds01.policy.model import Policy
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder that is to have a mode, and an owner and group where these matter. `mode` None: not there."""
+
+    path: str
+    folder: bool
+    mode: int | None
+    uid: int | None
+    gid: int | None
+    want_mode: int
+    want_uid: int | None = None
+    want_gid: int | None = None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The file system below a folder."""
+
+    path: str
+    what: str  # what lies there, for people
+    total_bytes: int
+    free_bytes: int
+    total_files: int  # 0: the file system does not count
+    free_files: int
+
+
+@dataclass(frozen=True)
+class Cron:
+    """The entry that starts the tick. `mode` None: there is none. `running` None: it is not known."""
+
+    path: str
+    mode: int | None = None
+    uid: int | None = None
+    text: str = ""
+    running: bool | None = None
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The last pass: when it was, the last without errors if that is known, and its errors. `problem`: unreadable."""
+
+    started_at: datetime | None = None
+    errors: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """A command's name beside the program. `target` is where it leads, None if it is not there."""
+
+    path: str
+    target: str | None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What matters of this kernel. `device_links` are links below /dev/char that NVIDIA's devices lack -> target."""
+
+    swap_bytes: int = 0
+    limits_swap: bool = True
+    nvidia_cards: int = 0  # on the PCI bus, whether a driver has them or not
+    device_links: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that was observed. What could not be has its problem beside it, and nothing is concluded from it.
+
+    `own`: the state folder is one's own, so that the machine's cron, groups, links and slices do not count.
+    """
+
+    now: datetime
+    own: bool
+    policy: Policy | None = None
+    policy_problem: Ds01Error | None = None
+    # the state folder
+    state: str = "/var/lib/ds01"
+    entries: tuple[Entry, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    ledger_problem: Ds01Error | None = None
+    records: tuple[Record, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    busy: frozenset[str] = frozenset()  # containers that a command is at work on
+    # Docker
+    engine: EngineFacts | None = None
+    engine_problem: Ds01Error | None = None
+    containers: tuple[EngineContainer, ...] = ()
+    ours: frozenset[str] = frozenset()  # the ids of those that this installation made
+    nvidia_hook: bool = True
+    # GPUs
+    observation: Observation | None = None
+    gpus_problem: Ds01Error | None = None
+    blockers: Mapping[str, Blocker] = field(default_factory=dict)  # what uses slots from outside, by slot
+    # the machine
+    kernel: Kernel = field(default_factory=Kernel)
+    slices: tuple[Change, ...] = ()
+    slices_problem: Ds01Error | None = None
+    cron: Cron | None = None
+    tick: Tick = field(default_factory=Tick)
+    docker_group: UnixGroup | None = None
+    people: People = field(default_factory=People)
+    program: str | None = None
+    links: tuple[Link, ...] = ()

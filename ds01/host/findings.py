@@ -1,0 +1,108 @@
+"""What doctor says: findings, and the repairs that `--fix` may make. All of it is data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Level(str, Enum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class SetMode:
+    """Give a file or folder its mode, and its owner and group where these are said."""
+
+    path: str
+    mode: int
+    uid: int | None = None
+    gid: int | None = None
+
+
+@dataclass(frozen=True)
+class MakeFolder:
+    """Make a folder."""
+
+    path: str
+    mode: int
+    gid: int | None = None
+
+
+@dataclass(frozen=True)
+class MakeLink:
+    """Make a symbolic link, in place of another link or of nothing."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
+class MakeGroup:
+    """Make a Unix group."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Reconcile:
+    """Bring the records to what Docker says."""
+
+
+@dataclass(frozen=True)
+class SetSlices:
+    """Give the slices the limits of the policy, but for what would end something that runs."""
+
+
+Repair = SetMode | MakeFolder | MakeLink | MakeGroup | Reconcile | SetSlices
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, why it matters, how to mend it, and the repairs that `--fix` makes (none: it does not)."""
+
+    check: str
+    level: Level
+    found: str
+    why: str | None = None
+    hint: str | None = None
+    repairs: tuple[Repair, ...] = ()
+    fixed: bool = False
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The finding with the keys that scripts rely on."""
+        return {
+            "check": self.check,
+            "level": self.level.value,
+            "found": self.found,
+            "why": self.why,
+            "hint": self.hint,
+            "fixable": bool(self.repairs),
+            "fixed": self.fixed,
+        }
+
+
+def warning(
+    check: str, found: str, why: str | None = None, hint: str | None = None, repairs: tuple[Repair, ...] = ()
+) -> Finding:
+    """Something that should be otherwise, and that ds01 works in spite of."""
+    return Finding(check, Level.WARNING, found, why, hint, repairs)
+
+
+def error(
+    check: str, found: str, why: str | None = None, hint: str | None = None, repairs: tuple[Repair, ...] = ()
+) -> Finding:
+    """Something that keeps ds01 from doing what it is there for."""
+    return Finding(check, Level.ERROR, found, why, hint, repairs)
+
+
+def few(items: list[str], most: int = 5) -> str:
+    """The first of several, and how many more there are."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more

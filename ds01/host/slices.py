@@ -1,0 +1,67 @@
+"""Which slices the policy wants, and what must change to have them. Pure.
+
+`ds01-GROUP-USER.slice` has a user's `aggregate`, `ds01-GROUP.slice` the group's `group_total`. `ds01.slice`, in which
+all of them lie, has no limits of ds01's: whatever an administrator gave it stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ds01.lifecycle.record import Record
+from ds01.policy.model import Policy, Share
+from ds01.policy.names import group_slice, slice_name
+from ds01.policy.resolve import UNGROUPED, group_limits, resolve
+from ds01.system.users import Account
+
+NONE = Share()
+ROOT = "ds01.slice"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A slice whose limits differ: what it has, and what the policy wants. No limits: the policy dropped it."""
+
+    unit: str
+    before: Share
+    after: Share
+
+
+def plan_slices(wanted: Mapping[str, Share], existing: Mapping[str, Share]) -> list[Change]:
+    """What must change, by the slices' names: `existing` are the limits that slices below `ds01.slice` have now."""
+    units = {unit for unit in {*wanted, *existing} if unit.startswith("ds01-")}
+    changes = [Change(unit, existing.get(unit, NONE), kept(wanted.get(unit, NONE))) for unit in units]
+    return sorted((change for change in changes if change.before != change.after), key=lambda change: change.unit)
+
+
+def applied(existing: Mapping[str, Share], changes: Iterable[Change]) -> dict[str, Share]:
+    """The limits after `changes`."""
+    after = dict(existing) | {change.unit: change.after for change in changes}
+    return {unit: share for unit, share in after.items() if share != NONE}
+
+
+def wanted_slices(
+    policy: Policy, people: Iterable[Account], records: Iterable[Record], now: datetime
+) -> dict[str, Share]:
+    """The limits of every slice that has some: the groups', and those of `people`.
+
+    A container stays in the slice in which it was made: whoever moved to another group keeps the old slice too,
+    with the limits of today, as long as a record says so.
+    """
+    groups = [*policy.groups, *({policy.default_group or UNGROUPED} - set(policy.groups))]
+    shares = {group_slice(group): group_limits(policy, group).group_total for group in groups}
+    places = {account.uid: set[str]() for account in people}
+    for record in records:
+        places.setdefault(record.uid, set()).add(record.group)
+    for account in people:
+        resolved = resolve(policy, account.login, account.groups, now)
+        for group in {resolved.group, *places[account.uid]}:
+            shares[slice_name(group, account.login, account.uid)] = resolved.limits.aggregate
+    return {unit: kept(share) for unit, share in shares.items() if share != NONE}
+
+
+def kept(share: Share) -> Share:
+    """The limits as systemd keeps them: it counts CPU time in tenths of a percent of a core."""
+    return share if share.max_cpus is None else replace(share, max_cpus=round(share.max_cpus, 3))

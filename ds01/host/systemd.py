@@ -1,0 +1,108 @@
+"""systemd, as far as slices go: which limits they have, and setting them.
+
+Always `set-property`, which acts at once and is kept over reboots, and never `daemon-reload`: with cgroup v2 that can
+take the GPUs away from running containers. For the same reason never `revert`, which reloads at its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ds01.host.slices import NONE, Change
+from ds01.policy.model import Share
+from ds01.policy.units import format_number
+from ds01.system import programs
+from ds01.system.programs import Run
+
+RUNNING = Path("/run/systemd/system")  # sd_booted(3): it is there if and only if systemd is process 1
+CONTROL = Path("/etc/systemd/system.control")  # where set-property keeps what it was told
+PATTERN = "ds01-*.slice"
+
+_LIMITS = ("Id", "CPUQuotaPerSecUSec", "MemoryMax", "TasksMax")
+_UNLIMITED = ("", "infinity", "[not set]", str(2**64 - 1))
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(y|month|w|d|h|min|s|ms|us)(?=\s|$)")
+_SECONDS = {
+    "y": 31557600, "month": 2629800, "w": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1, "ms": 1e-3, "us": 1e-6,
+}  # fmt: skip
+
+
+class Systemd:
+    """The systemd of this machine. `run` starts `systemctl`."""
+
+    def __init__(self, run: Run = programs.run, *, control: Path = CONTROL) -> None:
+        self._run = run
+        self._control = control
+
+    def limits(self, also: Iterable[str] = ()) -> dict[str, Share]:
+        """The limits of all slices below `ds01.slice` that have some: those in use, those that were ever given
+        limits, and `also`. Raises Ds01Error.
+        """
+        # A slice that nothing runs in is unloaded, and found by its file only.
+        named = {folder.name.removesuffix(".d") for folder in self._control.glob(f"{PATTERN}.d")} | set(also)
+        found = {
+            unit: Share(_cpus(values), _number(values, "MemoryMax"), _number(values, "TasksMax"))
+            for unit, values in self._show(_LIMITS, sorted(named)).items()
+        }
+        return {unit: share for unit, share in found.items() if share != NONE}
+
+    def memory_used(self) -> dict[str, int]:
+        """The bytes that each slice below `ds01.slice` uses now. Raises Ds01Error."""
+        shown = self._show(("Id", "MemoryCurrent"), ())
+        used = {unit: _number(values, "MemoryCurrent") for unit, values in shown.items()}
+        return {unit: number for unit, number in used.items() if number is not None}
+
+    def set_limits(self, change: Change) -> None:
+        """Give a slice its limits, or take them away. Raises Ds01Error."""
+        before, after = change.before, change.after
+        settings = []
+        if before.max_cpus != after.max_cpus:
+            percent = "" if after.max_cpus is None else f"{format_number(after.max_cpus * 100)}%"
+            settings.append(f"CPUQuota={percent}")
+        if before.memory != after.memory:
+            settings.append(f"MemoryMax={_or_infinity(after.memory)}")
+        if before.max_tasks != after.max_tasks:
+            settings.append(f"TasksMax={_or_infinity(after.max_tasks)}")
+        self._run(["systemctl", "set-property", "--", change.unit, *settings])
+        if after == NONE:
+            self._forget(change.unit)
+
+    def _show(self, properties: Sequence[str], units: Sequence[str]) -> dict[str, dict[str, str]]:
+        options = [option for name in properties for option in ("--property", name)]
+        told = self._run(["systemctl", "show", "--no-pager", *options, "--", PATTERN, *units])
+        blocks = [
+            dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in told.split("\n\n")
+        ]
+        return {values["Id"]: values for values in blocks if values.get("Id")}
+
+    def _forget(self, unit: str) -> None:
+        """Remove what `set-property` wrote, so that an old slice leaves nothing. An administrator's files stay."""
+        folder = self._control / f"{unit}.d"
+        for name in ("CPUQuota", "MemoryMax", "TasksMax"):
+            (folder / f"50-{name}.conf").unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or not empty
+            folder.rmdir()
+
+
+def is_running() -> bool:
+    """Whether systemd runs this machine."""
+    return RUNNING.is_dir()
+
+
+def _cpus(values: dict[str, str]) -> float | None:
+    """Cores from CPU time for each second, which systemd shows as `1min 36s` or `500ms`."""
+    text = values.get("CPUQuotaPerSecUSec", "")
+    if text in _UNLIMITED:
+        return None
+    return round(sum(float(number) * _SECONDS[unit] for number, unit in _SPAN.findall(text)), 3)
+
+
+def _number(values: dict[str, str], name: str) -> int | None:
+    text = values.get(name, "")
+    return int(text) if text not in _UNLIMITED and text.isdigit() else None
+
+
+def _or_infinity(number: int | None) -> str:
+    return "infinity" if number is None else str(number)

@@ -1,0 +1,41 @@
+"""Moving the deadlines of a running container."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ds01.errors import NotPossible, Refused, WrongUse
+from ds01.lifecycle.deadlines import deadline
+from ds01.lifecycle.machine import State
+from ds01.lifecycle.record import Record, settle
+from ds01.lifecycle.world import World
+from ds01.policy.units import format_duration
+from ds01.system.users import Actor
+
+
+def extend(world: World, actor: Actor, record: Record, duration: timedelta, *, reason: str | None) -> Record:
+    """Move the idle and runtime deadlines of a container whose lock is held to `duration` past the earliest of them.
+
+    Raises WrongUse, NotPossible if it does not run, Refused past the policy's max_extension.
+    """
+    if duration <= timedelta(0):
+        raise WrongUse("an extension is longer than nothing")
+    if record.state is not State.RUNNING:
+        raise NotPossible(f"{record.name} is {record.state.value}: only what runs has such a deadline")
+    limits = world.limits_of(record).limits
+    longest, total = limits.max_extension, record.extended + duration
+    if longest is not None and total > longest:
+        left = max(longest - record.extended, timedelta(0))
+        raise Refused(
+            f"the policy allows {format_duration(longest)} of extensions since the last start",
+            why=f"{format_duration(record.extended)} were used, {format_duration(duration)} asked for",
+            hint=f"{format_duration(left)} is left" if left else "an administrator can raise max_extension",
+        )
+    due = deadline(record, limits, world.policy.policies)
+    now = world.clock()
+    until = max(due.at if due is not None else now, now) + duration
+    with world.ledger.transaction() as ledger:
+        record = ledger.commit(settle(record, extended_until=until, extended=total), now=now)
+    facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": reason}
+    world.emit("extension", facts | {"seconds": duration, "until": until})
+    return record

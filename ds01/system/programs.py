@@ -1,0 +1,76 @@
+"""The one place that starts other programs: argument lists, a timeout, the caller's own environment, never a shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from subprocess import DEVNULL
+
+from ds01.errors import Ds01Error
+
+TIMEOUT = 30.0  # seconds
+ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # cron's PATH, and many users', lacks these
+LIBRARIES = "LD_LIBRARY_PATH"
+
+Run = Callable[[Sequence[str]], str]  # what takes a `run` of its own, so that a test can give another
+
+
+def run(arguments: Sequence[str], *, timeout: float = TIMEOUT, given: str | None = None) -> str:
+    """Run a program to its end, and return what it wrote to stdout. `given` is what it reads on stdin.
+
+    Raises Ds01Error if there is no such program, it takes longer than `timeout` seconds, or it fails; `data` then has
+    `program`, `problem` (not_found, timeout, failed) and `exit_code`.
+    """
+    environment = own_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
+    name, *rest = arguments
+    program = find(name, environment)
+    if program is None:
+        raise _error(
+            name, "not_found", f"the program {name} is not installed", f"it is in none of {_path(environment)}"
+        )
+    source = {"stdin": DEVNULL} if given is None else {"input": given}
+    try:
+        ended = subprocess.run(  # noqa: S603  a list of arguments, and no shell
+            [program, *rest], env=environment, timeout=timeout, check=False, capture_output=True,
+            encoding="utf-8", errors="replace", **source,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise _error(name, "timeout", f"{name} took longer than {timeout:g} s", " ".join(arguments)) from None
+    except OSError as error:
+        raise _error(name, "failed", f"{name} cannot be started", f"{program}: {error.strerror}") from error
+    if ended.returncode != 0:
+        said = "\n".join(filter(None, (ended.stderr.strip(), ended.stdout.strip()))) or "it said nothing"
+        raise _error(name, "failed", f"{name} failed with code {ended.returncode}", said, ended.returncode)
+    return str(ended.stdout)
+
+
+def find(name: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """The path of a program, looked for where the caller and administrators have them; None if there is none."""
+    return shutil.which(name, path=_path(os.environ if environment is None else environment))
+
+
+def own_environment(environment: Mapping[str, str], *, bundle: str | None) -> dict[str, str]:
+    """The environment that the caller gave to ds01; `bundle` is the frozen program's folder, None if it is not frozen.
+
+    PyInstaller's loader puts the folder before the caller's libraries, and keeps what was there in a variable beside
+    it: another program would load ds01's libraries in place of its own.
+    """
+    restored = dict(environment)
+    if bundle is None:
+        return restored
+    before = restored.pop(f"{LIBRARIES}_ORIG", None)
+    folders = restored.pop(LIBRARIES, "").split(os.pathsep)
+    if before is None:
+        before = os.pathsep.join(folder for folder in folders if folder not in ("", bundle))
+    return restored | ({LIBRARIES: before} if before else {})
+
+
+def _path(environment: Mapping[str, str]) -> str:
+    return os.pathsep.join([environment.get("PATH") or os.defpath, *ADMINISTRATORS])
+
+
+def _error(program: str, problem: str, message: str, why: str, exit_code: int | None = None) -> Ds01Error:
+    return Ds01Error(message, why=why, data={"program": program, "problem": problem, "exit_code": exit_code})

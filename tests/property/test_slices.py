@@ -1,0 +1,34 @@
+"""Slices: whatever there is and whatever the policy says, one application is enough."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ds01.host.slices import NONE, applied, kept, plan_slices
+from ds01.policy.model import Share
+
+UNITS = st.sampled_from(["ds01.slice", "ds01-a.slice", "ds01-b.slice", "ds01-a-x.slice", "ds01-b-y.slice"])
+SHARES = st.builds(
+    Share,
+    max_cpus=st.none() | st.floats(0.01, 8192),
+    memory=st.none() | st.integers(6 << 20, 1 << 50),
+    max_tasks=st.none() | st.integers(1, 4194304),
+)
+LIMITS = st.dictionaries(UNITS, SHARES)
+
+
+@given(LIMITS, LIMITS)
+def test_applying_the_plan_leaves_nothing_to_do(wanted: dict[str, Share], existing: dict[str, Share]) -> None:
+    after = applied(existing, plan_slices(wanted, existing))
+    assert plan_slices(wanted, after) == []
+    ours = {unit: share for unit, share in after.items() if unit != "ds01.slice"}
+    assert ours == {unit: kept(share) for unit, share in wanted.items() if share != NONE and unit != "ds01.slice"}
+
+
+@given(LIMITS, LIMITS)
+def test_what_is_as_wanted_is_not_touched(wanted: dict[str, Share], existing: dict[str, Share]) -> None:
+    for change in plan_slices(wanted, existing):
+        assert change.before != change.after
+        assert change.before == existing.get(change.unit, NONE)
+        assert change.unit.startswith("ds01-")

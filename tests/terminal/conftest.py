@@ -1,0 +1,133 @@
+"""Whole programs, at a pseudo-terminal or without one, on the simulated engine."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ds01.engines.simulated import SimulatedEngine
+from ds01.system.clock import now
+from tests.bed import GPUS, Bed
+
+TOP = Path(__file__).resolve().parents[2]
+PATIENCE = 20.0  # seconds that a program may take for one step; a busy machine is slow
+
+
+class Typist:
+    """Somebody at a terminal of `rows` and `columns` where `command` was typed."""
+
+    def __init__(
+        self, command: list[str], environment: dict[str, str], *, rows: int = 24, columns: int = 80
+    ) -> None:
+        self._ours, theirs = pty.openpty()
+        self.seen = ""
+        self.resize(rows, columns, tell=False)
+        self._process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=TOP, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(theirs)
+
+    def resize(self, rows: int, columns: int, *, tell: bool = True) -> None:
+        """Another window size; the kernel tells the program."""
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def expect(self, text: str) -> str:
+        """What comes until `text`, which is taken off what was seen."""
+        until = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            assert time.monotonic() < until and self._read(until), f"{text!r} did not come; this did: {self.seen!r}"
+        before, _, self.seen = self.seen.partition(text)
+        return before + text
+
+    def end(self) -> int:
+        """The exit code, when all was read."""
+        until = time.monotonic() + PATIENCE
+        while self._read(until):
+            assert time.monotonic() < until, f"it does not end; this came: {self.seen!r}"
+        return self._process.wait(PATIENCE)
+
+    def is_raw(self) -> bool:
+        """Whether the terminal hands on every key."""
+        return not termios.tcgetattr(self._ours)[3] & termios.ICANON
+
+    def interrupt(self) -> None:
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._ours)
+
+    def _read(self, until: float) -> bool:
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, until - time.monotonic()))
+        try:
+            data = os.read(self._ours, 65536) if ready else b""
+        except OSError as error:
+            assert error.errno == errno.EIO  # the last one at the terminal has gone
+            return False
+        self.seen += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        return bool(data)
+
+
+class Programs:
+    """Starts ds01. Who runs the tests is the user, and owns the state folder."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.bed = bed
+        self.engine = SimulatedEngine(bed.state / "simulated-engine.json", clock=now)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(bed.root),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm",
+            "DS01_STATE": str(bed.state),
+            "DS01_CONFIG": str(bed.root / "resource-limits.yaml"),
+            "DS01_ENGINE": "simulated",
+            "DS01_GPUS": f"simulated:{GPUS}",
+        }
+        self._typists: list[Typist] = []
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "ds01.main", *words]
+
+    def at_terminal(self, *words: str, columns: int = 80, **environment: str) -> Typist:
+        typist = Typist(self.command(*words), self.environment | environment, columns=columns)
+        self._typists.append(typist)
+        return typist
+
+    def piped(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
+        """Without a terminal."""
+        return subprocess.run(
+            self.command(*words), stdin=stdin, capture_output=True, text=True, env=self.environment, cwd=TOP,
+            timeout=PATIENCE, start_new_session=True, check=False,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        for typist in self._typists:
+            typist.close()
+
+
+@pytest.fixture
+def programs(fast_tmp: Path) -> Iterator[Programs]:
+    """A state folder in which whoever runs the tests is `alice`."""
+    made = Programs(Bed(fast_tmp / "bed", people={"alice": os.getuid()}))
+    yield made
+    made.close()

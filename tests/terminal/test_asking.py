@@ -1,0 +1,167 @@
+"""What is asked of somebody at a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.terminal.conftest import Programs
+
+
+@pytest.fixture
+def thesis(programs: Programs) -> Programs:
+    """A container runs."""
+    assert programs.piped("container-deploy", "thesis", "pytorch").returncode == 0
+    return programs
+
+
+def test_the_wizard(programs: Programs) -> None:
+    new = programs.at_terminal("container-deploy", "--guided")
+    new.expect("IMAGE is a blueprint")
+    new.expect("Enter to go on … ")
+    new.type("\r")
+    shown = new.expect("Number [1]: ")
+    assert "1) Pytorch (framework, the newest)" in shown and "another, by its name" in shown
+    new.type("1\r")
+    new.expect("Name of the container: ")
+    new.type("not/a name\r")
+    new.expect("is no container name")
+    new.type("My Thesis\r")
+    new.expect("Enter to go on … ")
+    new.type("\r")
+    new.expect("with a GPU")
+    new.type("1\r")
+    new.expect("How many GPUs? ")
+    new.type("2\r")
+    new.expect("The name becomes my-thesis")
+    for step in ("/workspace", "Now the container is made", "starts in the background"):
+        new.expect(step)
+        new.expect("Enter to go on … ")
+        new.type("\r")
+    new.expect("leave it in the background")
+    new.type("2\r")
+    assert new.end() == 0
+    record = programs.bed.record("alice", "my-thesis")
+    assert record.state.value == "running" and record.lease is not None and len(record.lease.slots) == 2
+
+
+def test_the_wizard_for_an_image_by_name_and_cpu(programs: Programs) -> None:
+    new = programs.at_terminal("container-create")
+    shown = new.expect("Number [1]: ")
+    new.type(f"{shown.count(') ')}\r")  # the last one
+    new.expect("Image: ")
+    new.type("NOT An Image\r")
+    new.expect("is no name of an image")
+    new.type("debian:12\r")
+    new.expect("Name of the container: ")
+    new.type("small\r")
+    new.expect("Number [1]: ")
+    new.type("2\r")
+    new.expect("Created small from debian:12: CPU only")
+    assert new.end() == 0
+
+
+def test_ctrl_c_and_the_end_of_input_leave_a_question_with_130(programs: Programs) -> None:
+    for key in ("\x03", "\x04"):
+        asked = programs.at_terminal("container-create")
+        asked.expect("Number [1]: ")
+        asked.type(key)
+        assert asked.end() == 130
+        assert "interrupted" in asked.seen and "Traceback" not in asked.seen
+    guided = programs.at_terminal("container-list", "--guided")
+    guided.expect("Enter to go on")
+    guided.type("\x04")
+    assert guided.end() == 130
+    assert programs.bed.records() == []
+
+
+def test_the_picker_offers_what_the_verb_can_act_on(thesis: Programs) -> None:
+    thesis.piped("container-create", "other", "pytorch", "--cpu-only")
+    picked = thesis.at_terminal("container-retire")
+    shown = picked.expect("Number: ")
+    assert "thesis" in shown and "other" in shown
+    picked.type("\r\r9\r")
+    picked.expect("is not in the range")
+    picked.type(f"{'1' if shown.index('thesis') < shown.index('other') else '2'}\r")
+    picked.expect("Retire thesis?")
+    picked.type("\r")
+    picked.expect("Retired thesis")
+    assert picked.end() == 0
+    none = thesis.at_terminal("container-stop")
+    none.expect("you have no container to stop")
+    assert none.end() == 5
+
+
+def test_stop_asks_and_offers_to_remove(thesis: Programs) -> None:
+    thesis.engine.spawn(thesis.bed.full("alice"), "python train.py")
+    no = thesis.at_terminal("container-stop", "thesis")
+    no.expect("Stop thesis? (1 process will end) [Y/n]: ")
+    no.type("n\r")
+    assert no.end() == 0 and thesis.bed.record("alice").state.value == "running"
+    yes = thesis.at_terminal("container-stop", "thesis")
+    yes.expect("[Y/n]: ")
+    yes.type("\r")
+    yes.expect("is held for you until")
+    yes.expect("Remove thesis now? Its workspace stays [y/N]: ")
+    yes.type("y\r")
+    yes.expect("Removed thesis.")
+    assert yes.end() == 0 and thesis.bed.records() == []
+
+
+@pytest.mark.parametrize("options", ["--force", "-y", "-q --keep-container"])
+def test_stop_does_not_ask_when_it_was_answered(options: str, thesis: Programs) -> None:
+    stopped = thesis.at_terminal("container-stop", "thesis", *options.split())
+    assert stopped.end() == 0
+    assert "[Y/n]" not in stopped.seen and "[y/N]" not in stopped.seen
+    assert thesis.bed.record("alice").state.value == "held"
+
+
+def test_cleanup_asks_which(thesis: Programs) -> None:
+    thesis.piped("container-create", "one", "pytorch", "--cpu-only")
+    thesis.piped("container-create", "two", "pytorch", "--cpu-only")
+    asked = thesis.at_terminal("container-cleanup")
+    asked.expect("Enter for none: ")
+    asked.type("7\r")
+    asked.expect("Numbers from 1 to 2, please.")
+    asked.type("1, 2\r")
+    asked.expect("Removed 2")
+    assert asked.end() == 0
+    assert [record.name for record in thesis.bed.records()] == ["thesis"]
+
+
+def test_remove_asks_once_for_all(thesis: Programs) -> None:
+    thesis.piped("container-stop", "thesis")
+    asked = thesis.at_terminal("container-remove", "thesis")
+    asked.expect("Remove thesis? [Y/n]: ")
+    asked.type("n\r")
+    assert asked.end() == 0 and len(thesis.bed.records()) == 1
+
+
+def test_entering_says_how_to_leave_and_what_leaving_means(thesis: Programs) -> None:
+    entered = thesis.at_terminal("container-run", "thesis")
+    entered.expect("`exit` leaves it")
+    entered.expect("You left thesis")
+    assert entered.end() == 0 and "container-retire thesis" in entered.seen
+
+
+def test_a_list_on_80_columns_fits_and_has_colours(thesis: Programs) -> None:
+    thesis.piped("container-create", "second-experiment", "ghcr.io/somebody/some-image:latest", "--cpu-only")
+    for colour, environment in ((True, {}), (False, {"NO_COLOR": "1"}), (False, {"TERM": "dumb"})):
+        shown = thesis.at_terminal("container-list", **environment)
+        assert shown.end() == 0
+        assert ("\x1b[32mrunning" in shown.seen) == colour and ("\x1b" in shown.seen) == colour
+        plain = shown.seen.replace("\x1b[1m", "").replace("\x1b[0m", "").replace("\x1b[32m", "").replace("\x1b[36m", "")
+        assert max(len(line) for line in plain.splitlines()) <= 80, plain
+
+
+def test_errors_are_broken_between_words(thesis: Programs) -> None:
+    shown = thesis.at_terminal("container-create", "another thing!", "pytorch")
+    assert shown.end() == 2
+    assert max(len(line) for line in shown.seen.splitlines()) <= 80
+
+
+def test_stats_again_and_again_until_ctrl_c(thesis: Programs) -> None:
+    watching = thesis.at_terminal("container-stats", "--watch", "--interval", "1")
+    watching.expect("PROCESSES")
+    watching.expect("PROCESSES")
+    watching.type("\x03")
+    assert watching.end() == 130 and "Traceback" not in watching.seen

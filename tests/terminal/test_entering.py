@@ -1,0 +1,92 @@
+"""The stream between a terminal and a program inside a container."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.terminal.conftest import PATIENCE, TOP, Typist
+
+Enter = Callable[..., Typist]
+
+
+def inside(kind: str, command: str) -> list[str]:
+    return [sys.executable, "-m", "tests.terminal.inside", kind, command]
+
+
+@pytest.fixture
+def enter() -> Iterator[Enter]:
+    opened: list[Typist] = []
+
+    def start(command: str, **environment: str) -> Typist:
+        opened.append(Typist(inside("tty", command), dict(os.environ) | environment, rows=30, columns=100))
+        return opened[-1]
+
+    yield start
+    for typist in opened:
+        typist.close()
+
+
+def test_the_size_is_the_terminals_and_follows_it(enter: Enter) -> None:
+    shell = enter("stty size; while read line; do stty size; done", COLUMNS="7", LINES="7")
+    shell.expect("30 100")
+    shell.resize(50, 132)
+    shell.type("again\r")
+    shell.expect("50 132")
+    shell.resize(24, 80)
+    shell.type("again\r")
+    shell.expect("24 80")
+    shell.type("\x04")
+    assert shell.end() == 0
+
+
+def test_keys_go_inside_and_the_terminal_is_as_before_afterwards(enter: Enter) -> None:
+    shell = enter("echo ready; trap 'echo interrupted' INT; cat; echo after; exit 7")
+    shell.expect("ready")
+    assert shell.is_raw()
+    shell.type("\x03")  # Ctrl-C is for the program inside
+    shell.expect("interrupted")
+    shell.expect("after")
+    assert shell.end() == 7
+    assert not shell.is_raw()
+
+
+def test_what_is_not_ascii_comes_through_whole(enter: Enter) -> None:
+    shell = enter("read line; echo \"got $line\"")
+    shell.type("grüße – 😀\r")
+    shell.expect("got grüße – 😀")
+    assert shell.end() == 0
+
+
+def piped(command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        inside("frames", command), input=given, capture_output=True, cwd=TOP, timeout=PATIENCE, check=False
+    )
+
+
+def test_without_a_terminal_the_two_streams_stay_apart() -> None:
+    answer = piped("echo out; echo err >&2; exit 3")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (3, b"out\n", b"err\n")
+
+
+def test_a_program_that_writes_while_it_reads_is_not_waited_for() -> None:
+    given = os.urandom(1 << 22)
+    answer = piped("cat", given)
+    assert answer.returncode == 0 and answer.stdout == given
+
+
+def test_a_program_that_does_not_read_ends_when_it_ends() -> None:
+    assert piped("exec <&-; echo done", b"x" * (1 << 21)).stdout == b"done\n"
+
+
+def test_a_reader_that_has_gone_is_141() -> None:
+    line = f"{inside('frames', 'yes')[0]} -m tests.terminal.inside frames yes | head -c 1; echo ${{PIPESTATUS[0]}}"
+    answer = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, cwd=TOP, timeout=PATIENCE, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert answer.stdout == "y141\n" and "Traceback" not in answer.stderr

@@ -1,0 +1,324 @@
+"""The container commands, as their users type them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ds01.engines.protocol import Devices
+from tests.unit.cli.conftest import CommandLine
+
+
+def image_of(ds: CommandLine, name: str = "thesis") -> str:
+    return ds.bed.record("alice", name).image
+
+
+# the image of a new container, in the contract's order
+
+
+def test_the_image_by_its_option(ds: CommandLine) -> None:
+    ds.ok("container-create", "thesis", "--image", "nvcr.io/nvidia/pytorch:24.01")
+    assert image_of(ds) == "nvcr.io/nvidia/pytorch:24.01"
+
+
+def test_a_framework_by_its_option_or_as_the_second_word(ds: CommandLine) -> None:
+    ds.ok("container-create", "one", "--framework", "tensorflow-2.14.0")
+    ds.ok("container-create", "two", "tensorflow-2.14.0")
+    assert image_of(ds, "one") == image_of(ds, "two") == "aimehub/tensorflow-2.14.0-cuda11.8"
+    ds.fails(5, "container-create", "three", "--framework", "cobol")
+    ds.fails(5, "container-create", "three", "pytorch-99")
+
+
+def test_the_second_word_as_an_own_image_then_as_any(ds: CommandLine) -> None:
+    ds.ok("container-create", "one", "mine", "--cpu-only")
+    assert image_of(ds, "one") == "ds01-70001/mine"
+    ds.engine.untag("ds01-70001/debian")
+    ds.ok("container-create", "two", "debian", "--cpu-only")
+    assert image_of(ds, "two") == "debian"
+    ds.engine.untag("ds01-70001/absent/image")
+    error = ds.fails(5, "container-create", "three", "absent/image")
+    assert "no framework and no image" in error and "--image absent/image fetches it" in error
+
+
+def test_nothing_said_is_the_own_image_of_that_name_or_project(ds: CommandLine) -> None:
+    ds.ok("container-create", "thesis", "--cpu-only")
+    assert image_of(ds) == "ds01-70001/thesis"
+    ds.ok("container-create", "second", "--project", "thesis", "--cpu-only")
+    assert image_of(ds, "second") == "ds01-70001/thesis"
+
+
+def test_no_image_at_all_names_the_three_ways(ds: CommandLine) -> None:
+    ds.engine.untag("ds01-70001/thesis")
+    error = ds.fails(5, "container-create", "thesis")
+    assert all(way in error for way in ("--image", "--framework", "container-deploy NAME pytorch"))
+
+
+def test_an_image_that_is_not_here_is_fetched_before_anything_is_leased(ds: CommandLine) -> None:
+    assert "Fetching remote/thing" in ds.ok("container-create", "thesis", "--image", "remote/thing")
+    ds.fails(5, "container-create", "other", "--image", "absent/thing")
+    assert "not here: would be fetched" in ds.ok("container-create", "other", "--image", "remote/more", "--dry-run")
+    assert len(ds.bed.records()) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["pytorch", "--image", "x"],
+        ["pytorch", "--framework", "pytorch"],
+        ["--image", "x", "--framework", "pytorch"],
+        ["pytorch", "--cpu-only", "--gpus", "1"],
+        ["pytorch", "--cpu-only", "--profile", "2g.20gb"],
+        ["pytorch", "--gpus", "0", "--gpu-type", "mig"],
+        ["pytorch", "--profile", "2g.20gb", "--gpu-type", "full"],
+        ["pytorch", "--open", "--background"],
+        ["pytorch", "--open"],
+        ["pytorch", "-w", ""],
+        ["--image", ""],
+        ["--image", "Not An Image"],
+    ],
+    ids=" ".join,
+)
+def test_contradictions_are_wrong_use_and_change_nothing(options: list[str], ds: CommandLine) -> None:
+    ds.fails(2, "container-deploy", "thesis", *options)
+    assert ds.bed.records() == []
+
+
+# names
+
+
+def test_a_name_is_folded_and_that_is_said(ds: CommandLine) -> None:
+    assert "The name becomes my-thesis" in ds.ok("container-deploy", "My Thesis", "pytorch")
+    assert "Stopped my-thesis" in ds.ok("container-stop", "MY thesis")
+    assert "Started my-thesis" in ds.ok("container-start", "my-thesis._.70001")
+    ds.fails(2, "container-create", "thesis!", "pytorch")
+    assert "at most 63" in ds.fails(2, "container-create", "x" * 64, "pytorch")
+
+
+def test_somebody_elses_container_is_as_absent(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    absent = ds.fails(5, "container-stop", "nothing", who="bob").replace("nothing", "thesis")
+    assert ds.fails(5, "container-stop", "thesis", who="bob") == absent
+    ds.fails(5, "container-stop", "thesis._.70001", who="bob")
+    assert ds.state() == "running"
+
+
+# for others
+
+
+def test_admins_act_for_others_by_login_or_uid(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch", "--user", "alice", who="boss")
+    assert ds.bed.record("alice").history[0].actor == "boss"
+    assert "thesis" in ds.ok("container-list", "--user", "70001", who="boss")
+    ds.ok("container-stop", "thesis._.70001", who="boss")
+    assert ds.state() == "held"
+
+
+@pytest.mark.parametrize(
+    "words", ["container-list", "container-stop thesis", "container-create x pytorch", "gpu allocate --container x"]
+)
+def test_others_do_not(words: str, ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    for user in ("alice", "70001"):
+        error = ds.fails(3, *words.split(), "--user", user, who="bob")
+        assert "bob may not act for alice" in error and "admin: true" in error
+    ds.ok("container-list", "--user", "bob", who="bob")
+
+
+# stop, and what follows
+
+
+def test_stop_says_how_many_end_and_how_long_the_gpu_is_held(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    ds.engine.spawn("thesis._.70001", "python train.py")
+    said = ds.ok("container-stop", "thesis")
+    assert "Stopping thesis: 1 process will end" in said
+    assert "GPU 1:0 (2g.10gb) is held for you until" in said and "(1d left)" in said
+    assert "--release" in said
+    assert "does not run (it is held)" in ds.ok("container-stop", "thesis")
+
+
+def test_release_frees_the_gpu_also_of_a_held_one(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "one", "pytorch")
+    ds.ok("container-deploy", "two", "pytorch")
+    ds.ok("container-stop", "one")
+    ds.ok("container-stop", "one", "--release")
+    assert ds.state("one") == "stopped"
+    ds.ok("container-stop", "two", "--release")
+    assert ds.state("two") == "stopped" and ds.bed.leased() == {}
+
+
+def test_stop_all_with_release_takes_the_held_ones_too(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "one", "pytorch")
+    ds.ok("container-deploy", "two", "pytorch")
+    ds.ok("container-stop", "one")
+    ds.ok("container-stop", "--all")
+    assert (ds.state("one"), ds.state("two")) == ("held", "held")
+    ds.ok("container-stop", "--all", "--release")
+    assert ds.bed.leased() == {}
+    assert "No container of yours runs" in ds.ok("container-stop", "--all")
+
+
+def test_keep_container_is_kept(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    ds.ok("container-stop", "thesis", "--keep-container")
+    assert ds.bed.record("alice").keep
+
+
+def test_retire_is_said_once_and_frees_the_gpu(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    assert "Would stop and remove thesis" in ds.ok("container-retire", "thesis", "--dry-run")
+    assert ds.state() == "running"
+    said = ds.ok("container-retire", "thesis")
+    assert said == "Retired thesis: GPU 1:0 (2g.10gb) is free, the workspace stays.\n"
+    assert ds.bed.records() == [] and (ds.bed.home("alice") / "workspace" / "thesis").is_dir()
+
+
+def test_remove_all_names_images_and_a_dry_run(ds: CommandLine) -> None:
+    for name in ("one", "two", "three"):
+        ds.ok("container-deploy", name, "debian", "--cpu-only")
+    ds.ok("container-stop", "one")
+    ds.ok("container-stop", "two")
+    assert ds.ok("container-remove", "--all", "--dry-run").count("Would remove") == 2
+    assert len(ds.bed.records()) == 3
+    ds.ok("container-remove", "one", "one")
+    ds.ok("container-remove", "--all")
+    assert [record.name for record in ds.bed.records()] == ["three"]
+    said = ds.ok("container-remove", "three", "--force", "--images")
+    assert "Removed three." in said and ds.bed.records() == []
+    assert ds("container-list").out.startswith("No containers")
+
+
+def test_one_that_cannot_be_removed_does_not_keep_the_others(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "one", "debian", "--cpu-only")
+    ds.ok("container-deploy", "two", "debian", "--cpu-only")
+    ds.ok("container-stop", "two")
+    ds.fails(6, "container-remove", "one", "two")
+    assert [record.name for record in ds.bed.records()] == ["one"]
+
+
+def test_cleanup_shows_sizes_and_removes_what_was_chosen(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "one", "pytorch")
+    assert "No container of yours is stopped" in ds.ok("container-cleanup")
+    ds.ok("container-stop", "one")
+    shown = ds("container-cleanup")
+    assert shown.code == 2 and "--all removes them" in shown.err
+    assert "SIZE" in shown.out and "one" in shown.out
+    assert "one" in ds.ok("container-cleanup", "--dry-run") and ds.state("one") == "held"
+    assert "Removed 1" in ds.ok("container-cleanup", "--all")
+
+
+def test_pause_and_unpause(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    assert "Paused thesis." in ds.ok("container-pause", "thesis")
+    assert "paused already" in ds.ok("container-pause", "thesis")
+    assert "paused" in ds.ok("container-list")
+    assert "thesis goes on." in ds.ok("container-unpause", "thesis")
+    assert "running already" in ds.ok("container-unpause", "thesis")
+    ds.ok("container-stop", "thesis")
+    ds.fails(6, "container-pause", "thesis")
+
+
+def test_start_when_somebody_else_has_the_gpu_says_how_to_go_on(
+    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DS01_GPUS", "simulated:2xA100")
+    ds.ok("container-deploy", "thesis", "pytorch")
+    ds.ok("container-stop", "thesis", "--release")
+    (row,) = json.loads(ds.ok("container-list", "--json"))["containers"]
+    ds.ok("gpu", "allocate", "--container", "x", "--gpu", row["gpus_fixed"][0]["slot"], who="boss")
+    assert "boss (x)" in ds.fails(4, "container-start", "thesis")
+    assert "Started thesis on GPU 1" in ds.ok("container-start", "thesis", "--recreate")
+    assert "runs already" in ds.ok("container-start", "thesis")
+
+
+def test_stats(ds: CommandLine) -> None:
+    assert "No container of yours runs" in ds.ok("container-stats")
+    ds.ok("container-deploy", "thesis", "pytorch")
+    assert "PROCESSES" in ds.ok("container-stats", "thesis")
+
+
+# the list
+
+
+def test_the_list_says_what_happens_next(ds: CommandLine) -> None:
+    ds.ok("container-create", "new", "pytorch")
+    ds.ok("container-deploy", "runs", "pytorch")
+    shown = ds.ok("container-list")
+    assert shown.splitlines()[0].split() == ["NAME", "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE"]
+    assert "release in 30m" in shown and "idle stop in 2d" in shown
+    ds.bed.clock.advance(hours=5)
+    ds.ok("container-stop", "runs")
+    assert "hold ends in 1d" in ds.ok("container-list")
+    ds.bed.clock.advance(hours=25)
+    assert "hold ends is due" in ds.ok("container-list") or "stopped" in ds.ok("container-list")
+
+
+def test_piped_it_is_plain_and_whole(ds: CommandLine) -> None:
+    image = "registry.example.org:5000/a/very/long/path/to/an/image-of-somebody:with-a-long-tag"
+    ds.ok("container-create", "n" * 60, "--image", image)
+    shown = ds.ok("container-list")
+    assert "n" * 60 in shown and image in shown and "\x1b" not in shown
+
+
+def test_all_shows_removed_and_foreign_ones_and_nothing_of_them_steers_the_terminal(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "gone", "pytorch")
+    ds.ok("container-retire", "gone")
+    labels = {"aime.mlc.USER": "\x1b]0;evil\x07\x1b[2J"}
+    ds.engine.add_foreign("other", labels=labels, devices=Devices(everything=True))
+    shown = ds.ok("container-list", "--all")
+    assert "removed" in shown and "other" in shown and "\x1b" not in shown and "\x07" not in shown
+    assert "\x1b" not in ds.ok("container-list", "--all", "--json")
+    shown = ds.ok("gpu", "status")
+    assert "busy_outside" in shown and "ignore_containers" in shown and "\x1b" not in shown
+    error = ds.fails(4, "container-create", "mine", "pytorch")
+    assert "used outside ds01" in error and "other" in error
+
+
+def test_all_users(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    assert "thesis" not in ds.ok("container-list", who="bob")
+    shown = ds.ok("container-list", "--all-users", who="bob")
+    assert "USER" in shown and "alice" in shown
+
+
+def test_guided_explains_each_step_once(ds: CommandLine) -> None:
+    said = ds.ok("container-deploy", "thesis", "pytorch", "--guided")
+    assert said.count("An IMAGE is a blueprint") == 1 and said.count("A GPU is lent") == 1
+    assert "/workspace" in said and "container-retire thesis" in said
+    assert all(len(line) <= 100 for line in said.splitlines() if line.startswith("│"))
+    for words in ("list", "stats", "stop thesis", "start thesis", "pause thesis", "unpause thesis", "exit"):
+        assert "│ " in ds.ok(*f"container-{words}".split(), "--guided")
+    assert "│ " in ds.ok("container-retire", "thesis", "--guided")
+    assert "│ " in ds.ok("container-cleanup", "--guided")
+
+
+# limits and GPUs
+
+
+def test_limits_as_lines_with_sources_and_as_flags(ds: CommandLine) -> None:
+    lines = ds.ok("limits").splitlines()
+    assert "Max MIG Instances: 2" in lines and "Group: default" in lines
+    explained = ds.ok("limits", "boss", "--explain")
+    assert "groups.admins" in explained and "defaults" in explained
+    flags = ds.ok("limits", "alice", "--docker-args").split()
+    assert "--cpus=8" in flags and "--memory=32g" in flags and flags[-1].startswith("--cgroup-parent=ds01-default-")
+
+
+def test_leases_by_hand(ds: CommandLine) -> None:
+    said = ds.ok("gpu", "allocate", "--user", "alice", "--container", "reserve", "--gpu", "0,1:2", who="boss")
+    assert "no GPU" not in said
+    ds.fails(2, "gpu", "allocate", "--container", "b", "--gpu", "0", "--max-gpus", "2", who="boss")
+    ds.fails(5, "gpu", "allocate", "--container", "b", "--gpu", "9", who="boss")
+    ds.fails(2, "gpu", "allocate", who="boss")
+    assert "alice (reserve)" in ds.ok("gpu", "status")
+    assert "is there" in ds.ok("gpu", "validate", "--container", "reserve")
+    ds.ok("gpu", "release", "--container", "reserve")
+    assert "4 of 4 free" in ds.ok("gpu", "status")
+
+
+def test_marks_are_refused_when_docker_disagrees(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    ds.fails(6, "gpu", "mark-stopped", "--container", "thesis")
+    ds.ok("gpu", "clear-stopped", "--container", "thesis")
+    assert "GPU 1:0 is there" in ds.ok("gpu", "validate", "--container", "thesis")

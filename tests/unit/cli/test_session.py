@@ -1,0 +1,136 @@
+"""Who acts, for whom, and what is written to whom."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ds01 import main
+from ds01.cli import tables
+from ds01.cli.output import wrap
+from ds01.cli.words import size, span
+from ds01.system.data import format_time
+from tests.bed import GPUS, Bed
+
+
+@pytest.fixture
+def real(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
+    """The command line as it finds out itself who acts."""
+    monkeypatch.setenv("DS01_STATE", str(bed.state))
+    monkeypatch.setenv("DS01_CONFIG", str(bed.root / "resource-limits.yaml"))
+    monkeypatch.setenv("DS01_ENGINE", "simulated")
+    monkeypatch.setenv("DS01_GPUS", f"simulated:{GPUS}")
+    monkeypatch.setenv("DS01_NOW", format_time(bed.clock()))
+    monkeypatch.setenv("SUDO_UID", "70001")
+    return bed
+
+
+def play(monkeypatch: pytest.MonkeyPatch, *, uid: int, euid: int) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    monkeypatch.setattr(os, "geteuid", lambda: euid)
+
+
+def test_behind_sudo_the_person_is_recorded_and_is_the_owner(real: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(monkeypatch, uid=0, euid=0)
+    assert main.run(["container-create", "thesis", "pytorch", "-q"]) == 0
+    assert real.record("alice").history[0].actor == "alice"
+    assert main.run(["container-retire", "thesis", "-q"]) == 0
+    assert main.run(["container-create", "thesis", "pytorch", "--user", "bob", "-q"]) == 0
+    assert real.record("bob").history[0].actor == "alice"
+
+
+def test_root_itself_is_root(real: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(monkeypatch, uid=0, euid=0)
+    monkeypatch.delenv("SUDO_UID")
+    assert main.run(["container-create", "thesis", "pytorch", "--user", "bob", "-q"]) == 0
+    assert real.record("bob").history[0].actor == "root"
+
+
+def test_without_root_sudo_uid_is_not_believed(real: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(monkeypatch, uid=70002, euid=70002)
+    assert main.run(["container-create", "thesis", "pytorch", "-q"]) == 0
+    assert real.record("bob").history[0].actor == "bob"
+    assert main.run(["container-create", "x", "pytorch", "--user", "alice", "-q"]) == 3
+
+
+def test_the_clock_is_the_one_of_ds01_now(
+    real: Bed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(monkeypatch, uid=70002, euid=70002)
+    assert main.run(["container-create", "thesis", "pytorch"]) == 0
+    monkeypatch.setenv("DS01_NOW", format_time(real.clock.advance(minutes=10)))
+    capsys.readouterr()
+    assert main.run(["container-list"]) == 0
+    assert "release in 20m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0s"), (0, "0s"), (0.4, "0s"), (59, "59s"), (60, "1m"), (3569, "59m"), (3590, "1h"), (3660, "1h 1m"),
+     (86390, "1d"), (86400, "1d"), (84600, "23h 30m"), (172799, "2d"), (90000, "1d 1h"), (86400 * 400, "400d")],
+)  # fmt: skip
+def test_spans(seconds: float, text: str) -> None:
+    assert span(timedelta(seconds=seconds)) == text
+
+
+def test_sizes() -> None:
+    assert [size(number) for number in (None, 0, 1023, 1024, 1 << 20, 1 << 35, 1 << 42)] == [
+        "–", "0B", "1023B", "1K", "1.0M", "32.0G", "4.0T",
+    ]  # fmt: skip
+
+
+HEADINGS = ("NAME", "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE")
+ROW = ("my-thesis", "running, idle 3h", "1:0,1:1", "2d 3h", "idle stop in 1d 21h", "32768→8888,32769→6006",
+       "aimehub/pytorch-2.7.1-aime-cuda11.8.0")  # fmt: skip
+
+
+def test_a_table_fits_80_columns() -> None:
+    lines = tables.fitted([HEADINGS, ROW], 80, cut="IMAGE")
+    assert max(len(line) for line in lines) <= 80
+    assert "32769→6006" in "\n".join(lines) and "pytorch" in lines[1] and "…" in lines[1]
+
+
+def test_a_table_that_fits_is_left_as_it_is() -> None:
+    assert tables.fitted([HEADINGS, ROW], 200) == list(tables.plain([HEADINGS, ROW]))
+
+
+def test_the_last_column_is_broken_between_words() -> None:
+    why = "container other; outside.ignore_containers in the policy can ignore it"
+    lines = tables.fitted([("SLOT", "WHY"), ("1:0", why)], 40)
+    assert max(map(len, lines)) <= 40 and " ".join(line[6:] for line in lines[1:]) == why
+
+
+def test_colours_on_a_terminal_only_and_not_with_no_color(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for name, value, coloured in (("TERM", "xterm", True), ("NO_COLOR", "1", False)):
+        monkeypatch.setenv(name, value)
+        tables.show(("NAME", "STATE"), [("x", "running, idle 1h"), ("y\x1b[31m", "odd")])
+        out = capsys.readouterr().out
+        assert ("\x1b[32m" in out) == coloured and "\x1b[31m" not in out
+        assert ("\x1b" in out) == coloured
+
+
+def test_lines_are_broken_between_words() -> None:
+    assert wrap("  short", 80) == ["  short"]
+    assert wrap("  one two three", 10) == ["  one two", "    three"]
+    assert wrap("x" * 30, 10) == ["x" * 30], "a name is not broken"
+
+
+def test_one_file_only_reads_the_settings_from_the_environment() -> None:
+    cli = Path(main.__file__).parent / "cli"
+    assert not [path for path in cli.rglob("*.py") if "DS01_" in (text := path.read_text()) and "environ" in text]
+
+
+def test_heavy_modules_are_not_loaded_for_what_does_not_need_them() -> None:
+    code = (
+        "import sys, ds01.main as m; m.run(['ds01', '--names']); assert 'click' not in sys.modules;"
+        "m.run(['container-exit']); assert not {'rich', 'docker', 'pynvml', 'requests'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=60)
