@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "container unpause": ("ds01.cli.container.unpause", "Let a paused container go on"),
     "container extend": ("ds01.cli.container.extend", "Move the deadlines of a running container"),
     "container exit": ("ds01.cli.container.exit", "How to leave a container"),
+    "queue": ("ds01.cli.queue", "Who waits for a GPU"),
     "limits": ("ds01.cli.limits", "What the policy gives a user, and why"),
     "notices": ("ds01.cli.notices", "What ds01 did or will do to your containers"),
     "gpu status": ("ds01.cli.gpu.status", "All GPUs, and who has them until when"),
@@ -46,9 +47,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gpu mark-stopped": ("ds01.cli.gpu.mark_stopped", "Record that a container was stopped"),
     "gpu clear-stopped": ("ds01.cli.gpu.clear_stopped", "Record that a container runs again"),
     "gpu validate": ("ds01.cli.gpu.validate", "Whether a container's GPU is still there"),
+    "policy check": ("ds01.cli.policy.check", "Whether a policy is right, and what it would change"),
+    "doctor": ("ds01.cli.doctor", "Check the whole installation, and mend it"),
+    "slices apply": ("ds01.cli.slices.apply", "Give groups and users the limits of the policy"),
+    "user add": ("ds01.cli.user.add", "Let somebody use ds01"),
+    "emergency-stop": ("ds01.cli.emergency_stop", "Stop containers at once"),
     "tick": ("ds01.cli.tick", "One pass of the automation, as root's cron runs it"),
 }
 DISPATCHERS = ("container",)  # nouns that are programs of their own; `ds01 NOUN VERB` works for all
+ALIASES = {"add-user-to-docker": "user add"}  # programs that are called otherwise than their words
 
 INTERRUPTED = 130
 OWN_FAILURE = 125
@@ -91,7 +98,8 @@ def run(argv: Sequence[str]) -> int:
 
 def names() -> list[str]:
     """The names of all programs that are symlinks to this one."""
-    return [*DISPATCHERS, *(_hyphenated(words) for words in COMMANDS if words.split()[0] in DISPATCHERS)]
+    hyphenated = (_hyphenated(words) for words in COMMANDS if words.split()[0] in DISPATCHERS)
+    return [*DISPATCHERS, *hyphenated, *ALIASES]
 
 
 def load(words: str) -> click.Command:
@@ -113,7 +121,7 @@ def _hyphenated(words: str) -> str:
 
 def _split(program: str, arguments: list[str]) -> tuple[str, list[str]]:
     """The command's words, and the arguments that are left; words that name no command are returned as they are."""
-    by_hyphen = {_hyphenated(words): words for words in COMMANDS}
+    by_hyphen = {_hyphenated(words): words for words in COMMANDS} | ALIASES
     if program in by_hyphen:
         return by_hyphen[program], arguments
     said = [program, *arguments] if program in DISPATCHERS else arguments

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -38,6 +39,8 @@ def command(session: Session, dry_run: bool) -> int:
                 _keep(session, report)
     except Busy:
         session.say("Another tick runs.")
+        nothing: dict[str, Any] = {key: [] for key in ("acted", "warned", "unknown", "errors")}
+        session.answer({"started_at": None, "seconds": 0, "looked_at": 0} | nothing)
         return 0
     session.answer(dataclasses.asdict(report))
     for title, items in (

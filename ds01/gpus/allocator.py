@@ -6,6 +6,7 @@ The order of refusal is: per container, whole GPUs, quota, what exists, what is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ds01.gpus.model import Choice, Claim, GpuRequest, GpuType, Holding, Kind, Refusal, Rule, Slot, slot_number
@@ -62,6 +63,40 @@ def choose(situation: Situation, request: GpuRequest, who: Requester, limits: Li
             return Choice(slots)
     earliest = _earliest(situation, asked, _groups(allowed).values(), claims, who)
     return _none_free(asked, allowed, claims, earliest)
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Somebody ahead in the waiting line: for what, who, with which limits and how many containers."""
+
+    request: GpuRequest
+    who: Requester
+    limits: Limits
+    containers: int
+
+
+def behind(situation: Situation, line: Sequence[Ahead]) -> Situation:
+    """The situation as it is for whoever comes after `line`: who could be served now goes first, in order.
+
+    Later ones may take what those ahead cannot use.
+    """
+    for ahead in line:
+        if check_containers(ahead.limits.max_containers_per_user, ahead.containers) is not None:
+            continue
+        choice = choose(situation, ahead.request, ahead.who, ahead.limits)
+        if isinstance(choice, Choice) and choice.slots:
+            taken = Holding(
+                container=ahead.who.container or ahead.who.user,
+                user=ahead.who.user,
+                uid=ahead.who.uid,
+                slots=tuple(slot.slot for slot in choice.slots),
+                uuids=tuple(slot.uuid for slot in choice.slots),
+                priority=ahead.limits.priority,
+                since=situation.now,
+                waiting=True,
+            )
+            situation = replace(situation, leases=[*situation.leases, taken])
+    return situation
 
 
 def quota_use(leases: Iterable[Holding], uid: int, but: str | None = None) -> int:

@@ -135,6 +135,7 @@ class Holding:
     since: datetime
     until: datetime | None = None
     held: bool = False  # of a stopped container
+    waiting: bool = False  # no lease yet: what somebody ahead in the line could have now
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Claim:
     """A slot that is not free, for a refusal: who has it and until when."""
 
     slot: str
-    state: str  # leased, held, reserved, busy_outside, unhealthy; lost (`slot` is then the UUID that was asked for)
+    state: str  # leased, held, waiting, reserved, busy_outside, unhealthy; or lost, `slot` then the UUID
     container: str | None = None
     user: str | None = None
     since: datetime | None = None

@@ -151,7 +151,7 @@ def _lease_claim(slot: Slot, holder: Holding) -> Claim:
     why = slot.unhealthy
     if slot.uuid not in holder.uuids:
         why = "the lease is on hardware that is gone, and keeps the name"
-    state = "held" if holder.held else "leased"
+    state = "held" if holder.held else "waiting" if holder.waiting else "leased"
     return Claim(slot.slot, state, holder.container, holder.user, holder.since, holder.until, why)
 
 

@@ -12,6 +12,7 @@ from ds01.host.slices import Change, plan_slices, wanted_slices
 from ds01.host.systemd import Systemd, is_running
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Policy, Share
+from ds01.policy.units import format_number, format_size
 from ds01.system.users import Users
 
 
@@ -85,20 +86,25 @@ def spared(changes: Iterable[Change], used: Mapping[str, int]) -> tuple[list[Cha
 def obstacle(driver: str) -> NotPossible | None:
     """Why slices cannot have limits on this machine; None if they can."""
     if driver != "systemd":
+        why, hint = obstacle_words(driver)
         return NotPossible(
-            "limits of users' and groups' slices need Docker's systemd cgroup driver",
-            why=f"Docker uses the driver {driver}: slices are then folders that Docker makes, without limits",
-            hint='put {"exec-opts": ["native.cgroupdriver=systemd"]} into /etc/docker/daemon.json and restart Docker',
+            "limits of users' and groups' slices need Docker's systemd cgroup driver", why=why, hint=hint
         )
     if not is_running():
         return NotPossible("systemd does not run this machine", why="slices are systemd's")
     return None
 
 
+def obstacle_words(driver: str) -> tuple[str, str]:
+    """Why another cgroup driver is in the way, and what to do."""
+    return (
+        f"Docker uses the driver {driver}: the slices are then folders that Docker makes, without limits",
+        'put {"exec-opts": ["native.cgroupdriver=systemd"]} into /etc/docker/daemon.json and restart Docker',
+    )
+
+
 def share_words(share: Share) -> str:
     """Limits in words, as `48 CPUs, 192g, 16384 tasks`."""
-    from ds01.policy.units import format_number, format_size
-
     words = [
         f"{format_number(share.max_cpus)} CPUs" if share.max_cpus is not None else None,
         format_size(share.memory) if share.memory is not None else None,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, error, few, warning
 from ds01.policy.model import Limits, Policy
-from ds01.policy.resolve import UNGROUPED, group_limits, group_of, in_force, merge
+from ds01.policy.resolve import group_limits, in_force, merge
 from ds01.policy.units import format_number, format_size
+from ds01.system.users import Account
 
 
 def policy(facts: Facts) -> Iterator[Finding]:
@@ -75,25 +76,21 @@ def people(facts: Facts) -> Iterator[Finding]:
         )
     if facts.docker_group is None:
         return
-    named = {login for login in facts.docker_group.members if login != "root"}
-    by_login = {account.login: account for account in facts.people.known}
-    if facts.policy.default_group is None:
-        lost = [login for login in named if not _has_place(facts.policy, login, by_login)]
-        if lost:
-            yield warning(
-                "people-without-place",
-                f"{few(sorted(lost))} may use Docker, and {'is' if len(lost) == 1 else 'are'} in no group of the policy",
-                "whoever is in no group has the limits of `defaults`",
-                f"put them into a group in {facts.policy.path}, or name a default_group",
-            )
-    placed = {account.login for account in facts.people.known if account.uid != 0}
-    owners = {record.user for record in facts.records}
-    for login in sorted((placed & _named(facts.policy, by_login)) - named - owners):
+    members = facts.docker_group.members - {"root"}
+    named = {account.login for account in facts.people.known if _is_named(facts.policy, account)}
+    if facts.policy.default_group is None and (lost := sorted(members - named)):
+        yield warning(
+            "people-without-place",
+            f"{few(lost)} may use Docker, and {'is' if len(lost) == 1 else 'are'} in no group of the policy",
+            "whoever is in no group has the limits of `defaults`",
+            f"put them into a group in {facts.policy.path}, or name a default_group",
+        )
+    if outside := sorted(named - members - {"root"}):
         yield warning(
             "people-without-docker",
-            f"{login} is in the policy, and not in the group docker",
+            f"{few(outside)} {'is' if len(outside) == 1 else 'are'} in the policy, and not in the group docker",
             "without that group nobody can use ds01",
-            f"sudo ds01 user add {login}",
+            f"sudo ds01 user add {outside[0]}",
         )
 
 
@@ -110,11 +107,8 @@ def _levels(facts: Facts) -> Iterator[tuple[str, Limits]]:
             yield f"user_overrides.{override.user}", merge([("", rules.defaults), ("", override.values)])[0]
 
 
-def _has_place(rules: Policy, login: str, known: dict[str, object] | dict[str, object]) -> bool:
-    account = known.get(login)
-    groups = getattr(account, "groups", ())
-    return group_of(rules, login, groups) != UNGROUPED or UNGROUPED in rules.groups or login in rules.user_overrides
-
-
-def _named(rules: Policy, known: dict[str, object] | dict[str, object]) -> set[str]:
-    return {login for login in known if _has_place(rules, login, known)}
+def _is_named(rules: Policy, account: Account) -> bool:
+    """Whether a group or an override names the account, so that it is not a user by default only."""
+    groups = rules.groups.values()
+    listed = any(account.login in group.members or set(account.groups) & group.unix_groups for group in groups)
+    return listed or account.login in rules.user_overrides

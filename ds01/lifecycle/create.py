@@ -8,7 +8,7 @@ import math
 import re
 import secrets
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineImage
 from ds01.errors import Busy, Ds01Error, EngineAbsent, EngineRejected, NotFound, NotPossible, Refused, WrongUse
-from ds01.gpus.allocator import check_containers, choose
+from ds01.gpus.allocator import Ahead, behind, check_containers, choose
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.situation import Requester
@@ -25,6 +25,7 @@ from ds01.lifecycle.account import Insider, archive
 from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose
 from ds01.lifecycle.folders import Folder
 from ds01.lifecycle.ledger import Unreadable
+from ds01.lifecycle.line import Waiter
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.readback import differences
 from ds01.lifecycle.reconcile import reconcile
@@ -59,6 +60,7 @@ class Found:
     gpus: Gpus
     foreign: list[EngineContainer]
     listed: list[EngineContainer]
+    ahead: tuple[Ahead, ...] = ()  # of the waiting line
 
 
 def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only: bool = False) -> Prepared:
@@ -90,10 +92,11 @@ def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only:
     return Prepared(resolved, owner, limits, image, found, full)
 
 
-def look(world: World, prepared: Prepared, *, locked: bool) -> Found:
+def look(world: World, prepared: Prepared, *, locked: bool, waiting_as: str | None = None) -> Found:
     """Reconcile whatever stands in the way of a choice, and observe what it depends on.
 
     `locked`: the container's lock is held here. Without it, one that is being made is nobody's to judge.
+    `waiting_as`: the id in the waiting line; who does not wait stands behind it.
     """
     listed = world.listed()
     if reconcile(world, listed, locked=(prepared.container_name,) if locked else ()):
@@ -101,7 +104,10 @@ def look(world: World, prepared: Prepared, *, locked: bool) -> Found:
     gpus = NO_GPUS if prepared.request.gpus.count == 0 else world.observe_gpus()
     entries = world.ledger.read()
     world.ask_owners(entries)
-    return Found(gpus, world.foreign(entries, listed), listed)
+    line = world.ledger.line().waiters()
+    ids = [waiter.id for waiter in line]
+    ahead = line[: ids.index(waiting_as)] if waiting_as in ids else line
+    return Found(gpus, world.foreign(entries, listed), listed, in_line(world, ahead, entries))
 
 
 def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> Choice | Refusal:
@@ -112,8 +118,20 @@ def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> 
     if refusal is not None:
         return refusal
     who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, prepared.container_name)
-    situation = world.situation(entries, found.gpus, found.foreign)
+    situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
     return choose(situation, prepared.request.gpus, who, prepared.limits.limits)
+
+
+def in_line(world: World, line: Iterable[Waiter], entries: Entries) -> tuple[Ahead, ...]:
+    """The waiters as the allocator sees them, with today's limits."""
+    found = []
+    for waiter in line:
+        account = world.users.by_uid(waiter.uid)
+        limits = world.limits(account)
+        own = [record for record in readable(entries) if record.uid == waiter.uid and not is_manual(record)]
+        who = Requester(account.login, account.uid, limits.group, waiter.container)
+        found.append(Ahead(waiter.request.gpus, who, limits.limits, len(own)))
+    return tuple(found)
 
 
 def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
@@ -135,12 +153,14 @@ def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
         )
 
 
-def create(world: World, actor: Actor, request: ContainerRequest) -> tuple[Record, tuple[str, ...]]:
+def create(
+    world: World, actor: Actor, request: ContainerRequest, *, waiting_as: str | None = None
+) -> tuple[Record, tuple[str, ...]]:
     """Make a container with its lease; it does not run yet. The record and warnings. Raises Ds01Error."""
     prepared = prepare(world, actor, request)
     doing = f"being created by {actor.login}"
     with world.ledger.container_lock(prepared.container_name, doing=doing):
-        found = look(world, prepared, locked=True)
+        found = look(world, prepared, locked=True, waiting_as=waiting_as)
         record = reserve(world, actor, prepared, found)
         return make(world, actor, prepared, record)
 

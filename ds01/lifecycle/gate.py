@@ -16,11 +16,13 @@ from ds01.errors import Ds01Error, EngineAbsent, GpusUnreachable, NotFound, NotP
 from ds01.gpus.model import GpuRequest, Refusal
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle import create as creating
+from ds01.lifecycle import emergency, manual
 from ds01.lifecycle import extend as extending
-from ds01.lifecycle import manual
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
+from ds01.lifecycle import wait as waiting
 from ds01.lifecycle.compose import docker_arguments
+from ds01.lifecycle.emergency import Stopped
 from ds01.lifecycle.judge import differs
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.reconcile import Change, glance, one, reconcile
@@ -38,6 +40,7 @@ from ds01.lifecycle.views import (
     foreign_view,
     view,
 )
+from ds01.lifecycle.wait import QueueRow, Waited, Waiting, queue_rows
 from ds01.lifecycle.world import World, is_manual, readable
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name, fold_name, split_container_name
@@ -195,6 +198,36 @@ class Gate:
         record, warnings = self._told(actor, request.name, lambda: creating.create(self._world, actor, request))
         return Acted(self._view(record), warnings=warnings)
 
+    def wait(
+        self, actor: Actor, request: ContainerRequest, *, longest: timedelta | None = None
+    ) -> Iterator[Waited]:
+        """Stand in the waiting line, and create when it is one's turn: each new position, at last the container.
+
+        Closing it leaves the line. Raises NoGpuFree when `longest` is over.
+        """
+        self._check_owner(actor, request.owner)
+        steps = waiting.wait(self._world, actor, request, longest)
+        try:
+            for step in steps:
+                if isinstance(step, Waiting):
+                    yield Waited(waiting=step)
+                else:
+                    yield Waited(acted=Acted(self._view(step[0]), warnings=step[1]))
+        finally:
+            steps.close()
+
+    def queue(self, actor: Actor) -> tuple[QueueRow, ...]:
+        """The waiting line, for everybody to see."""
+        return queue_rows(self._world)
+
+    def cancel_wait(self, actor: Actor, identity: str) -> None:
+        """Take somebody out of the waiting line: oneself, or as an administrator anybody. Raises NotFound, Refused."""
+        line = self._world.ledger.line()
+        for waiter in line.waiters():
+            if waiter.id == identity:
+                self._check_owner(actor, waiter.uid)
+        line.cancel(identity)
+
     def start(self, actor: Actor, container: str, *, recreate: bool = False) -> Acted:
         """Start a container; `recreate`: make it anew from its request first, on any slots."""
         with self._locked(actor, container, "started") as record:
@@ -292,6 +325,13 @@ class Gate:
     def reconcile(self, actor: Actor) -> tuple[Change, ...]:
         """Bring all records to what the engine says."""
         return tuple(reconcile(self._world, self._world.listed()))
+
+    def emergency_stop(self, actor: Actor, *, owner: int | None = None, dry_run: bool = False) -> Stopped:
+        """Stop all running containers, or those of `owner`, at once: no grace, no lock is waited for."""
+        self._check_admin(actor)
+        if dry_run:
+            return Stopped(tuple(seen.name for seen in emergency.running(self._world, owner)))
+        return emergency.stop_at_once(self._world, actor, owner)
 
     # streams
 

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ds01.errors import Busy, Ds01Error, EngineUnreachable
+from ds01.lifecycle.line import Line
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import SCHEMA, Record
 from ds01.system import files, locks
@@ -51,6 +52,7 @@ class Ledger:
         self._records = state / "container-metadata"
         self._removed = self._records / "removed"
         self._locks = state / "locks"
+        self._queue = state / "queue"
         try:
             if own:
                 state.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -60,7 +62,7 @@ class Ledger:
             shared = bool(status.st_mode & stat.S_IWGRP)
             self.file_mode = 0o664 if shared else 0o644
             self.folder_mode = 0o2775 if shared else 0o755
-            for folder in (self._records, self._removed, self._locks):
+            for folder in (self._records, self._removed, self._locks, self._queue):
                 files.make_folder(folder, mode=self.folder_mode)
             self.installation = self._installation()
         except OSError as error:
@@ -129,6 +131,14 @@ class Ledger:
                 stamp = _STAMP.search(path.name)
                 if stamp is not None and stamp[1] < before.strftime("%Y%m%dT%H%M%S"):
                     path.unlink()
+
+    def line(self) -> Line:
+        """Who waits for a GPU."""
+        return Line(self._queue, mode=self.file_mode)
+
+    def changed_at(self) -> int:
+        """A number that changes with every commit."""
+        return self._records.stat().st_mtime_ns
 
     def tick_lock(self) -> AbstractContextManager[None]:
         """The lock that lets one tick run at a time. Raises Busy at once."""

@@ -77,7 +77,11 @@ class Life(RuleBasedStateMachine):
 
     @rule(login=LOGINS, name=NAMES, force=st.booleans())
     def remove(self, login: str, name: str, force: bool) -> None:
-        self.act(lambda gate: gate.remove(self.bed.actor(login), self.bed.full(login, name), force=force))
+        def command(gate: Any) -> None:
+            removed = gate.remove(self.bed.actor(login), self.bed.full(login, name), force=force).container
+            assert self.bed.engine.inspect(removed.docker_id) is None
+
+        self.act(command)
 
     @rule(login=LOGINS, name=NAMES, freeze=st.booleans())
     def pause(self, login: str, name: str, freeze: bool) -> None:
@@ -176,14 +180,22 @@ class Life(RuleBasedStateMachine):
         finally:
             files.replace = write
 
-    @rule(one=LOGINS, other=LOGINS)
-    def handed_over(self, one: str, other: str) -> None:
-        """The other gets what the one gave back, whose container is then started by hand."""
+    @rule(one=LOGINS, other=LOGINS, how=st.sampled_from(["start", "spoil", "recreate", "no answer"]))
+    def handed_over(self, one: str, other: str, how: str) -> None:
+        """The other gets what the one gave back, to whose container something happens then."""
         self.create(one, "thesis", 1)
         self.start(one, "thesis", False)
         self.stop(one, "thesis", True)
         self.create(other, "thesis", 1)
-        self.behind(one, "thesis", "start")
+        if how == "start":
+            self.behind(one, "thesis", "start")
+        elif how == "spoil":
+            self.spoil(one, "thesis", b"")
+        elif how == "recreate":
+            self.start(one, "thesis", True)
+        else:
+            self.remove(other, "thesis", True)
+            self.no_answer_any_more(one, "thesis", 3, "start")
 
     @rule(minutes=st.sampled_from([0, 1, 30, 150]))
     def time_goes_on(self, minutes: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import moment
@@ -11,7 +12,7 @@ from ds01.errors import WrongUse
 from ds01.policy.units import parse_duration
 
 
-@verb(example='container-extend my-thesis 12h --reason "last epoch"')
+@verb(example='container-extend my-thesis 12h --reason "last epoch"', asks=True)
 @click.argument("words", nargs=-1, required=True, metavar="[NAME] DURATION")
 @click.option("--reason", metavar="TEXT", help="Recorded with it.")
 def command(session: Session, words: tuple[str, ...], reason: str | None) -> None:
@@ -19,12 +20,13 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
 
     All extensions since the last start together are at most the policy's max_extension.
     """
+    explain(session, "extend")
     if len(words) > 2:
         raise WrongUse("a name and a duration, please", hint="container-extend my-thesis 12h")
     try:
         duration = parse_duration(words[-1])
     except ValueError as error:
-        raise WrongUse(f"{words[-1]!r} is no duration", why=str(error), hint="12h, 30m, 2d") from None
+        raise WrongUse(f"'{words[-1]}' is no duration", why=str(error), hint="12h, 30m, 2d") from None
     container = session.find(words[0] if len(words) == 2 else None, states=("running",), verb="extend")
     acted = session.gate.extend(session.actor, container, duration, reason=reason)
     view = acted.container

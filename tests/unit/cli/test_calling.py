@@ -18,7 +18,7 @@ from ds01.cli.session import Session
 from tests.unit.cli.conftest import CommandLine
 
 CALLS = tuple(main.COMMANDS)
-PICKING = ("start", "run", "stop", "remove", "retire", "pause", "unpause")
+PICKING = ("start", "run", "stop", "remove", "retire", "pause", "unpause", "extend")
 # Verbs that may ask: which container, whether really, which image.
 ASKING = {f"container {verb}" for verb in (*PICKING, "create", "deploy", "cleanup")}
 
@@ -59,7 +59,8 @@ def test_the_example_works(words: str, ds: CommandLine) -> None:
     if any(verb in words for verb in ("remove", "start", "mark-stopped", "container start", "gpu release")):
         ds.ok("container-stop", "my-thesis")
     called = shlex.split(example)
-    answer = ds(*(called[1:] if called[0] == "ds01" else called), who="boss" if "--user" in called else "alice")
+    who = "alice" if words.split()[0] in ("container", "gpu", "limits", "notices") else "root"
+    answer = ds(*(called[1:] if called[0] == "ds01" else called), who="boss" if "--user" in called else who)
     assert answer.code == 0, answer
 
 

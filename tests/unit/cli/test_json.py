@@ -25,9 +25,10 @@ NAMED = {  # what each command needs besides --json, to have something to do
     "gpu clear-stopped": ["--container", "running"],
     "gpu validate": ["--container", "held"],
     "container start": ["held"],
+    "container extend": ["running", "1h"],
     "container remove": ["held"],
 }
-WITHOUT_NAME = {"container list", "container stats", "limits", "gpu status", "gpu list"}
+WITHOUT_NAME = {"container list", "container stats"}
 WITH_JSON = [words for words in main.COMMANDS if words not in ("container run", "container exit")]
 
 
@@ -36,10 +37,12 @@ def test_one_document_and_the_messages_elsewhere(words: str, ds: CommandLine) ->
     ds.ok("container-deploy", "running", "pytorch")
     ds.ok("container-deploy", "held", "pytorch")
     ds.ok("container-stop", "held")
-    named = NAMED.get(words, [] if words in WITHOUT_NAME else ["running"])
+    acting = words.startswith("container ") and words not in WITHOUT_NAME
+    named = NAMED.get(words, ["running"] if acting else [])
+    who = "alice" if words.split()[0] in ("container", "gpu", "limits", "notices") else "root"
     if "fresh" in named:
         ds.ok("container-remove", "held")
-    answer = ds(*words.split(), *named, "--json", who="boss" if words == "gpu allocate" else "alice")
+    answer = ds(*words.split(), *named, "--json", who="boss" if words == "gpu allocate" else who)
     assert answer.code == 0, answer
     document = answer.json
     if "container" in document:

@@ -1,0 +1,74 @@
+"""ds01 doctor"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import click
+
+from ds01.cli.options import command as verb
+from ds01.cli.root import need_root
+from ds01.cli.session import Session
+from ds01.host.doctor import examine, exit_code, mend
+from ds01.host.findings import Finding, Level
+from ds01.host.look import Sources, look
+from ds01.host.mend import Mender
+
+MARKS = {Level.OK: "ok      ", Level.WARNING: "warning ", Level.ERROR: "ERROR   "}
+
+
+@verb(example="sudo ds01 doctor --fix", guided=False, user=False)
+@click.option("--fix", is_flag=True, help="Mend what can be mended without stopping anything (root).")
+def command(session: Session, fix: bool) -> int:
+    """Check the whole installation, and that records, Docker, GPUs and slices agree.
+
+    Exit code 0: all well, 1: warnings, 2: errors. Without root it checks what it may see.
+    """
+    if fix:
+        need_root(session, "the installation")
+    findings = _examine(session)
+    if fix:
+        mender = Mender(session.actor, lambda: session.world)
+        findings = mend(findings, mender.make, lambda: _examine(session))
+    session.answer({"findings": [finding.document for finding in findings]})
+    if not session.as_json:
+        _show(session, findings)
+    return exit_code(findings)
+
+
+def _examine(session: Session) -> tuple[Finding, ...]:
+    return examine(
+        look(
+            Sources(
+                settings=session.settings,
+                users=session.users,
+                now=session.now(),
+                policy=lambda: session.policy,
+                ledger=lambda: session.ledger,
+                inventory=lambda: session.inventory,
+                world=lambda: session.world,
+            )
+        )
+    )
+
+
+def _show(session: Session, findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        mark = "fixed   " if finding.fixed else MARKS[finding.level]
+        session.say(f"{mark}{finding.check}: {finding.found}")
+        if finding.level is not Level.OK and not finding.fixed:
+            session.say(
+                textwrap.indent(
+                    "\n".join(filter(None, (finding.why, f"→ {finding.hint}" if finding.hint else ""))), " " * 10
+                )
+            )
+    open_ones = [finding for finding in findings if finding.level is not Level.OK and not finding.fixed]
+    errors = sum(finding.level is Level.ERROR for finding in open_ones)
+    if not open_ones:
+        session.say("All is well.")
+        return
+    fixable = sum(bool(finding.repairs) for finding in open_ones)
+    session.say(
+        f"{errors} errors, {len(open_ones) - errors} warnings; {fixable} of them `sudo ds01 doctor --fix` mends."
+    )

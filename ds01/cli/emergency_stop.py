@@ -1,0 +1,41 @@
+"""ds01 emergency-stop"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli.ask import confirm
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.errors import Ds01Error, WrongUse
+
+
+@verb(example="ds01 emergency-stop alice", asks=True, guided=False, user=False)
+@click.argument("who", required=False, metavar="[USER]")
+@click.option("-a", "--all", "everybody", is_flag=True, help="The containers of all users.")
+def command(session: Session, who: str | None, everybody: bool) -> int:
+    """Stop all containers of USER, or of everybody, at once (administrators).
+
+    Nothing can be saved, and commands in progress are not waited for. GPUs are held as after any stop.
+    """
+    if (who is None) != everybody:
+        raise WrongUse("whose containers?", why="either USER or --all", hint="ds01 emergency-stop --all")
+    owner = None if who is None else session.users.by_login(who).uid
+    gate, actor = session.gate, session.actor
+    found = gate.emergency_stop(actor, owner=owner, dry_run=True).containers
+    if not found:
+        session.answer({"stopped": [], "failed": []})
+        session.say("Nothing runs.")
+        return 0
+    if not session.yes:
+        if not session.interactive:
+            raise WrongUse(f"this stops {len(found)} containers at once", hint="-y says that it is meant")
+        session.say("\n".join(found))
+        if not confirm(f"Stop these {len(found)} containers now, without saving?", default=False):
+            return 0
+    outcome = gate.emergency_stop(actor, owner=owner)
+    session.answer({"stopped": outcome.containers, "failed": outcome.failed})
+    session.say(f"Stopped: {', '.join(outcome.containers) or 'nothing'}")
+    if outcome.failed:
+        raise Ds01Error("not all could be stopped", why="\n".join(outcome.failed), hint="docker kill NAME")
+    return 0

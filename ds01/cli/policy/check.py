@@ -1,0 +1,64 @@
+"""ds01 policy check"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ds01.cli import tables
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.cli.words import short, when
+from ds01.host.people import People, people_of
+from ds01.host.whatif import Replay, replay
+from ds01.lifecycle.world import readable
+from ds01.policy.load import load
+from ds01.policy.model import Policy
+
+
+@verb(example="ds01 policy check /tmp/resource-limits.yaml --against-current", guided=False, user=False)
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE]")
+@click.option("--against-current", is_flag=True, help="Show what FILE would change for the users of today.")
+def command(session: Session, file: Path | None, against_current: bool) -> None:
+    """Check a policy, by default the one in force. All errors are listed; exit code 1 if there are any."""
+    current = session.settings.config
+    # The members' files stay where they are, also for a draft that lies elsewhere.
+    checked = load(file or current, members=current.parent / "groups")
+    found = _replay(session, checked) if against_current else None
+    old = [{"file": key.file, "line": key.line, "key": key.key, "instead": key.instead} for key in checked.old_keys]
+    answer = {"file": str(checked.path), "groups": list(checked.groups), "old_keys": old}
+    session.answer(answer | (vars(found) if found is not None else {}))
+    if session.as_json:
+        return
+    for key in checked.old_keys:
+        session.warn(f"{key.file}:{key.line}: write `{key.instead}` in place of {key.key}")
+    overrides = len(checked.user_overrides)
+    session.say(f"{checked.path} is right: {len(checked.groups)} groups, {overrides} overrides.")
+    if found is not None:
+        _show(session, found)
+
+
+def _replay(session: Session, checked: Policy) -> Replay:
+    """Everybody counts whom one of the two policies names, or who has a container."""
+    records = readable(session.ledger.read())
+    both = [people_of(policy, records, session.users) for policy in (session.policy, checked)]
+    known = {account.uid: account for people in both for account in people.known}
+    people = People(tuple(sorted(known.values(), key=lambda account: account.login)))
+    return replay(session.policy, checked, people, records, session.now())
+
+
+def _show(session: Session, found: Replay) -> None:
+    if not found:
+        session.say("Nothing would change for anybody.")
+        return
+    at = session.now()
+    if found.changed:
+        rows = [(item.user, item.label, item.before, item.after) for item in found.changed]
+        tables.show(("USER", "LIMIT", "NOW", "THEN"), rows)
+    for over in found.over:
+        session.say(f"{over.user} would be over {over.what}: has {over.has} of {over.limit}; nothing is taken away.")
+    for soon in found.sooner:
+        then = "at the next tick" if soon.after <= at else when(soon.after, at)
+        before = when(soon.before, at) if soon.before else "never"
+        session.say(f"{short(soon.container)} of {soon.user}: {soon.because} {then}, now {before}.")

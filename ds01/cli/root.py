@@ -1,0 +1,31 @@
+"""What only root may do, and the owner of a state folder of one's own."""
+
+from __future__ import annotations
+
+import os
+
+from ds01.cli.session import Session
+from ds01.errors import NotPossible, Refused
+
+
+def need_root(session: Session, what: str) -> None:
+    """Raises Refused. In a state folder of one's own there is nothing of the machine's, and its owner may."""
+    if os.geteuid() == 0 or (session.settings.own and session.ledger.owner_uid == os.geteuid()):
+        return
+    raise Refused("this is root's", why=f"it changes {what}", hint=f"sudo {_typed(session)}")
+
+
+def need_machine(session: Session, what: str) -> None:
+    """Raises NotPossible: a demo or a test beside a server must not touch what is the machine's."""
+    if session.settings.own:
+        raise NotPossible(
+            f"{what} are the machine's",
+            why=f"DS01_STATE names a state folder of one's own, {session.settings.state}",
+            hint="unset DS01_STATE",
+        )
+
+
+def _typed(session: Session) -> str:
+    import click
+
+    return click.get_current_context().command_path

@@ -1,0 +1,1 @@
+"""Groups and users as slices, a file each."""

@@ -1,0 +1,48 @@
+"""ds01 slices apply"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from ds01.cli import tables
+from ds01.cli.options import command as verb
+from ds01.cli.root import need_machine, need_root
+from ds01.cli.session import Session
+from ds01.host.apply import apply, plan, share_words
+from ds01.host.slices import Change
+from ds01.lifecycle.world import readable
+
+
+@verb(example="sudo ds01 slices apply --dry-run", guided=False, user=False)
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+def command(session: Session, dry_run: bool) -> int:
+    """Give groups and users the limits of the policy, as systemd slices.
+
+    ds01-GROUP.slice gets the group's group_total, ds01-GROUP-USER.slice the user's aggregate. What the policy
+    dropped is removed. The tick does the same, but never sets a limit below the memory that is in use.
+    """
+    need_root(session, "systemd's slices")
+    need_machine(session, "slices")
+    world = session.world
+    driver = world.engine.facts().cgroup_driver
+    changes = plan(world.policy, readable(world.ledger.read()), world.users, world.clock(), driver=driver)
+    if dry_run or not changes:
+        session.answer({"changed": [], "would_change": changes, "failed": []})
+        _show(session, changes)
+        session.say(f"{len(changes)} slices would change." if changes else "All slices are as the policy says.")
+        return 0
+    outcome = apply(changes, spare=False)
+    failed = [{"unit": change.unit, "why": why} for change, why in outcome.failed]
+    session.answer({"changed": outcome.changed, "would_change": [], "failed": failed})
+    _show(session, outcome.changed)
+    for change, why in outcome.failed:
+        session.warn(f"{change.unit}: {why}")
+    return 1 if failed else 0
+
+
+def _show(session: Session, changes: Iterable[Change]) -> None:
+    rows = [(change.unit, share_words(change.before), share_words(change.after)) for change in changes]
+    if rows and not (session.as_json or session.quiet):
+        tables.show(("SLICE", "HAS", "GETS"), rows)

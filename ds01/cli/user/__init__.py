@@ -1,0 +1,1 @@
+"""Users of ds01, a file each."""

@@ -1,0 +1,44 @@
+"""ds01 user add, also add-user-to-docker"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from ds01.cli.options import command as verb
+from ds01.cli.root import need_root
+from ds01.cli.session import Session
+from ds01.errors import Ds01Error
+from ds01.host import welcome
+from ds01.host.welcome import Step
+
+
+@verb(example="sudo ds01 user add alice", json=False, guided=False, user=False)
+@click.argument("login")
+def command(session: Session, login: str) -> int:
+    """Let somebody use ds01: groups docker and video, the folder ~/workspace, the slice. Safe to run again."""
+    need_root(session, "the groups of the machine")
+    account = session.users.by_login(login)
+    steps: list[Callable[[], Step]] = [lambda: welcome.ensure_workspace(account, session.actor)]
+    if not session.settings.own:  # there everybody is a user already, and groups and slices are the machine's
+        groups = [lambda name=name: welcome.ensure_group(account, name) for name in welcome.GROUPS]
+        steps = [*groups, *steps, lambda: welcome.ensure_slice(account, session.world)]
+    taken = []
+    for step in steps:
+        try:
+            taken.append(step())
+        except Ds01Error as error:
+            taken.append(Step(error.message, problem=error.why or "failed"))
+        _show(session, taken[-1])
+    if welcome.new_groups(taken):
+        session.say(f"{account.login} has to log out and in again: groups count from the next login on.")
+    needed = [step for step in taken if step.problem and step.what != "group video"]
+    return 1 if needed else 0
+
+
+def _show(session: Session, step: Step) -> None:
+    if step.problem:
+        session.warn(f"{step.what}: {step.problem}")
+    else:
+        session.say(f"{'already' if step.already else 'done   '}  {step.what}")

@@ -1,0 +1,236 @@
+"""Checks of Docker, the GPUs, the slices, cron, and the program itself. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from ds01.gpus.model import Kind, Mig, slot_number
+from ds01.gpus.situation import describe
+from ds01.host.apply import obstacle_words, share_words
+from ds01.host.facts import Facts
+from ds01.host.findings import Finding, MakeGroup, MakeLink, SetMode, SetSlices, error, few, warning
+from ds01.policy.model import Share
+from ds01.policy.resolve import group_limits
+
+OLDEST_DOCKER = (20, 10)
+STALE_TICK = timedelta(minutes=20)  # four entries of cron that did not lead to a tick
+DAEMON = "/etc/docker/daemon.json"
+
+
+def docker(facts: Facts) -> Iterator[Finding]:
+    """Whether Docker answers, is the one of last time, and is set up as GPUs and slices need it."""
+    problem = facts.engine_problem
+    if problem is not None:
+        yield error("docker", problem.message, problem.why, problem.hint)
+    engine = facts.engine
+    if engine is None or engine.name != "docker":
+        return
+    version = tuple(int(part) for part in re.findall(r"\d+", engine.version)[:2])
+    if version < OLDEST_DOCKER:
+        yield warning(
+            "docker-version", f"Docker is {engine.version}", "ds01 is tested with 20.10 and later", "upgrade Docker"
+        )
+    if not engine.live_restore:
+        yield warning(
+            "docker-live-restore",
+            "live-restore is off",
+            "a restart of dockerd, as in an upgrade, stops every container",
+            f'put {{"live-restore": true}} into {DAEMON}, then systemctl reload docker',
+        )
+    if engine.default_runtime == "nvidia":
+        yield warning(
+            "docker-runtime",
+            "Docker's default runtime is nvidia",
+            "containers made without ds01 from a CUDA image see every GPU",
+            f'remove "default-runtime" from {DAEMON}, then restart Docker',
+        )
+    gpus = facts.observation is not None and facts.observation.gpus and not facts.observation.simulated
+    if gpus and not facts.nvidia_hook and "nvidia" not in engine.runtimes:
+        yield error(
+            "docker-nvidia",
+            "Docker has no NVIDIA runtime hook",
+            "no container can be given a GPU",
+            "install nvidia-container-toolkit, then restart Docker",
+        )
+
+
+def slices(facts: Facts) -> Iterator[Finding]:
+    """The slices against the policy."""
+    if facts.own or facts.policy is None:
+        return
+    engine = facts.engine
+    if engine is not None and engine.name == "docker" and engine.cgroup_driver != "systemd":
+        names = [*facts.policy.groups, *([] if facts.policy.groups else ["default"])]
+        limits = [group_limits(facts.policy, name) for name in names]
+        if any(item.aggregate != Share() or item.group_total != Share() for item in limits):
+            why, hint = obstacle_words(engine.cgroup_driver)
+            yield warning("slices", "the limits of slices in the policy are not in force", why, hint)
+        return
+    if facts.slices_problem is not None:
+        yield warning("slices", facts.slices_problem.message, facts.slices_problem.why, facts.slices_problem.hint)
+    if facts.slices:
+        changes = [f"{c.unit} has {share_words(c.before)}, not {share_words(c.after)}" for c in facts.slices]
+        yield warning(
+            "slices",
+            few(changes, 3),
+            "users or groups may take more, or less, than the policy says",
+            "sudo ds01 slices apply",
+            (SetSlices(),),
+        )
+
+
+def nvml(facts: Facts) -> Iterator[Finding]:
+    """Whether the GPUs can be asked. A server without any needs no driver."""
+    problem = facts.gpus_problem
+    if problem is None:
+        return
+    missing = (problem.data or {}).get("problem") == "library_not_found"
+    if missing and facts.kernel.nvidia_cards == 0:
+        return
+    why = f"{facts.kernel.nvidia_cards} NVIDIA cards are in this server; {problem.why}" if missing else problem.why
+    yield error("nvml", problem.message, why, problem.hint)
+
+
+def health(facts: Facts) -> Iterator[Finding]:
+    """GPUs and instances that must not be given out."""
+    if facts.observation is None:
+        return
+    sick = {gpu.index: gpu.unhealthy for gpu in facts.observation.gpus if gpu.unhealthy and gpu.mig is not Mig.PENDING}
+    for index, why in sick.items():
+        yield error(
+            "gpu-health", f"GPU {index}: {why}", "ds01 gives it to nobody", "nvidia-smi -q and dmesg say more; reset it"
+        )
+    for slot in facts.observation.slots:
+        if slot.unhealthy and slot.gpu not in sick and slot.kind is Kind.MIG:
+            yield error("gpu-health", f"{slot.slot}: {slot.unhealthy}", "ds01 gives it to nobody", "make it anew")
+
+
+def mig(facts: Facts) -> Iterator[Finding]:
+    """The MIG layout against the one that the policy expects."""
+    if facts.observation is None or facts.policy is None:
+        return
+    want = facts.policy.gpu_allocation
+    for gpu in facts.observation.gpus:
+        if gpu.mig is Mig.PENDING:
+            yield warning(
+                "gpu-mig", f"GPU {gpu.index}: a change of its MIG mode waits for a reset", "it is given to nobody",
+                f"nvidia-smi --gpu-reset -i {gpu.index}, when nothing runs on it",
+            )  # fmt: skip
+        elif gpu.mig is Mig.EMPTY:
+            yield warning(
+                "gpu-mig", f"GPU {gpu.index}: MIG is on, without any instance", "there is nothing to give out",
+                f"nvidia-smi mig -i {gpu.index} -cgi {want.mig_profile or 'PROFILE'} -C, or turn MIG off",
+            )  # fmt: skip
+    instances = [slot for slot in facts.observation.slots if slot.kind is Kind.MIG]
+    if instances and not want.enable_mig:
+        yield warning(
+            "gpu-mig", f"{len(instances)} MIG instances are there, and the policy says enable_mig: false",
+            "they are given to nobody", "turn MIG off, or say enable_mig: true",
+        )  # fmt: skip
+    elif want.enable_mig and want.mig_profile is not None:
+        others = sorted((s for s in instances if s.profile != want.mig_profile), key=lambda s: slot_number(s.slot))
+        if others or (facts.observation.gpus and not instances):
+            found = few([f"{slot.slot} is {slot.profile}" for slot in others]) or "no GPU has a MIG instance"
+            yield warning(
+                "gpu-mig", f"{found}, and the policy expects {want.mig_profile}",
+                "instances are gone after a reboot, unless a service makes them again",
+                "make the instances with nvidia-smi mig, or change gpu_allocation.mig_profile",
+            )  # fmt: skip
+
+
+def outside(facts: Facts) -> Iterator[Finding]:
+    """GPUs that somebody uses without ds01."""
+    for slot, blocker in sorted(facts.blockers.items(), key=lambda item: slot_number(item[0])):
+        yield warning(
+            "gpu-outside", f"{slot} is used by {describe(blocker)}", "ds01 gives it to nobody as long as that runs",
+            "end it, or let the policy's `outside` section ignore it",
+        )  # fmt: skip
+
+
+def device_links(facts: Facts) -> Iterator[Finding]:
+    """The links below /dev/char that systemd finds a container's devices by."""
+    links = facts.kernel.device_links
+    if links and facts.engine is not None and facts.engine.cgroup_driver == "systemd":
+        yield warning(
+            "gpu-device-links",
+            f"{few(sorted(links), 3)} {'is' if len(links) == 1 else 'are'} not there",
+            "`systemctl daemon-reload`, as any installation of a package does it, can take the GPUs away from "
+            "containers that run",
+            "sudo nvidia-ctk system create-dev-char-symlinks --create-all, at every boot",
+            tuple(MakeLink(path, target) for path, target in sorted(links.items())),
+        )
+
+
+def cron(facts: Facts) -> Iterator[Finding]:
+    """The entry that starts the tick, and whether the last tick is fresh."""
+    if facts.cron is not None and not facts.own:
+        entry = facts.cron
+        if entry.mode is None:
+            yield error(
+                "cron", f"{entry.path} is not there", "nothing starts the tick: no GPU comes back by itself",
+                "apt install --reinstall -o Dpkg::Options::=--force-confmiss ds01",
+            )  # fmt: skip
+        elif not re.search(r"^[^#\n]*\bds01 tick\b", entry.text, re.MULTILINE):
+            yield error("cron", f"{entry.path} does not start `ds01 tick`", "no GPU comes back by itself",
+                        "put the line `*/5 * * * * root ds01 tick` back")  # fmt: skip
+        elif entry.uid != 0 or entry.mode & 0o022:
+            yield error(
+                "cron", f"{entry.path} has mode {entry.mode:04o} and belongs to uid {entry.uid}",
+                "cron ignores entries that others than root can write", "sudo ds01 doctor --fix",
+                (SetMode(entry.path, 0o644, 0, 0),),
+            )  # fmt: skip
+        if entry.running is False:
+            yield error("cron-daemon", "cron does not run", "nothing starts the tick", "systemctl enable --now cron")
+
+
+def tick(facts: Facts) -> Iterator[Finding]:
+    """Whether the tick runs, and runs well."""
+    last = facts.tick
+    if last.problem is not None:
+        yield warning(
+            "tick", f"the record of the last tick cannot be read: {last.problem}", None, "the next one mends it"
+        )
+    elif last.started_at is None:
+        yield warning("tick", "no tick has run yet", "no GPU comes back by itself", "sudo ds01 tick shows why")
+    elif facts.now - last.started_at > STALE_TICK:
+        minutes = (facts.now - last.started_at) // timedelta(minutes=1)
+        yield error("tick", f"the last good tick was {minutes} minutes ago", "timeouts and holds are not looked at",
+                    "sudo ds01 tick shows why; tick.log has what cron saw")  # fmt: skip
+    if last.errors:
+        yield warning("tick-errors", few(list(last.errors), 3), "the last tick could not do all of its work",
+                      "it tries again; events.jsonl has more")  # fmt: skip
+
+
+def group(facts: Facts) -> Iterator[Finding]:
+    """The group through which users share Docker and the state."""
+    if not facts.own and facts.docker_group is None:
+        yield error("docker-group", "there is no group docker", "nobody but root can use ds01",
+                    "sudo ds01 doctor --fix makes it", (MakeGroup("docker"),))  # fmt: skip
+
+
+def links(facts: Facts) -> Iterator[Finding]:
+    """The commands' names beside the program."""
+    if facts.own:
+        return
+    if facts.program is None:
+        yield warning("links", "ds01 is not on the PATH", "cron and users do not find it", "install the package")
+        return
+    wrong = [link for link in facts.links if link.target != facts.program]
+    # Other versions of ds01, and links to one that is gone; what else stands there stays.
+    missing = [link for link in wrong if link.target is None or link.target.rpartition("/")[2] == "ds01"]
+    if missing:
+        yield warning(
+            "links",
+            f"{few([link.path for link in missing])} {'does' if len(missing) == 1 else 'do'} not lead to ds01",
+            "users do not find these commands",
+            "sudo ds01 doctor --fix",
+            tuple(MakeLink(link.path, "ds01") for link in missing),
+        )
+    for link in wrong:
+        if link not in missing:
+            yield warning(
+                "links", f"{link.path} leads to {link.target}", "another program has the name of a command",
+                "remove one of the two packages",
+            )  # fmt: skip

@@ -1,0 +1,88 @@
+"""All checks in order, and what is done about their findings. The checks are pure; only `mend` changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from ds01.errors import Ds01Error
+from ds01.host import check_machine, check_policy, check_state
+from ds01.host.facts import Facts
+from ds01.host.findings import Finding, Level, Repair
+
+Check = Callable[[Facts], Iterator[Finding]]
+
+# Each with what is said when it finds nothing.
+CHECKS: tuple[tuple[str, Check, str], ...] = (
+    ("policy", check_policy.policy, "the policy is right"),
+    ("policy-old-keys", check_policy.old_keys, "no key is of an older installation"),
+    ("policy-limits", check_policy.beyond_the_host, "no limit is beyond this server"),
+    ("policy-swap", check_policy.swap, "swap cannot get around a limit"),
+    ("people", check_policy.people, "the policy and the group docker agree"),
+    ("docker-group", check_machine.group, "there is a group docker"),
+    ("state", check_state.folder, "the state folder can be used"),
+    ("state-modes", check_state.modes, "modes and groups are right"),
+    ("space", check_state.space, "there is room on the disks"),
+    ("docker", check_machine.docker, "Docker answers, and is set up well"),
+    ("records-unreadable", check_state.unreadable, "every record can be read"),
+    ("records-docker", check_state.docker, "the records agree with Docker"),
+    ("records-labels", check_state.labels, "the records agree with the containers' labels"),
+    ("leases", check_state.leases, "the leases agree with each other and with the GPUs"),
+    ("slices", check_machine.slices, "the slices have the limits of the policy"),
+    ("nvml", check_machine.nvml, "the GPUs can be asked, or there are none"),
+    ("gpu-health", check_machine.health, "no GPU is sick"),
+    ("gpu-mig", check_machine.mig, "the MIG instances are as the policy says"),
+    ("gpu-outside", check_machine.outside, "nobody uses a GPU without ds01"),
+    ("gpu-device-links", check_machine.device_links, "systemd finds the GPUs' devices"),
+    ("cron", check_machine.cron, "cron starts the tick"),
+    ("tick", check_machine.tick, "the last tick was good"),
+    ("clock", check_state.clock, "the clock is not behind"),
+    ("links", check_machine.links, "every command has its name"),
+)
+
+
+def examine(facts: Facts) -> tuple[Finding, ...]:
+    """What every check found; one that found nothing says so, with the level `ok`."""
+    found: list[Finding] = []
+    for name, check, sound in CHECKS:
+        found += list(check(facts)) or [Finding(name, Level.OK, sound)]
+    return tuple(found)
+
+
+def repairs_of(findings: Iterable[Finding]) -> list[Repair]:
+    """Each repair once, in order."""
+    return list(dict.fromkeys(repair for finding in findings for repair in finding.repairs))
+
+
+def mend(
+    before: Sequence[Finding], make: Callable[[Repair], None], examine_again: Callable[[], Sequence[Finding]]
+) -> tuple[Finding, ...]:
+    """Make every repair, look again, and mark what is mended. A repair that fails is said at what it was for."""
+    failed: dict[Repair, str] = {}
+    for repair in repairs_of(before):
+        try:
+            make(repair)
+        except (Ds01Error, OSError) as error:
+            failed[repair] = str(error)
+    after = list(examine_again())
+    still = {(finding.check, finding.found) for finding in after}
+    mended = [
+        replace(finding, fixed=True)
+        for finding in before
+        if finding.repairs and (finding.check, finding.found) not in still
+        and not any(repair in failed for repair in finding.repairs)
+    ]  # fmt: skip
+    told = [
+        replace(finding, why=f"{finding.why}; --fix failed: {'; '.join(reasons)}")
+        if (reasons := [failed[repair] for repair in finding.repairs if repair in failed])
+        else finding
+        for finding in after
+        if finding.level is not Level.OK or finding.check not in {item.check for item in mended}
+    ]
+    return (*mended, *told)
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """0 all well, 1 warnings, 2 errors; what was mended counts no more."""
+    levels = {finding.level for finding in findings if not finding.fixed}
+    return 2 if Level.ERROR in levels else 1 if Level.WARNING in levels else 0

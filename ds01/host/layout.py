@@ -1,0 +1,59 @@
+"""Which modes, owners and groups the files of the state and log folders are to have, and which they have."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from ds01.host.facts import Entry
+
+FOLDER = 0o2775  # setgid: what anybody makes there is the group's
+FILE = 0o664
+NOTICES = 0o755
+NOTICE = 0o600
+TICK = 0o644
+
+
+def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
+    """What is there, against what it should be; of folders that have to be there also those that are not."""
+    records = state / "container-metadata"
+    for folder in (state, records, records / "removed", state / "locks", state / "queue", log):
+        required = folder in (state, log)
+        if required or folder.exists():
+            yield _entry(folder, FOLDER, folder=True, uid=0 if required else None, gid=gid)
+    for folder, pattern in (
+        (records, "*.json"),
+        (records / "removed", "*.json"),
+        (state / "locks", "*"),
+        (state / "queue", "*"),
+    ):
+        yield from (_entry(path, FILE, gid=gid) for path in _files(folder, pattern))
+    for path in (state / "installation", state / "engine", state / "gpu-state.json"):
+        yield from (_entry(found, FILE, gid=gid) for found in _files(state, path.name))
+    for name in ("events.jsonl", "gpu-allocations.log"):
+        yield from (_entry(found, FILE, gid=gid) for found in _files(log, name))
+    yield from (_entry(path, TICK, uid=0) for path in _files(state, "tick.json"))
+    notices = state / "notices"
+    if notices.exists():
+        yield _entry(notices, NOTICES, folder=True, uid=0)
+        for path in _files(notices, "*.jsonl"):
+            yield _entry(path, NOTICE, uid=int(path.stem) if path.stem.isdecimal() else None)
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Regular files, without those that are being written."""
+    try:
+        found = [path for path in folder.glob(pattern) if not path.name.startswith(".")]
+        return sorted(path for path in found if stat.S_ISREG(path.lstat().st_mode))
+    except OSError:
+        return []  # it was removed meanwhile, or may not be read: the folder's own entry tells
+
+
+def _entry(path: Path, mode: int, *, folder: bool = False, uid: int | None = None, gid: int | None = None) -> Entry:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return Entry(str(path), folder, None, None, None, mode, uid, gid)
+    return Entry(str(path), folder, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mode, uid, gid)

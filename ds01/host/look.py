@@ -1,0 +1,120 @@
+"""Gathers what doctor judges. What cannot be observed is left unknown, with its problem; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeVar
+
+from ds01.errors import Ds01Error
+from ds01.gpus.inventory import Inventory
+from ds01.host import apply, layout, machine
+from ds01.host.facts import Facts
+from ds01.host.machine import Roots
+from ds01.host.people import DOCKER, people_of, unix_group_of
+from ds01.lifecycle.ledger import Ledger, Unreadable
+from ds01.lifecycle.record import Record
+from ds01.lifecycle.world import World
+from ds01.policy.model import Policy
+from ds01.system.settings import Settings
+from ds01.system.users import Users
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where things come from; each may raise Ds01Error. `world` needs policy and ledger."""
+
+    settings: Settings
+    users: Users
+    now: datetime
+    policy: Callable[[], Policy]
+    ledger: Callable[[], Ledger]
+    inventory: Callable[[], Inventory]
+    world: Callable[[], World]
+    roots: Roots = field(default_factory=Roots)
+
+
+def look(sources: Sources) -> Facts:
+    """Everything that doctor judges, as it is now."""
+    settings, roots = sources.settings, sources.roots
+    facts = Facts(now=sources.now, own=settings.own, state=str(settings.state))
+    group = unix_group_of(DOCKER)
+    policy, policy_problem = _try(sources.policy)
+    facts = replace(
+        facts,
+        policy=policy,
+        policy_problem=policy_problem,
+        disks=machine.disks(
+            {settings.state: "ds01's state", settings.log: "ds01's log", roots.docker: "Docker's data"}
+        ),
+        kernel=machine.kernel(roots),
+        tick=machine.tick(settings.state / "tick.json"),
+        docker_group=group,
+        nvidia_hook=machine.has_nvidia_hook(),
+    )
+    if not settings.own:
+        found = tuple(layout.entries(settings.state, settings.log, group.gid if group else None))
+        program, links = machine.program_and_links()
+        facts = replace(facts, entries=found, cron=machine.cron(roots), program=program, links=links)
+    ledger, ledger_problem = _try(sources.ledger)
+    facts = replace(facts, ledger_problem=ledger_problem)
+    if ledger is not None:
+        facts = _with_records(facts, ledger)
+    if policy is not None:
+        facts = replace(facts, people=people_of(policy, facts.records, sources.users))
+    observation, gpus_problem = _try(lambda: sources.inventory().observe())
+    facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
+    world, _ = _try(sources.world)
+    return facts if world is None else _with_slices(_with_containers(facts, world), sources.users)
+
+
+def _with_records(facts: Facts, ledger: Ledger) -> Facts:
+    entries, problem = _try(ledger.read)
+    found = (entries or {}).values()
+    records = tuple(entry for entry in found if isinstance(entry, Record))
+    return replace(
+        facts,
+        ledger_problem=facts.ledger_problem or problem,
+        records=records,
+        unreadable=tuple(entry for entry in found if isinstance(entry, Unreadable)),
+        busy=frozenset(name for name in entries or {} if not _try(lambda: ledger.container_lock_is_free(name))[0]),  # noqa: B023
+    )
+
+
+def _with_containers(facts: Facts, world: World) -> Facts:
+    engine, problem = _try(world.engine.facts)
+    if engine is None:
+        return replace(facts, engine_problem=problem)
+    listed, problem = _try(world.listed)
+    if listed is None:  # it answers, and is not the Docker of last time: its containers prove nothing
+        return replace(facts, engine_problem=problem)
+    facts = replace(
+        facts,
+        engine=engine,
+        containers=tuple(listed),
+        ours=frozenset(container.id for container in listed if world.is_ours(container)),
+    )
+    if facts.observation is None:
+        return facts
+    entries = {record.container_name: record for record in facts.records}
+    observation = facts.observation
+    situation, problem = _try(lambda: world.situation(entries, observation, world.foreign(entries, listed)))
+    return replace(facts, engine_problem=problem, blockers=situation.occupancy if situation else {})
+
+
+def _with_slices(facts: Facts, users: Users) -> Facts:
+    if facts.own or facts.engine is None or facts.policy is None or facts.engine.name != "docker":
+        return facts
+    policy, driver = facts.policy, facts.engine.cgroup_driver
+    changes, problem = _try(lambda: apply.plan(policy, facts.records, users, facts.now, driver=driver))
+    return replace(facts, slices=tuple(changes or ()), slices_problem=problem)
+
+
+def _try(ask: Callable[[], T]) -> tuple[T | None, Ds01Error | None]:
+    try:
+        return ask(), None
+    except Ds01Error as error:
+        return None, error

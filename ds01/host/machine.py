@@ -1,0 +1,136 @@
+"""What doctor has to know of this machine, read from the kernel's files and the file system."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ds01.errors import Ds01Error
+from ds01.host.facts import Cron, Disk, Kernel, Link, Tick
+from ds01.system import files, programs
+from ds01.system.data import DataError, parse_time
+
+NVIDIA = "0x10de"  # the vendor's number on the PCI bus
+DISPLAY = "0x03"  # the class of graphics and 3D controllers
+HOOKS = ("nvidia-container-runtime-hook", "nvidia-cdi-hook")
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Where the kernel and the system have their files; a test has them elsewhere."""
+
+    dev: Path = Path("/dev")
+    proc: Path = Path("/proc")
+    sys: Path = Path("/sys")
+    cron: Path = Path("/etc/cron.d/ds01")
+    docker: Path = Path("/var/lib/docker")
+
+
+def kernel(roots: Roots) -> Kernel:
+    """Swap, NVIDIA's cards, and links to its devices."""
+    swap = re.search(r"^SwapTotal:\s+(\d+) kB", _text(roots.proc / "meminfo"), re.MULTILINE)
+    cards = [path for path in (roots.sys / "bus/pci/devices").glob("*") if _text(path / "vendor").strip() == NVIDIA]
+    graphics = [path for path in cards if _text(path / "class").startswith(DISPLAY)]
+    return Kernel(int(swap[1]) << 10 if swap else 0, _limits_swap(roots.sys), len(graphics), device_links(roots.dev))
+
+
+def device_links(dev: Path) -> dict[str, str]:
+    """The links below /dev/char that NVIDIA's devices lack, with what they have to lead to."""
+    missing = {}
+    for path in [*dev.glob("nvidia*"), *dev.glob("nvidia-caps/*")]:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        if not stat.S_ISCHR(status.st_mode):
+            continue
+        link = dev / "char" / f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+        if not link.exists():
+            missing[str(link)] = f"../{path.relative_to(dev)}"
+    return missing
+
+
+def disks(folders: dict[Path, str]) -> tuple[Disk, ...]:
+    """The file systems below folders that are there, each once."""
+    found: dict[int, Disk] = {}
+    for path, what in folders.items():
+        try:
+            device, space = path.stat().st_dev, os.statvfs(path)
+        except OSError:
+            continue
+        free, total = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
+        found.setdefault(device, Disk(str(path), what, total, free, space.f_files, space.f_favail))
+    return tuple(found.values())
+
+
+def cron(roots: Roots) -> Cron:
+    """The entry, and whether cron runs; a user who may not see others' processes cannot tell."""
+    names = {_text(path).strip() for path in roots.proc.glob("[0-9]*/comm")}
+    running = True if names & {"cron", "crond"} else (False if os.geteuid() == 0 else None)
+    try:
+        status = roots.cron.stat()
+    except OSError:
+        return Cron(str(roots.cron), running=running)
+    return Cron(str(roots.cron), stat.S_IMODE(status.st_mode), status.st_uid, _text(roots.cron), running)
+
+
+def tick(path: Path) -> Tick:
+    """The record of the last pass."""
+    try:
+        document = json.loads(files.read(path))
+        errors = tuple(_error(item) for item in document.get("errors", ()))
+        return Tick(parse_time(document["started_at"]), errors)
+    except FileNotFoundError:
+        return Tick()
+    except (OSError, ValueError, DataError, KeyError, AttributeError, TypeError) as error:
+        return Tick(problem=str(error))
+
+
+def program_and_links() -> tuple[str | None, tuple[Link, ...]]:
+    """The installed program, and where the names of its commands lead. It says itself which these are."""
+    found = shutil.which("ds01")
+    if found is None:
+        return None, ()
+    try:
+        names = programs.run([found, "--names"]).split()
+    except Ds01Error:
+        return None, ()
+    return os.path.realpath(found), tuple(_links(Path(found).parent, names))
+
+
+def has_nvidia_hook() -> bool:
+    """Whether Docker finds what puts GPUs into containers."""
+    return any(programs.find(name) for name in HOOKS)
+
+
+def _links(folder: Path, names: list[str]) -> Iterator[Link]:
+    for name in names:
+        path = folder / name
+        yield Link(str(path), os.path.realpath(path) if os.path.lexists(path) else None)
+
+
+def _limits_swap(sys: Path) -> bool:
+    cgroup = sys / "fs/cgroup"
+    if (cgroup / "cgroup.controllers").exists():  # version 2: the root has no limits, its children do
+        return any(cgroup.glob("*/memory.swap.max"))
+    memory = cgroup / "memory"
+    return not memory.exists() or (memory / "memory.memsw.limit_in_bytes").exists()
+
+
+def _error(item: object) -> str:
+    if isinstance(item, dict):
+        return ": ".join(str(item[key]) for key in ("container", "why") if item.get(key)) or json.dumps(item)
+    return str(item)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

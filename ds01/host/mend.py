@@ -1,0 +1,80 @@
+"""Makes the repairs that doctor offers. None of them stops or removes anything that runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from ds01.errors import Ds01Error, NotPossible
+from ds01.host import apply
+from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Repair, SetMode
+from ds01.lifecycle.gate import Gate
+from ds01.lifecycle.world import World, readable
+from ds01.system import programs
+from ds01.system.programs import Run
+from ds01.system.users import Actor
+
+
+class Mender:
+    """`world` is asked for only by the repairs that need policy, records and Docker; it raises Ds01Error."""
+
+    def __init__(self, actor: Actor, world: Callable[[], World], *, run: Run = programs.run) -> None:
+        self._actor = actor
+        self._world = world
+        self._run = run
+
+    def make(self, repair: Repair) -> None:
+        """One repair. Raises Ds01Error, OSError."""
+        if isinstance(repair, SetMode):
+            _set_mode(repair)
+        elif isinstance(repair, MakeFolder):
+            Path(repair.path).mkdir(mode=0o700)
+            _set_mode(SetMode(repair.path, repair.mode, None, repair.gid))
+        elif isinstance(repair, MakeLink):
+            _link(repair)
+        elif isinstance(repair, MakeGroup):
+            self._run(["groupadd", "--system", "--", repair.name])
+        elif isinstance(repair, Reconcile):
+            Gate(self._world()).reconcile(self._actor)
+        else:
+            self._set_slices()
+
+    def _set_slices(self) -> None:
+        world = self._world()
+        records = readable(world.ledger.read())
+        driver = world.engine.facts().cgroup_driver
+        changes = apply.plan(world.policy, records, world.users, world.clock(), driver=driver)
+        outcome = apply.apply(changes)
+        if outcome.failed:
+            raise Ds01Error("; ".join(f"{change.unit}: {why}" for change, why in outcome.failed))
+        if outcome.waiting:
+            units = ", ".join(change.unit for change in outcome.waiting)
+            raise NotPossible(f"{units} uses more memory than the policy gives; `ds01 slices apply` does not wait")
+
+
+def _set_mode(repair: SetMode) -> None:
+    """By the open file: between a look and a chmod by its name, somebody could put a link in its place."""
+    descriptor = os.open(repair.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink != 1:
+            raise NotPossible(f"{repair.path} has a second name somewhere else")
+        # The owner first: a change of owner takes setgid away.
+        os.fchown(descriptor, -1 if repair.uid is None else repair.uid, -1 if repair.gid is None else repair.gid)
+        os.fchmod(descriptor, repair.mode)
+    finally:
+        os.close(descriptor)
+
+
+def _link(repair: MakeLink) -> None:
+    """A link in place of another link, never of a file."""
+    path = Path(repair.path)
+    path.parent.mkdir(mode=0o755, exist_ok=True)
+    temporary = path.parent / f".{path.name}.ds01"
+    if path.exists() and not path.is_symlink():
+        raise NotPossible(f"{path} is not a link")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(repair.target)
+    temporary.replace(path)

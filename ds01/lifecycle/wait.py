@@ -1,0 +1,114 @@
+"""Waiting for a GPU: stand in the line, try whenever something changed, take the lease oneself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ds01.errors import NoGpuFree, NotPossible
+from ds01.gpus.allocator import behind, choose
+from ds01.gpus.model import Refusal
+from ds01.lifecycle import create as creating
+from ds01.lifecycle.line import Waiter
+from ds01.lifecycle.record import Record
+from ds01.lifecycle.request import ContainerRequest
+from ds01.lifecycle.views import Acted
+from ds01.lifecycle.world import World
+from ds01.policy.names import container_name
+from ds01.system.data import from_json
+from ds01.system.users import Actor
+
+LOOK_EVERY = 0.5  # seconds between two looks at whether the ledger changed
+TRY_EVERY = 5.0  # seconds after which a try is worth it anyway: a process outside ds01 may have ended
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Where one stands in the line, from 1, and why one waits."""
+
+    id: str
+    position: int
+    refusal: Refusal
+
+
+@dataclass(frozen=True)
+class Waited:
+    """A step of a wait: still waiting, or at last the container."""
+
+    waiting: Waiting | None = None
+    acted: Acted | None = None
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """Somebody who waits, with the position from 1; `why` is the rule that refuses now, None: nothing does."""
+
+    id: str
+    user: str
+    name: str
+    request: ContainerRequest
+    priority: int
+    since: datetime
+    position: int
+    why: str | None
+
+
+def queue_rows(world: World) -> tuple[QueueRow, ...]:
+    """The waiting line in order, and what each waits for. Raises EngineUnreachable, GpusUnreachable."""
+    line = world.ledger.line().waiters()
+    if not line:
+        return ()
+    listed = world.listed()
+    entries = world.ledger.read()
+    situation = world.situation(entries, world.observe_gpus(), world.foreign(entries, listed))
+    rows = []
+    for position, (waiter, ahead) in enumerate(zip(line, creating.in_line(world, line, entries), strict=True), 1):
+        choice = choose(situation, ahead.request, ahead.who, ahead.limits)
+        why = choice.rule.value if isinstance(choice, Refusal) else None
+        about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
+        rows.append(QueueRow(*about, position, why))
+        situation = behind(situation, [ahead])
+    return tuple(rows)
+
+
+def wait(
+    world: World, actor: Actor, request: ContainerRequest, longest: timedelta | None
+) -> Generator[Waiting | tuple[Record, tuple[str, ...]], None, None]:
+    """Yield each change of the position, and at last what `create` gives. Closing it leaves the line.
+
+    Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `create` raises.
+    """
+    owner = world.users.by_uid(request.owner)
+    name = container_name(request.name, owner.uid)
+    priority = world.limits(owner).limits.priority
+    until = None if longest is None else time.monotonic() + longest.total_seconds()
+    told: Waiting | None = None
+    line = world.ledger.line()
+    with line.join(Waiter("", owner.login, owner.uid, priority, world.clock(), name, request)) as waiter:
+        while True:
+            if not line.is_in(waiter):
+                raise NotPossible("the wait was cancelled", hint="`ds01 queue` shows who waits")
+            try:
+                yield creating.create(world, actor, request, waiting_as=waiter.id)
+                return
+            except NoGpuFree as error:
+                refusal = from_json(Refusal, (error.data or {})["refusal"])
+                if not refusal.temporary or (until is not None and time.monotonic() >= until):
+                    raise
+            others = [item.id for item in line.waiters()]
+            now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
+            if told is None or now.position != told.position:
+                told = now
+                yield now
+            _until_something_changed(world, until)
+
+
+def _until_something_changed(world: World, until: float | None) -> None:
+    before = world.ledger.changed_at()
+    tried = time.monotonic()
+    while world.ledger.changed_at() == before and time.monotonic() - tried < TRY_EVERY:
+        if until is not None and time.monotonic() >= until:
+            return
+        world.sleep(LOOK_EVERY)
