@@ -17,6 +17,8 @@ from ds01.errors import Ds01Error
 from ds01.lifecycle.gate import Gate
 from ds01.system.data import from_json, to_json
 
+STREAMS = (Iterator, Generator)
+
 
 class WireGate:
     """The far end of the wire, with the gate's methods."""
@@ -36,7 +38,7 @@ class WireGate:
             sent = json.dumps({key: to_json(value) for key, value in bound.arguments.items()}, allow_nan=False)
             received = {key: from_json(hints[key], value) for key, value in json.loads(sent).items()}
             kind = hints["return"]
-            if get_origin(kind) is Iterator:
+            if get_origin(kind) in STREAMS:
                 return _received(_sent(lambda: _called(method, signature, received)), get_args(kind)[0])
             return self._outcome(json.loads(self._answer(method, signature, received)), kind)
 

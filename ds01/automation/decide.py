@@ -35,6 +35,7 @@ class Why(str, Enum):
     HOLD = "hold"
     CREATED = "created"
     REMOVAL = "removal"
+    RECLAIM = "reclaim"  # somebody of higher priority waits
 
 
 @dataclass(frozen=True)

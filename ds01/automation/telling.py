@@ -63,6 +63,7 @@ def outcome(record: Record, decision: Decision, now: datetime) -> Notice:
         (Act.STOP, Why.CONFLICT): f"{name} was stopped: its GPU is somebody else's.",
         (Act.RELEASE, Why.HOLD): f"The GPU of {name} is free for others now: it was stopped for long enough.",
         (Act.RELEASE, Why.CREATED): f"The GPU of {name} is free for others now: it was never started.",
+        (Act.RELEASE, Why.RECLAIM): f"The GPU of {name}, which is stopped, went to somebody of higher priority.",
         (Act.REMOVE, Why.REMOVAL): f"{name} was removed; /workspace is still there.",
     }
     text = texts[(decision.act, decision.why)]

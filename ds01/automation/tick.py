@@ -11,10 +11,12 @@ from datetime import datetime
 
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.observe import keeps_alive, look
+from ds01.automation.reclaim import to_reclaim
 from ds01.automation.telling import Teller, outcome, warning
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import Observation
 from ds01.lifecycle import stop as stopping
+from ds01.lifecycle.create import in_line
 from ds01.lifecycle.ledger import REMOVED_KEPT
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.reconcile import one, reconcile
@@ -95,6 +97,7 @@ class Tick:
             if decision is not None:
                 decided.append((judged, decision))
         self._apply(decided, report)
+        self._serve_the_line(gpus, report)
         if not self.dry_run:
             world.ledger.forget_removed(before=world.clock() - REMOVED_KEPT)
 
@@ -142,6 +145,39 @@ class Tick:
                 elif done is not None:
                     report.acted.append(_item(record, decision))
                     self.teller.tell(done, outcome(done, decision, self.world.clock()))
+
+    def _serve_the_line(self, gpus: Observation, report: Report) -> None:
+        """Drop waiters that are gone; where the policy says so, end holds for those of higher priority."""
+        world = self.world
+        line = world.ledger.line()
+        if not self.dry_run:
+            report.acted += [Item(identity, "drop", "it waits no more") for identity in line.drop_gone()]
+        waiters = line.waiters()
+        if not world.policy.reclaim_held or not waiters:
+            return
+        entries = world.ledger.read()
+        situation = world.situation(entries, gpus, world.foreign(entries, world.listed()))
+        for lease in to_reclaim(situation, in_line(world, waiters, entries)):
+            record = entries[lease.container]
+            if not isinstance(record, Record) or is_manual(record):
+                continue
+            decision = Decision(Act.RELEASE, Why.RECLAIM, world.clock())
+            if self.dry_run:
+                report.acted.append(_item(record, decision))
+                continue
+            # First the word, then the deed: the owner is told at the same moment as the waiter may have it.
+            if not self.teller.tell(record, outcome(record, decision, world.clock())):
+                report.errors.append(Item(record.container_name, "reclaim", "the notice could not be delivered"))
+                continue
+            try:
+                with world.ledger.container_lock(record.container_name, doing="being reclaimed by the tick", wait=0):
+                    one(world, record.container_name)
+                    current = world.ledger.read().get(record.container_name)
+                    if isinstance(current, Record) and (current.id, current.state) == (record.id, State.HELD):
+                        stopping.give_back(world, TICK, current, why="somebody of higher priority waits")
+                        report.acted.append(_item(record, decision))
+            except Ds01Error as error:
+                report.errors.append(Item(record.container_name, "reclaim", _line(error)))
 
     def _warn(self, record: Record, decision: Decision, report: Report) -> None:
         """Tell the owner, and write down that it was delivered: without that nothing follows."""
@@ -194,6 +230,7 @@ def _carry_out(world: World, record: Record, decision: Decision) -> Record:
         Why.HOLD: "the hold is over",
         Why.CREATED: "it was never started",
         Why.REMOVAL: "stopped for long",
+        Why.RECLAIM: "somebody of higher priority waits",
     }[decision.why]
     if decision.act is Act.STOP:
         return stopping.stop(world, TICK, record, grace=None, why=why)[0]

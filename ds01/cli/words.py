@@ -53,7 +53,7 @@ def describe_refusal(refusal: Refusal, now: datetime) -> tuple[str, str | None, 
     if rule is Rule.LOST:
         return "the GPU of this container is gone", why, "container-start NAME --recreate makes it anew on another one"
     message = f"no GPU is free now for {asked}" if refusal.asked > 1 else "no GPU is free now"
-    hint = "`ds01 gpu status` shows all of them"
+    hint = "--wait stands in line for one; `ds01 gpu status` shows all of them"
     if refusal.earliest is not None:
         hint = f"the first comes free at {when(refusal.earliest, now)} at the latest; " + hint
     return message, why, hint

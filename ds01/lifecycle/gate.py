@@ -5,7 +5,7 @@ It derives who may do what itself, at each call; it prints nothing, asks nobody,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
@@ -200,7 +200,7 @@ class Gate:
 
     def wait(
         self, actor: Actor, request: ContainerRequest, *, longest: timedelta | None = None
-    ) -> Iterator[Waited]:
+    ) -> Generator[Waited, None, None]:
         """Stand in the waiting line, and create when it is one's turn: each new position, at last the container.
 
         Closing it leaves the line. Raises NoGpuFree when `longest` is over.

@@ -84,9 +84,11 @@ def test_a_program_that_does_not_read_ends_when_it_ends() -> None:
 
 
 def test_a_reader_that_has_gone_is_141() -> None:
-    line = f"{inside('frames', 'yes')[0]} -m tests.terminal.inside frames yes | head -c 1; echo ${{PIPESTATUS[0]}}"
-    answer = subprocess.run(
-        ["bash", "-c", line], capture_output=True, text=True, cwd=TOP, timeout=PATIENCE, check=False,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert answer.stdout == "y141\n" and "Traceback" not in answer.stderr
+    with subprocess.Popen(
+        inside("frames", "yes"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=TOP
+    ) as program:
+        assert program.stdout is not None and program.stderr is not None
+        assert program.stdout.read(2) == b"y\n"
+        program.stdout.close()
+        assert program.wait(PATIENCE) == 141
+        assert b"Traceback" not in program.stderr.read()

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ds01.engines.protocol import Port
 from ds01.errors import WrongUse
 from ds01.gpus.model import GpuRequest, GpuType
 from ds01.policy.names import NAME_FORM, fold_name
+from ds01.policy.units import parse_duration
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Asked:
     models: str | None
     ports: tuple[str, ...]
     project: str | None
+    wait: bool
+    wait_for: str | None
 
     def check(self) -> None:
         """Raises WrongUse for what contradicts itself, before anybody is asked anything."""
@@ -46,6 +50,23 @@ class Asked:
             raise WrongUse("CPU only and a GPU at once", hint="leave out --cpu-only, or what is said about GPUs")
         if self.profile is not None and self.gpu_type == "full":
             raise WrongUse("--profile is of MIG instances, --gpu-type full of whole GPUs")
+
+        if self.wait_for is not None:
+            self.longest_wait()
+
+    @property
+    def waits(self) -> bool:
+        """Whether to stand in the waiting line if no GPU is free."""
+        return self.wait or self.wait_for is not None
+
+    def longest_wait(self) -> timedelta | None:
+        """How long to stand there; None: until it is one's turn. Raises WrongUse."""
+        if self.wait_for is None:
+            return None
+        try:
+            return parse_duration(self.wait_for)
+        except ValueError as error:
+            raise WrongUse(f"{self.wait_for!r} is no duration", why=str(error), hint="--wait-for 2h") from None
 
     def gpu_request(self) -> GpuRequest:
         """The GPUs that were asked for."""
@@ -67,6 +88,8 @@ _OPTIONS = (
     click.option("-m", "--models", metavar="DIR", help="Mounted at /models."),
     click.option("-p", "--port", "ports", multiple=True, metavar="[HOST:]CONTAINER", help="Publish this port too."),
     click.option("--project", metavar="PROJECT", help="Default: the name."),
+    click.option("--wait", is_flag=True, help="Wait in line if no GPU is free; Ctrl-C leaves it."),
+    click.option("--wait-for", metavar="DURATION", help="Wait in line for at most this long, as 2h."),
     click.option("--dry-run", is_flag=True, help="Show what would be made, and make nothing."),
 )
 

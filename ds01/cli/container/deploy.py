@@ -34,7 +34,7 @@ def command(
     if dry_run:
         making.show_plan(session, request)
         return None
-    made = making.make(session, request)
+    made = making.make(session, request, asked)
     explain(session, "start", name=request.name)
     acted = session.gate.start(session.actor, made.container.container)
     session.say(f"Started {request.name}.")

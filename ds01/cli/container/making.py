@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from ds01.cli.container import choosing
@@ -9,7 +10,7 @@ from ds01.cli.container.asked import Asked, folded_name, folder, port_of
 from ds01.cli.guide import explain
 from ds01.cli.pulling import pull
 from ds01.cli.session import Session
-from ds01.cli.words import gpu_names
+from ds01.cli.words import describe_refusal, gpu_names
 from ds01.errors import WrongUse
 from ds01.gpus.model import SlotRef
 from ds01.lifecycle.refusals import error_of
@@ -44,19 +45,19 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
     )
 
 
-def make(session: Session, request: ContainerRequest) -> Acted:
+def make(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
     """Plan, pull, lease, create: in this order, so that nothing is leased during a pull. Raises Ds01Error."""
     workspace = request.workspace or f"~/workspace/{request.project or request.name}"
     explain(session, "image")
     explain(session, "workspace", workspace=workspace)
     plan = session.gate.plan(session.actor, request)
-    if plan.refusal is not None:
+    if plan.refusal is not None and not (asked.waits and plan.refusal.temporary):
         raise error_of(plan.refusal)
     if not plan.image_there:
         pull(session, request.image)
     explain(session, "gpu", name=request.name)
     explain(session, "create", name=request.name)
-    acted = session.gate.create(session.actor, request)
+    acted = _in_line(session, request, asked) if asked.waits else session.gate.create(session.actor, request)
     for warning in acted.warnings:
         session.warn(warning)
     gpus = acted.container.gpus
@@ -64,6 +65,20 @@ def make(session: Session, request: ContainerRequest) -> Acted:
     if len(gpus) > 1 and gpus[0].profile:
         session.say("Note: one CUDA process sees one MIG instance only; start a process for each.")
     return acted
+
+
+def _in_line(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
+    """Create when it is one's turn. Ctrl-C leaves the line."""
+    steps = session.gate.wait(session.actor, request, longest=asked.longest_wait())
+    with contextlib.closing(steps):
+        for step in steps:
+            if step.acted is not None:
+                return step.acted
+            assert step.waiting is not None
+            why = describe_refusal(step.waiting.refusal, session.now())
+            session.say(f"Waiting, number {step.waiting.position} in line ({step.waiting.id}): {why[0]}")
+            session.say("\n".join(f"  {line}" for line in (why[1] or "").splitlines()))
+    raise AssertionError("the wait ended without an outcome")
 
 
 def show_plan(session: Session, request: ContainerRequest) -> None:

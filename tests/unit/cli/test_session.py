@@ -16,6 +16,7 @@ from ds01.cli.output import wrap
 from ds01.cli.words import size, span
 from ds01.system.data import format_time
 from tests.bed import GPUS, Bed
+from tests.unit.cli.conftest import lend_homes
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def real(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
     monkeypatch.setenv("DS01_GPUS", f"simulated:{GPUS}")
     monkeypatch.setenv("DS01_NOW", format_time(bed.clock()))
     monkeypatch.setenv("SUDO_UID", "70001")
+    lend_homes(bed)
     return bed
 
 

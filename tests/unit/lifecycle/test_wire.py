@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import typing
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, get_args, get_origin
 
@@ -20,6 +19,7 @@ from ds01.lifecycle.request import ContainerRequest
 from ds01.system import data
 from ds01.system.data import DataError, from_json, to_json
 from tests.bed import NOON, Bed
+from tests.wire import STREAMS
 
 METHODS = [name for name, _ in inspect.getmembers(Gate, inspect.isfunction) if not name.startswith("_")]
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, Ds01Error)]
@@ -31,7 +31,7 @@ def test_every_method_takes_an_actor_and_has_types_that_a_wire_can_carry(name: s
     parameters = list(inspect.signature(getattr(Gate, name)).parameters)
     assert parameters[1] == "actor"
     result = hints.pop("return")
-    result = get_args(result)[0] if get_origin(result) is Iterator else result
+    result = get_args(result)[0] if get_origin(result) in STREAMS else result
     for kind in hints.values():
         data._reader(kind)
     assert result in (Attachment, type(None)) or data._reader(result)

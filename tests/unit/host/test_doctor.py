@@ -1,0 +1,340 @@
+"""Doctor finds each fault that is planted into a sound server, and nothing on that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ds01.engines.protocol import Status
+from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
+from ds01.gpus.model import Blocker, Mig
+from ds01.host.doctor import CHECKS, examine, exit_code, mend, repairs_of
+from ds01.host.facts import Cron, Disk, Facts, Kernel, Link, Tick
+from ds01.host.findings import Finding, Level, Repair
+from ds01.host.slices import Change
+from ds01.lifecycle.ledger import Unreadable
+from ds01.lifecycle.machine import Trigger
+from ds01.lifecycle.record import Pending, Record
+from ds01.policy.load import load
+from ds01.policy.model import GpuAllocation, OldKey, Override, Policy, Share
+from tests.bed import NOON, Bed
+from tests.unit.host.given import DOCKER, bed_at, sound
+
+FULL = "/var/lib/ds01"
+GONE = "library_not_found"
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    return sound(bed_at(tmp_path_factory.mktemp("doctor") / "bed"))
+
+
+def policy(facts: Facts) -> Policy:
+    assert facts.policy is not None
+    return facts.policy
+
+
+def one(facts: Facts) -> Record:
+    return facts.records[0]
+
+
+def with_record(**changes: object) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, records=(replace(one(facts), **changes),))  # type: ignore[arg-type]
+
+
+def with_policy(**changes: object) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, policy=replace(policy(facts), **changes))  # type: ignore[arg-type]
+
+
+def with_docker(**changes: object) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, engine=replace(DOCKER, **changes))  # type: ignore[arg-type]
+
+
+def with_gpu(**changes: object) -> Callable[[Facts], Facts]:
+    def plant(facts: Facts) -> Facts:
+        assert facts.observation is not None
+        gpus = tuple(replace(gpu, **changes) for gpu in facts.observation.gpus)  # type: ignore[arg-type]
+        return replace(facts, observation=replace(facts.observation, gpus=gpus))
+
+    return plant
+
+
+def with_slot(**changes: object) -> Callable[[Facts], Facts]:
+    def plant(facts: Facts) -> Facts:
+        assert facts.observation is not None
+        first, *others = facts.observation.slots
+        slots = (replace(first, **changes), *others)  # type: ignore[arg-type]
+        return replace(facts, observation=replace(facts.observation, slots=slots))
+
+    return plant
+
+
+def with_entry(place: int, **changes: object) -> Callable[[Facts], Facts]:
+    def plant(facts: Facts) -> Facts:
+        entries = list(facts.entries)
+        entries[place] = replace(entries[place], **changes)  # type: ignore[arg-type]
+        return replace(facts, entries=tuple(entries))
+
+    return plant
+
+
+def with_container(**changes: object) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, containers=(replace(facts.containers[0], **changes),))  # type: ignore[arg-type]
+
+
+def without_slots(facts: Facts) -> Facts:
+    assert facts.observation is not None
+    return replace(facts, observation=replace(facts.observation, slots=facts.observation.slots[1:]))
+
+
+def doubled(facts: Facts) -> Facts:
+    other = replace(one(facts), container_name="other._.70002", id="other", docker_id="other")
+    container = replace(facts.containers[0], id="other", name=other.container_name, labels={})
+    return replace(facts, records=(one(facts), other), containers=(*facts.containers, container))
+
+
+def other_labels(facts: Facts) -> Facts:
+    seen = facts.containers[0]
+    return replace(facts, containers=(replace(seen, labels=dict(seen.labels) | {"ds01.gpu.uuids": "MIG-other"}),))
+
+
+def unreachable(problem: str) -> Callable[[Facts], Facts]:
+    def plant(facts: Facts) -> Facts:
+        error = GpusUnreachable("The GPUs cannot be asked.", why=problem, hint="look", data={"problem": problem})
+        return replace(facts, observation=None, gpus_problem=error)
+
+    return plant
+
+
+# What is planted -> the check that finds it, its level, and a word of what it says.
+FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
+    "an unreadable policy": (
+        lambda f: replace(f, policy=None, policy_problem=PolicyUnreadable("The policy has 1 error.", why="line 3")),
+        "policy", Level.ERROR, "1 error",
+    ),
+    "a key of an older installation": (
+        with_policy(old_keys=(OldKey("policy.yaml", 7, "groups.a.max_runtime_h", "max_runtime: 48h"),)),
+        "policy-old-keys", Level.WARNING, "policy.yaml:7",
+    ),
+    "more CPUs than the server has": (with_docker(cpus=2), "policy-limits", Level.WARNING, "the server has 2"),
+    "more memory than the server has": (
+        with_policy(user_overrides={"bob": Override("bob", {"memory": 1 << 50})}),
+        "policy-limits", Level.WARNING, "user_overrides.bob: memory is 1024t",
+    ),
+    "a kernel that cannot limit swap": (
+        lambda f: replace(f, kernel=replace(f.kernel, limits_swap=False)), "policy-swap", Level.WARNING, "swap",
+    ),
+    "a login that nobody has": (
+        lambda f: replace(f, people=replace(f.people, unknown=frozenset({"allice"}))),
+        "people-unknown", Level.WARNING, "allice",
+    ),
+    "a member of the group docker without a place": (
+        lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice", "bob", "eve"}))),  # type: ignore[type-var]
+        "people-without-place", Level.WARNING, "eve may use Docker",
+    ),
+    "somebody of the policy without the group docker": (
+        lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice"}))),  # type: ignore[type-var]
+        "people-without-docker", Level.WARNING, "bob is in the policy",
+    ),
+    "no group docker": (lambda f: replace(f, docker_group=None), "docker-group", Level.ERROR, "no group docker"),
+    "a state folder that cannot be used": (
+        lambda f: replace(f, ledger_problem=Ds01Error("the state folder cannot be used")), "state", Level.ERROR, "state",
+    ),
+    "a state folder without setgid": (with_entry(0, mode=0o775), "state-modes", Level.ERROR, "0775, not 2775"),
+    "a sticky state folder": (with_entry(0, mode=0o3775), "state-modes", Level.ERROR, "sticky"),
+    "a file made under umask 077": (with_entry(1, mode=0o600), "state-modes", Level.ERROR, "0600, not 0664"),
+    "a file of another group": (with_entry(1, gid=0), "state-modes", Level.ERROR, "gid 0, not 999"),
+    "a mailbox folder of somebody": (with_entry(2, uid=70001), "state-modes", Level.ERROR, "uid 70001, not 0"),
+    "no state folder": (with_entry(0, mode=None), "state-modes", Level.ERROR, "is not there"),
+    "a full disk": (
+        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 20, 100000, 50000),)), "space", Level.ERROR, "1 MiB",
+    ),
+    "a disk without room for more files": (
+        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 39, 100000, 5),)), "space", Level.ERROR, "5 files",
+    ),
+    "a disk that is full soon": (
+        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 29, 0, 0),)), "space", Level.WARNING, "512 MiB",
+    ),
+    "Docker does not answer": (
+        lambda f: replace(f, engine=None, containers=(), engine_problem=EngineUnreachable("Docker is not running")),
+        "docker", Level.ERROR, "not running",
+    ),
+    "an old Docker": (with_docker(version="19.03.1"), "docker-version", Level.WARNING, "19.03"),
+    "no live-restore": (with_docker(live_restore=False), "docker-live-restore", Level.WARNING, "live-restore is off"),
+    "nvidia as the default runtime": (
+        with_docker(default_runtime="nvidia"), "docker-runtime", Level.WARNING, "default runtime is nvidia",
+    ),
+    "no NVIDIA runtime hook": (
+        lambda f: replace(f, nvidia_hook=False, engine=replace(DOCKER, runtimes=("runc",))),
+        "docker-nvidia", Level.ERROR, "no NVIDIA runtime hook",
+    ),
+    "Docker's cgroupfs driver": (with_docker(cgroup_driver="cgroupfs"), "slices", Level.WARNING, "not in force"),
+    "a slice without its limits": (
+        lambda f: replace(f, slices=(Change("ds01-students-alice.slice", Share(), Share(memory=8 << 30)),)),
+        "slices", Level.WARNING, "ds01-students-alice.slice has no limits, not 8g",
+    ),
+    "an unreadable record": (
+        lambda f: replace(f, unreadable=(Unreadable("x._.70001", "it is empty"),)),
+        "records-unreadable", Level.ERROR, "it is empty",
+    ),
+    "a container that was removed behind ds01": (
+        lambda f: replace(f, containers=()), "records-docker", Level.WARNING, "Docker does not have it",
+    ),
+    "a container that was stopped behind ds01": (
+        with_container(status=Status.EXITED), "records-docker", Level.WARNING, "is exited in Docker",
+    ),
+    "a container that was paused behind ds01": (
+        with_container(status=Status.PAUSED), "records-docker", Level.WARNING, "is paused in Docker",
+    ),
+    "a half-done command": (
+        with_record(pending=Pending(Trigger.STOP, NOON, "alice")), "records-docker", Level.WARNING, "middle of `stop`",
+    ),
+    "a labelled container without a record": (
+        lambda f: replace(f, records=()), "records-missing", Level.WARNING, "has no record",
+    ),
+    "labels that name another GPU": (other_labels, "records-labels", Level.ERROR, "the labels name GPU"),
+    "a record of another owner than the label": (
+        with_record(uid=70002), "records-labels", Level.ERROR, "the label ds01.uid is 70001",
+    ),
+    "one GPU leased twice": (doubled, "leases-doubled", Level.ERROR, "is leased to other._.70002 and thesis._.70001"),
+    "a lease on an instance that is gone": (without_slots, "leases-lost", Level.WARNING, "has GPU 0:0, which is gone"),
+    "a conflict": (with_record(conflict="it runs on GPU 0:0"), "conflicts", Level.ERROR, "it runs on GPU 0:0"),
+    "cards without a driver": (unreachable(GONE), "nvml", Level.ERROR, "cannot be asked"),
+    "a driver that was upgraded under its module": (unreachable("version_mismatch"), "nvml", Level.ERROR, "cannot"),
+    "a GPU that is lost": (with_gpu(unhealthy="the GPU is lost"), "gpu-health", Level.ERROR, "GPU 0: the GPU is lost"),
+    "a sick MIG instance": (with_slot(unhealthy="NVML said: ?"), "gpu-health", Level.ERROR, "0:0: NVML said"),
+    "instances of another profile": (with_slot(profile="3g.20gb"), "gpu-mig", Level.WARNING, "0:0 is 3g.20gb"),
+    "MIG without any instance": (with_gpu(mig=Mig.EMPTY), "gpu-mig", Level.WARNING, "without any instance"),
+    "a MIG mode that waits for a reset": (
+        with_gpu(mig=Mig.PENDING, unhealthy="waits"), "gpu-mig", Level.WARNING, "waits for a reset",
+    ),
+    "instances that the policy does not offer": (
+        with_policy(gpu_allocation=GpuAllocation(enable_mig=False)), "gpu-mig", Level.WARNING, "enable_mig: false",
+    ),
+    "a GPU that is used from outside": (
+        lambda f: replace(f, blockers={"0:2": Blocker("process", "python", "outside.ignore_processes", {"pid": 7})}),
+        "gpu-outside", Level.WARNING, "0:2 is used by process python (pid 7)",
+    ),
+    "no links below /dev/char": (
+        lambda f: replace(f, kernel=replace(f.kernel, device_links={"/dev/char/195:0": "../nvidia0"})),
+        "gpu-device-links", Level.WARNING, "/dev/char/195:0 is not there",
+    ),
+    "no cron entry": (lambda f: replace(f, cron=Cron("/etc/cron.d/ds01")), "cron", Level.ERROR, "is not there"),
+    "a cron entry that is a comment": (
+        lambda f: replace(f, cron=replace(f.cron, text="# ds01 tick\n")),  # type: ignore[type-var]
+        "cron", Level.ERROR, "does not start `ds01 tick`",
+    ),
+    "a cron entry that cron ignores": (
+        lambda f: replace(f, cron=replace(f.cron, mode=0o664)),  # type: ignore[type-var]
+        "cron", Level.ERROR, "mode 0664",
+    ),
+    "cron does not run": (
+        lambda f: replace(f, cron=replace(f.cron, running=False)),  # type: ignore[type-var]
+        "cron-daemon", Level.ERROR, "cron does not run",
+    ),
+    "an old tick": (
+        lambda f: replace(f, tick=Tick(NOON - timedelta(minutes=21))), "tick", Level.ERROR, "21 minutes ago",
+    ),
+    "no tick at all": (lambda f: replace(f, tick=Tick()), "tick", Level.WARNING, "no tick has run yet"),
+    "an unreadable tick": (lambda f: replace(f, tick=Tick(problem="empty")), "tick", Level.WARNING, "empty"),
+    "a tick that could not do all": (
+        lambda f: replace(f, tick=Tick(NOON, errors=("thesis._.70001: busy",))), "tick-errors", Level.WARNING, "busy",
+    ),
+    "a clock before the last tick": (
+        lambda f: replace(f, tick=Tick(NOON + timedelta(hours=1))), "clock", Level.WARNING, "the last tick was at",
+    ),
+    "a clock before a record": (
+        lambda f: replace(f, now=NOON - timedelta(hours=1), tick=Tick(NOON - timedelta(hours=1))),
+        "clock", Level.WARNING, "thesis._.70001 changed at",
+    ),
+    "a command without its name": (
+        lambda f: replace(f, links=(Link("/usr/bin/container-run", None),)), "links", Level.WARNING, "container-run",
+    ),
+    "another program with a command's name": (
+        lambda f: replace(f, links=(Link("/usr/bin/container-run", "/opt/other"),)), "links", Level.WARNING, "/opt/other",
+    ),
+    "no program on the PATH": (lambda f: replace(f, program=None), "links", Level.WARNING, "not on the PATH"),
+}  # fmt: skip
+
+
+def wrong(findings: tuple[Finding, ...]) -> list[Finding]:
+    return [finding for finding in findings if finding.level is not Level.OK]
+
+
+def test_nothing_is_wrong_with_a_sound_server(facts: Facts) -> None:
+    findings = examine(facts)
+    assert wrong(findings) == []
+    assert exit_code(findings) == 0
+    assert [finding.check for finding in findings] == [name for name, _, _ in CHECKS]
+
+
+def test_a_server_without_gpus_and_driver_is_sound(facts: Facts) -> None:
+    assert wrong(examine(replace(unreachable(GONE)(facts), kernel=Kernel()))) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found(facts: Facts, fault: str) -> None:
+    plant, check, level, words = FAULTS[fault]
+    findings = wrong(examine(plant(facts)))
+    found = [finding for finding in findings if finding.check == check]
+    assert found and found[0].level is level, findings
+    assert words in found[0].found
+    assert exit_code(findings) == (2 if any(item.level is Level.ERROR for item in findings) else 1)
+    assert found[0].why or check in ("policy", "state", "docker", "tick")
+    # One fault is one finding, but for what follows from it.
+    assert len({finding.check for finding in findings}) == 1, findings
+
+
+def test_more_than_25_kinds() -> None:
+    assert len({check for _, check, _, _ in FAULTS.values()}) >= 25
+
+
+def test_what_a_command_is_at_work_on_is_left_alone(facts: Facts) -> None:
+    planted = with_record(pending=Pending(Trigger.STOP, NOON, "alice"))(facts)
+    assert wrong(examine(replace(planted, busy=frozenset({one(facts).container_name})))) == []
+
+
+def test_the_machine_does_not_count_for_a_state_folder_of_ones_own(facts: Facts) -> None:
+    own = replace(facts, own=True, docker_group=None, cron=Cron("/etc/cron.d/ds01"), program=None, entries=())
+    assert wrong(examine(own)) == []
+
+
+def test_the_document_has_the_contracts_keys(facts: Facts) -> None:
+    plant = FAULTS["a state folder without setgid"][0]
+    document = wrong(examine(plant(facts)))[0].document
+    assert list(document) == ["check", "level", "found", "why", "hint", "fixable", "fixed"]
+    assert (document["level"], document["fixable"], document["fixed"]) == ("error", True, False)
+    json.dumps(document)
+
+
+def test_what_is_mended_is_marked_and_counts_no_more(facts: Facts) -> None:
+    planted = FAULTS["a file made under umask 077"][0](FAULTS["no live-restore"][0](facts))
+    made: list[Repair] = []
+    findings = mend(examine(planted), made.append, lambda: examine(FAULTS["no live-restore"][0](facts)))
+    assert made == list(repairs_of(examine(planted)))
+    assert [(f.check, f.fixed) for f in wrong(findings)] == [("state-modes", True), ("docker-live-restore", False)]
+    assert len([finding for finding in findings if finding.check == "state-modes"]) == 1
+    assert exit_code(findings) == 1
+
+
+def test_a_repair_that_fails_is_said(facts: Facts) -> None:
+    planted = FAULTS["a file made under umask 077"][0](facts)
+
+    def fail(_: Repair) -> None:
+        raise OSError(30, "Read-only file system")
+
+    findings = wrong(mend(examine(planted), fail, lambda: examine(planted)))
+    assert [(finding.check, finding.fixed) for finding in findings] == [("state-modes", False)]
+    assert "Read-only file system" in (findings[0].why or "")
+
+
+def test_the_shipped_policy_is_sound_on_a_large_server(tmp_path: Path, facts: Facts, bed: Bed) -> None:
+    shipped = load(Path(__file__).parents[3] / "config" / "resource-limits.yaml")
+    people = replace(facts.people, known=())
+    found = wrong(examine(replace(facts, policy=shipped, people=people)))
+    assert [finding.check for finding in found] in ([], ["gpu-mig"])
