@@ -11,91 +11,40 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from ds01.engines.protocol import Attachment, EngineContainer, ExecRequest, Progress
-from ds01.errors import Ds01Error, EngineAbsent, GpusUnreachable, NotFound, NotPossible, Refused, WrongUse
+from ds01.engines.protocol import Attachment, ExecRequest, Progress
+from ds01.errors import Ds01Error, EngineAbsent, NotPossible, WrongUse
 from ds01.gpus.model import GpuRequest, Refusal
-from ds01.gpus.situation import slot_states
 from ds01.lifecycle import create as creating
 from ds01.lifecycle import emergency, manual
 from ds01.lifecycle import extend as extending
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle import wait as waiting
+from ds01.lifecycle.asking import Asking
 from ds01.lifecycle.compose import docker_arguments
 from ds01.lifecycle.emergency import Stopped
-from ds01.lifecycle.judge import differs
 from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.reconcile import Change, glance, one, reconcile
+from ds01.lifecycle.reconcile import Change, one, reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import (
     Acted,
-    ContainerView,
-    GpuRow,
-    GpuStatus,
     LimitsView,
     Plan,
-    Sized,
-    UsageView,
-    foreign_view,
-    view,
 )
 from ds01.lifecycle.wait import QueueRow, Waited, Waiting, queue_rows
 from ds01.lifecycle.world import World, is_manual, readable
 from ds01.policy.model import Limits
-from ds01.policy.names import container_name, fold_name, split_container_name
-from ds01.policy.resolve import is_admin
+from ds01.policy.names import container_name
 from ds01.system.users import Account, Actor
 
 T = TypeVar("T")
 
 
-class Gate:
+class Gate(Asking):
     """Containers and leases of one installation. Every method takes who acts, and raises Ds01Error."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-
     # asking
-
-    def containers(
-        self, actor: Actor, *, owner: int | None = None, all_users: bool = False, everything: bool = False
-    ) -> tuple[ContainerView, ...]:
-        """Containers of `owner`, by default the actor's own; of `all_users` for everybody to see.
-
-        `everything`: also removed and foreign ones. What changed behind ds01 is recorded first.
-        """
-        world = self._world
-        uid = actor.uid if owner is None else owner
-        listed = world.listed()
-        by_id = {seen.id: seen for seen in listed}
-        self._catch_up(actor, by_id, None if all_users else uid)
-        records = [record for record in readable(world.ledger.read()) if not is_manual(record)]
-        views = [self._view(record, by_id.get(record.docker_id or "")) for record in records]
-        if everything:
-            known = {record.docker_id for record in records}
-            removed = [self._view(record) for record in world.ledger.removed()]
-            views += removed + [foreign_view(seen) for seen in listed if seen.id not in known]
-        mine = [item for item in views if all_users or item.uid == uid or (everything and item.uid is None)]
-        return tuple(sorted(mine, key=lambda item: (item.state == State.REMOVED.value, item.user or "~", item.name)))
-
-    def resolve(self, actor: Actor, reference: str, *, owner: int | None = None) -> str:
-        """The full name of a container that the actor means: exact spelling first, then folded.
-
-        Raises NotFound, also for somebody else's.
-        """
-        uid = actor.uid if owner is None else owner
-        entries = self._world.ledger.read()
-        for candidate in _spellings(reference, uid):
-            entry = entries.get(candidate)
-            if entry is not None and (not isinstance(entry, Record) or self._may(actor, entry.uid)):
-                return candidate
-        names = sorted(record.name for record in readable(entries) if record.uid == uid and not is_manual(record))
-        raise NotFound(
-            f"there is no container {reference}",
-            why=f"yours are {', '.join(names)}" if names else "you have none",
-            hint="`container-list` shows them" if names else "`container-deploy NAME` makes one",
-        )
 
     def plan(self, actor: Actor, request: ContainerRequest) -> Plan:
         """What `create` would do, and whether it would be refused. Nothing is changed."""
@@ -114,9 +63,7 @@ class Gate:
         if not there:
             return Plan(prepared.limits, there, None, choice.note, slots, None, flags, warnings)
         spec = creating.spec_of(world, prepared, creating.new_record(world, actor, prepared, choice))
-        return Plan(
-            prepared.limits, there, None, choice.note, slots, spec, tuple(docker_arguments(spec)), warnings
-        )
+        return Plan(prepared.limits, there, None, choice.note, slots, spec, tuple(docker_arguments(spec)), warnings)
 
     def limits(self, actor: Actor, *, owner: int | None = None) -> LimitsView:
         """A user's limits, for everybody to see."""
@@ -128,67 +75,6 @@ class Gate:
     def processes(self, actor: Actor, container: str) -> int:
         """How many processes a stop would end; idle shells do not count."""
         return stopping.running_processes(self._world, self._record(actor, container))
-
-    def sizes(self, actor: Actor, containers: tuple[str, ...]) -> tuple[Sized, ...]:
-        """Containers with the bytes of their own layers."""
-        found = []
-        for name in containers:
-            record = self._record(actor, name)
-            seen = self._world.engine.inspect(record.docker_id, size=True) if record.docker_id else None
-            found.append(Sized(self._view(record, seen), seen.size_bytes if seen else None))
-        return tuple(found)
-
-    def usage(self, actor: Actor, containers: tuple[str, ...], *, over: float = 0.25) -> tuple[UsageView, ...]:
-        """What running containers use; CPU as the mean over `over` seconds."""
-        world = self._world
-        records = [self._record(actor, name) for name in containers]
-        running = [record for record in records if record.state is State.RUNNING and record.docker_id]
-        first = {record.id: world.engine.usage(record.docker_id or "") for record in running}
-        world.sleep(over)
-        views = []
-        for record in running:
-            before, now = first[record.id], world.engine.usage(record.docker_id or "")
-            percent = None
-            if before.cpu_nanoseconds is not None and now.cpu_nanoseconds is not None:
-                percent = max(0.0, (now.cpu_nanoseconds - before.cpu_nanoseconds) / (over * 1e9) * 100)
-            limits = record.resource_limits
-            views.append(
-                UsageView(
-                    record.name, record.container_name, record.user, percent, limits.max_cpus,
-                    now.memory_bytes, limits.memory or now.memory_limit_bytes, now.pids, limits.pids_limit,
-                    self._view(record).gpus,
-                )
-            )
-        return tuple(views)
-
-    def image_is_there(self, actor: Actor, image: str) -> bool:
-        """Whether the server has an image."""
-        return self._world.engine.image(image) is not None
-
-    def own_images(self, actor: Actor, *, owner: int | None = None) -> tuple[str, ...]:
-        """The references of a user's own images, `ds01-UID/…`; the tags of containers are left out."""
-        uid = actor.uid if owner is None else owner
-        tags = [tag for image in self._world.engine.images() for tag in image.tags]
-        return tuple(sorted(tag for tag in tags if tag.startswith(f"ds01-{uid}/") and "._." not in tag))
-
-    def gpus(self, actor: Actor) -> GpuStatus:
-        """All slots, and what stands on them, for everybody to see."""
-        world = self._world
-        listed = world.listed()
-        if reconcile(world, listed):
-            listed = world.engine.containers()
-        observation = world.observe_gpus()
-        entries = world.ledger.read()
-        situation = world.situation(entries, observation, world.foreign(entries, listed))
-        rows = tuple(GpuRow(**vars(row)) for row in slot_states(situation))
-        return GpuStatus(rows, observation.gpus, observation.driver, observation.simulated)
-
-    def gpu_models(self, actor: Actor) -> tuple[str, ...]:
-        """The models of the server's GPUs; none if they cannot be asked."""
-        try:
-            return tuple(gpu.model for gpu in self._world.observe_gpus().gpus)
-        except GpusUnreachable:
-            return ()
 
     # transitions
 
@@ -233,9 +119,7 @@ class Gate:
         with self._locked(actor, container, "started") as record:
             warnings: tuple[str, ...] = ()
             if recreate:
-                record, warnings = self._told(
-                    actor, record.name, lambda: starting.recreate(self._world, actor, record)
-                )
+                record, warnings = self._told(actor, record.name, lambda: starting.recreate(self._world, actor, record))
             record, already = self._told(actor, record.name, lambda: starting.start(self._world, actor, record))
             return Acted(self._view(record), already, warnings)
 
@@ -244,9 +128,7 @@ class Gate:
     ) -> Acted:
         """Let the processes save for `grace` seconds (None: the policy's), then stop. `release`: the lease ends too."""
         with self._locked(actor, container, "stopped") as record:
-            record, already = stopping.stop(
-                self._world, actor, record, grace=grace, release=release, keep=keep
-            )
+            record, already = stopping.stop(self._world, actor, record, grace=grace, release=release, keep=keep)
             return Acted(self._view(record), already)
 
     def remove(
@@ -355,47 +237,6 @@ class Gate:
         """Fetch an image; closing the iterator cancels."""
         return self._world.engine.pull(image)
 
-    # who may, and where
-
-    def is_admin(self, actor: Actor) -> bool:
-        """Whether the actor may act for others."""
-        world = self._world
-        own = world.own and actor.uid == world.ledger.owner_uid
-        return actor.uid == 0 or own or is_admin(world.policy, actor.login, actor.groups)
-
-    def _may(self, actor: Actor, uid: int) -> bool:
-        return actor.uid == uid or self.is_admin(actor)
-
-    def _check_owner(self, actor: Actor, uid: int) -> None:
-        if not self._may(actor, uid):
-            raise Refused(
-                f"{actor.login} may not act for uid {uid}",
-                hint="only members of a group with `admin: true` act for others",
-            )
-
-    def _check_admin(self, actor: Actor) -> None:
-        if not self.is_admin(actor):
-            raise Refused("this is for administrators", hint="members of a group with `admin: true`, and root")
-
-    def _record(self, actor: Actor, container: str) -> Record:
-        """A record that was brought to what the engine says, unless a command is at work on it."""
-        record = self._known(actor, container)
-        if is_manual(record):
-            return record
-        self._world.ledger.check_engine(self._world.engine.facts().id)
-        glance(self._world, container)
-        return self._known(actor, container)
-
-    def _known(self, actor: Actor, container: str) -> Record:
-        entry = self._world.ledger.read().get(container)
-        if entry is not None and not isinstance(entry, Record):
-            reconcile(self._world, self._world.listed())
-            entry = self._world.ledger.read().get(container)
-        if not isinstance(entry, Record) or not self._may(actor, entry.uid):
-            name = container.partition("._.")[0]
-            raise NotFound(f"there is no container {name}", hint="`container-list` shows yours")
-        return entry
-
     def _locked(self, actor: Actor, container: str, doing: str, *, manual_too: bool = False) -> _Locked:
         """A container under its lock; `manual_too`: also a lease that was made by hand, and has no container."""
 
@@ -409,20 +250,6 @@ class Gate:
             return record
 
         return _Locked(self._world, find, f"being {doing} by {actor.login}")
-
-    def _catch_up(self, actor: Actor, by_id: dict[str, EngineContainer], uid: int | None) -> None:
-        """Record what changed behind ds01, as far as the actor's own or everybody's containers go."""
-        entries = self._world.ledger.read()
-        mine = [record for record in readable(entries) if uid is None or record.uid == uid]
-        changed = any(not is_manual(record) and differs(record, by_id.get(record.docker_id or "")) for record in mine)
-        known = {record.docker_id for record in readable(entries)}
-        strays = any(seen.id not in known and self._world.is_ours(seen) for seen in by_id.values())
-        if changed or strays or len(readable(entries)) < len(entries):
-            reconcile(self._world, list(by_id.values()))
-
-    def _view(self, record: Record, seen: EngineContainer | None = None) -> ContainerView:
-        limits = self._world.limits_of(record).limits
-        return view(record, limits, self._world.policy.policies, seen)
 
     def _told(self, actor: Actor, name: str, act: Callable[[], T]) -> T:
         """Run `act`; a refusal is an event too."""
@@ -486,13 +313,3 @@ class _Locked(AbstractContextManager["Record"]):
 
     def __exit__(self, *error: object) -> None:
         self._lock.__exit__(None, None, None)
-
-
-def _spellings(reference: str, uid: int) -> Iterator[str]:
-    if split_container_name(reference) is not None:
-        yield reference
-    for spell in (lambda text: text, lambda text: fold_name(text)[0]):
-        try:
-            yield container_name(spell(reference), uid)
-        except ValueError:
-            continue

@@ -53,8 +53,10 @@ class Life(RuleBasedStateMachine):
         self.leased: dict[str, str] = {}
 
     def teardown(self) -> None:
-        self.settle()
-        shutil.rmtree(self.folder)
+        try:
+            self.settle()
+        finally:
+            shutil.rmtree(self.folder)
 
     # what people do
 

@@ -44,21 +44,21 @@ def one(facts: Facts) -> Record:
 
 
 def with_record(**changes: object) -> Callable[[Facts], Facts]:
-    return lambda facts: replace(facts, records=(replace(one(facts), **changes),))  # type: ignore[arg-type]
+    return lambda facts: replace(facts, records=(replace(one(facts), **changes),))
 
 
 def with_policy(**changes: object) -> Callable[[Facts], Facts]:
-    return lambda facts: replace(facts, policy=replace(policy(facts), **changes))  # type: ignore[arg-type]
+    return lambda facts: replace(facts, policy=replace(policy(facts), **changes))
 
 
 def with_docker(**changes: object) -> Callable[[Facts], Facts]:
-    return lambda facts: replace(facts, engine=replace(DOCKER, **changes))  # type: ignore[arg-type]
+    return lambda facts: replace(facts, engine=replace(DOCKER, **changes))
 
 
 def with_gpu(**changes: object) -> Callable[[Facts], Facts]:
     def plant(facts: Facts) -> Facts:
         assert facts.observation is not None
-        gpus = tuple(replace(gpu, **changes) for gpu in facts.observation.gpus)  # type: ignore[arg-type]
+        gpus = tuple(replace(gpu, **changes) for gpu in facts.observation.gpus)
         return replace(facts, observation=replace(facts.observation, gpus=gpus))
 
     return plant
@@ -68,7 +68,7 @@ def with_slot(**changes: object) -> Callable[[Facts], Facts]:
     def plant(facts: Facts) -> Facts:
         assert facts.observation is not None
         first, *others = facts.observation.slots
-        slots = (replace(first, **changes), *others)  # type: ignore[arg-type]
+        slots = (replace(first, **changes), *others)
         return replace(facts, observation=replace(facts.observation, slots=slots))
 
     return plant
@@ -77,14 +77,14 @@ def with_slot(**changes: object) -> Callable[[Facts], Facts]:
 def with_entry(place: int, **changes: object) -> Callable[[Facts], Facts]:
     def plant(facts: Facts) -> Facts:
         entries = list(facts.entries)
-        entries[place] = replace(entries[place], **changes)  # type: ignore[arg-type]
+        entries[place] = replace(entries[place], **changes)
         return replace(facts, entries=tuple(entries))
 
     return plant
 
 
 def with_container(**changes: object) -> Callable[[Facts], Facts]:
-    return lambda facts: replace(facts, containers=(replace(facts.containers[0], **changes),))  # type: ignore[arg-type]
+    return lambda facts: replace(facts, containers=(replace(facts.containers[0], **changes),))
 
 
 def without_slots(facts: Facts) -> Facts:
@@ -134,16 +134,16 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         "people-unknown", Level.WARNING, "allice",
     ),
     "a member of the group docker without a place": (
-        lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice", "bob", "eve"}))),  # type: ignore[type-var]
+        lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice", "bob", "eve"}))),
         "people-without-place", Level.WARNING, "eve may use Docker",
     ),
     "somebody of the policy without the group docker": (
-        lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice"}))),  # type: ignore[type-var]
+        lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice"}))),
         "people-without-docker", Level.WARNING, "bob is in the policy",
     ),
     "no group docker": (lambda f: replace(f, docker_group=None), "docker-group", Level.ERROR, "no group docker"),
     "a state folder that cannot be used": (
-        lambda f: replace(f, ledger_problem=Ds01Error("the state folder cannot be used")), "state", Level.ERROR, "state",
+        lambda f: replace(f, ledger_problem=Ds01Error("no state folder")), "state", Level.ERROR, "no state",
     ),
     "a state folder without setgid": (with_entry(0, mode=0o775), "state-modes", Level.ERROR, "0775, not 2775"),
     "a sticky state folder": (with_entry(0, mode=0o3775), "state-modes", Level.ERROR, "sticky"),
@@ -152,10 +152,12 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     "a mailbox folder of somebody": (with_entry(2, uid=70001), "state-modes", Level.ERROR, "uid 70001, not 0"),
     "no state folder": (with_entry(0, mode=None), "state-modes", Level.ERROR, "is not there"),
     "a full disk": (
-        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 20, 100000, 50000),)), "space", Level.ERROR, "1 MiB",
+        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 20, 1 << 20, 9999),)),
+        "space", Level.ERROR, "1 MiB",
     ),
     "a disk without room for more files": (
-        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 39, 100000, 5),)), "space", Level.ERROR, "5 files",
+        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 39, 100000, 5),)),
+        "space", Level.ERROR, "5 files",
     ),
     "a disk that is full soon": (
         lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 29, 0, 0),)), "space", Level.WARNING, "512 MiB",
@@ -226,15 +228,15 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     ),
     "no cron entry": (lambda f: replace(f, cron=Cron("/etc/cron.d/ds01")), "cron", Level.ERROR, "is not there"),
     "a cron entry that is a comment": (
-        lambda f: replace(f, cron=replace(f.cron, text="# ds01 tick\n")),  # type: ignore[type-var]
+        lambda f: replace(f, cron=replace(f.cron, text="# ds01 tick\n")),
         "cron", Level.ERROR, "does not start `ds01 tick`",
     ),
     "a cron entry that cron ignores": (
-        lambda f: replace(f, cron=replace(f.cron, mode=0o664)),  # type: ignore[type-var]
+        lambda f: replace(f, cron=replace(f.cron, mode=0o664)),
         "cron", Level.ERROR, "mode 0664",
     ),
     "cron does not run": (
-        lambda f: replace(f, cron=replace(f.cron, running=False)),  # type: ignore[type-var]
+        lambda f: replace(f, cron=replace(f.cron, running=False)),
         "cron-daemon", Level.ERROR, "cron does not run",
     ),
     "an old tick": (
@@ -256,7 +258,8 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         lambda f: replace(f, links=(Link("/usr/bin/container-run", None),)), "links", Level.WARNING, "container-run",
     ),
     "another program with a command's name": (
-        lambda f: replace(f, links=(Link("/usr/bin/container-run", "/opt/other"),)), "links", Level.WARNING, "/opt/other",
+        lambda f: replace(f, links=(Link("/usr/bin/container-run", "/opt/other"),)),
+        "links", Level.WARNING, "/opt/other",
     ),
     "no program on the PATH": (lambda f: replace(f, program=None), "links", Level.WARNING, "not on the PATH"),
 }  # fmt: skip

@@ -1,0 +1,200 @@
+"""The commands for administrators, as these type them."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ds01 import main
+from ds01.host import welcome
+from ds01.lifecycle.machine import State
+from ds01.system.data import format_time
+from tests.bed import POLICY
+from tests.unit.cli.conftest import CommandLine
+
+
+def running(ds: CommandLine, *names: str) -> None:
+    for name in names:
+        ds.ok("container-deploy", name, "debian", "--cpu-only", "--background")
+
+
+def ticked(ds: CommandLine) -> None:
+    started = format_time(ds.bed.clock() - timedelta(minutes=1))
+    (ds.bed.state / "tick.json").write_text(f'{{"started_at": "{started}", "errors": []}}')
+
+
+def findings(ds: CommandLine, *options: str) -> dict[str, tuple[str, bool, bool]]:
+    document = ds("doctor", "--json", *options).json
+    bad = [item for item in document["findings"] if item["level"] != "ok"]
+    return {item["check"]: (item["level"], item["fixable"], item["fixed"]) for item in bad}
+
+
+# doctor
+
+
+def test_doctor_is_content_with_a_sound_state(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    ticked(ds)
+    told = ds("doctor")
+    ignored = ("policy-limits", "space")  # the machine that the test runs on may be small, or full
+    assert set(findings(ds)) <= set(ignored), told
+
+
+def test_doctor_finds_and_mends_records(ds: CommandLine) -> None:
+    running(ds, "stopped", "broken")
+    ticked(ds)
+    ds.engine.kill(ds.bed.full("alice", "stopped"))
+    ds.bed.record_file("alice", "broken").write_text("{")
+    found = findings(ds)
+    assert found["records-docker"] == ("warning", True, False)
+    assert found["records-unreadable"] == ("error", True, False)
+    assert ds("doctor").code == 2
+    assert ds.bed.record_file("alice", "broken").read_text() == "{", "without --fix nothing is changed"
+    mended = findings(ds, "--fix")
+    assert mended["records-docker"] == ("warning", True, True)
+    assert mended["records-unreadable"] == ("error", True, True)
+    assert not {"records-docker", "records-unreadable"} & set(findings(ds))
+    assert {record.name: record.state for record in ds.bed.records()}["broken"] is State.RUNNING
+
+
+def test_doctor_works_without_a_policy(ds: CommandLine) -> None:
+    (ds.bed.root / "resource-limits.yaml").write_text("groups: [")
+    assert findings(ds)["policy"] == ("error", False, False)
+    assert "resource-limits.yaml" in ds("doctor").out
+
+
+def test_doctor_works_without_an_engine(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    ticked(ds)
+    ds.engine.set_answering(False)
+    found = findings(ds)
+    assert found["docker"] == ("error", False, False)
+    assert "records-docker" not in found, "no answer is not an answer"
+
+
+@pytest.mark.parametrize("words", [("doctor", "--fix"), ("slices", "apply"), ("user", "add", "alice")])
+def test_what_is_roots_is_refused_to_others(
+    ds: CommandLine, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 70002)
+    assert "this is root's" in ds.fails(3, *words)
+
+
+# slices, users
+
+
+def test_slices_of_the_machine_are_not_touched_from_a_state_of_ones_own(ds: CommandLine) -> None:
+    assert "are the machine's" in ds.fails(6, "slices", "apply")
+
+
+def test_user_add_makes_the_workspace_and_can_be_run_again(ds: CommandLine) -> None:
+    home = ds.bed.home("bob")
+    (home / "workspace" / "thesis").rmdir()
+    (home / "workspace").rmdir()
+    assert "done     folder" in ds.ok("user", "add", "bob")
+    assert (home / "workspace").is_dir()
+    assert "already  folder" in ds.ok("user", "add", "bob")
+    ds.fails(5, "user", "add", "nobody-has-this")
+
+
+def test_user_add_has_its_older_name(ds: CommandLine) -> None:
+    assert main.run(["/usr/bin/add-user-to-docker", "bob"]) == 0
+    assert "add-user-to-docker" in main.names()
+
+
+def test_a_group_is_joined_once(ds: CommandLine) -> None:
+    account = ds.bed.world.users.by_login("bob")
+    called: list[list[str]] = []
+    step = welcome.ensure_group(account, "daemon", run=lambda words: called.append(list(words)) or "")
+    assert (step.already, step.problem) == (False, None)
+    assert called == [["gpasswd", "--add", "bob", "daemon"]]
+    assert welcome.new_groups([step])
+    root = ds.bed.world.users.by_login("root")
+    assert welcome.ensure_group(root, "root").already
+    assert welcome.ensure_group(root, "no-such-group").problem
+
+
+# emergency-stop
+
+
+def test_emergency_stop_stops_without_waiting_for_locks(ds: CommandLine) -> None:
+    running(ds, "thesis", "other")
+    ds.engine.add_foreign("foreign")
+    lock = ds.bed.ledger.container_lock(ds.bed.full("alice"), doing="being started by alice")
+    with lock:
+        told = ds.ok("emergency-stop", "alice", "-y", who="boss")
+    assert "thesis._.70001" in told and "foreign" not in told
+    assert [seen.name for seen in ds.engine.containers() if seen.status.runs] == ["foreign"]
+    # The one whose lock was held is recorded as soon as somebody looks.
+    ds.ok("container-list")
+    assert {record.state for record in ds.bed.records()} == {State.STOPPED}
+    assert "Nothing runs" in ds.ok("emergency-stop", "--all", "-y", who="boss")
+
+
+def test_emergency_stop_is_for_administrators_and_asks(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    ds.fails(3, "emergency-stop", "--all", "-y", who="bob")
+    ds.fails(2, "emergency-stop", who="boss")
+    ds.fails(2, "emergency-stop", "alice", "--all", who="boss")
+    assert "-y says that it is meant" in ds.fails(2, "emergency-stop", "--all", who="boss")
+    assert ds.bed.record("alice").state is State.RUNNING
+    assert "Nothing runs" in ds.ok("emergency-stop", "bob", "-y", who="boss")
+
+
+def test_a_paused_container_is_stopped_too(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    ds.ok("container-pause", "thesis")
+    assert ds("emergency-stop", "--all", "-y", "--json", who="boss").json == {
+        "stopped": ["thesis._.70001"],
+        "failed": [],
+    }
+    assert ds.bed.record("alice").state is State.STOPPED
+
+
+# policy check
+
+
+def draft(ds: CommandLine, text: str, tmp_path: Path) -> str:
+    path = tmp_path / "draft.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_policy_in_force_is_right(ds: CommandLine) -> None:
+    assert "is right: 1 groups" in ds.ok("policy", "check")
+
+
+def test_all_errors_of_a_draft_are_listed(ds: CommandLine, tmp_path: Path) -> None:
+    told = ds.fails(1, "policy", "check", draft(ds, "defaults: {max_cpus: x, memory: 3}\nnonsense: 1\n", tmp_path))
+    assert "3 errors" in told and "nonsense" in told
+
+
+def test_a_draft_elsewhere_has_the_members_of_the_server(ds: CommandLine, tmp_path: Path) -> None:
+    groups = ds.bed.root / "groups"
+    groups.mkdir()
+    (groups / "admins.members").write_text("bob\n")
+    text = POLICY.replace("/SHARED", "/shared") + "user_overrides: {}\n"
+    document = ds("policy", "check", draft(ds, text, tmp_path), "--against-current", "--json").json
+    assert document["changed"] == []
+
+
+def test_what_a_draft_would_change_is_said_for_whom(ds: CommandLine, tmp_path: Path) -> None:
+    ds.ok("container-deploy", "thesis", "debian", "--background")
+    ds.ok("container-create", "second", "debian", "--cpu-only")
+    text = "defaults: {max_mig_instances: 0, max_containers_per_user: 1, idle_timeout: 1h}\n"
+    words = ("policy", "check", draft(ds, text, tmp_path), "--against-current")
+    document = ds(*words, "--json").json
+    changed = {(item["user"], item["label"]): (item["before"], item["after"]) for item in document["changed"]}
+    assert changed[("alice", "Max MIG Instances")] == ("2", "0")
+    assert changed[("boss", "Administrator")] == ("yes", "none")
+    assert {(item["what"], item["has"], item["limit"]) for item in document["over"]} == {
+        ("max_mig_instances", 1, 0), ("max_containers_per_user", 2, 1),
+    }  # fmt: skip
+    assert [(item["container"], item["because"]) for item in document["sooner"]] == [("thesis._.70001", "idle")]
+    told = ds.ok(*words)
+    assert "alice would be over max_containers_per_user: has 2 of 1; nothing is taken away." in told
+    assert "thesis of alice: idle" in told
+    assert "Nothing would change" in ds.ok("policy", "check", "--against-current")

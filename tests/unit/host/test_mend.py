@@ -1,0 +1,140 @@
+"""The repairs that `ds01 doctor --fix` makes, on real files, the simulated engine, and a systemctl that is given."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ds01.engines.protocol import Status
+from ds01.errors import Ds01Error
+from ds01.host import layout, machine
+from ds01.host.check_state import modes
+from ds01.host.facts import Facts
+from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, SetMode
+from ds01.host.mend import Mender
+from ds01.lifecycle.machine import State
+from tests.bed import NOON, Bed
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="files are given to others, which only root can")
+
+
+@pytest.fixture
+def mender(bed: Bed) -> Mender:
+    return Mender(bed.actor("root"), lambda: bed.world)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@needs_root
+def test_a_state_folder_that_umask_077_spoilt_is_mended_whole(fast_tmp: Path, mender: Mender) -> None:
+    state, log = fast_tmp / "state", fast_tmp / "log"
+    for folder in (state / "container-metadata" / "removed", state / "locks", state / "notices"):
+        folder.mkdir(parents=True)
+    for name in ("container-metadata/x._.1.json", "locks/ledger.lock", "installation", "tick.json", "notices/7.jsonl"):
+        (state / name).touch(mode=0o600)
+
+    def look() -> Facts:
+        return Facts(now=NOON, own=False, entries=tuple(layout.entries(state, log, 999)))
+
+    for finding in modes(look()):
+        for repair in finding.repairs:
+            mender.make(repair)
+    assert list(modes(look())) == []
+    assert mode(state) == mode(log) == mode(state / "locks") == 0o2775
+    assert mode(state / "container-metadata" / "x._.1.json") == 0o664
+    assert (state / "locks" / "ledger.lock").stat().st_gid == 999
+    notice = (state / "notices" / "7.jsonl").stat()
+    assert (stat.S_IMODE(notice.st_mode), notice.st_uid) == (0o600, 7)
+
+
+@needs_root
+def test_no_link_and_no_second_name_is_followed(fast_tmp: Path, mender: Mender) -> None:
+    target = fast_tmp / "shadow"
+    target.touch(mode=0o600)
+    (fast_tmp / "link").symlink_to(target)
+    os.link(target, fast_tmp / "name")
+    for name in ("link", "name"):
+        with pytest.raises((OSError, Ds01Error)):
+            mender.make(SetMode(str(fast_tmp / name), 0o666))
+    assert mode(target) == 0o600
+
+
+def test_links_are_made_in_place_of_links_only(fast_tmp: Path, mender: Mender) -> None:
+    (fast_tmp / "old").symlink_to("/gone/ds01")
+    (fast_tmp / "file").touch()
+    mender.make(MakeLink(str(fast_tmp / "old"), "ds01"))
+    mender.make(MakeLink(str(fast_tmp / "char" / "195:0"), "../nvidia0"))
+    assert (fast_tmp / "old").readlink() == Path("ds01")
+    assert (fast_tmp / "char" / "195:0").readlink() == Path("../nvidia0")
+    with pytest.raises(Ds01Error, match="is not a link"):
+        mender.make(MakeLink(str(fast_tmp / "file"), "ds01"))
+
+
+def test_a_folder_is_made_with_its_mode(fast_tmp: Path, mender: Mender) -> None:
+    mender.make(MakeFolder(str(fast_tmp / "log"), 0o2775))
+    assert mode(fast_tmp / "log") == 0o2775
+
+
+def test_a_group_is_made(bed: Bed) -> None:
+    called: list[Sequence[str]] = []
+
+    def run(arguments: Sequence[str]) -> str:
+        called.append(arguments)
+        return ""
+
+    Mender(bed.actor("root"), lambda: bed.world, run=run).make(MakeGroup("docker"))
+    assert called == [["groupadd", "--system", "--", "docker"]]
+
+
+def test_records_are_brought_to_what_the_engine_says_and_nothing_that_runs_ends(bed: Bed, mender: Mender) -> None:
+    for name in ("runs", "stopped", "gone"):
+        bed.gate.create(bed.actor("alice"), bed.request("alice", name, gpus=0))
+        bed.gate.start(bed.actor("alice"), bed.full("alice", name))
+    bed.engine.kill(bed.full("alice", "stopped"))
+    bed.engine.remove_by_force(bed.full("alice", "gone"))
+    bed.record_file("alice", "runs").write_text("{")
+    mender.make(Reconcile())
+    assert {record.name: record.state for record in bed.records()} == {"runs": State.RUNNING, "stopped": State.STOPPED}
+    seen = bed.engine.inspect(bed.full("alice", "runs"))
+    assert seen is not None and seen.status is Status.RUNNING
+
+
+def test_the_tick_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "tick.json"
+    assert machine.tick(path).started_at is None
+    path.write_text(
+        '{"started_at": "2026-11-30T12:00:00Z", "errors": [{"container": "x", "action": "stop", "why": "y"}]}'
+    )
+    assert (machine.tick(path).started_at, machine.tick(path).errors) == (NOON, ("x: y",))
+    path.write_text("[]")
+    assert machine.tick(path).problem is not None
+
+
+def test_devices_without_links_are_found(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes devices")
+    (tmp_path / "char").mkdir()
+    for number in (0, 1):
+        try:
+            os.mknod(tmp_path / f"nvidia{number}", stat.S_IFCHR | 0o666, os.makedev(195, number))
+        except PermissionError:
+            pytest.skip("no device can be made here")
+    (tmp_path / "char" / "195:0").symlink_to("../nvidia0")
+    assert machine.device_links(tmp_path) == {str(tmp_path / "char" / "195:1"): "../nvidia1"}
+
+
+def test_swap_that_the_kernel_cannot_limit_is_seen(tmp_path: Path) -> None:
+    memory = tmp_path / "sys" / "fs" / "cgroup" / "memory"
+    memory.mkdir(parents=True)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text("MemTotal: 9 kB\nSwapTotal:       8 kB\n")
+    roots = machine.Roots(dev=tmp_path / "dev", proc=tmp_path / "proc", sys=tmp_path / "sys")
+    assert (machine.kernel(roots).swap_bytes, machine.kernel(roots).limits_swap) == (8192, False)
+    (memory / "memory.memsw.limit_in_bytes").touch()
+    assert machine.kernel(roots).limits_swap is True
