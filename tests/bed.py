@@ -165,8 +165,10 @@ class Bed:
         path = self.root / "resource-limits.yaml"
         path.write_text(text.replace("/SHARED", str(self.root / "shared")))
         policy = _loaded(text)
-        mounts = {kind: tuple(folder.replace("/SHARED", str(self.root / "shared")) for folder in folders)
-                  for kind, folders in vars(policy.mounts).items()}
+        mounts = {
+            kind: tuple(folder.replace("/SHARED", str(self.root / "shared")) for folder in folders)
+            for kind, folders in vars(policy.mounts).items()
+        }
         self.policy = replace(policy, path=path, mounts=Mounts(**mounts))
 
     def _make_people(self) -> None:

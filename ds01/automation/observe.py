@@ -40,9 +40,7 @@ def look(world: World, record: Record, gpus: Observation) -> Activity:
     except Ds01Error:
         pass  # it ended meanwhile, or cannot be read: unknown, which destroys nothing
     slots = _leased(record, {slot.uuid: slot for slot in gpus.slots})
-    sample = replace(
-        sample, gpu_percent=_utilisation(slots, gpus), gpu_processes=_processes(slots, record.docker_id)
-    )
+    sample = replace(sample, gpu_percent=_utilisation(slots, gpus), gpu_processes=_processes(slots, record.docker_id))
     return assess(before, sample, world.policy.policies)
 
 

@@ -47,6 +47,7 @@ def _examine(session: Session) -> tuple[Finding, ...]:
                 policy=lambda: session.policy,
                 ledger=lambda: session.ledger,
                 inventory=lambda: session.inventory,
+                engine=lambda: session.engine.facts(),
                 world=lambda: session.world,
             )
         )

@@ -41,10 +41,10 @@ class SimulatedEngine(Outside):
 
     def facts(self) -> EngineFacts:
         """What the engine is. The id is made at the first question, and goes with the file."""
-        state = self.read()
         if not self.store.path.exists():
-            with self.store.change() as state:  # another process may have made it meanwhile
-                pass
+            with self.store.change():
+                pass  # under its lock: of several processes that ask first, one makes the id
+        state = self.read()
         return EngineFacts(
             id=state["id"],
             name="simulated",

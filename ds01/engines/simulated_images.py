@@ -1,8 +1,9 @@
 """The simulated engine's images: it has every one, and an image's name says what is odd about it.
 
-`absent/…` is not there and cannot be pulled; `remote/…` is there once it was pulled; `labelled/…` has labels of its
-own. A name with `noshell` has no shell, with `nobash` no bash, with `cuda` asks for all GPUs as CUDA images do, with
-`ubuntu` has a user with uid 1000. A tag that looks like a container's own (`NAME._.UID`) is there once it was given.
+`absent/…` is not there and cannot be pulled; `remote/…` is there once it was pulled; `ds01-UID/…`, somebody's own, once
+it was tagged; `labelled/…` has labels of its own. A name with `noshell` has no shell, with `nobash` no bash, with
+`cuda` asks for all GPUs as CUDA images do, with `ubuntu` has a user with uid 1000. A tag that looks like a container's
+own (`NAME._.UID`) is there once it was given.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def source_of(state: State, reference: str) -> str | None:
     if name in state["tags"]:
         source: str = state["tags"][name]
         return source
-    there = not name.startswith(("absent/", "remote/")) and "._." not in split(name)[1]
+    there = not name.startswith(("absent/", "remote/", "ds01-")) and "._." not in split(name)[1]
     return name if there and name not in state["untagged"] else None
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ds01.errors import EngineUnreachable
+from ds01.system import files
 
 FIRST_PID = 1 << 22  # the kernel's largest pid_max: no process of the host can be meant by a simulated pid
 LARGEST_KEPT_FILE = 1 << 20
@@ -78,17 +79,17 @@ class Store:
     def files(self, container: str) -> Files:
         """What was put into the container with this id, by path."""
         try:
-            files: Files = json.loads((self._files / f"{container}.json").read_bytes())
+            found: Files = json.loads((self._files / f"{container}.json").read_bytes())
         except FileNotFoundError:
             return {}
-        return files
+        return found
 
-    def keep_files(self, container: str, files: Files) -> None:
+    def keep_files(self, container: str, content: Files) -> None:
         """Remember the container's files; only inside `change`."""
         if not self._files.is_dir():
             self._files.mkdir()
             self._files.chmod(0o2775 if self._shared() else 0o755)
-        self._write(self._files / f"{container}.json", json.dumps(files).encode())
+        self._write(self._files / f"{container}.json", json.dumps(content).encode())
 
     def drop_files(self, container: str) -> None:
         """Forget the container's files; only inside `change`."""
@@ -99,7 +100,7 @@ class Store:
     def _locked(self) -> Iterator[None]:
         # Opened anew each time: a lock belongs to the open file, and threads that share one do not exclude each other.
         try:
-            lock = os.open(self._lock_path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            lock = files.open_shared(self._lock_path, os.O_RDONLY, mode=self._mode())
         except OSError as error:
             raise EngineUnreachable(
                 "The simulated engine does not answer",
@@ -107,7 +108,6 @@ class Store:
                 data={"problem": "not_permitted" if isinstance(error, PermissionError) else "no_answer"},
             ) from error
         try:
-            self._set_mode(lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
@@ -118,7 +118,7 @@ class Store:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                self._set_mode(file.fileno())
+                os.fchmod(file.fileno(), self._mode())
                 file.write(content)
                 file.flush()
                 # The kernel's own times are as coarse as its tick, and inodes are reused: readers compare both.
@@ -130,10 +130,8 @@ class Store:
                 temporary.unlink()
             raise
 
-    def _set_mode(self, descriptor: int) -> None:
-        # By fchmod, so that the first caller's umask does not shut the others out; a file of others has its mode.
-        if os.fstat(descriptor).st_uid == os.geteuid():
-            os.fchmod(descriptor, 0o664 if self._shared() else 0o644)
+    def _mode(self) -> int:
+        return 0o664 if self._shared() else 0o644
 
     def _shared(self) -> bool:
         return bool(self.path.parent.stat().st_mode & stat.S_IWGRP)

@@ -12,40 +12,43 @@ from ds01.host.findings import Finding, Level, Repair
 
 Check = Callable[[Facts], Iterator[Finding]]
 
-# Each with what is said when it finds nothing.
-CHECKS: tuple[tuple[str, Check, str], ...] = (
-    ("policy", check_policy.policy, "the policy is right"),
-    ("policy-old-keys", check_policy.old_keys, "no key is of an older installation"),
-    ("policy-limits", check_policy.beyond_the_host, "no limit is beyond this server"),
-    ("policy-swap", check_policy.swap, "swap cannot get around a limit"),
-    ("people", check_policy.people, "the policy and the group docker agree"),
-    ("docker-group", check_machine.group, "there is a group docker"),
-    ("state", check_state.folder, "the state folder can be used"),
-    ("state-modes", check_state.modes, "modes and groups are right"),
-    ("space", check_state.space, "there is room on the disks"),
-    ("docker", check_machine.docker, "Docker answers, and is set up well"),
-    ("records-unreadable", check_state.unreadable, "every record can be read"),
-    ("records-docker", check_state.docker, "the records agree with Docker"),
-    ("records-labels", check_state.labels, "the records agree with the containers' labels"),
-    ("leases", check_state.leases, "the leases agree with each other and with the GPUs"),
-    ("slices", check_machine.slices, "the slices have the limits of the policy"),
-    ("nvml", check_machine.nvml, "the GPUs can be asked, or there are none"),
-    ("gpu-health", check_machine.health, "no GPU is sick"),
-    ("gpu-mig", check_machine.mig, "the MIG instances are as the policy says"),
-    ("gpu-outside", check_machine.outside, "nobody uses a GPU without ds01"),
-    ("gpu-device-links", check_machine.device_links, "systemd finds the GPUs' devices"),
-    ("cron", check_machine.cron, "cron starts the tick"),
-    ("tick", check_machine.tick, "the last tick was good"),
-    ("clock", check_state.clock, "the clock is not behind"),
-    ("links", check_machine.links, "every command has its name"),
+# Each with what is said when it finds nothing, and what must have been observed for that to mean anything.
+CHECKS: tuple[tuple[str, Check, str, tuple[str, ...]], ...] = (
+    ("policy", check_policy.policy, "the policy is right", ()),
+    ("policy-old-keys", check_policy.old_keys, "no key is of an older installation", ("policy",)),
+    ("policy-limits", check_policy.beyond_the_host, "no limit is beyond this server", ("policy", "engine")),
+    ("policy-swap", check_policy.swap, "swap cannot get around a limit", ("policy",)),
+    ("people", check_policy.people, "the policy and the group docker agree", ("policy",)),
+    ("docker-group", check_machine.group, "there is a group docker", ()),
+    ("state", check_state.folder, "the state folder can be used", ()),
+    ("state-modes", check_state.modes, "modes and groups are right", ()),
+    ("space", check_state.space, "there is room on the disks", ()),
+    ("docker", check_machine.docker, "Docker answers, and is set up well", ("engine",)),
+    ("records-unreadable", check_state.unreadable, "every record can be read", ("ledger",)),
+    ("records-docker", check_state.docker, "the records agree with Docker", ("ledger", "engine")),
+    ("records-labels", check_state.labels, "the records agree with the containers' labels", ("ledger", "engine")),
+    ("leases", check_state.leases, "the leases agree with each other and with the GPUs", ("ledger",)),
+    ("slices", check_machine.slices, "the slices have the limits of the policy", ("policy", "engine")),
+    ("nvml", check_machine.nvml, "the GPUs can be asked, or there are none", ()),
+    ("gpu-health", check_machine.health, "no GPU is sick", ("observation",)),
+    ("gpu-mig", check_machine.mig, "the MIG instances are as the policy says", ("policy", "observation")),
+    ("gpu-outside", check_machine.outside, "nobody uses a GPU without ds01", ("ledger", "engine", "observation")),
+    ("gpu-device-links", check_machine.device_links, "systemd finds the GPUs' devices", ("engine",)),
+    ("cron", check_machine.cron, "cron starts the tick", ()),
+    ("tick", check_machine.tick, "the last tick was good", ()),
+    ("clock", check_state.clock, "the clock is not behind", ()),
+    ("links", check_machine.links, "every command has its name", ()),
 )
 
 
 def examine(facts: Facts) -> tuple[Finding, ...]:
-    """What every check found; one that found nothing says so, with the level `ok`."""
+    """What every check found; one that found nothing says so, with the level `ok`, unless it had nothing to look at."""
     found: list[Finding] = []
-    for name, check, sound in CHECKS:
-        found += list(check(facts)) or [Finding(name, Level.OK, sound)]
+    for name, check, sound, needs in CHECKS:
+        problems = list(check(facts))
+        if not problems and all(getattr(facts, need) is not None for need in needs):
+            problems = [Finding(name, Level.OK, sound)]
+        found += problems
     return tuple(found)
 
 

@@ -119,3 +119,8 @@ class Facts:
     people: People = field(default_factory=People)
     program: str | None = None
     links: tuple[Link, ...] = ()
+
+    @property
+    def ledger(self) -> bool | None:
+        """Whether there is one to look at, or None."""
+        return True if self.ledger_problem is None else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
+from ds01.engines.protocol import EngineFacts
 from ds01.errors import Ds01Error
 from ds01.gpus.inventory import Inventory
 from ds01.host import apply, layout, machine
@@ -33,6 +34,7 @@ class Sources:
     policy: Callable[[], Policy]
     ledger: Callable[[], Ledger]
     inventory: Callable[[], Inventory]
+    engine: Callable[[], EngineFacts]
     world: Callable[[], World]
     roots: Roots = field(default_factory=Roots)
 
@@ -67,8 +69,12 @@ def look(sources: Sources) -> Facts:
         facts = replace(facts, people=people_of(policy, facts.records, sources.users))
     observation, gpus_problem = _try(lambda: sources.inventory().observe())
     facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
+    engine, engine_problem = _try(sources.engine)
+    facts = replace(facts, engine=engine, engine_problem=engine_problem)
     world, _ = _try(sources.world)
-    return facts if world is None else _with_slices(_with_containers(facts, world), sources.users)
+    if world is not None and engine is not None:
+        facts = _with_containers(facts, world)
+    return _with_slices(facts, sources.users)
 
 
 def _with_records(facts: Facts, ledger: Ledger) -> Facts:
@@ -85,15 +91,11 @@ def _with_records(facts: Facts, ledger: Ledger) -> Facts:
 
 
 def _with_containers(facts: Facts, world: World) -> Facts:
-    engine, problem = _try(world.engine.facts)
-    if engine is None:
-        return replace(facts, engine_problem=problem)
     listed, problem = _try(world.listed)
     if listed is None:  # it answers, and is not the Docker of last time: its containers prove nothing
-        return replace(facts, engine_problem=problem)
+        return replace(facts, engine=None, engine_problem=problem)
     facts = replace(
         facts,
-        engine=engine,
         containers=tuple(listed),
         ours=frozenset(container.id for container in listed if world.is_ours(container)),
     )

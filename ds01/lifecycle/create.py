@@ -37,6 +37,7 @@ from ds01.policy.model import UserLimits
 from ds01.policy.names import container_name, slice_name, slice_path
 from ds01.system.users import Account, Actor
 
+LOOPBACK = "127.0.0.1"
 NO_GPUS = Gpus((), (), "none")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -76,6 +77,13 @@ def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only:
         raise WrongUse(f"{request.name!r} is no container name", why=str(error)) from None
     _check_numbers(request)
     _check_wants(request.wants, limits)
+    for port in request.ports or ():
+        if port.host_ip != LOOPBACK:
+            raise Refused(
+                f"port {port.container_port} would be open to {port.host_ip}",
+                why=f"ports are published on {LOOPBACK} only",
+                hint="reach it from elsewhere through ssh -L",
+            )
     for key in request.labels:
         if key.startswith(RESERVED_LABELS):
             raise Refused(f"the label {key} is ds01's own")

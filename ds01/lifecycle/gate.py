@@ -36,6 +36,7 @@ from ds01.lifecycle.wait import QueueRow, Waited, Waiting, queue_rows
 from ds01.lifecycle.world import World, is_manual, readable
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name
+from ds01.policy.units import format_size
 from ds01.system.users import Account, Actor
 
 T = TypeVar("T")
@@ -270,7 +271,9 @@ class Gate(Asking):
         if limits.max_cpus is not None and 0 < facts.cpus < limits.max_cpus:
             warnings.append(f"max_cpus is {limits.max_cpus:g}, this server has {facts.cpus}")
         if limits.memory is not None and 0 < facts.memory_bytes < limits.memory:
-            warnings.append(f"memory is {limits.memory >> 20} MiB, this server has {facts.memory_bytes >> 20} MiB")
+            warnings.append(
+                f"memory is {format_size(limits.memory)}, this server has {facts.memory_bytes / (1 << 30):.1f}g"
+            )
         return tuple(docker_arguments(creating.bare_spec(world, account))), tuple(warnings)
 
     def _remove_image(self, record: Record) -> tuple[str, ...]:

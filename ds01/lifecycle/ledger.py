@@ -322,9 +322,7 @@ class Transaction:
         }
         content = json.dumps({"allocations": allocations, "last_updated": format_time(now)}).encode() + b"\n"
         try:
-            files.replace(
-                self._ledger.state / "gpu-state.json", content, mode=self._ledger.file_mode, durable=False
-            )
+            files.replace(self._ledger.state / "gpu-state.json", content, mode=self._ledger.file_mode, durable=False)
         except OSError:
             return  # a picture only; the record stands
 

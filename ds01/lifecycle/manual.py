@@ -18,9 +18,7 @@ from ds01.policy.names import container_name
 from ds01.system.users import Account, Actor
 
 
-def allocate(
-    world: World, actor: Actor, owner: Account, name: str, request: GpuRequest, limits: Limits
-) -> Record:
+def allocate(world: World, actor: Actor, owner: Account, name: str, request: GpuRequest, limits: Limits) -> Record:
     """Lease slots without a container. `limits` are the owner's, as an administrator may have changed them."""
     group = world.limits(owner).group
     full = container_name(name, owner.uid)

@@ -85,9 +85,7 @@ def one(world: World, container_name: str) -> list[Change]:
     world.report(after, verdict.steps)
     if after.conflict and not record.conflict:
         _tell_both(world, after)
-    return [Change(container_name, step.trigger.value) for step in verdict.steps] or [
-        Change(container_name, "settled")
-    ]
+    return [Change(container_name, step.trigger.value) for step in verdict.steps] or [Change(container_name, "settled")]
 
 
 def _guarded(world: World, name: str, locked: Collection[str], act: Callable[[], list[Change]]) -> list[Change]:

@@ -120,9 +120,7 @@ def check_running(record: Record, *, force: bool) -> None:
 def _at_work(processes: list[ContainerProcess]) -> list[ContainerProcess]:
     parents = {process.parent for process in processes}
     return [
-        process
-        for process in processes[1:]
-        if process.pid in parents or not _SHELL.fullmatch(process.command.strip())
+        process for process in processes[1:] if process.pid in parents or not _SHELL.fullmatch(process.command.strip())
     ]
 
 

@@ -140,9 +140,7 @@ class LimitsView:
     warnings: tuple[str, ...]
 
 
-def view(
-    record: Record, limits: Limits, policies: Automation, seen: EngineContainer | None = None
-) -> ContainerView:
+def view(record: Record, limits: Limits, policies: Automation, seen: EngineContainer | None = None) -> ContainerView:
     """A record, and what the engine's list adds."""
     ports = seen.ports if seen is not None else ()
     return ContainerView(

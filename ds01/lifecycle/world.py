@@ -123,9 +123,7 @@ class World:
         }
         # One that runs without a lease on devices that it has: started behind ds01, and still there.
         claimed |= {ref.uuid: record.name for record in records if record.conflict for ref in record.gpus_fixed}
-        blockers = outside_use(
-            observation, foreign, leased=explained, claimed=claimed, outside=self.policy.outside
-        )
+        blockers = outside_use(observation, foreign, leased=explained, claimed=claimed, outside=self.policy.outside)
         return Situation(
             observation=observation,
             occupancy=blockers,

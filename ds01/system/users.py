@@ -57,7 +57,7 @@ class Users:
         try:
             return _account(pwd.getpwnam(text))
         except (KeyError, ValueError):
-            if text.isascii() and text.isdigit():
+            if text.isascii() and text.isdigit() and len(text) <= 10:
                 return self.by_uid(int(text))
             raise NotFound(f"there is no user {text!r}", hint="`getent passwd` lists the users") from None
 

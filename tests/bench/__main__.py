@@ -72,7 +72,8 @@ def start_up(runs: int) -> None:
 
 def allocation(slots: int = 56, records: int = 500, runs: int = 30) -> None:
     """One allocation, with most slots leased and many records of containers without a GPU."""
-    with bed(lambda state: SimulatedEngine(state / "engine.json", clock=clock.now), f"{slots // 7}xA100:7x1g.5gb") as gate:
+    gpus = f"{slots // 7}xA100:7x1g.5gb"
+    with bed(lambda state: SimulatedEngine(state / "engine.json", clock=clock.now), gpus) as gate:
         world = gate._world
         actor = world.users.actor(UID)
         for number in range(records):
@@ -89,10 +90,9 @@ def allocation(slots: int = 56, records: int = 500, runs: int = 30) -> None:
             whole.append((time.perf_counter() - begun) * 1000)
             under.append(held.milliseconds)
             creating._give_up(world, actor, record, Ds01Error("only measured"))
-        print(
-            f"one allocation       {statistics.median(under):6.1f} ms under the lock, {statistics.median(whole):.1f} ms "
-            f"in all, with {slots} slots and {records} records"
-        )
+        held_for, in_all = statistics.median(under), statistics.median(whole)
+        print(f"one allocation       {held_for:6.1f} ms under the lock, {in_all:.1f} ms in all,", end=" ")
+        print(f"with {slots} slots and {records} records")
 
 
 def listing(sizes: list[int], runs: int) -> None:
@@ -178,9 +178,17 @@ def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Gate]:
         ledger = Ledger(state, own=True)
         yield Gate(
             World(
-                ledger, engine(state), inventory, policy, users, clock.now, lambda *_: None, clock.sleep,
-                own=True, inject=False,
-            )  # fmt: skip
+                ledger,
+                engine(state),
+                inventory,
+                policy,
+                users,
+                clock.now,
+                lambda *_: None,
+                clock.sleep,
+                own=True,
+                inject=False,
+            )
         )
     finally:
         shutil.rmtree(state)

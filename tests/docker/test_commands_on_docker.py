@@ -76,8 +76,8 @@ class Server:
     def types(self, uid: int, *words: str, code: int | None = 0, **more: Any) -> subprocess.CompletedProcess[str]:
         """What comes of a command line that `uid` types; nobody can answer a question."""
         result = subprocess.run(
-            [str(self.program), *words], user=uid, group=uid, extra_groups=[self.group], env=self.environment, text=True,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **more,
+            [str(self.program), *words], user=uid, group=uid, extra_groups=[self.group], env=self.environment,
+            text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **more,
         )  # fmt: skip
         assert code is None or result.returncode == code, result.stdout + result.stderr
         return result
@@ -277,9 +277,11 @@ def test_aimes_tools_can_list_open_stop_and_remove_it(server: Server, users_imag
     server.image = users_image
     container = server.deploy(ALICE)
     full = container["container"]
-    docker = lambda *words: subprocess.run(  # noqa: E731
-        ["docker", *words], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
-    ).stdout
+    docker = lambda *words: (
+        subprocess.run(  # noqa: E731
+            ["docker", *words], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+        ).stdout
+    )
     listing = docker(
         "container", "ps", "-a", "--filter=label=aime.mlc", f"--filter=name={full}",
         "--format", '{{.Names}},{{.Label "aime.mlc.NAME"}},{{.Label "aime.mlc.USER"}},{{.Label "aime.mlc.FRAMEWORK"}}',

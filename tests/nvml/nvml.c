@@ -1,4 +1,5 @@
-/* A stand-in for libnvidia-ml.so.1 that reads what it shows from the text file named by DS01_TEST_NVML.
+/* A stand-in for libnvidia-ml.so.1 that reads what it shows from the text file named by DS01_TEST_NVML; where that is
+ * not set, from the one named by -DSTANDIN_FILE='"PATH"', if it was compiled so.
  *
  * The file is read at every nvmlInit. One thing a line, words separated by spaces, KEY=VALUE without spaces; an
  * underscore in a name is a blank. A key that is missing means that the device does not support it.
@@ -16,6 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifndef STANDIN_FILE
+#define STANDIN_FILE NULL
+#endif
 
 typedef unsigned int uint;
 typedef unsigned long long ull;
@@ -83,7 +88,7 @@ static int fault(const char *function, const char *device) {
 }
 
 static int read_file(void) {
-    const char *path = getenv("DS01_TEST_NVML");
+    const char *named = getenv("DS01_TEST_NVML"), *path = named ? named : STANDIN_FILE;
     FILE *file = path ? fopen(path, "r") : NULL;
     char line[1024], kind[16];
     device_count = gpu_count = process_count = fault_count = 0;

@@ -49,10 +49,15 @@ def compiler() -> str | None:
     return shutil.which("cc")
 
 
-def build(folder: Path, without: tuple[str, ...] = ()) -> Path:
-    """Compile the stand-in into `folder`, a driver that lacks the functions `without`. Returns `folder`."""
+def build(folder: Path, without: tuple[str, ...] = (), *, file: str | None = None) -> Path:
+    """Compile the stand-in into `folder`, a driver that lacks the functions `without`. Returns `folder`.
+
+    `file`: what it reads in processes without DS01_TEST_NVML, where it is installed for a whole host.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     hidden = [f"-D{name}=standin_{name}" for name in without]
+    if file is not None:
+        hidden.append(f'-DSTANDIN_FILE="{file}"')
     command = [compiler() or "cc", "-Wall", "-Wextra", "-Werror", "-Wno-format-truncation", "-shared", "-fPIC"]
     subprocess.run([*command, *hidden, "-o", str(folder / "libnvidia-ml.so.1"), str(SOURCE)], check=True)
     return folder

@@ -29,9 +29,7 @@ PATIENCE = 20.0  # seconds that a program may take for one step; a busy machine 
 class Typist:
     """Somebody at a terminal of `rows` and `columns` where `command` was typed."""
 
-    def __init__(
-        self, command: list[str], environment: dict[str, str], *, rows: int = 24, columns: int = 80
-    ) -> None:
+    def __init__(self, command: list[str], environment: dict[str, str], *, rows: int = 24, columns: int = 80) -> None:
         self._ours, theirs = pty.openpty()
         self.seen = ""
         self.resize(rows, columns, tell=False)

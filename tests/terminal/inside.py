@@ -1,6 +1,6 @@
 """Stands for a program inside a container: a shell on a terminal of its own, or on pipes, at the end of a stream.
 
-    python -m tests.terminal.inside tty|frames SHELL-COMMAND     as `container-run` connects to it
+python -m tests.terminal.inside tty|frames SHELL-COMMAND     as `container-run` connects to it
 """
 
 from __future__ import annotations

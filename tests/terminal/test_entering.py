@@ -56,7 +56,7 @@ def test_keys_go_inside_and_the_terminal_is_as_before_afterwards(enter: Enter) -
 
 
 def test_what_is_not_ascii_comes_through_whole(enter: Enter) -> None:
-    shell = enter("read line; echo \"got $line\"")
+    shell = enter('read line; echo "got $line"')
     shell.type("grüße – 😀\r")
     shell.expect("got grüße – 😀")
     assert shell.end() == 0

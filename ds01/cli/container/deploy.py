@@ -18,9 +18,7 @@ from ds01.errors import WrongUse
 @options
 @click.option("--open", "open_it", is_flag=True, help="Enter it.")
 @click.option("--background", is_flag=True, help="Leave it running in the background.")
-def command(
-    session: Session, asked: Asked, *, dry_run: bool, open_it: bool, background: bool
-) -> int | None:
+def command(session: Session, asked: Asked, *, dry_run: bool, open_it: bool, background: bool) -> int | None:
     """Create a container and start it: the usual way to begin.
 
     NAME is yours to choose; the image is --image, --framework, or the second word:

@@ -20,9 +20,7 @@ STOPPED = ("created", "held", "stopped")
 @click.option("-a", "--all", "every", is_flag=True, help="All of your stopped containers.")
 @click.option("--images", is_flag=True, help="Their images too, unless another container uses them.")
 @click.option("--dry-run", is_flag=True, help="Show what would go, and change nothing.")
-def command(
-    session: Session, names: tuple[str, ...], force: bool, every: bool, images: bool, dry_run: bool
-) -> None:
+def command(session: Session, names: tuple[str, ...], force: bool, every: bool, images: bool, dry_run: bool) -> None:
     """Remove stopped containers. What is in their workspaces stays; what was installed inside goes."""
     if every and names:
         raise WrongUse("names and --all at once")

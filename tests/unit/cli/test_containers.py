@@ -31,17 +31,17 @@ def test_a_framework_by_its_option_or_as_the_second_word(ds: CommandLine) -> Non
 
 
 def test_the_second_word_as_an_own_image_then_as_any(ds: CommandLine) -> None:
+    ds.engine.tag("any/image", "ds01-70001/mine:latest")
     ds.ok("container-create", "one", "mine", "--cpu-only")
     assert image_of(ds, "one") == "ds01-70001/mine"
-    ds.engine.untag("ds01-70001/debian")
     ds.ok("container-create", "two", "debian", "--cpu-only")
     assert image_of(ds, "two") == "debian"
-    ds.engine.untag("ds01-70001/absent/image")
     error = ds.fails(5, "container-create", "three", "absent/image")
     assert "no framework and no image" in error and "--image absent/image fetches it" in error
 
 
 def test_nothing_said_is_the_own_image_of_that_name_or_project(ds: CommandLine) -> None:
+    ds.engine.tag("any/image", "ds01-70001/thesis:latest")
     ds.ok("container-create", "thesis", "--cpu-only")
     assert image_of(ds) == "ds01-70001/thesis"
     ds.ok("container-create", "second", "--project", "thesis", "--cpu-only")
@@ -49,7 +49,6 @@ def test_nothing_said_is_the_own_image_of_that_name_or_project(ds: CommandLine) 
 
 
 def test_no_image_at_all_names_the_three_ways(ds: CommandLine) -> None:
-    ds.engine.untag("ds01-70001/thesis")
     error = ds.fails(5, "container-create", "thesis")
     assert all(way in error for way in ("--image", "--framework", "container-deploy NAME pytorch"))
 

@@ -273,7 +273,7 @@ def test_nothing_is_wrong_with_a_sound_server(facts: Facts) -> None:
     findings = examine(facts)
     assert wrong(findings) == []
     assert exit_code(findings) == 0
-    assert [finding.check for finding in findings] == [name for name, _, _ in CHECKS]
+    assert [finding.check for finding in findings] == [check[0] for check in CHECKS]
 
 
 def test_a_server_without_gpus_and_driver_is_sound(facts: Facts) -> None:
@@ -295,6 +295,25 @@ def test_each_fault_is_found(facts: Facts, fault: str) -> None:
 
 def test_more_than_25_kinds() -> None:
     assert len({check for _, check, _, _ in FAULTS.values()}) >= 25
+
+
+def test_what_was_not_observed_is_not_called_sound(facts: Facts) -> None:
+    blind = replace(
+        facts, policy=None, policy_problem=None, engine=None, observation=None, ledger_problem=Ds01Error("x")
+    )
+    told = {finding.check for finding in examine(blind) if finding.level is Level.OK}
+    assert told == {
+        "policy",
+        "docker-group",
+        "state-modes",
+        "space",
+        "docker",
+        "nvml",
+        "cron",
+        "tick",
+        "clock",
+        "links",
+    }
 
 
 def test_what_a_command_is_at_work_on_is_left_alone(facts: Facts) -> None:

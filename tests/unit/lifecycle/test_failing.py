@@ -205,9 +205,7 @@ def test_an_image_without_a_shell_is_refused_and_undone(bed: Bed) -> None:
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_full_disk_at_any_write_leaves_a_legal_state(
-    bed: Bed, act: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_at_any_write_leaves_a_legal_state(bed: Bed, act: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before, command = ACTS[act]
     write = files.replace
     for at in range(20):

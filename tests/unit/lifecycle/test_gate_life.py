@@ -211,6 +211,7 @@ def test_the_own_tag_comes_and_goes_with_the_container(bed: Bed, gate: Any) -> N
 
 def test_remove_with_images_takes_the_owners_own_image_only(bed: Bed, gate: Any) -> None:
     alice = bed.actor("alice")
+    bed.engine.tag("any/image", "ds01-70001/thesis:latest")
     gate.create(alice, bed.request("alice", image="ds01-70001/thesis:latest"))
     gate.create(alice, bed.request("alice", "other", 0, image="ds01-70001/thesis:latest"))
     assert gate.remove(alice, ALICE, images=True).warnings  # another container uses it

@@ -223,9 +223,7 @@ def test_labels_that_are_ds01s_own_are_refused(bed: Bed, gate: Any, label: str) 
 
 
 def test_own_labels_and_variables_arrive_and_cannot_widen_the_devices(bed: Bed, gate: Any) -> None:
-    request = bed.request(
-        "alice", labels={"team": "a, b"}, environment={"SEED": "1", "NVIDIA_VISIBLE_DEVICES": "all"}
-    )
+    request = bed.request("alice", labels={"team": "a, b"}, environment={"SEED": "1", "NVIDIA_VISIBLE_DEVICES": "all"})
     gate.create(bed.actor("alice"), request)
     seen = bed.engine.inspect(ALICE)
     assert seen is not None and seen.spec is not None

@@ -26,9 +26,7 @@ RANDOM = ("id", "installation", "docker_id")
 def modes(folder: Path) -> dict[str, set[int]]:
     """The modes of ds01's own files and folders below the state folder."""
     own = [
-        path
-        for path in folder.rglob("*")
-        if "simulated" not in str(path.relative_to(folder)) and path.name != "passwd"
+        path for path in folder.rglob("*") if "simulated" not in str(path.relative_to(folder)) and path.name != "passwd"
     ]
     return {
         "files": {path.stat().st_mode & 0o7777 for path in own if path.is_file()},
