@@ -50,6 +50,25 @@ def beyond_the_host(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def cpus_of_slices(facts: Facts) -> Iterator[Finding]:
+    """Limits of CPUs that the slices around them are below: only cgroup version 1 minds."""
+    if facts.policy is None or facts.engine is None or facts.engine.cgroup_version != "1":
+        return
+    for name in facts.policy.groups:
+        limits = group_limits(facts.policy, name)
+        for inner, what, outer, where in (
+            (limits.max_cpus, "max_cpus", limits.aggregate.max_cpus, "the slice of a user"),
+            (limits.aggregate.max_cpus, "aggregate.max_cpus", limits.group_total.max_cpus, "the slice of the group"),
+        ):
+            if inner is not None and outer is not None and inner > outer:
+                yield warning(
+                    "policy-cpus",
+                    f"{name}: {what} is {format_number(inner)}, {where} has {format_number(outer)}",
+                    "cgroup version 1 refuses more CPUs inside than outside: the smaller number counts",
+                    f"lower it in {facts.policy.path}",
+                )
+
+
 def swap(facts: Facts) -> Iterator[Finding]:
     """Limits of memory that this kernel does not hold against swapping."""
     if facts.policy is None or facts.kernel.limits_swap or not facts.kernel.swap_bytes:

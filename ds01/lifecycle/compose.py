@@ -79,7 +79,7 @@ def compose(
         mounts=_mounts(request),
         ports=_ports(request, host),
         network=host.network,
-        cpu_quota=round(given.max_cpus * CPU_PERIOD) if given.max_cpus is not None else None,
+        cpu_quota=_cpu_quota(given),
         cpu_period=CPU_PERIOD,
         memory=memory,
         memory_swap=_swap(given),
@@ -110,6 +110,14 @@ def docker_arguments(spec: ContainerSpec) -> list[str]:
         "--cgroup-parent": spec.cgroup_parent,
     }
     return [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+
+
+def _cpu_quota(limits: Limits) -> int | None:
+    """Never more than the slices around it have: with cgroup v1 the kernel refuses that, and the start fails."""
+    around = (limits.max_cpus, limits.aggregate.max_cpus, limits.group_total.max_cpus)
+    if limits.max_cpus is None:
+        return None
+    return round(min(cpus for cpus in around if cpus is not None) * CPU_PERIOD)
 
 
 def _swap(limits: Limits) -> int | None:

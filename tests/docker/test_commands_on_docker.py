@@ -277,11 +277,11 @@ def test_aimes_tools_can_list_open_stop_and_remove_it(server: Server, users_imag
     server.image = users_image
     container = server.deploy(ALICE)
     full = container["container"]
-    docker = lambda *words: (
-        subprocess.run(  # noqa: E731
-            ["docker", *words], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
-        ).stdout
-    )
+
+    def docker(*words: str) -> str:
+        command = ["docker", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
+
     listing = docker(
         "container", "ps", "-a", "--filter=label=aime.mlc", f"--filter=name={full}",
         "--format", '{{.Names}},{{.Label "aime.mlc.NAME"}},{{.Label "aime.mlc.USER"}},{{.Label "aime.mlc.FRAMEWORK"}}',

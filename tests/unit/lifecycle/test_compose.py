@@ -12,7 +12,7 @@ from ds01.gpus.model import Kind, Lease, SlotRef
 from ds01.lifecycle.compose import Host, Identity, Placement, compose, docker_arguments
 from ds01.lifecycle.create import own_tag
 from ds01.lifecycle.request import ContainerRequest
-from ds01.policy.model import Limits, UserLimits
+from ds01.policy.model import Limits, Share, UserLimits
 from ds01.system.users import Account
 from tests.bed import NOON
 
@@ -98,6 +98,17 @@ def test_it_runs_as_the_owner_with_a_home_of_its_own() -> None:
     assert (spec.uid, spec.gid) == (4_000_000_000, 4_000_000_001)
     assert spec.environment["HOME"] == "/home/first.last@domain"
     assert spec.environment["PATH"].endswith(":/opt/bin:/bin")
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "group_total", "quota"), [(None, None, 800_000), (4.0, None, 400_000), (4.0, 1.5, 150_000)]
+)
+def test_it_never_asks_for_more_cpus_than_its_slices_have(
+    aggregate: float | None, group_total: float | None, quota: int
+) -> None:
+    limits = Limits(max_cpus=8, aggregate=Share(max_cpus=aggregate), group_total=Share(max_cpus=group_total))
+    assert made(limits=limits).cpu_quota == quota
+    assert made(limits=replace(limits, max_cpus=None)).cpu_quota is None
 
 
 def test_ports_are_published_on_the_bridge_only_and_never_twice() -> None:

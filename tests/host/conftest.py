@@ -1,0 +1,67 @@
+"""The host with the package installed, as a fixture; and one without, for the package's own tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.host.machine import GPUS, Host
+from tests.nvml import standin
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Debian package, built from this checkout."""
+    if given := os.environ.get("DS01_TEST_DEB"):
+        return Path(given)
+    folder = tmp_path_factory.mktemp("package")
+    subprocess.run([TOP / "packaging" / "build-deb", "--only-deb", folder], check=True, stdin=subprocess.DEVNULL)
+    (made,) = folder.glob("*.deb")
+    return made
+
+
+@pytest.fixture(scope="session")
+def host_parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What a host is made of: the image, and the folder with the stand-in for NVML."""
+    if os.geteuid() != 0:
+        pytest.skip("a whole host is root's to make")
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a whole host needs a Docker engine")
+    if standin.compiler() is None:
+        pytest.skip("needs a C compiler")
+    made = subprocess.run([TOP / "packaging" / "host-image"], check=True, stdout=subprocess.PIPE, text=True)
+    return made.stdout.strip(), standin.build(tmp_path_factory.mktemp("nvml"), file=GPUS)
+
+
+@pytest.fixture(scope="session")
+def installed_host(host_parts: tuple[str, Path], package: Path) -> Iterator[Host]:
+    """The one host of all tests that do not change what is installed."""
+    host = Host(*host_parts)
+    try:
+        host.install(package)
+        yield host
+    finally:
+        host.close()
+
+
+@pytest.fixture
+def host(installed_host: Host) -> Iterator[Host]:
+    """A host with ds01, the shipped policy, two A100, people, an image, and no container; cron does not run."""
+    yield installed_host
+    installed_host.reset()
+
+
+@pytest.fixture(scope="module")
+def bare_host(host_parts: tuple[str, Path]) -> Iterator[Host]:
+    """A host without ds01."""
+    host = Host(*host_parts)
+    try:
+        yield host
+    finally:
+        host.close()
