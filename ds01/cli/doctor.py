@@ -11,7 +11,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.root import need_root
 from ds01.cli.session import Session
 from ds01.host.doctor import examine, exit_code, mend
-from ds01.host.findings import Finding, Level
+from ds01.host.findings import Finding, Level, Repair
 from ds01.host.look import Sources, look
 from ds01.host.mend import Mender
 
@@ -30,7 +30,12 @@ def command(session: Session, fix: bool) -> int:
     findings = _examine(session)
     if fix:
         mender = Mender(session.actor, lambda: session.world)
-        findings = mend(findings, mender.make, lambda: _examine(session))
+
+        def make(repair: Repair) -> None:
+            session.reopen()
+            mender.make(repair)
+
+        findings = mend(findings, make, lambda: _examine(session))
     session.answer({"findings": [finding.document for finding in findings]})
     if not session.as_json:
         _show(session, findings)

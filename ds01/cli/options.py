@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ds01.cli.pending import show as show_pending
 from ds01.cli.session import Session
 from ds01.cli.words import worded
 from ds01.errors import Ds01Error
@@ -23,11 +24,13 @@ def command(
     asks: bool = False,
     guided: bool = True,
     user: bool = True,
+    pending: bool = True,
     kind: type[click.Command] = click.Command,
 ) -> Callable[[Function], click.Command]:
     """Make `function(session, …)` a click command; its docstring is the help, `example` stands below it.
 
-    `json`: it reads, or acts on containers. `asks`: it takes --yes. `guided`: it can explain its steps.
+    `json`: it reads, or acts on containers. `asks`: it takes --yes. `guided`: it can explain its steps. `pending`: the
+    caller's unseen notices come first.
     """
     shared = [
         click.Option(["--user"], metavar="LOGIN|UID", help="Act for somebody else (administrators)."),
@@ -45,6 +48,8 @@ def command(
         def run(settings: Callable[[], Settings], /, *, debug: bool, quiet: bool, **given: Any) -> Any:
             own = {name: given.pop(name) for name in has if name in given}
             session = Session(settings(), quiet=quiet, **own)
+            if pending:
+                show_pending(session)
             try:
                 return function(session, **given)
             except Ds01Error as error:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ds01.cli.output import put, put_json
 from ds01.cli.words import describe_error, worded
 from ds01.engines.protocol import Engine
 from ds01.errors import Ds01Error, Refused, WrongUse
 from ds01.gpus.inventory import Inventory
-from ds01.lifecycle.gate import Gate
+from ds01.lifecycle.asking import Asking
 from ds01.lifecycle.ledger import Ledger
 from ds01.lifecycle.world import World
 from ds01.policy.load import load
@@ -24,6 +24,9 @@ from ds01.system import clock, files
 from ds01.system.data import to_json
 from ds01.system.settings import Settings
 from ds01.system.users import Account, Actor, Users
+
+if TYPE_CHECKING:
+    from ds01.lifecycle.gate import Gate
 
 T = TypeVar("T")
 
@@ -61,7 +64,7 @@ class Session:
         """For whom: --user, which is for administrators, else the person who types. Raises NotFound, Refused."""
         if self.user is not None:
             account = self.users.by_login(self.user)
-            if account.uid != self.actor.uid and not self.gate.is_admin(self.actor):
+            if account.uid != self.actor.uid and not self.asking.is_admin(self.actor):
                 raise Refused(
                     f"{self.actor.login} may not act for {account.login}",
                     why="--user is for administrators",
@@ -79,7 +82,19 @@ class Session:
     @cached_property
     def ledger(self) -> Ledger:
         """The records of the state folder. Raises Ds01Error."""
-        return Ledger(self.settings.state, own=self.settings.own)
+        return self.another_ledger()
+
+    def another_ledger(self) -> Ledger:
+        """The same records, opened once more: a thread needs its own."""
+        from ds01.journal.leases import LeaseLog
+
+        leases = LeaseLog(self.settings.log / "gpu-allocations.log")
+        return Ledger(self.settings.state, own=self.settings.own, leases=leases)
+
+    def reopen(self) -> None:
+        """Open the state folder anew when it is used next: its mode decides the modes of what is made in it."""
+        for name in ("ledger", "world", "gate"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def engine(self) -> Engine:
@@ -121,7 +136,14 @@ class Session:
     @cached_property
     def gate(self) -> Gate:
         """The gate over the engine and the GPUs that the settings name."""
+        from ds01.lifecycle.gate import Gate
+
         return Gate(self.world)
+
+    @cached_property
+    def asking(self) -> Asking:
+        """The half of the gate that only asks: a list need not load what creates containers."""
+        return Asking(self.world)
 
     @property
     def terminal(self) -> bool:
@@ -169,7 +191,7 @@ class Session:
     def find(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
         """The full name of the container that is meant; without one a picker on a terminal, else WrongUse."""
         if reference is not None:
-            return self.gate.resolve(self.actor, reference, owner=self.owner.uid)
+            return self.asking.resolve(self.actor, reference, owner=self.owner.uid)
         from ds01.cli.ask import pick_container
 
         if not self.interactive:

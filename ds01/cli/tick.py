@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
 
 import click
 
-from ds01.automation.lastgood import policy_or_last
+from ds01.automation.lastgood import keep, policy_or_last
+from ds01.automation.report import Item, Report
+from ds01.automation.slicing import bring_slices
 from ds01.automation.telling import Teller
-from ds01.automation.tick import Item, Report, Tick
+from ds01.automation.tick import Tick
 from ds01.cli.options import command as verb
+from ds01.cli.root import need_root
 from ds01.cli.session import Session
-from ds01.errors import Busy, Ds01Error, Refused
+from ds01.errors import Busy, PolicyUnreadable
 from ds01.journal.notices import Mailboxes
-from ds01.lifecycle.ledger import Ledger
 from ds01.lifecycle.world import World
 from ds01.system.data import to_json
 
 
-@verb(example="ds01 tick --dry-run", guided=False, user=False)
+@verb(example="ds01 tick --dry-run", guided=False, user=False, pending=False)
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 def command(session: Session, dry_run: bool) -> int:
     """One pass of the automation; root's cron runs it every few minutes.
@@ -28,18 +29,15 @@ def command(session: Session, dry_run: bool) -> int:
     It brings the records to what Docker says, warns, stops what is idle or has run for long, gives held
     GPUs back, and removes what was stopped for long. Exit code 1 if anything could not be judged or done.
     """
-    session.policy, trouble = policy_or_last(session.settings.config, session.ledger)
-    if not session.gate.is_admin(session.actor):
-        raise Refused("the tick is root's", hint="sudo ds01 tick")
+    need_root(session, "everybody's containers")
     try:
         with session.ledger.tick_lock():
-            report = _tick(session, dry_run).run()
-            report.errors += [Item("", "policy", trouble)] if trouble else []
-            if not dry_run:
-                _keep(session, report)
+            report = _pass(session, dry_run)
     except Busy:
         session.say("Another tick runs.")
-        nothing: dict[str, Any] = {key: [] for key in ("acted", "warned", "unknown", "errors")}
+        report = None
+    if report is None:
+        nothing: dict[str, list[Item]] = {key: [] for key in ("acted", "warned", "unknown", "errors")}
         session.answer({"started_at": None, "seconds": 0, "looked_at": 0} | nothing)
         return 0
     session.answer(dataclasses.asdict(report))
@@ -51,26 +49,43 @@ def command(session: Session, dry_run: bool) -> int:
     return 0 if report.good else 1
 
 
+def _pass(session: Session, dry_run: bool) -> Report:
+    """The pass, and its record in tick.json, also of one that could not begin."""
+    try:
+        session.policy, trouble = policy_or_last(session.settings.config, session.ledger)
+    except PolicyUnreadable as error:
+        report = Report(session.now())
+        report.failed("", "policy", error)
+    else:
+        report = _tick(session, dry_run).run()
+        report.errors += [Item("", "policy", trouble)] if trouble else []
+        if not dry_run and not trouble:
+            _keep_policy(session, report)
+    if not dry_run:
+        try:
+            session.ledger.write_tick(to_json(dataclasses.asdict(report)))
+        except OSError as error:
+            report.failed("", "tick.json", error)
+    return report
+
+
 def _tick(session: Session, dry_run: bool) -> Tick:
     world = session.world
-    teller = Teller(
-        Mailboxes(session.settings.mailboxes),
-        session.policy.notify,
-        lambda problem: world.emit("notice", {"actor": "tick", "why": problem}),
-    )
+    teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, world.emit)
 
     def another() -> World:
-        ledger = Ledger(session.settings.state, own=session.settings.own)
-        return dataclasses.replace(world, ledger=ledger, engine=session.another_engine(), _limits={})
+        return dataclasses.replace(world, ledger=session.another_ledger(), engine=session.another_engine(), _limits={})
 
-    return Tick(world, another, teller, dry_run)
+    # A demo or a test beside a server must not touch the machine's slices.
+    return Tick(world, another, teller, dry_run, slices=None if session.settings.own else bring_slices)
 
 
-def _keep(session: Session, report: Report) -> None:
+def _keep_policy(session: Session, report: Report) -> None:
     try:
-        session.ledger.write_tick(to_json(dataclasses.asdict(report)))
+        if keep(session.settings.config, session.ledger):
+            session.world.emit("configuration", {"actor": "tick", "why": f"{session.settings.config} was changed"})
     except OSError as error:
-        raise Ds01Error("tick.json cannot be written", why=str(error)) from error
+        report.failed("", "policy", error)
 
 
 def _show(session: Session, title: str, items: Iterable[Item]) -> None:

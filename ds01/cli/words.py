@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Claim, Refusal, Rule
 from ds01.system.data import from_json
+
+if TYPE_CHECKING:
+    from ds01.journal.notices import Notice
 
 
 def worded(error: Ds01Error, now: datetime) -> Ds01Error:
@@ -91,6 +94,13 @@ def span(duration: timedelta) -> str:
         "dh", divmod(round(minutes / 60), 24)
     )  # fmt: skip
     return f"{whole}{first} {rest}{second}" if rest else f"{whole}{first}"
+
+
+def notice_line(notice: Notice) -> str:
+    """A notice for people, in one line."""
+    text = " ".join(notice.text.splitlines())
+    when = notice.time.astimezone().strftime("%a %d %b %H:%M")
+    return f"[{when}] {text}" + (f" → {notice.command}" if notice.command else "")
 
 
 def size(number: int | None) -> str:

@@ -26,7 +26,8 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
     A GPU in brackets is the one that a stopped container would get again at its start, if it is free then.
     """
     explain(session, "list")
-    views = session.gate.containers(session.actor, owner=session.owner.uid, all_users=all_users, everything=everything)
+    asking = session.asking
+    views = asking.containers(session.actor, owner=session.owner.uid, all_users=all_users, everything=everything)
     session.answer({"containers": views})
     if session.as_json:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Sequence
 
 from ds01.cli.container import choosing
@@ -69,6 +70,7 @@ def make(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
 
 def _in_line(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
     """Create when it is one's turn. Ctrl-C leaves the line."""
+    gc.enable()  # this may take days
     steps = session.gate.wait(session.actor, request, longest=asked.longest_wait())
     with contextlib.closing(steps):
         for step in steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import click
@@ -24,6 +25,8 @@ def command(session: Session, name: str | None, watch: bool, interval: int) -> N
     if watch and session.as_json:
         raise WrongUse("--watch and --json at once", hint="--json prints one document: ask again and again")
     explain(session, "stats")
+    if watch:
+        gc.enable()  # this may take days
     while True:
         usage = session.gate.usage(session.actor, _meant(session, name))
         session.answer({"containers": usage})
