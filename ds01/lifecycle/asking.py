@@ -13,7 +13,6 @@ from ds01.lifecycle.reconcile import glance, reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.views import (
     ContainerView,
-    GpuRow,
     GpuStatus,
     Sized,
     UsageView,
@@ -129,7 +128,7 @@ class Asking:
         observation = world.observe_gpus()
         entries = world.ledger.read()
         situation = world.situation(entries, observation, world.foreign(entries, listed))
-        rows = tuple(GpuRow(**vars(row)) for row in slot_states(situation))
+        rows = slot_states(situation)
         return GpuStatus(rows, observation.gpus, observation.driver, observation.simulated)
 
     def gpu_models(self, actor: Actor) -> tuple[str, ...]:

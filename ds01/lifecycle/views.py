@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ds01.engines.protocol import ContainerSpec, EngineContainer
 from ds01.gpus.model import Gpu, Kind, Refusal, SlotRef
+from ds01.gpus.situation import SlotState
 from ds01.lifecycle.deadlines import Deadline, deadline, idle_since
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Automation, Limits, UserLimits
@@ -104,28 +105,10 @@ class UsageView:
 
 
 @dataclass(frozen=True)
-class GpuRow:
-    """A slot and what stands on it: free, leased, held, reserved, busy_outside or unhealthy."""
-
-    slot: str
-    uuid: str
-    kind: Kind
-    profile: str | None
-    gpu: int
-    memory_bytes: int | None
-    state: str
-    container: str | None
-    user: str | None
-    since: datetime | None
-    until: datetime | None
-    why: str | None
-
-
-@dataclass(frozen=True)
 class GpuStatus:
     """All slots of the server."""
 
-    slots: tuple[GpuRow, ...]
+    slots: tuple[SlotState, ...]
     gpus: tuple[Gpu, ...]
     driver: str
     simulated: bool

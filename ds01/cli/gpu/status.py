@@ -8,7 +8,8 @@ from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import size, when, who
-from ds01.lifecycle.views import GpuRow, GpuStatus
+from ds01.gpus.situation import SlotState
+from ds01.lifecycle.views import GpuStatus
 
 
 @verb(example="ds01 gpu status", guided=False, user=False)
@@ -27,12 +28,12 @@ def command(session: Session) -> None:
     _summary(session, status)
 
 
-def documented(row: GpuRow) -> dict[str, object]:
+def documented(row: SlotState) -> dict[str, object]:
     """A slot with the keys that scripts rely on."""
     return {key: value for key, value in vars(row).items() if key != "until"}
 
 
-def _row(row: GpuRow, models: dict[int, str], at: datetime) -> tuple[str, ...]:
+def _row(row: SlotState, models: dict[int, str], at: datetime) -> tuple[str, ...]:
     kind = row.profile or models.get(row.gpu, "full")
     until = when(row.until, at) if row.until else "–"
     return (row.slot, kind, size(row.memory_bytes), row.state, who(row.user, row.container), until, row.why or "")

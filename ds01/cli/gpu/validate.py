@@ -12,7 +12,8 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short
 from ds01.errors import NotPossible
-from ds01.lifecycle.views import GpuRow, SlotView
+from ds01.gpus.situation import SlotState
+from ds01.lifecycle.views import SlotView
 
 
 @verb(example="ds01 gpu validate --container my-thesis", guided=False)
@@ -24,7 +25,7 @@ def command(session: Session, container: str, slot: str | None) -> None:
     views = session.gate.containers(session.actor, owner=session.owner.uid)
     view = next((view for view in views if view.container == full), None)  # none: a lease that was made by hand
     rows = session.gate.gpus(session.actor).slots
-    fixed: Sequence[SlotView | GpuRow] = view.gpus_fixed if view else [row for row in rows if row.container == full]
+    fixed: Sequence[SlotView | SlotState] = view.gpus_fixed if view else [row for row in rows if row.container == full]
     wanted = [item for item in fixed if slot in (None, item.slot)]
     if slot is not None and not wanted:
         raise NotPossible(f"{short(full)} has no GPU {slot}")
