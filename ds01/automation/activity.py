@@ -1,11 +1,12 @@
 """Whether a container did something since the last look: differences of counters. Pure.
 
-An unknown counter proves neither activity nor idleness, and is said.
+An unknown counter proves neither activity nor idleness, and is said. Its last known value is kept: when it can be read
+again, the difference counts for the whole time in which it could not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ds01.policy.model import Automation
@@ -13,7 +14,10 @@ from ds01.policy.model import Automation
 
 @dataclass(frozen=True)
 class Sample:
-    """What a container had used at one moment since its start; None is unknown. GPU in percent, now."""
+    """What a container had used at one moment since its start; None is unknown. GPU in percent, now.
+
+    `cpu_at` and `network_at`: when these were read, if that was before `at`.
+    """
 
     at: datetime
     started_at: datetime | None
@@ -22,6 +26,8 @@ class Sample:
     gpu_percent: float | None = None
     gpu_processes: tuple[int, ...] | None = None
     pid: int | None = None
+    cpu_at: datetime | None = None
+    network_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -35,34 +41,62 @@ class Activity:
 
 
 def assess(before: Activity | None, sample: Sample, policies: Automation) -> Activity:
-    """The activity after one more look. A counter that went back, or another start, means that nothing is known yet."""
+    """The activity after one more look, which shows `sample`."""
     if before is None or before.sample.started_at != sample.started_at:
         return Activity(sample, None, "unknown", "first look since its start")
     old = before.sample
-    seconds = (sample.at - old.at).total_seconds()
-    if seconds <= 0:
-        return Activity(sample, before.last, "unknown", "the clock went back")
-    cpu = _per_second(old.cpu_nanoseconds, sample.cpu_nanoseconds, seconds)
-    network = _per_second(old.network_bytes, sample.network_bytes, seconds)
+    if sample.at == old.at:
+        return before
+    if sample.at < old.at:
+        # What was seen in a future that did not come must not keep it alive until then.
+        last = min(before.last, sample.at) if before.last is not None else None
+        return Activity(sample, last, "unknown", "the clock went back")
+    if _went_back(old.cpu_nanoseconds, sample.cpu_nanoseconds):
+        return Activity(sample, sample.at, "unknown", "its counters went back: it was started anew")
+    cpu = _per_second(old.cpu_nanoseconds, old.cpu_at or old.at, sample.cpu_nanoseconds, sample.at)
+    signs = _signs(old, sample, cpu, policies)
+    kept = _with_last_known(old, sample)
+    if signs:
+        return Activity(kept, sample.at, "active", ", ".join(signs))
+    if cpu is None:
+        return Activity(kept, before.last, "unknown", "its CPU time cannot be read")
+    return Activity(kept, before.last, "idle", None)
+
+
+def _signs(old: Sample, new: Sample, cpu: float | None, policies: Automation) -> list[str]:
+    """What was done since the last look, for people."""
     signs = []
     if cpu is not None and cpu / 1e9 * 100 > policies.idle_cpu_percent:
         signs.append(f"CPU {cpu / 1e9 * 100:.1f}%")
-    if sample.gpu_percent is not None and sample.gpu_percent > policies.idle_gpu_percent:
-        signs.append(f"GPU {sample.gpu_percent:.0f}%")
+    if new.gpu_percent is not None and new.gpu_percent > policies.idle_gpu_percent:
+        signs.append(f"GPU {new.gpu_percent:.0f}%")
+    network = _per_second(old.network_bytes, old.network_at or old.at, new.network_bytes, new.at)
     if network is not None and network > policies.idle_network_rate:
         signs.append(f"network {network / 1024:.0f}k/s")
     # An old GPU process proves nothing, frameworks keep them; a new one does.
-    if sample.gpu_processes is not None and old.gpu_processes is not None:
-        new = set(sample.gpu_processes) - set(old.gpu_processes)
-        signs += [f"a new GPU process ({min(new)})"] if new else []
-    if signs:
-        return Activity(sample, sample.at, "active", ", ".join(signs))
-    if cpu is None:
-        return Activity(sample, before.last, "unknown", "its CPU time cannot be read")
-    return Activity(sample, before.last, "idle", None)
+    if new.gpu_processes is not None and old.gpu_processes is not None:
+        fresh = set(new.gpu_processes) - set(old.gpu_processes)
+        signs += [f"a new GPU process ({min(fresh)})"] if fresh else []
+    return signs
 
 
-def _per_second(before: int | None, now: int | None, seconds: float) -> float | None:
-    if before is None or now is None or now < before:
+def _with_last_known(old: Sample, new: Sample) -> Sample:
+    """The new sample, and of the old one what is unknown now."""
+    if new.cpu_nanoseconds is None and old.cpu_nanoseconds is not None:
+        new = replace(new, cpu_nanoseconds=old.cpu_nanoseconds, cpu_at=old.cpu_at or old.at)
+    if new.network_bytes is None and old.network_bytes is not None:
+        new = replace(new, network_bytes=old.network_bytes, network_at=old.network_at or old.at)
+    if new.gpu_processes is None:
+        new = replace(new, gpu_processes=old.gpu_processes)
+    return new
+
+
+def _went_back(before: int | None, now: int | None) -> bool:
+    return before is not None and now is not None and now < before
+
+
+def _per_second(before: int | None, then: datetime, now: int | None, at: datetime) -> float | None:
+    seconds = (at - then).total_seconds()
+    if before is None or now is None or now < before or seconds <= 0:
         return None
     return (now - before) / seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from functools import partial
 from ds01.automation.activity import Activity, Sample, assess
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Kind, Observation, Slot
+from ds01.lifecycle.deadlines import last_activity
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World
 from ds01.system.as_user import run_as
@@ -28,20 +30,31 @@ def known(record: Record) -> Activity | None:
 
 
 def look(world: World, record: Record, gpus: Observation) -> Activity:
-    """The activity of a running container after one more look."""
+    """The activity of a running container, a paused one too, after one more look. Its idle time goes on."""
     before = known(record)
     sample = Sample(at=world.clock(), started_at=record.engine_started_at)
-    try:
+    with suppress(Ds01Error):  # it ended meanwhile, or cannot be read: unknown, which destroys nothing
         pid = before.sample.pid if before is not None else None
         usage = world.engine.usage(record.docker_id or "", pid=pid)
         sample = replace(
             sample, cpu_nanoseconds=usage.cpu_nanoseconds, network_bytes=usage.network_bytes, pid=usage.pid
         )
-    except Ds01Error:
-        pass  # it ended meanwhile, or cannot be read: unknown, which destroys nothing
     slots = _leased(record, {slot.uuid: slot for slot in gpus.slots})
     sample = replace(sample, gpu_percent=_utilisation(slots, gpus), gpu_processes=_processes(slots, record.docker_id))
+    if before is None and record.activity:
+        # Something was known, and cannot be read any more: to count from the start would be to guess.
+        return Activity(sample, last_activity(record) or sample.at, "unknown", "what was seen before is lost")
     return assess(before, sample, world.policy.policies)
+
+
+def started_anew(record: Record, activity: Activity) -> bool:
+    """Whether a container's first process is another one than at the look before."""
+    before = known(record)
+    return (
+        before is not None
+        and None not in (before.sample.pid, activity.sample.pid)
+        and (before.sample.pid != activity.sample.pid)
+    )
 
 
 def keeps_alive(record: Record, *, now: datetime, longest: timedelta | None) -> bool | None:
@@ -51,20 +64,26 @@ def keeps_alive(record: Record, *, now: datetime, longest: timedelta | None) -> 
     """
     if record.workspace is None:
         return False
+    said: str | None
     if os.geteuid() not in (0, record.uid):
-        said: str | None = _age(record.workspace)
+        said = _age(record.workspace)
     else:
-        said = run_as(record.uid, record.gid, partial(_age, record.workspace))
+        # The groups too: a project's folder may be open to its group only.
+        groups = os.getgrouplist(record.user, record.gid)
+        said = run_as(record.uid, record.gid, partial(_age, record.workspace), groups=groups)
     if said is None or said == "unknown":
         return None
     if said == "absent":
         return False
-    return longest is None or now.timestamp() - float(said) <= longest.total_seconds()
+    changed, stamped = (float(part) for part in said.split())
+    since = changed if changed <= now.timestamp() else min(changed, stamped)
+    return longest is None or now.timestamp() - since <= longest.total_seconds()
 
 
 def _age(workspace: str) -> str:
     try:
-        return str(os.lstat(f"{workspace}/{KEEP_ALIVE}").st_mtime)
+        status = os.lstat(f"{workspace}/{KEEP_ALIVE}")
+        return f"{status.st_mtime} {status.st_ctime}"  # `touch` can set a mtime in the future, but no ctime
     except FileNotFoundError:
         return "absent" if os.path.isdir(workspace) else "unknown"  # noqa: PTH112
     except OSError:

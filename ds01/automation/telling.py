@@ -3,55 +3,90 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 from ds01.automation.decide import Act, Decision, Why
 from ds01.errors import Ds01Error
+from ds01.journal.events import Emit
 from ds01.journal.notices import Mailboxes, Notice, show_on_terminals
 from ds01.lifecycle.record import Record
-from ds01.policy.model import Notify
+from ds01.policy.model import Limits, Notify
+from ds01.policy.units import format_duration
 from ds01.system.data import to_json
 from ds01.system.programs import run
 
 PATIENCE = 10.0  # seconds that the lab's program may take
+USUAL = timedelta(hours=24)  # the extension that a warning proposes, if the policy allows that much
+
+
+def _nothing(kind: str, facts: Mapping[str, Any]) -> None:
+    pass
 
 
 @dataclass
 class Teller:
-    """Delivers notices. `failed` gets a word on what the lab's program did wrong; the mailbox is what counts."""
+    """Delivers notices. The mailbox is what counts; what goes wrong with the lab's program is an event."""
 
     mailboxes: Mailboxes
     notify: Notify
-    failed: Callable[[str], None]
+    emit: Emit = _nothing
+    show: Callable[[int, str], None] = show_on_terminals
+    _hangs: bool = field(default=False, init=False)
 
     def tell(self, record: Record, notice: Notice) -> bool:
-        """Tell the owner of a record; whether the notice is in the mailbox."""
-        delivered = self.mailboxes.deliver(record.uid, record.gid, notice)
-        if self.notify.terminal:
-            show_on_terminals(record.uid, notice.text)
-        if self.notify.command is not None:
-            event = to_json(notice) | {"user": record.user, "uid": record.uid}
-            try:
-                run(self.notify.command, given=json.dumps(event) + "\n", timeout=PATIENCE)
-            except Ds01Error as error:
-                self.failed(f"notify.command: {error.message}")
+        """Tell the owner of a record in all ways; whether the notice is in the mailbox."""
+        delivered = self.deliver(record, notice)
+        self.announce(record, notice)
         return delivered
 
+    def deliver(self, record: Record, notice: Notice) -> bool:
+        """Put a notice into the mailbox of a record's owner; whether it is there. Quick."""
+        delivered = self.mailboxes.deliver(record.uid, record.gid, notice)
+        facts = {"actor": "tick", "container": notice.container, "user": record.user, "why": notice.kind}
+        self.emit("notice", facts | {"delivered": delivered})
+        return delivered
 
-def warning(record: Record, decision: Decision, now: datetime) -> Notice:
+    def announce(self, record: Record, notice: Notice) -> None:
+        """Show a notice on the owner's terminals, and hand it to the lab's program, which may take its time."""
+        if self.notify.terminal:
+            self.show(record.uid, notice.text)
+        if self.notify.command is None or self._hangs:
+            return
+        event = to_json(notice) | {"user": record.user, "uid": record.uid}
+        try:
+            run(self.notify.command, given=json.dumps(event) + "\n", timeout=PATIENCE)
+        except Ds01Error as error:
+            # One that hangs is not asked again in this pass: sixty warnings would take ten minutes.
+            self._hangs = (error.data or {}).get("problem") == "timeout"
+            self.emit("notice", {"actor": "tick", "user": record.user, "why": f"notify.command: {error.message}"})
+
+
+def warning(record: Record, decision: Decision, limits: Limits, now: datetime) -> Notice:
     """The warning before something ends: the time, and the one command that changes it."""
-    name, at = record.name, _time(decision.deadline)
+    name, when = record.name, _when(decision.deadline, now)
     if decision.why is Why.CONFLICT:
-        text = f"{name} runs on a GPU that somebody else has ({record.conflict}). It is stopped in a few minutes."
-        return Notice(now, "conflict", record.container_name, text, f"container-start {name} --recreate")
+        text = f"{name} was started on a GPU that somebody else has: {record.conflict}. It is stopped in a few minutes."
+        return Notice(now, "conflict", record.container_name, text, f"container-stop {name}")
     if decision.why is Why.REMOVAL:
-        text = f"{name} is stopped since {_time(record.stopped_at)} and will be removed {at}; /workspace stays."
+        text = f"{name} is stopped since {_time(record.stopped_at)} and will be removed {when}; /workspace stays."
         return Notice(now, "removal", record.container_name, text, f"container-start {name}")
     because = "does nothing" if decision.why is Why.IDLE else "has run for long"
-    text = f"{name} {because} and will be stopped {at}."
-    return Notice(now, decision.why.value, record.container_name, text, f"container-extend {name} 24h")
+    text = f"{name} {because} and will be stopped {when}."
+    left = USUAL if limits.max_extension is None else min(USUAL, limits.max_extension - record.extended)
+    command = f"container-extend {name} {format_duration(left)}" if left > timedelta(0) else None
+    return Notice(now, decision.why.value, record.container_name, text, command)
+
+
+def warning_of_holder(holder: Record, record: Record, now: datetime) -> Notice:
+    """What whose GPU it is reads about a container that was started on it behind ds01."""
+    text = (
+        f"{record.name} of {record.user} was started on a GPU that {holder.name} has, behind ds01. "
+        "It is stopped in a few minutes; until then it may use the memory of your GPU."
+    )
+    return Notice(now, "conflict", holder.container_name, text)
 
 
 def outcome(record: Record, decision: Decision, now: datetime) -> Notice:
@@ -63,15 +98,22 @@ def outcome(record: Record, decision: Decision, now: datetime) -> Notice:
         (Act.STOP, Why.CONFLICT): f"{name} was stopped: its GPU is somebody else's.",
         (Act.RELEASE, Why.HOLD): f"The GPU of {name} is free for others now: it was stopped for long enough.",
         (Act.RELEASE, Why.CREATED): f"The GPU of {name} is free for others now: it was never started.",
-        (Act.RELEASE, Why.RECLAIM): f"The GPU of {name}, which is stopped, went to somebody of higher priority.",
+        (Act.RELEASE, Why.RECLAIM): f"The GPU of {name}, which is stopped, goes to somebody of higher priority.",
         (Act.REMOVE, Why.REMOVAL): f"{name} was removed; /workspace is still there.",
     }
     text = texts[(decision.act, decision.why)]
-    if record.held_until is not None:
+    if decision.act is Act.STOP and record.held_until is not None:
         text += f" Its GPU is held until {_time(record.held_until)}."
     kind = {Act.STOP: "stopped", Act.RELEASE: "released", Act.REMOVE: "removed"}[decision.act]
     command = f"container-deploy {name}" if decision.act is Act.REMOVE else f"container-start {name}"
+    if decision.why is Why.CONFLICT:
+        command += " --recreate"  # on another GPU
     return Notice(now, kind, record.container_name, text, command)
+
+
+def _when(at: datetime, now: datetime) -> str:
+    """A deadline in words; one that a changed policy or a late tick put into the past acts at the next tick."""
+    return _time(at) if at > now else "in a few minutes"
 
 
 def _time(at: datetime | None) -> str:

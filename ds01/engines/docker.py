@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ds01.engines import docker_exec, docker_images
 from ds01.engines.answers import answer_as_error, one_line
 from ds01.engines.docker_client import Client, quoted
+from ds01.engines.docker_since import booted_at, engine_started_at
 from ds01.engines.docker_translate import create_body, read_facts, read_inspected, read_listed
 from ds01.engines.docker_usage import belongs_to, read_usage
 from ds01.engines.protocol import (
@@ -43,7 +45,7 @@ class DockerEngine:
     def facts(self) -> EngineFacts:
         """What the engine is, asked anew."""
         with self._client.asking("describe itself") as api:
-            facts = read_facts(api.info())
+            facts = replace(read_facts(api.info()), started_at=engine_started_at(), booted_at=booted_at())
         self._default_runtime = facts.default_runtime
         return facts
 

@@ -91,6 +91,8 @@ class EngineFacts:
     runtimes: tuple[str, ...]
     cpus: int
     memory_bytes: int
+    started_at: datetime | None = None  # the engine itself; None: it cannot be known
+    booted_at: datetime | None = None  # the machine that it runs on
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class SimulatedEngine(Outside):
             runtimes=("runc",),
             cpus=os.cpu_count() or 1,
             memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            started_at=rules.time_of(state.get("started_at")),
+            booted_at=rules.time_of(state.get("booted_at")),
         )
 
     def containers(self) -> list[EngineContainer]:
@@ -176,7 +178,8 @@ class SimulatedEngine(Outside):
         container = rules.require_processes(self.read(), reference)
         limit = container["spec"]["memory"] if container.get("spec") else None
         used = container.get("used") or {"cpu_nanoseconds": 0, "network_bytes": 0}
-        return Usage(memory_bytes=0, memory_limit_bytes=limit, pids=len(container["processes"]), **used)
+        count, first = len(container["processes"]), container["pid"]
+        return Usage(memory_bytes=0, memory_limit_bytes=limit, pids=count, pid=first, **used)
 
     def image(self, reference: str) -> EngineImage | None:
         """The image behind a reference: nearly every one is there (`simulated_images`)."""

@@ -91,11 +91,14 @@ class Outside:
         with self.change() as state:
             rules.require(state, reference)["devices"] = to_json(devices)
 
-    def restart_engine(self) -> None:
-        """dockerd restarts without live-restore: all that runs ends with 137."""
+    def restart_engine(self, *, reboot: bool = False) -> None:
+        """dockerd restarts without live-restore, or the whole machine does: all that runs ends with 137."""
         with self.change() as state:
             for container in state["containers"].values():
                 rules.end(container, 137, self.clock())
+            state["started_at"] = format_time(self.clock())
+            if reboot:
+                state["booted_at"] = state["started_at"]
 
     def set_answering(self, answers: bool) -> None:
         """Whether the engine answers, or raises EngineUnreachable whatever it is asked."""

@@ -150,8 +150,8 @@ def detailed(container: dict[str, Any]) -> EngineContainer:
         status=Status(container["status"]),
         labels=container["labels"],
         created_at=parse_time(container["created_at"]),
-        started_at=_time(container.get("started_at")),
-        finished_at=_time(container.get("finished_at")),
+        started_at=time_of(container.get("started_at")),
+        finished_at=time_of(container.get("finished_at")),
         exit_code=container.get("exit_code") if ended else None,
         oom_killed=container.get("oom_killed", False) if ended else False,
         pid=container.get("pid"),
@@ -178,5 +178,6 @@ def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, 
     return ports
 
 
-def _time(text: str | None) -> datetime | None:
+def time_of(text: str | None) -> datetime | None:
+    """A time as the state keeps it."""
     return None if text is None else parse_time(text)

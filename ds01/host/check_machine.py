@@ -141,8 +141,11 @@ def mig(facts: Facts) -> Iterator[Finding]:
 
 
 def outside(facts: Facts) -> Iterator[Finding]:
-    """GPUs that somebody uses without ds01."""
+    """GPUs that somebody uses without ds01. A container of ours without a record is another check's."""
+    own = {container.name for container in facts.containers if container.id in facts.ours}
     for slot, blocker in sorted(facts.blockers.items(), key=lambda item: slot_number(item[0])):
+        if blocker.what == "container" and blocker.who in own:
+            continue
         yield warning(
             "gpu-outside", f"{slot} is used by {describe(blocker)}", "ds01 gives it to nobody as long as that runs",
             "end it, or let the policy's `outside` section ignore it",

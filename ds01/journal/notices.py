@@ -1,4 +1,4 @@
-"""What an owner has not seen yet: a mailbox of one JSON line each, their terminals, and a program of the lab's."""
+"""What an owner has not seen yet: a mailbox of one JSON line each, and their terminals."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import fcntl
 import json
 import os
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ds01.system import files
 from ds01.system.data import DataError, from_json, to_json
 
 LARGEST = 1 << 20  # bytes of a mailbox; past that its owner has not looked for years
+PATIENCE = 1.0  # seconds for which a reader may keep the mailbox: it needs microseconds
 
 
 @dataclass(frozen=True)
@@ -30,29 +31,32 @@ class Notice:
 
 
 class Mailboxes:
-    """The folder of mailboxes: `UID.jsonl`, readable by its owner only."""
+    """The folder of mailboxes: `UID.jsonl`, readable by its owner only. Only whoever delivers may make one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def deliver(self, uid: int, gid: int, notice: Notice) -> bool:
         """Append to an owner's mailbox, durably; whether it is there now. Making one for another uid needs root."""
-        path = self._folder / f"{uid}.jsonl"
-        line = json.dumps(to_json(notice), ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(to_json(notice), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
-            files.make_folder(self._folder, mode=0o755)
-            descriptor = files.open_shared(path, os.O_RDWR | os.O_APPEND, mode=0o600)
+            folder = self._open_folder()
+            try:
+                descriptor = _open_mailbox(folder, uid, gid)
+            finally:
+                os.close(folder)
         except OSError:
             return False
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return False
-            if os.geteuid() == 0:
-                os.fchown(descriptor, uid, gid)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for microseconds by whoever reads
-            if os.fstat(descriptor).st_size + len(line) > LARGEST:
+            # The owner can keep the lock for ever, or the tick would hang; without it a line may be lost at worst.
+            _lock(descriptor, PATIENCE)
+            size = os.fstat(descriptor).st_size
+            if size + len(line) > LARGEST:
                 os.ftruncate(descriptor, 0)
-            os.write(descriptor, line)
+                size = 0
+            if os.write(descriptor, line) < len(line):  # a full disk takes a part
+                os.ftruncate(descriptor, size)
+                return False
             os.fsync(descriptor)
             return True
         except OSError:
@@ -64,21 +68,39 @@ class Mailboxes:
         """The notices that were not seen yet; they count as seen from now on. Unreadable lines are dropped."""
         path = self._folder / f"{uid}.jsonl"
         try:
+            if path.lstat().st_size == 0:
+                return []
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return []
         with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return []
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor, PATIENCE)
             lines = file.read(LARGEST).splitlines()
             os.ftruncate(descriptor, 0)
         notices = []
         for line in lines:
-            with suppress(ValueError, DataError):
+            with suppress(ValueError, DataError, RecursionError):
                 notices.append(from_json(Notice, json.loads(line)))
         return notices
+
+    def _open_folder(self) -> int:
+        """The folder, made if it is not there, in which nobody but us can make files. Raises OSError."""
+        with suppress(FileExistsError):
+            self._folder.mkdir(mode=0o755)
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if status.st_uid != os.geteuid():
+                # The state folder is shared: somebody made it before us.
+                os.fchown(descriptor, os.geteuid(), os.getegid())
+            if stat.S_IMODE(status.st_mode) != 0o755:
+                os.fchmod(descriptor, 0o755)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 def terminals(uid: int, *, folder: Path = Path("/dev/pts")) -> list[Path]:
@@ -100,6 +122,49 @@ def show_on_terminals(uid: int, text: str, *, find: Callable[[int], list[Path]] 
         with suppress(OSError):
             descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
-                os.write(descriptor, f"\r\n[ds01] {clean}\r\n".encode())
+                os.write(descriptor, f"\r\n[ds01] {clean}\r\n".encode("utf-8", "replace"))
             finally:
                 os.close(descriptor)
+
+
+def _open_mailbox(folder: int, uid: int, gid: int) -> int:
+    """The mailbox of an owner, theirs and nobody else's; what is no such file makes place for one. Raises OSError."""
+    name = f"{uid}.jsonl"
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with suppress(OSError):
+        descriptor = os.open(name, flags, dir_fd=folder)
+        status = os.fstat(descriptor)
+        if _is_mailbox(status, uid):
+            if stat.S_IMODE(status.st_mode) != 0o600:
+                os.fchmod(descriptor, 0o600)
+            return descriptor
+        os.close(descriptor)
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+    descriptor = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    try:
+        os.fchmod(descriptor, 0o600)  # whatever the umask is
+        if os.geteuid() == 0:
+            os.fchown(descriptor, uid, gid)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_mailbox(status: os.stat_result, uid: int) -> bool:
+    """A file of the owner's that has no other name: a second one would let others read what is delivered."""
+    owner = uid if os.geteuid() == 0 else os.geteuid()
+    return stat.S_ISREG(status.st_mode) and status.st_uid == owner and status.st_nlink == 1
+
+
+def _lock(descriptor: int, patience: float) -> None:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return
+            time.sleep(0.01)

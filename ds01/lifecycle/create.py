@@ -8,7 +8,7 @@ import math
 import re
 import secrets
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,10 @@ from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.situation import Requester
 from ds01.lifecycle import folders
 from ds01.lifecycle.account import Insider, archive
+from ds01.lifecycle.ahead import in_line, waiters
 from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose
 from ds01.lifecycle.folders import Folder
 from ds01.lifecycle.ledger import Unreadable
-from ds01.lifecycle.line import Waiter
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.readback import differences
 from ds01.lifecycle.reconcile import reconcile
@@ -112,10 +112,10 @@ def look(world: World, prepared: Prepared, *, locked: bool, waiting_as: str | No
     gpus = NO_GPUS if prepared.request.gpus.count == 0 else world.observe_gpus()
     entries = world.ledger.read()
     world.ask_owners(entries)
-    line = world.ledger.line().waiters()
+    line = waiters(world)
     ids = [waiter.id for waiter in line]
-    ahead = line[: ids.index(waiting_as)] if waiting_as in ids else line
-    return Found(gpus, world.foreign(entries, listed), listed, in_line(world, ahead, entries))
+    earlier = line[: ids.index(waiting_as)] if waiting_as in ids else line
+    return Found(gpus, world.foreign(entries, listed), listed, in_line(world, earlier, entries))
 
 
 def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> Choice | Refusal:
@@ -128,18 +128,6 @@ def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> 
     who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, prepared.container_name)
     situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
     return choose(situation, prepared.request.gpus, who, prepared.limits.limits)
-
-
-def in_line(world: World, line: Iterable[Waiter], entries: Entries) -> tuple[Ahead, ...]:
-    """The waiters as the allocator sees them, with today's limits."""
-    found = []
-    for waiter in line:
-        account = world.users.by_uid(waiter.uid)
-        limits = world.limits(account)
-        own = [record for record in readable(entries) if record.uid == waiter.uid and not is_manual(record)]
-        who = Requester(account.login, account.uid, limits.group, waiter.container)
-        found.append(Ahead(waiter.request.gpus, who, limits.limits, len(own)))
-    return tuple(found)
 
 
 def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:

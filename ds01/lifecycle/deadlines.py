@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Origin, Record
 from ds01.policy.model import Automation, Limits
+from ds01.system.data import DataError, parse_time
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,15 @@ def idle_since(record: Record) -> datetime | None:
     """Since when a running container has done nothing that was seen."""
     if record.state is not State.RUNNING:
         return None
-    seen = record.activity.get("last")
-    return datetime.fromisoformat(str(seen).replace("Z", "+00:00")) if seen else record.started_at
+    return last_activity(record) or record.started_at
+
+
+def last_activity(record: Record) -> datetime | None:
+    """When a running container last did something, as its record keeps it; None if nothing was seen since its start."""
+    try:
+        return parse_time(str(record.activity.get("last")))
+    except DataError:
+        return None
 
 
 def after(start: datetime | None, delay: timedelta | None) -> datetime | None:

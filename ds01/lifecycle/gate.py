@@ -20,6 +20,7 @@ from ds01.lifecycle import extend as extending
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle import wait as waiting
+from ds01.lifecycle.ahead import waiters
 from ds01.lifecycle.asking import Asking
 from ds01.lifecycle.compose import docker_arguments
 from ds01.lifecycle.emergency import Stopped
@@ -109,11 +110,10 @@ class Gate(Asking):
 
     def cancel_wait(self, actor: Actor, identity: str) -> None:
         """Take somebody out of the waiting line: oneself, or as an administrator anybody. Raises NotFound, Refused."""
-        line = self._world.ledger.line()
-        for waiter in line.waiters():
-            if waiter.id == identity:
+        for waiter in waiters(self._world):
+            if waiter.id == identity and actor.uid != waiter.by:
                 self._check_owner(actor, waiter.uid)
-        line.cancel(identity)
+        self._world.ledger.line().cancel(identity)
 
     def start(self, actor: Actor, container: str, *, recreate: bool = False) -> Acted:
         """Start a container; `recreate`: make it anew from its request first, on any slots."""

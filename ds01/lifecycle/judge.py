@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ds01.engines.protocol import EngineContainer, Status
+from ds01.engines.protocol import EngineContainer, EngineFacts, Status
 from ds01.gpus.model import Lease
 from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.record import Record, Step, move, settle
 
 OBSERVED = "observed"
+STOPS_FOR = timedelta(minutes=1)  # how long Docker may take from ending containers to its new start, or to find them
+BOOTS_FOR = timedelta(minutes=20)  # from the end of containers to the new kernel: such servers test their memory
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,38 @@ def is_half_made(record: Record, seen: EngineContainer) -> bool:
     return creating and record.docker_id is None and not _ran(seen)
 
 
+def ended_by_restart(record: Record, seen: EngineContainer, facts: EngineFacts) -> str | None:
+    """What ended a container, if it was a restart of the server or of the engine; None if it was not, or unknown.
+
+    Exit codes do not tell: Docker's signal may end a container, or SIGKILL; after a crash it has 255 at the next start.
+    """
+    if seen.oom_killed or seen.finished_at is None or seen.exit_code == 0:
+        return None
+    began = record.engine_started_at or record.started_at
+    for since, reach, why in (
+        (facts.booted_at, BOOTS_FOR, "the server was restarted"),
+        (facts.started_at, STOPS_FOR, "Docker restarted"),
+    ):
+        if since is not None and began is not None and began < since and abs(seen.finished_at - since) <= reach:
+            return why
+    return None
+
+
 def judge(
-    record: Record, seen: EngineContainer | None, *, taken: Collection[str], hold: timedelta | None, now: datetime
+    record: Record,
+    seen: EngineContainer | None,
+    *,
+    taken: Collection[str],
+    hold: timedelta | None,
+    now: datetime,
+    restart: str | None = None,
 ) -> Verdict:
     """The record after what happened behind ds01. `seen` has its detail; `taken`: UUIDs that others have.
 
-    `hold` is the owner's gpu_hold_after_stop. Nobody may be at work on the container: its lock is held.
+    `hold` is the owner's gpu_hold_after_stop; `restart` what `ended_by_restart` found. Nobody may be at work on the
+    container: its lock is held.
     """
-    walk = _Walk(record, now, hold)
+    walk = _Walk(record, now, hold, restart)
     if seen is None:
         creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
         walk.go(Trigger.VANISH, now, "the create did not come to its end" if creating else "removed behind ds01")
@@ -82,7 +108,7 @@ def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -
     if record.state is State.RUNNING:
         if record.engine_started_at != seen.started_at and record.engine_started_at is not None:
             lease = walk.record.lease
-            walk.stop(seen.finished_at or started, _why_it_ended(seen))
+            walk.stop(seen.finished_at or started, walk.why_it_ended(seen))
             walk.go(Trigger.START, started, "started again behind ds01", lease=lease, **fresh)
         elif record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
             walk.record = settle(record, **fresh)
@@ -102,7 +128,7 @@ def _judge_stopped(walk: _Walk, seen: EngineContainer) -> None:
     record = walk.record
     ended = seen.finished_at or walk.now
     if record.state is State.RUNNING:
-        walk.stop(ended, _why_it_ended(seen))
+        walk.stop(ended, walk.why_it_ended(seen))
         return
     if _ran(seen) and seen.started_at != record.engine_started_at:
         # It was started and has ended since; without a lease it ran without one.
@@ -112,7 +138,7 @@ def _judge_stopped(walk: _Walk, seen: EngineContainer) -> None:
             None if record.pending is not None else "started behind ds01",
             engine_started_at=seen.started_at,
         )
-        walk.stop(ended, _why_it_ended(seen))
+        walk.stop(ended, walk.why_it_ended(seen))
         return
     if record.pending is not None:
         # A start that did not come to its end: what it leased for it goes back.
@@ -137,10 +163,11 @@ def _why_it_ended(seen: EngineContainer) -> str:
 class _Walk:
     """A record on its way through transitions that were observed."""
 
-    def __init__(self, record: Record, now: datetime, hold: timedelta | None) -> None:
+    def __init__(self, record: Record, now: datetime, hold: timedelta | None, restart: str | None) -> None:
         self.record = record
         self.now = now
         self._hold = hold
+        self._restart = restart
         self._actor = record.pending.actor if record.pending is not None else OBSERVED
         self._steps: list[Step] = []
 
@@ -150,6 +177,9 @@ class _Walk:
     def clip(self, at: datetime) -> datetime:
         """The engine's time, between the record's last transition and now."""
         return min(max(at, self.record.last_change), self.now)
+
+    def why_it_ended(self, seen: EngineContainer) -> str:
+        return self._restart or _why_it_ended(seen)
 
     def stop(self, at: datetime, why: str) -> None:
         self.go(Trigger.STOP, at, why, holds=self._hold != timedelta(0))

@@ -18,6 +18,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ds01.errors import Busy, Ds01Error, EngineUnreachable
+from ds01.journal.leases import LeaseLog
+from ds01.lifecycle.leasing import lease_lines
 from ds01.lifecycle.line import Line
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import SCHEMA, Record
@@ -46,9 +48,13 @@ class Unreadable:
 class Ledger:
     """The records of the state folder `state`, read when asked for and kept while their files stay the same."""
 
-    def __init__(self, state: Path, *, own: bool = False) -> None:
-        """Open the state folder; one of one's own (`own`) is made if it is not there. Raises Ds01Error."""
+    def __init__(self, state: Path, *, own: bool = False, leases: LeaseLog | None = None) -> None:
+        """Open the state folder; one of one's own (`own`) is made if it is not there. Raises Ds01Error.
+
+        `leases` gets a line for each slot that a commit gives, holds or takes back.
+        """
         self.state = state
+        self._leases = leases
         self._records = state / "container-metadata"
         self._removed = self._records / "removed"
         self._locks = state / "locks"
@@ -59,7 +65,8 @@ class Ledger:
             status = state.stat()
             self.owner_uid = status.st_uid
             # A folder that a group shares makes files that the group shares, whatever anybody's umask is.
-            shared = bool(status.st_mode & stat.S_IWGRP)
+            # The server's own folder is always shared: if its modes were broken, new files must not be broken too.
+            shared = not own or bool(status.st_mode & stat.S_IWGRP)
             self.file_mode = 0o664 if shared else 0o644
             self.folder_mode = 0o2775 if shared else 0o755
             for folder in (self._records, self._removed, self._locks, self._queue):
@@ -137,8 +144,8 @@ class Ledger:
         return Line(self._queue, mode=self.file_mode)
 
     def changed_at(self) -> int:
-        """A number that changes with every commit."""
-        return self._records.stat().st_mtime_ns
+        """A number that changes with every commit, and whenever somebody joins or leaves the waiting line."""
+        return self._records.stat().st_mtime_ns + self._queue.stat().st_mtime_ns
 
     def tick_lock(self) -> AbstractContextManager[None]:
         """The lock that lets one tick run at a time. Raises Busy at once."""
@@ -279,6 +286,8 @@ class Transaction:
             ) from error
         if durable:
             self._draw(now)
+        if self._ledger._leases is not None:
+            self._ledger._leases.write(lease_lines(known, record), now, mode=self._ledger.file_mode)
         return record
 
     def file_removed(self, container_name: str, *, now: datetime) -> None:

@@ -8,18 +8,18 @@ from datetime import datetime
 from functools import partial
 
 from ds01.engines.protocol import EngineContainer, Status
-from ds01.errors import Busy, EngineAbsent, EngineConflict
+from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineUnreachable
 from ds01.gpus.model import GpuRequest, Kind, Lease, SlotRef
 from ds01.gpus.occupancy import labelled_uuids
 from ds01.lifecycle.deadlines import hold_ends
-from ds01.lifecycle.judge import OBSERVED, differs, is_half_made, judge
+from ds01.lifecycle.judge import OBSERVED, differs, ended_by_restart, is_half_made, judge
 from ds01.lifecycle.ledger import Transaction, Unreadable
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.record import Record, move, settle
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.world import Entries, World, is_manual, readable
 from ds01.policy.names import split_container_name
-from ds01.system.data import DataError, parse_time
+from ds01.system.data import DataError, format_time, parse_time
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,45 @@ class Change:
     what: str
 
 
-def reconcile(world: World, listed: list[EngineContainer], *, locked: Collection[str] = ()) -> list[Change]:
+def reconcile(
+    world: World,
+    listed: list[EngineContainer],
+    *,
+    locked: Collection[str] = (),
+    failed: Callable[[str, Exception], None] | None = None,
+) -> list[Change]:
     """Bring every record to what the engine says; skip what a command is at work on, but for those `locked` by us.
 
     `listed` came from `world.listed`, so the engine did answer. Raises EngineUnreachable if it stops answering.
+    `failed` gets what goes wrong with one container, and the others go on; without it that is raised.
     """
     entries = world.ledger.read()
-    changes = []
+    changes: list[Change] = []
+
+    def guarded(name: str, act: Callable[[], list[Change]]) -> None:
+        try:
+            changes.extend(_guarded(world, name, locked, act))
+        except EngineUnreachable:
+            raise
+        except Exception as error:
+            if failed is None:
+                raise
+            failed(name, error)
+
     by_id = {container.id: container for container in listed}
     by_label = {container.labels.get("ds01.id"): container for container in listed if world.is_ours(container)}
     for record in readable(entries):
         found = by_id.get(record.docker_id) if record.docker_id else by_label.get(record.id)
         if not is_manual(record) and differs(record, found):
-            changes += _guarded(world, record.container_name, locked, partial(one, world, record.container_name))
+            guarded(record.container_name, partial(one, world, record.container_name))
     known = {record.docker_id for record in readable(entries)} | {None}
     for container in listed:
         if container.id not in known and world.is_ours(container):
-            changes += _guarded(world, container.name, locked, partial(_orphan, world, container))
+            guarded(container.name, partial(_orphan, world, container))
     named = {container.name for container in listed if world.is_ours(container)}
     for name, entry in entries.items():
         if isinstance(entry, Unreadable) and name not in named:
-            changes += _guarded(world, name, locked, partial(_set_aside, world, name))
+            guarded(name, partial(_set_aside, world, name))
     return changes
 
 
@@ -72,12 +90,13 @@ def one(world: World, container_name: str) -> list[Change]:
             return []  # it started meanwhile, or went: the next look tells
         seen = None
     hold = world.hold_of(record)
+    restart = _restart(world, record, seen)
     with world.ledger.transaction() as ledger:
         record_now = ledger.records.get(container_name)
         if not isinstance(record_now, Record) or record_now.id != record.id:
             return []
         taken = _taken(ledger.records, container_name)
-        verdict = judge(record_now, seen, taken=taken, hold=hold, now=world.clock())
+        verdict = judge(record_now, seen, taken=taken, hold=hold, now=world.clock(), restart=restart)
         if verdict.record == record_now:
             return []
         after = ledger.commit(verdict.record, now=world.clock())
@@ -107,18 +126,46 @@ def _look(world: World, record: Record) -> EngineContainer | None:
     return None
 
 
+def _restart(world: World, record: Record, seen: EngineContainer | None) -> str | None:
+    """What ended a container that no longer runs, if that was a restart of Docker or of the server."""
+    same = seen is not None and seen.status.runs and seen.started_at == record.engine_started_at
+    if record.state is not State.RUNNING or seen is None or same:
+        return None
+    return ended_by_restart(record, seen, world.engine.facts())
+
+
 def _clear_up(world: World, record: Record) -> None:
     """The own image tag goes with its container."""
     if record.state is State.REMOVED and record.own_tag is not None:
         world.engine.untag(record.own_tag)
 
 
-def _tell_both(world: World, record: Record) -> None:
+def holders(world: World, record: Record) -> list[Record]:
+    """Who has the slots that Docker fixed for a container that runs without a lease on them."""
     uuids = {ref.uuid for ref in record.gpus_fixed}
-    for other in readable(world.ledger.read()):
-        if other.lease and other.id != record.id and any(ref.uuid in uuids for ref in other.lease.slots):
-            facts = {"container": record.container_name, "user": record.user, "why": record.conflict}
-            world.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
+    return [
+        other
+        for other in readable(world.ledger.read())
+        if other.lease and other.id != record.id and any(ref.uuid in uuids for ref in other.lease.slots)
+    ]
+
+
+def end_conflict(world: World, record: Record) -> bool:
+    """Give a container that runs without a lease its own slots, if nobody has them any more; whether that was so."""
+    with world.ledger.transaction() as ledger:
+        if {ref.uuid for ref in record.gpus_fixed} & _taken(ledger.records, record.container_name):
+            return False
+        lease = Lease(record.gpus_fixed, world.clock())
+        ledger.commit(settle(record, lease=lease, conflict=None), now=world.clock())
+    why = "whoever had its GPU gave it back"
+    world.emit("repair", {"container": record.container_name, "user": record.user, "why": why, "actor": OBSERVED})
+    return True
+
+
+def _tell_both(world: World, record: Record) -> None:
+    for other in holders(world, record):
+        facts = {"container": record.container_name, "user": record.user, "why": record.conflict}
+        world.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
 
 
 def _taken(entries: Entries, but: str) -> set[str]:
@@ -219,8 +266,11 @@ def _rebuilt(world: World, seen: EngineContainer, ledger: Transaction) -> Record
     ends = hold_ends(record, hold)
     if record.state is State.HELD and ends is not None and ends <= now:
         return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="its hold is over")
-    if record.state is State.RUNNING and refs and record.lease is None and not record.conflict:
-        return settle(record, conflict="it runs on a GPU that somebody else has")
+    if record.state is State.RUNNING:
+        # What it did until now is lost with the record: its idle time counts from now.
+        record = settle(record, activity={"last": format_time(now)})
+        if refs and record.lease is None and not record.conflict:
+            return settle(record, conflict="it runs on a GPU that somebody else has")
     return record
 
 

@@ -118,7 +118,8 @@ def move(
     step = Step(at, before, after, trigger, actor, why)
     facts = _facts(after, at)
     if trigger is Trigger.RELEASE and record.stopped_at is not None:
-        del facts["stopped_at"]  # it stopped when it stopped: the removal's delay counts from then
+        # It stopped when it stopped: the removal's delay counts from then, and its warning is about the same time.
+        del facts["stopped_at"], facts["warnings"]
     return settle(record, state=after, history=(*record.history, step)[-HISTORY:], **facts | changes)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from ds01.errors import Ds01Error, NotPossible
-from ds01.gpus.allocator import choose
+from ds01.gpus.allocator import behind, choose
 from ds01.gpus.model import Claim, GpuRequest, Lease, Refusal, Rule
 from ds01.gpus.situation import Requester
 from ds01.lifecycle import create
+from ds01.lifecycle.ahead import in_line, waiters
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.reconcile import one, reconcile
 from ds01.lifecycle.record import Pending, Record, move, settle
@@ -122,9 +123,10 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
     entries = world.ledger.read()
     world.ask_owners(entries)
     foreign = world.foreign(entries, listed)
+    line = in_line(world, waiters(world), entries) if lease is None else ()  # who does not wait stands behind it
     with world.ledger.transaction() as ledger:
         if lease is None:
-            situation = world.situation(ledger.records, gpus, foreign)
+            situation = behind(world.situation(ledger.records, gpus, foreign), line)
             request = GpuRequest(len(needed), uuids=tuple(ref.uuid for ref in needed))
             who = Requester(owner.login, owner.uid, limits.group, record.container_name)
             choice = choose(situation, request, who, limits.limits)

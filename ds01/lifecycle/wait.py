@@ -7,9 +7,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ds01.errors import NoGpuFree, NotPossible
-from ds01.gpus.allocator import behind, choose
+from ds01.errors import Busy, EngineUnreachable, GpusUnreachable, NoGpuFree, NotPossible
+from ds01.gpus.allocator import behind, check_containers, choose
 from ds01.gpus.model import Refusal
+from ds01.lifecycle import ahead
 from ds01.lifecycle import create as creating
 from ds01.lifecycle.line import Waiter
 from ds01.lifecycle.record import Record
@@ -20,7 +21,7 @@ from ds01.policy.names import container_name
 from ds01.system.data import from_json
 from ds01.system.users import Actor
 
-LOOK_EVERY = 0.5  # seconds between two looks at whether the ledger changed
+LOOK_EVERY = 0.5  # seconds between two looks at whether the ledger or the line changed
 TRY_EVERY = 5.0  # seconds after which a try is worth it anyway: a process outside ds01 may have ended
 
 
@@ -55,27 +56,32 @@ class QueueRow:
     why: str | None
 
 
+Made = tuple[Record, tuple[str, ...]]  # what `create` gives
+
+
 def queue_rows(world: World) -> tuple[QueueRow, ...]:
     """The waiting line in order, and what each waits for. Raises EngineUnreachable, GpusUnreachable."""
-    line = world.ledger.line().waiters()
+    line = ahead.waiters(world)
     if not line:
         return ()
     listed = world.listed()
     entries = world.ledger.read()
     situation = world.situation(entries, world.observe_gpus(), world.foreign(entries, listed))
     rows = []
-    for position, (waiter, ahead) in enumerate(zip(line, creating.in_line(world, line, entries), strict=True), 1):
-        choice = choose(situation, ahead.request, ahead.who, ahead.limits)
+    for position, waiter in enumerate(line, 1):
+        seen = ahead.seen_by_allocator(world, waiter, entries)
+        too_many = check_containers(seen.limits.max_containers_per_user, seen.containers)
+        choice = too_many or choose(situation, seen.request, seen.who, seen.limits)
         why = choice.rule.value if isinstance(choice, Refusal) else None
         about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
         rows.append(QueueRow(*about, position, why))
-        situation = behind(situation, [ahead])
+        situation = behind(situation, ahead.in_line(world, [waiter], entries))
     return tuple(rows)
 
 
 def wait(
     world: World, actor: Actor, request: ContainerRequest, longest: timedelta | None
-) -> Generator[Waiting | tuple[Record, tuple[str, ...]], None, None]:
+) -> Generator[Waiting | Made, None, None]:
     """Yield each change of the position, and at last what `create` gives. Closing it leaves the line.
 
     Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `create` raises.
@@ -84,31 +90,43 @@ def wait(
     name = container_name(request.name, owner.uid)
     priority = world.limits(owner).limits.priority
     until = None if longest is None else time.monotonic() + longest.total_seconds()
-    told: Waiting | None = None
+    with world.ledger.line().join(Waiter("", owner.login, owner.uid, priority, world.clock(), name, request)) as waiter:
+        made = yield from _until_served(world, actor, waiter, until)
+    yield made
+
+
+def _until_served(world: World, actor: Actor, waiter: Waiter, until: float | None) -> Generator[Waiting, None, Made]:
     line = world.ledger.line()
-    with line.join(Waiter("", owner.login, owner.uid, priority, world.clock(), name, request)) as waiter:
-        while True:
-            if not line.is_in(waiter):
-                raise NotPossible("the wait was cancelled", hint="`ds01 queue` shows who waits")
-            try:
-                yield creating.create(world, actor, request, waiting_as=waiter.id)
-                return
-            except NoGpuFree as error:
-                refusal = from_json(Refusal, (error.data or {})["refusal"])
-                if not refusal.temporary or (until is not None and time.monotonic() >= until):
-                    raise
-            others = [item.id for item in line.waiters()]
-            now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
-            if told is None or now.position != told.position:
-                told = now
-                yield now
-            _until_something_changed(world, until)
+    told: Waiting | None = None
+    while True:
+        if not line.is_in(waiter):
+            raise NotPossible("the wait was cancelled", hint="`ds01 queue` shows who waits")
+        before = world.ledger.changed_at()
+        over = until is not None and time.monotonic() >= until
+        try:
+            return creating.create(world, actor, waiter.request, waiting_as=waiter.id)
+        except NoGpuFree as error:
+            refusal = from_json(Refusal, (error.data or {})["refusal"])
+            if not refusal.temporary or over:
+                raise
+        except (EngineUnreachable, GpusUnreachable, Busy):
+            if told is None or over:
+                raise
+            refusal = told.refusal  # dockerd restarts, say: that ends no wait of hours
+        others = [item.id for item in ahead.waiters(world)]
+        now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
+        if told is None or now.position != told.position:
+            told = now
+            yield now
+        _until_something_changed(world, before, until)
 
 
-def _until_something_changed(world: World, until: float | None) -> None:
-    before = world.ledger.changed_at()
-    tried = time.monotonic()
-    while world.ledger.changed_at() == before and time.monotonic() - tried < TRY_EVERY:
-        if until is not None and time.monotonic() >= until:
+def _until_something_changed(world: World, before: int, until: float | None) -> None:
+    """Sleep until the ledger or the line is no longer as it was `before` the last try, or a try is worth it anyway."""
+    again = time.monotonic() + TRY_EVERY
+    end = again if until is None else min(again, until)
+    while world.ledger.changed_at() == before:
+        left = end - time.monotonic()
+        if left <= 0:
             return
-        world.sleep(LOOK_EVERY)
+        world.sleep(min(LOOK_EVERY, left))

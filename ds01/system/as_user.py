@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 PATIENCE = 10.0  # seconds; a home on a dead NFS server would hang for ever
 
 
-def run_as(uid: int, gid: int, act: Callable[[], str]) -> str | None:
-    """What `act` says when it runs as `uid`; None if it did not come to an end. Only root can become others.
+def run_as(uid: int, gid: int, act: Callable[[], str], *, groups: Sequence[int] = ()) -> str | None:
+    """What `act` says when it runs as `uid`, in `groups` too; None if it did not come to an end. Only root can become
+    others.
 
     `act` must not take locks or touch what the caller has open: it runs in a forked child.
     """
@@ -21,7 +23,8 @@ def run_as(uid: int, gid: int, act: Callable[[], str]) -> str | None:
     child = os.fork()
     if child == 0:
         try:
-            os.setgroups([])
+            _close_all_but(writing)
+            os.setgroups(list(groups))
             os.setgid(gid)
             os.setuid(uid)
             os.write(writing, b"+" + act().encode("utf-8", "replace"))
@@ -36,3 +39,11 @@ def run_as(uid: int, gid: int, act: Callable[[], str]) -> str | None:
     if ready:  # a child that hangs in the kernel cannot be waited for; it ends when its file system answers
         os.waitpid(child, 0)
     return said[1:].decode("utf-8", "replace") if said[:1] == b"+" else None
+
+
+def _close_all_but(kept: int) -> None:
+    """A child that hangs in the kernel outlives its parent: with our files it would keep our locks, for ever."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if int(name) > 2 and int(name) != kept:
+            with suppress(OSError):
+                os.close(int(name))

@@ -55,19 +55,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=15, help="runs of each command (default 15)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 400], help="containers in the list")
+    parser.add_argument("--programs", nargs="+", default=[], help="frozen ds01s whose start is measured too")
     options = parser.parse_args()
     print(f"{platform.node() and platform.machine()}, {os.cpu_count()} cores, {platform.release()},", end=" ")
     print(f"Python {platform.python_version()}, {_docker_version()}\n")
-    start_up(options.runs)
+    start_up([str(DS01), *options.programs], options.runs)
     allocation()
     if _docker_version().startswith("Docker"):
         listing(options.sizes, options.runs)
 
 
-def start_up(runs: int) -> None:
-    """The smallest command against an empty Python."""
-    ours, theirs = compare([str(DS01), "--version"], [PYTHON, "-c", "pass"], runs)
-    print(f"ds01 --version       {ours:6.1f} ms, {ours / theirs:4.1f} times {PYTHON} -c pass ({theirs:.1f} ms)")
+def start_up(programs: list[str], runs: int) -> None:
+    """The smallest command against an empty Python: of this environment, and of frozen programs."""
+    for program in programs:
+        ours, theirs = compare([program, "--version"], [PYTHON, "-c", "pass"], runs)
+        which = f"  {program}" if program != programs[0] else ""
+        print(
+            f"ds01 --version       {ours:6.1f} ms, {ours / theirs:4.1f} times {PYTHON} -c pass ({theirs:.1f} ms){which}"
+        )
 
 
 def allocation(slots: int = 56, records: int = 500, runs: int = 30) -> None:

@@ -15,6 +15,13 @@ from tests.nvml import standin
 TOP = Path(__file__).resolve().parents[2]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test of a run may have to build the package, and the image of the host."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Debian package, built from this checkout."""
@@ -45,6 +52,8 @@ def installed_host(host_parts: tuple[str, Path], package: Path) -> Iterator[Host
     host = Host(*host_parts)
     try:
         host.install(package)
+        host.allow_containers()
+        host.shipped_policy = host.read("/etc/ds01/resource-limits.yaml")
         yield host
     finally:
         host.close()

@@ -44,13 +44,14 @@ class Host:
     def __init__(self, image: str, library: Path) -> None:
         """Boot it. `library`: a folder with the stand-in for NVML that reads GPUS. Raises AssertionError."""
         options = (
-            "--cap-add=ALL --cap-drop=SYS_RESOURCE --security-opt=seccomp=unconfined --cgroupns=private "
-            "--tmpfs=/run --tmpfs=/run/lock --tmpfs=/tmp:exec --env=container=docker --hostname=gpu-server"
-        ).split()
+            "--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--security-opt=seccomp=unconfined", "--cgroupns=private",
+            "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec", "--env=container=docker", "--hostname=gpu-server",
+        )  # fmt: skip
         # As a volume /var/lib/docker is a real folder: there is no overlay on an overlay.
         rule, volume = "--device-cgroup-rule=a *:* rwm", "--volume=/var/lib/docker"
         created = _outside("create", *options, rule, volume, f"--volume={HERE}/init.sh:/init.sh:ro", image, "/init.sh")
         self.id = created.stdout.strip()
+        self.shipped_policy = ""
         try:
             self._put(
                 {
@@ -66,6 +67,7 @@ class Host:
             for person in PEOPLE:
                 self.run(f"useradd --create-home --shell /bin/bash --groups docker {person}")
             _outside("exec", "-i", self.id, "docker", "import", "-", IMAGE, content=_busybox())
+            self.run("systemctl stop cron")  # a tick in the middle of a test would be a surprise
         except BaseException:
             self.close()
             raise
@@ -115,7 +117,9 @@ class Host:
 
     def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
         """Write a file, and its folders, as root."""
-        self.run(["sh", "-c", 'mkdir -p "$(dirname "$0")" && cat >"$0" && chmod "$1" "$0"', path, f"{mode:o}"], input=text)
+        self.run(
+            ["sh", "-c", 'mkdir -p "$(dirname "$0")" && cat >"$0" && chmod "$1" "$0"', path, f"{mode:o}"], input=text
+        )
 
     def read(self, path: str) -> str:
         """The content of a file."""
@@ -129,40 +133,47 @@ class Host:
         """What NVML shows from now on."""
         self.write(GPUS, "\n".join(lines) + "\n")
 
+    @property
+    def has_cgroup2(self) -> bool:
+        """Whether it has one cgroup hierarchy, as newer systems do."""
+        return self.run("test -e /sys/fs/cgroup/cgroup.controllers", code=None).returncode == 0
+
     def cgroup(self, container: str, file: str) -> str:
-        """A cgroup file of a running container, whichever hierarchy has it."""
+        """A cgroup file of a running container."""
+        return self.slice_file(self.cgroup_path(container, file), file)
+
+    def cgroup_path(self, container: str, file: str = "memory") -> str:
+        """Where a running container lies, in the hierarchy that has such a file."""
         pid = self.inspect(container)["State"]["Pid"]
-        return self.slice_file(self._cgroup_path(pid, file), file)
+        for line in self.read(f"/proc/{pid}/cgroup").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if file.split(".")[0] in controllers.split(",") or (self.has_cgroup2 and not controllers):
+                return path
+        raise AssertionError(f"no cgroup of process {pid} has {file}")
 
     def slice_file(self, path: str, file: str) -> str:
         """A cgroup file of a slice or scope. `path` is its place in the hierarchy, `ds01.slice/ds01-students.slice`."""
-        return self.read(f"{self._hierarchy(file)}/{path.strip('/')}/{file}").strip()
+        top = "/sys/fs/cgroup" if self.has_cgroup2 else f"/sys/fs/cgroup/{file.split('.')[0]}"
+        return self.read(f"{top}/{path.strip('/')}/{file}").strip()
 
-    def install(self, package: Path, *, upgrade: bool = False) -> None:
+    def install(self, package: Path) -> None:
         """Install a package with apt, as an administrator would who keeps an edited configuration file."""
         target = f"/root/{package.name}"
         _outside("cp", str(package), f"{self.id}:{target}")
-        options = "--yes --no-install-recommends --no-download -o Dpkg::Options::=--force-confold"
-        self.run(f"apt-get install {options} {'--only-upgrade' if upgrade else ''} {target}", env={"DEBIAN_FRONTEND": "noninteractive"})
+        options = "--yes --no-install-recommends -o Dpkg::Options::=--force-confold"
+        self.run(f"apt-get install {options} {target}", env={"DEBIAN_FRONTEND": "noninteractive"})
+
+    def allow_containers(self) -> None:
+        """Edit the policy: without CAP_SYS_RESOURCE nobody here can raise a limit, and Docker would refuse to start."""
+        self.run("sed -i 's/memlock: -1/memlock: null/' /etc/ds01/resource-limits.yaml")
 
     def reset(self) -> None:
-        """As after the installation: the shipped policy, two GPUs, no containers, records, notices or events."""
-        self.run("docker ps -aq | xargs -r docker rm -f")
-        self.run("rm -rf /var/lib/ds01 /var/log/ds01 && dpkg-reconfigure ds01")
-        self.run("cp /usr/share/doc/ds01/resource-limits.yaml /etc/ds01/resource-limits.yaml")
+        """As after the installation and `allow_containers`: two GPUs, no container, record, notice or event."""
+        self.run("systemctl stop cron")
+        self.run("docker ps -aq | xargs -r docker rm -f; docker images -q 'ds01-*/*' | xargs -r docker rmi -f")
+        self.run("rm -rf /var/lib/ds01 /var/log/ds01 /home/*/workspace && systemd-tmpfiles --create ds01.conf")
+        self.write("/etc/ds01/resource-limits.yaml", self.shipped_policy)
         self.show_gpus(*map(A100.format, range(2)))
-
-    def _hierarchy(self, file: str) -> str:
-        if self.run("test -e /sys/fs/cgroup/cgroup.controllers", code=None).returncode == 0:
-            return "/sys/fs/cgroup"
-        return f"/sys/fs/cgroup/{file.split('.')[0]}"
-
-    def _cgroup_path(self, pid: int, file: str) -> str:
-        for line in self.read(f"/proc/{pid}/cgroup").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers or file.split(".")[0] in controllers.split(","):
-                return path
-        raise AssertionError(f"no cgroup of process {pid} has {file}")
 
     def _put(self, files: Mapping[str, tuple[str | bytes, int]]) -> None:
         """Write files into a host that does not run yet."""
@@ -187,7 +198,9 @@ class Host:
 def _outside(*words: str, content: bytes | None = None) -> Done[str]:
     """The docker of the machine that the tests run on."""
     done = subprocess.run(["docker", *words], input=content or b"", capture_output=True, check=False)
-    said = Done(done.args, done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+    said = Done(
+        done.args, done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    )
     assert done.returncode == 0, f"docker {words[0]}: {_said(said)}"
     return said
 

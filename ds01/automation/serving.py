@@ -1,0 +1,75 @@
+"""The waiting line's service: those who are gone are dropped, and holds end early for who waits, if the policy says so.
+
+The waiters take their leases themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ds01.automation.acting import TICK, lock_of
+from ds01.automation.decide import Act, Decision, Why
+from ds01.automation.reclaim import to_reclaim
+from ds01.automation.report import Item, Report, item_of
+from ds01.automation.telling import Teller, outcome
+from ds01.errors import Busy, Ds01Error
+from ds01.gpus.model import Observation
+from ds01.lifecycle import ahead
+from ds01.lifecycle import stop as stopping
+from ds01.lifecycle.machine import State
+from ds01.lifecycle.reconcile import one
+from ds01.lifecycle.record import Record
+from ds01.lifecycle.world import World, is_manual
+
+
+@dataclass
+class Serving:
+    """What serves the line once."""
+
+    world: World
+    teller: Teller
+    gpus: Observation
+
+    def serve(self, report: Report, *, dry_run: bool) -> None:
+        """Drop who is gone; where the policy says so, end holds for those of higher priority who wait."""
+        if not dry_run:
+            gone = self.world.ledger.line().drop_gone()
+            report.acted += [Item(identity, "drop", "it waits no more") for identity in gone]
+        if not self.world.policy.reclaim_held:
+            return
+        for record in self._to_reclaim():
+            decision = Decision(Act.RELEASE, Why.RECLAIM, self.world.clock())
+            try:
+                if dry_run or self._reclaim(record, decision):
+                    report.acted.append(item_of(record, decision))
+            except Exception as error:
+                report.failed(record.container_name, "reclaim", error)
+
+    def _to_reclaim(self) -> list[Record]:
+        world = self.world
+        waiters = ahead.waiters(world)
+        if not waiters:
+            return []
+        entries = world.ledger.read()
+        situation = world.situation(entries, self.gpus, world.foreign(entries, world.listed()))
+        leases = to_reclaim(situation, ahead.in_line(world, waiters, entries))
+        found = [entries[lease.container] for lease in leases]
+        return [record for record in found if isinstance(record, Record) and not is_manual(record)]
+
+    def _reclaim(self, record: Record, decision: Decision) -> bool:
+        """End one hold; whether it was done. First the word, then the deed: then a waiter may have it at once."""
+        world = self.world
+        try:
+            with lock_of(world, record):
+                one(world, record.container_name)
+                current = world.ledger.read().get(record.container_name)
+                if not isinstance(current, Record) or (current.id, current.state) != (record.id, State.HELD):
+                    return False
+                notice = outcome(current, decision, world.clock())
+                if not self.teller.deliver(current, notice):
+                    raise Ds01Error("the notice could not be delivered")
+                done = stopping.give_back(world, TICK, current, why="somebody of higher priority waits")
+        except Busy:
+            return False  # its owner is just starting it, say
+        self.teller.announce(done, notice)
+        return True

@@ -1,0 +1,141 @@
+"""Twelve processes wait for three slots, which come free one by one: each is served once, in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from ds01.gpus.simulated import parse
+from ds01.lifecycle.gate import Gate
+from tests import legal
+from tests.bed import Bed
+from tests.race.test_race import GROUP, become, folder
+
+__all__ = ["folder"]
+WAITING = 12
+PEOPLE = {f"user{number}": 70101 + number for number in range(WAITING)}
+LATE = 60.0  # seconds after which something is wrong
+
+
+def policy() -> str:
+    groups = ", ".join(f"g{n}: {{members: [user{n}], priority: {priority(n)}}}" for n in range(WAITING))
+    return f"defaults: {{max_mig_instances: 1, max_containers_per_user: 2, gpu_hold_after_stop: 1h}}\ngroups: {{{groups}}}\n"
+
+
+def priority(number: int) -> int:
+    """Four of each; whoever came first comes first among these."""
+    return 10 + 30 * (number % 3)
+
+
+def make(root: Path) -> Bed:
+    as_root = os.geteuid() == 0
+    bed = Bed(root, policy=policy(), gpus="1xA100:3x2g.10gb", people=PEOPLE | {"root": 0}, shared=GROUP if as_root else None)
+    bed.inventory = parse("1xA100:3x2g.10gb")
+    bed.engine.facts()
+    (bed.root / "served").mkdir()
+    (bed.root / "served").chmod(0o777)
+    return bed
+
+
+def waiter(bed: Bed, number: int) -> int:
+    """A process that waits, and writes down when it was served; its pid."""
+    login = f"user{number}"
+    bed.clock.advance(seconds=1)  # each joins at its own time, by this process's clock
+    child = os.fork()
+    if child:
+        return child
+    try:
+        become(PEOPLE[login])
+        os.umask(0o077)
+        world = bed.make_world()
+        world.sleep = lambda seconds: time.sleep(min(seconds, 0.02))
+        request = bed.request(login, "job", 1, workspace=str(bed.home(login) / "workspace" / "thesis"))
+        for step in Gate(world).wait(world.users.actor(PEOPLE[login]), request):
+            if step.acted is not None:
+                said = {"at": time.monotonic_ns(), "slot": step.acted.container.gpus[0].slot}
+                (bed.root / "served" / login).write_text(json.dumps(said))
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
+
+
+def until(what: object) -> None:
+    end = time.monotonic() + LATE
+    while not what():  # type: ignore[operator]
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.005)
+
+
+def served(bed: Bed) -> set[str]:
+    return {path.name for path in (bed.root / "served").iterdir()}
+
+
+def line(bed: Bed) -> list[str]:
+    return [row.user for row in bed.another_gate().queue(bed.actor("root"))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="several people need root")
+def test_each_is_served_once_in_order_of_priority(folder: Path) -> None:
+    bed = make(folder / "bed")
+    root = bed.actor("root")
+    for number in range(3):
+        bed.gate.create(root, bed.request("root", f"first{number}", 1)) if number < 1 else None
+    bed.set_policy(policy() + "user_overrides: {root: {max_mig_instances: null, max_containers_per_user: null}}\n")
+    for number in range(1, 3):
+        bed.gate.create(root, bed.request("root", f"first{number}", 1))
+    children = []
+    try:
+        for number in range(WAITING):
+            children.append(waiter(bed, number))
+        until(lambda: len(line(bed)) == WAITING)
+        wanted = [f"user{n}" for n in sorted(range(WAITING), key=lambda n: (-priority(n), n))]
+        assert line(bed) == wanted
+        order: list[str] = []
+        holding = [f"first{number}._.0" for number in range(3)]
+        while wanted[len(order) :]:
+            bed.gate.remove(root, holding.pop(0), force=True)
+            until(lambda: len(served(bed)) == len(order) + 1)
+            (new,) = served(bed) - set(order)
+            order.append(new)
+            holding.append(bed.full(new, "job"))
+            bed.leased()  # fails if a slot is in two leases
+        assert order == wanted
+        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * WAITING
+        children = []
+        assert line(bed) == []
+        legal.check_settled(bed)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="several people need root")
+def test_who_is_killed_waits_no_more_and_holds_nobody_up(folder: Path) -> None:
+    bed = make(folder / "bed")
+    root = bed.actor("root")
+    bed.set_policy(policy() + "user_overrides: {root: {max_mig_instances: null, max_containers_per_user: null}}\n")
+    for number in range(3):
+        bed.gate.create(root, bed.request("root", f"first{number}", 1))
+    first = waiter(bed, 2)  # the highest priority
+    second = waiter(bed, 0)
+    try:
+        until(lambda: len(line(bed)) == 2)
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+        assert line(bed) == ["user0"]
+        bed.gate.remove(root, "first0._.0", force=True)
+        until(lambda: served(bed) == {"user0"})
+    finally:
+        os.kill(second, signal.SIGKILL)
+        os.waitpid(second, 0)
+    assert len(list((bed.state / "queue").glob("*.json"))) == 1
+    assert len(bed.ledger.line().drop_gone()) == 1

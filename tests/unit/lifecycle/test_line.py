@@ -1,0 +1,334 @@
+"""The waiting line: who stands in it, in which order, who goes first, and how one leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ds01.errors import EngineUnreachable, NoGpuFree, NotFound, NotPossible, Refused
+from ds01.gpus.model import GpuRequest
+from ds01.lifecycle import ahead
+from ds01.lifecycle import wait as wait_module
+from ds01.lifecycle.gate import Gate
+from ds01.lifecycle.line import Waiter
+from ds01.lifecycle.wait import Waited
+from ds01.system.data import to_json
+from tests.bed import Bed
+from tests.faults import FaultyEngine, Steps, raising
+
+POLICY = """\
+defaults: {max_mig_instances: 2, max_gpus_per_container: 2, max_containers_per_user: 9}
+groups:
+  admins: {members: [boss], admin: true, priority: 90}
+  researchers: {members: [carol], priority: 50}
+"""
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="several people need root")
+
+
+@pytest.fixture
+def full(bed: Bed) -> Bed:
+    """A server with two slots, both of them root's."""
+    from ds01.gpus.simulated import parse
+
+    bed.inventory = parse("1xA100:2x2g.10gb")
+    bed.set_policy(POLICY)
+    for name in ("a", "b"):
+        bed.gate.create(bed.actor("root"), bed.request("root", name, 1))
+    return bed
+
+
+def frees(bed: Bed, name: str = "a") -> None:
+    bed.gate.remove(bed.actor("root"), f"{name}._.0")
+
+
+def waits(bed: Bed, login: str, name: str = "thesis", gpus: int = 1, **more: Any) -> Iterator[Waited]:
+    """Somebody's wait, as another process has it, which has begun."""
+    bed.clock.advance(seconds=1)
+    world = bed.make_world()
+    world.sleep = lambda seconds: pytest.fail("nothing changes any more")
+    workspace = str(bed.home(login) / "workspace" / "thesis")
+    return Gate(world).wait(bed.actor(login), bed.request(login, name, gpus, workspace=workspace), **more)
+
+
+def order(bed: Bed) -> list[tuple[str, str | None]]:
+    return [(row.user, row.why) for row in bed.gate.queue(bed.actor("alice"))]
+
+
+def test_the_line_is_in_order_of_priority_then_of_time(full: Bed) -> None:
+    with ExitStack() as stack:
+        for login in ("alice", "bob", "carol", "boss"):
+            step = next(stack.enter_context(closing(waits(full, login))))
+            assert step.waiting is not None
+        assert [login for login, _ in order(full)] == ["boss", "carol", "alice", "bob"]
+        assert {why for _, why in order(full)} == {"none_free"}
+    assert order(full) == []
+
+
+def closing(steps: Any) -> Any:
+    from contextlib import closing as close
+
+    return close(steps)
+
+
+def test_one_is_told_ones_position_when_it_changes(full: Bed) -> None:
+    alice = waits(full, "alice")
+    assert next(alice).waiting.position == 1  # type: ignore[union-attr]
+    with closing(waits(full, "carol")) as carol:
+        next(carol)
+        assert next(alice).waiting.position == 2  # type: ignore[union-attr]
+    assert next(alice).waiting.position == 1  # type: ignore[union-attr]
+    frees(full)
+    assert next(alice).acted.container.name == "thesis"  # type: ignore[union-attr]
+    with pytest.raises(StopIteration):
+        next(alice)
+
+
+def test_whoever_has_its_container_waits_no_more(full: Bed) -> None:
+    alice = waits(full, "alice")
+    next(alice)
+    frees(full)
+    next(alice)
+    assert order(full) == []
+
+
+def test_who_does_not_wait_stands_behind_the_line(full: Bed) -> None:
+    with closing(waits(full, "alice")) as alice:
+        next(alice)
+        frees(full)
+        with pytest.raises(NoGpuFree) as refused:
+            full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
+        claims = refused.value.data["refusal"]["claims"]  # type: ignore[index]
+        assert ("waiting", "alice") in [(claim["state"], claim["user"]) for claim in claims]
+        assert full.gate.plan(full.actor("bob"), full.request("bob", gpus=1)).refusal is not None
+        assert next(alice).acted is not None
+
+
+def test_a_start_of_a_stopped_container_stands_behind_the_line_too(full: Bed) -> None:
+    frees(full)
+    full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
+    full.gate.start(full.actor("bob"), full.full("bob"))
+    with closing(waits(full, "alice")) as alice:
+        next(alice)
+        full.gate.stop(full.actor("bob"), full.full("bob"), release=True)
+        with pytest.raises(NoGpuFree):
+            full.gate.start(full.actor("bob"), full.full("bob"))
+        assert next(alice).acted is not None
+
+
+def test_later_ones_take_what_those_ahead_cannot_use(full: Bed) -> None:
+    with closing(waits(full, "carol", gpus=2)) as carol, closing(waits(full, "alice", gpus=1)) as alice:
+        next(carol)
+        next(alice)
+        frees(full)
+        assert next(alice).acted is not None
+        frees(full, "b")
+        full.gate.remove(full.actor("alice"), full.full("alice"))
+        assert next(carol).acted is not None
+
+
+def test_who_is_over_the_own_quota_holds_nobody_up(full: Bed) -> None:
+    full.set_policy(POLICY.replace("priority: 50", "priority: 50, max_mig_instances: 1"))
+    with closing(waits(full, "carol", "one")) as one, closing(waits(full, "carol", "two")) as two:
+        next(one)
+        next(two)
+        frees(full)
+        assert next(one).acted is not None
+        assert order(full) == [("carol", "max_mig_instances")]
+        frees(full, "b")
+        full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
+        with pytest.raises(Refused):
+            next(two)
+    assert order(full) == []
+
+
+def test_with_an_end_the_wait_is_refused_when_it_is_over(full: Bed) -> None:
+    with pytest.raises(NoGpuFree) as refused:
+        list(waits(full, "alice", longest=timedelta(0)))
+    assert refused.value.code == 4
+    assert order(full) == []
+
+
+def test_a_wait_ends_within_its_time(full: Bed) -> None:
+    world = full.make_world()
+    slept = []
+    world.sleep = lambda seconds: (slept.append(seconds), __import__("time").sleep(seconds))[0]
+    with pytest.raises(NoGpuFree):
+        list(Gate(world).wait(full.actor("alice"), full.request("alice", gpus=1), longest=timedelta(seconds=0.2)))
+    assert 0 < sum(slept) <= 0.25
+
+
+@pytest.mark.parametrize("who", ["alice", "boss", "root"])
+def test_the_owner_and_administrators_cancel(full: Bed, who: str) -> None:
+    alice = waits(full, "alice")
+    identity = next(alice).waiting.id  # type: ignore[union-attr]
+    full.gate.cancel_wait(full.actor(who), identity)
+    with pytest.raises(NotPossible, match="cancelled"):
+        next(alice)
+    assert order(full) == []
+
+
+def test_nobody_else_cancels(full: Bed) -> None:
+    with closing(waits(full, "alice")) as alice:
+        identity = next(alice).waiting.id
+        with pytest.raises(Refused):
+            full.gate.cancel_wait(full.actor("bob"), identity)
+        for other in ("nobody", "../installation", f"{identity}.json"):
+            with pytest.raises(NotFound):
+                full.gate.cancel_wait(full.actor("root"), other)
+        assert order(full) == [("alice", "none_free")]
+
+
+def test_a_restart_of_docker_ends_no_wait(full: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait_module, "TRY_EVERY", 0.0)
+    steps = Steps(0, lambda: None)
+    alice = Gate(full.make_world(engine=FaultyEngine(full.engine, steps))).wait(
+        full.actor("alice"), full.request("alice", gpus=1)
+    )
+    next(alice)
+    frees(full)
+    steps.at, steps.act = steps.count, raising(EngineUnreachable("Docker restarts"))
+    assert next(alice).acted is not None
+    assert steps.count > steps.at
+
+
+def test_without_docker_from_the_beginning_one_does_not_wait(full: Bed) -> None:
+    engine = FaultyEngine(full.engine, Steps(0, raising(EngineUnreachable("no Docker"))))
+    with pytest.raises(EngineUnreachable):
+        next(Gate(full.make_world(engine=engine)).wait(full.actor("alice"), full.request("alice", gpus=1)))
+    assert list((full.state / "queue").iterdir()) == []
+
+
+def test_a_refusal_that_no_waiting_changes_is_said_at_once(full: Bed) -> None:
+    with pytest.raises(Refused):
+        list(waits(full, "alice", gpus=3))
+
+
+# files
+
+
+def forged(bed: Bed, *, owner: int, locked: bool = True, **changes: Any) -> Waiter:
+    """A file in the folder, as somebody wrote it by hand."""
+    waiter = Waiter("f00", "carol", 70003, 100, bed.clock(), bed.full("carol"), bed.request("carol", gpus=1))
+    path = bed.state / "queue" / f"{waiter.id}.json"
+    path.write_text(json.dumps(to_json(waiter) | changes))
+    if os.geteuid() == 0:
+        os.chown(path, owner, owner)
+    return waiter
+
+
+def hold(bed: Bed, name: str = "f00.json") -> int:
+    import fcntl
+
+    descriptor = os.open(bed.state / "queue" / name, os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+@as_root
+def test_a_file_in_somebody_elses_name_is_nobody(full: Bed) -> None:
+    forged(full, owner=70002)
+    descriptor = hold(full)
+    assert order(full) == []
+    frees(full)
+    full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
+    os.close(descriptor)
+
+
+@as_root
+def test_an_administrators_file_for_somebody_is_that_somebody(full: Bed) -> None:
+    forged(full, owner=70009)
+    descriptor = hold(full)
+    assert order(full) == [("carol", "none_free")]
+    os.close(descriptor)
+
+
+@as_root
+def test_what_a_file_says_of_its_priority_and_its_file_counts_for_nothing(full: Bed) -> None:
+    forged(full, owner=70003, priority=100, by=0)
+    descriptor = hold(full)
+    with closing(waits(full, "boss")) as boss:
+        next(boss)
+        line = ahead.waiters(full.world)
+        assert [(waiter.user, waiter.priority, waiter.by) for waiter in line] == [("boss", 90, os.geteuid()), ("carol", 50, 70003)]
+    os.close(descriptor)
+
+
+@as_root
+def test_a_waiter_whose_account_is_gone_harms_nobody(full: Bed) -> None:
+    forged(full, owner=4_000_000, uid=4_000_000, user="root")
+    descriptor = hold(full)
+    assert [login for login, _ in order(full)] == ["root"]
+    (waiter,) = ahead.waiters(full.world)
+    assert waiter.priority == 10  # the default: it has no name that the policy knows
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"id": "f00"}', "[" * 100_000])
+def test_what_is_no_waiter_is_passed_over_and_dropped(full: Bed, content: str) -> None:
+    path = full.state / "queue" / "f00.json"
+    path.write_text(content)
+    assert order(full) == []
+    frees(full)
+    full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
+    assert full.ledger.line().drop_gone() == ["f00"]
+    assert not path.exists()
+
+
+def test_a_link_is_no_waiter(full: Bed) -> None:
+    forged(full, owner=70003)
+    (full.state / "queue" / "f00.json").rename(full.state / "elsewhere.json")
+    (full.state / "queue" / "f00.json").symlink_to(full.state / "elsewhere.json")
+    assert order(full) == []
+
+
+def test_who_looks_at_the_same_time_takes_nobody_for_a_waiter(full: Bed) -> None:
+    """A look takes the lock for a moment: two must not see each other's."""
+    import fcntl
+
+    forged(full, owner=70003)
+    descriptor = os.open(full.state / "queue" / "f00.json", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    assert order(full) == []
+    os.close(descriptor)
+
+
+def test_a_container_that_is_being_made_is_not_counted_twice(full: Bed) -> None:
+    """Between its lease and the end of its create a waiter still stands in the line."""
+    from ds01.lifecycle.line import Line
+
+    frees(full)
+    frees(full, "b")
+    waiter = Waiter("", "alice", 70001, 10, full.clock(), full.full("alice"), full.request("alice", gpus=1))
+    with Line(full.state / "queue", mode=0o644).join(waiter):
+        full.gate.create(full.actor("alice"), full.request("alice", gpus=1))
+        assert full.gate.create(full.actor("bob"), full.request("bob", gpus=1)).container.gpus
+
+
+def test_a_full_disk_lets_nobody_join(full: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", lambda descriptor, content: len(content) - 1)
+    with pytest.raises(Exception, match="cannot be joined"):
+        next(waits(full, "alice"))
+    monkeypatch.undo()
+    assert list((full.state / "queue").iterdir()) == []
+
+
+def test_what_somebody_left_who_was_killed_while_joining_goes_after_a_while(full: Bed) -> None:
+    old, new = (full.state / "queue" / f".{name}.tmp" for name in ("old", "new"))
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    full.ledger.line().drop_gone()
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_request_by_hand_is_not_held_up_by_the_line(full: Bed) -> None:
+    with closing(waits(full, "alice")) as alice:
+        next(alice)
+        frees(full)
+        full.gate.allocate(full.actor("boss"), 70002, "hand", GpuRequest(1))

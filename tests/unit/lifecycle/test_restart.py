@@ -1,0 +1,96 @@
+"""What ended a container is recorded as what it was: itself, memory, a restart of Docker, one of the server."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from ds01.engines.docker_since import booted_at, engine_started_at
+from tests import legal
+from tests.bed import Bed
+from tests.ticking import Ticking
+
+ALICE, BOB = "thesis._.70001", "thesis._.70002"
+
+
+@pytest.fixture
+def two(bed: Bed) -> Bed:
+    for login in ("alice", "bob"):
+        bed.gate.create(bed.actor(login), bed.request(login))
+        bed.gate.start(bed.actor(login), bed.full(login))
+    bed.clock.advance(hours=1)
+    return bed
+
+
+def why(bed: Bed, login: str = "alice") -> str | None:
+    bed.another_gate().reconcile(bed.actor("root"))
+    legal.check_settled(bed)
+    return bed.record(login).history[-1].why
+
+
+def test_a_restart_of_docker(two: Bed) -> None:
+    leased = two.leased()
+    two.engine.restart_engine()
+    two.clock.advance(minutes=3)
+    assert why(two, "alice") == why(two, "bob") == "Docker restarted"
+    assert two.record("alice").state.value == "held"
+    assert two.leased() == leased
+
+
+def test_a_reboot(two: Bed) -> None:
+    leased = two.leased()
+    two.engine.restart_engine(reboot=True)
+    assert why(two) == "the server was restarted"
+    assert two.leased() == leased
+
+
+def test_a_crash_long_before_or_after_a_restart_is_one(two: Bed) -> None:
+    two.engine.kill(ALICE)
+    two.clock.advance(minutes=5)
+    two.engine.restart_engine()
+    two.clock.advance(minutes=1)
+    assert why(two, "alice") == "its process ended with code 137"
+    assert why(two, "bob") == "Docker restarted"
+    two.clock.advance(minutes=1)
+    two.gate.start(two.actor("alice"), ALICE)
+    two.clock.advance(seconds=1)
+    two.engine.kill(ALICE)
+    assert why(two, "alice") == "its process ended with code 137"
+
+
+def test_out_of_memory_and_an_end_of_its_own_are_what_they_were(two: Bed) -> None:
+    two.engine.kill(ALICE, out_of_memory=True)
+    two.engine.kill(BOB, code=0)
+    two.engine.restart_engine()
+    assert why(two, "alice") == "out of memory"
+    assert why(two, "bob") == "its process ended"
+
+
+def test_started_again_after_the_restart_both_are_recorded_by_a_tick(two: Bed) -> None:
+    ticking = Ticking(two)
+    ticking.tick()
+    two.engine.restart_engine()
+    two.clock.advance(minutes=1)
+    two.engine.start(ALICE)
+    ticking.tick(minutes=1)
+    record = two.record("alice")
+    assert [step.why for step in record.history[-2:]] == ["Docker restarted", "started again behind ds01"]
+    assert record.started_at == two.clock() - timedelta(minutes=1)
+    assert two.record("bob").history[-1].why == "Docker restarted"
+
+
+def test_the_machine_says_since_when(tmp_path: Path) -> None:
+    pid, stat = tmp_path / "docker.pid", tmp_path / "stat"
+    assert engine_started_at(pid) is None
+    assert booted_at(stat) is None
+    pid.write_text("1")
+    os.utime(pid, (1_000_000, 1_000_000))
+    stat.write_text("cpu 1 2\nbtime 1764000000\nprocesses 5\n")
+    assert engine_started_at(pid) == datetime.fromtimestamp(1_000_000, timezone.utc)
+    assert booted_at(stat) == datetime.fromtimestamp(1_764_000_000, timezone.utc)
+    stat.write_text("btime")
+    assert booted_at(stat) is None
+    assert booted_at() is not None
