@@ -32,7 +32,9 @@ class Ticking:
     def make(self, *, engine: Engine | None = None, world: World | None = None, dry_run: bool = False) -> Tick:
         """A tick as one process has it."""
         world = world or self.bed.make_world(engine=engine)
-        teller = Teller(self.mailboxes, self.bed.policy.notify, world.emit, lambda uid, text: self.shown.append((uid, text)))
+        teller = Teller(
+            self.mailboxes, self.bed.policy.notify, world.emit, lambda uid, text: self.shown.append((uid, text))
+        )
         return Tick(world, lambda: self.bed.make_world(engine=engine), teller, dry_run)
 
     def tick(self, **by: float) -> Report:
@@ -53,7 +55,9 @@ class Ticking:
         self.tick(seconds=1)
         return self.bed.record(login, name)
 
-    def works(self, seconds: float | None, *, login: str = "alice", name: str = "thesis", network: int | None = 0) -> None:
+    def works(
+        self, seconds: float | None, *, login: str = "alice", name: str = "thesis", network: int | None = 0
+    ) -> None:
         """All the CPU time that a container has used since its start; None cannot be read."""
         nanoseconds = None if seconds is None else int(seconds * SECOND)
         self.bed.engine.use(self.bed.full(login, name), cpu_nanoseconds=nanoseconds, network_bytes=network)

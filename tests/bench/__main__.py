@@ -20,18 +20,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ds01.automation.report import Report
+from ds01.automation.telling import Teller
+from ds01.automation.tick import Tick
 from ds01.engines.docker import DockerEngine
 from ds01.engines.protocol import Engine
 from ds01.engines.simulated import SimulatedEngine
 from ds01.errors import Ds01Error
 from ds01.gpus.inventory import Inventory
 from ds01.gpus.simulated import parse
+from ds01.journal.notices import Mailboxes
 from ds01.lifecycle import create as creating
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.ledger import Ledger
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.world import World
 from ds01.policy.load import load
+from ds01.policy.model import Notify
 from ds01.system import clock
 from ds01.system.users import Users
 
@@ -61,6 +66,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {_docker_version()}\n")
     start_up([str(DS01), *options.programs], options.runs)
     allocation()
+    tick()
     if _docker_version().startswith("Docker"):
         listing(options.sizes, options.runs)
 
@@ -98,6 +104,45 @@ def allocation(slots: int = 56, records: int = 500, runs: int = 30) -> None:
         held_for, in_all = statistics.median(under), statistics.median(whole)
         print(f"one allocation       {held_for:6.1f} ms under the lock, {in_all:.1f} ms in all,", end=" ")
         print(f"with {slots} slots and {records} records")
+
+
+def tick(sizes: tuple[int, ...] = (50, 200, 400), runs: int = 7) -> None:
+    """A pass of the automation with growing numbers of containers, three of ten running; nothing is due."""
+    measured = []
+    with bed(lambda state: SimulatedEngine(state / "engine.json", clock=clock.now), "8xA100:7x1g.5gb") as gate:
+        world = gate._world
+        actor = world.users.actor(UID)
+        made = 0
+        for size in sizes:
+            for number in range(made, size):
+                runs_too = number % 10 < 3
+                gpus = int(runs_too and number < 180)
+                name = gate.create(actor, request(world, f"c{number}", gpus)).container.container
+                if runs_too:
+                    gate.start(actor, name)
+            made = size
+            times = []
+            for number in range(runs + 1):
+                report = one_pass(world)
+                if number:  # the first one looks at what is new
+                    times.append(report.seconds * 1000)
+                assert report.good and report.looked_at == size, report
+            measured.append((size, statistics.median(times)))
+            print(f"tick            {size:4}  {measured[-1][1]:6.1f} ms, {size * 3 // 10} of them running, simulated")
+    (few, fast), (many, slow) = measured[0], measured[-1]
+    print(f"each container more  {(slow - fast) / (many - few):6.2f} ms")
+
+
+def one_pass(world: World) -> Report:
+    """A tick as cron starts it: nothing is known yet."""
+    state = world.ledger.state
+
+    def fresh() -> World:
+        engine = SimulatedEngine(state / "engine.json", clock=clock.now)
+        return World(**{**vars(world), "ledger": Ledger(state, own=True), "engine": engine, "_limits": {}})
+
+    teller = Teller(Mailboxes(state / "notices"), Notify(terminal=False))
+    return Tick(fresh(), fresh, teller).run()
 
 
 def listing(sizes: list[int], runs: int) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,6 @@ class Server:
             people.append(f"{login}:x:{uid}:{uid}::{home}:/bin/sh")
         (self.state / "passwd").write_text("\n".join(people) + "\n")
         (self.state / "policy.yaml").write_text(POLICY)
-        for folder in (root, *root.parents):
-            if folder.stat().st_uid == 0 and folder != Path("/"):
-                folder.chmod(folder.stat().st_mode | 0o055)
         self.root = root
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -112,8 +110,16 @@ def _socket_group() -> int:
 
 
 @pytest.fixture
-def server(tmp_path: Path, program: Path, busybox_image: str, dockerd: Any) -> Iterator[Server]:
-    server = Server(tmp_path / "server", program, busybox_image, dockerd)
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody can reach, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="ds01-docker-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def server(open_folder: Path, program: Path, busybox_image: str, dockerd: Any) -> Iterator[Server]:
+    server = Server(open_folder / "server", program, busybox_image, dockerd)
     yield server
     server.clean_up()
 
@@ -174,12 +180,12 @@ def test_an_image_with_the_uid_under_another_name_is_adapted(server: Server, use
     assert "ubuntu:x:1001" in server.types(ALICE, *run, "cat", "/etc/passwd").stdout
 
 
-def test_leased_uuids_reach_docker_as_device_ids(server: Server, tmp_path: Path) -> None:
+def test_leased_uuids_reach_docker_as_device_ids(server: Server, open_folder: Path) -> None:
     if standin.compiler() is None:
         pytest.skip("no C compiler for the stand-in NVML library")
-    gpus = standin.Server(standin.build(tmp_path / "nvml"), tmp_path / "gpus")
+    gpus = standin.Server(standin.build(open_folder / "nvml"), open_folder / "gpus")
     gpus.show(*TWO_GPUS)
-    for path in (tmp_path, tmp_path / "nvml", tmp_path / "gpus"):
+    for path in (open_folder / "nvml", open_folder / "gpus"):
         path.chmod(0o755)
     server.environment |= gpus.environment | {"DS01_GPUS": "nvml"}
     words = ("container", "deploy", server.name(), "--image", server.image, "--background")
@@ -223,9 +229,9 @@ def test_a_process_that_needs_two_seconds_to_save_has_saved_when_stop_returns(se
     running.wait(30)
 
 
-def test_containers_of_another_installation_are_left_alone(server: Server, tmp_path: Path) -> None:
+def test_containers_of_another_installation_are_left_alone(server: Server, open_folder: Path) -> None:
     mine = server.deploy(ALICE)
-    other = Server(tmp_path / "other", server.program, server.image, server.docker)
+    other = Server(open_folder / "other", server.program, server.image, server.docker)
     try:
         name = mine["name"]
         assert other.answers(ALICE, "container", "list") == {"containers": []}

@@ -201,5 +201,7 @@ def test_who_is_exempt_from_everything_is_left_alone(limits: Limits, policies: A
 def test_what_is_not_known_to_be_idle_is_not_idle(limits: Limits, policies: Automation, wait: timedelta) -> None:
     record = move(created(policies), Trigger.START, actor="x", at=BEGIN)
     for state in ("unknown", "active", "nonsense", None, 7):
-        found = decide(replace(record, activity={"state": state}), limits, policies, exempt=("max_runtime",), now=BEGIN + wait)
+        found = decide(
+            replace(record, activity={"state": state}), limits, policies, exempt=("max_runtime",), now=BEGIN + wait
+        )
         assert found is None

@@ -25,7 +25,8 @@ LATE = 60.0  # seconds after which something is wrong
 
 def policy() -> str:
     groups = ", ".join(f"g{n}: {{members: [user{n}], priority: {priority(n)}}}" for n in range(WAITING))
-    return f"defaults: {{max_mig_instances: 1, max_containers_per_user: 2, gpu_hold_after_stop: 1h}}\ngroups: {{{groups}}}\n"
+    defaults = "{max_mig_instances: 1, max_containers_per_user: 2, gpu_hold_after_stop: 1h}"
+    return f"defaults: {defaults}\ngroups: {{{groups}}}\n"
 
 
 def priority(number: int) -> int:
@@ -35,7 +36,9 @@ def priority(number: int) -> int:
 
 def make(root: Path) -> Bed:
     as_root = os.geteuid() == 0
-    bed = Bed(root, policy=policy(), gpus="1xA100:3x2g.10gb", people=PEOPLE | {"root": 0}, shared=GROUP if as_root else None)
+    bed = Bed(
+        root, policy=policy(), gpus="1xA100:3x2g.10gb", people=PEOPLE | {"root": 0}, shared=GROUP if as_root else None
+    )
     bed.inventory = parse("1xA100:3x2g.10gb")
     bed.engine.facts()
     (bed.root / "served").mkdir()

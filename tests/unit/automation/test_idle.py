@@ -47,7 +47,8 @@ def on_gpus(ticking: Ticking, *pids: int | None, percent: float | None = 0.0) ->
     processes = None if None in pids else tuple(Process(pid, "python", identity, 1 << 34) for pid in pids if pid)
     leased = set(bed.leased())
     slots = tuple(
-        replace(slot, processes=processes, memory_used_bytes=1 << 34) if slot.uuid in leased else slot for slot in seen.slots
+        replace(slot, processes=processes, memory_used_bytes=1 << 34) if slot.uuid in leased else slot
+        for slot in seen.slots
     )
     gpus = tuple(replace(gpu, utilisation_percent=percent, memory_used_bytes=1 << 34) for gpu in seen.gpus)
     bed.inventory = SimulatedInventory(replace(seen, slots=slots, gpus=gpus))
@@ -254,7 +255,9 @@ def test_it_is_looked_up_with_the_owners_rights(ticking: Ticking, monkeypatch: p
     said.chmod(0o666)
 
     def age(folder: str) -> str:
-        said.write_text(f"{os.getuid()} {os.geteuid()} {os.getgid()} {os.getgroups()} {len(os.listdir('/proc/self/fd'))}")
+        said.write_text(
+            f"{os.getuid()} {os.geteuid()} {os.getgid()} {os.getgroups()} {len(os.listdir('/proc/self/fd'))}"
+        )
         return "absent"
 
     monkeypatch.setattr(observe, "_age", age)

@@ -64,7 +64,10 @@ def test_the_lowest_priority_gives_way_and_its_owner_is_told(held: Ticking, line
     assert acted(held.tick(minutes=1)) == [("thesis", "release")]
     assert (held.state("carol"), held.state("alice")) == ("stopped", "held")
     (notice,) = held.post("carol")
-    assert (notice.kind, notice.text) == ("released", "The GPU of thesis, which is stopped, goes to somebody of higher priority.")
+    assert (notice.kind, notice.text) == (
+        "released",
+        "The GPU of thesis, which is stopped, goes to somebody of higher priority.",
+    )
     assert held.bed.record("carol").history[-1].why == "somebody of higher priority waits"
     assert acted(held.tick(minutes=1)) == []  # one waits, and one slot is free
 

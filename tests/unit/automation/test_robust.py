@@ -1,4 +1,4 @@
-"""Whatever fails: nothing is judged that was not seen, nobody's failure is another's, and what failed is tried again."""
+"""Whatever fails: nothing is judged that was not seen, nobody's failure is another's, and it is tried again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ds01.automation import looking as looking_module
 from ds01.automation import tick as tick_module
 from ds01.engines.simulated import SimulatedEngine
 from ds01.errors import Ds01Error, EngineRejected, EngineUnreachable, GpusUnreachable
@@ -128,14 +129,14 @@ def test_a_stop_that_fails_stops_nobody_elses_and_is_tried_again(
 
 def test_a_judgement_that_fails_is_its_own(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
     due(ticking)
-    look = tick_module.look
+    look = looking_module.look
 
     def failing(world: Any, record: Any, gpus: Any) -> Any:
         if record.user == "alice":
             raise RuntimeError("a bug")
         return look(world, record, gpus)
 
-    monkeypatch.setattr(tick_module, "look", failing)
+    monkeypatch.setattr(looking_module, "look", failing)
     report = ticking.any_tick()
     assert [(item.container, item.why) for item in report.errors] == [(ALICE, "RuntimeError: a bug")]
     assert ticking.state("bob") == "held"
@@ -328,7 +329,9 @@ def test_stops_run_side_by_side_each_with_its_grace(ticking: Ticking) -> None:
     names = [f"c{number}" for number in range(8)]
     for name in names:
         (bed.home("alice") / "workspace" / name).mkdir(exist_ok=True)
-        bed.gate.create(bed.actor("alice"), bed.request("alice", name, 0, workspace=f"{bed.home('alice')}/workspace/thesis"))
+        bed.gate.create(
+            bed.actor("alice"), bed.request("alice", name, 0, workspace=f"{bed.home('alice')}/workspace/thesis")
+        )
         bed.gate.start(bed.actor("alice"), bed.full("alice", name))
         bed.engine.spawn(bed.full("alice", name), "python train.py", stubborn=True)
     ticking.tick(seconds=1)
@@ -362,9 +365,9 @@ def test_stops_run_side_by_side_each_with_its_grace(ticking: Ticking) -> None:
 
 
 def test_only_one_tick_runs_at_a_time(ticking: Ticking) -> None:
-    with ticking.bed.ledger.tick_lock(), pytest.raises(Ds01Error, match="a tick runs"):
-        with ticking.bed.open_ledger().tick_lock():
-            pass
+    other = ticking.bed.open_ledger()
+    with ticking.bed.ledger.tick_lock(), pytest.raises(Ds01Error, match="a tick runs"), other.tick_lock():
+        pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")
@@ -384,3 +387,17 @@ def test_a_child_that_hangs_in_a_home_does_not_keep_the_ticks_lock(bed: Bed) -> 
         os.close(begun)
     with bed.ledger.tick_lock():
         pass
+
+
+def test_an_extension_that_came_while_others_saved_counts(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
+    due(ticking)
+    bed = ticking.bed
+    apply = tick_module.Acting.apply
+
+    def later(self: Any, decided: Any, report: Any) -> None:
+        bed.gate.extend(bed.actor("alice"), ALICE, timedelta(hours=3))
+        apply(self, decided, report)
+
+    monkeypatch.setattr(tick_module.Acting, "apply", later)
+    assert acted(ticking.tick()) == [("thesis", "stop")]
+    assert (ticking.state("alice"), ticking.state("bob")) == ("running", "held")

@@ -44,7 +44,7 @@ def test_the_labs_program_gets_one_json_event_on_stdin(ticking: Ticking, said: l
     bed = ticking.bed
     record = ticking.runs()
     out = bed.root / "out"
-    assert teller(bed, said, program(bed, f'cat > "$1"; echo "$#" >> "$1"'), str(out)).tell(record, NOTICE)
+    assert teller(bed, said, program(bed, 'cat > "$1"; echo "$#" >> "$1"'), str(out)).tell(record, NOTICE)
     event, count = out.read_text().splitlines()
     assert json.loads(event) == {
         "time": "2026-11-30T12:00:00Z", "kind": "idle", "container": "thesis._.70001", "text": "it is idle\x1b[2J",
@@ -99,7 +99,9 @@ def test_terminals_are_the_policys_to_allow(ticking: Ticking, said: list[tuple[s
     assert [kind for kind, _ in said].count("terminal") == 1
 
 
-def test_the_time_is_said_in_the_servers_zone(ticking: Ticking, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_time_is_said_in_the_servers_zone(
+    ticking: Ticking, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:

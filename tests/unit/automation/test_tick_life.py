@@ -159,7 +159,10 @@ def test_what_never_ran_gives_its_gpu_back_after_created_timeout(ticking: Tickin
 
 def test_a_hold_of_zero_is_no_hold_and_null_is_for_ever(ticking: Ticking) -> None:
     bed = ticking.bed
-    bed.set_policy("defaults: {idle_timeout: 1h, gpu_hold_after_stop: 0s}\ngroups: {g: {members: [bob], gpu_hold_after_stop: null}}\n")
+    bed.set_policy(
+        "defaults: {idle_timeout: 1h, gpu_hold_after_stop: 0s}\n"
+        "groups: {g: {members: [bob], gpu_hold_after_stop: null}}\n"
+    )
     ticking.runs()
     ticking.runs("bob")
     ticking.tick(hours=1)
@@ -184,9 +187,7 @@ def test_a_release_between_warning_and_removal_does_not_void_the_warning(ticking
     ticking.runs()
     bed.gate.stop(bed.actor("alice"), ALICE)
     ticking.tick(hours=1)
-    bed.set_policy(
-        "defaults: {max_mig_instances: 2, idle_timeout: 10h, gpu_hold_after_stop: 18h, container_hold_after_stop: 20h}\n"
-    )
+    bed.set_policy("defaults: {idle_timeout: 10h, gpu_hold_after_stop: 18h, container_hold_after_stop: 20h}\n")
     assert warned(ticking.tick(hours=16)) == [("thesis", "removal")]
     assert acted(ticking.tick(hours=1)) == [("thesis", "release")]
     assert warned(ticking.tick(hours=1)) == []

@@ -63,6 +63,7 @@ def order(bed: Bed) -> list[tuple[str, str | None]]:
 def test_the_line_is_in_order_of_priority_then_of_time(full: Bed) -> None:
     with ExitStack() as stack:
         for login in ("alice", "bob", "carol", "boss"):
+            full.clock.advance(seconds=1)
             step = next(stack.enter_context(closing(waits(full, login))))
             assert step.waiting is not None
         assert [login for login, _ in order(full)] == ["boss", "carol", "alice", "bob"]
@@ -136,6 +137,7 @@ def test_who_is_over_the_own_quota_holds_nobody_up(full: Bed) -> None:
     full.set_policy(POLICY.replace("priority: 50", "priority: 50, max_mig_instances: 1"))
     with closing(waits(full, "carol", "one")) as one, closing(waits(full, "carol", "two")) as two:
         next(one)
+        full.clock.advance(seconds=1)  # one stands before the other
         next(two)
         frees(full)
         assert next(one).acted is not None
@@ -255,7 +257,10 @@ def test_what_a_file_says_of_its_priority_and_its_file_counts_for_nothing(full: 
     with closing(waits(full, "boss")) as boss:
         next(boss)
         line = ahead.waiters(full.world)
-        assert [(waiter.user, waiter.priority, waiter.by) for waiter in line] == [("boss", 90, os.geteuid()), ("carol", 50, 70003)]
+        assert [(waiter.user, waiter.priority, waiter.by) for waiter in line] == [
+            ("boss", 90, os.geteuid()),
+            ("carol", 50, 70003),
+        ]
     os.close(descriptor)
 
 

@@ -1,0 +1,79 @@
+"""The slices of users who came new: set by the next tick, and nothing that fails there is the tick's failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ds01.automation.slicing import bring_slices
+from ds01.errors import Ds01Error
+from ds01.host import apply
+from ds01.host.systemd import Systemd
+from tests.bed import Bed
+from tests.ticking import Ticking
+
+POLICY = """\
+groups: {students: {members: [alice], aggregate: {max_cpus: 4, memory: 8g}, group_total: {max_tasks: 100}}}
+"""
+
+
+class Machine:
+    """A systemd that was asked, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Sequence[str]] = []
+
+    def __call__(self, arguments: Sequence[str]) -> str:
+        if arguments[1] == "show":
+            return ""
+        self.told.append(arguments[2:])
+        return ""
+
+
+@pytest.fixture
+def world(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Any:
+    bed.set_policy(POLICY)
+    monkeypatch.setattr(apply, "is_running", lambda: True)
+    facts = replace(bed.engine.facts(), cgroup_driver="systemd")
+    monkeypatch.setattr(type(bed.engine), "facts", lambda engine: facts)
+    return bed.world
+
+
+def test_a_user_who_came_new_gets_the_limits(bed: Bed, world: Any) -> None:
+    machine = Machine()
+    assert bring_slices(world, [], systemd=Systemd(machine, control=bed.root)) == []
+    assert [words[1] for words in machine.told] == ["ds01-students-alice.slice", "ds01-students.slice"]
+    assert bed.kinds().count("slice") == 2
+
+
+def test_what_fails_is_said(bed: Bed, world: Any) -> None:
+    def fails(arguments: Sequence[str]) -> str:
+        if arguments[1] == "show":
+            return ""
+        raise Ds01Error("systemctl failed", why="no bus")
+
+    found = bring_slices(world, [], systemd=Systemd(fails, control=bed.root))
+    assert {(item.container, item.why) for item in found} == {
+        ("ds01-students-alice.slice", "no bus"),
+        ("ds01-students.slice", "no bus"),
+    }
+
+
+def test_where_nobody_keeps_such_limits_the_tick_is_silent(bed: Bed) -> None:
+    bed.set_policy(POLICY)
+    assert bring_slices(bed.world, []) == []
+
+
+@pytest.mark.parametrize("error", [Ds01Error("no", why="no bus"), ValueError("no bus")])
+def test_it_never_fails_the_tick(bed: Bed, error: Exception) -> None:
+    def fails(*args: Any) -> Any:
+        raise error
+
+    tick = Ticking(bed).make()
+    tick.slices = fails
+    report = tick.run()
+    assert report.good
+    assert [(item.action, item.why.rpartition(": ")[2]) for item in report.unknown] == [("slices", "no bus")]

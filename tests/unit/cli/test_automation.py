@@ -1,0 +1,258 @@
+"""ds01 tick, container-extend, ds01 queue, and the notices that come before a command's own words."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+from ds01.journal.notices import Mailboxes, Notice
+from tests.bed import Bed
+from tests.unit.cli.conftest import CommandLine, lend_homes
+
+POLICY = """\
+defaults: {max_mig_instances: 2, idle_timeout: 10h, max_extension: 6h}
+groups: {admins: {members: [boss], admin: true}}
+mounts: {workspace: [], data: [], models: []}
+"""
+
+
+@pytest.fixture
+def idle(ds: CommandLine) -> CommandLine:
+    """Alice's container runs since noon, and does nothing."""
+    ds.bed.set_policy(POLICY)
+    lend_homes(ds.bed)
+    ds.ok("container-deploy", "thesis", "pytorch", "--background")
+    ds.ok("tick")
+    return ds
+
+
+def later(ds: CommandLine, **by: float) -> None:
+    ds.bed.clock.advance(**by)
+
+
+def ticked(ds: CommandLine) -> dict[str, object]:
+    return json.loads((ds.bed.state / "tick.json").read_text())
+
+
+def test_a_tick_says_what_it_did_and_writes_it_down(idle: CommandLine) -> None:
+    later(idle, hours=8)
+    answer = idle("tick", "--json")
+    assert answer.code == 0
+    assert set(answer.json) == {"started_at", "seconds", "looked_at", "acted", "warned", "unknown", "errors"}
+    assert answer.json["looked_at"] == 1
+    assert [item["container"] for item in answer.json["warned"]] == ["thesis._.70001"]
+    assert ticked(idle) == answer.json
+    later(idle, hours=2)
+    assert "acted    thesis._.70001: stop, idle, due 2026-11-30T22:00:00Z" in idle.ok("tick")
+    assert idle.state() == "held"
+    assert (idle.bed.state / "tick.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_dry_run_leaves_no_trace(idle: CommandLine) -> None:
+    later(idle, hours=8)
+    before = {path: path.read_bytes() for path in idle.bed.state.rglob("*.json*") if "log" not in path.parts}
+    assert "warned   thesis._.70001: warn, idle" in idle.ok("tick", "--dry-run")
+    assert {path: path.read_bytes() for path in idle.bed.state.rglob("*.json*") if "log" not in path.parts} == before
+
+
+def test_a_tick_that_meets_another_leaves_at_once(idle: CommandLine) -> None:
+    before = ticked(idle)
+    with idle.bed.ledger.tick_lock():
+        assert idle.ok("tick") == "Another tick runs.\n"
+        assert idle("tick", "--json").json["looked_at"] == 0
+    assert ticked(idle) == before
+
+
+def test_without_docker_it_fails_and_tick_json_says_so(idle: CommandLine) -> None:
+    later(idle, hours=8)
+    idle.engine.set_answering(False)
+    answer = idle("tick")
+    assert answer.code == 1
+    assert "Docker is not running" in answer.out
+    assert ticked(idle)["errors"] == [
+        {
+            "container": "",
+            "action": "judge",
+            "why": "Docker is not running: the simulated engine was told not to answer",
+        }
+    ]
+
+
+def test_with_an_unreadable_policy_the_last_good_one_counts_and_it_is_said(idle: CommandLine) -> None:
+    (idle.bed.root / "resource-limits.yaml").write_text("defaults: {idle_timeout: 1}\n")
+    later(idle, hours=8)
+    answer = idle("tick", "--json")
+    assert answer.code == 1
+    assert [item["why"].partition(":")[0] for item in answer.json["errors"]] == [
+        "the policy is unreadable, the last good one counts"
+    ]
+    assert len(answer.json["warned"]) == 1
+    assert ticked(idle) == answer.json
+    (idle.bed.root / "resource-limits.yaml").unlink()
+    later(idle, hours=2)
+    assert idle("tick").code == 1
+    assert idle.state() == "held"
+
+
+def test_without_any_policy_nothing_is_judged_and_tick_json_says_so(ds: CommandLine) -> None:
+    (ds.bed.root / "resource-limits.yaml").write_text("nonsense")
+    answer = ds("tick", "--json")
+    assert answer.code == 1
+    assert [item["action"] for item in ticked(ds)["errors"]] == ["policy"]  # type: ignore[union-attr, index]
+
+
+def test_a_changed_policy_and_its_members_are_an_event_and_are_kept(idle: CommandLine) -> None:
+    bed = idle.bed
+    groups = bed.root / "groups"
+    groups.mkdir()
+    (groups / "admins.members").write_text("bob\n")
+    idle.ok("tick")
+    idle.ok("tick")
+    (groups / "admins.members").unlink()
+    idle.ok("tick")
+    kinds = [json.loads(line)["type"] for line in (bed.state / "log" / "events.jsonl").read_text().splitlines()]
+    assert kinds.count("configuration") == 2
+    assert list((bed.state / "last-good-policy" / "groups").iterdir()) == []
+
+
+def test_the_log_of_allocations_lies_beside_the_events(idle: CommandLine) -> None:
+    lines = (idle.bed.state / "log" / "gpu-allocations.log").read_text().splitlines()
+    assert len(lines) == 1
+    assert lines[0].endswith(" ALLOCATED 1:0 alice thesis._.70001 priority=10 create by alice")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may")
+def test_a_tick_is_roots(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ds01.lifecycle.ledger.Ledger.owner_uid", 1, raising=False)
+    ds.fails(3, "tick")
+
+
+# container-extend
+
+
+def test_an_extension_says_the_new_deadline(idle: CommandLine) -> None:
+    said = idle.ok("container-extend", "thesis", "4h", "--reason", "last epoch")
+    assert said.startswith("Extended thesis: its next deadline is ")
+    assert "(idle)" in said
+    deadline = idle("container-list", "--json").json["containers"][0]["deadline"]
+    assert deadline == {"at": "2026-12-01T02:00:00Z", "because": "idle"}
+    events = (idle.bed.state / "log" / "events.jsonl").read_text()
+    assert '"why": "last epoch"' in events
+    assert "2h is left" in idle.fails(3, "container-extend", "thesis", "3h")
+    for words in (["thesis"], ["thesis", "12"], ["thesis", "0h"], ["thesis", "1h", "more"], []):
+        idle.fails(2, "container-extend", *words)
+    idle.ok("container-stop", "thesis")
+    idle.fails(6, "container-extend", "thesis", "1h")
+
+
+# ds01 queue, and waiting
+
+
+def test_the_queue_is_shown_and_cancelled(ds: CommandLine) -> None:
+    bed = ds.bed
+    assert ds.ok("queue") == "Nobody waits.\n"
+    from ds01.lifecycle.line import Waiter
+
+    request = bed.request("alice", gpus=1)
+    waiter = Waiter("", "alice", bed.people["alice"], 10, bed.clock(), bed.full("alice"), request)
+    with bed.ledger.line().join(waiter) as standing:
+        later(ds, minutes=5)
+        assert f"1  {standing.id}  alice  thesis" in ds.ok("queue")
+        (row,) = ds("queue", "--json").json["waiting"]
+        assert set(row) == {"id", "user", "name", "request", "priority", "since", "position", "why"}
+        assert (row["position"], row["why"]) == (1, None)
+        ds.fails(2, "queue", "drop", standing.id)
+        if os.geteuid() == 0:
+            ds.fails(3, "queue", "cancel", standing.id, who="bob")
+        ds.ok("queue", "cancel", standing.id)
+        ds.fails(5, "queue", "cancel", standing.id)
+    assert ds("queue", "--json").json == {"waiting": []}
+
+
+def test_wait_for_ends_with_4(ds: CommandLine) -> None:
+    ds.bed.set_policy("defaults: {max_mig_instances: null, max_gpus_per_container: 3, max_containers_per_user: null}\n")
+    for name, gpus in (("one", "3"), ("two", "1")):
+        ds.ok("container-create", name, "pytorch", "--gpus", gpus, who="root")
+    answer = ds("container-create", "thesis", "pytorch", "--gpus", "1", "--wait-for", "1s")
+    assert answer.code == 4
+    assert "Waiting, number 1 in line" in answer.out
+
+
+# pending notices
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda stream: stream is sys.stderr, raising=False)
+
+
+def put(bed: Bed, text: str = "thesis does nothing") -> None:
+    notice = Notice(bed.clock(), "idle", "thesis._.70001", text, "container-extend thesis 6h")
+    assert Mailboxes(bed.state / "notices").deliver(os.getuid(), os.getgid(), notice)
+
+
+def test_the_callers_notices_come_once_before_the_commands_own_words(ds: CommandLine, terminal: None) -> None:
+    put(ds.bed)
+    answer = ds("queue")
+    assert answer.code == 0
+    assert answer.out == "Nobody waits.\n"
+    assert "thesis does nothing → container-extend thesis 6h" in " ".join(answer.err.split())
+    assert ds("queue").err == ""
+
+
+@pytest.mark.parametrize("words", [["queue", "--quiet"], ["queue", "--json"], ["tick"]])
+def test_scripts_and_the_tick_take_nothing(ds: CommandLine, terminal: None, words: list[str]) -> None:
+    put(ds.bed)
+    assert "does nothing" not in ds(*words).err
+    assert "does nothing" in ds("queue").err
+
+
+def test_without_a_terminal_they_stay_for_later(ds: CommandLine) -> None:
+    put(ds.bed)
+    assert ds("queue").err == ""
+    assert "thesis does nothing" in json.dumps(Mailboxes(ds.bed.state / "notices").take(os.getuid())[0].text)
+
+
+def test_they_come_before_an_error_too(ds: CommandLine, terminal: None) -> None:
+    put(ds.bed)
+    err = ds.fails(5, "container-start", "nothing")
+    assert err.index("does nothing") < err.index("Error:")
+
+
+def test_control_characters_and_lines_of_a_notice_do_nothing(ds: CommandLine, terminal: None) -> None:
+    put(ds.bed, "a\x1b[2Jb\nError: forged")
+    err = ds("queue").err
+    assert "\x1b" not in err
+    assert "\nError" not in err
+
+
+def test_a_broken_mailbox_keeps_nobody_from_working(ds: CommandLine, terminal: None) -> None:
+    box = ds.bed.state / "notices"
+    box.mkdir()
+    path = box / f"{os.getuid()}.jsonl"
+    path.write_bytes(b"\xff\x00{")
+    assert ds.ok("queue") == "Nobody waits.\n"
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    assert ds.ok("queue") == "Nobody waits.\n"
+
+
+def test_ds01_notices_shows_each_once(ds: CommandLine, terminal: None) -> None:
+    Mailboxes(ds.bed.state / "notices").deliver(
+        os.getuid(), os.getgid(), Notice(ds.bed.clock(), "idle", "x", "thesis does nothing")
+    )
+    if os.geteuid() == 0:
+        assert "thesis does nothing" in ds.ok("notices", "--user", "root", who="root")
+        assert ds.ok("notices", "--user", "root", who="root") == ""
+
+
+def test_nothing_is_opened_when_there_is_nothing(
+    ds: CommandLine, terminal: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(ds.bed)
+    ds("queue")
+    monkeypatch.setattr(Mailboxes, "take", lambda *args: pytest.fail("it was opened"))
+    assert ds("queue").err == ""
