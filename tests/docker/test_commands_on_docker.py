@@ -329,8 +329,8 @@ def test_an_image_without_a_shell_is_refused_and_nothing_is_left(server: Server,
         dockerd.remove_image(name, noprune=True)
 
 
-def test_each_trouble_with_docker_has_its_own_remedy(server: Server, tmp_path: Path) -> None:
-    server.environment["DS01_DOCKER_SOCKET"] = str(tmp_path / "absent.sock")
+def test_each_trouble_with_docker_has_its_own_remedy(server: Server, open_folder: Path) -> None:
+    server.environment["DS01_DOCKER_SOCKET"] = str(open_folder / "absent.sock")
     absent = server.types(ALICE, "container", "list", code=1).stderr
     server.environment["DS01_DOCKER_SOCKET"] = "/var/run/docker.sock"
     server.group = ALICE  # not in Docker's group
