@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from ds01.automation.acting import Acting, exempt, lock_of
+from ds01.automation.acting import Acting, exempt
 from ds01.automation.decide import Act, Decision, Why, decide
-from ds01.automation.observe import keeps_alive, look, started_anew
-from ds01.automation.report import Item, Report, item_of
+from ds01.automation.looking import Looking
+from ds01.automation.observe import keeps_alive
+from ds01.automation.report import Item, Report, in_a_line, item_of
 from ds01.automation.serving import Serving
 from ds01.automation.telling import Teller
-from ds01.errors import Busy, Ds01Error, EngineUnreachable
 from ds01.gpus.model import Observation
 from ds01.lifecycle.ledger import REMOVED_KEPT
 from ds01.lifecycle.machine import State
-from ds01.lifecycle.reconcile import one, reconcile
+from ds01.lifecycle.reconcile import reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World, is_manual, readable
-from ds01.system.data import to_json
 
 Slices = Callable[[World, Sequence[Record]], Sequence[Item]]
 
@@ -72,72 +69,39 @@ class Tick:
             self._clear_up(records, report)
 
     def _decide(self, records: Sequence[Record], gpus: Observation, report: Report) -> list[tuple[Record, Decision]]:
+        """What is due, with the records as they are after a look at all that run."""
         there = {slot.uuid for slot in gpus.slots}
+        running = [record for record in records if record.state is State.RUNNING]
+        seen = Looking(self.world, gpus, report, self.dry_run).look_at(running)
         decided = []
         for record in records:
             lost = [ref.slot for ref in record.lease.slots if ref.uuid not in there] if record.lease else []
             report.unknown += [Item(record.container_name, "gpu", f"GPU {slot} is not there any more") for slot in lost]
+            judged = seen.get(record.container_name) if record.state is State.RUNNING else record
             try:
-                judged, decision = self._judge(record, gpus, report)
-            except EngineUnreachable:
-                raise  # it has stopped answering: nothing more is known of anybody
+                decision = self._judge(judged, report) if judged is not None else None
             except Exception as error:
                 report.failed(record.container_name, "judge", error)
                 continue
-            if decision is not None:
+            if judged is not None and decision is not None:
                 decided.append((judged, decision))
         return decided
 
-    def _judge(self, record: Record, gpus: Observation, report: Report) -> tuple[Record, Decision | None]:
-        """Look at one container, keep what was seen, and decide. The record as it is now, and the decision."""
-        world, name = self.world, record.container_name
-        if record.state is State.RUNNING:
-            seen = self._look(record, gpus, report)
-            if seen is None:
-                report.unknown.append(Item(name, "busy", "a command is at work on it"))
-                return record, None
-            record = seen
+    def _judge(self, record: Record, report: Report) -> Decision | None:
+        world = self.world
         limits, policies = world.limits_of(record).limits, world.policy.policies
         decision = decide(record, limits, policies, exempt=exempt(world, record), now=world.clock())
         if decision is None or decision.why is not Why.IDLE:
-            return record, decision
+            return decision
         wanted = keeps_alive(record, now=world.clock(), longest=policies.keep_alive_max)
         if wanted is None:
-            report.unknown.append(Item(name, "keep-alive", "its workspace cannot be read"))
-        return record, decision if wanted is False else None
-
-    def _look(self, record: Record, gpus: Observation, report: Report) -> Record | None:
-        """The record with what was seen now; None if a command is at work on the container.
-
-        Under the container's lock: a command that has read the record must find it unchanged when it writes.
-        """
-        held: AbstractContextManager[object] = nullcontext() if self.dry_run else lock_of(self.world, record)
-        try:
-            with held:
-                activity = look(self.world, record, gpus)
-                if started_anew(record, activity) and not self.dry_run:
-                    # A list does not show that it has ended and runs again; its first process is another one.
-                    one(self.world, record.container_name)
-                    current = self.world.ledger.read().get(record.container_name)
-                    if not isinstance(current, Record) or current.state is not State.RUNNING:
-                        return None
-                    record, activity = current, look(self.world, current, gpus)
-                if activity.state == "unknown" and activity.why is not None:
-                    report.unknown.append(Item(record.container_name, "activity", activity.why))
-                after = dataclasses.replace(record, activity=to_json(activity))
-                return after if self.dry_run else self._keep(after)
-        except Busy:
-            return None
-
-    def _keep(self, record: Record) -> Record:
-        """Write what was seen. Raises Busy if a command changed the record since it was read."""
-        with self.world.ledger.transaction() as ledger:
-            return ledger.commit(record, now=self.world.clock(), durable=False)
+            report.unknown.append(Item(record.container_name, "keep-alive", "its workspace cannot be read"))
+        return decision if wanted is False else None
 
     def _clear_up(self, records: Sequence[Record], report: Report) -> None:
         self.world.ledger.forget_removed(before=self.world.clock() - REMOVED_KEPT)
         if self.slices is not None:
             try:
                 report.unknown += self.slices(self.world, records)
-            except Ds01Error as error:  # no container depends on it; doctor says what is wrong
-                report.unknown.append(Item("", "slices", error.why or error.message))
+            except Exception as error:  # no container depends on it; doctor says what is wrong
+                report.unknown.append(Item("", "slices", in_a_line(error)))
