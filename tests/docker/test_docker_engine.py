@@ -21,7 +21,9 @@ pytestmark = pytest.mark.docker
 
 Make = Callable[..., str]
 MakeForeign = Callable[..., str]
-HOOK = shutil.which("nvidia-container-runtime-hook", path="/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin")
+# On dockerd's PATH, which this process can only guess; packaging/test puts the one of its own dockerd on ours.
+PATHS = f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin"
+HOOK = shutil.which("nvidia-container-runtime-hook", path=PATHS)
 
 
 @pytest.fixture
