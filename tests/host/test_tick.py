@@ -166,15 +166,24 @@ def test_without_nvml_nothing_is_given_back_and_nothing_ends(lab: Host, tick: Ti
         lab.run(f"mv {LIBRARY}.away {LIBRARY}")
 
 
-def test_a_gpu_that_disappears_keeps_its_lease_and_its_name(lab: Host, tick: Tick) -> None:
+MIG_GPU = "gpu uuid=GPU-m name=NVIDIA_A100 memory=42949672960 mig=1"
+MIG = "mig 0:{0} uuid=MIG-{0} name=NVIDIA_A100_MIG_2g.10gb memory=10737418240 gi={0} ci=0 slices=2 compute=2"
+
+
+def test_a_mig_instance_that_disappears_keeps_its_lease_and_its_name(lab: Host, tick: Tick) -> None:
+    lab.show_gpus(MIG_GPU, MIG.format(0), MIG.format(2))
     deploy(lab, "alice", "one")
-    held = leases(lab)
-    others = [uuid for uuid in ("GPU-0", "GPU-1") if uuid not in held]
-    lab.show_gpus(f"gpu uuid={others[0]} name=NVIDIA_A100 memory=42949672960")
+    (held,) = leases(lab)
+    (other,) = {"MIG-0", "MIG-2"} - {held}
+    # It is gone, and another one comes under its number, as after a new division of the GPU.
+    again = MIG.format(held[-1]).replace(f"uuid={held}", "uuid=MIG-new")
+    lab.show_gpus(MIG_GPU, MIG.format(other[-1]), again)
     for minute in (1, 2):
         tick(minute)
-    assert leases(lab) == held
+    assert leases(lab) == [held]
     assert states(lab) == {"one": "running"}
+    assert deploy(lab, "bob", "two")["gpus"][0]["uuid"] == other
+    lab.run(f"container-deploy three --image {IMAGE} --background", user="carol", code=4)
     lab.run("container-stop one", user="alice")
     assert "recreate" in lab.run("container-start one", user="alice", code=6).stderr
 
