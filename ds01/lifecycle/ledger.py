@@ -253,11 +253,15 @@ class Transaction:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._known: dict[str, Record | Unreadable] | None = None  # drawn up once: there may be hundreds
 
     @property
     def records(self) -> Mapping[str, Record | Unreadable]:
         """As `Ledger.read`, and now for certain."""
-        return {name: entry for name, (_, entry) in self._ledger._cache.items() if not _is_removed(entry)}
+        if self._known is None:
+            entries = self._ledger._cache.items()
+            self._known = {name: entry for name, (_, entry) in entries if not _is_removed(entry)}
+        return self._known
 
     def commit(self, record: Record, *, now: datetime, durable: bool = True) -> Record:
         """Write a record whole; a removed one moves to its folder. Returns it with its new revision.
@@ -278,7 +282,10 @@ class Transaction:
             content = json.dumps(to_json(record), ensure_ascii=False).encode() + b"\n"
             files.replace(path, content, mode=self._ledger.file_mode, durable=durable)
             self._ledger._cache[record.container_name] = (None, record)
+            if self._known is not None:
+                self._known = {**self._known, record.container_name: record}
             if record.state is State.REMOVED:
+                self._known = None
                 self.file_removed(record.container_name, now=now)
         except OSError as error:
             raise Ds01Error(
@@ -295,6 +302,7 @@ class Transaction:
         self._path(container_name).replace(_unused(self._ledger._removed, f"{container_name}.", ".json", now))
         files.sync_folder(self._ledger._records)
         del self._ledger._cache[container_name]
+        self._known = None
 
     def file_leftovers(self) -> None:
         """Move the records that say `removed` and still lie here: somebody was killed between the two steps."""
@@ -312,6 +320,7 @@ class Transaction:
         except OSError as error:
             raise Ds01Error(f"{path} cannot be moved aside", why=str(error.strerror)) from error
         del self._ledger._cache[container_name]
+        self._known = None
 
     def _path(self, container_name: str) -> Path:
         return self._ledger._records / f"{container_name}.json"
