@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from ds01.automation.activity import Activity, Sample, assess
 from ds01.errors import Ds01Error
@@ -85,7 +86,7 @@ def _age(workspace: str) -> str:
         status = os.lstat(f"{workspace}/{KEEP_ALIVE}")
         return f"{status.st_mtime} {status.st_ctime}"  # `touch` can set a mtime in the future, but no ctime
     except FileNotFoundError:
-        return "absent" if os.path.isdir(workspace) else "unknown"  # noqa: PTH112
+        return "absent" if Path(workspace).is_dir() else "unknown"
     except OSError:
         return "unknown"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from ds01.engines.protocol import EngineFacts
@@ -86,7 +87,7 @@ def _with_records(facts: Facts, ledger: Ledger) -> Facts:
         ledger_problem=facts.ledger_problem or problem,
         records=records,
         unreadable=tuple(entry for entry in found if isinstance(entry, Unreadable)),
-        busy=frozenset(name for name in entries or {} if not _try(lambda: ledger.container_lock_is_free(name))[0]),  # noqa: B023
+        busy=frozenset(name for name in entries or {} if not _try(partial(ledger.container_lock_is_free, name))[0]),
     )
 
 

@@ -7,6 +7,7 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 PATIENCE = 10.0  # seconds; a home on a dead NFS server would hang for ever
 
@@ -43,7 +44,7 @@ def run_as(uid: int, gid: int, act: Callable[[], str], *, groups: Sequence[int] 
 
 def _close_all_but(kept: int) -> None:
     """A child that hangs in the kernel outlives its parent: with our files it would keep our locks, for ever."""
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
-        if int(name) > 2 and int(name) != kept:
+    for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+        if number > 2 and number != kept:
             with suppress(OSError):
-                os.close(int(name))
+                os.close(number)

@@ -266,7 +266,10 @@ def test_stop_start_and_retire_keep_and_free_the_gpu(server: Server) -> None:
 def test_what_is_done_with_docker_alone_is_seen(server: Server) -> None:
     container = server.deploy(ALICE)
     name = container["name"]
-    state = lambda: server.answers(ALICE, "container", "list")["containers"][0]["state"]  # noqa: E731
+
+    def state() -> str:
+        return str(server.answers(ALICE, "container", "list")["containers"][0]["state"])
+
     server.docker.stop(container["docker_id"], timeout=0)
     assert state() == "held"
     server.docker.start(container["docker_id"])

@@ -14,6 +14,7 @@ from ds01.gpus.model import GpuRequest
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.machine import State
 from tests import legal
+from tests.acts import create, recreate, remove, start, stop, stop_and_release
 from tests.bed import Bed
 from tests.faults import CHANGES, FaultyEngine, Steps, die, watch_commits
 
@@ -21,32 +22,8 @@ ALICE, BOB, HAND = "thesis._.70001", "thesis._.70002", "hand._.70001"
 Act = Callable[[Gate, Bed], Any]
 
 
-def create(gate: Gate, bed: Bed) -> Any:
-    return gate.create(bed.actor("alice"), bed.request("alice"))
-
-
-def start(gate: Gate, bed: Bed) -> Any:
-    return gate.start(bed.actor("alice"), ALICE)
-
-
-def stop(gate: Gate, bed: Bed) -> Any:
-    return gate.stop(bed.actor("alice"), ALICE)
-
-
-def stop_and_release(gate: Gate, bed: Bed) -> Any:
-    return gate.stop(bed.actor("alice"), ALICE, release=True)
-
-
 def release(gate: Gate, bed: Bed) -> Any:
     return gate.release(bed.actor("alice"), ALICE)
-
-
-def remove(gate: Gate, bed: Bed) -> Any:
-    return gate.remove(bed.actor("alice"), ALICE, force=True)
-
-
-def recreate(gate: Gate, bed: Bed) -> Any:
-    return gate.start(bed.actor("alice"), ALICE, recreate=True)
 
 
 def allocate(gate: Gate, bed: Bed) -> Any:

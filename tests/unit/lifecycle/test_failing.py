@@ -22,6 +22,7 @@ from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.machine import State
 from ds01.system import files
 from tests import legal
+from tests.acts import create, recreate, remove, start, stop, stop_and_release
 from tests.bed import Bed
 from tests.faults import CHANGES, QUESTIONS, FaultyEngine, Steps, raising
 
@@ -29,38 +30,14 @@ ALICE = "thesis._.70001"
 Act = Callable[[Gate, Bed], Any]
 
 
-def create(gate: Gate, bed: Bed) -> Any:
-    return gate.create(bed.actor("alice"), bed.request("alice"))
-
-
-def start(gate: Gate, bed: Bed) -> Any:
-    return gate.start(bed.actor("alice"), ALICE)
-
-
-def stop(gate: Gate, bed: Bed) -> Any:
-    return gate.stop(bed.actor("alice"), ALICE)
-
-
-def remove(gate: Gate, bed: Bed) -> Any:
-    return gate.remove(bed.actor("alice"), ALICE, force=True)
-
-
-def recreate(gate: Gate, bed: Bed) -> Any:
-    return gate.start(bed.actor("alice"), ALICE, recreate=True)
-
-
-def release(gate: Gate, bed: Bed) -> Any:
-    return gate.stop(bed.actor("alice"), ALICE, release=True)
-
-
 ACTS: dict[str, tuple[tuple[Act, ...], Act]] = {
     "create": ((), create),
     "start": ((create,), start),
-    "start of a stopped one": ((create, start, release), start),
+    "start of a stopped one": ((create, start, stop_and_release), start),
     "stop": ((create, start), stop),
-    "release": ((create, start), release),
+    "release": ((create, start), stop_and_release),
     "remove": ((create, start), remove),
-    "recreate": ((create, start, release), recreate),
+    "recreate": ((create, start, stop_and_release), recreate),
     "recreate of a held one": ((create, start, stop), recreate),
 }
 # The error, whether it comes after the engine has done what it was told, and at which calls.
