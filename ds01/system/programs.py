@@ -8,23 +8,39 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from subprocess import DEVNULL
+from typing import Any
 
 from ds01.errors import Ds01Error
+from ds01.system.users import Account
 
 TIMEOUT = 30.0  # seconds
 ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # cron's PATH, and many users', lacks these
 LIBRARIES = "LD_LIBRARY_PATH"
+HARMLESS = ("PATH", "LANG", "LC_ALL", "TERM", "TZ", LIBRARIES)  # what another person's program gets of root's
 
 Run = Callable[[Sequence[str]], str]  # what takes a `run` of its own, so that a test can give another
 
 
-def run(arguments: Sequence[str], *, timeout: float = TIMEOUT, given: str | None = None) -> str:
+def run(
+    arguments: Sequence[str], *, timeout: float = TIMEOUT, given: str | None = None, account: Account | None = None
+) -> str:
     """Run a program to its end, and return what it wrote to stdout. `given` is what it reads on stdin.
+
+    `account`: for whom. The program has that person's home, and, if root starts it, nothing of root's: neither the uid
+    nor the environment.
 
     Raises Ds01Error if there is no such program, it takes longer than `timeout` seconds, or it fails; `data` then has
     `program`, `problem` (not_found, timeout, failed) and `exit_code`.
     """
     environment = own_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
+    becoming: dict[str, Any] = {}
+    if account is not None:
+        own = {"HOME": account.home, "USER": account.login, "LOGNAME": account.login}
+        if os.geteuid() == 0 and account.uid != 0:
+            groups = os.getgrouplist(account.login, account.gid)
+            becoming = {"user": account.uid, "group": account.gid, "extra_groups": groups, "cwd": "/"}
+            environment = {name: value for name, value in environment.items() if name in HARMLESS}
+        environment |= own
     name, *rest = arguments
     program = find(name, environment)
     if program is None:
@@ -35,7 +51,7 @@ def run(arguments: Sequence[str], *, timeout: float = TIMEOUT, given: str | None
     try:
         ended = subprocess.run(  # noqa: S603  a list of arguments, and no shell
             [program, *rest], env=environment, timeout=timeout, check=False, capture_output=True,
-            encoding="utf-8", errors="replace", **source,
+            encoding="utf-8", errors="replace", **source, **becoming,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise _error(name, "timeout", f"{name} took longer than {timeout:g} s", " ".join(arguments)) from None

@@ -1,0 +1,162 @@
+"""A person's own files and programs: always with that person's uid, so that root follows nobody's links."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+from ds01.errors import Ds01Error
+from ds01.system import files, programs
+from ds01.system.as_user import run_as
+from ds01.system.users import Account
+
+LARGEST = 4 << 20  # bytes; what people write by hand is smaller
+
+
+class Home:
+    """The files of `account`. Root acts as that person, in a child; everybody else as themselves.
+
+    Paths are absolute. Every method raises Ds01Error with the path and the kernel's words.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    @property
+    def path(self) -> Path:
+        """The home folder."""
+        return Path(self.account.home)
+
+    def read(self, path: Path) -> bytes | None:
+        """What stands in a file; None if there is none."""
+        return self._do(path, "read", partial(_read, path))
+
+    def read_text(self, path: Path) -> str | None:
+        """The same as text; what is not UTF-8 is shown as `?`."""
+        content = self.read(path)
+        return None if content is None else content.decode("utf-8", "replace")
+
+    def write(self, path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+        """Write a file whole, in place of one that was there; at the end of a link stays the link's file.
+
+        Its folder is made if it is not there.
+        """
+        data = content.encode() if isinstance(content, str) else content
+        self._do(path, "written", partial(_write, path, data, mode))
+
+    def make_folder(self, path: Path, *, mode: int = 0o755) -> bool:
+        """Make a folder and its parents; whether it was not there."""
+        return self._do(path, "made", partial(_make_folder, path, mode)) is not None
+
+    def remove(self, path: Path) -> bool:
+        """Remove a file; whether there was one."""
+        return self._do(path, "removed", partial(_remove, path)) is not None
+
+    def exists(self, path: Path) -> bool:
+        """Whether there is anything of that name, a broken link included."""
+        return self._do(path, "looked at", partial(_exists, path)) is not None
+
+    def list(self, folder: Path) -> tuple[str, ...]:
+        """The names in a folder, sorted; none if it is not there."""
+        found = self._do(folder, "listed", partial(_list, folder))
+        return tuple(json.loads(found)) if found else ()
+
+    def modified(self, path: Path) -> datetime | None:
+        """When a file was changed last, in UTC; None if there is none."""
+        found = self._do(path, "looked at", partial(_modified, path))
+        return datetime.fromtimestamp(float(found), timezone.utc) if found else None
+
+    def run(self, arguments: Sequence[str], *, timeout: float = programs.TIMEOUT, given: str | None = None) -> str:
+        """Run a program as this person, and return what it wrote. Raises as `programs.run`."""
+        return programs.run(arguments, timeout=timeout, given=given, account=self.account)
+
+    def _do(self, path: Path, doing: str, act: Callable[[], bytes | None]) -> bytes | None:
+        if not path.is_absolute() or "\0" in str(path):
+            raise Ds01Error(f"{str(path)!r} is not an absolute path")
+        if os.geteuid() == 0 and self.account.uid != 0:
+            account = self.account
+            said = run_as(
+                account.uid, account.gid, partial(_as_text, act), groups=os.getgrouplist(account.login, account.gid)
+            )
+        else:
+            said = _as_text(act)
+        if said is None:
+            raise Ds01Error(f"{path} cannot be {doing}", why="the file system does not answer")
+        answer = json.loads(said)
+        if "problem" in answer:
+            raise Ds01Error(f"{path} cannot be {doing}", why=answer["problem"], data={"errno": answer["errno"]})
+        return None if answer["found"] is None else base64.b64decode(answer["found"])
+
+
+def _as_text(act: Callable[[], bytes | None]) -> str:
+    try:
+        found = act()
+    except OSError as error:
+        return json.dumps({"problem": error.strerror or str(error), "errno": error.errno})
+    return json.dumps({"found": None if found is None else base64.b64encode(found).decode()})
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        # O_NONBLOCK: a pipe of that name would hang the open.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        if status.st_size > LARGEST:
+            raise OSError(errno.EFBIG, f"it is larger than {LARGEST >> 20} MiB")
+        return file.read(LARGEST)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    real = Path(os.path.realpath(path))
+    real.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    files.replace(real, content, mode=mode)
+
+
+def _make_folder(path: Path, mode: int) -> bytes | None:
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        if path.is_dir():
+            return None
+        raise
+    path.chmod(mode)
+    return b""
+
+
+def _remove(path: Path) -> bytes | None:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return None
+    return b""
+
+
+def _exists(path: Path) -> bytes | None:
+    return b"" if os.path.lexists(path) else None
+
+
+def _list(folder: Path) -> bytes | None:
+    try:
+        return json.dumps(sorted(entry.name for entry in folder.iterdir())).encode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _modified(path: Path) -> bytes | None:
+    try:
+        return str(path.stat().st_mtime).encode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

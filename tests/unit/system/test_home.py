@@ -1,0 +1,82 @@
+"""A person's own files are touched with that person's uid, whoever acts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ds01.errors import Ds01Error
+from ds01.system.home import Home
+from ds01.system.users import Users
+from tests.bed import Bed
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
+
+
+@pytest.fixture
+def home(bed: Bed) -> Home:
+    return Home(Users(bed.state / "passwd").by_login("alice"))
+
+
+def test_what_was_written_is_read_and_its_folder_is_made(home: Home) -> None:
+    path = home.path / "deep" / "er" / "notes.txt"
+    assert home.read(path) is None
+    home.write(path, "Grüße\n", mode=0o600)
+    assert home.read_text(path) == "Grüße\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert home.list(path.parent) == ("notes.txt",)
+
+
+@AS_ROOT
+def test_what_root_writes_for_somebody_is_theirs(home: Home) -> None:
+    home.write(home.path / "new" / "file", b"x")
+    assert (home.path / "new").stat().st_uid == (home.path / "new" / "file").stat().st_uid == home.account.uid
+
+
+@AS_ROOT
+def test_a_link_leads_root_nowhere_that_its_owner_could_not_go(home: Home, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("only root's")
+    secret.chmod(0o600)
+    (home.path / "link").symlink_to(secret)
+    with pytest.raises(Ds01Error):
+        home.read(home.path / "link")
+    with pytest.raises(Ds01Error):
+        home.write(home.path / "link", "mine now")
+    assert secret.read_text() == "only root's"
+
+
+def test_a_link_to_an_own_file_stays_a_link(home: Home) -> None:
+    home.write(home.path / "dotfiles" / "real", "old")
+    (home.path / "link").symlink_to(home.path / "dotfiles" / "real")
+    home.write(home.path / "link", "new")
+    assert (home.path / "link").is_symlink()
+    assert home.read_text(home.path / "dotfiles" / "real") == "new"
+
+
+def test_a_folder_is_made_once_and_a_file_in_its_place_is_an_error(home: Home) -> None:
+    assert home.make_folder(home.path / "a" / "b")
+    assert not home.make_folder(home.path / "a" / "b")
+    home.write(home.path / "file", "")
+    with pytest.raises(Ds01Error, match="cannot be made"):
+        home.make_folder(home.path / "file")
+
+
+def test_a_pipe_does_not_hang_and_a_relative_path_is_refused(home: Home) -> None:
+    os.mkfifo(home.path / "pipe", 0o666)
+    (home.path / "pipe").chmod(0o666)
+    with pytest.raises(Ds01Error, match="cannot be read"):
+        home.read(home.path / "pipe")
+    with pytest.raises(Ds01Error, match="absolute"):
+        home.read(Path("notes"))
+
+
+def test_a_program_has_the_home_of_its_person_and_nothing_of_roots(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/somewhere")
+    said = dict(line.split("=", 1) for line in home.run(["env"]).splitlines() if "=" in line)
+    assert said["HOME"] == home.account.home
+    if os.geteuid() == 0:
+        assert "GIT_DIR" not in said
+        assert home.run(["id", "-u"]).strip() == str(home.account.uid)
