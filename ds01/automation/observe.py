@@ -96,9 +96,9 @@ def _leased(record: Record, slots: Mapping[str, Slot]) -> list[Slot]:
 
 
 def _utilisation(slots: list[Slot], gpus: Observation) -> float | None:
-    """The busiest whole GPU's; MIG instances have no counter of their own."""
-    by_index = {gpu.index: gpu.utilisation_percent for gpu in gpus.gpus}
-    values = [by_index.get(slot.gpu) for slot in slots if slot.kind is Kind.FULL]
+    """The busiest one's. A GPU's own counter says nothing about its MIG instances, which may have one of theirs."""
+    whole = {gpu.index: gpu.utilisation_percent for gpu in gpus.gpus}
+    values = [whole.get(slot.gpu) if slot.kind is Kind.FULL else slot.utilisation_percent for slot in slots]
     return max((value for value in values if value is not None), default=None)
 
 

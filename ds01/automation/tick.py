@@ -50,7 +50,7 @@ class Tick:
     def _pass(self, report: Report) -> None:
         world = self.world
         listed = world.listed()
-        gpus = world.observe_gpus()
+        gpus = world.observe_gpus(utilisation=True)
         if not self.dry_run:
             for change in reconcile(world, listed, failed=lambda name, why: report.failed(name, "reconcile", why)):
                 report.acted.append(Item(change.container, "reconcile", change.what))

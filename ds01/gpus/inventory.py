@@ -10,5 +10,8 @@ from ds01.gpus.model import Observation
 class Inventory(Protocol):
     """Whatever knows the GPUs of this server."""
 
-    def observe(self) -> Observation:
-        """The GPUs and slots as they are now. Raises GpusUnreachable: then nothing was observed."""
+    def observe(self, *, utilisation: bool = False) -> Observation:
+        """The GPUs and slots as they are now. Raises GpusUnreachable: then nothing was observed.
+
+        `utilisation`: how busy MIG instances are is wanted too, and may take its time.
+        """

@@ -77,6 +77,7 @@ class Slot:
     ci: int | None = None
     unhealthy: str | None = None  # why it must not be given out
     processes: tuple[Process, ...] | None = ()  # None: NVML would not say, which counts as use
+    utilisation_percent: float | None = None  # of a MIG instance; None: unknown, or nobody asked
 
     @property
     def ref(self) -> SlotRef:

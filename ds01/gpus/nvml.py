@@ -16,9 +16,12 @@ import pynvml
 from pynvml import NVMLError
 
 from ds01.errors import GpusUnreachable
+from ds01.gpus import gpm
 from ds01.gpus.model import Gpu, Kind, Mig, Observation, Process, Slot
 from ds01.gpus.processes import container_of, name_of
 from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
+from ds01.system import clock
+from ds01.system.clock import Sleep
 
 # NVML's code -> the word for programs, why, and what to do.
 _PROBLEMS: dict[int, tuple[str, str, str]] = {
@@ -58,9 +61,12 @@ class NvmlInventory:
 
     enable_mig: bool = True
     proc: Path = Path("/proc")
+    sleep: Sleep = clock.sleep
 
-    def observe(self) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> Observation:
         """The GPUs as they are now. Raises GpusUnreachable if NVML as a whole cannot be asked.
+
+        `utilisation` measures MIG instances too, which takes 0.1 s if a GPU can do that.
 
         Its `data["problem"]` is `library_not_found` on a server without NVIDIA's driver, which a lab without
         GPUs is; else driver_not_loaded, version_mismatch, function_not_found, no_permission or unknown.
@@ -72,8 +78,10 @@ class NvmlInventory:
             except NVMLError as error:
                 raise _unreachable(error) from error
             seen = [self._device(index) for index in range(count)]
-        gpus = tuple(gpu for gpu, _ in seen)
-        return Observation(gpus, tuple(slot for _, slots in seen for slot in slots), driver)
+            slots = [slot for _, slots in seen for slot in slots]
+            busy = gpm.measured(pynvml, slots, self.sleep) if utilisation else {}
+        slots = [replace(slot, utilisation_percent=busy.get(slot.uuid)) for slot in slots]
+        return Observation(tuple(gpu for gpu, _ in seen), tuple(slots), driver)
 
     def _device(self, index: int) -> tuple[Gpu, list[Slot]]:
         """One GPU and its slots. A GPU that does not answer is one slot that nobody gets."""

@@ -31,7 +31,7 @@ class SimulatedInventory:
 
     observation: Observation
 
-    def observe(self) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> Observation:
         """What was made up. Never raises."""
         return self.observation
 

@@ -74,10 +74,13 @@ class World:
         self.ledger.check_engine(self.engine.facts().id)
         return self.engine.containers()
 
-    def observe_gpus(self) -> Observation:
-        """The GPUs; none on a server without the NVIDIA library. Raises GpusUnreachable otherwise."""
+    def observe_gpus(self, *, utilisation: bool = False) -> Observation:
+        """The GPUs; none on a server without the NVIDIA library. Raises GpusUnreachable otherwise.
+
+        `utilisation`: with how busy MIG instances are, for which nobody who allocates should wait.
+        """
         try:
-            return self.inventory.observe()
+            return self.inventory.observe(utilisation=utilisation)
         except GpusUnreachable as error:
             if error.data and error.data.get("problem") == "library_not_found":
                 return Observation((), (), "none")

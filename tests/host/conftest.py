@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.machine import GPUS, Host
+from tests.host.machine import Host
 from tests.nvml import standin
+from tests.server import GPUS
 
 TOP = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host.machine import IMAGE, Host
+from tests.host.machine import Host
+from tests.server import IMAGE
 
 POLICY = """\
 defaults: {max_mig_instances: 1, max_cpus: 1.5, memory: 96m, shm_size: 24m, pids_limit: 77, ulimits: {memlock: null}}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.host.machine import DAEMON, IMAGE, Host
+from tests.host.machine import Host
+from tests.server import DAEMON, IMAGE
 
 POLICY = """\
 defaults: {max_cpus: 1, memory: 96m, shm_size: 24m, ulimits: {memlock: null}}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.machine import IMAGE, Host
+from tests.host.machine import Host
+from tests.server import IMAGE
 
 VERSION_COMMAND = "dpkg-query -W -f '${Version}' ds01"
 DEPLOY = f"container-deploy {{}} --image {IMAGE} --background"

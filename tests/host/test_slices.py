@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.host.machine import IMAGE, Host
+from tests.host.machine import Host
+from tests.server import IMAGE
 
 POLICY = """\
 defaults: {max_cpus: 2, memory: 1g, shm_size: 24m, pids_limit: 99, ulimits: {memlock: null}}

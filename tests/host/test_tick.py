@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.host.machine import IMAGE, LIBRARY, Host
+from tests.host.machine import Host
+from tests.server import IMAGE, LIBRARY
 
 POLICY = """\
 defaults:

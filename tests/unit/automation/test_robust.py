@@ -46,7 +46,7 @@ class NoGpus:
     def __init__(self, problem: str) -> None:
         self.problem = problem
 
-    def observe(self) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> Observation:
         raise GpusUnreachable("The GPUs cannot be asked.", data={"problem": self.problem})
 
 

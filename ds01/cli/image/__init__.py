@@ -1,0 +1,1 @@
+"""The image commands, a file each."""

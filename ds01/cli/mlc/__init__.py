@@ -1,0 +1,1 @@
+"""AIME MLC's commands, a file each, on ds01's gate."""

@@ -1,0 +1,1 @@
+"""The project commands, a file each."""
