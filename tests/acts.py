@@ -32,3 +32,7 @@ def remove(gate: Gate, bed: Bed) -> Any:
 
 def recreate(gate: Gate, bed: Bed) -> Any:
     return gate.start(bed.actor("alice"), ALICE, recreate=True)
+
+
+def remake(gate: Gate, bed: Bed) -> Any:
+    return gate.remake(bed.actor("alice"), ALICE)

@@ -124,6 +124,26 @@ class Gate(Asking):
             record, already = self._told(actor, record.name, lambda: starting.start(self._world, actor, record))
             return Acted(self._view(record), already, warnings)
 
+    def remake(self, actor: Actor, container: str, *, grace: float | None = None) -> Acted:
+        """Make a container anew from its request, on the slots that it has; one that ran is stopped, and runs again.
+
+        For an image that was built again. The workspace stays; what was put elsewhere inside goes.
+        """
+        world = self._world
+        with self._locked(actor, container, "made anew") as record:
+            if record.lease is None and record.gpus_fixed:
+                raise NotPossible(
+                    f"{record.name} is stopped, and has no GPU",
+                    hint=f"`container-start {record.name} --recreate` makes it anew, with a GPU that is free",
+                )
+            ran = record.state is State.RUNNING
+            if ran:
+                record, _ = stopping.stop(world, actor, record, grace=grace, hold=True, why="to be made anew")
+            record, warnings = starting.recreate(world, actor, record, same_slots=True)
+            if ran:
+                record, _ = starting.start(world, actor, record)
+            return Acted(self._view(record), warnings=warnings)
+
     def stop(
         self, actor: Actor, container: str, *, grace: float | None = None, release: bool = False, keep: bool = False
     ) -> Acted:

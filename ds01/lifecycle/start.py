@@ -6,7 +6,7 @@ import dataclasses
 
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.allocator import behind, choose
-from ds01.gpus.model import Claim, GpuRequest, Lease, Refusal, Rule
+from ds01.gpus.model import Choice, Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
 from ds01.gpus.situation import Requester
 from ds01.lifecycle import create
 from ds01.lifecycle.ahead import in_line, waiters
@@ -40,8 +40,9 @@ def start(world: World, actor: Actor, record: Record) -> tuple[Record, bool]:
     return record, False
 
 
-def recreate(world: World, actor: Actor, record: Record) -> tuple[Record, tuple[str, ...]]:
-    """Make a container anew from its request, on any slots, and not start it. The workspace stays.
+def recreate(world: World, actor: Actor, record: Record, *, same_slots: bool = False) -> tuple[Record, tuple[str, ...]]:
+    """Make a container anew from its request, on any slots or those of its lease, and not start it. The workspace
+    stays.
 
     The new lease is taken before the old container goes: whoever is refused still has it.
     """
@@ -52,7 +53,10 @@ def recreate(world: World, actor: Actor, record: Record) -> tuple[Record, tuple[
     prepared = create.prepare(world, actor, record.request)
     found = create.look(world, prepared, locked=True)
     with world.ledger.transaction() as ledger:
-        choice = create.decide(world, prepared, found, ledger.records)
+        if same_slots:
+            choice: Choice | Refusal = _leased(record, found.gpus)
+        else:
+            choice = create.decide(world, prepared, found, ledger.records)
         if isinstance(choice, Refusal):
             raise error_of(choice)
         slots = tuple(slot.ref for slot in choice.slots)
@@ -108,10 +112,9 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
         with world.ledger.transaction() as ledger:
             return ledger.commit(settle(record, pending=pending), now=world.clock())
     gpus = world.observe_gpus()
-    there = {slot.uuid for slot in gpus.slots}
-    lost = tuple(Claim(ref.slot, "lost", why=f"{ref.uuid} is gone") for ref in needed if ref.uuid not in there)
-    if lost:
-        raise error_of(Refusal(Rule.LOST, temporary=False, asked=len(needed), claims=lost))
+    lost = _lost(needed, gpus)
+    if lost is not None:
+        raise error_of(lost)
     lease = record.lease
     owner = world.users.by_uid(record.uid)
     limits = world.limits(owner)
@@ -135,3 +138,17 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
             lease = Lease(needed, world.clock())
         changed = dataclasses.replace(settle(record, pending=pending, lease=lease), resource_limits=limits.limits)
         return ledger.commit(changed, now=world.clock())
+
+
+def _leased(record: Record, gpus: Observation) -> Choice | Refusal:
+    """The slots that a container has, as if they had been chosen for it."""
+    refs = record.lease.slots if record.lease else ()
+    uuids = {ref.uuid for ref in refs}
+    return _lost(refs, gpus) or Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))
+
+
+def _lost(refs: tuple[SlotRef, ...], gpus: Observation) -> Refusal | None:
+    """The refusal if one of the slots is not there any more."""
+    there = {slot.uuid for slot in gpus.slots}
+    lost = tuple(Claim(ref.slot, "lost", why=f"{ref.uuid} is gone") for ref in refs if ref.uuid not in there)
+    return Refusal(Rule.LOST, temporary=False, asked=len(refs), claims=lost) if lost else None

@@ -28,11 +28,13 @@ def stop(
     grace: float | None,
     release: bool = False,
     keep: bool = False,
+    hold: bool = False,
     why: str | None = None,
 ) -> tuple[Record, bool]:
     """Stop a container whose lock is held; the record, and whether it did not run.
 
     `grace`: seconds for its processes to save, None for the policy's, 0 for at once. `release`: its lease ends too.
+    `hold`: its lease stays, also if the policy has no hold; for who goes on with it at once, under the same lock.
     """
     if record.state is not State.RUNNING:
         if release and record.lease is not None:
@@ -45,7 +47,7 @@ def stop(
     if seconds > 0:
         let_save(world, record.docker_id, seconds)
     world.engine.stop(record.docker_id, grace=min(seconds, LAST_GRACE))
-    hold = timedelta(0) if release else world.hold_of(record)
+    held_for = timedelta(0) if release else world.hold_of(record)
     with world.ledger.transaction() as ledger:
         now = world.clock()
         record = move(
@@ -54,11 +56,11 @@ def stop(
             actor=actor.login,
             at=now,
             why=why,
-            holds=hold != timedelta(0),
+            holds=hold or held_for != timedelta(0),
             keep=keep or record.keep,
         )
         if record.state is State.HELD:
-            record = settle(record, held_until=hold_ends(record, hold))
+            record = settle(record, held_until=hold_ends(record, held_for))
         record = ledger.commit(record, now=now)
     world.report(record, record.history[-1:])
     return record, False

@@ -14,7 +14,7 @@ from ds01.gpus.model import GpuRequest
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.machine import State
 from tests import legal
-from tests.acts import create, recreate, remove, start, stop, stop_and_release
+from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
 from tests.bed import Bed
 from tests.faults import CHANGES, FaultyEngine, Steps, die, watch_commits
 
@@ -52,6 +52,7 @@ ACTS: dict[str, tuple[tuple[Act, ...], Act, State]] = {
     "recreate": ((create, start, stop_and_release), recreate, State.RUNNING),
     "recreate of a held one": ((create, start, stop), recreate, State.RUNNING),
     "recreate elsewhere": ((create, start, stop_and_release, bob_takes_it), recreate, State.RUNNING),
+    "remake": ((create, start), remake, State.RUNNING),
     "allocate": ((), allocate, State.RUNNING),
     "release by hand": ((allocate,), release_by_hand, State.REMOVED),
 }
@@ -107,7 +108,7 @@ def again(bed: Bed, command: Act, name: str) -> None:
     gate = bed.another_gate()
     exists = any(record.container_name == name for record in bed.records())
     if not exists and command not in (create, allocate):
-        if command is recreate:  # its container was gone before the new one was there
+        if command in (recreate, remake):  # its container was gone before the new one was there
             create(gate, bed)
             start(gate, bed)
         else:
@@ -118,6 +119,8 @@ def again(bed: Bed, command: Act, name: str) -> None:
     if command is recreate and bed.record("alice").state is State.RUNNING:
         return
     command(gate, bed)
+    if command is remake:  # one that was stopped when it was killed is made anew as that, and rests
+        start(gate, bed)
 
 
 def clean(bed: Bed) -> None:

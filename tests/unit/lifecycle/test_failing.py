@@ -22,7 +22,7 @@ from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.machine import State
 from ds01.system import files
 from tests import legal
-from tests.acts import create, recreate, remove, start, stop, stop_and_release
+from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
 from tests.bed import Bed
 from tests.faults import CHANGES, QUESTIONS, FaultyEngine, Steps, raising
 
@@ -39,6 +39,8 @@ ACTS: dict[str, tuple[tuple[Act, ...], Act]] = {
     "remove": ((create, start), remove),
     "recreate": ((create, start, stop_and_release), recreate),
     "recreate of a held one": ((create, start, stop), recreate),
+    "remake of a running one": ((create, start), remake),
+    "remake of a held one": ((create, start, stop), remake),
 }
 # The error, whether it comes after the engine has done what it was told, and at which calls.
 FAILURES: dict[str, tuple[BaseException, bool, tuple[str, ...]]] = {

@@ -305,6 +305,35 @@ def test_recreate_that_is_refused_keeps_the_old_container(bed: Bed, gate: Any) -
     assert bed.engine.inspect(old.docker_id or "") is not None
 
 
+def test_remake_keeps_the_slots_even_without_a_hold(bed: Bed, gate: Any) -> None:
+    bed.set_policy(POLICY.replace("gpu_hold_after_stop: 24h", "gpu_hold_after_stop: 0s"))
+    fill(bed, "alice", start=True)
+    old = bed.record("alice")
+    again = gate.remake(bed.actor("alice"), ALICE).container
+    new = bed.record("alice")
+    assert again.state == "running"
+    assert new.lease is not None and old.lease is not None and new.lease.slots == old.lease.slots
+    assert new.docker_id != old.docker_id and new.request == old.request
+    assert bed.engine.inspect(old.docker_id or "") is None
+
+
+def test_remake_of_one_that_rests_does_not_start_it(bed: Bed, gate: Any) -> None:
+    fill(bed, "alice", start=True)
+    bed.gate.stop(bed.actor("alice"), ALICE)
+    slots = bed.record("alice").gpus_fixed
+    assert gate.remake(bed.actor("alice"), ALICE).container.state == "created"
+    assert bed.record("alice").gpus_fixed == slots
+
+
+def test_remake_without_a_lease_says_how_to_get_one(bed: Bed, gate: Any) -> None:
+    stopped_with_slots_taken(bed)
+    old = bed.record("alice")
+    with pytest.raises(NotPossible) as caught:
+        gate.remake(bed.actor("alice"), ALICE)
+    assert "--recreate" in (caught.value.hint or "")
+    assert bed.record("alice") == old
+
+
 def test_start_of_a_stopped_one_checks_the_quota_again(bed: Bed, gate: Any) -> None:
     fill(bed, "alice", start=True)
     bed.gate.stop(bed.actor("alice"), ALICE, release=True)
