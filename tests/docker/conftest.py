@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import secrets
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -22,6 +23,7 @@ from ds01.engines.docker import DockerEngine
 from ds01.engines.protocol import ContainerSpec, Engine
 from ds01.engines.simulated import SimulatedEngine
 from ds01.errors import EngineUnreachable
+from tests.docker.server import Server
 
 RUN = secrets.token_hex(4)
 SOCKET = "/var/run/docker.sock"
@@ -176,3 +178,18 @@ def _root(files: dict[str, bytes] | None = None, *, bash: bool = False) -> bytes
             entry.size, entry.mode = len(content), 0o755
             tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody can reach, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="ds01-docker-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def server(open_folder: Path, program: Path, busybox_image: str, dockerd: Any) -> Iterator[Server]:
+    server = Server(open_folder / "server", program, busybox_image, dockerd)
+    yield server
+    server.clean_up()
