@@ -31,7 +31,7 @@ class _Begun:
 def measured(nvml: Any, slots: Iterable[Slot], sleep: Sleep) -> dict[str, float]:
     """The utilisation of MIG instances in percent, by their UUIDs, of those where it can be known. Never raises.
 
-    `nvml` is the module pynvml, after its Init. All instances share one wait of `APART` seconds; none waits for nothing.
+    `nvml` is the module pynvml, after its Init. All instances share one wait of `APART` seconds, if one can be sampled.
     """
     with ExitStack() as samples:
         begun = list(_begin(nvml, _alone(slots), samples))

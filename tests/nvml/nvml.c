@@ -6,10 +6,12 @@
  *
  *   driver 535.104.05
  *   gpu name=NVIDIA_A100 uuid=GPU-... memory=BYTES used=BYTES mig=1 pending=1 ecc=0 remap=0 power=MILLIWATTS
- *       temperature=CELSIUS energy=MILLIJOULES utilisation=PERCENT max=INSTANCES     (on one line; in order of index)
+ *       temperature=CELSIUS energy=MILLIJOULES utilisation=PERCENT max=INSTANCES gpm=1   (on one line; in order of index)
  *   mig 0:2 uuid=MIG-... name=... memory=BYTES used=BYTES gi=1 ci=0 slices=2 compute=2 memory_mib=9856
+ *       graphics=PERCENT sm=PERCENT                        (what GPM says of its GPU instance)
  *   process 0:2 pid=123 memory=BYTES type=compute          (or graphics, or mps; memory may be missing)
  *   error nvmlDeviceGetUUID 0 15                           (a function, a device or *, NVML's code; from then on)
+ *   error nvmlGpmMigSampleGet 0:1 999 2                    (from the second call on)
  *
  * Structures and codes as in NVIDIA's nvml.h. Functions are left out by renaming them: -DnvmlX=standin_nvmlX.
  */
@@ -41,7 +43,7 @@ struct process {
 struct fault {
     char function[WORD];
     char device[16];
-    int code;
+    int code, from, calls;
 };
 
 static struct device devices[MOST];
@@ -82,7 +84,8 @@ static int text(const char *line, const char *key, char *into, uint length) {
 static int fault(const char *function, const char *device) {
     for (int i = 0; i < fault_count; i++)
         if (strcmp(faults[i].function, function) == 0 &&
-            (strcmp(faults[i].device, "*") == 0 || strcmp(faults[i].device, device) == 0))
+            (strcmp(faults[i].device, "*") == 0 || strcmp(faults[i].device, device) == 0) &&
+            ++faults[i].calls >= faults[i].from)
             return faults[i].code;
     return SUCCESS;
 }
@@ -120,7 +123,8 @@ static int read_file(void) {
             snprintf(process->line, sizeof process->line, "%s", line);
         } else if (strcmp(kind, "error") == 0) {
             struct fault *it = &faults[fault_count++];
-            sscanf(line, "error %127s %15s %d", it->function, it->device, &it->code);
+            it->from = it->calls = 0;
+            sscanf(line, "error %127s %15s %d %d", it->function, it->device, &it->code, &it->from);
         }
     }
     fclose(file);
@@ -388,4 +392,99 @@ int nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, uint *count, s
 int nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t device, uint *count, struct process_info *infos) {
     BEGIN(device->name);
     return list(device, "mps", count, infos);
+}
+
+/* GPM. A sample knows when it was taken, so that two in the wrong order are noticed, as are those of two instances. */
+
+struct sample {
+    nvmlDevice_t instance;
+    int taken;
+};
+static int samples_taken, samples_alive;
+
+struct support {
+    uint version, supported;
+};
+
+struct metric {
+    uint id;
+    int result;
+    double value;
+    const char *short_name, *long_name, *unit;
+};
+
+struct question {
+    uint version, count;
+    struct sample *before, *after;
+    struct metric metrics[];
+};
+
+/* Not NVML's: how many samples were taken, and how many are not freed, for a test. */
+int standin_samples_taken(void) { return samples_taken; }
+int standin_samples_alive(void) { return samples_alive; }
+
+int nvmlGpmQueryDeviceSupport(nvmlDevice_t device, struct support *support) {
+    BEGIN(device->name);
+    support->supported = 0;
+    if (support->version != 1)
+        return INVALID;
+    small_number(device, "gpm", &support->supported);
+    return SUCCESS;
+}
+
+int nvmlGpmSampleAlloc(struct sample **sample) {
+    BEGIN("*");
+    *sample = calloc(1, sizeof **sample);
+    samples_alive++;
+    return SUCCESS;
+}
+
+int nvmlGpmSampleFree(struct sample *sample) {
+    BEGIN("*");
+    free(sample);
+    samples_alive--;
+    return SUCCESS;
+}
+
+/* Of the GPU itself, which cannot be sampled while MIG is on. */
+int nvmlGpmSampleGet(nvmlDevice_t device, struct sample *sample) {
+    BEGIN(device->name);
+    (void)sample;
+    return NOT_SUPPORTED;
+}
+
+int nvmlGpmMigSampleGet(nvmlDevice_t device, uint gpu_instance, struct sample *sample) {
+    ull supported = 0;
+    BEGIN(device->name);
+    number(device->line, "gpm", &supported);
+    if (device->place >= 0 || !supported)
+        return NOT_SUPPORTED;
+    for (int i = 0; i < device_count; i++) {
+        uint gi;
+        if (devices[i].gpu != device->gpu || small_number(&devices[i], "gi", &gi) != SUCCESS || gi != gpu_instance)
+            continue;
+        BEGIN(devices[i].name);
+        sample->instance = &devices[i];
+        sample->taken = ++samples_taken;
+        return SUCCESS;
+    }
+    return NOT_FOUND;
+}
+
+int nvmlGpmMetricsGet(struct question *question) {
+    struct sample *before = question->before, *after = question->after;
+    if (question->version != 1 || before == NULL || after == NULL)
+        return INVALID;
+    if (before->instance != after->instance || !before->taken || before->taken >= after->taken)
+        return INVALID;
+    BEGIN(before->instance->name);
+    for (uint i = 0; i < question->count; i++) {
+        struct metric *metric = &question->metrics[i];
+        const char *text = metric->id == 1   ? value(before->instance->line, "graphics")
+                           : metric->id == 2 ? value(before->instance->line, "sm")
+                                             : NULL;
+        metric->result = text ? SUCCESS : NOT_SUPPORTED;
+        metric->value = text ? strtod(text, NULL) : 0;
+    }
+    return SUCCESS;
 }

@@ -32,12 +32,17 @@ from pathlib import Path
 from ds01.errors import Ds01Error
 from ds01.gpus.nvml import NvmlInventory
 from ds01.system.data import to_json
+slept = []
+inventory = NvmlInventory(sys.argv[1] == "mig", Path(sys.argv[2]), slept.append)
 try:
-    answer = {"observation": to_json(NvmlInventory(sys.argv[1] == "mig", Path(sys.argv[2])).observe())}
+    answer = {"observation": to_json(inventory.observe(utilisation=sys.argv[3] == "measured"))}
 except Ds01Error as error:
     answer = {"error": error.to_json()}
+answer["slept"] = slept
 try:
-    answer["open"] = ctypes.CDLL("libnvidia-ml.so.1").standin_open()
+    library = ctypes.CDLL("libnvidia-ml.so.1")
+    answer["open"] = library.standin_open()
+    answer["samples"] = [library.standin_samples_taken(), library.standin_samples_alive()]
 except OSError:
     pass
 print(json.dumps(answer))
@@ -70,7 +75,10 @@ class Server:
     library: Path
     file: Path
     proc: Path = Path("/nonexistent")
-    still_open: int | None = field(default=None, init=False)  # Inits without Shutdown after the last observation
+    # What the last observation left: Inits without Shutdown, its waits, and GPM's samples, taken and not freed.
+    still_open: int | None = field(default=None, init=False)
+    slept: list[float] = field(default_factory=list, init=False)
+    samples: tuple[int, int] = field(default=(0, 0), init=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,13 +89,15 @@ class Server:
         """Show these lines from the next Init on."""
         self.file.write_text("\n".join(lines) + "\n")
 
-    def observe(self, *, enable_mig: bool = True) -> Observation:
-        """What ds01 observes. Raises what it raises."""
-        arguments = [sys.executable, "-c", _OBSERVE, "mig" if enable_mig else "full", str(self.proc)]
+    def observe(self, *, enable_mig: bool = True, utilisation: bool = False) -> Observation:
+        """What ds01 observes, without waiting for anything. Raises what it raises."""
+        options = ["mig" if enable_mig else "full", str(self.proc), "measured" if utilisation else "seen"]
+        arguments = [sys.executable, "-c", _OBSERVE, *options]
         done = subprocess.run(arguments, env=os.environ | self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout)
-        self.still_open = answer.get("open")
+        self.still_open, self.slept = answer.get("open"), answer["slept"]
+        self.samples = tuple(answer.get("samples", (0, 0)))
         if "error" in answer:
             raise Ds01Error.from_json(answer["error"])
         return from_json(Observation, answer["observation"])
