@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 
 from ds01.automation.decide import Decision
 from ds01.errors import Ds01Error
 from ds01.lifecycle.record import Record
-from ds01.system.data import format_time
+from ds01.system.data import format_time, to_json
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,25 @@ class Report:
     def failed(self, container: str, action: str, error: Exception) -> None:
         """Note what went wrong with one container; the pass goes on."""
         self.errors.append(Item(container, action, in_a_line(error)))
+
+
+def to_keep(report: Report, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What `tick.json` is to say after this pass: all of it, and `last_good_at`, when the last good pass began.
+
+    `before` is what it says now; nothing if there is none, or none that can be read. Pure.
+    """
+    good = format_time(report.started_at) if report.good else last_good(before)
+    document: dict[str, Any] = to_json(asdict(report))
+    return document | {"last_good_at": good}
+
+
+def last_good(document: Mapping[str, Any]) -> str | None:
+    """When the last good pass began, by what `tick.json` says; None if no pass was good yet, or it does not say.
+
+    One that an older ds01 wrote knows only whether it was good itself. Pure.
+    """
+    known = document.get("last_good_at", None if document.get("errors") else document.get("started_at"))
+    return known if isinstance(known, str) else None
 
 
 def item_of(record: Record, decision: Decision) -> Item:

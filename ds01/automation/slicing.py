@@ -15,7 +15,7 @@ from ds01.lifecycle.world import World
 def bring_slices(world: World, records: Sequence[Record], *, systemd: Systemd | None = None) -> list[Item]:
     """Give every slice the limits of the policy; what could not be done, for the report. Raises Ds01Error."""
     systemd = systemd or Systemd()
-    driver = world.engine.facts().cgroup_driver
+    driver = world.engine_facts().cgroup_driver
     try:
         changes = apply.plan(world.policy, records, world.users, world.clock(), driver=driver, systemd=systemd)
     except NotPossible:

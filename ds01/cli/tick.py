@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 
 from ds01.automation.lastgood import keep, policy_or_last
-from ds01.automation.report import Item, Report
+from ds01.automation.report import Item, Report, to_keep
 from ds01.automation.slicing import bring_slices
 from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
@@ -18,7 +18,6 @@ from ds01.cli.session import Session
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.world import World
-from ds01.system.data import to_json
 
 
 @verb(example="ds01 tick --dry-run", guided=False, user=False, pending=False)
@@ -63,7 +62,7 @@ def _pass(session: Session, dry_run: bool) -> Report:
             _keep_policy(session, report)
     if not dry_run:
         try:
-            session.ledger.write_tick(to_json(dataclasses.asdict(report)))
+            session.ledger.write_tick(to_keep(report, session.ledger.tick()))
         except OSError as error:
             report.failed("", "tick.json", error)
     return report

@@ -1,4 +1,4 @@
-"""Checks of Docker, the GPUs, the slices, cron, and the program itself. Pure."""
+"""Checks of Docker, the slices, cron, and the program itself. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from ds01.gpus.model import Kind, Mig, slot_number
-from ds01.gpus.situation import describe
 from ds01.host.apply import obstacle_words, share_words
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, MakeGroup, MakeLink, SetMode, SetSlices, error, few, warning
@@ -81,91 +79,6 @@ def slices(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def nvml(facts: Facts) -> Iterator[Finding]:
-    """Whether the GPUs can be asked. A server without any needs no driver."""
-    problem = facts.gpus_problem
-    if problem is None:
-        return
-    missing = (problem.data or {}).get("problem") == "library_not_found"
-    if missing and facts.kernel.nvidia_cards == 0:
-        return
-    why = f"{facts.kernel.nvidia_cards} NVIDIA cards are in this server; {problem.why}" if missing else problem.why
-    yield error("nvml", problem.message, why, problem.hint)
-
-
-def health(facts: Facts) -> Iterator[Finding]:
-    """GPUs and instances that must not be given out."""
-    if facts.observation is None:
-        return
-    sick = {gpu.index: gpu.unhealthy for gpu in facts.observation.gpus if gpu.unhealthy and gpu.mig is not Mig.PENDING}
-    for index, why in sick.items():
-        yield error(
-            "gpu-health", f"GPU {index}: {why}", "ds01 gives it to nobody", "nvidia-smi -q and dmesg say more; reset it"
-        )
-    for slot in facts.observation.slots:
-        if slot.unhealthy and slot.gpu not in sick and slot.kind is Kind.MIG:
-            yield error("gpu-health", f"{slot.slot}: {slot.unhealthy}", "ds01 gives it to nobody", "make it anew")
-
-
-def mig(facts: Facts) -> Iterator[Finding]:
-    """The MIG layout against the one that the policy expects."""
-    if facts.observation is None or facts.policy is None:
-        return
-    want = facts.policy.gpu_allocation
-    for gpu in facts.observation.gpus:
-        if gpu.mig is Mig.PENDING:
-            yield warning(
-                "gpu-mig", f"GPU {gpu.index}: a change of its MIG mode waits for a reset", "it is given to nobody",
-                f"nvidia-smi --gpu-reset -i {gpu.index}, when nothing runs on it",
-            )  # fmt: skip
-        elif gpu.mig is Mig.EMPTY:
-            yield warning(
-                "gpu-mig", f"GPU {gpu.index}: MIG is on, without any instance", "there is nothing to give out",
-                f"nvidia-smi mig -i {gpu.index} -cgi {want.mig_profile or 'PROFILE'} -C, or turn MIG off",
-            )  # fmt: skip
-    instances = [slot for slot in facts.observation.slots if slot.kind is Kind.MIG]
-    if instances and not want.enable_mig:
-        yield warning(
-            "gpu-mig", f"{len(instances)} MIG instances are there, and the policy says enable_mig: false",
-            "they are given to nobody", "turn MIG off, or say enable_mig: true",
-        )  # fmt: skip
-    elif want.enable_mig and want.mig_profile is not None:
-        others = sorted((s for s in instances if s.profile != want.mig_profile), key=lambda s: slot_number(s.slot))
-        if others or (facts.observation.gpus and not instances):
-            found = few([f"{slot.slot} is {slot.profile}" for slot in others]) or "no GPU has a MIG instance"
-            yield warning(
-                "gpu-mig", f"{found}, and the policy expects {want.mig_profile}",
-                "instances are gone after a reboot, unless a service makes them again",
-                "make the instances with nvidia-smi mig, or change gpu_allocation.mig_profile",
-            )  # fmt: skip
-
-
-def outside(facts: Facts) -> Iterator[Finding]:
-    """GPUs that somebody uses without ds01. A container of ours without a record is another check's."""
-    own = {container.name for container in facts.containers if container.id in facts.ours}
-    for slot, blocker in sorted(facts.blockers.items(), key=lambda item: slot_number(item[0])):
-        if blocker.what == "container" and blocker.who in own:
-            continue
-        yield warning(
-            "gpu-outside", f"{slot} is used by {describe(blocker)}", "ds01 gives it to nobody as long as that runs",
-            "end it, or let the policy's `outside` section ignore it",
-        )  # fmt: skip
-
-
-def device_links(facts: Facts) -> Iterator[Finding]:
-    """The links below /dev/char that systemd finds a container's devices by."""
-    links = facts.kernel.device_links
-    if links and facts.engine is not None and facts.engine.cgroup_driver == "systemd":
-        yield warning(
-            "gpu-device-links",
-            f"{few(sorted(links), 3)} {'is' if len(links) == 1 else 'are'} not there",
-            "`systemctl daemon-reload`, as any installation of a package does it, can take the GPUs away from "
-            "containers that run",
-            "sudo nvidia-ctk system create-dev-char-symlinks --create-all, at every boot",
-            tuple(MakeLink(path, target) for path, target in sorted(links.items())),
-        )
-
-
 def cron(facts: Facts) -> Iterator[Finding]:
     """The entry that starts the tick, and whether the last tick is fresh."""
     if facts.cron is not None and not facts.own:
@@ -197,9 +110,15 @@ def tick(facts: Facts) -> Iterator[Finding]:
         )
     elif last.started_at is None:
         yield warning("tick", "no tick has run yet", "no GPU comes back by itself", "sudo ds01 tick shows why")
-    elif facts.now - last.started_at > STALE_TICK:
-        minutes = (facts.now - last.started_at) // timedelta(minutes=1)
-        yield error("tick", f"the last good tick was {minutes} minutes ago", "timeouts and holds are not looked at",
+    elif last.last_good_at is None:
+        yield error("tick", "no tick has been good yet", "what it could not do is not done",
+                    "sudo ds01 tick shows why")  # fmt: skip
+    elif facts.now - last.last_good_at > STALE_TICK:
+        minutes = (facts.now - last.last_good_at) // timedelta(minutes=1)
+        runs = facts.now - last.started_at <= STALE_TICK
+        yield error("tick", f"the last good tick was {minutes} minutes ago",
+                    "ticks run, and none of them could do all of its work" if runs
+                    else "timeouts and holds are not looked at",
                     "sudo ds01 tick shows why; tick.log has what cron saw")  # fmt: skip
     if last.errors:
         yield warning("tick-errors", few(list(last.errors), 3), "the last tick could not do all of its work",

@@ -1,18 +1,15 @@
-"""Checks of the state folder, and of the records against Docker, NVML and their labels. Pure."""
+"""Checks of the state folder: its modes, its disk, its picture of the leases, and the clock. Pure."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from ds01.engines.protocol import EngineContainer, Status
-from ds01.gpus.occupancy import labelled_uuids
-from ds01.host.facts import Entry, Facts
-from ds01.host.findings import Finding, MakeFolder, Reconcile, Repair, SetMode, error, few, warning
-from ds01.lifecycle.judge import differs
+from ds01.host.facts import Entry, Facts, Picture
+from ds01.host.findings import Finding, MakeFolder, Redraw, Repair, SetMode, error, few, warning
+from ds01.lifecycle.ledger import Unreadable
+from ds01.lifecycle.picture import allocations
 from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import is_manual
 
 FEW_BYTES = 1 << 30
 FULL_BYTES = 100 << 20
@@ -62,106 +59,37 @@ def space(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def unreadable(facts: Facts) -> Iterator[Finding]:
-    """Records that do not parse: rebuilt from their containers' labels, or set aside."""
-    for entry in facts.unreadable:
-        yield error(
-            "records-unreadable",
-            f"the record of {entry.container_name} cannot be read: {entry.why}",
-            "its GPUs count as taken until it is rebuilt from its container's labels",
-            "sudo ds01 doctor --fix, or wait for the next tick",
-            (Reconcile(),),
-        )
-
-
-def docker(facts: Facts) -> Iterator[Finding]:
-    """Records against what Docker has, in both directions. What a command is at work on is left alone."""
-    if facts.engine is None:
+def picture(facts: Facts) -> Iterator[Finding]:
+    """gpu-state.json against the records."""
+    if facts.ledger_problem is not None:
         return
-    by_id = {container.id: container for container in facts.containers}
-    for record in facts.records:
-        seen = by_id.get(record.docker_id or "")
-        if is_manual(record) or record.container_name in facts.busy or not differs(record, seen):
-            continue
-        yield warning(
-            "records-docker",
-            f"{record.container_name} {_difference(record, seen)}",
-            "it changed behind ds01, or a command was killed",
-            "the next tick records it, and so does sudo ds01 doctor --fix",
-            (Reconcile(),),
-        )
-    known = {record.docker_id for record in facts.records} | {None}
-    names = {entry.container_name for entry in facts.unreadable} | {record.container_name for record in facts.records}
-    for container in facts.containers:
-        if container.id in facts.ours - known and container.name not in names | facts.busy:
-            yield warning(
-                "records-missing",
-                f"the container {container.name} has no record",
-                "its labels say that ds01 made it; its GPUs count as taken",
-                "the next tick makes one from the labels, and so does sudo ds01 doctor --fix",
-                (Reconcile(),),
-            )
+    wrong = drifted(facts.records, facts.unreadable, facts.picture)
+    if facts.picture.problem is not None:
+        found = f"gpu-state.json cannot be read: {facts.picture.problem}"
+    elif not wrong:
+        return
+    elif facts.picture.shown is None:
+        found = "gpu-state.json is not there"
+    else:
+        found = f"gpu-state.json does not show what {few(wrong, 3)} {'has' if len(wrong) == 1 else 'have'}"
+    yield warning(
+        "picture",
+        found,
+        "people and older scripts read it; ds01 itself works from the records",
+        "the next command that changes a record draws it anew, and so does sudo ds01 doctor --fix",
+        (Redraw(),),
+    )
 
 
-def labels(facts: Facts) -> Iterator[Finding]:
-    """Records against the labels that their containers were made with."""
-    by_id = {container.id: container for container in facts.containers}
-    for record in facts.records:
-        seen = by_id.get(record.docker_id or "")
-        if seen is None or "ds01.id" not in seen.labels:
-            continue
-        wrong = []
-        if seen.labels["ds01.id"] != record.id:
-            wrong.append(f"the label ds01.id is {seen.labels['ds01.id']}, the record's id {record.id}")
-        if seen.labels.get("ds01.uid") != str(record.uid):
-            wrong.append(f"the label ds01.uid is {seen.labels.get('ds01.uid')}, the record's owner {record.uid}")
-        if set(labelled_uuids(seen.labels)) != {ref.uuid for ref in record.gpus_fixed}:
-            wrong.append(
-                f"the labels name GPU {seen.labels.get('ds01.gpu.slots') or 'none'}, the record "
-                f"{','.join(ref.slot for ref in record.gpus_fixed) or 'none'}"
-            )
-        if wrong:
-            yield error(
-                "records-labels",
-                f"{record.container_name}: {'; '.join(wrong)}",
-                "labels are fixed when the container is made, so the record was edited or belongs to another",
-                f"container-retire {record.name} --user {record.user}, after its work is done",
-            )
+def drifted(records: Iterable[Record], unreadable: Iterable[Unreadable], picture: Picture) -> list[str]:
+    """The containers of which the picture shows something else than their records, or one of both nothing.
 
-
-def leases(facts: Facts) -> Iterator[Finding]:
-    """Leases against each other and against what NVML has; containers on GPUs that somebody else has."""
-    holders: dict[str, list[str]] = defaultdict(list)
-    for record in facts.records:
-        for ref in record.lease.slots if record.lease else ():
-            holders[ref.uuid].append(record.container_name)
-    for uuid, names in holders.items():
-        if len(names) > 1:
-            yield error(
-                "leases-doubled",
-                f"{uuid} is leased to {' and '.join(sorted(names))}",
-                "two containers share one GPU",
-                "container-retire ends one of them",
-            )
-    if facts.observation is not None:
-        there = {slot.uuid for slot in facts.observation.slots}
-        for record in facts.records:
-            lost = [ref for ref in (record.lease.slots if record.lease else ()) if ref.uuid not in there]
-            if lost:
-                yield warning(
-                    "leases-lost",
-                    f"{record.container_name} has GPU {', '.join(ref.slot for ref in lost)}, which is gone",
-                    "MIG instances are gone after a reboot, unless they are made again with the same UUIDs",
-                    f"container-start {record.name} --recreate --user {record.user}",
-                )
-    for record in facts.records:
-        if record.conflict:
-            yield error(
-                "conflicts",
-                f"{record.container_name}: {record.conflict}",
-                "it was started behind ds01; the tick stops it after a warning",
-                f"container-stop {record.name} --user {record.user}",
-            )
+    Of a container whose record cannot be read the picture may show what it had.
+    """
+    want, shown = allocations(records), dict(picture.shown or {})
+    for entry in unreadable:
+        shown.pop(entry.container_name, None)
+    return sorted(name for name in want.keys() | shown.keys() if want.get(name) != shown.get(name))
 
 
 def clock(facts: Facts) -> Iterator[Finding]:
@@ -195,12 +123,3 @@ def _wrong(entry: Entry) -> str | None:
     if entry.want_gid is not None and entry.gid != entry.want_gid:
         return f"belongs to gid {entry.gid}, not {entry.want_gid}"
     return None
-
-
-def _difference(record: Record, seen: EngineContainer | None) -> str:
-    if record.pending is not None:
-        return f"was left in the middle of `{record.pending.trigger.value}` by {record.pending.actor}"
-    if seen is None:
-        return f"is {record.state.value} in its record, and Docker does not have it"
-    now = "is paused" if seen.status is Status.PAUSED else f"is {seen.status.value}"
-    return f"{now} in Docker, and its record says {'paused' if record.paused else record.state.value}"

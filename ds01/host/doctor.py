@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ds01.errors import Ds01Error
-from ds01.host import check_machine, check_policy, check_state
+from ds01.host import check_gpus, check_machine, check_policy, check_records, check_state
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, Level, Repair
 
@@ -25,16 +25,17 @@ CHECKS: tuple[tuple[str, Check, str, tuple[str, ...]], ...] = (
     ("state-modes", check_state.modes, "modes and groups are right", ()),
     ("space", check_state.space, "there is room on the disks", ()),
     ("docker", check_machine.docker, "Docker answers, and is set up well", ("engine",)),
-    ("records-unreadable", check_state.unreadable, "every record can be read", ("ledger",)),
-    ("records-docker", check_state.docker, "the records agree with Docker", ("ledger", "engine")),
-    ("records-labels", check_state.labels, "the records agree with the containers' labels", ("ledger", "engine")),
-    ("leases", check_state.leases, "the leases agree with each other and with the GPUs", ("ledger",)),
+    ("records-unreadable", check_records.unreadable, "every record can be read", ("ledger",)),
+    ("picture", check_state.picture, "gpu-state.json shows the leases", ("ledger",)),
+    ("records-docker", check_records.docker, "the records agree with Docker", ("ledger", "engine")),
+    ("records-labels", check_records.labels, "the records agree with the containers' labels", ("ledger", "engine")),
+    ("leases", check_records.leases, "the leases agree with each other and with the GPUs", ("ledger",)),
     ("slices", check_machine.slices, "the slices have the limits of the policy", ("policy", "engine")),
-    ("nvml", check_machine.nvml, "the GPUs can be asked, or there are none", ()),
-    ("gpu-health", check_machine.health, "no GPU is sick", ("observation",)),
-    ("gpu-mig", check_machine.mig, "the MIG instances are as the policy says", ("policy", "observation")),
-    ("gpu-outside", check_machine.outside, "nobody uses a GPU without ds01", ("ledger", "engine", "observation")),
-    ("gpu-device-links", check_machine.device_links, "systemd finds the GPUs' devices", ("engine",)),
+    ("nvml", check_gpus.nvml, "the GPUs can be asked, or there are none", ()),
+    ("gpu-health", check_gpus.health, "no GPU is sick", ("observation",)),
+    ("gpu-mig", check_gpus.mig, "the MIG instances are as the policy says", ("policy", "observation")),
+    ("gpu-outside", check_gpus.outside, "nobody uses a GPU without ds01", ("ledger", "engine", "observation")),
+    ("gpu-device-links", check_gpus.device_links, "systemd finds the GPUs' devices", ("engine",)),
     ("cron", check_machine.cron, "cron starts the tick", ()),
     ("tick", check_machine.tick, "the last tick was good", ()),
     ("clock", check_state.clock, "the clock is not behind", ()),

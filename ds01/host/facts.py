@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from ds01.engines.protocol import EngineContainer, EngineFacts
 from ds01.errors import Ds01Error
@@ -55,10 +56,19 @@ class Cron:
 
 @dataclass(frozen=True)
 class Tick:
-    """The last pass: when it was, the last without errors if that is known, and its errors. `problem`: unreadable."""
+    """The last pass: when it began, when the last one without errors did, and its errors. `problem`: unreadable."""
 
     started_at: datetime | None = None
+    last_good_at: datetime | None = None
     errors: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What gpu-state.json shows of each container; None: it is not there. `problem`: unreadable."""
+
+    shown: Mapping[str, Any] | None = None
     problem: str | None = None
 
 
@@ -99,6 +109,7 @@ class Facts:
     records: tuple[Record, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     busy: frozenset[str] = frozenset()  # containers that a command is at work on
+    picture: Picture = field(default_factory=Picture)  # as it is beside just these records
     # Docker
     engine: EngineFacts | None = None
     engine_problem: Ds01Error | None = None

@@ -55,11 +55,16 @@ class Reconcile:
 
 
 @dataclass(frozen=True)
+class Redraw:
+    """Draw gpu-state.json anew from the records."""
+
+
+@dataclass(frozen=True)
 class SetSlices:
     """Give the slices the limits of the policy, but for what would end something that runs."""
 
 
-Repair = SetMode | MakeFolder | MakeLink | MakeGroup | Reconcile | SetSlices
+Repair = SetMode | MakeFolder | MakeLink | MakeGroup | Reconcile | Redraw | SetSlices
 
 
 @dataclass(frozen=True)

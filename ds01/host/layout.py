@@ -32,7 +32,7 @@ def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
         yield from (_entry(path, FILE, gid=gid) for path in _files(folder, pattern))
     for path in (state / "installation", state / "engine", state / "gpu-state.json"):
         yield from (_entry(found, FILE, gid=gid) for found in _files(state, path.name))
-    for name in ("events.jsonl", "gpu-allocations.log"):
+    for name in ("events.jsonl", "gpu-allocations.log", "tick.log"):
         yield from (_entry(found, FILE, gid=gid) for found in _files(log, name))
     yield from (_entry(path, TICK, uid=0) for path in _files(state, "tick.json"))
     notices = state / "notices"

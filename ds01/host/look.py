@@ -12,17 +12,19 @@ from ds01.engines.protocol import EngineFacts
 from ds01.errors import Ds01Error
 from ds01.gpus.inventory import Inventory
 from ds01.host import apply, layout, machine
-from ds01.host.facts import Facts
+from ds01.host.check_state import drifted
+from ds01.host.facts import Facts, Picture
 from ds01.host.machine import Roots
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import World
+from ds01.lifecycle.world import Entries, World
 from ds01.policy.model import Policy
 from ds01.system.settings import Settings
 from ds01.system.users import Users
 
 T = TypeVar("T")
+PICTURE = "gpu-state.json"
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,33 @@ def look(sources: Sources) -> Facts:
 
 def _with_records(facts: Facts, ledger: Ledger) -> Facts:
     entries, problem = _try(ledger.read)
-    found = (entries or {}).values()
-    records = tuple(entry for entry in found if isinstance(entry, Record))
+    picture = machine.picture(ledger.state / PICTURE)
+    if entries is not None and drifted(*_sorted(entries), picture):
+        # Perhaps a command was just between the two. A lock that cannot be had leaves it at that.
+        again, _ = _try(partial(_at_rest, ledger))
+        entries, picture = again or (entries, picture)
+    records, unreadable = _sorted(entries or {})
     return replace(
         facts,
         ledger_problem=facts.ledger_problem or problem,
         records=records,
-        unreadable=tuple(entry for entry in found if isinstance(entry, Unreadable)),
+        unreadable=unreadable,
         busy=frozenset(name for name in entries or {} if not _try(partial(ledger.container_lock_is_free, name))[0]),
+        picture=picture,
     )
+
+
+def _at_rest(ledger: Ledger) -> tuple[Entries, Picture]:
+    """The records and the picture of them while nobody changes them. Raises Ds01Error."""
+    with ledger.transaction() as transaction:
+        return transaction.records, machine.picture(ledger.state / PICTURE)
+
+
+def _sorted(entries: Entries) -> tuple[tuple[Record, ...], tuple[Unreadable, ...]]:
+    """The records, and what could not be read of them."""
+    found = entries.values()
+    records = tuple(entry for entry in found if isinstance(entry, Record))
+    return records, tuple(entry for entry in found if isinstance(entry, Unreadable))
 
 
 def _with_containers(facts: Facts, world: World) -> Facts:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ds01.automation.report import last_good
 from ds01.errors import Ds01Error
-from ds01.host.facts import Cron, Disk, Kernel, Link, Tick
+from ds01.host.facts import Cron, Disk, Kernel, Link, Picture, Tick
 from ds01.system import files, programs
 from ds01.system.data import DataError, parse_time
 
@@ -85,11 +86,25 @@ def tick(path: Path) -> Tick:
     try:
         document = json.loads(files.read(path))
         errors = tuple(_error(item) for item in document.get("errors", ()))
-        return Tick(parse_time(document["started_at"]), errors)
+        good = last_good(document)
+        return Tick(parse_time(document["started_at"]), None if good is None else parse_time(good), errors)
     except FileNotFoundError:
         return Tick()
     except (OSError, ValueError, DataError, KeyError, AttributeError, TypeError) as error:
         return Tick(problem=str(error))
+
+
+def picture(path: Path) -> Picture:
+    """What gpu-state.json shows."""
+    try:
+        shown = json.loads(files.read(path))["allocations"]
+    except FileNotFoundError:
+        return Picture()
+    except KeyError:
+        return Picture(problem="it has no `allocations`")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return Picture(problem=str(error))
+    return Picture(shown) if isinstance(shown, dict) else Picture(problem="its `allocations` are no table")
 
 
 def program_and_links() -> tuple[str | None, tuple[Link, ...]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ds01.errors import Ds01Error, NotPossible
 from ds01.host import apply
-from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Repair, SetMode
+from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, Repair, SetMode
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.world import World, readable
 from ds01.system import programs
@@ -38,6 +38,10 @@ class Mender:
             self._run(["groupadd", "--system", "--", repair.name])
         elif isinstance(repair, Reconcile):
             Gate(self._world()).reconcile(self._actor)
+        elif isinstance(repair, Redraw):
+            world = self._world()
+            with world.ledger.transaction() as ledger:
+                ledger.draw(world.clock())
         else:
             self._set_slices()
 

@@ -1,6 +1,6 @@
 """All records of one installation, their folder, their locks. Only this file makes paths in the state folder.
 
-A commit writes one record whole, under the ledger's lock, and redraws gpu-state.json, a picture that ds01 never reads.
+A commit writes one record whole, under the ledger's lock, and redraws gpu-state.json (picture.py).
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from ds01.errors import Busy, Ds01Error, EngineUnreachable
 from ds01.journal.leases import LeaseLog
 from ds01.lifecycle.leasing import lease_lines
 from ds01.lifecycle.line import Line
 from ds01.lifecycle.machine import State
+from ds01.lifecycle.picture import allocations
 from ds01.lifecycle.record import SCHEMA, Record
 from ds01.system import files, locks
 from ds01.system.data import DataError, format_time, from_json, to_json
@@ -79,15 +81,16 @@ class Ledger:
                 hint="`sudo ds01 doctor` checks it; users of ds01 are in the group docker",
             ) from error
         self._cache: dict[str, tuple[Signature | None, Record | Unreadable]] = {}
+        self._leftovers: set[str] = set()  # those of the cache that say `removed`: a command was killed before filing
         self._scanned: tuple[int, int] = (0, 0)  # the folder's time of change at the last look, and when that was
 
     def read(self) -> Mapping[str, Record | Unreadable]:
         """All records by container name, `removed` ones left out. Without the lock: a moment's picture."""
         self._refresh()
-        if any(_is_removed(entry) for _, entry in self._cache.values()):
+        if self._leftovers:
             with self.transaction():
                 pass  # it files what a killed command left
-        return {name: entry for name, (_, entry) in self._cache.items() if not _is_removed(entry)}
+        return self._entries()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -151,6 +154,14 @@ class Ledger:
         """The lock that lets one tick run at a time. Raises Busy at once."""
         return locks.hold(self._locks / "tick.lock", wait=0, mode=self.file_mode, doing="a tick runs")
 
+    def tick(self) -> dict[str, Any]:
+        """What tick.json says; nothing if it is not there or cannot be read."""
+        try:
+            document = json.loads(files.read(self.state / "tick.json"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
     def write_tick(self, report: Mapping[str, object]) -> None:
         """Keep what the last tick did, in tick.json. Raises OSError."""
         content = json.dumps(report, ensure_ascii=False).encode() + b"\n"
@@ -201,6 +212,10 @@ class Ledger:
             finally:
                 candidate.unlink()
 
+    def _entries(self) -> dict[str, Record | Unreadable]:
+        gone = self._leftovers
+        return {name: entry for name, (_, entry) in self._cache.items() if name not in gone}
+
     def _may_have_changed(self) -> bool:
         """Whether a record was written since the last look: each write is a rename, which changes the folder's time."""
         changed, looked = self._scanned
@@ -223,6 +238,7 @@ class Ledger:
             known = self._cache.get(name)
             if known is None or known[0] != signature:
                 self._load(name, signature)
+        self._leftovers = {name for name, (_, entry) in self._cache.items() if _is_removed(entry)}
 
     def _load(self, name: str, signature: Signature) -> None:
         try:
@@ -259,8 +275,7 @@ class Transaction:
     def records(self) -> Mapping[str, Record | Unreadable]:
         """As `Ledger.read`, and now for certain."""
         if self._known is None:
-            entries = self._ledger._cache.items()
-            self._known = {name: entry for name, (_, entry) in entries if not _is_removed(entry)}
+            self._known = self._ledger._entries()
         return self._known
 
     def commit(self, record: Record, *, now: datetime, durable: bool = True) -> Record:
@@ -285,6 +300,7 @@ class Transaction:
             if self._known is not None:
                 self._known = {**self._known, record.container_name: record}
             if record.state is State.REMOVED:
+                self._ledger._leftovers.add(record.container_name)
                 self._known = None
                 self.file_removed(record.container_name, now=now)
         except OSError as error:
@@ -292,7 +308,8 @@ class Transaction:
                 f"the record of {record.name} cannot be written", why=f"{path}: {error.strerror}"
             ) from error
         if durable:
-            self._draw(now)
+            with suppress(OSError):  # a picture only, which the next commit draws again; the record stands
+                self.draw(now)
         if self._ledger._leases is not None:
             self._ledger._leases.write(lease_lines(known, record), now, mode=self._ledger.file_mode)
         return record
@@ -302,12 +319,14 @@ class Transaction:
         self._path(container_name).replace(_unused(self._ledger._removed, f"{container_name}.", ".json", now))
         files.sync_folder(self._ledger._records)
         del self._ledger._cache[container_name]
+        self._ledger._leftovers.discard(container_name)
         self._known = None
 
     def file_leftovers(self) -> None:
         """Move the records that say `removed` and still lie here: somebody was killed between the two steps."""
-        for name, (_, entry) in list(self._ledger._cache.items()):
-            if isinstance(entry, Record) and _is_removed(entry):
+        for name in list(self._ledger._leftovers):
+            entry = self._ledger._cache[name][1]
+            if isinstance(entry, Record):
                 with suppress(OSError):  # the next transaction tries again
                     self.file_removed(name, now=entry.last_change)
 
@@ -325,24 +344,11 @@ class Transaction:
     def _path(self, container_name: str) -> Path:
         return self._ledger._records / f"{container_name}.json"
 
-    def _draw(self, now: datetime) -> None:
-        """The picture for people and older scripts. Not durable: the next commit draws it again."""
-        allocations = {
-            record.container_name: {
-                "user": record.user,
-                "gpu_id": record.gpu_id,
-                "allocated_at": format_time(record.lease.since),
-                "priority": record.resource_limits.priority,
-                "stopped_at": format_time(record.stopped_at) if record.stopped_at else None,
-            }
-            for record in self.records.values()
-            if isinstance(record, Record) and record.lease is not None
-        }
-        content = json.dumps({"allocations": allocations, "last_updated": format_time(now)}).encode() + b"\n"
-        try:
-            files.replace(self._ledger.state / "gpu-state.json", content, mode=self._ledger.file_mode, durable=False)
-        except OSError:
-            return  # a picture only; the record stands
+    def draw(self, now: datetime) -> None:
+        """Draw gpu-state.json anew. Raises OSError."""
+        shown = allocations(record for record in self.records.values() if isinstance(record, Record))
+        content = json.dumps({"allocations": shown, "last_updated": format_time(now)}).encode() + b"\n"
+        files.replace(self._ledger.state / "gpu-state.json", content, mode=self._ledger.file_mode, durable=False)
 
 
 def _is_removed(entry: Record | Unreadable) -> bool:

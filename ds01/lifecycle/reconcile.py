@@ -14,8 +14,9 @@ from ds01.gpus.occupancy import labelled_uuids
 from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.judge import OBSERVED, differs, ended_by_restart, is_half_made, judge
 from ds01.lifecycle.ledger import Transaction, Unreadable
+from ds01.lifecycle.limiting import limit
 from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.record import Record, move, settle
+from ds01.lifecycle.record import Origin, Record, move, settle
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.world import Entries, World, is_manual, readable
 from ds01.policy.names import split_container_name
@@ -89,6 +90,8 @@ def one(world: World, container_name: str) -> list[Change]:
         except (EngineAbsent, EngineConflict):
             return []  # it started meanwhile, or went: the next look tells
         seen = None
+    if seen is not None and _is_half_adopted(record):
+        limit(world, record, seen)
     hold = world.hold_of(record)
     restart = _restart(world, record, seen)
     with world.ledger.transaction() as ledger:
@@ -126,12 +129,18 @@ def _look(world: World, record: Record) -> EngineContainer | None:
     return None
 
 
+def _is_half_adopted(record: Record) -> bool:
+    """Whether an adoption has written the record, and did not come to the limits."""
+    creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
+    return creating and record.origin is Origin.ADOPTED
+
+
 def _restart(world: World, record: Record, seen: EngineContainer | None) -> str | None:
     """What ended a container that no longer runs, if that was a restart of Docker or of the server."""
     same = seen is not None and seen.status.runs and seen.started_at == record.engine_started_at
     if record.state is not State.RUNNING or seen is None or same:
         return None
-    return ended_by_restart(record, seen, world.engine.facts())
+    return ended_by_restart(record, seen, world.engine_facts())
 
 
 def _clear_up(world: World, record: Record) -> None:

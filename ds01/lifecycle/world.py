@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from ds01.engines.protocol import Engine, EngineContainer
+from ds01.engines.protocol import Engine, EngineContainer, EngineFacts
 from ds01.errors import GpusUnreachable, NotFound
 from ds01.gpus.inventory import Inventory
 from ds01.gpus.model import Holding, Observation
@@ -42,6 +42,7 @@ class World:
     own: bool
     inject: bool
     _limits: dict[int, UserLimits] = field(default_factory=dict)
+    _facts: EngineFacts | None = field(default=None, init=False)  # of the last look at all containers
 
     def limits(self, account: Account) -> UserLimits:
         """What today's policy gives an account."""
@@ -71,8 +72,16 @@ class World:
 
     def listed(self) -> list[EngineContainer]:
         """All containers, after it was made sure that this is the engine of last time. Raises EngineUnreachable."""
-        self.ledger.check_engine(self.engine.facts().id)
+        self._facts = self.engine.facts()
+        self.ledger.check_engine(self._facts.id)
         return self.engine.containers()
+
+    def engine_facts(self) -> EngineFacts:
+        """What the engine said of itself at the last look at all containers; without one it is asked.
+
+        After a restart many containers are judged by it, and asking for each would double what a look costs.
+        """
+        return self._facts or self.engine.facts()
 
     def observe_gpus(self, *, utilisation: bool = False) -> Observation:
         """The GPUs; none on a server without the NVIDIA library. Raises GpusUnreachable otherwise.

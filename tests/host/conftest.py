@@ -24,17 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Debian package, built from this checkout."""
-    if given := os.environ.get("DS01_TEST_DEB"):
-        return Path(given)
-    folder = tmp_path_factory.mktemp("package")
-    subprocess.run([TOP / "packaging" / "build-deb", "--only-deb", folder], check=True, stdin=subprocess.DEVNULL)
-    (made,) = folder.glob("*.deb")
-    return made
-
-
-@pytest.fixture(scope="session")
 def host_parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What a host is made of: the image, and the folder with the stand-in for NVML."""
     if os.geteuid() != 0:

@@ -1,4 +1,4 @@
-"""A whole host for tests: a container with systemd, its own dockerd, cron and people. tests/server.py says what it does.
+"""A whole host for tests: a container with systemd, its own dockerd, cron and people. tests/server.py says what it can.
 
 Nobody may set this host's clock: it is the machine's.
 """
@@ -11,7 +11,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.server import A100, IMAGE, Done, Server, archive, busybox_image, files_of_a_server, said
+from tests.server import (
+    A100,
+    IMAGE,
+    Done,
+    Server,
+    archive,
+    busybox_image,
+    files_of_a_server,
+    said,
+    variables_of,
+    words_of,
+)
 
 HERE = Path(__file__).resolve().parent
 BOOT = 90.0  # seconds; it takes 5 to 10
@@ -50,16 +61,29 @@ class Host(Server):
         with suppress(AssertionError):
             _outside("rm", "--force", "--volumes", self.id)
 
-    def _start(self, words: Sequence[str], user: str, env: Mapping[str, str], input: str, timeout: float) -> Done[str]:
-        options = [f"--env={name}={value}" for name, value in env.items()]
-        return subprocess.run(
-            ["docker", "exec", "-i", "--user", user, "--workdir", env["HOME"], *options, self.id, *words],
-            input=input,
+    def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        user: str = "root",
+        env: Mapping[str, str] | None = None,
+        code: int | None = 0,
+        input: str | None = None,
+        timeout: float = 120,
+    ) -> Done[str]:
+        """Run a command, or a line of sh, as somebody, as Server says it."""
+        variables = variables_of(user, env or {})
+        options = ["--workdir", variables["HOME"], *(f"--env={name}={value}" for name, value in variables.items())]
+        done = subprocess.run(
+            ["docker", "exec", "-i", "--user", user, *options, self.id, *words_of(command)],
+            input=input or "",
             capture_output=True,
             text=True,
             check=False,
             timeout=timeout,
         )
+        assert code is None or done.returncode == code, f"{user}$ {command}: {said(done)}"
+        return done
 
     def install(self, package: Path) -> None:
         """Install a package with apt, as an administrator would who keeps an edited configuration file."""

@@ -20,6 +20,7 @@ policies: {stop_grace: 1s}
 DEPLOY = f"container-deploy thesis --image {IMAGE} --background"
 STATE = "/var/lib/ds01"
 RECORDS = f"{STATE}/container-metadata"
+LOG = "/var/log/ds01"
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_sound_host_is_sound_for_root_and_for_users(lab: Host) -> None:
 
 
 def test_what_umask_077_and_docker_stop_leave_is_mended_at_once(lab: Host) -> None:
-    lab.run(f"chmod 700 {STATE}; chmod 600 {RECORDS}/*.json; rm /usr/bin/container-list")
+    lab.run(f"chmod 700 {STATE}; chmod 600 {RECORDS}/*.json {LOG}/tick.log; rm /usr/bin/container-list")
     name = lab.docker("ps", "--format", "{{.Names}}")
     lab.docker("stop", "-t", "0", name)
     assert set(findings(lab, code=2)) == {"state-modes", "records-docker", "links"}
@@ -56,17 +57,28 @@ def test_what_umask_077_and_docker_stop_leave_is_mended_at_once(lab: Host) -> No
     assert findings(lab) == {}
     assert lab.mode(STATE) == "2775 root docker"
     assert lab.mode(f"{RECORDS}/{name}.json") == "664 root docker"
+    assert lab.mode(f"{LOG}/tick.log") == "664 root docker"
     lab.run("container-list", user="bob")
 
 
 def test_a_lost_record_and_an_unreadable_one_are_made_from_the_labels(lab: Host) -> None:
     lab.run(DEPLOY, user="bob")
     lab.run(f"rm {RECORDS}/thesis._.$(id -u alice).json; echo '{{' >{RECORDS}/thesis._.$(id -u bob).json")
-    assert set(findings(lab, code=2)) == {"records-missing", "records-unreadable"}
+    assert set(findings(lab, code=2)) == {"records-missing", "records-unreadable", "picture"}
     findings(lab, "--fix", code=0)
     for user in ("alice", "bob"):
         (container,) = lab.answer("container-list", user=user)["containers"]
         assert container["state"] == "running" and len(container["gpus"]) == 1
+
+
+def test_a_picture_that_somebody_edited_is_drawn_anew(lab: Host) -> None:
+    path = f"{STATE}/gpu-state.json"
+    before = lab.read(path)
+    lab.write(path, '{"allocations": {}}', mode=0o664)
+    assert findings(lab, code=1)["picture"]["fixable"]
+    findings(lab, "--fix", code=0)
+    assert json.loads(lab.read(path))["allocations"] == json.loads(before)["allocations"] != {}
+    assert lab.mode(path) == "664 root docker"
 
 
 def test_an_old_tick_a_missing_entry_and_a_dead_cron_are_errors(lab: Host) -> None:

@@ -34,7 +34,14 @@ def later(ds: CommandLine, **by: float) -> None:
 
 
 def ticked(ds: CommandLine) -> dict[str, object]:
-    return json.loads((ds.bed.state / "tick.json").read_text())
+    """What tick.json says of the last pass."""
+    document = json.loads((ds.bed.state / "tick.json").read_text())
+    del document["last_good_at"]
+    return document
+
+
+def last_good(ds: CommandLine) -> str | None:
+    return json.loads((ds.bed.state / "tick.json").read_text())["last_good_at"]
 
 
 def test_a_tick_says_what_it_did_and_writes_it_down(idle: CommandLine) -> None:
@@ -79,6 +86,32 @@ def test_without_docker_it_fails_and_tick_json_says_so(idle: CommandLine) -> Non
             "why": "Docker is not running: the simulated engine was told not to answer",
         }
     ]
+
+
+def test_the_last_good_tick_outlives_bad_ones_and_doctor_counts_from_it(idle: CommandLine) -> None:
+    later(idle, minutes=5)
+    idle.ok("tick")
+    assert last_good(idle) == "2026-11-30T12:05:00Z"
+    idle.engine.set_answering(False)
+    for _ in range(5):
+        later(idle, minutes=5)
+        assert idle("tick").code == 1
+        assert last_good(idle) == "2026-11-30T12:05:00Z"
+    found = {item["check"]: item for item in idle("doctor", "--json", who="root").json["findings"]}
+    assert (found["tick"]["level"], found["tick"]["found"]) == ("error", "the last good tick was 25 minutes ago")
+    assert found["tick-errors"]["level"] == "warning"
+    idle.engine.set_answering(True)
+    idle.ok("tick")
+    assert last_good(idle) == "2026-11-30T12:30:00Z"
+    assert [item["level"] for item in idle("doctor", "--json").json["findings"] if item["check"] == "tick"] == ["ok"]
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"last_good_at": 7, "errors": []}'])
+def test_a_bad_tick_after_a_spoilt_record_knows_no_good_one(idle: CommandLine, content: str) -> None:
+    (idle.bed.state / "tick.json").write_text(content)
+    idle.engine.set_answering(False)
+    assert idle("tick").code == 1
+    assert last_good(idle) is None
 
 
 def test_with_an_unreadable_policy_the_last_good_one_counts_and_it_is_said(idle: CommandLine) -> None:

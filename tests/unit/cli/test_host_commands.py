@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from ds01 import main
 from ds01.host import welcome
+from ds01.lifecycle.ledger import Ledger, Transaction
 from ds01.lifecycle.machine import State
 from ds01.system.data import format_time
 from tests.bed import POLICY
@@ -26,8 +28,8 @@ def ticked(ds: CommandLine) -> None:
     (ds.bed.state / "tick.json").write_text(f'{{"started_at": "{started}", "errors": []}}')
 
 
-def findings(ds: CommandLine, *options: str) -> dict[str, tuple[str, bool, bool]]:
-    document = ds("doctor", "--json", *options).json
+def findings(ds: CommandLine, *options: str, who: str | None = None) -> dict[str, tuple[str, bool, bool]]:
+    document = ds("doctor", "--json", *options, who=who).json
     bad = [item for item in document["findings"] if item["level"] != "ok"]
     return {item["check"]: (item["level"], item["fixable"], item["fixed"]) for item in bad}
 
@@ -58,6 +60,40 @@ def test_doctor_finds_and_mends_records(ds: CommandLine) -> None:
     assert mended["records-unreadable"] == ("error", True, True)
     assert not {"records-docker", "records-unreadable"} & set(findings(ds))
     assert {record.name: record.state for record in ds.bed.records()}["broken"] is State.RUNNING
+
+
+@pytest.mark.parametrize("content", ["{", '{"allocations": {}, "last_updated": "2026-11-30T12:00:00Z"}'])
+def test_doctor_finds_a_picture_that_is_not_that_of_the_records_and_draws_it_anew(
+    ds: CommandLine, content: str
+) -> None:
+    ds.ok("container-deploy", "thesis", "debian", "--background")
+    ticked(ds)
+    path = ds.bed.state / "gpu-state.json"
+    path.write_text(content)
+    assert findings(ds)["picture"] == ("warning", True, False)
+    assert path.read_text() == content, "without --fix nothing is changed"
+    assert findings(ds, "--fix", who="root")["picture"] == ("warning", True, True)
+    assert '"gpu_id": "1:0"' in path.read_text()
+    assert "picture" not in findings(ds)
+
+
+def test_doctor_does_not_take_a_commit_in_progress_for_a_drifted_picture(
+    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is written, the picture not yet: whoever writes has the ledger's lock."""
+    ds.ok("container-deploy", "thesis", "debian", "--background")
+    ticked(ds)
+    path = ds.bed.state / "gpu-state.json"
+    whole = path.read_text()
+    path.write_text('{"allocations": {}}')
+    transaction = Ledger.transaction
+
+    def after_the_commit(ledger: Ledger) -> AbstractContextManager[Transaction]:
+        path.write_text(whole)
+        return transaction(ledger)
+
+    monkeypatch.setattr(Ledger, "transaction", after_the_commit)
+    assert "picture" not in findings(ds)
 
 
 def test_doctor_works_without_a_policy(ds: CommandLine) -> None:

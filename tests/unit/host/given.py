@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ds01.engines.protocol import EngineFacts
 from ds01.gpus.simulated import parse
-from ds01.host.facts import Cron, Disk, Entry, Facts, Kernel, Link, Tick
+from ds01.host.facts import Cron, Disk, Entry, Facts, Kernel, Link, Picture, Tick
 from ds01.host.people import People, UnixGroup, people_of
+from ds01.lifecycle.picture import allocations
 from tests.bed import NOON, Bed
 
 POLICY = """\
@@ -47,16 +48,18 @@ def sound(bed: Bed) -> Facts:
             Entry(state, True, 0o2775, 0, 999, 0o2775, 0, 999),
             Entry(f"{state}/installation", False, 0o664, 0, 999, 0o664, None, 999),
             Entry(f"{state}/notices", True, 0o755, 0, 0, 0o755, 0),
+            Entry("/var/log/ds01/tick.log", False, 0o664, 0, 999, 0o664, None, 999),
         ),
         disks=(Disk(state, "ds01's state", 1 << 40, 1 << 39, 1 << 20, 1 << 19),),
         records=tuple(bed.records()),
+        picture=Picture(allocations(bed.records())),
         engine=DOCKER,
         containers=containers,
         ours=frozenset(container.id for container in containers),
         observation=replace(parse(GPUS).observe(), driver="550.54", simulated=False),
         kernel=Kernel(swap_bytes=8 << 30, nvidia_cards=1),
         cron=Cron("/etc/cron.d/ds01", 0o644, 0, CRON, True),
-        tick=Tick(NOON - timedelta(minutes=3)),
+        tick=Tick(NOON - timedelta(minutes=3), NOON - timedelta(minutes=3)),
         docker_group=UnixGroup("docker", 999, frozenset({"alice", "bob"})),
         people=people_of(bed.policy, bed.records(), bed.world.users),
         program=PROGRAM,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,14 @@ import pytest
 from ds01.engines.protocol import Status
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
 from ds01.gpus.model import Blocker, Mig
+from ds01.host import check_state
 from ds01.host.doctor import CHECKS, examine, exit_code, mend, repairs_of
-from ds01.host.facts import Cron, Disk, Facts, Kernel, Link, Tick
+from ds01.host.facts import Cron, Disk, Facts, Kernel, Link, Picture, Tick
 from ds01.host.findings import Finding, Level, Repair
 from ds01.host.slices import Change
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.machine import Trigger
+from ds01.lifecycle.picture import allocations
 from ds01.lifecycle.record import Pending, Record
 from ds01.policy.load import load
 from ds01.policy.model import GpuAllocation, OldKey, Override, Policy, Share
@@ -85,6 +87,17 @@ def with_entry(place: int, **changes: object) -> Callable[[Facts], Facts]:
 
 def with_container(**changes: object) -> Callable[[Facts], Facts]:
     return lambda facts: replace(facts, containers=(replace(facts.containers[0], **changes),))
+
+
+def with_tick(
+    began: datetime, good: datetime | None = None, *, errors: tuple[str, ...] = ()
+) -> Callable[[Facts], Facts]:
+    """The last tick, and the last good one, which is the same unless it is said."""
+    return lambda facts: replace(facts, tick=Tick(began, good or began, errors))
+
+
+def with_picture(shown: Mapping[str, object] | None) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, picture=Picture(shown))
 
 
 def without_slots(facts: Facts) -> Facts:
@@ -154,6 +167,9 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     "a file made under umask 077": (with_entry(1, mode=0o600), "state-modes", Level.ERROR, "0600, not 0664"),
     "a file of another group": (with_entry(1, gid=0), "state-modes", Level.ERROR, "gid 0, not 999"),
     "a mailbox folder of somebody": (with_entry(2, uid=70001), "state-modes", Level.ERROR, "uid 70001, not 0"),
+    "a log that its first writer made under umask 077": (
+        with_entry(3, mode=0o600), "state-modes", Level.ERROR, "tick.log has mode 0600, not 0664",
+    ),
     "no state folder": (with_entry(0, mode=None), "state-modes", Level.ERROR, "is not there"),
     "a full disk": (
         lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 20, 1 << 20, 9999),)),
@@ -187,6 +203,21 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     "an unreadable record": (
         lambda f: replace(f, unreadable=(Unreadable("x._.70001", "it is empty"),)),
         "records-unreadable", Level.ERROR, "it is empty",
+    ),
+    "a picture without a lease": (
+        with_picture({}), "picture", Level.WARNING, "does not show what thesis._.70001 has",
+    ),
+    "a picture of a lease that is over": (
+        lambda f: with_picture(dict(f.picture.shown or {}) | {"old._.70002": {"user": "bob"}})(f),
+        "picture", Level.WARNING, "does not show what old._.70002 has",
+    ),
+    "a picture of another GPU": (
+        lambda f: with_picture({n: e | {"gpu_id": "0:2"} for n, e in (f.picture.shown or {}).items()})(f),
+        "picture", Level.WARNING, "does not show what thesis._.70001 has",
+    ),
+    "no picture": (with_picture(None), "picture", Level.WARNING, "gpu-state.json is not there"),
+    "an unreadable picture": (
+        lambda f: replace(f, picture=Picture(problem="it is empty")), "picture", Level.WARNING, "it is empty",
     ),
     "a container that was removed behind ds01": (
         lambda f: replace(f, containers=()), "records-docker", Level.WARNING, "Docker does not have it",
@@ -243,19 +274,22 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         lambda f: replace(f, cron=replace(f.cron, running=False)),
         "cron-daemon", Level.ERROR, "cron does not run",
     ),
-    "an old tick": (
-        lambda f: replace(f, tick=Tick(NOON - timedelta(minutes=21))), "tick", Level.ERROR, "21 minutes ago",
+    "an old tick": (with_tick(NOON - timedelta(minutes=21)), "tick", Level.ERROR, "21 minutes ago"),
+    "a good tick that is old, and bad ones since": (
+        with_tick(NOON - timedelta(minutes=1), NOON - timedelta(hours=2)), "tick", Level.ERROR, "120 minutes ago",
+    ),
+    "ticks that never were good": (
+        lambda f: replace(f, tick=Tick(NOON)), "tick", Level.ERROR, "no tick has been good",
     ),
     "no tick at all": (lambda f: replace(f, tick=Tick()), "tick", Level.WARNING, "no tick has run yet"),
     "an unreadable tick": (lambda f: replace(f, tick=Tick(problem="empty")), "tick", Level.WARNING, "empty"),
     "a tick that could not do all": (
-        lambda f: replace(f, tick=Tick(NOON, errors=("thesis._.70001: busy",))), "tick-errors", Level.WARNING, "busy",
+        with_tick(NOON, NOON - timedelta(minutes=5), errors=("thesis._.70001: busy",)),
+        "tick-errors", Level.WARNING, "busy",
     ),
-    "a clock before the last tick": (
-        lambda f: replace(f, tick=Tick(NOON + timedelta(hours=1))), "clock", Level.WARNING, "the last tick was at",
-    ),
+    "a clock before the last tick": (with_tick(NOON + timedelta(hours=1)), "clock", Level.WARNING, "the last tick was"),
     "a clock before a record": (
-        lambda f: replace(f, now=NOON - timedelta(hours=1), tick=Tick(NOON - timedelta(hours=1))),
+        lambda f: with_tick(NOON - timedelta(hours=1))(replace(f, now=NOON - timedelta(hours=1))),
         "clock", Level.WARNING, "thesis._.70001 changed at",
     ),
     "a command without its name": (
@@ -287,7 +321,10 @@ def test_a_server_without_gpus_and_driver_is_sound(facts: Facts) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_found(facts: Facts, fault: str) -> None:
     plant, check, level, words = FAULTS[fault]
-    findings = wrong(examine(plant(facts)))
+    planted = plant(facts)
+    if planted.records != facts.records:  # whatever changed a record drew the picture anew
+        planted = replace(planted, picture=Picture(allocations(planted.records)))
+    findings = wrong(examine(planted))
     found = [finding for finding in findings if finding.check == check]
     assert found and found[0].level is level, findings
     assert words in found[0].found
@@ -295,6 +332,13 @@ def test_each_fault_is_found(facts: Facts, fault: str) -> None:
     assert found[0].why or check in ("policy", "state", "docker", "tick")
     # One fault is one finding, but for what follows from it.
     assert len({finding.check for finding in findings}) == 1, findings
+
+
+def test_a_picture_may_show_what_an_unreadable_record_had_and_nothing_where_nobody_has_any(facts: Facts) -> None:
+    unreadable = replace(facts, records=(), unreadable=(Unreadable(one(facts).container_name, "it is empty"),))
+    assert [finding.check for finding in check_state.picture(unreadable)] == []
+    assert list(check_state.picture(replace(unreadable, picture=Picture({})))) == []
+    assert list(check_state.picture(replace(facts, records=(), picture=Picture()))) == []
 
 
 def test_more_than_25_kinds() -> None:

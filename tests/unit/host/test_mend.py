@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ from ds01.engines.protocol import Status
 from ds01.errors import Ds01Error
 from ds01.host import layout, machine
 from ds01.host.check_state import modes
-from ds01.host.facts import Facts
-from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, SetMode
+from ds01.host.facts import Facts, Tick
+from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, SetMode
 from ds01.host.mend import Mender
 from ds01.lifecycle.machine import State
 from tests.bed import NOON, Bed
@@ -42,13 +44,23 @@ def test_a_state_folder_that_umask_077_spoilt_is_mended_whole(fast_tmp: Path, me
     def look() -> Facts:
         return Facts(now=NOON, own=False, entries=tuple(layout.entries(state, log, 999)))
 
-    for finding in modes(look()):
-        for repair in finding.repairs:
-            mender.make(repair)
+    def mend() -> None:
+        for finding in modes(look()):
+            for repair in finding.repairs:
+                mender.make(repair)
+
+    mend()
+    logs = ("events.jsonl", "gpu-allocations.log", "tick.log")
+    for name in (*logs, "notes.txt"):
+        (log / name).touch(mode=0o600)
+    log.chmod(0o700)
+    mend()
     assert list(modes(look())) == []
     assert mode(state) == mode(log) == mode(state / "locks") == 0o2775
     assert mode(state / "container-metadata" / "x._.1.json") == 0o664
     assert (state / "locks" / "ledger.lock").stat().st_gid == 999
+    assert [mode(log / name) for name in (*logs, "notes.txt")] == [0o664, 0o664, 0o664, 0o600]
+    assert (log / "tick.log").stat().st_gid == 999
     notice = (state / "notices" / "7.jsonl").stat()
     assert (stat.S_IMODE(notice.st_mode), notice.st_uid) == (0o600, 7)
 
@@ -105,14 +117,65 @@ def test_records_are_brought_to_what_the_engine_says_and_nothing_that_runs_ends(
     assert seen is not None and seen.status is Status.RUNNING
 
 
+def drawn(bed: Bed) -> dict[str, object]:
+    return json.loads((bed.state / "gpu-state.json").read_text())
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"allocations": []}', '{"allocations": {}}', "\x00" * 9])
+def test_a_picture_that_is_spoilt_or_gone_is_drawn_anew(bed: Bed, mender: Mender, content: str | None) -> None:
+    path = bed.state / "gpu-state.json"
+    bed.gate.create(bed.actor("alice"), bed.request("alice"))
+    before = drawn(bed)
+    assert machine.picture(path).shown == before["allocations"] != {}
+    path.unlink() if content is None else path.write_text(content)
+    assert machine.picture(path).shown in (None, {})
+    assert (machine.picture(path).problem is None) is (content in (None, '{"allocations": {}}'))
+    bed.clock.advance(minutes=1)
+    mender.make(Redraw())
+    assert drawn(bed) == before | {"last_updated": "2026-11-30T12:01:00Z"}
+
+
+def test_a_picture_is_not_read_through_a_link_and_drawn_in_its_place(bed: Bed, mender: Mender) -> None:
+    bed.gate.create(bed.actor("alice"), bed.request("alice"))
+    path, other = bed.state / "gpu-state.json", bed.root / "other"
+    path.replace(other)
+    path.symlink_to(other)
+    assert machine.picture(path).problem is not None
+    mender.make(Redraw())
+    assert not path.is_symlink()
+    assert machine.picture(path).shown
+
+
+def test_a_picture_that_cannot_be_drawn_is_an_error(bed: Bed, mender: Mender) -> None:
+    (bed.state / "gpu-state.json").mkdir()
+    with pytest.raises(OSError):
+        mender.make(Redraw())
+
+
 def test_the_tick_is_read(tmp_path: Path) -> None:
     path = tmp_path / "tick.json"
-    assert machine.tick(path).started_at is None
-    path.write_text(
-        '{"started_at": "2026-11-30T12:00:00Z", "errors": [{"container": "x", "action": "stop", "why": "y"}]}'
-    )
-    assert (machine.tick(path).started_at, machine.tick(path).errors) == (NOON, ("x: y",))
-    path.write_text("[]")
+    assert machine.tick(path) == Tick()
+    errors = '"errors": [{"container": "x", "action": "stop", "why": "y"}]'
+    bad = f'{{"started_at": "2026-11-30T12:00:00Z", {errors}'
+    path.write_text(bad + ', "last_good_at": "2026-11-30T11:55:00Z"}')
+    assert machine.tick(path) == Tick(NOON, NOON - timedelta(minutes=5), ("x: y",))
+    path.write_text(bad + ', "last_good_at": null}')
+    assert machine.tick(path) == Tick(NOON, None, ("x: y",))
+
+
+def test_a_tick_that_an_older_ds01_wrote_is_good_if_it_says_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "tick.json"
+    path.write_text('{"started_at": "2026-11-30T12:00:00Z", "errors": []}')
+    assert machine.tick(path) == Tick(NOON, NOON)
+    path.write_text('{"started_at": "2026-11-30T12:00:00Z", "errors": [{"why": "y"}]}')
+    assert machine.tick(path).last_good_at is None
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"started_at": "then", "errors": []}', '{"errors": []}',
+                                     '{"started_at": "2026-11-30T12:00:00Z", "last_good_at": "then"}'])  # fmt: skip
+def test_a_tick_that_cannot_be_read_says_so(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "tick.json"
+    path.write_text(content)
     assert machine.tick(path).problem is not None
 
 
