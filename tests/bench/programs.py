@@ -1,0 +1,76 @@
+"""Whole programs, as somebody types them, against one that does next to nothing in the same run."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+
+from ds01.engines.docker import DockerEngine
+from ds01.lifecycle.gate import Gate
+from tests.bench.bed import DS01, RUN, UID, afresh, environment, on_docker, request, world_of
+
+PYTHON = "/usr/bin/python3"
+GPUS = "1xA100"
+
+
+def start_up(programs: list[str], runs: int) -> None:
+    """The smallest command against an empty Python: of this environment, and of frozen programs."""
+    for program in programs:
+        ours, theirs = compare([program, "--version"], [PYTHON, "-c", "pass"], runs)
+        which = f"  {program}" if program != programs[0] else ""
+        print(
+            f"ds01 --version       {ours:6.1f} ms, {ours / theirs:4.1f} times {PYTHON} -c pass ({theirs:.1f} ms){which}"
+        )
+
+
+def listing(sizes: list[int], runs: int) -> None:
+    """container-list against `docker ps -a`, with the number of API calls, for growing numbers of containers."""
+    with on_docker(GPUS) as (gate, image):
+        world = world_of(gate)
+        actor = world.users.actor(UID)
+        own = environment(world.ledger.state, GPUS)
+        measured: list[tuple[int, float]] = []
+        made = 0
+        for size in sizes:
+            for number in range(made, size):
+                gate.create(actor, request(world, f"{RUN}-{number}", 0, image))
+            made = max(made, size)
+            ours, theirs = compare(
+                [str(DS01), "container", "list", "--user", "bench"], ["docker", "ps", "-a"], runs, own
+            )
+            engine = DockerEngine()
+            Gate(afresh(world, engine)).containers(actor)
+            measured.append((size, ours))
+            print(
+                f"container-list {size:4}  {ours:6.1f} ms, {ours / theirs:4.1f} times docker ps -a "
+                f"({theirs:.1f} ms), {engine.calls} API calls"
+            )
+        say_growth(measured)
+
+
+def compare(
+    ours: list[str], theirs: list[str], runs: int, environment: dict[str, str] | None = None
+) -> tuple[float, float]:
+    """The medians of two commands in ms, run in turn so that both meet the same machine."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(runs + 1):
+        for command, measured in zip((ours, theirs), times, strict=True):
+            took = timed(command, environment)
+            if number:  # the first pair warms up
+                measured.append(took)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def timed(command: list[str], environment: dict[str, str] | None = None) -> float:
+    """How long a command takes, in ms. It has to go well."""
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return (time.perf_counter() - begun) * 1000
+
+
+def say_growth(measured: list[tuple[int, float]]) -> None:
+    """What each container more costs, from the first to the last size."""
+    (few, fast), (many, slow) = measured[0], measured[-1]
+    if many > few:
+        print(f"each container more  {(slow - fast) / (many - few):6.2f} ms")

@@ -1,0 +1,116 @@
+"""A pass of the automation over growing numbers of containers, of which some run and nothing is due."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ds01.automation.report import Report
+from ds01.automation.telling import Teller
+from ds01.automation.tick import Tick
+from ds01.engines.docker import DockerEngine
+from ds01.engines.protocol import Engine
+from ds01.journal.notices import Mailboxes
+from ds01.lifecycle.gate import Gate
+from ds01.lifecycle.world import World
+from ds01.policy.model import Notify
+from tests.bench.bed import (
+    DS01,
+    RUN,
+    UID,
+    afresh,
+    environment,
+    on_docker,
+    request,
+    simulated,
+    simulated_engine,
+    world_of,
+)
+from tests.bench.programs import say_growth, timed
+
+GPUS = "8xA100:7x1g.5gb"
+SLOTS = 56
+
+
+@dataclass
+class Crowd:
+    """The containers of a bed: three of ten run, but no more than `most`, and have a GPU as long as there are some."""
+
+    gate: Gate
+    image: str
+    most: int
+    made: int = 0
+    running: int = 0
+
+    def grow(self, size: int) -> None:
+        """Make it so many."""
+        world = world_of(self.gate)
+        actor = world.users.actor(UID)
+        while self.made < size:
+            runs = self.made % 10 < 3 and self.running < self.most
+            gpus = int(runs and self.running < SLOTS)
+            made = self.gate.create(actor, request(world, f"{RUN}-{self.made}", gpus, self.image)).container
+            if runs:
+                self.gate.start(actor, made.container)
+            self.made += 1
+            self.running += runs
+
+
+def on_simulated_engine(sizes: list[int], runs: int) -> None:
+    """Without Docker: what ds01 itself takes."""
+    with simulated(GPUS) as gate:
+        world, crowd = world_of(gate), Crowd(gate, "bench/image", 10**6)
+        measured = []
+        for size in sizes:
+            crowd.grow(size)
+            passes = [one_pass(world, lambda: simulated_engine(world.ledger.state), size) for _ in range(runs + 1)]
+            # The first one looks at what is new.
+            measured.append((size, statistics.median(report.seconds for report in passes[1:]) * 1000))
+            print(f"tick            {size:4}  {measured[-1][1]:6.1f} ms, {crowd.running} of them running, simulated")
+        say_growth(measured)
+
+
+def on_real_docker(sizes: list[int], runs: int, most: int = 60) -> None:
+    """On the Docker of this machine, with the API calls of a pass; root also has the whole program measured."""
+    with on_docker(GPUS) as (gate, image):
+        world, crowd = world_of(gate), Crowd(gate, image, most)
+        own = environment(world.ledger.state, GPUS)
+        measured = []
+        for size in sizes:
+            started = crowd.running
+            crowd.grow(size)
+            passes = [docker_pass(world, size) for _ in range(runs + 1)]
+            took = [report.seconds * 1000 for report, _ in passes]
+            calls = sorted({calls for _, calls in passes[1:]})
+            measured.append((size, statistics.median(took[1:])))
+            print(
+                f"tick            {size:4}  {measured[-1][1]:6.1f} ms, {crowd.running} of them running, on Docker, "
+                f"{' or '.join(map(str, calls))} API calls; the first pass, with {crowd.running - started} newly "
+                f"started: {took[0]:.1f} ms, {passes[0][1]} API calls"
+            )
+            if os.geteuid() == 0:
+                whole = statistics.median(timed([str(DS01), "tick"], own) for _ in range(runs))
+                print(f"ds01 tick       {size:4}  {whole:6.1f} ms, the whole program")
+        say_growth(measured)
+
+
+def docker_pass(world: World, size: int) -> tuple[Report, int]:
+    """One pass on Docker, and how many API calls it made."""
+    engines: list[DockerEngine] = []
+
+    def another() -> Engine:
+        engines.append(DockerEngine())
+        return engines[-1]
+
+    report = one_pass(world, another, size)
+    return report, sum(engine.calls for engine in engines)
+
+
+def one_pass(world: World, engine: Callable[[], Engine], size: int) -> Report:
+    """A tick as cron starts it: nothing is known yet. It has to be good, and to look at `size` containers."""
+    teller = Teller(Mailboxes(world.ledger.state / "notices"), Notify(terminal=False))
+    report = Tick(afresh(world, engine()), lambda: afresh(world, engine()), teller).run()
+    assert report.good and report.looked_at == size, report
+    return report
