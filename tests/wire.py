@@ -9,7 +9,7 @@ import base64
 import inspect
 import json
 import typing
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, get_args, get_origin
 
 from ds01.engines.protocol import Attachment
@@ -18,6 +18,7 @@ from ds01.lifecycle.gate import Gate
 from ds01.system.data import from_json, to_json
 
 STREAMS = (Iterator, Generator)
+BYTES = Iterable[bytes]  # what a build is made from: sent piece by piece
 
 
 class WireGate:
@@ -35,8 +36,10 @@ class WireGate:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             bound = signature.bind(*args, **kwargs)
-            sent = json.dumps({key: to_json(value) for key, value in bound.arguments.items()}, allow_nan=False)
-            received = {key: from_json(hints[key], value) for key, value in json.loads(sent).items()}
+            sent = json.dumps(
+                {key: _encoded(hints[key], value) for key, value in bound.arguments.items()}, allow_nan=False
+            )
+            received = {key: _decoded(hints[key], value) for key, value in json.loads(sent).items()}
             kind = hints["return"]
             if get_origin(kind) in STREAMS:
                 return _received(_sent(lambda: _called(method, signature, received)), get_args(kind)[0])
@@ -63,6 +66,14 @@ class WireGate:
             fields = answer["attachment"]
             return Attachment(**{**fields, "early": base64.b64decode(fields["early"])})
         return None if kind is type(None) else from_json(kind, answer["result"])
+
+
+def _encoded(kind: Any, value: Any) -> Any:
+    return [base64.b64encode(piece).decode() for piece in value] if kind == BYTES else to_json(value)
+
+
+def _decoded(kind: Any, value: Any) -> Any:
+    return (base64.b64decode(piece) for piece in value) if kind == BYTES else from_json(kind, value)
 
 
 def _called(method: Callable[..., Any], signature: inspect.Signature, received: dict[str, Any]) -> Any:

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
+from ds01.engines.protocol import BuildSpec
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
 
 _LONGEST_WORDS = 600
+# What programs write for a terminal: ESC [ … letter (colours), ESC ] … BEL (titles), and shorter ones.
+_ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-Z\\^-~]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _ABSENT = (("container", "container"), ("image", "image"), ("exec instance", "running program"))
+
+_LONGEST_STEP = 80  # letters of it in a message; the data has all
+_KILLED = 137  # 128 and SIGKILL, which the kernel sends when memory runs out
+_NO_WAY_THERE = (
+    "dial tcp", "no such host", "timeout", "connection re", "tls:", "x509", "deadline exceeded", "unexpected eof",
+    "server misbehaving", "network is unreachable", "client.timeout",
+)  # fmt: skip
+_NOT_THERE = (
+    "pull access denied", "manifest unknown", "not found", "does not exist", "name unknown", "unauthorized",
+    "no basic auth credentials", "access to the resource is denied",
+)  # fmt: skip
 
 DISK_FULL = "The disk is full. `docker system df` and `ds01 doctor` say what fills it."
 
@@ -32,7 +50,59 @@ def answer_as_error(status: int | None, words: str, what: str) -> Ds01Error:
     return EngineRejected(f"Docker could not {what}", why=words, hint=hint)
 
 
+def pull_error(reference: str, words: str) -> Ds01Error:
+    """Why an image could not be fetched."""
+    words = one_line(words)
+    lower = words.lower()
+    what = f"The image {reference} could not be fetched"
+    if any(part in lower for part in _NO_WAY_THERE):
+        return EngineRejected(
+            what,
+            why=words,
+            hint="Docker does not reach the registry. `ds01 doctor` says more; a proxy is set in Docker's service.",
+            data={"problem": "network"},
+        )
+    if "toomanyrequests" in lower:
+        return EngineRejected(
+            what, why=words, hint="The registry limits how often: wait, or `docker login`.", data={"problem": "limit"}
+        )
+    if any(part in lower for part in _NOT_THERE):
+        return EngineAbsent(
+            f"The image {reference} is nowhere to be found",
+            why=words,
+            hint="Check the name. A private image needs `docker login` first.",
+        )
+    return EngineRejected(what, why=words, hint=DISK_FULL if "no space left" in lower else None)
+
+
+def build_error(
+    spec: BuildSpec, words: str, *, step: str | None = None, exit_code: int | None = None, said: Iterable[str] = ()
+) -> EngineRejected:
+    """Why an image could not be built: `words` are Docker's, `said` the last lines of the program that failed."""
+    why = one_line(" ".join(said)) or one_line(plain(words))
+    hint = None
+    if "no space left" in f"{words} {why}".lower():
+        hint = DISK_FULL
+    elif exit_code == _KILLED and spec.memory is not None:
+        hint = f"It was killed, most likely for memory: a build has {spec.memory / (1 << 30):g}g, as a container has."
+    return EngineRejected(
+        f"The image {spec.reference} could not be built" + (f": step {_short(step)} failed" if step else ""),
+        why=why if exit_code is None else f"{why} (exit code {exit_code})",
+        hint=hint,
+        data={"problem": "build", "step": step, "exit_code": exit_code},
+    )
+
+
 def one_line(words: str) -> str:
     """Docker's words without line breaks, and not without end."""
     text = " ".join(words.split())
     return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
+
+
+def plain(text: str) -> str:
+    """Text without what only a terminal understands; white space stays."""
+    return _CONTROL.sub("", _ESCAPE.sub("", text))
+
+
+def _short(step: str) -> str:
+    return step if len(step) <= _LONGEST_STEP else f"{step[: _LONGEST_STEP - 1]}…"

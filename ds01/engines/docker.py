@@ -6,17 +6,18 @@ Only files of this package whose name begins with `docker` import the SDK, which
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 
-from ds01.engines import docker_exec, docker_images
+from ds01.engines import docker_build, docker_exec, docker_images
 from ds01.engines.answers import answer_as_error, one_line
 from ds01.engines.docker_client import Client, quoted
 from ds01.engines.docker_since import booted_at, engine_started_at
-from ds01.engines.docker_translate import create_body, read_facts, read_inspected, read_listed
+from ds01.engines.docker_translate import create_body, read_facts, read_inspected, read_listed, update_body
 from ds01.engines.docker_usage import belongs_to, read_usage
 from ds01.engines.protocol import (
     Attachment,
+    BuildSpec,
     ContainerProcess,
     ContainerSpec,
     Created,
@@ -25,6 +26,7 @@ from ds01.engines.protocol import (
     EngineImage,
     ExecRequest,
     Progress,
+    UpdateSpec,
     Usage,
 )
 from ds01.errors import EngineAbsent, EngineRejected
@@ -71,6 +73,14 @@ class DockerEngine:
         with self._client.asking("create the container") as api:
             answer = api.create_container_from_config(create_body(spec), name=spec.name)
         return Created(answer["Id"], tuple(one_line(warning) for warning in answer.get("Warnings") or ()))
+
+    def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
+        """Change the limits of a container, and its restart policy to `no`."""
+        with self._client.asking("change the limits of the container") as api:
+            path = f"/containers/{quoted(reference)}"
+            host = self._client.call(api, "GET", f"{path}/json").json()["HostConfig"]
+            answer = self._client.call(api, "POST", f"{path}/update", json=update_body(limits, host)).json()
+        return tuple(one_line(warning) for warning in answer.get("Warnings") or ())
 
     def start(self, reference: str) -> None:
         """Start; nothing if it runs, EngineConflict if it is paused."""
@@ -159,6 +169,10 @@ class DockerEngine:
         """Fetch an image, with the caller's `docker login`, if there is one."""
         return docker_images.pull(self._client, reference)
 
+    def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
+        """Make an image, with the caller's `docker login` for its base."""
+        return docker_build.build(self._client, spec, context)
+
     def tag(self, image: str, reference: str) -> None:
         """Give a local image one more tag."""
         docker_images.tag(self._client, image, reference)
@@ -166,6 +180,10 @@ class DockerEngine:
     def untag(self, reference: str) -> None:
         """Take a tag away; nothing if it is not there, or is the last one of an image that a container uses."""
         docker_images.untag(self._client, reference)
+
+    def remove_image(self, reference: str) -> None:
+        """Take a tag away, and the image with its last one. Raises EngineAbsent, EngineConflict."""
+        docker_images.remove(self._client, reference)
 
     def _pid(self, reference: str) -> int:
         container = self.inspect(reference)

@@ -77,7 +77,7 @@ class Client:
         path: str,
         *,
         params: Mapping[str, Any] | None = None,
-        timeout: float | tuple[float, float] = TIMEOUT,
+        timeout: float | tuple[float, float | None] = TIMEOUT,
         **options: Any,
     ) -> Any:
         """One request that the SDK has no method for, inside `asking`; the answer, if it is not an error."""

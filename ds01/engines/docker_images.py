@@ -10,20 +10,14 @@ from urllib.parse import quote
 import docker.auth
 import docker.errors
 
-from ds01.engines.answers import DISK_FULL, answer_as_error, one_line
+from ds01.engines.answers import answer_as_error, one_line, pull_error
 from ds01.engines.docker_client import Client
 from ds01.engines.docker_translate import read_image
 from ds01.engines.protocol import EngineImage, Progress
 from ds01.engines.references import split, with_tag
-from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+from ds01.errors import EngineAbsent, EngineConflict
 
 _PULL_TIMEOUT = (10.0, 600.0)  # seconds to connect, and without a word: unpacking a layer is silent for long
-
-_NO_WAY_THERE = (
-    "dial tcp", "no such host", "timeout", "connection re", "tls:", "x509", "deadline exceeded", "unexpected eof",
-    "server misbehaving", "network is unreachable", "client.timeout",
-)  # fmt: skip
-_NOT_THERE = ("pull access denied", "manifest unknown", "not found", "does not exist", "name unknown", "unauthorized")
 
 
 def image(client: Client, reference: str) -> EngineImage | None:
@@ -46,7 +40,7 @@ def images(client: Client) -> list[EngineImage]:
 
 def tag(client: Client, image: str, reference: str) -> None:
     """Give a local image one more tag."""
-    repository, name = _split(reference)
+    repository, name = split_reference(reference)
     with client.asking("tag an image") as api:
         path = f"/images/{quote(image, safe='/:@')}/tag"
         client.call(api, "POST", path, params={"repo": repository, "tag": name})
@@ -54,7 +48,7 @@ def tag(client: Client, image: str, reference: str) -> None:
 
 def untag(client: Client, reference: str) -> None:
     """Take a tag away. A last tag stays while a container uses the image: Docker says conflict, and that is fine."""
-    _split(reference)
+    split_reference(reference)
     try:
         with client.asking("untag an image") as api:
             api.remove_image(with_tag(reference), force=False, noprune=True)
@@ -62,9 +56,18 @@ def untag(client: Client, reference: str) -> None:
         return
 
 
+def remove(client: Client, reference: str) -> None:
+    """Take a tag away, and the image with its last one, with the untagged images of its steps. By id: without a tag."""
+    if not reference.startswith("sha256:"):
+        split_reference(reference)
+        reference = with_tag(reference)
+    with client.asking("remove the image") as api:
+        api.remove_image(reference, force=False, noprune=False)
+
+
 def pull(client: Client, reference: str) -> Iterator[Progress]:
     """Fetch an image. Closing the iterator closes the connection, and dockerd gives up."""
-    repository, name = _split(reference)
+    repository, name = split_reference(reference)
     with client.asking("fetch the image") as api:
         try:
             response = client.call(
@@ -99,32 +102,8 @@ def read_progress(reference: str, entry: dict[str, Any]) -> Progress:
     )
 
 
-def pull_error(reference: str, words: str) -> Ds01Error:
-    """Why an image could not be fetched."""
-    words = one_line(words)
-    lower = words.lower()
-    what = f"The image {reference} could not be fetched"
-    if any(part in lower for part in _NO_WAY_THERE):
-        return EngineRejected(
-            what,
-            why=words,
-            hint="Docker does not reach the registry. `ds01 doctor` says more; a proxy is set in Docker's service.",
-            data={"problem": "network"},
-        )
-    if "toomanyrequests" in lower:
-        return EngineRejected(
-            what, why=words, hint="The registry limits how often: wait, or `docker login`.", data={"problem": "limit"}
-        )
-    if any(part in lower for part in _NOT_THERE):
-        return EngineAbsent(
-            f"The image {reference} is nowhere to be found",
-            why=words,
-            hint="Check the name. A private image needs `docker login` first.",
-        )
-    return EngineRejected(what, why=words, hint=DISK_FULL if "no space left" in lower else None)
-
-
-def _split(reference: str) -> tuple[str, str]:
+def split_reference(reference: str) -> tuple[str, str]:
+    """Repository and tag, or digest. Raises EngineRejected for what is no name of an image."""
     try:
         return split(reference)
     except ValueError as error:

@@ -15,6 +15,7 @@ from ds01.engines.protocol import (
     Mount,
     Port,
     Status,
+    UpdateSpec,
 )
 from ds01.system.data import DataError, parse_time
 
@@ -99,6 +100,22 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
     }
 
 
+def update_body(limits: UpdateSpec, host: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of update. `host` is the container's HostConfig as it is. What is not in the body stays."""
+    body: dict[str, Any] = {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}
+    if limits.cpu_quota is not None:
+        if host.get("NanoCpus"):  # whoever gave it `--cpus` left a form that Docker mixes with no other
+            body["NanoCpus"] = limits.cpu_quota * 10**9 // limits.cpu_period
+        else:
+            body |= {"CpuPeriod": limits.cpu_period, "CpuQuota": limits.cpu_quota}
+    if limits.memory is not None:
+        # Always both: Docker refuses a memory above the swap limit that it has.
+        body |= {"Memory": limits.memory, "MemorySwap": -1 if limits.memory_swap is None else limits.memory_swap}
+    if limits.pids_limit is not None:
+        body["PidsLimit"] = limits.pids_limit
+    return body
+
+
 def _memory(spec: ContainerSpec) -> tuple[int, int]:
     if spec.memory is None:
         if spec.memory_swap is None or spec.memory_swap < 0:
@@ -133,6 +150,7 @@ def read_listed(entry: Mapping[str, Any]) -> EngineContainer:
         status=_status(entry["State"]),
         labels=entry.get("Labels") or {},
         created_at=datetime.fromtimestamp(entry["Created"], timezone.utc),
+        image_id=entry.get("ImageID"),
         ports=tuple(
             Port(port["PrivatePort"], port["PublicPort"], port.get("IP", ""))
             for port in entry.get("Ports") or []
@@ -153,6 +171,7 @@ def read_inspected(entry: Mapping[str, Any], default_runtime: Callable[[], str])
         status=status,
         labels=entry["Config"].get("Labels") or {},
         created_at=parse_time(entry["Created"]),
+        image_id=entry.get("Image"),
         started_at=read_time(state.get("StartedAt")),
         finished_at=read_time(state.get("FinishedAt")),
         exit_code=state.get("ExitCode") if ended else None,

@@ -5,7 +5,7 @@ Errors: EngineUnreachable (nothing was observed), EngineAbsent, EngineConflict, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -78,6 +78,20 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True)
+class UpdateSpec:
+    """The limits of a container that can be changed after it was made, as in `ContainerSpec`. None: as it is.
+
+    `memory_swap` None with a `memory` is no limit on swap.
+    """
+
+    cpu_quota: int | None = None
+    cpu_period: int = 100_000
+    memory: int | None = None
+    memory_swap: int | None = None
+    pids_limit: int | None = None
+
+
+@dataclass(frozen=True)
 class EngineFacts:
     """What the engine is. `id` tells one Docker from another."""
 
@@ -120,6 +134,7 @@ class EngineContainer:
     status: Status
     labels: Mapping[str, str]
     created_at: datetime
+    image_id: str | None = None  # what `image` named when the container was made
     # detail
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -156,12 +171,36 @@ class Created:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a pull: `current` of `total` bytes, where the engine says so."""
+    """One step of a pull: `current` of `total` bytes, where the engine says so; or of a build.
+
+    In a build `step` is `3/9 RUN …`, with `current` and `total` its number and their count, and `text` one line that
+    it wrote, or nothing when it begins. At last `step` is `built`, and `text` the image's id.
+    """
 
     step: str  # a layer's id, or the whole
     text: str
     current: int | None = None
     total: int | None = None
+
+
+@dataclass(frozen=True)
+class BuildSpec:
+    """An image to make. `reference` is given to it only when it is whole. Sizes in bytes.
+
+    The limits hold for each container that a step runs in; how many processes it has Docker does not limit.
+    """
+
+    reference: str
+    dockerfile: str = "Dockerfile"  # its path in the context
+    labels: Mapping[str, str] = field(default_factory=dict)  # put on the image besides the Dockerfile's own
+    no_cache: bool = False
+    network: str | None = None  # None: the engine's default
+    memory: int | None = None
+    memory_swap: int | None = None  # RAM and swap together; None: no limit on swap
+    cpu_quota: int | None = None  # microseconds in each `cpu_period`
+    cpu_period: int = 100_000
+    shm_size: int | None = None
+    cgroup_parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -227,6 +266,12 @@ class Engine(Protocol):
     def create(self, spec: ContainerSpec) -> Created:
         """Make a container. Raises EngineConflict if the name is taken, EngineAbsent without the image."""
 
+    def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
+        """Change the limits of a container, whether it runs or not, and let nobody but ds01 start it.
+
+        The answer is the engine's own words on what this kernel cannot enforce. Raises EngineAbsent, EngineRejected.
+        """
+
     def start(self, reference: str) -> None:
         """Start; nothing if it runs. Raises EngineConflict if it is paused."""
 
@@ -275,8 +320,22 @@ class Engine(Protocol):
     def pull(self, reference: str) -> Iterator[Progress]:
         """Fetch an image; closing the iterator cancels. Raises EngineAbsent, EngineRejected."""
 
+    def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
+        """Make an image from a tar archive; closing the generator cancels.
+
+        Raises EngineAbsent or EngineRejected for a base image as `pull` does, and EngineRejected for all else:
+        its data has `problem`, `build`, and for a step that failed `step`, and `exit_code` if a program ended so.
+        """
+
     def tag(self, image: str, reference: str) -> None:
         """Give a local image one more tag."""
 
     def untag(self, reference: str) -> None:
         """Take a tag away; the image goes with its last one, if no container uses it. Nothing if it is not there."""
+
+    def remove_image(self, reference: str) -> None:
+        """Take a tag away, and the image with its last one, and what was kept of its steps.
+
+        An image that has no tag is meant by its id, `sha256:…`. Raises EngineAbsent, EngineConflict when a
+        container uses it.
+        """

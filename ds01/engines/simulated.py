@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 
+from ds01.engines import simulated_build as building
 from ds01.engines import simulated_images as images
 from ds01.engines import simulated_rules as rules
 from ds01.engines.answers import answer_as_error
 from ds01.engines.protocol import (
     Attachment,
+    BuildSpec,
     ContainerProcess,
     ContainerSpec,
     Created,
@@ -25,6 +27,7 @@ from ds01.engines.protocol import (
     EngineImage,
     ExecRequest,
     Progress,
+    UpdateSpec,
     Usage,
 )
 from ds01.engines.simulated_outside import Outside
@@ -94,6 +97,12 @@ class SimulatedEngine(Outside):
             state["containers"][container["id"]] = container
         return Created(container["id"])
 
+    def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
+        """Change the limits of a container; one that `add_foreign` made keeps none."""
+        with self.change() as state:
+            rules.update(rules.require(state, reference), limits)
+        return ()
+
     def start(self, reference: str) -> None:
         """Start; nothing if it runs, a conflict if it is paused."""
         with self.change() as state:
@@ -133,8 +142,10 @@ class SimulatedEngine(Outside):
 
     def get(self, reference: str, path: str) -> bytes | None:
         """What was put there, or the few files that every image has."""
-        container = rules.require(self.read(), reference)
-        files = {**images.files_of(container.get("source", "")), **self.store.files(container["id"])}
+        state = self.read()
+        container = rules.require(state, reference)
+        root = images.root_of(state, container.get("source") or "")
+        files = {**images.files_of(root), **self.store.files(container["id"])}
         return images.pack(files, path)
 
     def processes(self, reference: str) -> list[ContainerProcess]:
@@ -210,6 +221,14 @@ class SimulatedEngine(Outside):
             state["untagged"] = [other for other in state["untagged"] if other != name]
         yield Progress(name, f"Status: Downloaded newer image for {name}")
 
+    def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
+        """Make an image of what the Dockerfile says; nothing runs (`simulated_steps`)."""
+        images.full_name(spec.reference)
+        stage = yield from building.build(spec, context, self.read, self.pull)
+        with self.change() as state:
+            image = building.register(state, spec, stage, self.clock())
+        yield Progress("built", image)
+
     def tag(self, image: str, reference: str) -> None:
         """Give a local image one more tag; a tag that another image had moves."""
         name = images.full_name(reference)
@@ -227,8 +246,11 @@ class SimulatedEngine(Outside):
             source = images.source_of(state, name)
             if source is None:
                 return
-            used = any(container.get("source") == source for container in state["containers"].values())
-            if used and images.describe(state, source).tags == (name,):
+            if images.is_used(state, source) and images.describe(state, source).tags == (name,):
                 return
-            state["tags"].pop(name, None)
-            state["untagged"].append(name)
+            images.remove(state, name)
+
+    def remove_image(self, reference: str) -> None:
+        """Take a tag away, and the image with its last one."""
+        with self.change() as state:
+            images.remove(state, reference)

@@ -1,9 +1,9 @@
 """The simulated engine's images: it has every one, and an image's name says what is odd about it.
 
-`absent/…` is not there and cannot be pulled; `remote/…` is there once it was pulled; `ds01-UID/…`, somebody's own, once
-it was tagged; `labelled/…` has labels of its own. A name with `noshell` has no shell, with `nobash` no bash, with
-`cuda` asks for all GPUs as CUDA images do, with `ubuntu` has a user with uid 1000. A tag that looks like a container's
-own (`NAME._.UID`) is there once it was given.
+What was built is known by its id, and has what the build gave it. `absent/…` is not there and cannot be pulled;
+`remote/…` is there once it was pulled; `ds01-UID/…`, somebody's own, once it was tagged; `labelled/…` has labels of its
+own. A name with `noshell` has no shell, with `nobash` no bash, with `cuda` asks for all GPUs as CUDA images do, with
+`ubuntu` has a user with uid 1000. A tag that looks like a container's own (`NAME._.UID`) is there once it was given.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from ds01.engines.answers import answer_as_error
 from ds01.engines.protocol import EngineImage
 from ds01.engines.references import split, well_formed, with_tag
 from ds01.engines.simulated_store import Files, State, file_entry
+from ds01.system.data import parse_time
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def full_name(reference: str) -> str:
@@ -30,9 +31,11 @@ def full_name(reference: str) -> str:
 
 
 def source_of(state: State, reference: str) -> str | None:
-    """The reference that a local image was first known by; None if there is no such image."""
+    """The reference that a local image was first known by, or the id of one that was built; None if there is none."""
     if reference.startswith("sha256:"):
-        known = {_image_id(source): source for source in state["tags"].values()}
+        if reference in state.get("built", {}):
+            return reference
+        known = {image_id(source): source for source in state["tags"].values()}
         return known.get(reference)
     name = full_name(reference)
     if name in state["tags"]:
@@ -45,19 +48,61 @@ def source_of(state: State, reference: str) -> str | None:
 def describe(state: State, source: str) -> EngineImage:
     """The image that was first known as `source`."""
     tags = {name for name, of in state["tags"].items() if of == source}
+    built = state.get("built", {}).get(source)
+    if built is not None:
+        return EngineImage(
+            id=source,
+            tags=tuple(sorted(tags)),
+            labels=built["labels"],
+            environment=built["environment"],
+            created_at=parse_time(built["created_at"]),
+            size_bytes=1_000_000,
+        )
     if source not in state["untagged"]:
         tags.add(source)
-    environment = {"PATH": _PATH}
+    environment = {"PATH": DEFAULT_PATH}
     if "cuda" in source:
         environment |= {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
     labels = {"org.example.authors": "A. Author, B. Author", "ds01.managed": "true"}
     return EngineImage(
-        id=_image_id(source),
+        id=image_id(source),
         tags=tuple(sorted(tags)),
         labels=labels if source.startswith("labelled/") else {},
         environment=environment,
         size_bytes=1_000_000,
     )
+
+
+def root_of(state: State, source: str) -> str:
+    """The image whose files a built one has."""
+    built = state.get("built", {}).get(source)
+    return source if built is None else str(built["root"])
+
+
+def is_used(state: State, source: str) -> bool:
+    """Whether a container was made from it."""
+    return any(container.get("source") == source for container in state["containers"].values())
+
+
+def remove(state: State, reference: str) -> None:
+    """Take a tag away, and the image with its last one. Raises EngineAbsent, EngineConflict."""
+    by_id = reference.startswith("sha256:")
+    source = source_of(state, reference)
+    if source is None:
+        raise answer_as_error(404, f"No such image: {reference}", "remove the image")
+    image = describe(state, source)
+    name = None if by_id else full_name(reference)
+    words = f"conflict: unable to remove {reference} (must force) - "
+    if name is None and len(image.tags) > 1:
+        raise answer_as_error(409, f"{words}image is referenced in multiple repositories", "remove the image")
+    last = name is None or image.tags == (name,)
+    if last and is_used(state, source):
+        raise answer_as_error(409, f"{words}container is using its referenced image {source}", "remove the image")
+    for tag in image.tags if name is None else (name,):
+        state["tags"].pop(tag, None)
+        state["untagged"].append(tag)
+    if last:
+        state.get("built", {}).pop(source, None)
 
 
 def files_of(source: str) -> Files:
@@ -72,7 +117,7 @@ def files_of(source: str) -> Files:
         "/etc/group": file_entry(group.encode()),
         "/etc/shadow": file_entry(b"root:*:19000:0:99999:7:::\n", mode=0o640),
     }
-    if "noshell" not in source:
+    if "noshell" not in source and source != "scratch":
         files["/bin/sh"] = file_entry(b"#!simulated\n", mode=0o755)
         if "nobash" not in source:
             files["/bin/bash"] = file_entry(b"#!simulated\n", mode=0o755)
@@ -113,5 +158,8 @@ def pack(files: Files, path: str) -> bytes | None:
     return buffer.getvalue()
 
 
-def _image_id(source: str) -> str:
+def image_id(source: str) -> str:
+    """The id of the image that was first known as `source`."""
+    if source.startswith("sha256:"):
+        return source
     return f"sha256:{hashlib.sha256(source.encode()).hexdigest()}"

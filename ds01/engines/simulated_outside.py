@@ -8,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ds01.engines import simulated_images as images
 from ds01.engines import simulated_rules as rules
 from ds01.engines.protocol import Devices, Status
+from ds01.engines.references import well_formed
 from ds01.engines.simulated_store import State, Store, new_id
 from ds01.errors import EngineUnreachable
 from ds01.system.data import format_time, to_json
@@ -37,6 +39,7 @@ class Outside:
             rules.check_name(state, name)
             container = self.new_container(name, image, labels or {}, devices or Devices())
             container["privileged"] = privileged
+            container["source"] = images.source_of(state, image) if well_formed(image) else None
             state["containers"][container["id"]] = container
             if running:
                 rules.start(state, container, self.clock())

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ds01.engines.answers import answer_as_error
-from ds01.engines.protocol import ContainerSpec, Devices, EngineContainer, Port, Status
+from ds01.engines.protocol import ContainerSpec, Devices, EngineContainer, Port, Status, UpdateSpec
+from ds01.engines.simulated_images import image_id
 from ds01.engines.simulated_store import State
 from ds01.system.data import format_time, from_json, parse_time
 
@@ -103,18 +104,39 @@ def end(container: dict[str, Any], code: int, now: datetime) -> None:
 def check(state: State, spec: ContainerSpec) -> None:
     """What Docker checks at create. Raises EngineRejected, EngineConflict."""
     check_name(state, spec.name)
-    words = None
-    if spec.memory is not None and spec.memory < _SMALLEST_MEMORY:
-        words = "Minimum memory limit allowed is 6MB"
-    elif spec.memory is not None and spec.memory_swap is not None and 0 <= spec.memory_swap < spec.memory:
-        words = "Minimum memoryswap limit should be larger than memory limit, see usage"
-    elif spec.cpu_quota is not None and spec.cpu_quota < _SMALLEST_QUOTA:
-        words = "CPU cfs quota can not be less than 1ms (i.e. 1000)"
+    words = _objection(spec)
     for mount in spec.mounts:
         if not Path(mount.source).exists():
             words = f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
     if words is not None:
         raise answer_as_error(400, words, "create the container")
+
+
+def update(container: dict[str, Any], limits: UpdateSpec) -> None:
+    """Other limits for a container. Raises EngineRejected."""
+    words = _objection(limits)
+    if words is not None:
+        raise answer_as_error(400, words, "change the limits of the container")
+    spec = container.get("spec")
+    if spec is None:
+        return
+    if limits.cpu_quota is not None:
+        spec.update(cpu_quota=limits.cpu_quota, cpu_period=limits.cpu_period)
+    if limits.memory is not None:
+        spec.update(memory=limits.memory, memory_swap=limits.memory_swap)
+    if limits.pids_limit is not None:
+        spec["pids_limit"] = limits.pids_limit
+
+
+def _objection(limits: ContainerSpec | UpdateSpec) -> str | None:
+    """What Docker says to limits that cannot be."""
+    if limits.memory is not None and limits.memory < _SMALLEST_MEMORY:
+        return "Minimum memory limit allowed is 6MB"
+    if limits.memory is not None and limits.memory_swap is not None and 0 <= limits.memory_swap < limits.memory:
+        return "Minimum memoryswap limit should be larger than memory limit, see usage"
+    if limits.cpu_quota is not None and limits.cpu_quota < _SMALLEST_QUOTA:
+        return "CPU cfs quota can not be less than 1ms (i.e. 1000)"
+    return None
 
 
 def check_name(state: State, name: str) -> None:
@@ -136,6 +158,7 @@ def listed(container: dict[str, Any]) -> EngineContainer:
         status=Status(container["status"]),
         labels=container["labels"],
         created_at=parse_time(container["created_at"]),
+        image_id=image_id(container["source"]) if container.get("source") else None,
     )
 
 
@@ -150,6 +173,7 @@ def detailed(container: dict[str, Any]) -> EngineContainer:
         status=Status(container["status"]),
         labels=container["labels"],
         created_at=parse_time(container["created_at"]),
+        image_id=image_id(container["source"]) if container.get("source") else None,
         started_at=time_of(container.get("started_at")),
         finished_at=time_of(container.get("finished_at")),
         exit_code=container.get("exit_code") if ended else None,

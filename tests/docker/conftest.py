@@ -9,6 +9,7 @@ import io
 import secrets
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -22,10 +23,11 @@ import pytest
 from ds01.engines.docker import DockerEngine
 from ds01.engines.protocol import ContainerSpec, Engine
 from ds01.engines.simulated import SimulatedEngine
-from ds01.errors import EngineUnreachable
+from ds01.errors import Ds01Error, EngineUnreachable
+from tests.contexts import BUILD_LABEL, RUN
+from tests.docker.registry import Registry
 from tests.docker.server import Server
 
-RUN = secrets.token_hex(4)
 SOCKET = "/var/run/docker.sock"
 BUSYBOX = Path("/bin/busybox")
 APPLETS = (
@@ -134,6 +136,29 @@ def make(engine: Engine, make_spec: Callable[..., ContainerSpec], request: pytes
 
 
 @pytest.fixture
+def reference(engine: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name for an image that a test builds; it is gone after the test."""
+    name = f"ds01-test/built-{secrets.token_hex(4)}:latest"
+    if isinstance(engine, DockerEngine):
+        request.getfixturevalue("built_images")
+    yield name
+    with suppress(Ds01Error):
+        engine.remove_image(name)
+
+
+@pytest.fixture(scope="session")
+def built_images(dockerd: Any, busybox_image: str) -> Iterator[None]:
+    """At the end what goes is whatever builds of this run left: containers, and images without a name, newest first."""
+    yield
+    for entry in dockerd.containers(filters={"label": BUILD_LABEL}, all=True):
+        with suppress(docker.errors.APIError):
+            dockerd.remove_container(entry["Id"], force=True)
+    for entry in dockerd.images(filters={"label": BUILD_LABEL}, all=True):
+        with suppress(docker.errors.APIError):
+            dockerd.remove_image(entry["Id"])
+
+
+@pytest.fixture
 def make_foreign(dockerd: Any, busybox_image: str, new_name: Callable[[], str]) -> Iterator[Make]:
     """Creates a container as somebody else would; gives its id."""
     made: list[str] = []
@@ -148,6 +173,18 @@ def make_foreign(dockerd: Any, busybox_image: str, new_name: Callable[[], str]) 
     for container in made:
         with suppress(docker.errors.NotFound):
             dockerd.remove_container(container, force=True)
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    server = Registry()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.go_on.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def _imported(client: Any, name: str, root: bytes, changes: list[str]) -> Iterator[str]:

@@ -59,18 +59,20 @@ class Server:
         self.names.append(f"t-{secrets.token_hex(4)}")
         return self.names[-1]
 
-    def types(self, uid: int, *words: str, code: int | None = 0, **more: Any) -> subprocess.CompletedProcess[str]:
+    def types(
+        self, uid: int, *words: str, code: int | None = 0, timeout: float = 60, **more: Any
+    ) -> subprocess.CompletedProcess[str]:
         """What comes of a command line that `uid` types; nobody can answer a question."""
         result = subprocess.run(
             [str(self.program), *words], user=uid, group=uid, extra_groups=[self.group], env=self.environment,
-            text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **more,
+            text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, **more,
         )  # fmt: skip
         assert code is None or result.returncode == code, result.stdout + result.stderr
         return result
 
-    def answers(self, uid: int, *words: str, code: int = 0) -> Any:
+    def answers(self, uid: int, *words: str, code: int = 0, timeout: float = 60) -> Any:
         """The JSON document of a command."""
-        return json.loads(self.types(uid, *words, "--json", code=code).stdout)
+        return json.loads(self.types(uid, *words, "--json", code=code, timeout=timeout).stdout)
 
     def deploy(self, uid: int, *options: str) -> dict[str, Any]:
         """A container that runs."""

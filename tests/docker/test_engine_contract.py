@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import ContainerSpec, Devices, Engine, ExecRequest, Mount, Port, Status
+from ds01.engines.protocol import ContainerSpec, Devices, Engine, ExecRequest, Mount, Port, Status, UpdateSpec
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
 
 Make = Callable[..., str]
@@ -198,6 +198,7 @@ def test_an_unknown_container_is_absent(engine: Engine, reference: str) -> None:
         lambda: engine.run(reference, PROGRAM),
         lambda: engine.attach(reference, PROGRAM),
         lambda: engine.usage(reference),
+        lambda: engine.update(reference, UpdateSpec(pids_limit=9)),
     ]
     for act in acts:
         with pytest.raises(EngineAbsent):
@@ -248,6 +249,41 @@ def test_ports_are_free_ones_of_the_loopback(engine: Engine, make: Make) -> None
     ports = [container.ports for container in containers if container is not None]
     assert all(len(one) == 1 and one[0].container_port == 8888 and one[0].host_ip == "127.0.0.1" for one in ports)
     assert ports[0][0].host_port and ports[1][0].host_port and ports[0][0].host_port != ports[1][0].host_port
+
+
+def limits_of(engine: Engine, container: str) -> tuple[int | None, ...]:
+    found = engine.inspect(container)
+    assert found is not None and found.spec is not None
+    spec = found.spec
+    return spec.cpu_quota, spec.cpu_period, spec.memory, spec.pids_limit
+
+
+@pytest.mark.parametrize("start", [False, True])
+def test_limits_are_changed_afterwards(engine: Engine, make: Make, start: bool) -> None:
+    container = make(start=start)
+    assert limits_of(engine, container) == (None, 100_000, None, None)
+    engine.update(container, UpdateSpec(150_000, 100_000, 64 << 20, 64 << 20, 100))
+    assert limits_of(engine, container) == (150_000, 100_000, 64 << 20, 100)
+    engine.update(container, UpdateSpec())
+    assert limits_of(engine, container) == (150_000, 100_000, 64 << 20, 100)
+    engine.update(container, UpdateSpec(memory=128 << 20, memory_swap=128 << 20))  # above the swap that it had
+    engine.update(container, UpdateSpec(pids_limit=50))
+    assert limits_of(engine, container) == (150_000, 100_000, 128 << 20, 50)
+    if start:
+        assert engine.usage(container).memory_limit_bytes == 128 << 20
+    assert status(engine, container) is (Status.RUNNING if start else Status.CREATED)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [UpdateSpec(memory=1 << 20), UpdateSpec(memory=64 << 20, memory_swap=32 << 20), UpdateSpec(cpu_quota=10)],
+    ids=str,
+)
+def test_limits_that_cannot_be_are_rejected(engine: Engine, make: Make, limits: UpdateSpec) -> None:
+    container = make()
+    with pytest.raises(EngineRejected):
+        engine.update(container, limits)
+    assert limits_of(engine, container) == (None, 100_000, None, None)
 
 
 def test_a_port_in_use_is_rejected_at_start(engine: Engine, make: Make) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.engines.docker_images import pull_error, read_progress
+from ds01.engines.answers import pull_error
+from ds01.engines.docker_images import read_progress
 from ds01.engines.protocol import Progress
 from ds01.errors import EngineAbsent, EngineRejected
 

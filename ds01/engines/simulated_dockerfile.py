@@ -1,0 +1,114 @@
+"""Dockerfiles as the simulated engine reads them: enough of Docker's grammar to fail where Docker fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+
+from ds01.engines.answers import one_line
+
+_KNOWN = frozenset(
+    (
+        "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER",
+        "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+    )
+)  # fmt: skip
+_VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
+
+
+class DockerfileError(ValueError):
+    """What Docker says of a Dockerfile that it does not accept."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """A line of a Dockerfile: what to do, `--flags` of it, and the rest as it was written, on one line."""
+
+    word: str
+    flags: tuple[str, ...]
+    rest: str
+
+    @property
+    def text(self) -> str:
+        """As Docker shows it."""
+        return one_line(" ".join((self.word, *self.flags, self.rest)))
+
+
+def parse(text: str, path: str) -> list[Instruction]:
+    """The instructions of the Dockerfile at `path`. Raises DockerfileError with Docker's words."""
+    if not text.strip():
+        raise DockerfileError(f"the Dockerfile ({path}) cannot be empty")
+    found = [_instruction(line, number) for number, line in _lines(text)]
+    if not found:
+        raise DockerfileError("failed to parse Dockerfile: file with no instructions")
+    if next((one.word for one in found if one.word != "ARG"), "") != "FROM":
+        raise DockerfileError("no build stage in current context")
+    return found
+
+
+def words(rest: str) -> list[str]:
+    """The words of an instruction, in the form of a JSON list or as a shell would split them."""
+    if rest.startswith("["):
+        try:
+            listed = json.loads(rest)
+            if isinstance(listed, list) and all(isinstance(word, str) for word in listed):
+                return listed
+        except ValueError:
+            pass
+    try:
+        return shlex.split(rest)
+    except ValueError:
+        return rest.split()
+
+
+def pairs(rest: str) -> dict[str, str]:
+    """`KEY=VALUE …`, or the old form `KEY VALUE`."""
+    found = words(rest)
+    if found and "=" not in found[0]:
+        return {found[0]: rest.partition(" ")[2].strip()}
+    return {key: value for key, _, value in (word.partition("=") for word in found)}
+
+
+def expand(text: str, variables: dict[str, str]) -> str:
+    """Text with `$A`, `${A}` and `${A:-default}` replaced."""
+
+    def value(found: re.Match[str]) -> str:
+        if found[0].startswith("\\"):
+            return "$"
+        return variables.get(found[1] or found[2]) or found[3] or ""
+
+    return _VARIABLE.sub(value, text)
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """Each whole line with its number; a backslash continues it, comments in between are left out."""
+    found: list[tuple[int, str]] = []
+    held, first = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("#") or not line.strip():
+            continue
+        first = first if held else number
+        held += line.rstrip() if held else line.strip()
+        if held.endswith("\\"):
+            held = held[:-1] + " "
+            continue
+        found.append((first, held.strip()))
+        held = ""
+    return [*found, (first, held.strip())] if held.strip() else found
+
+
+def _instruction(line: str, number: int) -> Instruction:
+    word, _, rest = line.partition(" ")
+    word, rest = word.upper(), rest.strip()
+    if word not in _KNOWN:
+        raise DockerfileError(f"dockerfile parse error line {number}: unknown instruction: {word}")
+    flags = []
+    while word in ("ADD", "COPY", "FROM", "RUN", "HEALTHCHECK") and rest.startswith("--"):
+        flag, _, rest = rest.partition(" ")
+        flags.append(flag)
+        rest = rest.lstrip()
+    if word == "FROM" and len(rest.split()) not in (1, 3):
+        raise DockerfileError(f"dockerfile parse error line {number}: FROM requires either one or three arguments")
+    return Instruction(word, tuple(flags), rest)
