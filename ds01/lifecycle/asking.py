@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
 
 from ds01.engines.protocol import EngineContainer
-from ds01.errors import GpusUnreachable, NotFound, Refused
+from ds01.errors import Ds01Error, GpusUnreachable, NotFound, Refused
 from ds01.gpus.situation import slot_states
+from ds01.lifecycle.aime import is_marked, owner_of
+from ds01.lifecycle.images import own_images
 from ds01.lifecycle.judge import differs
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.reconcile import glance, reconcile
@@ -14,13 +17,15 @@ from ds01.lifecycle.record import Record
 from ds01.lifecycle.views import (
     ContainerView,
     GpuStatus,
+    ImageView,
+    Listing,
     Sized,
     UsageView,
     foreign_view,
     view,
 )
 from ds01.lifecycle.world import World, is_manual, readable
-from ds01.policy.names import container_name, fold_name, split_container_name
+from ds01.policy.names import container_name, fold_name
 from ds01.policy.resolve import is_admin
 from ds01.system.users import Actor
 
@@ -38,6 +43,12 @@ class Asking:
 
         `everything`: also removed and foreign ones. What changed behind ds01 is recorded first.
         """
+        return self.listing(actor, owner=owner, all_users=all_users, everything=everything).containers
+
+    def listing(
+        self, actor: Actor, *, owner: int | None = None, all_users: bool = False, everything: bool = False
+    ) -> Listing:
+        """As `containers`, and what could be adopted, from one look at the engine."""
         world = self._world
         uid = actor.uid if owner is None else owner
         listed = world.listed()
@@ -50,7 +61,9 @@ class Asking:
             removed = [self._view(record) for record in world.ledger.removed()]
             views += removed + [foreign_view(seen) for seen in listed if seen.id not in known]
         mine = [item for item in views if all_users or item.uid == uid or (everything and item.uid is None)]
-        return tuple(sorted(mine, key=lambda item: (item.state == State.REMOVED.value, item.user or "~", item.name)))
+        mine.sort(key=lambda item: (item.state == State.REMOVED.value, item.user or "~", item.name))
+        theirs = self._adoptable(listed, {record.docker_id for record in records}, None if all_users else uid)
+        return Listing(tuple(mine), tuple(sorted(seen.name for seen in theirs)))
 
     def resolve(self, actor: Actor, reference: str, *, owner: int | None = None) -> str:
         """The full name of a container that the actor means: exact spelling first, then folded.
@@ -59,7 +72,7 @@ class Asking:
         """
         uid = actor.uid if owner is None else owner
         entries = self._world.ledger.read()
-        for candidate in _spellings(reference, uid):
+        for candidate in spellings(reference, uid):
             entry = entries.get(candidate)
             if entry is not None and (not isinstance(entry, Record) or self._may(actor, entry.uid)):
                 return candidate
@@ -113,11 +126,18 @@ class Asking:
         """Whether the server has an image."""
         return self._world.engine.image(image) is not None
 
+    def image_labels(self, actor: Actor, image: str) -> Mapping[str, str]:
+        """The labels of a local image; none if it is not there."""
+        found = self._world.engine.image(image)
+        return {} if found is None else found.labels
+
+    def images(self, actor: Actor, *, owner: int | None = None) -> tuple[ImageView, ...]:
+        """A user's own images, `ds01-UID/…`, and who was made from them; the tags of containers are left out."""
+        return own_images(self._world, actor.uid if owner is None else owner)
+
     def own_images(self, actor: Actor, *, owner: int | None = None) -> tuple[str, ...]:
-        """The references of a user's own images, `ds01-UID/…`; the tags of containers are left out."""
-        uid = actor.uid if owner is None else owner
-        tags = [tag for image in self._world.engine.images() for tag in image.tags]
-        return tuple(sorted(tag for tag in tags if tag.startswith(f"ds01-{uid}/") and "._." not in tag))
+        """The references of a user's own images."""
+        return tuple(image.reference for image in self.images(actor, owner=owner))
 
     def gpus(self, actor: Actor) -> GpuStatus:
         """All slots, and what stands on them, for everybody to see."""
@@ -187,14 +207,28 @@ class Asking:
         if changed or strays or len(readable(entries)) < len(entries):
             reconcile(self._world, list(by_id.values()))
 
+    def _adoptable(
+        self, listed: list[EngineContainer], known: Set[str | None], uid: int | None
+    ) -> list[EngineContainer]:
+        """What AIME's tools made for `uid` (None: for anybody), and no record knows."""
+        found = []
+        for seen in listed:
+            if seen.id in known or not is_marked(seen):
+                continue
+            with suppress(Ds01Error):  # nobody can say whose it is
+                if owner_of(seen, self._world.users) == uid or uid is None:
+                    found.append(seen)
+        return found
+
     def _view(self, record: Record, seen: EngineContainer | None = None) -> ContainerView:
         limits = self._world.limits_of(record).limits
         return view(record, limits, self._world.policy.policies, seen)
 
 
-def _spellings(reference: str, uid: int) -> Iterator[str]:
-    if split_container_name(reference) is not None:
-        yield reference
+def spellings(reference: str, uid: int) -> Iterator[str]:
+    """The full names that may be meant, the most exact first."""
+    yield reference
+    yield f"{reference}._.{uid}"  # AIME's tools allow capitals and dots in a name
     for spell in (lambda text: text, lambda text: fold_name(text)[0]):
         try:
             yield container_name(spell(reference), uid)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ds01.engines.protocol import ContainerSpec, EngineImage, Mount, Port
+from ds01.engines.protocol import ContainerSpec, EngineImage, Mount, Port, UpdateSpec
 from ds01.gpus.model import Lease
 from ds01.lifecycle.account import Insider
 from ds01.lifecycle.record import SCHEMA
@@ -96,6 +96,11 @@ def within(limits: Limits, wants: Wants) -> Limits:
     """The limits with the smaller wants in their place."""
     changes = {name: value for name, value in vars(wants).items() if value is not None}
     return dataclasses.replace(limits, **changes)
+
+
+def changeable(limits: Limits) -> UpdateSpec:
+    """What of the limits can still be given to a container that somebody else made."""
+    return UpdateSpec(_cpu_quota(limits), CPU_PERIOD, limits.memory, _swap(limits), limits.pids_limit)
 
 
 def docker_arguments(spec: ContainerSpec) -> list[str]:

@@ -23,6 +23,7 @@ from ds01.gpus.situation import Requester
 from ds01.lifecycle import folders
 from ds01.lifecycle.account import Insider, archive
 from ds01.lifecycle.ahead import in_line, waiters
+from ds01.lifecycle.aime import is_marked
 from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose
 from ds01.lifecycle.folders import Folder
 from ds01.lifecycle.ledger import Unreadable
@@ -142,10 +143,12 @@ def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
         )
     if isinstance(entry, Unreadable):
         raise Busy(f"the record of {name} is unreadable and being looked at", why=entry.why)
-    if any(container.name == prepared.container_name for container in found.listed):
+    there = [container for container in found.listed if container.name == prepared.container_name]
+    if there:
+        full = prepared.container_name
+        remedy = f"take it over: container-adopt {name}" if is_marked(there[0]) else f"remove it: docker rm {full}"
         raise NotPossible(
-            f"Docker has a container {prepared.container_name} that ds01 did not make",
-            hint=f"choose another name, or remove it: docker rm {prepared.container_name}",
+            f"Docker has a container {full} that ds01 did not make", hint=f"choose another name, or {remedy}"
         )
 
 

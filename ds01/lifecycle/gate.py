@@ -5,33 +5,38 @@ It derives who may do what itself, at each call; it prints nothing, asks nobody,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 from ds01.engines.protocol import Attachment, ExecRequest, Progress
-from ds01.errors import Ds01Error, EngineAbsent, NotPossible, WrongUse
+from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest, Refusal
+from ds01.lifecycle import adopt as adopting
 from ds01.lifecycle import create as creating
-from ds01.lifecycle import emergency, manual
+from ds01.lifecycle import emergency, images, manual
 from ds01.lifecycle import extend as extending
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle import wait as waiting
 from ds01.lifecycle.ahead import waiters
-from ds01.lifecycle.asking import Asking
+from ds01.lifecycle.aime import is_marked, left_inside, owner_of
+from ds01.lifecycle.asking import Asking, spellings
 from ds01.lifecycle.compose import docker_arguments
 from ds01.lifecycle.emergency import Stopped
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.reconcile import Change, one, reconcile
 from ds01.lifecycle.record import Record
-from ds01.lifecycle.request import ContainerRequest
+from ds01.lifecycle.request import BuildRequest, ContainerRequest
 from ds01.lifecycle.views import (
     Acted,
+    AimeView,
     LimitsView,
     Plan,
+    aime_view,
+    foreign_view,
 )
 from ds01.lifecycle.wait import QueueRow, Waited, Waiting, queue_rows
 from ds01.lifecycle.world import World, is_manual, readable
@@ -78,7 +83,62 @@ class Gate(Asking):
         """How many processes a stop would end; idle shells do not count."""
         return stopping.running_processes(self._world, self._record(actor, container))
 
+    def as_aime(
+        self, actor: Actor, *, owner: int | None = None, all_users: bool = False, sizes: bool = False
+    ) -> tuple[AimeView, ...]:
+        """Containers as AIME's tools list them, those included that they made and nobody adopted.
+
+        `sizes`: with the bytes of their own layers, for which Docker may take seconds.
+        """
+        world = self._world
+        listing = self.listing(actor, owner=owner, all_users=all_users)
+        views = []
+        for container in listing.containers:
+            seen = world.engine.inspect(container.docker_id or "", size=sizes)
+            if seen is not None:
+                views.append(aime_view(container, seen, adoptable=False))
+        for name in listing.adoptable:
+            seen = world.engine.inspect(name, size=sizes)
+            if seen is not None:
+                views.append(aime_view(foreign_view(seen), seen, adoptable=True))
+        return tuple(views)
+
+    def find_adoptable(self, actor: Actor, reference: str, *, owner: int | None = None) -> str:
+        """The full name of a container that AIME's tools made, and no record knows. Raises NotFound."""
+        uid = actor.uid if owner is None else owner
+        known = {record.docker_id for record in readable(self._world.ledger.read())}
+        # One by its full name, whosever it is: `adopt` says why it may not be taken over.
+        names = {seen.name for seen in self._world.listed() if is_marked(seen) and seen.id not in known}
+        for candidate in spellings(reference, uid):
+            if candidate in names:
+                return candidate
+        raise NotFound(
+            f"there is no container {reference} of AIME's tools", hint="`container-list` names those that there are"
+        )
+
+    def inside(self, actor: Actor, container: str) -> int:
+        """How many processes are left in a container besides its first; open shells count."""
+        record = self._record(actor, container)
+        if record.docker_id is None or record.state is not State.RUNNING or record.paused:
+            return 0
+        return left_inside(self._world.engine.processes(record.docker_id))
+
     # transitions
+
+    def adopt(self, actor: Actor, container: str, *, ending: bool = False) -> Acted:
+        """Take over a container that AIME's tools made, given by its full name.
+
+        `ending`: it is about to be stopped, and need not get the GPUs that it has.
+        """
+        world = self._world
+        seen = adopting.listed_as(world, container)
+        record = adopting.record_of(world.ledger.read(), seen)
+        if not self._may(actor, owner_of(seen, world.users) if record is None else record.uid):
+            raise NotFound(f"there is no container {container} of yours", hint="`container-list` shows yours")
+        with world.ledger.container_lock(seen.name, doing=f"being adopted by {actor.login}"):
+            make = partial(adopting.adopt, world, actor, seen, ending=ending)
+            record, already, warnings = self._told(actor, seen.name, make)
+        return Acted(self._view(record), already, warnings)
 
     def create(self, actor: Actor, request: ContainerRequest) -> Acted:
         """Lease, and make the container; it does not run yet."""
@@ -257,6 +317,27 @@ class Gate(Asking):
     def pull(self, actor: Actor, image: str) -> Iterator[Progress]:
         """Fetch an image; closing the iterator cancels."""
         return self._world.engine.pull(image)
+
+    def build(self, actor: Actor, request: BuildRequest, context: Iterable[bytes]) -> Generator[Progress, None, None]:
+        """Build `ds01-OWNER/NAME:latest` from a tar archive, under the owner's limits and in the owner's slice.
+
+        The name keeps its image until the new one is whole; closing the generator cancels. Checks are made at the
+        first step. GPUs are nobody's in a build, but a base image with `NVIDIA_VISIBLE_DEVICES=all` gets all of them
+        under an nvidia default runtime: its Dockerfile sets the variable to `void` right after FROM.
+        """
+        self._check_owner(actor, request.owner)
+        yield from images.build(self._world, actor, request, context)
+
+    def remove_image(self, actor: Actor, reference: str) -> None:
+        """Remove an image of the actor's own, or as an administrator anybody's: `ds01-UID/NAME[:TAG]`.
+
+        Raises Refused, NotFound, and NotPossible with the containers that use it.
+        """
+        uid = images.owner_of(reference)
+        if uid is None:
+            raise Refused(f"{reference} is nobody's own image", why="only images `ds01-UID/NAME` are removed")
+        self._check_owner(actor, uid)
+        images.remove(self._world, actor, reference)
 
     def _locked(self, actor: Actor, container: str, doing: str, *, manual_too: bool = False) -> _Locked:
         """A container under its lock; `manual_too`: also a lease that was made by hand, and has no container."""

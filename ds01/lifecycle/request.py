@@ -36,3 +36,14 @@ class ContainerRequest:
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     wants: Wants = field(default_factory=Wants)
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """An image that somebody wants built: `ds01-OWNER/NAME:latest`. `dockerfile` is its path in the context."""
+
+    owner: int
+    name: str
+    dockerfile: str = "Dockerfile"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False

@@ -17,7 +17,7 @@ from ds01.system.users import Actor
 
 LOOK_EVERY = 0.1  # seconds between two looks at who still saves
 LAST_GRACE = 2.0  # seconds that Docker gives process 1, a shell with nothing left to save
-_SHELL = re.compile(r"(?:\S*/)?-?(?:sh|bash|zsh|dash|ash|fish)(?: -(?!\S*c)\S+)*")
+IDLE_SHELL = re.compile(r"(?:\S*/)?-?(?:sh|bash|zsh|dash|ash|fish)(?: -(?!\S*c)\S+)*")
 
 
 def stop(
@@ -122,7 +122,9 @@ def check_running(record: Record, *, force: bool) -> None:
 def _at_work(processes: list[ContainerProcess]) -> list[ContainerProcess]:
     parents = {process.parent for process in processes}
     return [
-        process for process in processes[1:] if process.pid in parents or not _SHELL.fullmatch(process.command.strip())
+        process
+        for process in processes[1:]
+        if process.pid in parents or not IDLE_SHELL.fullmatch(process.command.strip())
     ]
 
 

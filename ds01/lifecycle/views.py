@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,6 +59,29 @@ class ContainerView:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Containers, and the full names of the owner's others that AIME's tools made and nobody adopted."""
+
+    containers: tuple[ContainerView, ...]
+    adoptable: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AimeView:
+    """A container as AIME's tools list it: one of ours, or one of theirs that can be adopted."""
+
+    container: ContainerView
+    framework: str | None
+    architecture: str | None
+    workspace: str | None
+    data: str | None
+    models: str | None
+    exit_code: int | None
+    size_bytes: int | None
+    adoptable: bool
+
+
+@dataclass(frozen=True)
 class Acted:
     """A command's outcome. `already`: it was as wanted before. `warnings`: what this kernel does not enforce."""
 
@@ -86,6 +110,22 @@ class Sized:
 
     container: ContainerView
     bytes: int | None
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """An image of somebody's own. `name` is NAME, or NAME:TAG for another tag than latest.
+
+    `used_by`: names of the containers that were made from it, with the uid for those of others.
+    """
+
+    reference: str
+    name: str
+    id: str
+    created_at: datetime | None
+    size_bytes: int | None
+    labels: Mapping[str, str]
+    used_by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -171,6 +211,22 @@ def foreign_view(seen: EngineContainer) -> ContainerView:
         deadline=None,
         docker_id=seen.id,
         conflict=None,
+    )
+
+
+def aime_view(container: ContainerView, seen: EngineContainer, *, adoptable: bool) -> AimeView:
+    """A container with what its labels say to AIME's tools."""
+    said = {key: seen.labels.get(f"aime.mlc.{key}") for key in ("FRAMEWORK", "ARCH", "WORK_MOUNT", "DATA_MOUNT")}
+    return AimeView(
+        container,
+        said["FRAMEWORK"],
+        said["ARCH"],
+        said["WORK_MOUNT"],
+        said["DATA_MOUNT"],
+        seen.labels.get("aime.mlc.MODELS_MOUNT"),
+        seen.exit_code,
+        seen.size_bytes,
+        adoptable,
     )
 
 

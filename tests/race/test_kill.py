@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from ds01.engines.protocol import Devices
 from ds01.errors import Ds01Error
 from ds01.gpus.model import GpuRequest
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.machine import State
-from tests import legal
+from tests import aime, legal
 from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
 from tests.bed import Bed
 from tests.faults import CHANGES, FaultyEngine, Steps, die, watch_commits
@@ -38,6 +39,14 @@ def bob_takes_it(gate: Gate, bed: Bed) -> Any:
     return gate.create(bed.actor("bob"), bed.request("bob"))
 
 
+def theirs(gate: Gate, bed: Bed) -> Any:
+    return aime.make(bed, name="thesis", devices=Devices((bed.uuid["0"],), form="device_request"), start=True)
+
+
+def adopt(gate: Gate, bed: Bed) -> Any:
+    return gate.adopt(bed.actor("alice"), ALICE)
+
+
 # What comes before, the command, the state that it leads to, and what it would be called with again.
 ACTS: dict[str, tuple[tuple[Act, ...], Act, State]] = {
     "create": ((), create, State.CREATED),
@@ -54,6 +63,7 @@ ACTS: dict[str, tuple[tuple[Act, ...], Act, State]] = {
     "recreate elsewhere": ((create, start, stop_and_release, bob_takes_it), recreate, State.RUNNING),
     "remake": ((create, start), remake, State.RUNNING),
     "allocate": ((), allocate, State.RUNNING),
+    "adopt": ((theirs,), adopt, State.RUNNING),
     "release by hand": ((allocate,), release_by_hand, State.REMOVED),
 }
 
@@ -107,7 +117,7 @@ def again(bed: Bed, command: Act, name: str) -> None:
     """The command once more. It may be done already; and what it was for may be gone, if the kill came last."""
     gate = bed.another_gate()
     exists = any(record.container_name == name for record in bed.records())
-    if not exists and command not in (create, allocate):
+    if not exists and command not in (create, allocate, adopt):
         if command in (recreate, remake):  # its container was gone before the new one was there
             create(gate, bed)
             start(gate, bed)
@@ -192,3 +202,18 @@ def test_errors_in_the_child_would_show(bed: Bed) -> None:
         killed(bed, start, 0, after=False)
     with pytest.raises(Ds01Error):
         start(bed.gate, bed)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_an_adoption_that_was_killed_leaves_lease_and_limits_to_whoever_looks_next(bed: Bed, at: int) -> None:
+    bed.set_policy(PLAIN.replace("{", "{pids_limit: 77, "))
+    theirs(bed.gate, bed)
+    assert killed(bed, adopt, at, after=True)  # the record, the limits, the outcome
+    assert bed.leased() == {bed.uuid["0"]: ALICE}
+    with bed.ledger.container_lock(ALICE, doing="being looked at"):  # nobody has the slot while nobody has looked
+        given = bed.gate.create(bed.actor("bob"), bed.request("bob", gpus=2)).container.gpus
+        assert bed.uuid["0"] not in {slot.uuid for slot in given}
+    bed.another_gate().reconcile(bed.actor("root"))
+    seen = bed.engine.inspect(ALICE)
+    assert seen is not None and seen.spec is not None and seen.spec.pids_limit == 77
+    assert (bed.record("alice").pending, bed.record("alice").state) == (None, State.RUNNING)

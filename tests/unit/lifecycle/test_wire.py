@@ -19,7 +19,7 @@ from ds01.lifecycle.request import ContainerRequest
 from ds01.system import data
 from ds01.system.data import DataError, from_json, to_json
 from tests.bed import NOON, Bed
-from tests.wire import STREAMS
+from tests.wire import BYTES, STREAMS
 
 METHODS = [name for name, _ in inspect.getmembers(Gate, inspect.isfunction) if not name.startswith("_")]
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, Ds01Error)]
@@ -33,7 +33,7 @@ def test_every_method_takes_an_actor_and_has_types_that_a_wire_can_carry(name: s
     result = hints.pop("return")
     result = get_args(result)[0] if get_origin(result) in STREAMS else result
     for kind in hints.values():
-        data._reader(kind)
+        assert kind == BYTES or data._reader(kind)
     assert result in (Attachment, type(None)) or data._reader(result)
 
 

@@ -1,0 +1,244 @@
+"""Adopt: a container that AIME's tools made gets a record, the lease on its GPUs, and the limits that can be changed.
+
+For ds01 its life begins now, so that no deadline is past at once. As everywhere the lease comes before the engine:
+who is killed in between leaves a record with `pending`, and whoever looks next sets the limits. It has no label of
+ds01's, only its record says that it is ours: if that becomes unreadable it is set aside, and the container is AIME's
+again, whose GPUs are in use from outside while it runs. It can then be adopted once more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ds01.engines.protocol import EngineContainer, Status
+from ds01.errors import Busy, EngineAbsent, NotFound, NotPossible
+from ds01.gpus.allocator import Ahead, behind, choose, quota_use
+from ds01.gpus.devices import slots_of
+from ds01.gpus.model import Choice, Claim, GpuRequest, Kind, Lease, Observation, Refusal, Rule, Slot
+from ds01.gpus.situation import Requester, claims_on
+from ds01.lifecycle.ahead import in_line, waiters
+from ds01.lifecycle.aime import name_and_uid, owner_of, request_of, what_stays
+from ds01.lifecycle.create import NO_GPUS
+from ds01.lifecycle.deadlines import after
+from ds01.lifecycle.judge import judge
+from ds01.lifecycle.ledger import Unreadable
+from ds01.lifecycle.limiting import limit
+from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.reconcile import reconcile
+from ds01.lifecycle.record import Origin, Pending, Record, move, settle
+from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.world import Entries, World, is_manual, readable
+from ds01.policy.model import UserLimits
+from ds01.policy.units import format_number
+from ds01.system.data import format_time
+from ds01.system.users import Account, Actor
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was seen before the ledger's lock is taken."""
+
+    seen: EngineContainer
+    gpus: Observation
+    slots: tuple[Slot, ...]
+    foreign: list[EngineContainer]  # without `seen`
+    ahead: tuple[Ahead, ...]  # of the waiting line
+    who: Requester
+    limits: UserLimits
+
+
+def listed_as(world: World, container: str) -> EngineContainer:
+    """A container by its full name, as the engine lists it. Raises NotFound."""
+    for seen in world.listed():
+        if seen.name == container:
+            return seen
+    raise NotFound(f"there is no container {container}", hint="`container-list --all` shows all of them")
+
+
+def record_of(entries: Entries, seen: EngineContainer) -> Record | None:
+    """The record of a container, if it has one."""
+    return next((record for record in readable(entries) if record.docker_id == seen.id), None)
+
+
+def adopt(world: World, actor: Actor, listed: EngineContainer, *, ending: bool) -> tuple[Record, bool, tuple[str, ...]]:
+    """Take a container over, whose lock is held; the record, whether it was ours already, and warnings.
+
+    A running one has to get all GPUs that it has. `ending`: it is about to be stopped, so it may have none; until
+    then it is in conflict with whoever has them. Raises NoGpuFree, NotPossible.
+    """
+    everything = world.listed()
+    if reconcile(world, everything, locked=(listed.name,)):
+        everything = world.engine.containers()
+    entries = world.ledger.read()
+    known = record_of(entries, listed)
+    if known is not None:
+        return _again(world, known, listed)
+    owner = world.users.by_uid(owner_of(listed, world.users))
+    seen = world.engine.inspect(listed.id)
+    if seen is None:
+        raise EngineAbsent(f"the container {listed.name} vanished")
+    if seen.status is Status.REMOVING:
+        raise NotPossible(f"{listed.name} is being removed")
+    found = _look(world, owner, seen, entries, everything)
+    new = _new_record(world, owner, found)
+    world.limits_of(new)  # nobody asks the user database under the ledger's lock
+    with world.ledger.transaction() as ledger:
+        _check_name(seen.name, ledger.records)
+        record, warnings = _decide(world, actor, new, found, ledger.records, ending=ending)
+        record = ledger.commit(record, now=world.clock())
+    warnings += limit(world, record, seen)
+    with world.ledger.transaction() as ledger:
+        record = ledger.commit(settle(record), now=world.clock())
+    world.report(record, record.history)
+    return record, False, (*warnings, what_stays(record.name, seen))
+
+
+def _again(world: World, record: Record, listed: EngineContainer) -> tuple[Record, bool, tuple[str, ...]]:
+    """One that is ours already; the limits of an adopted one are set anew."""
+    if record.container_name != listed.name:
+        raise NotPossible(
+            f"{listed.name} is ds01's container {record.name}, renamed",
+            hint=f"docker rename {listed.name} {record.container_name}",
+        )
+    return record, True, limit(world, record, listed) if record.origin is Origin.ADOPTED else ()
+
+
+def _look(
+    world: World, owner: Account, seen: EngineContainer, entries: Entries, listed: list[EngineContainer]
+) -> _Found:
+    gpus = world.observe_gpus() if seen.devices else NO_GPUS
+    world.ask_owners(entries)
+    limits = world.limits(owner)
+    return _Found(
+        seen,
+        gpus,
+        slots_of(seen.devices, gpus) if seen.devices else (),
+        [other for other in world.foreign(entries, listed) if other.id != seen.id],
+        in_line(world, waiters(world), entries),
+        Requester(owner.login, owner.uid, limits.group, seen.name),
+        limits,
+    )
+
+
+def _check_name(container: str, entries: Entries) -> None:
+    """Raises if a record has the name: of a lease that was made by hand, or of another container."""
+    entry = entries.get(container)
+    if isinstance(entry, Unreadable):
+        raise Busy(f"the record of {container} is unreadable and being looked at", why=entry.why)
+    if entry is not None:
+        what = "a lease that was made by hand" if is_manual(entry) else "another container"
+        raise NotPossible(f"the name {entry.name} is taken", why=f"{what} has it", hint="`docker rename` gives another")
+
+
+def _decide(
+    world: World, actor: Actor, record: Record, found: _Found, entries: Entries, *, ending: bool
+) -> tuple[Record, tuple[str, ...]]:
+    """The record with its lease and in the state that the engine has. Raises NoGpuFree."""
+    now = world.clock()
+    lease = Lease(record.gpus_fixed, now) if record.gpus_fixed else None
+    conflict = None
+    if lease is not None and found.seen.status.runs:
+        refusal = _in_the_way(world, dataclasses.replace(record, lease=lease), found, entries)
+        if refusal is not None:
+            if not ending:
+                raise error_of(refusal)
+            slots = ", ".join(ref.slot for ref in record.gpus_fixed)
+            lease, conflict = None, f"it runs on GPU {slots}, which it could not get when it was adopted"
+    elif lease is not None and not _could_get(world, found, entries, now):
+        lease = None
+    warnings = _over_quota(world, record, found, entries, lease)
+    record = move(record, Trigger.CREATE, actor=actor.login, at=now, why="adopted: made by AIME's tools", lease=lease)
+    hold = found.limits.limits.gpu_hold_after_stop
+    # In conflict, so that the devices are not leased: `judge` is told that somebody has them.
+    taken = {ref.uuid for ref in record.gpus_fixed} if conflict else set()
+    record = judge(record, found.seen, taken=taken, hold=hold, now=now).record
+    changes: dict[str, Any] = {"pending": Pending(Trigger.CREATE, now, actor.login)}
+    if record.state is State.RUNNING:
+        # What it did until now nobody has seen: its idle time counts from now.
+        changes |= {"activity": {"last": format_time(now)}, "conflict": conflict}
+    elif record.state is State.CREATED and record.gpus_fixed and lease is None:
+        record = move(record, Trigger.RELEASE, actor=actor.login, at=now, why="its GPU is not leased")
+    return settle(record, **changes), warnings
+
+
+def _new_record(world: World, owner: Account, found: _Found) -> Record:
+    seen = found.seen
+    name = (name_and_uid(seen.name) or (seen.name, 0))[0]
+    own_tag = seen.image if seen.image.endswith(f":{seen.name}") else None
+    most = found.limits.limits.max_gpus_per_container
+    request = request_of(seen, owner.uid, name, slots=len(found.slots), most=most)
+    return Record(
+        id=secrets.token_hex(16),
+        installation=world.ledger.installation,
+        container_name=seen.name,
+        name=name,
+        project=name,
+        user=owner.login,
+        uid=owner.uid,
+        gid=owner.gid,
+        group=found.limits.group,
+        state=State.CREATED,
+        origin=Origin.ADOPTED,
+        image=request.image,
+        own_tag=own_tag,
+        docker_id=seen.id,
+        created_at=min(seen.created_at, world.clock()),
+        request=request,
+        gpus_fixed=tuple(slot.ref for slot in found.slots),
+        resource_limits=found.limits.limits,
+        workspace=request.workspace,
+    )
+
+
+def _in_the_way(world: World, record: Record, found: _Found, entries: Entries) -> Refusal | None:
+    """Who has the GPUs on which a container runs. Its quota does not matter: it runs there already."""
+    situation = world.situation({**entries, record.container_name: record}, found.gpus, found.foreign)
+    claims = claims_on(situation, found.who)
+    taken = tuple(claims[slot.slot] for slot in found.slots if slot.slot in claims)
+    if not taken:
+        return None
+    return Refusal(Rule.NONE_FREE, temporary=True, asked=len(found.slots), claims=taken, earliest=_last(taken))
+
+
+def _last(claims: tuple[Claim, ...]) -> datetime | None:
+    """When the last of them ends; None if nobody can say."""
+    ends = [claim.until for claim in claims]
+    return max(end for end in ends if end is not None) if None not in ends else None
+
+
+def _could_get(world: World, found: _Found, entries: Entries, now: datetime) -> bool:
+    """Whether a container that does not run may have its GPUs as any other may: quota, waiting line, and all."""
+    if found.seen.started_at is None:
+        until = after(found.seen.created_at, world.policy.policies.created_timeout)
+        if until is not None and until <= now:
+            return False
+    situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
+    request = GpuRequest(len(found.slots), uuids=tuple(slot.uuid for slot in found.slots))
+    return isinstance(choose(situation, request, found.who, found.limits.limits), Choice)
+
+
+def _over_quota(world: World, record: Record, found: _Found, entries: Entries, lease: Lease | None) -> tuple[str, ...]:
+    """What it has, or would need, beyond the policy."""
+    limits, count = found.limits.limits, len(found.slots)
+    others = [other for other in readable(entries) if other.uid == record.uid and not is_manual(other)]
+    warnings = []
+    if limits.max_containers_per_user is not None and len(others) >= limits.max_containers_per_user:
+        most = f"{format_number(limits.max_containers_per_user)} (max_containers_per_user)"
+        warnings.append(f"these are {len(others) + 1} containers, and the limit is {most}")
+    if lease is not None:
+        used = quota_use(world.holdings(entries), record.uid) + count
+        if limits.max_mig_instances is not None and used > limits.max_mig_instances:
+            warnings.append(f"these are {used} GPUs, and the quota is {limits.max_mig_instances} (max_mig_instances)")
+    beyond = None
+    if limits.max_gpus_per_container is not None and count > limits.max_gpus_per_container:
+        beyond = f"it has {count} GPUs, one container may have {limits.max_gpus_per_container} (max_gpus_per_container)"
+    elif not limits.allow_full_gpu and any(slot.kind is Kind.FULL for slot in found.slots):
+        beyond = "it has a whole GPU, which the policy does not give (allow_full_gpu)"
+    if beyond is not None:
+        again = f"once it is stopped, it starts again with container-start {record.name} --recreate only"
+        warnings.append(f"{beyond}: {again}")
+    return tuple(warnings)
