@@ -1,14 +1,14 @@
 """The framework catalogue: which image belongs to `pytorch`, or to `Pytorch-2.5.1`, on which GPUs.
 
-The rows are AIME's, shipped as `images.yaml`; a server's own `ml_images.repo` goes before them. The first row that
-fits wins, so the order of the rows says what is newest.
+The rows are AIME's and then the makers' own plain images, shipped as `images.yaml`; a server's own `ml_images.repo`
+goes before them. The first row that fits wins, so the order of the rows says what is newest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ import yaml
 
 from ds01.engines.references import well_formed
 from ds01.errors import Ds01Error, NotFound
+
+# Where AIME's tools keep a server's own rows, by default; read where it exists.
+SERVER_REPOS = (Path("/opt/aime-ml-containers/ml_images.repo"),)
 
 # Only texts, lists and mappings come out of it: with a loader that types scalars, version 2.10 were the number 2.1.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -43,9 +46,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All rows, the first that fits first."""
+    """All rows, the first that fits first; and what the images of a framework have already, by names that pip knows."""
 
     entries: tuple[Entry, ...]
+    provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def frameworks(self) -> tuple[str, ...]:
@@ -55,18 +59,24 @@ class Catalogue:
             named.setdefault(entry.framework.casefold(), entry.framework)
         return tuple(named.values())
 
+    def provides_of(self, framework: str) -> tuple[str, ...]:
+        """What all images of a framework have already; nothing is known of one that a server added."""
+        known = {name.casefold(): packages for name, packages in self.provides.items()}
+        return known.get(framework.casefold(), ())
 
-def load(path: Path, repos: Iterable[Path] = ()) -> Catalogue:
+
+def load(path: Path, repos: Iterable[Path] = SERVER_REPOS) -> Catalogue:
     """The catalogue in `path`, with those of `repos` that can be read before it. Raises Ds01Error if `path` is not one.
 
     A server's rows come first, since somebody put them there for this server.
     """
     try:
-        entries = _entries(yaml.load(path.read_text(encoding="utf-8"), _LOADER))  # noqa: S506  makes texts only
+        document = yaml.load(path.read_text(encoding="utf-8"), _LOADER)  # noqa: S506  makes texts only
+        entries, provides = _entries(document), _provides(document)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         raise Ds01Error(f"the image catalogue {path} cannot be read", why=str(error)) from error
     own = [entry for repo in repos for entry in read_repo(_text(repo))]
-    return Catalogue(tuple(dict.fromkeys([*own, *entries])))
+    return Catalogue(tuple(dict.fromkeys([*own, *entries])), provides)
 
 
 def read_repo(text: str) -> tuple[Entry, ...]:
@@ -132,10 +142,19 @@ def _entries(document: Any) -> list[Entry]:
         return [
             Entry(framework, row["version"], tuple(row["architectures"]), row["image"])
             for framework, rows in document.items()
+            if framework != "provides"
             for row in rows
         ]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("it has to be FRAMEWORK: [{version: …, architectures: […], image: …}, …]") from error
+
+
+def _provides(document: Any) -> dict[str, tuple[str, ...]]:
+    """What stands under `provides`. Raises ValueError if it has another form."""
+    provides = document.get("provides", {})
+    if not isinstance(provides, dict) or not all(isinstance(packages, list) for packages in provides.values()):
+        raise ValueError("it has to be provides: {FRAMEWORK: [PACKAGE, …], …}")
+    return {framework: tuple(packages) for framework, packages in provides.items()}
 
 
 def _text(repo: Path) -> str:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from ds01.engines.references import well_formed
 from ds01.errors import Ds01Error, NotFound
@@ -14,7 +15,7 @@ from ds01.images.catalogue import Catalogue, Entry, architecture_of, is_framewor
 from ds01.system.settings import config_file
 
 PATH = config_file("images.yaml")
-SHIPPED = load(PATH)
+SHIPPED = load(PATH, ())
 ARCHITECTURES = {"CUDA_BLACKWELL", "CUDA_ADA", "CUDA_AMPERE", "CUDA", "ROCM6", "ROCM5"}
 V1 = """# Framework, version, architecture, image
 Pytorch, 2.3.0-lab, CUDA_AMPERE, registry.lab:5000/pytorch:2.3.0
@@ -27,7 +28,7 @@ Jax,0.4,[CUDA_ADA],lab/jax
 
 
 def test_every_shipped_row_is_well_formed() -> None:
-    assert len(SHIPPED.entries) == 117
+    assert len(SHIPPED.entries) == 117 + 18
     for entry in SHIPPED.entries:
         assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+[a-z]?(-[a-z]+)?", entry.version), entry
         assert entry.architectures and ARCHITECTURES.issuperset(entry.architectures), entry
@@ -35,9 +36,18 @@ def test_every_shipped_row_is_well_formed() -> None:
 
 
 def test_the_shipped_frameworks_and_their_rows() -> None:
-    assert SHIPPED.frameworks == ("Pytorch", "Tensorflow", "ROCM", "Mxnet")
+    assert SHIPPED.frameworks == ("Pytorch", "Tensorflow", "Jax", "ROCM", "Mxnet")
     counts = [sum(entry.framework == name for entry in SHIPPED.entries) for name in SHIPPED.frameworks]
-    assert counts == [76, 35, 1, 5]
+    assert counts == [76 + 8, 35 + 7, 3, 1, 5]
+
+
+def test_aimes_rows_win_where_they_fit() -> None:
+    for framework in ("Pytorch", "Tensorflow"):
+        rows = [entry for entry in SHIPPED.entries if entry.framework == framework]
+        first_plain = next(number for number, entry in enumerate(rows) if not entry.image.startswith("aimehub/"))
+        assert not [entry for entry in rows[first_plain:] if entry.image.startswith("aimehub/")]
+        for architecture in {one for entry in rows[:first_plain] for one in entry.architectures}:
+            assert lookup(SHIPPED, framework, architecture).image.startswith("aimehub/")
 
 
 def test_no_shipped_row_is_hidden_but_the_one_of_aime() -> None:
@@ -75,6 +85,12 @@ def test_every_label_finds_its_own_row() -> None:
         ("torch-2.8.0", "CUDA_BLACKWELL", "Pytorch-2.8.0", "aimehub/pytorch-2.8.0-cuda12.8.1"),
         ("tf", None, "Tensorflow-2.16.1", "aimehub/tensorflow-2.16.1-cuda12.3"),
         ("tensorflow", "CUDA_AMPERE", "Tensorflow-2.14.0", "aimehub/tensorflow-2.14.0-cuda11.8"),
+        ("tensorflow", "CUDA_BLACKWELL", "Tensorflow-2.17.0-nvidia", "nvcr.io/nvidia/tensorflow:25.02-tf2-py3"),
+        ("Tensorflow-2.17.0-plain", "CUDA", "Tensorflow-2.17.0-plain", "tensorflow/tensorflow:2.17.0-gpu"),
+        ("pytorch-2.5.1-plain", None, "Pytorch-2.5.1-plain", "pytorch/pytorch:2.5.1-cuda11.8-cudnn9-runtime"),
+        ("pytorch-2.9.1-plain", "CUDA", "Pytorch-2.9.1-plain", "pytorch/pytorch:2.9.1-cuda12.6-cudnn9-runtime"),
+        ("jax", "CUDA_AMPERE", "Jax-0.7.2", "nvcr.io/nvidia/jax:25.10-py3"),
+        ("JAX", "CUDA", "Jax-0.4.26", "nvcr.io/nvidia/jax:24.04-py3"),
         ("mxnet", None, "Mxnet-1.8.0-nvidia", "aimehub/mxnet-1.8.0-nvidia-20.12"),
         ("rocm", None, "ROCM-5.4.2", "rocm/dev-ubuntu-20.04:5.4.2-complete"),
     ],
@@ -106,17 +122,17 @@ def test_never_of_an_older_one(text: str) -> None:
 
 def test_a_framework_without_an_image_for_the_gpus_says_what_its_images_are_for() -> None:
     with pytest.raises(NotFound) as caught:
-        lookup(SHIPPED, "tensorflow", "CUDA_BLACKWELL")
-    assert caught.value.why == "its images are for CUDA_ADA, CUDA_AMPERE, ROCM6, ROCM5, CUDA"
+        lookup(SHIPPED, "jax", "ROCM6")
+    assert caught.value.why == "its images are for CUDA_BLACKWELL, CUDA_ADA, CUDA_AMPERE, CUDA"
 
 
-@pytest.mark.parametrize("text", ["jax", "", "-", "torchvision", "pytorch:2.5.1", "aimehub/pytorch-2.5.1"])
+@pytest.mark.parametrize("text", ["caffe", "", "-", "torchvision", "pytorch:2.5.1", "aimehub/pytorch-2.5.1"])
 def test_what_is_no_framework_is_told_which_there_are(text: str) -> None:
     assert not is_framework(SHIPPED, text)
     with pytest.raises(NotFound) as caught:
         lookup(SHIPPED, text)
     assert caught.value.code == 5
-    assert caught.value.why == "there are Pytorch, Tensorflow, ROCM, Mxnet"
+    assert caught.value.why == "there are Pytorch, Tensorflow, Jax, ROCM, Mxnet"
 
 
 @pytest.mark.parametrize(
@@ -134,12 +150,14 @@ def test_an_unknown_version_is_told_the_nearest(text: str, near: str) -> None:
     assert caught.value.why is not None and near in caught.value.why
 
 
-@pytest.mark.parametrize("text", ["torch", "TF", "pytorch-2.5.1", "Pytorch-9.9", "tf-2", "rocm"])
+@pytest.mark.parametrize(
+    "text", ["torch", "TF", "pytorch-2.5.1", "Pytorch-9.9", "tf-2", "rocm", "jax", "Jax-0.5", "tf-2.17.0-plain"]
+)
 def test_frameworks_are_recognised(text: str) -> None:
     assert is_framework(SHIPPED, text)
 
 
-@pytest.mark.parametrize("text", ["torch-experiments", "tf-lite", "my-pytorch", "pytorch2", "thesis"])
+@pytest.mark.parametrize("text", ["torch-experiments", "tf-lite", "jax-plays", "my-pytorch", "pytorch2", "thesis"])
 def test_projects_are_not_taken_for_frameworks(text: str) -> None:
     assert not is_framework(SHIPPED, text)
 
@@ -182,7 +200,7 @@ def test_a_servers_rows_come_first_and_its_frameworks_count(tmp_path: Path) -> N
     assert lookup(catalogue, "jax-0.4").image == "lab/jax"
     assert lookup(catalogue, "tf-9.9").image == "lab/tf"
     # The row that both have is there once.
-    assert len(catalogue.entries) == len(set(catalogue.entries)) == 117 + 4
+    assert len(catalogue.entries) == len(set(catalogue.entries)) == len(SHIPPED.entries) + 4
 
 
 def test_a_name_with_a_hyphen_is_not_taken_for_a_version() -> None:
@@ -195,10 +213,14 @@ def test_a_name_with_a_hyphen_is_not_taken_for_a_version() -> None:
 def test_versions_are_texts(tmp_path: Path) -> None:
     path = tmp_path / "images.yaml"
     path.write_text("Pytorch:\n  - {version: 2.10, architectures: [CUDA], image: a/b}\n")
-    assert load(path).entries[0].version == "2.10"
+    assert load(path, ()).entries[0].version == "2.10"
 
 
-@pytest.mark.parametrize("text", ["", "- a", "Pytorch: 1", "Pytorch: [{version: 1}]", "{", "Pytorch: [1]", "a: b: c"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "- a", "Pytorch: 1", "Pytorch: [{version: 1}]", "{", "Pytorch: [1]", "a: b: c", "provides: [a]",
+     "provides: {Pytorch: torch}"],
+)  # fmt: skip
 def test_a_broken_catalogue_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "images.yaml"
     path.write_text(text)
@@ -206,6 +228,14 @@ def test_a_broken_catalogue_is_an_error(tmp_path: Path, text: str) -> None:
         load(path)
     with pytest.raises(Ds01Error, match="cannot be read"):
         load(tmp_path / "absent.yaml")
+
+
+def test_what_the_images_of_a_framework_have_is_known_by_names_that_pip_takes() -> None:
+    assert {"torch", "torchvision"} <= set(SHIPPED.provides_of("pyTorch"))
+    assert SHIPPED.provides_of("ROCM") == SHIPPED.provides_of("nothing") == ()
+    for framework, packages in SHIPPED.provides.items():
+        assert framework in SHIPPED.frameworks
+        assert packages and [str(canonicalize_name(one)) for one in packages] == list(dict.fromkeys(packages))
 
 
 MODELS: dict[str | None, list[str]] = {

@@ -1,0 +1,87 @@
+"""What is sent to Docker to build from: a tar archive of named files, and no folder whole unless it was named."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+
+from ds01.errors import WrongUse
+from ds01.images.instructions import Instruction, instructions
+
+CHUNK = 256 << 10  # bytes; small enough to be sent as it is made
+_PROGRAMS = (b"#!", b"\x7fELF")
+_ALL = re.compile(r"(\./)*(\.|\*{1,2}|\*\.\*)?/*")
+
+
+def pack(files: Mapping[str, bytes]) -> Iterator[bytes]:
+    """A tar archive of the files, in pieces. The same files give the same bytes: root's, of 1970, mode 0644.
+
+    What is a program by its first bytes gets 0755, since Docker copies modes.
+    """
+    for name in sorted(files):
+        content = files[name]
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        entry.mode = 0o755 if content.startswith(_PROGRAMS) else 0o644
+        yield entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+        for start in range(0, len(content), CHUNK):
+            yield content[start : start + CHUNK]
+        if len(content) % tarfile.BLOCKSIZE:
+            yield bytes(tarfile.BLOCKSIZE - len(content) % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def copied(dockerfile_text: str) -> tuple[str, ...]:
+    """The files and folders beside a Dockerfile that it copies, each once, as it names them but for `./` and a slash
+    at the end; they may be patterns. Raises WrongUse for what leads elsewhere, or would send everything.
+    """
+    found: dict[str, None] = {}
+    for instruction in instructions(dockerfile_text):
+        if instruction.word in ("COPY", "ADD"):
+            found.update(dict.fromkeys(_checked(source) for source in _sources(instruction)))
+    return tuple(found)
+
+
+def _sources(instruction: Instruction) -> list[str]:
+    words = instruction.rest.split()
+    flags = [word for word in words if word.startswith("--")]
+    if any(flag.startswith("--from=") for flag in flags):
+        return []
+    rest = instruction.rest
+    while rest.startswith("--"):
+        rest = rest.partition(" ")[2].lstrip()
+    sources = (_listed(rest) or rest.split())[:-1]
+    # Here-documents, and what ADD fetches from elsewhere.
+    return [source for source in sources if not re.match(r"<<|[a-z+]+://|git@", source)]
+
+
+def _listed(rest: str) -> list[str] | None:
+    """The words of the form `["a b", "c"]`."""
+    try:
+        words = json.loads(rest)
+    except ValueError:
+        return None
+    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
+
+
+def _checked(source: str) -> str:
+    if len(source) > 1 and source[0] == source[-1] and source[0] in "'\"":
+        source = source[1:-1]
+    if _ALL.fullmatch(source):
+        raise WrongUse(
+            f"the Dockerfile copies the whole folder that it is in (COPY {source})",
+            why="all of it would be sent to Docker, data and models too",
+            hint="name what the image needs: COPY src requirements.txt /app/",
+        )
+    if source.startswith("/") or ".." in source.split("/"):
+        raise WrongUse(
+            f"the Dockerfile copies {source}, which is not beside it",
+            why="Docker sees only what lies in the Dockerfile's folder",
+            hint="put the file beside the Dockerfile",
+        )
+    if re.search(r"[$\\'\"]|\*\*", source):
+        raise WrongUse(f"ds01 cannot tell what the Dockerfile copies with {source}", hint="name the files one by one")
+    parts = [part for part in source.split("/") if part not in ("", ".")]
+    return "/".join(parts)

@@ -1,0 +1,111 @@
+"""The content of the files that a build copies, read with the uid of whose they are."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.system.as_user import run_as
+from ds01.system.users import Account
+
+MOST = 64 << 20  # bytes in all; code and settings are far smaller, and data belongs into the workspace
+
+
+def gather(account: Account, folder: Path, patterns: Sequence[str], *, most: int = MOST) -> dict[str, bytes]:
+    """The files below `folder` that the patterns name, folders whole, by their paths from there. Root reads them as
+    that person. Raises NotFound for a pattern that names nothing, WrongUse for too much or a link that leads out.
+    """
+    act = partial(_as_text, folder, tuple(patterns), most)
+    if os.geteuid() == 0 and account.uid != 0:
+        groups = os.getgrouplist(account.login, account.gid)
+        said = run_as(account.uid, account.gid, act, groups=groups)
+    else:
+        said = act()
+    if said is None:
+        raise Ds01Error(f"{folder} cannot be read", why="the file system does not answer")
+    answer = json.loads(said)
+    if "absent" in answer:
+        raise NotFound(f"the Dockerfile copies {answer['absent']}, which is not in {folder}")
+    if "wrong" in answer:
+        raise WrongUse(answer["wrong"], why=answer["why"])
+    if "problem" in answer:
+        raise Ds01Error(f"{answer['path']} cannot be read", why=answer["problem"])
+    return {name: base64.b64decode(content) for name, content in answer["found"].items()}
+
+
+def _as_text(folder: Path, patterns: tuple[str, ...], most: int) -> str:
+    try:
+        return json.dumps({"found": _gather(folder, patterns, most)})
+    except _Absent as error:
+        return json.dumps({"absent": str(error)})
+    except _Wrong as error:
+        return json.dumps({"wrong": error.args[0], "why": error.args[1]})
+    except OSError as error:
+        return json.dumps({"problem": error.strerror or str(error), "path": str(error.filename or folder)})
+
+
+class _Absent(Exception):
+    pass
+
+
+class _Wrong(Exception):
+    pass
+
+
+def _gather(folder: Path, patterns: tuple[str, ...], most: int) -> dict[str, str]:
+    found: dict[str, str] = {}
+    inside = os.path.realpath(folder)
+    size = 0
+    for pattern in patterns:
+        paths = sorted(folder.glob(pattern)) if any(letter in pattern for letter in "*?[") else [folder / pattern]
+        if not paths or not all(os.path.lexists(path) for path in paths):
+            raise _Absent(pattern)
+        for path in (file for start in paths for file in _files(start)):
+            name = path.relative_to(folder).as_posix()
+            if name in found:
+                continue
+            if Path(inside) not in Path(os.path.realpath(path)).parents:
+                raise _Wrong(f"{path} is a link that leads out of {folder}", "the build sees only what lies there")
+            content = _content(path, most - size)
+            size += len(content)
+            found[name] = base64.b64encode(content).decode()
+    return found
+
+
+def _files(start: Path) -> Iterator[Path]:
+    if not start.is_dir():
+        yield start
+        return
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for where, folders, names in os.walk(start, onerror=stop):
+        folders.sort()
+        linked = next((folder for folder in folders if Path(where, folder).is_symlink()), None)
+        if linked is not None:
+            raise _Wrong(f"{Path(where, linked)} is a link to a folder", "the build gets files, and cannot follow it")
+        yield from (Path(where, name) for name in sorted(names))
+
+
+def _content(path: Path, left: int) -> bytes:
+    # O_NONBLOCK: a pipe of that name would hang the open.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", str(path))
+        content = file.read(left + 1) if status.st_size <= left else b""
+        if status.st_size > left or len(content) > left:
+            raise _Wrong(
+                "what the Dockerfile copies is too large to send",
+                f"at most {MOST >> 20} MiB in all; {path} goes over it",
+            )
+        return content

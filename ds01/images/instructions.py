@@ -1,0 +1,71 @@
+"""A Dockerfile's instructions as Docker reads them: continued lines joined, comments and here-documents left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S+)\s*")
+_HEREDOC = re.compile(r"<<(-?)\s*([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """`word` in upper case, `rest` on one line; `line` is the number of its first line, from 0."""
+
+    word: str
+    rest: str
+    line: int
+
+
+def instructions(text: str) -> tuple[Instruction, ...]:
+    """All instructions, in their order. What is no Dockerfile gives some that Docker would refuse, never an error."""
+    return tuple(_read(text.split("\n")))
+
+
+def _read(lines: list[str]) -> Iterator[Instruction]:
+    continued = re.compile(rf"{re.escape(_escape(lines))}[ \t\r]*$")
+    number = 0
+    while number < len(lines):
+        first, joined = number, ""
+        while number < len(lines):
+            line = lines[number]
+            number += 1
+            if line.lstrip().startswith("#") or not line.strip():
+                if joined:  # inside an instruction such a line does not count
+                    continue
+                break
+            joined += continued.sub("", line)
+            if not continued.search(line):
+                break
+        word, _, rest = joined.strip().partition(" ")
+        if not word:
+            continue
+        word = word.upper()
+        yield Instruction(word, rest.strip(), first)
+        if word in ("RUN", "COPY", "ADD") and not rest.lstrip().startswith("["):
+            number = _behind_heredocs(rest, lines, number)
+
+
+def _escape(lines: list[str]) -> str:
+    """The character that continues a line: a directive at the very top may choose another."""
+    for line in lines:
+        directive = _DIRECTIVE.fullmatch(line.strip())
+        if directive is None:
+            break
+        if directive[1].lower() == "escape":
+            return directive[2]
+    return "\\"
+
+
+def _behind_heredocs(rest: str, lines: list[str], number: int) -> int:
+    """The number of the first line after the here-documents that an instruction opens."""
+    for tabs, _, name in _HEREDOC.findall(rest):
+        end = number
+        while end < len(lines) and (lines[end].lstrip("\t") if tabs else lines[end]).rstrip("\r") != name:
+            end += 1
+        if end == len(lines):  # it was something else, as `<<` in an expression of the shell
+            return number
+        number = end + 1
+    return number

@@ -1,0 +1,187 @@
+"""The lines of a requirements file as pip reads them, and what one requirement is, by name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from posixpath import basename
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ds01.errors import WrongUse
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+EXAMPLE = '"pandas>=2.0,<3", torch, "name @ git+https://HOST/PATH"'
+_COMMENT = re.compile(r"(^|\s+)#.*$")  # pip's
+_FOLDERS = re.compile(r"\.{0,2}/|\.{1,2}$|~|file:|[A-Za-z]:\\")
+_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz", ".txz")
+_REPOSITORY = re.compile(r"(git|hg|svn|bzr)\+(https?|ssh|git|svn)://\S+")
+
+
+@dataclass(frozen=True)
+class Line:
+    """`written` is what stands in the file, line ends included; `said` what pip takes from it, maybe nothing."""
+
+    written: str
+    said: str
+
+    @property
+    def comment(self) -> str:
+        """What stands behind it, with the space before."""
+        found = _COMMENT.search(_without_end(self.written.splitlines(keepends=True)[-1]))
+        return found[0] if found and self.said else ""
+
+
+def lines(text: str) -> Iterator[Line]:
+    """The logical lines: continued ones are one, and a comment ends a continued one."""
+    written, joined = "", ""
+    for line in text.splitlines(keepends=True):  # pip cuts at all line ends that Unicode has, too
+        bare = _without_end(line)
+        written += line
+        is_comment = _COMMENT.match(bare) is not None
+        if bare.endswith("\\") and not is_comment:
+            joined += bare.strip("\\")
+            continue
+        joined += f" {bare}" if is_comment else bare
+        yield Line(written, _COMMENT.sub("", joined).strip())
+        written, joined = "", ""
+    if written:
+        yield Line(written, _COMMENT.sub("", joined).strip())
+
+
+def parted(said: str) -> tuple[str, str]:
+    """The requirement of a line, and the options that stand after it; pip cuts at the first word with a hyphen."""
+    words = said.split(" ")
+    cut = next((number for number, word in enumerate(words) if word.startswith("-")), len(words))
+    return " ".join(words[:cut]).strip(), " ".join(words[cut:]).strip()
+
+
+def check(requirement: str) -> None:
+    """Raises WrongUse for what pip would not take, or would read as something else than a requirement."""
+    text = requirement.strip()
+    shown = text if len(text) < 80 else f"{text[:80]}…"
+    if has_control(requirement):
+        raise WrongUse(f"{shown!r} has a line break or another control character in it", hint=f"as {EXAMPLE}")
+    if text.startswith("-"):
+        raise WrongUse(f"'{shown}' is an option of pip", hint="options go into a file: --requirements FILE")
+    if _is_local(text):
+        raise WrongUse(
+            f"'{shown}' is a file or a folder of yours",
+            why="the build sees none of your folders",
+            hint="a package index or a repository can be reached: name @ git+https://HOST/PATH",
+        )
+    if re.search(r"\s[-#]", text) or text.endswith("\\"):
+        raise WrongUse(f"'{shown}' is more than one requirement to pip", hint=f"one each, as {EXAMPLE}")
+    if not _is_address(text):
+        _parse(text, shown)
+
+
+def has_control(text: str) -> bool:
+    """Whether a text has what could end a line somewhere, or what no file in UTF-8 can hold."""
+    return any(unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs") for letter in text)
+
+
+def name_of(requirement: str) -> str | None:
+    """What makes two requirements the same: the package's name as PyPI spells it, or else the address without its
+    revision; None for what is no requirement.
+    """
+    from packaging.utils import canonicalize_name
+
+    text = parted(requirement.strip())[0]
+    if _is_address(text):
+        named = _name_in(text)
+        return canonicalize_name(named) if named else _without_revision(text)
+    parsed = _parsed(text)
+    return None if parsed is None else canonicalize_name(parsed.name)
+
+
+def is_one(text: str) -> bool:
+    """Whether a text is one requirement, be its address reachable or not."""
+    return _parsed(text) is not None
+
+
+def only_name(requirement: str) -> str | None:
+    """The package's name, if there is nothing but it: no version, extras, marker or address."""
+    from packaging.utils import canonicalize_name
+
+    parsed = _parsed(requirement)
+    if parsed is None or parsed.specifier or parsed.extras or parsed.url or parsed.marker:
+        return None
+    return canonicalize_name(parsed.name)
+
+
+def _without_end(line: str) -> str:
+    bare = line.splitlines()
+    return bare[0] if bare else ""
+
+
+def _parsed(text: str) -> Requirement | None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
+
+
+def _parse(text: str, shown: str) -> None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        parsed = Requirement(text)
+    except InvalidRequirement as error:
+        hint = "a version is ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else f"as {EXAMPLE}"
+        why = str(error).partition("\n")[0]
+        raise WrongUse(f"'{shown}' is no requirement that pip understands", why=why, hint=hint) from None
+    if parsed.url is not None and not re.match(r"https?://\S+$", parsed.url) and not _is_address(parsed.url):
+        raise WrongUse(
+            f"'{shown}' is at an address that a build cannot reach",
+            why=f"it is {parsed.url}",
+            hint="https://… or git+https://…",
+        )
+
+
+def _is_local(text: str) -> bool:
+    if _FOLDERS.match(text):
+        return True
+    bare = text.partition("[")[0].partition(";")[0].strip().lower()
+    return "://" not in text and "@" not in text and ("/" in bare or bare.endswith(_ARCHIVES))
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an address that pip takes in place of a requirement."""
+    if _REPOSITORY.fullmatch(text):
+        return True
+    if not re.fullmatch(r"https?://\S+", text):
+        return False
+    return _path(text).lower().endswith(_ARCHIVES)
+
+
+def _name_in(address: str) -> str | None:
+    """The package's name in an address: said in its fragment, or in the name of the file."""
+    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+    egg = parse_qs(address.partition("#")[2]).get("egg")
+    if egg:
+        return egg[0].partition("[")[0]
+    file = basename(unquote(_path(address)))
+    try:
+        return str(parse_wheel_filename(file)[0] if file.endswith(".whl") else parse_sdist_filename(file)[0])
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return None
+
+
+def _without_revision(address: str) -> str:
+    before, slash, last = address.partition("#")[0].rpartition("/")
+    return f"{before}{slash}{last.partition('@')[0]}"
+
+
+def _path(address: str) -> str:
+    try:
+        return urlsplit(address).path
+    except ValueError:  # as with an unclosed bracket in the place of the host
+        return ""

@@ -1,0 +1,261 @@
+"""What pip is to install: from `--packages`, from a requirements file of the user's, and in the file beside a
+Dockerfile. Versions, extras, markers and addresses reach pip as they were written, for no shell reads them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from posixpath import dirname, join, normpath
+
+from ds01.errors import WrongUse
+from ds01.images.requirement_lines import EXAMPLE, check, has_control, is_one, lines, name_of, only_name, parted
+
+__all__ = [
+    "Requirements", "add", "check", "check_hashes", "constraints_file", "merge", "name_of", "read", "remove",
+    "requirements_file", "split", "without",
+]  # fmt: skip
+
+# The options that pip takes in a requirements file: those for all of it, and those behind one requirement.
+_FLAGS = frozenset({"--pre", "--no-index", "--prefer-binary", "--require-hashes"})
+_VALUES = frozenset({"--index-url", "--extra-index-url", "--trusted-host", "--no-binary", "--only-binary"}) | {
+    "--use-feature",
+    "--find-links",
+}
+_FILES = frozenset({"--requirement", "--constraint", "--editable"})
+_SHORT = {
+    "-i": "--index-url",
+    "-f": "--find-links",
+    "-r": "--requirement",
+    "-c": "--constraint",
+    "-e": "--editable",
+}
+_OF_ONE = ("--hash", "--config-settings", "--config-setting", "-C", "--global-option")
+
+_QUOTING = """quote one that has spaces in it: --packages '"name @ https://HOST/FILE.whl" torch'"""
+
+Include = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """A requirements file, read, with what it includes: requirements and options in their order, as they stood. The
+    constraints that it names are a file of their own: see `merge`.
+    """
+
+    lines: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+
+    @property
+    def has_hashes(self) -> bool:
+        """Whether pip will want a hash for everything that it installs."""
+        return any(" --hash" in line or line.startswith("--require-hashes") for line in self.lines)
+
+
+def split(texts: Iterable[str]) -> tuple[str, ...]:
+    """The requirements that `--packages` was given, in their order. Raises WrongUse.
+
+    Each text is cut as a shell would, unless it is one requirement with spaces in it, such as `pandas >= 2.0`.
+    """
+    return tuple(requirement for text in texts for requirement in _split(text))
+
+
+def read(text: str, include: Include) -> Requirements:
+    """A requirements file with all that it includes. `include` gives the text of a file by its path, as seen from the
+    first file, or None. Raises WrongUse for what a build cannot have, or pip would refuse.
+    """
+    found: list[tuple[bool, str]] = list(_read(text, "", include, ()))
+    return Requirements(
+        tuple(line for is_constraint, line in found if not is_constraint),
+        tuple(line for is_constraint, line in found if is_constraint),
+    )
+
+
+def add(text: str, requirements: Iterable[str]) -> str:
+    """The requirements file with these in it: in the place of one of the same name, or at its end. Raises WrongUse."""
+    requirements = tuple(requirements)
+    for requirement in requirements:
+        check(requirement)
+    return _with(text, [requirement.strip() for requirement in requirements])
+
+
+def merge(text: str, extra: Requirements, name: str) -> tuple[str, dict[str, str]]:
+    """The requirements file of the image `name` with all of `extra` in it, and the files that belong beside it.
+
+    Constraints take the place of those of an earlier file. Raises WrongUse.
+    """
+    check_hashes(extra, beside=["what is there"] if any(name_of(line.said) for line in lines(text)) else [])
+    if not extra.constraints:
+        return _with(text, extra.lines), {}
+    constraints = "".join(f"{line}\n" for line in extra.constraints)
+    return _with(text, [f"-c {constraints_file(name)}", *extra.lines]), {constraints_file(name): constraints}
+
+
+def check_hashes(extra: Requirements, *, beside: list[str]) -> None:
+    """Raises WrongUse if `extra` has hashes and is not alone: pip then wants one for everything."""
+    if extra.has_hashes and beside:
+        raise WrongUse(
+            "the requirements file has hashes, and pip then wants one for every package",
+            why=f"{', '.join(beside)} would come without",
+            hint="leave the hashes out, or take nothing else: --no-jupyter --base-packages none",
+        )
+
+
+def requirements_file(name: str) -> str:
+    """What the requirements file of an image is called."""
+    return f"{name}.requirements.txt"
+
+
+def constraints_file(name: str) -> str:
+    """What the file of its constraints is called."""
+    return f"{name}.constraints.txt"
+
+
+def remove(text: str, names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """The requirements file without these, and which of them were not in it. All else stays as it stands."""
+    wanted = {name_of(name) or name: name for name in names}
+    kept: list[str] = []
+    found: set[str] = set()
+    for line in lines(text):
+        name = name_of(line.said)
+        if name is not None and name in wanted:
+            found.add(name)
+        else:
+            kept.append(line.written)
+    return "".join(kept), tuple(name for key, name in wanted.items() if key not in found)
+
+
+def without(requirements: Iterable[str], provided: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those still to be installed, and those that are there already; who asks for a version gets it."""
+    requirements, there = tuple(requirements), {name_of(name) for name in provided}
+    dropped = tuple(one for one in requirements if only_name(one) is not None and only_name(one) in there)
+    return tuple(one for one in requirements if one not in dropped), dropped
+
+
+def _split(text: str) -> list[str]:
+    if has_control(text):
+        raise WrongUse(f"--packages {text!r} has a line break or another control character in it", hint=f"as {EXAMPLE}")
+    try:
+        check(text)
+        return [text.strip()]
+    except WrongUse as whole:
+        try:
+            parts = [part.strip() for part in shlex.split(text)]
+        except ValueError as error:
+            raise WrongUse(f"--packages {text!r} cannot be split", why=str(error)) from None
+        if is_one(text) or parts == [text.strip()]:
+            raise whole from None
+    for part in parts:
+        try:
+            check(part)
+        except WrongUse as error:
+            raise WrongUse(error.message, why=error.why, hint=error.hint if len(parts) == 1 else _QUOTING) from None
+    return parts
+
+
+def _read(text: str, path: str, include: Include, above: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
+    """Each line that is left, and whether it is a constraint."""
+    for line in lines(text.removeprefix("\ufeff")):
+        if not line.said:
+            continue
+        if has_control(line.said.replace("\t", " ")):
+            raise WrongUse(f"the requirements have a control character in {line.said!r}")
+        requirement, options = parted(line.said)
+        if requirement:
+            check(requirement.replace("\t", " "))
+            _check_options_of_one(requirement, options)
+            yield False, line.said
+        else:
+            yield from _options(line.said, path, include, above)
+
+
+def _check_options_of_one(requirement: str, options: str) -> None:
+    for word in options.split():
+        if word.startswith("-") and not word.startswith(_OF_ONE):
+            raise WrongUse(f"pip takes no {word} behind a requirement", why=f"it stands behind '{requirement}'")
+
+
+def _options(said: str, path: str, include: Include, above: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
+    """A line of options. What it includes comes in its place; the rest of it stays as it is."""
+    kept: list[str] = []
+    files: list[tuple[bool, str]] = []
+    for option, value in _pairs(said):
+        if option == "--editable":
+            raise WrongUse(
+                f"'{said}' cannot be in an image",
+                why="the build sees none of your folders, and your workspace hides what would be editable",
+                hint="without -e: name @ git+https://HOST/PATH",
+            )
+        if option in ("--requirement", "--constraint") and "://" not in value:
+            files.append((option == "--constraint", value))
+            continue
+        if option in ("--find-links", "--requirement", "--constraint") and not value.startswith(("http:", "https:")):
+            raise WrongUse(f"'{said}' is a folder of yours", why="the build sees none of them", hint="an address works")
+        kept += [option] if value == "" else [option, value]
+    if not files:
+        yield False, said
+    elif kept:
+        yield False, shlex.join(kept)
+    for is_constraint, name in files:
+        yield from _included(is_constraint, name, path, include, above)
+
+
+def _pairs(said: str) -> Iterator[tuple[str, str]]:
+    """Each option of a line by its long name, with its value. Raises WrongUse for what pip does not take there."""
+    try:
+        words = shlex.split(said)
+    except ValueError as error:
+        raise WrongUse(f"'{said}' in the requirements cannot be read", why=str(error)) from None
+    while words:
+        word = words.pop(0)
+        option, equals, value = word.partition("=")
+        if word[:2] in _SHORT:
+            option, equals, value = _SHORT[word[:2]], word[2:], word[2:].removeprefix("=")
+        if option in _FLAGS and not equals:
+            yield option, ""
+        elif option in _VALUES | _FILES and (equals or words):
+            yield option, value if equals else words.pop(0)
+        else:
+            raise WrongUse(f"pip takes no {word} in a requirements file", why=f"it stands in '{said}'")
+
+
+def _included(
+    is_constraint: bool, name: str, path: str, include: Include, above: tuple[str, ...]
+) -> Iterator[tuple[bool, str]]:
+    inner = normpath(join(dirname(path), name))
+    if inner in above:
+        raise WrongUse(f"the requirements include {inner} in itself")
+    text = include(inner)
+    if text is None:
+        raise WrongUse(f"the requirements include {name}, and there is no such file", why=f"looked for {inner}")
+    for also, line in _read(text, inner, include, (*above, inner)):
+        yield is_constraint or also, line
+
+
+def _with(text: str, wanted_lines: Iterable[str]) -> str:
+    """The file with these lines: where one of the same name stands, or at the end."""
+    wanted: dict[str, list[str]] = {}
+    for line in wanted_lines:
+        wanted.setdefault(name_of(line) or line, []).append(line)
+    written: list[str] = []
+    placed: set[str] = set()
+    for there in lines(text):
+        key = name_of(there.said) or there.said
+        if key not in wanted:
+            written.append(there.written)
+        elif key not in placed:
+            placed.add(key)
+            written.append("\n".join(wanted[key]) + f"{there.comment}\n")
+    missing = [line for key, same in wanted.items() if key not in placed for line in same]
+    return _ended("".join(written), bool(missing)) + "".join(f"{line}\n" for line in missing)
+
+
+def _ended(text: str, more: bool) -> str:
+    """The text as one that lines can be put behind."""
+    if not more or not text:
+        return text
+    if not text.endswith("\n"):
+        text += "\n"
+    # A last line that goes on would swallow the next one.
+    return f"{text}\n" if text.rstrip("\r\n").endswith("\\") else text

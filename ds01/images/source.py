@@ -1,0 +1,126 @@
+"""Where an image's Dockerfile and requirements file lie, and how they become what Docker builds from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ds01.errors import NotFound, NotPossible, WrongUse
+from ds01.images.context import copied
+from ds01.images.dockerfile import Sources
+from ds01.images.gather import gather
+from ds01.images.instructions import instructions
+from ds01.images.requirements import constraints_file, requirements_file
+from ds01.policy.names import NAME, NAME_FORM
+from ds01.system.home import Home
+
+
+@dataclass(frozen=True)
+class Source:
+    """The two files, in one folder. The second may not be there."""
+
+    dockerfile: Path
+    requirements: Path
+
+    @property
+    def folder(self) -> Path:
+        """What a build may copy from."""
+        return self.dockerfile.parent
+
+
+def place(home: Home, name: str, project: str | None = None) -> Source:
+    """Where the source of an image belongs: `~/dockerfiles`, or the project's folder. Raises WrongUse for a name.
+
+    The requirements file has the image's name in both, since a project may have a requirements.txt of its own.
+    """
+    _check_name(name)
+    if project is None:
+        return at(home.path / "dockerfiles" / f"{name}.Dockerfile", name)
+    _check_name(project)
+    return at(home.path / "workspace" / project / "Dockerfile", name)
+
+
+def at(dockerfile: Path, name: str | None = None) -> Source:
+    """The source whose Dockerfile is that one. Without the image's name it is taken from the file's, or for a plain
+    `Dockerfile` from the folder's.
+    """
+    if name is None:
+        name = dockerfile.name.removesuffix(".Dockerfile")
+        name = dockerfile.parent.name if name == "Dockerfile" else name
+    return Source(dockerfile, dockerfile.with_name(requirements_file(name)))
+
+
+def find(home: Home, name: str, project: str | None = None) -> Source | None:
+    """The source of an image: in the project if that is named, else in `~/dockerfiles`, else in a project whose
+    Dockerfile has its name in the label `ds01.image`.
+    """
+    if project is not None:
+        source = place(home, name, project)
+        return source if home.exists(source.dockerfile) else None
+    source = place(home, name)
+    if home.exists(source.dockerfile):
+        return source
+    projects = [one for one in home.list(home.path / "workspace") if NAME.fullmatch(one)]
+    for one in sorted(projects, key=lambda found: found != name):
+        source = place(home, name, one)
+        text = home.read_text(source.dockerfile) if home.exists(source.dockerfile) else None
+        if text is not None and _image_of(text) == name:
+            return source
+    return None
+
+
+def write(home: Home, source: Source, sources: Sources, *, replace: bool = False) -> None:
+    """Write the files, the Dockerfile last. Raises NotPossible if one is there and shall not be replaced."""
+    if not replace and home.exists(source.dockerfile):
+        raise NotPossible(f"there is a Dockerfile already: {source.dockerfile}")
+    for name, text in sources.files.items():
+        home.write(source.folder / name, text)
+    if sources.requirements is not None:
+        home.write(source.requirements, sources.requirements)
+    home.write(source.dockerfile, sources.dockerfile)
+
+
+def read(home: Home, source: Source, *, dockerfile: bytes | None = None) -> dict[str, bytes]:
+    """All that a build gets, by paths from the Dockerfile's folder: the Dockerfile, or `dockerfile` in its place; the
+    requirements file if it is there; and what the Dockerfile copies. Raises NotFound, WrongUse.
+    """
+    if dockerfile is None:
+        dockerfile = home.read(source.dockerfile)
+    if dockerfile is None:
+        raise NotFound(f"there is no Dockerfile {source.dockerfile}", hint="image-create makes one")
+    names = dict.fromkeys(copied(dockerfile.decode("utf-8", "replace")))
+    if home.exists(source.requirements):
+        names[source.requirements.name] = None
+    found = gather(home.account, source.folder, tuple(names)) if names else {}
+    return {**found, source.dockerfile.name: dockerfile}
+
+
+def files(source: Source) -> tuple[Path, ...]:
+    """The files that ds01 writes for an image, there or not."""
+    name = source.requirements.name.removesuffix(requirements_file(""))
+    return source.dockerfile, source.requirements, source.folder / constraints_file(name)
+
+
+def digest(context: Mapping[str, bytes]) -> str:
+    """What tells one context from another: SHA-256 of all names and contents, in hex."""
+    whole = hashlib.sha256()
+    for name in sorted(context):
+        for part in (name.encode("utf-8", "surrogateescape"), context[name]):
+            whole.update(b"%d:" % len(part))
+            whole.update(part)
+    return whole.hexdigest()
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise WrongUse(f"{name!r} is no name here", why=f"allowed: {NAME_FORM}")
+
+
+def _image_of(text: str) -> str | None:
+    """The label `ds01.image` of a Dockerfile that ds01 wrote."""
+    for instruction in instructions(text):
+        if instruction.word == "LABEL" and instruction.rest.startswith("ds01.image="):
+            return instruction.rest.partition("=")[2].strip('"')
+    return None

@@ -1,0 +1,58 @@
+# An image for ds01.
+# Image:     pytorch-ml, as ds01-1001/pytorch-ml
+# Framework: Pytorch-2.5.1-plain
+# Use case:  General ML
+# Author:    alice
+# Created:   2026-11-22 14:30 UTC, by ds01 0.1.0
+#
+# To change it: edit this file, then image-update pytorch-ml --rebuild.
+
+FROM pytorch/pytorch:2.5.1-cuda11.8-cudnn9-runtime
+# Packages are installed by root; a container's processes have the uid of whose container it is.
+USER root
+# A build shall not see other people's GPUs where Docker's runtime gives it all of them; a container gets
+# its own value from ds01.
+ENV NVIDIA_VISIBLE_DEVICES=void
+
+WORKDIR /workspace
+
+RUN command -v apt-get >/dev/null \
+    || { echo 'ds01: the base image has no apt-get. Take this step out of the Dockerfile.' >&2; exit 1; } \
+    && apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+# ds01: system packages, one a line
+        git \
+        curl \
+        wget \
+        vim \
+        htop \
+# ds01: end of the system packages
+    && rm -rf /var/lib/apt/lists/*
+
+# Python packages. The pattern takes in NAME.constraints.txt, where there is one.
+COPY pytorch-ml.*.txt /tmp/ds01/
+RUN python3 -m pip --version >/dev/null \
+    || { echo 'ds01: the base image has no Python with pip. On Debian or Ubuntu: --system python3-pip' >&2; exit 1; } \
+    && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore \
+    python3 -m pip install --no-cache-dir -r /tmp/ds01/pytorch-ml.requirements.txt
+
+# Jupyter listens on all addresses inside; outside, only the server's own loopback has its port. It wants
+# the token that it makes itself and shows at its start.
+RUN mkdir -p /etc/jupyter \
+    && echo '{"ServerApp": {"ip": "0.0.0.0", "open_browser": false}}' > /etc/jupyter/jupyter_server_config.json
+RUN ["python3", "-m", "ipykernel", "install", "--sys-prefix", "--name", "pytorch-ml", "--display-name", "pytorch-ml (Pytorch-2.5.1-plain)"]
+
+ENV PYTHONUNBUFFERED=1
+ENV CUDA_DEVICE_ORDER=PCI_BUS_ID
+ENV HF_HOME=/workspace/.cache/huggingface
+ENV TORCH_HOME=/workspace/.cache/torch
+
+LABEL maintainer="alice"
+LABEL maintainer.id="1001"
+LABEL ds01.image="pytorch-ml"
+LABEL ds01.framework="Pytorch-2.5.1-plain"
+LABEL ds01.created="2026-11-22T14:30:00Z"
+LABEL ds01.use_case="ml"
+LABEL ds01.jupyter="true"
+
+CMD ["/bin/bash"]

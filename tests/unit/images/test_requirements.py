@@ -1,0 +1,237 @@
+"""What pip is told: requirements reach it as they were written, and what a build could not have is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from ds01.errors import WrongUse
+from ds01.images.requirements import Requirements, add, check, merge, name_of, read, remove, split, without
+
+
+def nothing(_: str) -> str | None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("texts", "parts"),
+    [
+        (['"pandas>=2.0,<3" torch'], ("pandas>=2.0,<3", "torch")),
+        (["pandas>=2.0,<3 torch"], ("pandas>=2.0,<3", "torch")),
+        (["numpy", "scipy tqdm"], ("numpy", "scipy", "tqdm")),
+        (["pandas >= 2.0"], ("pandas >= 2.0",)),
+        (["transformers[torch,sentencepiece]~=4.40"], ("transformers[torch,sentencepiece]~=4.40",)),
+        (['numpy; python_version < "3.11"'], ('numpy; python_version < "3.11"',)),
+        (["'numpy; python_version < \"3.11\"' tqdm"], ('numpy; python_version < "3.11"', "tqdm")),
+        (["'name @ https://host/name-1.0.zip' tqdm"], ("name @ https://host/name-1.0.zip", "tqdm")),
+        (["name @ git+https://host/name@main"], ("name @ git+https://host/name@main",)),
+        (["git+https://github.com/o/r@v1#egg=r"], ("git+https://github.com/o/r@v1#egg=r",)),
+        (["https://host/a/name-1.0-py3-none-any.whl"], ("https://host/a/name-1.0-py3-none-any.whl",)),
+        (["a===weird b"], ("a===weird", "b")),
+        ([""], ()),
+        ([], ()),
+    ],
+)
+def test_packages_are_split_as_a_shell_would(texts: list[str], parts: tuple[str, ...]) -> None:
+    assert split(texts) == parts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pandas\nRUN evil", "pandas\rRUN", "pandas\x00", "torch\u2028x", "torch\x85x", "torch\x0bx", "torch\tnumpy",
+        "a\ud800", "name @ https://h/x\nRUN",
+        "--index-url https://h", "-e .", "torch --pre", "-r other.txt", "numpy --hash=sha256:aa",
+        "./name", "../name", "/abs/name", ".", "~/name", "name.whl", "sub/name", "file:///x.whl", "file:x",
+        "name @ file:///x", "name @ ./x", "name@/x", "git+file:///x", "name @ ftp://h/x",
+        "pandas=2", "pandas>=", "pandas>=2.0,<3;", "", "@", "'unclosed", "numpy; python_version <", "ünïcode", "a b!",
+        "name @ https://h/x.zip\\", "numpy #comment",
+        'numpy; platform_version == "a #b"', 'numpy; platform_version == "a -b"',
+        "https://host/page", "git+https://h/x y z#",
+    ],
+)  # fmt: skip
+def test_what_is_no_requirement_is_refused_with_what_is_wrong(text: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        check(text)
+    assert caught.value.why or caught.value.hint
+    if text.strip():
+        with pytest.raises(WrongUse):
+            split([text])
+
+
+def test_one_equals_sign_is_told_that_two_are_meant() -> None:
+    with pytest.raises(WrongUse) as caught:
+        split(["torch pandas=2.0"])
+    assert caught.value.message.startswith("'pandas=2.0'")
+    with pytest.raises(WrongUse) as caught:
+        split(["pandas=2.0"])
+    assert "==" in (caught.value.hint or "")
+
+
+def test_a_marker_that_was_not_quoted_is_told_to_be() -> None:
+    with pytest.raises(WrongUse) as caught:
+        split(['numpy; python_version<"3.11" torch'])
+    assert "quote" in (caught.value.hint or "")
+
+
+def test_an_address_that_a_build_cannot_reach_is_named() -> None:
+    with pytest.raises(WrongUse) as caught:
+        split(["name @ file:///home/x"])
+    assert "file:///home/x" in (caught.value.why or "")
+
+
+def test_a_requirements_file_is_read_in_order_without_its_comments() -> None:
+    text = """\ufeff# -*- coding: latin-1 -*-
+numpy==1.26.4  # the last of 1
+pandas>=2.0,\\
+  <3
+
+--extra-index-url https://h/simple
+torch ; python_version >= "3.9"
+name @ https://h/n-1.zip#sha256=aa
+-i https://h/other --pre
+--find-links https://h/wheels
+"""
+    assert read(text, nothing).lines == (
+        "numpy==1.26.4",
+        "pandas>=2.0,  <3",
+        "--extra-index-url https://h/simple",
+        'torch ; python_version >= "3.9"',
+        "name @ https://h/n-1.zip#sha256=aa",
+        "-i https://h/other --pre",
+        "--find-links https://h/wheels",
+    )
+
+
+def test_a_comment_ends_a_line_that_goes_on() -> None:
+    assert read("numpy\\\n#and why\ntorch", nothing).lines == ("numpy", "torch")
+
+
+def test_included_files_come_in_their_place_and_their_paths_are_relative_to_who_includes_them() -> None:
+    files = {"sub/b.txt": "b\n-r c.txt\n--requirement=../d.txt\n", "sub/c.txt": "c", "d.txt": "d\n"}
+    assert read("a\n-r sub/b.txt\ne\n-rd.txt", files.get).lines == ("a", "b", "c", "d", "e", "d")
+
+
+def test_constraints_are_kept_apart_with_what_they_include() -> None:
+    files = {"c.txt": "numpy<2  # why\n-r more.txt\n", "more.txt": "scipy<1.14\n", "r.txt": "-c c.txt\npandas"}
+    assert read("numpy\n-r r.txt", files.get) == Requirements(("numpy", "pandas"), ("numpy<2", "scipy<1.14"))
+
+
+def test_files_at_an_address_are_left_to_pip() -> None:
+    text = "-r https://h/r.txt\n-c https://h/c.txt"
+    assert read(text, nothing).lines == ("-r https://h/r.txt", "-c https://h/c.txt")
+
+
+def test_other_options_on_the_line_of_an_included_file_stay() -> None:
+    assert read("-r a.txt --index-url https://h", {"a.txt": "a"}.get).lines == ("--index-url https://h", "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("./local", "./local"), ("numpy\n-e .", "-e ."), ("-e git+https://h/x#egg=x", "editable"),
+        ("../up.whl", "../up.whl"),
+        ("-f ./wheels", "wheels"), ("--find-links=/srv", "/srv"), ("-r missing.txt", "missing.txt"),
+        ("-c missing.txt", "missing.txt"), ("-r file:///x", "file:///x"), ("--prefix /usr", "--prefix"), ("-q", "-q"),
+        ("numpy --prefix=/x", "--prefix=/x"), ("numpy==1; nonsense", "nonsense"), ("--index-url", "--index-url"),
+        ("--pre=yes", "--pre"), ("num\x00py", "control"), ("-r 'unclosed", "unclosed"), ("numpy=1", "numpy=1"),
+    ],
+)  # fmt: skip
+def test_what_a_build_cannot_have_is_refused_by_its_name(text: str, said: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        read(text, nothing)
+    error = caught.value
+    assert said in f"{error.message} {error.why} {error.hint}"
+
+
+def test_files_that_include_each_other_are_refused() -> None:
+    with pytest.raises(WrongUse, match="in itself"):
+        read("-r a.txt", {"a.txt": "-r b.txt", "b.txt": "-c a.txt"}.get)
+
+
+def test_hashes_are_kept_and_known() -> None:
+    found = read("numpy==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n", nothing)
+    assert found.lines == ("numpy==1     --hash=sha256:aa     --hash=sha256:bb",) and found.has_hashes
+    assert not read("numpy @ https://h/n.zip#sha256=aa", nothing).has_hashes
+
+
+def test_added_packages_take_the_place_of_those_of_the_same_name() -> None:
+    text = "# mine\nNumPy<2  # old code\n\nscikit_learn\n-i https://h\npandas"
+    assert add(text, ["numpy>=2", "Scikit-Learn[x]>1", "torch"]) == (
+        "# mine\nnumpy>=2  # old code\n\nScikit-Learn[x]>1\n-i https://h\npandas\ntorch\n"
+    )
+
+
+def test_two_lines_of_one_name_are_replaced_by_the_new_one_once() -> None:
+    text = 'a; python_version<"3.9"\nb\na>2; python_version>="3.9"\n'
+    assert add(text, ["a==3"]) == "a==3\nb\n"
+    assert add("b\n", ['a<1; python_version<"3.9"', 'a>2; python_version>="3.9"']) == (
+        'b\na<1; python_version<"3.9"\na>2; python_version>="3.9"\n'
+    )
+
+
+def test_a_repository_is_replaced_by_its_other_revision() -> None:
+    assert add("git+https://h/o/r@v1\n", ["git+https://h/o/r@v2"]) == "git+https://h/o/r@v2\n"
+    assert add("git+https://h/o/r@v1#egg=tool\n", ["tool==2"]) == "tool==2\n"
+
+
+def test_a_continued_last_line_does_not_swallow_what_is_added() -> None:
+    assert read(add("numpy \\", ["torch"]), nothing).lines == ("numpy", "torch")
+    assert add("", ["torch"]) == "torch\n"
+
+
+def test_a_requirement_of_several_lines_is_replaced_whole() -> None:
+    assert add("a==1 \\\n  --hash=sha256:aa\nb\n", ["a==2"]) == "a==2\nb\n"
+
+
+def test_nothing_is_added_that_is_no_requirement() -> None:
+    for bad in ("--index-url https://h", "a\nb", "./x"):
+        with pytest.raises(WrongUse):
+            add("numpy\n", [bad])
+
+
+def test_removed_packages_are_gone_and_unknown_ones_are_named() -> None:
+    text = "# mine\nNumPy<2 \\\n  # goes on\n\nscikit_learn\n# end"
+    assert remove(text, ["numpy", "Scikit.Learn", "torch"]) == ("# mine\n\n# end", ("torch",))
+    assert remove(text, []) == (text, ())
+    assert remove("a==1\nb", ["a>=3"]) == ("b", ())
+
+
+def test_windows_line_ends_stay() -> None:
+    assert remove("a\r\nb\r\n# c\r\n", ["a"]) == ("b\r\n# c\r\n", ())
+
+
+def test_a_whole_file_is_merged_with_its_options_and_constraints() -> None:
+    extra = Requirements(("-i https://h", "numpy==2", "new"), ("scipy<2",))
+    text, files = merge("# mine\nnumpy\n", extra, "thesis")
+    assert text == "# mine\nnumpy==2\n-c thesis.constraints.txt\n-i https://h\nnew\n"
+    assert files == {"thesis.constraints.txt": "scipy<2\n"}
+    assert merge(text, extra, "thesis") == (text, files)
+
+
+def test_hashes_are_merged_only_into_an_empty_file() -> None:
+    extra = Requirements(("numpy==2 --hash=sha256:aa",))
+    assert merge("# nothing yet\n", extra, "thesis")[0].endswith("numpy==2 --hash=sha256:aa\n")
+    with pytest.raises(WrongUse, match="hash"):
+        merge("pandas\n", extra, "thesis")
+
+
+def test_what_the_base_has_is_left_out_but_not_another_version_of_it() -> None:
+    asked = ("Torch", "torchvision>=0.2", "pandas", "torch[x]", "numpy")
+    assert without(asked, ["torch", "torchvision", "NumPy"]) == (
+        ("torchvision>=0.2", "pandas", "torch[x]"),
+        ("Torch", "numpy"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("requirement", "name"),
+    [
+        ("Scikit_Learn[x]>=1", "scikit-learn"), ("a @ https://h/x", "a"),
+        ("https://h/My_Pkg-1.0-py3-none-any.whl", "my-pkg"),
+        ("https://h/my-pkg-1.0.tar.gz", "my-pkg"), ("git+https://h/o/r.git@main", "git+https://h/o/r.git"),
+        ("git+https://h/o/r#egg=Tool[x]", "tool"), ("-r x.txt", None), ("", None),
+        ("numpy==1 --hash=sha256:aa", "numpy"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_requirement(requirement: str, name: str | None) -> None:
+    assert name_of(requirement) == name
