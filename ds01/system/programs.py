@@ -63,6 +63,23 @@ def run(
     return str(ended.stdout)
 
 
+def at_terminal(arguments: Sequence[str]) -> None:
+    """Run a program that people work in, as an editor, on the caller's terminal. Raises Ds01Error as `run`."""
+    environment = own_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
+    name, *rest = arguments
+    program = find(name, environment)
+    if program is None:
+        raise _error(
+            name, "not_found", f"the program {name} is not installed", f"it is in none of {_path(environment)}"
+        )
+    try:
+        ended = subprocess.run([program, *rest], env=environment, check=False)  # noqa: S603  a list, and no shell
+    except OSError as error:
+        raise _error(name, "failed", f"{name} cannot be started", f"{program}: {error.strerror}") from error
+    if ended.returncode != 0:
+        raise _error(name, "failed", f"{name} failed with code {ended.returncode}", program, ended.returncode)
+
+
 def find(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     """The path of a program, looked for where the caller and administrators have them; None if there is none."""
     return shutil.which(name, path=_path(os.environ if environment is None else environment))

@@ -25,6 +25,7 @@ class Settings:
     now: datetime | None = None
     sudo_uid: int | None = None
     terminal: str | None = None  # TERM, for programs in containers
+    editor: str | None = None  # what the person writes in, with its options
 
     @property
     def mailboxes(self) -> Path:
@@ -42,7 +43,7 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
     state = environment.get("DS01_STATE")
     if not state:
         now = _time(environment) if euid == 0 else None
-        return Settings(now=now, sudo_uid=sudo_uid, terminal=environment.get("TERM"))
+        return Settings(now=now, sudo_uid=sudo_uid, terminal=environment.get("TERM"), editor=_editor(environment))
     folder = Path(state)
     if not folder.is_absolute():
         raise WrongUse("DS01_STATE must be an absolute path", why=f"it is {state!r}")
@@ -64,7 +65,12 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
         now=_time(environment),
         sudo_uid=sudo_uid,
         terminal=environment.get("TERM"),
+        editor=_editor(environment),
     )
+
+
+def _editor(environment: Mapping[str, str]) -> str | None:
+    return environment.get("VISUAL") or environment.get("EDITOR") or None
 
 
 def _time(environment: Mapping[str, str]) -> datetime | None:

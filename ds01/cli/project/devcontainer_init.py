@@ -1,0 +1,47 @@
+"""devcontainer-init"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.project import meant
+from ds01.cli.project.meant import Project
+from ds01.cli.session import Session
+from ds01.engines.references import well_formed
+from ds01.errors import WrongUse
+from ds01.projects import devcontainer, project_file
+
+
+@verb(example="devcontainer-init my-thesis", asks=True)
+@meant.options("devcontainer-init")
+@click.option("--image", metavar="IMAGE", help="Default: the project's own.")
+@click.option("--force", is_flag=True, help="Replace a devcontainer.json that is there.")
+def command(session: Session, project: Project, *, image: str | None, force: bool) -> None:
+    """Write .devcontainer/devcontainer.json, for VS Code's "Reopen in Container".
+
+    That container is for writing code: it has your limits and no GPU. For a GPU, attach
+    VS Code to the container that ds01 made; the file says how.
+    """
+    meant.expect_folder(project)
+    explain(session, "devcontainer")
+    image = image or project_file.read(project.home, project.folder).get("image")
+    image = image or devcontainer.own_image(session.owner, project.name)
+    if not well_formed(image):
+        raise WrongUse(f"'{image}' is no name of an image", why="it has the form [HOST/]NAME[:TAG], in lower case")
+    limits = session.gate.limits(session.actor, owner=session.owner.uid).arguments
+    write = partial(devcontainer.create, project.home, project.folder, project.name, image, limits=limits)
+    step = write(overwrite=force)
+    question = f"{' '.join(step.differing)} says something else. Replace it?"
+    if step.differing and session.interactive and ask.confirm(question, default=False):
+        step = write(overwrite=True)
+    meant.show(session, step)
+    if step.differing and not session.interactive:
+        session.say("--force replaces it.")
+    if not session.gate.image_is_there(session.actor, image):
+        session.say(f"The image {image} is not here yet: `image-create {project.name}` builds one.")
+    session.answer({"project": project.name, "path": str(project.folder), "image": image, "step": step})

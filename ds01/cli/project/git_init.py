@@ -1,0 +1,77 @@
+"""git-init"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from shlex import quote
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.output import put
+from ds01.cli.project import meant
+from ds01.cli.project.meant import Project
+from ds01.cli.session import Session
+from ds01.errors import WrongUse
+from ds01.projects import git
+from ds01.projects.steps import together
+
+
+@verb(example='git-init my-thesis --name "Ada Lovelace" --email ada@example.org', asks=True)
+@meant.options("git-init")
+@click.option("--name", metavar="NAME", help="Whose the commits are, if git does not know it.")
+@click.option("--email", metavar="ADDRESS", help="The address in the commits.")
+@click.option("--no-lfs", is_flag=True, help="No git LFS, even if it is here.")
+@click.option("--append", is_flag=True, help="Add to a .gitignore that is there already.")
+def command(
+    session: Session, project: Project, *, name: str | None, email: str | None, no_lfs: bool, append: bool
+) -> None:
+    """Make a git repository of a project, with an ignore list for machine learning that keeps notebooks.
+
+    Nothing is committed. Large files go through git LFS if it is here.
+    """
+    meant.expect_folder(project)
+    explain(session, "git")
+    if session.interactive:
+        name, email = ask_author(session, project, name, email)
+    lfs = False if no_lfs else None
+    init = partial(git.init, project.home, project.folder, name=name, email=email, lfs=lfs)
+    step = init(extend=append)
+    meant.show(session, step)
+    files = " and ".join(step.differing)
+    if files and session.interactive and ask.confirm(f"Add ds01's lines at the end of {files}?", default=False):
+        more = init(extend=True)
+        session.say(f"Made: {', '.join(more.made)}.")
+        step = together([replace(step, differing=()), more])
+    if git.REPOSITORY in step.made:
+        session.say(f'Next: cd {quote(str(project.folder))} && git add -A && git commit -m "Begin {project.name}"')
+    session.answer({"project": project.name, "path": str(project.folder), "step": step})
+
+
+def ask_author(
+    session: Session, project: Project, name: str | None, email: str | None
+) -> tuple[str | None, str | None]:
+    """Name and address, asked for if they were not said and git does not know them. Enter leaves them open."""
+    knows = git.identity(project.home, project.folder)
+    if name is None and knows[0] is None:
+        name = _ask("Your name, for commits (Enter: later)", git.check_name)
+    if email is None and knows[1] is None:
+        email = _ask("Your e-mail address, for commits (Enter: later)", git.check_email)
+    return name, email
+
+
+def _ask(question: str, check: Callable[[str], None]) -> str | None:
+    while True:
+        answer: str = click.prompt(question, default="", show_default=False).strip()
+        if not answer:
+            return None
+        try:
+            check(answer)
+        except WrongUse as error:
+            put(f"{error.message}; {error.why}")
+        else:
+            return answer

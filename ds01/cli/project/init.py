@@ -1,0 +1,52 @@
+"""project-init, new-project"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli.options import command as verb
+from ds01.cli.project.starting import Wanted, start_project
+from ds01.cli.session import Session
+
+
+@verb(example="project-init my-thesis --type nlp --quick", asks=True)
+@click.argument("name", required=False)
+@click.option("--type", "kind", metavar="CASE", help="ml, cv, nlp, rl, audio, timeseries, llm: what it is for.")
+@click.option("--framework", metavar="NAME[-VERSION]", help="What its image is made from. Default: pytorch.")
+@click.option("--image", metavar="IMAGE", help="Use this image, and build none.")
+@click.option("--description", metavar="TEXT", help="One line for the README.")
+@click.option("--blank", is_flag=True, help="An empty folder, without folders for data, notebooks, models.")
+@click.option("--no-git", is_flag=True, help="Without Git.")
+@click.option("--no-image", is_flag=True, help="Without an image and a container.")
+@click.option("--no-container", is_flag=True, help="Without a container.")
+@click.option("--quick", is_flag=True, help="Ask nothing: the usual for everything.")
+def command(
+    session: Session,
+    name: str | None,
+    kind: str | None,
+    framework: str | None,
+    image: str | None,
+    description: str | None,
+    blank: bool,
+    no_git: bool,
+    no_image: bool,
+    no_container: bool,
+    quick: bool,
+) -> int | None:
+    """Begin a project: its folder, Git, a README, an image of its own, and a container.
+
+    What is there already stays as it is: a project that was begun is gone on with.
+    """
+    session.yes = session.yes or quick
+    wanted = Wanted(
+        name=name,
+        kind=kind,
+        framework=framework,
+        image=image,
+        description=description,
+        blank=blank,
+        git=not no_git,
+        with_image=not no_image,
+        with_container=not (no_image or no_container),
+    )
+    return start_project(session, wanted)

@@ -1,0 +1,46 @@
+"""readme-create"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.project import meant
+from ds01.cli.project.meant import Project
+from ds01.cli.session import Session
+from ds01.projects import project_file, readme
+
+
+@verb(example='readme-create my-thesis --description "Birds in winter"', asks=True)
+@meant.options("readme-create")
+@click.option("--description", metavar="TEXT", help="What the project is about.")
+@click.option("--force", is_flag=True, help="Replace a README.md that is there.")
+def command(session: Session, project: Project, *, description: str | None, force: bool) -> None:
+    """Write a README for a project: what it is, where things are, and how to work on it.
+
+    A README that is there already stays as it is.
+    """
+    meant.expect_folder(project)
+    explain(session, "readme")
+    known = project_file.read(project.home, project.folder)
+    write = partial(
+        readme.create,
+        project.home,
+        project.folder,
+        project.name,
+        description=description,
+        framework=known.get("framework"),
+        kind=known.get("kind"),
+    )
+    step = write(overwrite=force)
+    question = f"{' '.join(step.differing)} says something else. Replace it?"
+    if step.differing and session.interactive and ask.confirm(question, default=False):
+        step = write(overwrite=True)
+    meant.show(session, step)
+    if step.differing and not session.interactive:
+        session.say("--force replaces it.")
+    session.answer({"project": project.name, "path": str(project.folder), "step": step})

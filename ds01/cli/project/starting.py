@@ -1,0 +1,154 @@
+"""A project from nothing to a running container: one step after the other, each as its own command does it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ds01.cli import ask, catalogues
+from ds01.cli.container.asked import folded_name
+from ds01.cli.container.deploying import deploy_named
+from ds01.cli.guide import explain
+from ds01.cli.image import making, wizard
+from ds01.cli.image.asked import Asked as AskedImage
+from ds01.cli.image.building import reference_of
+from ds01.cli.image.sources import image_named, source_of
+from ds01.cli.project.git_init import ask_author
+from ds01.cli.project.meant import Project, home_of, show
+from ds01.cli.session import Session
+from ds01.errors import Ds01Error, WrongUse
+from ds01.images.packages import use_case
+from ds01.projects import folders, git, project_file, readme
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a project shall have; None: it was not said."""
+
+    name: str | None = None
+    kind: str | None = None
+    framework: str | None = None
+    image: str | None = None
+    description: str | None = None
+    blank: bool = False
+    git: bool = True
+    with_image: bool = True
+    with_container: bool = True
+
+    def check(self) -> None:
+        """Raises WrongUse for what contradicts itself, NotFound for a kind that is none."""
+        if self.image is not None and self.framework is not None:
+            raise WrongUse("one image, please", why="--image and --framework each name one")
+        if self.image is not None and not self.with_image:
+            raise WrongUse("--image and --no-image at once")
+        if self.kind is not None:
+            use_case(catalogues.package_sets(), self.kind)
+
+
+def start_project(session: Session, wanted: Wanted) -> int | None:
+    """Go through the steps. One that fails leaves those before it, and says how to go on. The exit code of a shell
+    that was opened at the end.
+    """
+    wanted.check()
+    wanted = _complete(session, wanted)
+    name, code = wanted.name or "", None
+    home = home_of(session)
+    folder = folders.folder_of(home, name)
+    image = wanted.image
+
+    def make_folder() -> None:
+        explain(session, "project-folder", name=name)
+        show(session, folders.create(home, name, blank=wanted.blank))
+
+    def make_git() -> None:
+        explain(session, "git")
+        person, email = None, None
+        if session.interactive:
+            person, email = ask_author(session, Project(home, name, folder), None, None)
+        show(session, git.init(home, folder, name=person, email=email))
+
+    def make_readme() -> None:
+        kind = wanted.kind
+        made = readme.create(home, folder, name, description=wanted.description, kind=kind, framework=wanted.framework)
+        show(session, made)
+        reference = image or reference_of(session, name)
+        kept = project_file.write(home, folder, name, kind=kind, image=reference, framework=wanted.framework)
+        show(session, kept)
+
+    def make_image() -> None:
+        _image(session, wanted)
+
+    def make_container() -> None:
+        nonlocal code
+        if any(view.name == name for view in session.asking.containers(session.actor, owner=session.owner.uid)):
+            session.say(f"  There is a container {name} already: container-run {name}")
+            return
+        reference = image or reference_of(session, name)
+        code = deploy_named(session, name, image=reference, background=not session.interactive)
+
+    steps: list[tuple[str, str, Callable[[], None]]] = [("Folder", f"dir-create {name}", make_folder)]
+    if wanted.git:
+        steps.append(("Git", f"git-init {name}", make_git))
+    steps.append(("README", f"readme-create {name}", make_readme))
+    if wanted.with_image and image is None:
+        steps.append(("Image", f"image-create {name}", make_image))
+    if wanted.with_container:
+        steps.append(("Container", f"container-deploy {name}", make_container))
+    for number, (title, alone, step) in enumerate(steps, 1):
+        session.say(f"\nStep {number}/{len(steps)}  {title}")
+        try:
+            step()
+        except Ds01Error as error:
+            raise _with_way_on(error, number, alone, name) from error
+    session.answer({"project": {"name": name, "folder": str(folder), "image": image or reference_of(session, name)}})
+    session.say(f"\n{name} is ready. Its folder is {folder}, in the container /workspace.")
+    return code
+
+
+def _complete(session: Session, wanted: Wanted) -> Wanted:
+    """What was said, with a name and a kind: by questions on a terminal. Raises WrongUse without one."""
+    if wanted.name is None:
+        if not session.terminal or session.as_json:
+            raise WrongUse("what shall the project be called?", hint="project-init NAME --type ml")
+        explain(session, "project")
+        wanted = dataclasses.replace(wanted, name=ask.text("Name of the project", check=folded_name))
+    name = folded_name(wanted.name or "")
+    if name != wanted.name:
+        session.say(f"The name becomes {name}: lower case, without spaces.")
+    wanted = dataclasses.replace(wanted, name=name)
+    if not session.interactive:
+        return wanted
+    if wanted.kind is None:
+        cases = catalogues.package_sets().use_cases
+        chosen = ask.choose("What is it about?", [*(f"{one.title}: {one.summary}" for one in cases), "something else"])
+        wanted = dataclasses.replace(wanted, kind=cases[chosen].key if chosen < len(cases) else "none")
+    if wanted.description is None:
+        wanted = dataclasses.replace(wanted, description=ask.text("In one line (Enter: later)", default="") or None)
+    return wanted
+
+
+def _image(session: Session, wanted: Wanted) -> None:
+    """The project's own image: there already, built again from its Dockerfile, or made now."""
+    name = wanted.name or ""
+    if image_named(session, name) is not None:
+        session.say(f"  There is an image {name} already: `image-update {name}` changes it.")
+        return
+    place = source_of(session, name, None)
+    if place is None:
+        asked = AskedImage(name=name, framework=wanted.framework, use_case=wanted.kind)
+        if session.interactive and wanted.framework is None:
+            asked = wizard.phases(session, asked)
+        elif wanted.framework is None:
+            asked = dataclasses.replace(asked, framework="pytorch")
+        place = making.write_source(session, asked)
+    explain(session, "build")
+    session.say(f"Built {making.build(session, name, place)}.")
+
+
+def _with_way_on(error: Ds01Error, number: int, alone: str, name: str) -> Ds01Error:
+    """The error of a step, with how to go on from there."""
+    before = "What the steps before made stays. " if number > 1 else ""
+    on = f"{before}To go on: `{alone}`, or `project-init {name}` again, which skips what is there."
+    hint = f"{error.hint}\n{on}" if error.hint else on
+    return type(error)(error.message, why=error.why, hint=hint, data=error.data)

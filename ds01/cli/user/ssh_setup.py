@@ -1,0 +1,43 @@
+"""ssh-setup"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli.guide import explain
+from ds01.cli.options import command as verb
+from ds01.cli.project import meant
+from ds01.cli.session import Session
+from ds01.projects import ssh
+from ds01.projects.server import check_host
+from ds01.system.host_name import host_name
+
+
+@verb(example="ssh-setup --no-passphrase", asks=True)
+@click.option("--comment", metavar="TEXT", help="The last word of the key. Default: login and server.")
+@click.option("--no-passphrase", is_flag=True, help="Do not protect the key with a passphrase.")
+@click.option("--host", metavar="HOST", help="How this server is called from outside.")
+def command(session: Session, comment: str | None, no_passphrase: bool, host: str | None) -> None:
+    """Make an SSH key for going on from here, as to GitHub; and say how you get here.
+
+    The private part stays in ~/.ssh/id_ed25519, and is never shown. A key that is there stays.
+    """
+    host = host_name() if host is None else check_host(host)
+    set_up(session, host, comment, ask_passphrase=session.interactive and not no_passphrase)
+
+
+def set_up(session: Session, host: str, comment: str | None = None, *, ask_passphrase: bool) -> None:
+    """Make the key, show its public part, and say how this server is reached; the answer of ssh-setup."""
+    explain(session, "ssh")
+    home, login = session.home, session.owner.login
+    comment = f"{login}@{host}" if comment is None else comment
+    step = ssh.setup(home, comment=comment, ask_passphrase=ask_passphrase)
+    public, fingerprint = ssh.public_key(home), ssh.fingerprint(home)
+    session.answer({"login": login, "host": host, "public_key": public, "fingerprint": fingerprint, "step": step})
+    meant.show(session, step)
+    if public is not None:
+        session.say("\nThe public part. Everybody may see it; GitHub, GitLab and other servers want it:")
+        meant.show_whole(session, [f"  {public}", ""])
+    meant.show_whole(session, ssh.how_to_reach(login, host))
+    if fingerprint is not None:
+        session.say(f"The first time ssh asks whether this is the right server. It is, if it shows {fingerprint}.")

@@ -1,0 +1,41 @@
+"""Somebody's home, with a project in it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from ds01.projects import folders
+from ds01.system.home import Home
+from ds01.system.users import Account, Users
+from tests.bed import Bed
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
+
+
+@pytest.fixture
+def home(bed: Bed) -> Home:
+    return Home(Users(bed.state / "passwd").by_login("alice"))
+
+
+@pytest.fixture
+def project(home: Home) -> Path:
+    folders.create(home, "birds")
+    return home.path / "workspace" / "birds"
+
+
+def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file below a folder: its mode, and what stands in it; git's own index may be touched by a look."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, b"" if path.is_dir() else path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.name != "index"
+    }
+
+
+def own_home(folder: str) -> Home:
+    """The home of whoever runs the tests: nothing has to be done in a child."""
+    return Home(Account(os.geteuid(), os.getegid(), pwd.getpwuid(os.geteuid()).pw_name, folder))

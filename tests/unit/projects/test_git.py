@@ -1,0 +1,221 @@
+"""A project's repository: what git leaves out, large files, whose the commits are. Git itself is asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ds01.errors import Ds01Error, WrongUse
+from ds01.projects import git
+from ds01.system.home import Home
+from tests.bed import Bed
+from tests.unit.projects.conftest import AS_ROOT, everything, own_home
+
+GIT = ("git", "-c", "safe.directory=*")
+ADA = {"name": "Ada Lovelace", "email": "ada@example.org"}
+
+
+def ask(folder: Path, *words: str) -> str:
+    return subprocess.run([*GIT, *words], cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def ignored(folder: Path, *paths: str) -> set[str]:
+    return set(ask(folder, "check-ignore", "--no-index", *paths).splitlines())
+
+
+@pytest.fixture
+def programs(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of all programs that there are: git, but not git-lfs."""
+    folder = bed.root / "programs"
+    folder.mkdir()
+    for name in ("git", "env", "tee", "sh"):
+        (folder / name).symlink_to(shutil.which(name) or "")
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.fixture
+def lfs(bed: Bed, programs: Path) -> Path:
+    """A stand-in for git-lfs; what it was called with."""
+    called = bed.home("alice") / "called"
+    (programs / "git-lfs").write_text(f'#!/bin/sh\necho "$@" >> {called}\n')
+    (programs / "git-lfs").chmod(0o755)
+    return called
+
+
+def test_a_repository_on_main_that_keeps_code_and_leaves_data_and_secrets_out(home: Home, project: Path) -> None:
+    step = git.init(home, project, **ADA)
+    assert git.REPOSITORY in step.made and ".gitignore" in step.made
+    assert ask(project, "symbolic-ref", "HEAD") == "refs/heads/main"
+    kept = {
+        "notebooks/a.ipynb",
+        "src/train.py",
+        "data/raw/.gitkeep",
+        "models/README.md",
+        ".env.example",
+        "src/model.pt",
+    }
+    out = {
+        "data/raw/x.csv", "data/processed/deep/y.parquet", "models/best.pt", "checkpoints/1", ".env", ".env.local",
+        "deploy.pem", "id_ed25519", "src/__pycache__/a.pyc", "notebooks/.ipynb_checkpoints/a.ipynb", ".cache/hf",
+        "wandb/run", ".venv/bin/python", "kaggle.json",
+    }  # fmt: skip
+    assert ignored(project, *kept, *out) == out
+
+
+def test_the_empty_folders_of_the_tree_can_be_committed(home: Home, project: Path) -> None:
+    git.init(home, project, **ADA)
+    home.run(["git", "-C", str(project), "add", "-A"])
+    added = ask(project, "diff", "--cached", "--name-only").splitlines()
+    assert {"data/raw/.gitkeep", "models/.gitkeep", ".gitignore"} <= set(added)
+    home.run(["git", "-C", str(project), "commit", "-q", "-m", "Begin"])
+    assert ask(project, "log", "--format=%an <%ae>") == "Ada Lovelace <ada@example.org>"
+
+
+def test_again_nothing_changes(home: Home, project: Path) -> None:
+    git.init(home, project, **ADA)
+    before = everything(project)
+    step = git.init(home, project, **ADA)
+    assert step.already and {git.REPOSITORY, ".gitignore"} <= set(step.kept)
+    assert everything(project) == before
+
+
+def test_the_branch_that_somebody_prefers_is_theirs(home: Home, project: Path) -> None:
+    home.write(home.path / ".gitconfig", "[init]\n defaultBranch = trunk\n")
+    git.init(home, project)
+    assert ask(project, "symbolic-ref", "HEAD") == "refs/heads/trunk"
+
+
+def test_commits_and_branches_that_are_there_stay(home: Home, project: Path) -> None:
+    home.run(["git", "-C", str(project), "init", "-q"])
+    home.run(["git", "-C", str(project), "checkout", "-q", "-b", "mine"])
+    assert git.REPOSITORY in git.init(home, project, **ADA).kept
+    assert ask(project, "symbolic-ref", "HEAD") == "refs/heads/mine"
+
+
+def test_an_own_gitignore_stays_unless_said_and_then_only_grows(home: Home, project: Path) -> None:
+    path = project / ".gitignore"
+    home.write(path, b"*.bak\r\nodd\xff", mode=0o600)
+    step = git.init(home, project)
+    assert ".gitignore" in step.differing and home.read(path) == b"*.bak\r\nodd\xff"
+    git.init(home, project, extend=True)
+    grown = home.read(path) or b""
+    assert grown.startswith(b"*.bak\r\nodd\xff\n") and path.stat().st_mode & 0o777 == 0o600
+    assert ignored(project, "a.bak", "data/raw/x") == {"data/raw/x"} | ignored(project, "a.bak")
+    git.init(home, project, extend=True)
+    assert home.read(path) == grown
+
+
+def test_who_is_known_for_all_repositories_is_not_said_again(home: Home, project: Path) -> None:
+    assert git.identity(home) == (None, None)
+    home.write(home.path / ".gitconfig", "[user]\n name = Ada Lovelace\n email = ada@example.org\n")
+    assert git.identity(home) == ("Ada Lovelace", "ada@example.org")
+    git.init(home, project, **ADA)
+    assert ask(project, "config", "--local", "--get", "user.name") == ""
+
+
+def test_who_is_said_counts_for_this_repository_and_an_own_one_stays(home: Home, project: Path) -> None:
+    home.write(home.path / ".gitconfig", "[user]\n name = Ada Lovelace\n")
+    step = git.init(home, project, name="Ada (work)", email="ada@work.example")
+    assert "user.name Ada (work)" in step.made
+    assert git.identity(home, project) == ("Ada (work)", "ada@work.example")
+    assert git.identity(home) == ("Ada Lovelace", None)
+    step = git.init(home, project, name="Somebody", email="ada@work.example")
+    assert step.already and git.identity(home, project)[0] == "Ada (work)"
+    assert any("Ada (work)" in note for note in step.notes)
+
+
+def test_nobody_known_is_said_with_the_command(home: Home, project: Path) -> None:
+    notes = " ".join(git.init(home, project).notes)
+    assert "git config --global user.name" in notes and "git config --global user.email" in notes
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201, "\x1b[2J"])
+def test_a_name_that_cannot_stand_in_a_commit_is_wrong_use(name: str, home: Home, project: Path) -> None:
+    with pytest.raises(WrongUse):
+        git.init(home, project, name=name)
+    assert not (project / ".git").exists()
+
+
+@pytest.mark.parametrize("email", ["ada", "@", "a b@c", "a@b>c", "a@b\n[core]", "x" * 300 + "@b"])
+def test_an_address_that_is_none_is_wrong_use(email: str, home: Home, project: Path) -> None:
+    with pytest.raises(WrongUse):
+        git.init(home, project, email=email)
+
+
+def test_a_name_that_looks_like_an_option_is_a_name(home: Home, project: Path) -> None:
+    git.init(home, project, name="--global", email="-a@b")
+    assert git.identity(home, project) == ("--global", "-a@b")
+    assert git.identity(home) == (None, None)
+
+
+def test_large_files_go_through_lfs_where_it_is(home: Home, project: Path, lfs: Path) -> None:
+    step = git.init(home, project)
+    assert ".gitattributes" in step.made and lfs.read_text() == "install --local\n"
+    assert ask(project, "check-attr", "filter", "src/model.safetensors").endswith(": lfs")
+    assert ask(project, "check-attr", "filter", "src/train.py").endswith(": unspecified")
+    assert git.init(home, project).already
+
+
+def test_lfs_that_does_not_work_is_left_out_and_said(home: Home, project: Path, programs: Path) -> None:
+    (programs / "git-lfs").write_text("#!/bin/sh\necho 'Hook already exists: pre-push' >&2; exit 2\n")
+    (programs / "git-lfs").chmod(0o755)
+    step = git.init(home, project)
+    assert ".gitattributes" not in step.made and "Hook already exists" in " ".join(step.notes)
+
+
+def test_lfs_can_be_left_out(home: Home, project: Path, lfs: Path) -> None:
+    git.init(home, project, lfs=False)
+    assert not (project / ".gitattributes").exists() and not lfs.exists()
+
+
+def test_without_lfs_large_files_are_not_promised(home: Home, project: Path, programs: Path) -> None:
+    step = git.init(home, project)
+    assert not (project / ".gitattributes").exists() and "git-lfs is not here" in " ".join(step.notes)
+    with pytest.raises(Ds01Error, match="git-lfs is not installed"):
+        git.init(home, project, lfs=True)
+
+
+def test_a_folder_in_another_repository_says_so(home: Home, project: Path) -> None:
+    home.run(["git", "-C", str(home.path), "init", "-q"])
+    step = git.init(home, project)
+    assert git.REPOSITORY in step.made and any("another repository" in note for note in step.notes)
+    assert (project / ".git").is_dir()
+    assert not any("another repository" in note for note in git.init(home, project).notes)
+
+
+def test_a_broken_repository_is_an_error_in_gits_words(home: Home, project: Path) -> None:
+    home.write(project / ".git", "nonsense")
+    with pytest.raises(Ds01Error) as caught:
+        git.init(home, project)
+    assert "gitfile" in (caught.value.why or "") and home.read(project / ".git") == b"nonsense"
+
+
+def test_without_git_the_hint_says_how_to_get_it(home: Home, project: Path, programs: Path) -> None:
+    (programs / "git").unlink()
+    with pytest.raises(Ds01Error) as caught:
+        git.init(home, project)
+    assert "apt install git" in (caught.value.hint or "")
+
+
+@AS_ROOT
+def test_a_repository_of_somebody_else_is_not_taken_for_none(home: Home, project: Path) -> None:
+    home.write(home.path / ".gitconfig", "[init]\n defaultBranch = trunk\n")
+    subprocess.run([*GIT, "init", "-q"], cwd=project, check=True)
+    for path in (project, *project.rglob("*")):
+        os.chown(path, 0, 0)
+        path.chmod(0o777)
+    with pytest.raises(Ds01Error) as caught:
+        git.init(home, project)
+    assert "ownership" in (caught.value.why or "") and not (project / ".gitignore").exists()
+
+
+def test_another_repository_in_the_environment_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    git.init(own_home(str(tmp_path)), tmp_path / "project")
+    assert not (tmp_path / "elsewhere").exists() and (tmp_path / "project" / ".git").is_dir()

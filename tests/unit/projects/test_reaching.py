@@ -1,0 +1,182 @@
+"""SSH keys, and the entry for VS Code: the real ssh-keygen and ssh are asked what they think of it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ds01.errors import Ds01Error, NotPossible, WrongUse
+from ds01.projects import ssh, vscode
+from ds01.system.home import Home
+from ds01.system.users import Users
+from tests.bed import Bed
+from tests.unit.projects.conftest import AS_ROOT, everything
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh here")
+
+
+@pytest.fixture
+def home(fast_tmp: Path) -> Home:
+    """ssh-keygen works for nobody whom the user database does not have."""
+    uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+    bed = Bed(fast_tmp / "bed", people={"alice": uid})
+    return Home(Users(bed.state / "passwd").by_login("alice"))
+
+
+@pytest.fixture
+def key(home: Home) -> Path:
+    ssh.setup(home, comment="alice@server")
+    return home.path / ".ssh" / ssh.KEY
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_key_that_only_its_owner_can_read(home: Home) -> None:
+    step = ssh.setup(home, comment="alice@server")
+    folder = home.path / ".ssh"
+    assert step.made == ("~/.ssh", "~/.ssh/id_ed25519", "~/.ssh/id_ed25519.pub")
+    assert (mode(folder), mode(folder / "id_ed25519")) == (0o700, 0o600)
+    if os.geteuid() == 0:
+        assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {home.account.uid}
+    public = ssh.public_key(home) or ""
+    assert public.startswith("ssh-ed25519 ") and public.endswith(" alice@server")
+    assert "no passphrase" in " ".join(step.notes)
+
+
+def test_again_the_key_stays(home: Home, key: Path) -> None:
+    before = everything(key.parent)
+    assert ssh.setup(home, comment="another").already
+    assert everything(key.parent) == before
+
+
+def test_a_lost_public_part_is_made_again(home: Home, key: Path) -> None:
+    public = ssh.public_key(home)
+    home.remove(key.with_suffix(".pub"))
+    assert ssh.public_key(home) is None
+    assert "~/.ssh/id_ed25519.pub" in ssh.setup(home, comment="x").made
+    assert (ssh.public_key(home) or "").split()[:2] == (public or "").split()[:2]
+
+
+def test_that_of_a_key_with_a_passphrase_cannot_be_and_the_command_is_said(home: Home, key: Path) -> None:
+    home.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(key)])
+    home.remove(key.with_suffix(".pub"))
+    step = ssh.setup(home, comment="x")
+    assert step.already and "ssh-keygen -y" in " ".join(step.notes)
+
+
+def test_a_public_part_alone_is_never_overwritten(home: Home, key: Path) -> None:
+    home.remove(key)
+    before = everything(key.parent)
+    with pytest.raises(NotPossible):
+        ssh.setup(home, comment="x")
+    assert everything(key.parent) == before
+
+
+def test_what_others_could_use_is_closed(home: Home, key: Path) -> None:
+    key.chmod(0o644)
+    key.parent.chmod(0o777)
+    step = ssh.setup(home, comment="x")
+    assert (mode(key), mode(key.parent) & 0o022) == (0o600, 0) and len(step.made) == 2
+    key.parent.chmod(0o755)
+    assert ssh.setup(home, comment="x").already and mode(key.parent) == 0o755, "which ssh takes too"
+
+
+def test_what_is_shown_is_never_the_private_part(home: Home, key: Path) -> None:
+    private = home.read(key) or b""
+    home.write(key.with_suffix(".pub"), private)
+    assert ssh.public_key(home) is None
+
+
+@pytest.mark.parametrize("comment", ["a\nb", "\x1b[2J", "x" * 201])
+def test_a_comment_is_one_line(comment: str, home: Home) -> None:
+    with pytest.raises(WrongUse):
+        ssh.setup(home, comment=comment)
+
+
+def test_a_comment_that_looks_like_an_option_is_one(home: Home) -> None:
+    ssh.setup(home, comment="-N")
+    assert (ssh.public_key(home) or "").endswith(" -N")
+
+
+@AS_ROOT
+def test_a_linked_ssh_folder_leads_root_nowhere(home: Home, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (home.path / ".ssh").symlink_to(closed)
+    with pytest.raises(Ds01Error):
+        ssh.setup(home, comment="x")
+    assert list(closed.iterdir()) == []
+
+
+# VS Code
+
+
+def settings(path: Path) -> dict[str, str]:
+    """What ssh itself makes of the entry."""
+    said = subprocess.run(
+        ["ssh", "-F", str(path), "-G", vscode.ALIAS],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    ).stdout
+    return dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+
+
+@pytest.mark.parametrize("login", ["alice", "first.last@domain", "with space"])
+def test_ssh_understands_the_entry(login: str, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(vscode.host_entry(login, "server.example.org", 2222))
+    found = settings(tmp_path / "config")
+    assert (found["hostname"], found["user"], found["port"]) == ("server.example.org", login, "2222")
+
+
+def test_the_guide_has_the_entry_whole() -> None:
+    text = "\n".join(line.strip() for line in vscode.guide("alice", "server"))
+    assert "\n".join(line.strip() for line in vscode.host_entry("alice", "server").splitlines()) in text
+    assert "{" not in text
+
+
+@pytest.mark.parametrize("host", ["", "-oProxyCommand=x", "a b", "a\nUser root", "ü", "x" * 300, "a;b"])
+def test_what_is_no_host_does_not_get_into_a_configuration(host: str) -> None:
+    with pytest.raises(WrongUse):
+        vscode.host_entry("alice", host)
+    with pytest.raises(WrongUse):
+        ssh.how_to_reach("alice", host)
+
+
+def test_the_entry_is_added_once_and_the_rest_stays(home: Home, tmp_path: Path) -> None:
+    path = home.path / ".ssh" / "config"
+    home.write(path, "Host other\n    User x", mode=0o600)
+    entry = vscode.host_entry("alice", "server")
+    assert vscode.write(home, path, entry).made == (str(path),)
+    content = home.read_text(path) or ""
+    assert content.startswith("Host other\n    User x\n") and mode(path) == 0o600
+    assert settings(path)["hostname"] == "server"
+    assert vscode.write(home, path, entry).already
+    step = vscode.write(home, path, vscode.host_entry("alice", "another"))
+    assert step.already and "stays as it is" in " ".join(step.notes)
+    assert home.read_text(path) == content
+
+
+@pytest.mark.parametrize("there", ["Host ds01-old\n", "Host *\n", "# Host ds01\n", "HostName ds01\n", "Host my.ds01\n"])
+def test_what_only_looks_like_the_entry_is_none(there: str, home: Home) -> None:
+    home.write(home.path / "config", there)
+    assert vscode.write(home, home.path / "config", vscode.host_entry("alice", "server")).made
+
+
+@pytest.mark.parametrize("there", ["Host a ds01 b\n", "  host=ds01\n", "HOST\tds01\n"])
+def test_an_entry_of_any_spelling_is_one(there: str, home: Home) -> None:
+    home.write(home.path / "config", there)
+    assert vscode.write(home, home.path / "config", vscode.host_entry("alice", "server")).already
+
+
+def test_a_new_file_is_its_owners_only(home: Home) -> None:
+    vscode.write(home, home.path / "new" / "config", vscode.host_entry("alice", "server"))
+    assert mode(home.path / "new" / "config") == 0o600
