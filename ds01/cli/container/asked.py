@@ -24,21 +24,21 @@ from ds01.policy.units import parse_duration
 class Asked:
     """What was typed, under the names of the options."""
 
-    name: str | None
-    what: str | None
-    image: str | None
-    framework: str | None
-    gpus: int | None
-    gpu_type: str | None
-    profile: str | None
-    cpu_only: bool
-    workspace: str | None
-    data: str | None
-    models: str | None
-    ports: tuple[str, ...]
-    project: str | None
-    wait: bool
-    wait_for: str | None
+    name: str | None = None
+    what: str | None = None
+    image: str | None = None
+    framework: str | None = None
+    gpus: int | None = None
+    gpu_type: str | None = None
+    profile: str | None = None
+    cpu_only: bool = False
+    workspace: str | None = None
+    data: str | None = None
+    models: str | None = None
+    ports: tuple[str, ...] = ()
+    project: str | None = None
+    wait: bool = False
+    wait_for: str | None = None
 
     def check(self) -> None:
         """Raises WrongUse for what contradicts itself, before anybody is asked anything."""

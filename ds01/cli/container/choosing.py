@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import cache
 
 import click
 
-from ds01.cli import ask
+from ds01.cli import ask, catalogues
 from ds01.cli.container.asked import Asked, folded_name
 from ds01.cli.guide import explain
 from ds01.cli.session import Session
 from ds01.engines.references import well_formed
 from ds01.errors import NotFound, WrongUse
-from ds01.images.catalogue import Catalogue, architecture_of, is_framework, load, lookup
-from ds01.system.settings import config_file
+from ds01.images.catalogue import is_framework, lookup
 
 Chosen = tuple[str, str | None]  # the image's reference, and the framework's label if it is one
-
-
-@cache
-def catalogue() -> Catalogue:
-    """The frameworks that ds01 knows."""
-    return load(config_file("images.yaml"))
 
 
 def image(session: Session, asked: Asked, name: str) -> Chosen:
@@ -33,7 +25,7 @@ def image(session: Session, asked: Asked, name: str) -> Chosen:
         return _framework(session, asked.framework)
     own = f"ds01-{session.owner.uid}"
     if asked.what is not None:
-        if is_framework(catalogue(), asked.what):
+        if is_framework(catalogues.frameworks(), asked.what):
             return _framework(session, asked.what)
         for reference in (f"{own}/{asked.what}", asked.what):
             if well_formed(reference) and session.gate.image_is_there(session.actor, reference):
@@ -47,7 +39,7 @@ def image(session: Session, asked: Asked, name: str) -> Chosen:
     if well_formed(default) and session.gate.image_is_there(session.actor, default):
         return default, None
     if session.interactive:
-        return _ask_image(session)
+        return _ask_image(session, asked.project or name)
     raise NotFound(
         f"which image shall {name} have?",
         why=f"there is no {default}",
@@ -59,9 +51,10 @@ def wizard(session: Session, asked: Asked) -> Asked:
     """Asks for what was not said: image, name, GPU or CPU, how many."""
     if (asked.what, asked.image, asked.framework) == (None, None, None):
         explain(session, "image")
-        reference, framework = _ask_image(session)
+        reference, framework = _ask_image(session, asked.project)
         asked = dataclasses.replace(asked, image=None if framework else reference, framework=framework)
-    name = ask.text("Name of the container", default=asked.project, check=folded_name)
+    suggested = asked.project or _own_name(session, asked.image)
+    name = ask.text("Name of the container", default=suggested, check=folded_name)
     asked = dataclasses.replace(asked, name=name)
     if asked.cpu_only or (asked.gpus, asked.gpu_type, asked.profile) != (None, None, None):
         return asked
@@ -74,24 +67,41 @@ def wizard(session: Session, asked: Asked) -> Asked:
     return dataclasses.replace(asked, gpus=click.prompt("How many GPUs?", type=click.IntRange(1, most), default=1))
 
 
-def _ask_image(session: Session) -> Chosen:
-    """An image of one's own, a framework in its newest version, or any other."""
+def _ask_image(session: Session, name: str | None) -> Chosen:
+    """An image of one's own, one that is built now, a framework in its newest version, or any other."""
     own = session.gate.own_images(session.actor, owner=session.owner.uid)
-    frameworks = catalogue().frameworks
-    choices = [*own, *(f"{framework} (framework, the newest)" for framework in frameworks), "another, by its name"]
+    frameworks = catalogues.frameworks().frameworks
+    named = [f"{framework} (framework, the newest)" for framework in frameworks]
+    choices = [*own, "build one, step by step", *named, "another, by its name"]
     chosen = ask.choose("Which image?", choices)
     if chosen < len(own):
         return own[chosen], None
-    if chosen < len(own) + len(frameworks):
-        return _framework(session, frameworks[chosen - len(own)])
+    if chosen == len(own):
+        return _built(session, name), None
+    if chosen <= len(own) + len(frameworks):
+        return _framework(session, frameworks[chosen - len(own) - 1])
     return ask.text("Image", check=_checked), None
 
 
+def _built(session: Session, name: str | None) -> str:
+    """An image that is made now, by image-create's questions; its name is the container's if that is known."""
+    from ds01.cli.image import making
+    from ds01.cli.image.asked import Asked as AskedImage
+
+    asked = making.complete(session, AskedImage(name=name))
+    place = making.write_source(session, asked)
+    return making.build(session, asked.name or "", place)
+
+
 def _framework(session: Session, text: str) -> Chosen:
-    gpus = session.gate.gpu_models(session.actor)
-    found = {architecture_of(model) for model in gpus}
-    entry = lookup(catalogue(), text, found.pop() if len(found) == 1 else None)
+    entry = lookup(catalogues.frameworks(), text, catalogues.architecture(session))
     return entry.image, entry.label
+
+
+def _own_name(session: Session, image: str | None) -> str | None:
+    """The name of an image of one's own: a container of it is mostly called the same."""
+    prefix = f"ds01-{session.owner.uid}/"
+    return image.removeprefix(prefix).partition(":")[0] if image and image.startswith(prefix) else None
 
 
 def _checked(reference: str) -> str:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli import ask
-from ds01.cli.container import making
+from ds01.cli.container import deploying, making
 from ds01.cli.container.asked import Asked, options
-from ds01.cli.container.entering import enter
-from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.errors import WrongUse
@@ -32,14 +29,6 @@ def command(session: Session, asked: Asked, *, dry_run: bool, open_it: bool, bac
     if dry_run:
         making.show_plan(session, request)
         return None
-    made = making.make(session, request, asked)
-    explain(session, "start", name=request.name)
-    acted = session.gate.start(session.actor, made.container.container)
-    session.say(f"Started {request.name}.")
-    session.answer({"container": acted.container})
-    if not (open_it or background) and session.interactive:
-        open_it = ask.choose("And now?", ["open a terminal in it", "leave it in the background"]) == 0
-    if open_it:
-        return enter(session, acted.container)
-    session.say(f"Enter it: container-run {request.name}. Give it back: container-retire {request.name}")
-    return None
+    container, code = deploying.deploy(session, request, asked, open_it=open_it, background=background)
+    session.answer({"container": container})
+    return code

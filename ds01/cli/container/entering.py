@@ -18,6 +18,16 @@ def enter(session: Session, container: ContainerView, command: tuple[str, ...] =
     if not command:
         explain(session, "run", name=container.name)
         session.say(f"Entering {container.name}. `exit` leaves it, and everything in it goes on running.")
+    code = join(session, container, command)
+    if not command:
+        name = container.name
+        session.say(f"You left {name}; it goes on running. container-run {name} enters it again,")
+        session.say(f"container-stop {name} ends it, container-retire {name} gives its GPU back too.")
+    return code
+
+
+def join(session: Session, container: ContainerView, command: tuple[str, ...] = ()) -> int:
+    """As `enter`, and nothing is said."""
     rows, columns = size() if session.terminal else (None, None)
     environment = {"TERM": session.settings.terminal} if session.terminal and session.settings.terminal else {}
     what = ExecRequest(
@@ -31,13 +41,8 @@ def enter(session: Session, container: ContainerView, command: tuple[str, ...] =
     )
     gate, actor = session.gate, session.actor
     attachment = gate.exec(actor, container.container, what)
-    code = connect(
+    return connect(
         attachment,
         resize=lambda rows, columns: gate.resize(actor, attachment.session, rows=rows, columns=columns),
         exit_code=partial(gate.exit_code, actor, attachment.session),
     )
-    if not command:
-        name = container.name
-        session.say(f"You left {name}; it goes on running. container-run {name} enters it again,")
-        session.say(f"container-stop {name} ends it, container-retire {name} gives its GPU back too.")
-    return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
@@ -10,7 +11,7 @@ from ds01.cli import tables
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import span
+from ds01.cli.words import short, span
 from ds01.lifecycle.views import ContainerView
 
 # What happens by itself, by the word for the deadline's rule.
@@ -27,14 +28,24 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
     """
     explain(session, "list")
     asking = session.asking
-    views = asking.containers(session.actor, owner=session.owner.uid, all_users=all_users, everything=everything)
+    listing = asking.listing(session.actor, owner=session.owner.uid, all_users=all_users, everything=everything)
+    views = listing.containers
     session.answer({"containers": views})
     if session.as_json:
         return
     if not views:
         session.say("No containers. `container-deploy NAME` makes one.")
-        return
-    users = all_users or everything
+    else:
+        _show(session, views, users=all_users or everything)
+    mine = [short(name) for name in listing.adoptable if name.endswith(f"._.{session.owner.uid}")]
+    if mine:
+        more = "of these" if everything else "more"
+        session.say(
+            f"{len(mine)} {more} made by AIME's tools ({', '.join(mine)}): container-adopt NAME takes one over."
+        )
+
+
+def _show(session: Session, views: Sequence[ContainerView], *, users: bool) -> None:
     at = session.now()
     headings = ("NAME", *(("USER",) if users else ()), "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE")
     tables.show(headings, [_row(view, at, users=users) for view in views], cut="IMAGE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.cli.container import starting
 from ds01.cli.container.entering import enter
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
@@ -37,7 +38,7 @@ def command(session: Session, name: str | None, what: tuple[str, ...]) -> int:
         hint = f"say what shall run: container-run {name or 'NAME'} -- COMMAND"
         raise WrongUse("a shell needs a terminal", hint=hint)
     container = session.find(name, states=("running", "created", "held", "stopped"), verb="run")
-    acted = session.gate.start(session.actor, container)
+    acted = starting.start(session, container)
     if not acted.already and not what:
         session.say(f"Started {acted.container.name}.")
     return enter(session, acted.container, what)

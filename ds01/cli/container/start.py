@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.cli.container import starting
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
@@ -21,7 +22,7 @@ def command(session: Session, name: str | None, recreate: bool) -> None:
     """
     container = session.find(name, states=("created", "held", "stopped"), verb="start")
     explain(session, "start", name=short(container))
-    acted = session.gate.start(session.actor, container, recreate=recreate)
+    acted = starting.start(session, container, recreate=recreate)
     for warning in acted.warnings:
         session.warn(warning)
     view = acted.container

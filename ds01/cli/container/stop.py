@@ -61,7 +61,7 @@ def _stop(
     elif count:
         session.say(f"Stopping {name}: {processes(count)} …")
     acted = session.gate.stop(session.actor, container, grace=grace, release=release, keep=keep)
-    _say_outcome(session, acted, released=release)
+    say_outcome(session, acted, released=release)
     offered = session.interactive and not (force or keep or acted.already)
     if offered and ask.confirm(f"Remove {name} now? Its workspace stays", default=False):
         acted = session.gate.remove(session.actor, container)
@@ -69,7 +69,8 @@ def _stop(
     return acted
 
 
-def _say_outcome(session: Session, acted: Acted, *, released: bool) -> None:
+def say_outcome(session: Session, acted: Acted, *, released: bool) -> None:
+    """Say what came of a stop, and until when the GPU is held."""
     view = acted.container
     session.say(f"{view.name} does not run (it is {view.state})." if acted.already else f"Stopped {view.name}.")
     if view.gpus:

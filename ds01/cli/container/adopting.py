@@ -1,0 +1,50 @@
+"""Taking over what AIME's tools made: which container is meant, and what is said of it."""
+
+from __future__ import annotations
+
+from ds01.cli import words
+from ds01.cli.session import Session
+from ds01.errors import NoGpuFree, NotFound
+from ds01.gpus.model import Refusal
+from ds01.lifecycle.views import Acted
+from ds01.system.data import from_json
+
+
+def find(session: Session, reference: str) -> tuple[str, bool]:
+    """The full name of a container that is meant, and whether it has to be adopted still. Raises NotFound."""
+    try:
+        return session.asking.resolve(session.actor, reference, owner=session.owner.uid), False
+    except NotFound as error:
+        try:
+            return session.gate.find_adoptable(session.actor, reference, owner=session.owner.uid), True
+        except NotFound:
+            raise error from None
+
+
+def take_over(session: Session, container: str, *, ending: bool = False) -> Acted:
+    """Adopt a container, and say what it has. `ending`: it is about to be stopped. Raises Ds01Error."""
+    try:
+        acted = session.gate.adopt(session.actor, container, ending=ending)
+    except NoGpuFree as error:
+        raise _worded(session, container, error) from error
+    view = acted.container
+    if acted.already:
+        session.say(f"{view.name} is ds01's already.")
+    else:
+        gpus = f", with GPU {words.gpu_names(view.gpus)}" if view.gpus else ""
+        session.say(f"Adopted {view.name}, which AIME's tools made: it is {view.state}{gpus}.")
+    for warning in () if ending else acted.warnings:
+        session.warn(warning)
+    return acted
+
+
+def _worded(session: Session, container: str, error: NoGpuFree) -> NoGpuFree:
+    """The refusal in words for whom waiting in line is no help."""
+    refusal = from_json(Refusal, (error.data or {})["refusal"])
+    name = words.short(container)
+    ends = f" (by {words.when(refusal.earliest, session.now())} at the latest)" if refusal.earliest else ""
+    return NoGpuFree(
+        f"{name} runs on a GPU that is not free for it",
+        why=words.describe_claims(refusal.claims, session.now()),
+        hint=f"adopt it when that is over{ends}, or stop it: mlc-stop {name}",
+    )

@@ -1,0 +1,36 @@
+"""Creating a container and starting it, as container-deploy does, and who made an image for one."""
+
+from __future__ import annotations
+
+from ds01.cli import ask
+from ds01.cli.container import making
+from ds01.cli.container.asked import Asked
+from ds01.cli.container.entering import enter
+from ds01.cli.container.reaching import say_how_to_reach
+from ds01.cli.guide import explain
+from ds01.cli.session import Session
+from ds01.lifecycle.request import ContainerRequest
+from ds01.lifecycle.views import ContainerView
+
+
+def deploy(
+    session: Session, request: ContainerRequest, asked: Asked, *, open_it: bool = False, background: bool = False
+) -> tuple[ContainerView, int | None]:
+    """Create and start; enter it if that is wanted. The container, and the exit code of what was entered."""
+    made = making.make(session, request, asked)
+    explain(session, "start", name=request.name)
+    acted = session.gate.start(session.actor, made.container.container)
+    session.say(f"Started {request.name}.")
+    say_how_to_reach(session, acted.container)
+    if not (open_it or background) and session.interactive:
+        open_it = ask.choose("And now?", ["open a terminal in it", "leave it in the background"]) == 0
+    if open_it:
+        return acted.container, enter(session, acted.container)
+    session.say(f"Enter it: container-run {request.name}. Give it back: container-retire {request.name}")
+    return acted.container, None
+
+
+def deploy_named(session: Session, name: str, *, image: str, background: bool = False) -> int | None:
+    """Create and start a container of a name from an image of one's own, with the policy's defaults."""
+    asked = Asked(name=name, image=image)
+    return deploy(session, making.request_of(session, asked), asked, background=background)[1]

@@ -1,0 +1,23 @@
+"""How to reach Jupyter in a container from one's own computer."""
+
+from __future__ import annotations
+
+from ds01.cli.session import Session
+from ds01.lifecycle.views import ContainerView
+from ds01.system.host_name import host_name
+
+JUPYTER = 8888  # Jupyter's own default
+
+
+def say_how_to_reach(session: Session, container: ContainerView) -> None:
+    """Say how to start Jupyter and get at it, for a container whose image has it. Its port is published on this
+    server's loopback only, so that the way there is SSH.
+    """
+    port = next((one.host_port for one in container.ports if one.container_port == JUPYTER), None)
+    if port is None or session.quiet or session.as_json:
+        return
+    if session.asking.image_labels(session.actor, container.image).get("ds01.jupyter") != "true":
+        return
+    session.say(f"Jupyter: container-run {container.name} -- jupyter lab")
+    session.say(f"  on your computer: ssh -L {JUPYTER}:127.0.0.1:{port} {session.owner.login}@{host_name()}")
+    session.say("  then open the address that Jupyter prints, with its token.")

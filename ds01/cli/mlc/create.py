@@ -1,0 +1,109 @@
+"""mlc-create"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from ds01.cli import catalogues
+from ds01.cli.container import making
+from ds01.cli.container.asked import Asked
+from ds01.cli.mlc.gpus import request_of
+from ds01.cli.mlc.line import AimeLine
+from ds01.cli.options import command as verb
+from ds01.cli.output import put
+from ds01.cli.session import Session
+from ds01.errors import NotFound, WrongUse
+from ds01.images.catalogue import Entry, lookup
+
+
+@verb(example="mlc-create my-thesis Pytorch 2.5.1 -w ~/workspace", asks=True, guided=False, kind=AimeLine)
+@click.argument("name", required=False)
+@click.argument("framework", required=False)
+@click.argument("version", required=False)
+@click.option("-w", "--workspace", "--workspace_dir", metavar="DIR", help="At /workspace. Default: ~/workspace.")
+@click.option("-d", "--data", "--data_dir", metavar="DIR", help="At /data.")
+@click.option("-m", "--models", "--models_dir", metavar="DIR", help="At /models.")
+@click.option("-g", "-ng", "--num_gpus", "--gpus", metavar="N|all", help="How many GPUs. Default: one.")
+@click.option("-arch", "--architecture", metavar="ARCH", help="Default: what this server's GPUs are.")
+@click.option("-i", "--info", is_flag=True, help="List the frameworks and versions, and make nothing.")
+@click.option("-s", "--script", is_flag=True, help="Ask nothing, as --yes.")
+@click.option("--interactive", is_flag=True, help="Changes nothing: on a terminal it asks for what is missing.")
+def command(
+    session: Session,
+    name: str | None,
+    framework: str | None,
+    version: str | None,
+    workspace: str | None,
+    data: str | None,
+    models: str | None,
+    num_gpus: str | None,
+    architecture: str | None,
+    info: bool,
+    script: bool,
+    interactive: bool,
+) -> None:
+    """Create a container of FRAMEWORK, in its newest VERSION unless you say one. It does not run yet.
+
+    As container-create, with the same limits; only the workspace is ~/workspace as a whole, as with AIME.
+    """
+    session.yes |= script
+    architecture = _architecture(session, architecture)
+    if info:
+        return _show_info(session, architecture)
+    if framework is None and not session.interactive:
+        what = "which name, and which framework?" if name is None else f"which framework shall {name} have?"
+        raise WrongUse(what, hint="mlc-create NAME Pytorch [VERSION]; mlc-create --info lists them")
+    entry = _entry(framework, version, architecture) if framework is not None else None
+    asked = Asked(
+        name=name,
+        image=entry.image if entry else None,
+        workspace=f"{session.owner.home}/workspace" if workspace is None else workspace,
+        data=data,
+        models=models,
+        gpus=request_of(session, num_gpus),
+    )
+    request = making.request_of(session, asked)
+    if entry is not None:
+        request = dataclasses.replace(request, framework=entry.label)
+    acted = making.make(session, request, asked)
+    session.say(f"/workspace in it is {request.workspace}.")
+    session.say(f"[{request.name}] is ready. Open it: mlc-open {request.name}")
+    return session.answer({"container": acted.container})
+
+
+def _architecture(session: Session, given: str | None) -> str | None:
+    """The architecture that is meant; None: unknown, and then the first row that fits wins. Raises WrongUse."""
+    if given is None:
+        return catalogues.architecture(session)
+    known = sorted({name for entry in catalogues.frameworks().entries for name in entry.architectures})
+    for name in known:
+        if name.casefold() == given.casefold():
+            return name
+    raise WrongUse(f"no architecture '{given}'", why=f"there are {', '.join(known)}")
+
+
+def _entry(framework: str, version: str | None, architecture: str | None) -> Entry:
+    """The catalogue's row for a framework and a version. Raises NotFound."""
+    try:
+        text = framework if version is None else f"{framework}-{version}"
+        return lookup(catalogues.frameworks(), text, architecture)
+    except NotFound as error:
+        hint = "mlc-create --info lists them; any other image: container-create --image"
+        raise NotFound(error.message, why=error.why, hint=hint) from None
+
+
+def _show_info(session: Session, architecture: str | None) -> None:
+    """The frameworks and their versions, those for one architecture if it is known."""
+    found: dict[str, list[str]] = {}
+    for entry in catalogues.frameworks().entries:
+        if architecture is None or architecture in entry.architectures:
+            found.setdefault(entry.framework, []).append(entry.version)
+    versions = {framework: list(dict.fromkeys(found[framework])) for framework in sorted(found)}
+    session.answer({"architecture": architecture, "frameworks": versions})
+    if session.as_json:
+        return
+    put(f"Frameworks and versions for {architecture or 'all GPUs'}, the newest first:")
+    for framework, names in versions.items():
+        put(f"{framework}: {', '.join(names)}")

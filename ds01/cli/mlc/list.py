@@ -1,0 +1,47 @@
+"""mlc-list"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli import tables
+from ds01.cli.mlc.line import AimeLine
+from ds01.cli.mlc.shown import status
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.cli.words import short, size
+from ds01.lifecycle.views import AimeView
+
+
+@verb(example="mlc-list --all", guided=False, kind=AimeLine)
+@click.option("-a", "--all", "everybody", is_flag=True, help="Everybody's, with their users.")
+@click.option("-au", "--all_users", "all_users", is_flag=True, help="The same.")
+@click.option("-arch", "--architecture", is_flag=True, help="What GPUs they were made for.")
+@click.option("-w", "--workspace", is_flag=True, help="Their workspaces.")
+@click.option("-d", "--data", is_flag=True, help="Their data folders.")
+@click.option("-m", "--models", is_flag=True, help="Their folders of models.")
+@click.option("-s", "--size", "sizes", is_flag=True, help="What they take of the disk.")
+def command(session: Session, everybody: bool, all_users: bool, sizes: bool, **columns: bool) -> None:
+    """List containers in AIME's columns, those included that AIME's own tools made.
+
+    container-list shows GPUs and deadlines too.
+    """
+    everybody = everybody or all_users
+    views = session.gate.as_aime(session.actor, owner=session.owner.uid, all_users=everybody, sizes=sizes)
+    session.answer({"containers": [view.container for view in views]})
+    if session.as_json:
+        return
+    more = [name for name in ("architecture", "workspace", "data", "models") if columns[name]]
+    headings = ["CONTAINER", "FRAMEWORK", "STATUS", *(["USER"] if everybody else []), *(["SIZE"] if sizes else [])]
+    session.say("\nAvailable ml-containers are:\n")
+    rows = [_row(session, view, users=everybody, sizes=sizes, more=more) for view in views]
+    tables.show([*headings, *(name.upper() for name in more)], rows)
+    session.say()
+
+
+def _row(session: Session, view: AimeView, *, users: bool, sizes: bool, more: list[str]) -> list[str]:
+    container = view.container
+    shown = [f"[{short(container.container)}]", view.framework or "–", status(view, session.now())]
+    shown += [container.user or "–"] if users else []
+    shown += [size(view.size_bytes)] if sizes else []
+    return shown + [getattr(view, name) or "-" for name in more]

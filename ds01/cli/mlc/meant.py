@@ -1,0 +1,47 @@
+"""Which container is meant by a command with AIME's name: one of ds01's, or one that AIME's tools made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ds01.cli import ask, tables
+from ds01.cli.container.adopting import find as find_any
+from ds01.cli.container.adopting import take_over
+from ds01.cli.mlc.shown import status
+from ds01.cli.session import Session
+from ds01.cli.words import short
+from ds01.errors import NotFound, WrongUse
+
+
+@dataclass(frozen=True)
+class Meant:
+    """A container by its full name. `adoptable`: AIME's tools made it, and ds01 has no record of it yet."""
+
+    container: str
+    adoptable: bool
+
+    @property
+    def name(self) -> str:
+        """What its owner calls it."""
+        return short(self.container)
+
+    def ours(self, session: Session, *, ending: bool = False) -> str:
+        """Its full name, when ds01 has a record of it. Raises Ds01Error if it cannot be adopted."""
+        if self.adoptable:
+            take_over(session, self.container, ending=ending)
+        return self.container
+
+
+def find(session: Session, reference: str | None, *, verb: str) -> Meant:
+    """The container that is meant; without a name a picker on a terminal. Raises NotFound, WrongUse."""
+    if reference is not None:
+        return Meant(*find_any(session, reference))
+    if not session.interactive:
+        raise WrongUse("which container?", hint=f"say its name: mlc-{verb} NAME")
+    views = session.gate.as_aime(session.actor, owner=session.owner.uid)
+    if not views:
+        raise NotFound(f"you have no container to {verb}", hint="`mlc-create NAME Pytorch` makes one")
+    rows = [(short(view.container.container), view.framework or "–", status(view, session.now())) for view in views]
+    default = 1 if len(views) == 1 else None
+    chosen = views[ask.choose(f"Which container to {verb}?", list(tables.plain(rows)), default=default)]
+    return Meant(chosen.container.container, chosen.adoptable)

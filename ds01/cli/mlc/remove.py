@@ -1,0 +1,43 @@
+"""mlc-remove"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.mlc.line import AimeLine, unasked
+from ds01.cli.mlc.meant import Meant, find
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.errors import NotPossible
+
+
+@verb(example="mlc-remove my-thesis -Y", asks=True, guided=False, kind=AimeLine)
+@click.argument("name", required=False)
+@unasked
+def command(session: Session, name: str | None, unasked: bool) -> None:
+    """Remove a stopped container and the image that was made for it. What is in its workspace stays.
+
+    One of AIME's own tools is adopted first. One that runs has to be stopped first.
+    """
+    session.yes |= unasked
+    meant = find(session, name, verb="remove")
+    _check_stopped(session, meant)
+    question = f"Remove {meant.name}? What was installed in it goes with it"
+    if session.interactive and not ask.confirm(question, default=False):
+        return
+    acted = session.gate.remove(session.actor, meant.ours(session, ending=True))
+    session.say(f"Removed {acted.container.name}.")
+    session.answer({"container": acted.container})
+
+
+def _check_stopped(session: Session, meant: Meant) -> None:
+    """Raises NotPossible before anything is asked, or adopted."""
+    for view in session.gate.as_aime(session.actor, all_users=True):
+        runs = view.container.state in ("running", "paused", "restarting")
+        if view.container.container == meant.container and runs:
+            raise NotPossible(
+                f"{meant.name} runs",
+                why="a running container is not removed",
+                hint=f"`mlc-stop {meant.name}` first",
+            )

@@ -1,0 +1,54 @@
+"""mlc-stats"""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import click
+
+from ds01.cli import tables
+from ds01.cli.mlc.line import AimeLine
+from ds01.cli.mlc.shown import docker_size
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.errors import WrongUse
+from ds01.lifecycle.views import UsageView
+
+INTERVAL = 2.0  # seconds between two looks
+HEADINGS = ("CONTAINER", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PROCESSES")
+
+
+@verb(example="mlc-stats", guided=False, kind=AimeLine)
+@click.option("-s", "--stream", is_flag=True, help="Again and again, until Ctrl-C.")
+def command(session: Session, stream: bool) -> None:
+    """Show what your running containers use, in AIME's columns. container-stats shows limits and GPUs too."""
+    if stream and session.as_json:
+        raise WrongUse("--stream and --json at once", hint="--json prints one document: ask again and again")
+    if stream:
+        gc.enable()  # this may take days
+    while True:
+        views = session.gate.containers(session.actor, owner=session.owner.uid)
+        running = tuple(view.container for view in views if view.state == "running")
+        usage = session.gate.usage(session.actor, running)
+        session.answer({"containers": usage})
+        if not session.as_json:
+            if stream:
+                click.clear()
+            session.say("\nRunning ml-containers are:\n")
+            tables.show(HEADINGS, [_row(item) for item in usage])
+            session.say()
+        if not stream:
+            return
+        time.sleep(INTERVAL)
+
+
+def _row(item: UsageView) -> tuple[str, ...]:
+    used, limit = item.memory_bytes, item.memory_limit_bytes
+    return (
+        f"[{item.name}]",
+        "–" if item.cpu_percent is None else f"{item.cpu_percent:.2f}%",
+        f"{docker_size(used)} / {docker_size(limit)}",
+        f"{used / limit * 100:.2f}%" if used is not None and limit else "–",
+        "–" if item.pids is None else str(item.pids),
+    )
