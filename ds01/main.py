@@ -14,95 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ds01 import __version__
+from ds01.commands import ALIASES, COMMANDS, DISPATCHERS, GROUPS, hyphenated, names, shown
 
 if TYPE_CHECKING:
     import click
 
     from ds01.errors import Ds01Error
     from ds01.system.settings import Settings
-
-# What can be typed, by what it is for: the words, where the command is, and one line on it. `container create` is also
-# the program `container-create`, by a symlink.
-GROUPS: dict[str, dict[str, tuple[str, str]]] = {
-    "To begin": {
-        "user setup": ("ds01.cli.user.setup", "First steps: SSH key, a project, VS Code"),
-        "project init": ("ds01.cli.project.init", "A new project: folder, git, README, image, container"),
-        "container deploy": ("ds01.cli.container.deploy", "Create a container and start it"),
-        "container retire": ("ds01.cli.container.retire", "Stop a container, remove it, free its GPU"),
-    },
-    "Containers": {
-        "container create": ("ds01.cli.container.create", "Create a container; it does not run yet"),
-        "container start": ("ds01.cli.container.start", "Start a container in the background"),
-        "container run": ("ds01.cli.container.run", "Enter a container, or run a command in it"),
-        "container stop": ("ds01.cli.container.stop", "Stop a container; its GPU is held for a while"),
-        "container list": ("ds01.cli.container.list", "Your containers, their GPUs and deadlines"),
-        "container stats": ("ds01.cli.container.stats", "What running containers use, against their limits"),
-        "container remove": ("ds01.cli.container.remove", "Remove stopped containers"),
-        "container cleanup": ("ds01.cli.container.cleanup", "Find stopped containers and remove them"),
-        "container pause": ("ds01.cli.container.pause", "Freeze a running container"),
-        "container unpause": ("ds01.cli.container.unpause", "Let a paused container go on"),
-        "container extend": ("ds01.cli.container.extend", "Move the deadlines of a running container"),
-        "container adopt": ("ds01.cli.container.adopt", "Take over a container made by AIME's tools"),
-        "container exit": ("ds01.cli.container.exit", "How to leave a container"),
-    },
-    "Images": {
-        "image create": ("ds01.cli.image.create", "Build an image of your own, step by step"),
-        "image update": ("ds01.cli.image.update", "Change an image of yours and build it again"),
-        "image list": ("ds01.cli.image.list", "Your images, and what uses them"),
-        "image delete": ("ds01.cli.image.delete", "Delete an image of yours"),
-    },
-    "Projects": {
-        "dir create": ("ds01.cli.project.dir_create", "A project's folders"),
-        "git init": ("ds01.cli.project.git_init", "Git for a project, with an ignore list for ML"),
-        "readme create": ("ds01.cli.project.readme_create", "A README for a project"),
-        "devcontainer init": ("ds01.cli.project.devcontainer_init", "A devcontainer.json for VS Code"),
-        "ssh setup": ("ds01.cli.user.ssh_setup", "An SSH key, and how to reach this server"),
-        "vscode setup": ("ds01.cli.user.vscode_setup", "VS Code on your computer, working here"),
-    },
-    "The server": {
-        "gpu status": ("ds01.cli.gpu.status", "All GPUs, and who has them until when"),
-        "queue": ("ds01.cli.queue", "Who waits for a GPU"),
-        "limits": ("ds01.cli.limits", "What the policy gives a user, and why"),
-        "notices": ("ds01.cli.notices", "What ds01 did or will do to your containers"),
-        "aliases": ("ds01.cli.aliases", "Every command with one line"),
-    },
-    "AIME's names for it": {
-        "mlc create": ("ds01.cli.mlc.create", "As container-deploy: framework and version"),
-        "mlc open": ("ds01.cli.mlc.open", "As container-run; stops it when nothing is left"),
-        "mlc list": ("ds01.cli.mlc.list", "As container-list, in AIME's columns"),
-        "mlc stats": ("ds01.cli.mlc.stats", "As container-stats, in AIME's columns"),
-        "mlc start": ("ds01.cli.mlc.start", "As container-start"),
-        "mlc stop": ("ds01.cli.mlc.stop", "As container-stop"),
-        "mlc remove": ("ds01.cli.mlc.remove", "As container-remove"),
-        "mlc update-sys": ("ds01.cli.mlc.update_sys", "Says how ds01 is updated"),
-        "mlc upgrade-sys": ("ds01.cli.mlc.update_sys", "Says how ds01 is updated"),
-    },
-    "Administration": {
-        "gpu list": ("ds01.cli.gpu.list", "The slots, for scripts"),
-        "gpu allocate": ("ds01.cli.gpu.allocate", "Lease GPUs by hand"),
-        "gpu release": ("ds01.cli.gpu.release", "Give a lease back"),
-        "gpu mark-stopped": ("ds01.cli.gpu.mark_stopped", "Record that a container was stopped"),
-        "gpu clear-stopped": ("ds01.cli.gpu.clear_stopped", "Record that a container runs again"),
-        "gpu validate": ("ds01.cli.gpu.validate", "Whether a container's GPU is still there"),
-        "policy check": ("ds01.cli.policy.check", "Whether a policy is right, and what it would change"),
-        "doctor": ("ds01.cli.doctor", "Check the whole installation, and mend it"),
-        "slices apply": ("ds01.cli.slices.apply", "Give groups and users the limits of the policy"),
-        "user add": ("ds01.cli.user.add", "Let somebody use ds01"),
-        "emergency-stop": ("ds01.cli.emergency_stop", "Stop containers at once"),
-        "tick": ("ds01.cli.tick", "One pass of the automation, as root's cron runs it"),
-    },
-}
-COMMANDS = {words: entry for commands in GROUPS.values() for words, entry in commands.items()}
-DISPATCHERS = ("container", "image", "project", "user", "mlc")  # nouns that are programs of their own
-# Nouns whose verbs are programs, as `git-init`; `ds01 NOUN VERB` works for all.
-PROGRAM_NOUNS = (*DISPATCHERS, "dir", "git", "readme", "devcontainer", "ssh", "vscode")
-ALIASES = {  # programs that are called otherwise than their words
-    "new-user": "user setup",
-    "new-project": "project init",
-    "alias-list": "aliases",
-    "add-user-to-docker": "user add",
-}
-_BY_ALIAS_ONLY = frozenset({"user add"})
 
 INTERRUPTED = 130
 OWN_FAILURE = 125
@@ -145,11 +63,6 @@ def run(argv: Sequence[str]) -> int:
         return code
 
 
-def names() -> list[str]:
-    """The names of all programs that are symlinks to this one."""
-    return [*DISPATCHERS, *(_hyphenated(words) for words in COMMANDS if _is_program(words)), *ALIASES]
-
-
 def load(words: str) -> click.Command:
     """The click command behind some words of the table."""
     from importlib import import_module
@@ -158,22 +71,9 @@ def load(words: str) -> click.Command:
     return command
 
 
-def shown(words: str) -> str:
-    """How a command is called in its own texts: `container-create`, `ds01 gpu status`."""
-    return _hyphenated(words) if _is_program(words) else f"ds01 {words}"
-
-
-def _is_program(words: str) -> bool:
-    return words.partition(" ")[0] in PROGRAM_NOUNS and words not in _BY_ALIAS_ONLY
-
-
-def _hyphenated(words: str) -> str:
-    return words.replace(" ", "-")
-
-
 def _split(program: str, arguments: list[str]) -> tuple[str, list[str]]:
     """The command's words, and the arguments that are left; words that name no command are returned as they are."""
-    by_hyphen = {_hyphenated(words): words for words in COMMANDS} | ALIASES
+    by_hyphen = {hyphenated(words): words for words in COMMANDS} | ALIASES
     if program in by_hyphen:
         return by_hyphen[program], arguments
     said = [program, *arguments] if program in DISPATCHERS else arguments

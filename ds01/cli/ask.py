@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import click
 
@@ -10,6 +13,9 @@ from ds01.cli import tables
 from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
+from ds01.system.programs import at_terminal, find
+
+EDITORS = ("sensible-editor", "editor", "nano", "vim", "vi")  # Debian's own choice first
 
 
 def confirm(question: str, *, default: bool) -> bool:
@@ -50,6 +56,17 @@ def text(question: str, *, default: str | None = None, check: Callable[[str], ob
             put(f"{error.message}; {error.why}")
         else:
             return answer
+
+
+def edit(session: Session, text: str, *, name: str) -> str:
+    """A text as it comes back from the editor that the person uses. Raises Ds01Error if that fails."""
+    words = shlex.split(session.settings.editor or "")
+    program = words or [next((one for one in EDITORS if find(one)), EDITORS[0])]
+    with tempfile.TemporaryDirectory(prefix="ds01-") as folder:
+        path = Path(folder) / name
+        path.write_text(text, encoding="utf-8")
+        at_terminal([*program, str(path)])
+        return path.read_text(encoding="utf-8", errors="replace")
 
 
 def pick_container(session: Session, *, states: tuple[str, ...], verb: str) -> str:

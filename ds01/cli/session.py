@@ -27,6 +27,7 @@ from ds01.system.users import Account, Actor, Users
 
 if TYPE_CHECKING:
     from ds01.lifecycle.gate import Gate
+    from ds01.system.home import Home
 
 T = TypeVar("T")
 
@@ -73,6 +74,19 @@ class Session:
             return account
         person = self.settings.sudo_uid if self.actor.via == "sudo" else None
         return self.users.by_uid(self.actor.uid if person is None else person)
+
+    @cached_property
+    def home(self) -> Home:
+        """The files of whom this is for. Raises Refused if the caller cannot act with their rights."""
+        from ds01.system.home import Home
+
+        if os.geteuid() not in (0, self.owner.uid) and not self.settings.own:
+            raise Refused(
+                f"{self.actor.login} cannot touch the files of {self.owner.login}",
+                why="what is new would not belong to them",
+                hint=f"{self.owner.login} runs this, or root",
+            )
+        return Home(self.owner)
 
     @cached_property
     def policy(self) -> Policy:

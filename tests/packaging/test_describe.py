@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01 import main
+from ds01 import commands
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_command_and_each_program_has_a_page(texts: Path) -> None:
     pages = {page.stem for page in (texts / "man").iterdir()}
-    assert pages == {"ds01", *main.names(), *(main.shown(words).replace(" ", "-") for words in main.COMMANDS)}
+    by_words = (commands.shown(words).replace(" ", "-") for words in commands.COMMANDS)
+    assert pages == {"ds01", *commands.names(), *by_words}
 
 
 def test_a_page_says_what_the_help_says(texts: Path) -> None:

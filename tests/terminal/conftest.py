@@ -46,13 +46,14 @@ class Typist:
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
-    def expect(self, text: str) -> str:
-        """What comes until `text`, which is taken off what was seen."""
+    def expect(self, *texts: str) -> str:
+        """What comes until one of `texts`, the first that is there, which is taken off what was seen."""
         until = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            assert time.monotonic() < until and self._read(until), f"{text!r} did not come; this did: {self.seen!r}"
-        before, _, self.seen = self.seen.partition(text)
-        return before + text
+        while not any(text in self.seen for text in texts):
+            assert time.monotonic() < until and self._read(until), f"{texts!r} did not come; this did: {self.seen!r}"
+        first = min((text for text in texts if text in self.seen), key=self.seen.index)
+        before, _, self.seen = self.seen.partition(first)
+        return before + first
 
     def end(self) -> int:
         """The exit code, when all was read."""

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from ds01 import main
+from ds01 import commands
 from tests.terminal.conftest import TOP, Programs
 
 ASKING = {  # what each command says that has to be asked something, without its arguments
     "container create": "which name", "container deploy": "which name", "container cleanup": "which of them",
     "container run": "needs a terminal", "container extend": "DURATION",
     **{f"container {verb}": "which container" for verb in ("start", "stop", "remove", "retire", "pause", "unpause")},
+    **dict.fromkeys(("dir create", "git init", "readme create", "devcontainer init"), "which project"),
     **{f"gpu {verb}": "--container" for verb in ("allocate", "release", "mark-stopped", "clear-stopped", "validate")},
 }  # fmt: skip
 
@@ -37,7 +38,7 @@ def test_no_command_waits_for_input(kind: str, programs: Programs) -> None:
         os.close(reading)
         os.close(writing)
     answers = json.loads(every.stdout)
-    assert answers.keys() == main.COMMANDS.keys()
+    assert answers.keys() == commands.COMMANDS.keys()
     for words, (code, errors) in answers.items():
         # Those of the administration are refused in a state folder of one's own, or find something.
         assert code == 2 if words in ASKING else code in (0, 1, 2, 3, 6), (words, code, errors)

@@ -13,16 +13,39 @@ from typing import Any
 import click
 import pytest
 
-from ds01 import main
+from ds01 import commands, main
 from ds01.cli.session import Session
 from tests.unit.cli.conftest import CommandLine
 
-CALLS = tuple(main.COMMANDS)
+CALLS = tuple(commands.COMMANDS)
 PICKING = ("start", "run", "stop", "remove", "retire", "pause", "unpause", "extend")
 # Verbs that may ask: which container, whether really, which image.
 ASKING = {f"container {verb}" for verb in (*PICKING, "create", "deploy", "cleanup")}
 
-OF_THE_MACHINE = ("policy check", "doctor", "slices apply", "user add", "emergency-stop")  # parsed here, run elsewhere
+# For people only.
+TALK = ("mlc open", "mlc update-sys", "mlc upgrade-sys", "container run", "container exit", "user add", "user setup")
+# Verbs that teach, by how their words begin.
+GUIDED = (
+    "container ",
+    "image ",
+    "project ",
+    "dir ",
+    "git ",
+    "readme ",
+    "devcontainer ",
+    "ssh ",
+    "vscode ",
+    "user setup",
+)
+
+OF_THE_MACHINE = (
+    "mlc open",
+    "policy check",
+    "doctor",
+    "slices apply",
+    "user add",
+    "emergency-stop",
+)  # parsed here, run elsewhere
 
 
 def options_of(words: str) -> set[str]:
@@ -33,8 +56,8 @@ def options_of(words: str) -> set[str]:
 def test_every_command_has_help_with_an_example(words: str, ds: CommandLine) -> None:
     for option in ("--help", "-h"):
         shown = ds.ok(*words.split(), option)
-        assert shown.startswith(f"Usage: {main.shown(words)} ")
-        assert re.search(rf"Example: (sudo )?{main.shown(words)}\b", shown)
+        assert shown.startswith(f"Usage: {commands.shown(words)} ")
+        assert re.search(rf"Example: (sudo )?{commands.shown(words)}\b", shown)
         assert max(len(line) for line in shown.splitlines()) <= 80
         assert "\x1b" not in shown
 
@@ -43,10 +66,10 @@ def test_every_command_has_help_with_an_example(words: str, ds: CommandLine) -> 
 def test_every_command_has_the_options_of_all(words: str) -> None:
     options = options_of(words)
     assert {"-q", "--quiet", "--debug"} <= options
-    assert ("--json" in options) == (words not in ("container run", "container exit", "user add"))
+    assert ("--json" in options) == (words not in TALK)
     assert ("--yes" in options) == ("-y" in options)
     assert "--yes" in options or words not in ASKING
-    assert ("--guided" in options) == words.startswith("container ")
+    assert ("--guided" in options) == words.startswith(GUIDED)
     for param in main.load(words).params:
         assert param.nargs in (1, -1)
         if isinstance(param, click.Option):
@@ -61,11 +84,15 @@ def test_the_example_works(words: str, ds: CommandLine) -> None:
         ds.ok("container-deploy", "my-thesis", "pytorch")
     if any(verb in words for verb in ("remove", "start", "mark-stopped", "container start", "gpu release")):
         ds.ok("container-stop", "my-thesis")
+    if words in ("git init", "readme create", "devcontainer init"):
+        ds.ok("dir-create", "my-thesis", who="root")
+    if words in ("image update", "image delete"):
+        ds.ok("image-create", "my-thesis", "--framework", "pytorch", who="root")
     called = shlex.split(example.removeprefix("sudo "))
     if words in OF_THE_MACHINE:
         assert main.load(words).make_context(words, called[1 + len(words.split()) :])
         return
-    who = "alice" if words.split()[0] in ("container", "gpu", "limits", "notices") else "root"
+    who = "alice" if words.split()[0] in ("container", "mlc", "gpu", "limits", "notices") else "root"
     answer = ds(*(called[1:] if called[0] == "ds01" else called), who="boss" if "--user" in called else who)
     assert answer.code == 0, answer
 
@@ -113,7 +140,7 @@ def test_an_unknown_command_near_to_none(ds: CommandLine) -> None:
 def test_the_overviews(ds: CommandLine) -> None:
     for words in ([], ["--help"], ["-h"], ["help"]):
         shown = ds.ok(*words)
-        assert all(f"  {main.shown(known)}" in shown for known in CALLS)
+        assert all(f"  {commands.shown(known)}" in shown for known in CALLS)
         assert max(len(line) for line in shown.splitlines()) <= 80
     for words in (["container"], ["container", "--help"], ["container", "help"]):
         shown = ds.ok(*words)

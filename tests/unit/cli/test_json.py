@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from ds01 import main
+from ds01 import commands
 from ds01.policy.model import Limits
 from tests.unit.cli.conftest import CommandLine
 
@@ -25,12 +25,25 @@ NAMED = {  # what each command needs besides --json, to have something to do
     "gpu clear-stopped": ["--container", "running"],
     "gpu validate": ["--container", "held"],
     "container start": ["held"],
+    "mlc create": ["fresh", "Pytorch"],
+    "mlc start": ["held"],
+    "mlc remove": ["held"],
+    "dir create": ["thesis"],
+    "git init": ["thesis"],
+    "readme create": ["thesis"],
+    "devcontainer init": ["thesis"],
+    "project init": ["thesis", "--no-image", "--no-git"],
+    "image create": ["fresh", "--framework", "pytorch"],
+    "image update": ["own", "--rebuild"],
+    "image delete": ["own"],
     "container extend": ["running", "1h"],
     "container remove": ["held"],
 }
-WITHOUT_NAME = {"container list", "container stats"}
+WITHOUT_NAME = {"container list", "container stats", "mlc list", "mlc stats"}
 OF_THE_MACHINE = ("policy check", "doctor", "slices apply", "emergency-stop")  # run elsewhere
-WITH_JSON = [words for words in main.COMMANDS if words not in ("container run", "container exit", "user add")]
+MLC_TALK = ("mlc open", "mlc update-sys", "mlc upgrade-sys")
+TALK = ("container run", "container exit", "user add", "user setup")
+WITH_JSON = [words for words in commands.COMMANDS if words not in (*MLC_TALK, *TALK)]
 
 
 @pytest.mark.parametrize("words", [words for words in WITH_JSON if words not in OF_THE_MACHINE])
@@ -38,9 +51,11 @@ def test_one_document_and_the_messages_elsewhere(words: str, ds: CommandLine) ->
     ds.ok("container-deploy", "running", "pytorch")
     ds.ok("container-deploy", "held", "pytorch")
     ds.ok("container-stop", "held")
-    acting = words.startswith("container ") and words not in WITHOUT_NAME
+    acting = words.startswith(("container ", "mlc ")) and words not in WITHOUT_NAME
     named = NAMED.get(words, ["running"] if acting else [])
-    who = "alice" if words.split()[0] in ("container", "gpu", "limits", "notices") else "root"
+    who = "alice" if words.split()[0] in ("container", "mlc", "gpu", "limits", "notices") else "root"
+    if "own" in named:
+        ds.ok("image-create", "own", "--framework", "pytorch", who="root")
     if "fresh" in named:
         ds.ok("container-remove", "held")
     answer = ds(*words.split(), *named, "--json", who="boss" if words == "gpu allocate" else who)
@@ -49,7 +64,7 @@ def test_one_document_and_the_messages_elsewhere(words: str, ds: CommandLine) ->
     if "container" in document:
         assert set(document["container"]) == CONTAINER
     for item in document.get("containers", ()):
-        assert words == "container stats" or set(item) == CONTAINER
+        assert words in ("container stats", "mlc stats") or set(item) == CONTAINER
     assert answer.out.isascii(), "a name from outside cannot steer the terminal"
 
 

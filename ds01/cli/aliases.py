@@ -1,0 +1,34 @@
+"""ds01 aliases, alias-list"""
+
+from __future__ import annotations
+
+from ds01 import commands
+from ds01.cli import tables
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+
+
+@verb(example="ds01 aliases", user=False, guided=False, pending=False)
+def command(session: Session) -> None:
+    """List every command with one line, and what else it is called."""
+    rows = [
+        {"group": group, "command": commands.shown(words), "also": _also(words), "summary": summary}
+        for group, entries in commands.GROUPS.items()
+        for words, (_, summary) in entries.items()
+    ]
+    session.answer({"commands": rows})
+    if session.as_json:
+        return
+    lines = list(tables.plain([(f"  {row['command']}", str(row["summary"])) for row in rows]))
+    group = ""
+    for row, line in zip(rows, lines, strict=True):
+        if row["group"] != group:
+            group = str(row["group"])
+            session.say(f"{group}:")
+        session.say(line + (f" (also {', '.join(row['also'])})" if row["also"] else ""))
+    session.say("`container-create` is also `container create`. Every command has --help with an example.")
+
+
+def _also(words: str) -> list[str]:
+    """What else it is called."""
+    return [name for name, meant in commands.ALIASES.items() if meant == words]

@@ -1,0 +1,109 @@
+"""Building an image: the steps as they come, all of it in a log file, and the last lines of what failed."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import textwrap
+from collections.abc import Generator, Iterator, Mapping
+from itertools import takewhile
+from pathlib import Path
+
+from ds01.cli.output import printable, terminal_width
+from ds01.cli.pulling import pull
+from ds01.cli.session import Session
+from ds01.engines.protocol import Progress
+from ds01.errors import Ds01Error
+from ds01.images.context import pack
+from ds01.images.dockerfile import base_of
+from ds01.images.source import digest
+from ds01.lifecycle.request import BuildRequest
+from ds01.system.home import Home
+
+WIDEST = 160  # letters of one line of output that are shown; the log has all of it
+INDENT = "    "  # before a step's output in the log
+LAST_LINES = 12  # of a failing step's output; the reason stands near its end, and it fits a terminal
+
+
+def reference_of(session: Session, name: str) -> str:
+    """The image of that name, of whom the command is for."""
+    return f"ds01-{session.owner.uid}/{name}"
+
+
+def log_of(home: Home, name: str) -> Path:
+    """Where the log of an image's last build is."""
+    return home.path / "dockerfiles" / f"{name}.build.log"
+
+
+def build(
+    session: Session, name: str, dockerfile: str, files: Mapping[str, bytes], *, at: Path, no_cache: bool = False
+) -> str:
+    """Build the image `name` from `files`, of which one is its Dockerfile; `at` is where that stands. Its reference.
+
+    The base image is fetched first, for its progress. Raises Ds01Error; the image is then what it was.
+    """
+    reference, home = reference_of(session, name), session.home
+    base = base_of(files[dockerfile].decode("utf-8", "replace"))
+    if base not in (None, "scratch") and "$" not in str(base) and not there(session, str(base)):
+        pull(session, str(base))
+    session.say(f"Building {reference} …")
+    labels = {"ds01.source": digest(files)}
+    if "," not in str(at):  # AIME's list breaks on a label with a comma
+        labels["ds01.dockerfile"] = str(at)
+    request = BuildRequest(session.owner.uid, name, dockerfile, labels, no_cache)
+    log: list[str] = []
+    try:
+        with contextlib.closing(_shown(session, session.gate.build(session.actor, request, pack(files)))) as steps:
+            for step in steps:
+                log.append(step)
+    except Ds01Error as error:
+        if (error.data or {}).get("problem") != "build":
+            raise
+        last = [textwrap.shorten(line, WIDEST) for line in takewhile(_is_output, reversed(log)) if line.strip()]
+        why = "\n".join(reversed(last[:LAST_LINES])) or error.why
+        hint = f"the whole log is in {log_of(home, name)}"
+        raise type(error)(error.message, why=why, hint=hint, data=error.data) from error
+    finally:
+        home.write(log_of(home, name), "".join(f"{line}\n" for line in log))
+    return reference
+
+
+def there(session: Session, image: str) -> bool:
+    """Whether the server has an image."""
+    return session.asking.image_is_there(session.actor, image)
+
+
+def _shown(session: Session, steps: Iterator[Progress]) -> Generator[str, None, None]:
+    """The lines for the log. Each step is said; on a terminal its last line of output stands below, until the next."""
+    live = session.terminal and not session.quiet and not session.as_json
+    before = ""
+    for step in steps:
+        if step.step == "built":
+            break
+        if step.step != before:
+            before = step.step
+            _rub_out(live)
+            session.say(f"  {_fitted(step.step)}")
+            yield step.step
+        if step.text:
+            if live:
+                sys.stdout.write(f"\r\x1b[K{_fitted('    ' + printable(step.text))}")
+                sys.stdout.flush()
+            yield f"{INDENT}{step.text}"
+    _rub_out(live)
+
+
+def _is_output(line: str) -> bool:
+    """Whether a line of the log is what a step wrote, and not its heading."""
+    return line.startswith(INDENT)
+
+
+def _fitted(text: str) -> str:
+    width = terminal_width() - 3
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _rub_out(live: bool) -> None:
+    if live:
+        sys.stdout.write("\r\x1b[K")
+        sys.stdout.flush()

@@ -1,0 +1,42 @@
+"""image-delete"""
+
+from __future__ import annotations
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.guide import explain
+from ds01.cli.image import sources
+from ds01.cli.image.building import log_of, reference_of
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.errors import NotFound
+from ds01.images import source
+
+
+@verb(example="image-delete my-thesis", asks=True)
+@click.argument("name", required=False)
+@click.option("--dockerfile", "with_source", is_flag=True, help="Its Dockerfile too.")
+def command(session: Session, name: str | None, with_source: bool) -> None:
+    """Delete an image of yours, unless a container uses it. Its Dockerfile stays: the image can be built again."""
+    name = sources.pick(session, name, verb="delete")
+    explain(session, "image-delete")
+    image = sources.image_named(session, name)
+    place = sources.source_of(session, name, image)
+    if image is None and not (with_source and place):
+        raise NotFound(f"you have no image {name}", hint="`image-list` shows yours")
+    what = [f"the image {name}"] if image else []
+    what += [f"its Dockerfile {place.dockerfile}"] if with_source and place else []
+    if session.interactive and not ask.confirm(f"Delete {' and '.join(what)}?", default=not with_source):
+        return
+    if image is not None:
+        session.gate.remove_image(session.actor, image.reference)
+        session.say(f"Deleted {image.reference}.")
+    if with_source and place is not None:
+        home = session.home
+        for path in (*source.files(place), log_of(home, name)):
+            if home.remove(path):
+                session.say(f"Deleted {path}.")
+    elif place is not None:
+        session.say(f"Its Dockerfile stays: {place.dockerfile}")
+    session.answer({"image": {"name": name, "reference": reference_of(session, name)}})

@@ -1,0 +1,63 @@
+"""image-list"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ds01.cli import tables
+from ds01.cli.guide import explain
+from ds01.cli.image.sources import is_newer, source_of
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.cli.words import size, span
+from ds01.lifecycle.views import ImageView
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image, and what its owner's home says about it."""
+
+    image: ImageView
+    framework: str | None
+    dockerfile: str | None
+    dockerfile_newer: bool | None  # None: there is none to compare with
+
+
+@verb(example="image-list")
+def command(session: Session) -> None:
+    """List your images: how large and old they are, what they were made from, and which containers use them."""
+    explain(session, "images")
+    views = session.asking.images(session.actor, owner=session.owner.uid)
+    rows = [_row(session, view) for view in views]
+    session.answer({"images": rows})
+    if session.as_json:
+        return
+    if not rows:
+        session.say("No images of your own. `image-create NAME` builds one.")
+        return
+    headings = ("NAME", "SIZE", "AGE", "FRAMEWORK", "USED BY", "DOCKERFILE")
+    tables.show(headings, [_cells(row, session.now()) for row in rows], cut="DOCKERFILE")
+    for row in rows:
+        if row.dockerfile_newer:
+            name = row.image.name
+            session.say(f"The Dockerfile of {name} was changed since: `image-update {name}` builds it.")
+
+
+def _row(session: Session, view: ImageView) -> Row:
+    place = source_of(session, view.name, view)
+    newer = None if place is None else is_newer(session, place, view)
+    framework = view.labels.get("ds01.framework") or None
+    return Row(view, framework, None if place is None else str(place.dockerfile), newer)
+
+
+def _cells(row: Row, at: datetime) -> tuple[str, ...]:
+    image = row.image
+    return (
+        image.name,
+        "–" if image.size_bytes is None else size(image.size_bytes),
+        "–" if image.created_at is None else span(at - image.created_at),
+        row.framework or "–",
+        ", ".join(image.used_by) or "–",
+        (row.dockerfile or "–") + (" (newer)" if row.dockerfile_newer else ""),
+    )

@@ -1,0 +1,131 @@
+"""From what was asked to an image: its source is written, then built. For image-create, and for who needs an image."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ds01 import __version__
+from ds01.cli import ask, catalogues
+from ds01.cli.guide import explain
+from ds01.cli.image import building, wizard
+from ds01.cli.image.asked import Asked, apt_packages, folded_name
+from ds01.cli.session import Session
+from ds01.errors import NotFound, NotPossible, WrongUse
+from ds01.images import dockerfile, source
+from ds01.images.catalogue import lookup
+from ds01.images.dockerfile import ImagePlan
+from ds01.images.packages import PackageSet, use_case
+from ds01.images.requirements import Requirements, read, split
+from ds01.images.source import Source
+from ds01.system.home import Home
+
+
+def complete(session: Session, asked: Asked) -> Asked:
+    """What was asked, with a name and a base: by questions on a terminal. Raises WrongUse without one."""
+    if asked.name is None:
+        if not session.interactive:
+            raise WrongUse("which name shall the image have?", hint="image-create NAME --framework pytorch")
+        explain(session, "image")
+        asked = dataclasses.replace(asked, name=ask.text("Name of the image", check=folded_name))
+    name = folded_name(asked.name or "")
+    if name != asked.name:
+        session.say(f"The name becomes {name}: lower case, without spaces.")
+    asked = dataclasses.replace(asked, name=name)
+    if asked.has_base:
+        return asked
+    if not session.interactive:
+        raise WrongUse(
+            "what shall the image be made from?", hint="--framework pytorch, --base-image IMAGE, or --dockerfile FILE"
+        )
+    _check_free(session, name)
+    return wizard.phases(session, asked)
+
+
+def write_source(session: Session, asked: Asked) -> Source:
+    """Write the Dockerfile and what belongs to it. Raises NotPossible if there is one already."""
+    home, name = session.home, asked.name or ""
+    if asked.dockerfile is not None:
+        path = _absolute(session, asked.dockerfile)
+        if not home.exists(path):
+            raise NotFound(f"there is no file {path}")
+        return source.at(path, name)
+    sources = dockerfile.write(_plan(session, asked, home))
+    place = source.place(home, name, project=name if asked.project_dockerfile else None)
+    _check_free(session, name)
+    if home.exists(place.dockerfile):
+        raise _taken(name, place.dockerfile)
+    source.write(home, place, sources)
+    session.say(f"Wrote {place.dockerfile}.")
+    return place
+
+
+def build(session: Session, name: str, place: Source, *, no_cache: bool = False) -> str:
+    """Build the image `name` from its source; its reference. Raises Ds01Error."""
+    files = source.read(session.home, place)
+    return building.build(session, name, place.dockerfile.name, files, at=place.dockerfile, no_cache=no_cache)
+
+
+def _plan(session: Session, asked: Asked, home: Home) -> ImagePlan:
+    base, framework = asked.base_image, None
+    provides: tuple[str, ...] = ()
+    if asked.framework is not None:
+        wanted = asked.framework + (f"-{asked.version}" if asked.version else "")
+        catalogue = catalogues.frameworks()
+        entry = lookup(catalogue, wanted, asked.arch or catalogues.architecture(session))
+        base, framework, provides = entry.image, entry.label, catalogue.provides_of(entry.framework)
+    assert base is not None
+    sets = catalogues.package_sets()
+    return ImagePlan(
+        name=asked.name or "",
+        login=session.owner.login,
+        uid=session.owner.uid,
+        base=base,
+        framework=framework,
+        provides=provides,
+        jupyter=asked.jupyter is not False,
+        base_packages=_base_packages(asked.base_packages, sets.base),
+        use_case=None if asked.use_case in (None, "none") else use_case(sets, asked.use_case or ""),
+        packages=split(asked.packages),
+        extra=None if asked.requirements is None else requirements_in(session, home, asked.requirements),
+        system=apt_packages(asked.system),
+        created=session.now(),
+        ds01_version=__version__,
+        sets=sets,
+    )
+
+
+def requirements_in(session: Session, home: Home, text: str) -> Requirements:
+    """What a requirements file asks for, with those that it includes. Raises NotFound, WrongUse."""
+    path = _absolute(session, text)
+    content = home.read_text(path)
+    if content is None:
+        raise NotFound(f"there is no file {path}")
+    return read(content, lambda name: home.read_text(path.parent / name))
+
+
+def _base_packages(asked: str | None, base: PackageSet) -> tuple[str, ...]:
+    if asked in (None, "default"):
+        return base.requirements
+    return () if asked == "none" else split([asked or ""])
+
+
+def _check_free(session: Session, name: str) -> None:
+    place = source.find(session.home, name)
+    if place is not None:
+        raise _taken(name, place.dockerfile)
+
+
+def _taken(name: str, path: Path) -> NotPossible:
+    return NotPossible(
+        f"there is a Dockerfile for {name} already",
+        why=str(path),
+        hint=f"`image-update {name}` changes it; `image-delete {name} --dockerfile` takes it away",
+    )
+
+
+def _absolute(session: Session, text: str) -> Path:
+    """A path as it was typed; `~` is the owner's home."""
+    if text == "~" or text.startswith("~/"):
+        return Path(session.owner.home + text[1:])
+    return Path.cwd() / text

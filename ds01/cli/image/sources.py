@@ -1,0 +1,55 @@
+"""Where the source of an image stands, and whether it was changed since the image was built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ds01.cli import ask, tables
+from ds01.cli.session import Session
+from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.images import source
+from ds01.images.source import Source
+from ds01.lifecycle.views import ImageView
+
+
+def image_named(session: Session, name: str) -> ImageView | None:
+    """The owner's image of that name; None if it was not built."""
+    views = session.asking.images(session.actor, owner=session.owner.uid)
+    return next((view for view in views if name in (view.name, view.reference)), None)
+
+
+def pick(session: Session, name: str | None, *, verb: str) -> str:
+    """The name of the image that is meant; without one a picker on a terminal, else WrongUse."""
+    if name is not None:
+        return name.removeprefix(f"ds01-{session.owner.uid}/").removesuffix(":latest")
+    if not session.interactive:
+        raise WrongUse("which image?", hint=f"say its name: image-{verb} NAME")
+    views = session.asking.images(session.actor, owner=session.owner.uid)
+    if not views:
+        raise NotFound("you have no image of your own", hint="`image-create NAME` builds one")
+    rows = tables.plain([(view.name, view.labels.get("ds01.framework", "–")) for view in views])
+    return views[ask.choose(f"Which image to {verb}?", list(rows), default=1 if len(views) == 1 else None)].name
+
+
+def source_of(session: Session, name: str, image: ImageView | None) -> Source | None:
+    """Where the Dockerfile is: where the image says that it was, else where ds01 puts it."""
+    home = session.home
+    told = image.labels.get("ds01.dockerfile") if image is not None else None
+    if told and told.startswith("/") and home.exists(Path(told)):
+        return source.at(Path(told), name)
+    return source.find(home, name)
+
+
+def is_newer(session: Session, place: Source, image: ImageView) -> bool | None:
+    """Whether the source is not what the image was built from; None: it cannot be said. The content says it; for an
+    image that ds01 did not build, the times.
+    """
+    home = session.home
+    built_from = image.labels.get("ds01.source")
+    try:
+        if built_from:
+            return source.digest(source.read(home, place)) != built_from
+        changed = home.modified(place.dockerfile)
+    except Ds01Error:
+        return None
+    return None if changed is None or image.created_at is None else changed > image.created_at

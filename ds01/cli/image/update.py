@@ -1,0 +1,151 @@
+"""image-update"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from ds01.cli import ask
+from ds01.cli.guide import explain
+from ds01.cli.image import building, making, sources
+from ds01.cli.image.asked import apt_packages
+from ds01.cli.image.changing import Changes, changed
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.images import source
+from ds01.images.requirements import split
+from ds01.images.source import Source
+from ds01.lifecycle.views import ContainerView, ImageView
+from ds01.system.home import Home
+
+
+@verb(example='image-update my-thesis --add "pandas>=2.0"', asks=True)
+@click.argument("name", required=False)
+@click.option("--add", multiple=True, metavar="LIST", help="pip packages more; of the same name: in their place.")
+@click.option("--remove", multiple=True, metavar="LIST", help="pip packages less.")
+@click.option("--add-system", multiple=True, metavar="LIST", help="apt packages more.")
+@click.option("--requirements", metavar="FILE", help="Add what this requirements file asks for.")
+@click.option("--rebuild", is_flag=True, help="Build it again, changed or not.")
+@click.option("--no-cache", is_flag=True, help="Build every step again.")
+@click.option("--recreate", is_flag=True, help="Make the containers that use it anew, each on its own GPU.")
+def command(
+    session: Session,
+    name: str | None,
+    add: tuple[str, ...],
+    remove: tuple[str, ...],
+    add_system: tuple[str, ...],
+    requirements: str | None,
+    rebuild: bool,
+    no_cache: bool,
+    recreate: bool,
+) -> None:
+    """Change an image of yours and build it again: by options, or by hand in its Dockerfile.
+
+    If that fails, image, Dockerfile and containers are as before.
+    """
+    home = session.home
+    name = sources.pick(session, name, verb="update")
+    image = sources.image_named(session, name)
+    place = sources.source_of(session, name, image)
+    if place is None:
+        raise NotFound(
+            f"there is no Dockerfile for {name}",
+            why=f"looked for {source.place(home, name).dockerfile}",
+            hint="`image-create NAME` writes one",
+        )
+    extra = making.requirements_in(session, home, requirements) if requirements is not None else None
+    changes = Changes(split(add), split(remove), apt_packages(add_system), extra)
+    before = source.read(home, place)
+    after = changed(before, name, place, changes)
+    by_hand = not (changes.any or rebuild or no_cache or recreate)
+    if by_hand:
+        after = _edited(session, place, before)
+    newer = image is None or bool(sources.is_newer(session, place, image))
+    reference = building.reference_of(session, name)
+    if after != before or newer or rebuild or no_cache:
+        if image is not None and newer and after == before:
+            session.say("The Dockerfile is newer than the image.")
+        if by_hand and not _confirmed(session, "Phase 2/3  Build it again?"):
+            _keep(home, place, before, after)
+            session.say(f"Not built. `image-update {name} --rebuild` does.")
+            return
+        explain(session, "build")
+        _build(session, name, place, before, after, by_hand=by_hand, no_cache=no_cache)
+        session.say(f"Built {reference}.")
+    else:
+        session.say(f"{name} is as its Dockerfile says: nothing to build. --rebuild builds it all the same.")
+    made_anew = _recreate(session, image, recreate=recreate, heading="Phase 3/3  " if by_hand else "")
+    session.answer(
+        {"image": {"name": name, "reference": reference, "dockerfile": str(place.dockerfile)}, "recreated": made_anew}
+    )
+
+
+def _build(
+    session: Session,
+    name: str,
+    place: Source,
+    before: Mapping[str, bytes],
+    after: Mapping[str, bytes],
+    *,
+    by_hand: bool,
+    no_cache: bool,
+) -> None:
+    """Build from the changed files, and only then write them. What was typed in an editor is never lost."""
+    home = session.home
+    try:
+        building.build(session, name, place.dockerfile.name, after, at=place.dockerfile, no_cache=no_cache)
+    except (Ds01Error, KeyboardInterrupt):
+        if by_hand and after != before:
+            kept = place.dockerfile.with_name(f"{place.dockerfile.name}.failed")
+            home.write(kept, after[place.dockerfile.name])
+            session.warn(f"the Dockerfile is as it was; your changed one is {kept}")
+        raise
+    _keep(home, place, before, after)
+
+
+def _keep(home: Home, place: Source, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> None:
+    for path in source.files(place):
+        if after.get(path.name) not in (None, before.get(path.name)):
+            home.write(path, after[path.name])
+
+
+def _edited(session: Session, place: Source, before: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files, with the Dockerfile as it left the editor. Raises WrongUse where nobody sits at a terminal."""
+    if not session.interactive:
+        raise WrongUse("what shall change?", hint="--add, --remove, --add-system, --requirements, or --rebuild")
+    session.say(f"Phase 1/3  The Dockerfile: {place.dockerfile}")
+    name = place.dockerfile.name
+    if not ask.confirm("Edit it now?", default=True):
+        return dict(before)
+    text = ask.edit(session, before[name].decode("utf-8", "replace"), name=name)
+    edited = text.encode()
+    return {**source.read(session.home, place, dockerfile=edited), name: edited}
+
+
+def _recreate(session: Session, image: ImageView | None, *, recreate: bool, heading: str) -> list[ContainerView]:
+    """Make the containers that use the image anew, each on its own slots: those that somebody wants so."""
+    names = image.used_by if image is not None else ()
+    anew = []
+    for name in names:
+        explain(session, "recreate", name=name)
+        if not recreate and not (
+            session.interactive
+            and ask.confirm(f"{heading}Make {name} anew? Programs in it end, its workspace stays.", default=False)
+        ):
+            continue
+        container = session.asking.resolve(session.actor, name, owner=session.owner.uid)
+        acted = session.gate.remake(session.actor, container)
+        for warning in acted.warnings:
+            session.warn(warning)
+        session.say(f"Made {name} anew; it is {acted.container.state}.")
+        anew.append(acted.container)
+    left = [name for name in names if name not in {view.name for view in anew}]
+    if left:
+        session.say(f"Still on the image as it was: {', '.join(left)}. --recreate makes them anew.")
+    return anew
+
+
+def _confirmed(session: Session, question: str) -> bool:
+    return not session.interactive or ask.confirm(question, default=True)

@@ -1,0 +1,115 @@
+"""What image-create asks on a terminal: four phases, then what else. What options said is not asked again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from ds01.cli import ask, catalogues
+from ds01.cli.guide import explain
+from ds01.cli.image.asked import Asked
+from ds01.cli.session import Session
+from ds01.engines.references import well_formed
+from ds01.errors import WrongUse
+from ds01.images.catalogue import lookup
+from ds01.images.packages import PackageSet
+from ds01.images.requirements import split
+
+
+def phases(session: Session, asked: Asked) -> Asked:
+    """The four phases, each under its heading, and the packages that no phase knows."""
+    for number, (title, phase) in enumerate(
+        {
+            "Framework": _framework,
+            "Jupyter": _jupyter,
+            "Data science": _base_packages,
+            "Use case": _use_case,
+        }.items(),
+        1,
+    ):
+        session.say(f"\nPhase {number}/4  {title}")
+        asked = phase(session, asked)
+    session.say("\nAnything else?")
+    return _more(asked)
+
+
+def _framework(session: Session, asked: Asked) -> Asked:
+    explain(session, "framework")
+    catalogue = catalogues.frameworks()
+    names = catalogue.frameworks
+    chosen = ask.choose("What shall it be made from?", [*names, "another image, by its name"])
+    if chosen == len(names):
+        return dataclasses.replace(asked, base_image=ask.text("Image", check=_well_formed))
+    name = names[chosen]
+    architecture = asked.arch or catalogues.architecture(session)
+    newest = lookup(catalogue, name, architecture)
+
+    def known(version: str) -> None:
+        try:
+            lookup(catalogue, f"{name}-{version}", architecture)
+        except Exception as error:
+            raise WrongUse(getattr(error, "message", str(error)), why=getattr(error, "why", None)) from error
+
+    versions = dict.fromkeys(
+        entry.version
+        for entry in catalogue.entries
+        if entry.framework == name and (architecture is None or architecture in entry.architectures)
+    )
+    session.say(f"  versions: {', '.join(list(versions)[:8])}{', …' if len(versions) > 8 else ''}")
+    version = ask.text("Version", default=newest.version, check=known)
+    has = catalogue.provides_of(name)
+    if has:
+        session.say(f"  It has {', '.join(has)} already.")
+    return dataclasses.replace(asked, framework=name, version=version)
+
+
+def _jupyter(session: Session, asked: Asked) -> Asked:
+    if asked.jupyter is not None:
+        return asked
+    explain(session, "jupyter")
+    _show(session, catalogues.package_sets().jupyter)
+    return dataclasses.replace(asked, jupyter=click.confirm("Install Jupyter?", default=True))
+
+
+def _base_packages(session: Session, asked: Asked) -> Asked:
+    if asked.base_packages is not None:
+        return asked
+    explain(session, "packages")
+    base = catalogues.package_sets().base
+    _show(session, base)
+    chosen = ask.choose("Install these?", ["all of them", "none", "only some, by their names"])
+    if chosen < 2:
+        return dataclasses.replace(asked, base_packages=("default", "none")[chosen])
+    return dataclasses.replace(asked, base_packages=ask.text("Which", check=_requirements) or "none")
+
+
+def _use_case(session: Session, asked: Asked) -> Asked:
+    if asked.use_case is not None:
+        return asked
+    cases = catalogues.package_sets().use_cases
+    chosen = ask.choose("What is it for?", ["nothing special", *(f"{one.title}: {one.summary}" for one in cases)])
+    return dataclasses.replace(asked, use_case="none" if chosen == 0 else cases[chosen - 1].key)
+
+
+def _more(asked: Asked) -> Asked:
+    if not asked.packages:
+        packages = ask.text("More pip packages, as pandas>=2.0 tqdm (Enter: none)", default="", check=_requirements)
+        asked = dataclasses.replace(asked, packages=(packages,) if packages else ())
+    if not asked.system:
+        system = ask.text("More apt packages, as ffmpeg (Enter: none)", default="")
+        asked = dataclasses.replace(asked, system=(system,) if system else ())
+    return asked
+
+
+def _show(session: Session, packages: PackageSet) -> None:
+    session.say(f"  {', '.join(packages.requirements)}")
+
+
+def _requirements(text: str) -> None:
+    split([text])
+
+
+def _well_formed(reference: str) -> None:
+    if not well_formed(reference):
+        raise WrongUse(f"'{reference}' is no name of an image", why="it has the form [HOST/]NAME[:TAG], in lower case")

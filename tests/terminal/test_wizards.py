@@ -1,0 +1,191 @@
+"""The wizards, from the first question to a built image and a running container, typed at a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.terminal.conftest import Programs, Typist
+
+
+def answer(typist: Typist, *pairs: tuple[str, str]) -> str:
+    """Type each answer when its question comes; all that was shown."""
+    shown = ""
+    for question, reply in pairs:
+        shown += typist.expect(question)
+        typist.type(f"{reply}\r")
+    return shown
+
+
+FRAMEWORK = (("Number [1]:", "1"), ("Version [", ""))
+PHASES = (
+    *FRAMEWORK,
+    ("Install Jupyter? [Y/n]:", ""),
+    ("Number [1]:", "3"),  # the data science packages: only some
+    ("Which:", "scipy pandas"),
+    ("Number [1]:", "4"),  # the use case: the third, NLP
+    ("More pip packages, as pandas>=2.0 tqdm (Enter: none)", "einops>=0.7,<1"),
+    ("More apt packages, as ffmpeg (Enter: none)", "ffmpeg"),
+)
+STAY = (("leave it in the background", "2"),)
+
+
+def runs(programs: Programs, name: str) -> bool:
+    record = programs.bed.record("alice", name)
+    return record.state.value == "running" and record.image == f"ds01-{record.uid}/{name}"
+
+
+def test_image_create_from_the_first_question_to_a_running_container(programs: Programs) -> None:
+    new = programs.at_terminal("image-create")
+    shown = answer(new, ("Name of the image:", "Not/good"), ("Name of the image:", "My Thesis"), *PHASES)
+    for number, title in enumerate(("Framework", "Jupyter", "Data science", "Use case"), 1):
+        assert f"Phase {number}/4  {title}" in shown
+    answer(new, ("Create a container from it now? [Y/n]:", ""), *STAY)
+    assert new.end() == 0
+    assert runs(programs, "my-thesis")
+    folder = programs.bed.home("alice") / "dockerfiles"
+    lines = (folder / "my-thesis.requirements.txt").read_text().splitlines()
+    assert {"einops>=0.7,<1", "scipy", "pandas", "transformers"} <= set(lines)
+    assert "seaborn" not in lines
+    assert "ffmpeg" in (folder / "my-thesis.Dockerfile").read_text()
+
+
+def test_the_same_by_options_alone(programs: Programs) -> None:
+    words = ("--framework", "pytorch", "--base-packages", "numpy pandas", "--use-case", "nlp", "--system", "ffmpeg")
+    made = programs.piped("image-create", "my-thesis", *words, "--packages", "einops>=0.7,<1")
+    assert made.returncode == 0, made.stderr
+    assert programs.piped("container-deploy", "my-thesis", "--background").returncode == 0
+    assert runs(programs, "my-thesis")
+
+
+def test_image_create_fully_said_asks_only_for_the_container(programs: Programs) -> None:
+    new = programs.at_terminal("image-create", "thesis", "--framework", "pytorch")
+    shown = new.expect("Create a container from it now? [Y/n]:")
+    assert "?" not in shown.replace("Create a container from it now?", "")
+    new.type("n\r")
+    assert new.end() == 0
+
+
+def test_project_init_from_the_first_question_to_a_running_container(programs: Programs) -> None:
+    new = programs.at_terminal("project-init")
+    shown = answer(
+        new,
+        ("Name of the project:", "Deep Sea"),
+        ("Number [1]:", "2"),
+        ("In one line (Enter: later)", "Fish in videos"),
+        ("Your name, for commits (Enter: later)", "Alice"),
+        ("Your e-mail address, for commits (Enter: later)", "alice@example.org"),
+    )
+    assert "Step 1/5  Folder" in shown
+    shown = answer(
+        new,
+        *FRAMEWORK,
+        ("Install Jupyter? [Y/n]:", "n"),
+        ("Number [1]:", "2"),
+        ("More pip packages", ""),
+        ("More apt packages", ""),
+        *STAY,
+    )
+    assert "Step 4/5  Image" in shown and "Step 5/5  Container" in shown
+    new.expect("deep-sea is ready")
+    assert new.end() == 0
+    assert runs(programs, "deep-sea")
+    folder = programs.bed.home("alice") / "workspace" / "deep-sea"
+    assert (folder / ".git").is_dir() and "Fish in videos" in (folder / "README.md").read_text()
+    assert "[tool.ds01]" in (folder / "pyproject.toml").read_text()
+    requirements = (programs.bed.home("alice") / "dockerfiles" / "deep-sea.requirements.txt").read_text()
+    assert "timm" in requirements and "jupyterlab" not in requirements
+
+
+def test_project_init_by_options_alone_and_again(programs: Programs) -> None:
+    words = ("project-init", "deep-sea", "--type", "cv", "--framework", "pytorch")
+    first = programs.piped(*words)
+    assert first.returncode == 0, first.stderr
+    assert runs(programs, "deep-sea")
+    before = programs.bed.record("alice", "deep-sea")
+    again = programs.piped(*words)
+    assert again.returncode == 0, again.stderr
+    assert "There is an image deep-sea already" in again.stdout
+    assert programs.bed.record("alice", "deep-sea") == before
+
+
+def test_user_setup_from_the_first_question_to_a_running_container(programs: Programs) -> None:
+    new = programs.at_terminal("user-setup", "--image", "pytorch/pytorch")
+    asked = {
+        "Enter to go on …": "",
+        "passphrase (empty for no passphrase):": "",
+        "same passphrase again:": "",
+        "Begin another? [y/N]:": "y",  # every bed has a workspace
+        "Name of the project:": "first",
+        "Number [1]:": "1",
+        "In one line (Enter: later)": "",
+        "Your name, for commits (Enter: later)": "",
+        "Your e-mail address, for commits (Enter: later)": "",
+        "And now?": None,
+    }
+    shown = ""
+    for _ in range(40):
+        question = new.expect(*asked, "That is all.")
+        shown += question
+        if question.endswith("And now?"):
+            answer(new, ("Number [1]:", "2"))
+            continue
+        if question.endswith("That is all."):
+            break
+        new.type(next(str(reply) for text, reply in asked.items() if question.endswith(text)) + "\r")
+    assert new.end() == 0
+    for part in ("Part 1/3  SSH", "Part 2/3  A project", "Part 3/3  VS Code", "Host ds01"):
+        assert part in shown
+    home = programs.bed.home("alice")
+    assert (home / ".ssh" / "id_ed25519").stat().st_mode & 0o777 == 0o600
+    assert "PRIVATE KEY" not in shown
+    assert programs.bed.record("alice", "first").state.value == "running"
+
+
+@pytest.mark.parametrize("program", ["user-setup", "new-user"])
+def test_user_setup_by_options_alone_skips_what_is_done(programs: Programs, program: str) -> None:
+    words = ("first", "--quick", "--image", "pytorch/pytorch")
+    first = programs.piped(program, *words)
+    assert first.returncode == 0, first.stderr
+    key = (programs.bed.home("alice") / ".ssh" / "id_ed25519").read_bytes()
+    again = programs.piped(program, "--quick")
+    assert again.returncode == 0, again.stderr
+    assert (programs.bed.home("alice") / ".ssh" / "id_ed25519").read_bytes() == key
+    assert "You have first, thesis already" in again.stdout
+
+
+def test_the_container_wizard_builds_one(programs: Programs) -> None:
+    new = programs.at_terminal("container-create")
+    shown = new.expect("Number [1]: ")
+    choices = [line for line in shown.splitlines() if ") " in line]
+    number = next(at for at, line in enumerate(choices, 1) if "build one" in line)
+    new.type(f"{number}\r")
+    answer(
+        new,
+        ("Name of the image:", "thesis"),
+        *FRAMEWORK,
+        ("Install Jupyter? [Y/n]:", "n"),
+        ("Number [1]:", "2"),
+        ("Number [1]:", "1"),
+        ("More pip packages", ""),
+        ("More apt packages", ""),
+        ("Name of the container [thesis]:", ""),
+        ("Number [1]:", "2"),
+    )
+    assert new.end() == 0
+    assert programs.bed.record("alice", "thesis").image.endswith("/thesis")
+
+
+def test_image_update_by_hand_keeps_what_was_typed_if_the_build_fails(programs: Programs) -> None:
+    assert programs.piped("image-create", "thesis", "--framework", "pytorch").returncode == 0
+    path = programs.bed.home("alice") / "dockerfiles" / "thesis.Dockerfile"
+    before = path.read_text()
+    editor = programs.bed.root / "editor"
+    editor.write_text('#!/bin/sh\necho "RUN false" >>"$1"\n')
+    editor.chmod(0o755)
+    new = programs.at_terminal("image-update", EDITOR=str(editor))
+    answer(new, ("Number [1]:", "1"), ("Edit it now? [Y/n]:", ""), ("Build it again? [Y/n]:", ""))
+    shown = new.expect("Dockerfile.failed")
+    assert new.end() == 1
+    assert "RUN false" in shown
+    assert path.read_text() == before
+    assert path.with_name("thesis.Dockerfile.failed").read_text() == before + "RUN false\n"

@@ -1,0 +1,166 @@
+"""The image commands in process, on the simulated engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import CommandLine
+
+BASE = ("--framework", "pytorch")
+THESIS = "ds01-70001/thesis"
+
+
+@pytest.fixture
+def dockerfiles(ds: CommandLine) -> Path:
+    return ds.bed.home("alice") / "dockerfiles"
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if not path.name.endswith(".log")}
+
+
+def test_an_image_is_built_listed_used_and_deleted(ds: CommandLine, dockerfiles: Path) -> None:
+    said = ds.ok("image-create", "thesis", *BASE, "--use-case", "nlp", "--packages", "pandas>=2.0,<3")
+    assert "Built ds01-70001/thesis" in said
+    assert "pandas>=2.0,<3" in (dockerfiles / "thesis.requirements.txt").read_text().splitlines()
+    assert (dockerfiles / "thesis.build.log").read_text()
+    row = ds("image-list", "--json").json["images"][0]
+    assert row["image"]["name"] == "thesis"
+    assert row["image"]["used_by"] == []
+    assert row["framework"].startswith("Pytorch-")
+    assert row["dockerfile_newer"] is False
+    ds.ok("container-deploy", "thesis", "--background")
+    assert ds("image-list", "--json").json["images"][0]["image"]["used_by"] == ["thesis"]
+    assert "thesis" in ds.fails(6, "image-delete", "thesis")
+    ds.ok("container-retire", "thesis", "--force")
+    assert "stays" in ds.ok("image-delete", "thesis")
+    assert ds("image-list", "--json").json["images"] == []
+    assert (dockerfiles / "thesis.Dockerfile").exists()
+
+
+def test_without_a_terminal_it_says_which_option_it_needs(ds: CommandLine) -> None:
+    assert "image-create NAME" in ds.fails(2, "image-create")
+    assert "--framework" in ds.fails(2, "image-create", "thesis")
+    assert "image-create" in ds.fails(5, "image-update", "thesis")
+    assert "image-update NAME" in ds.fails(2, "image-update")
+    assert "image-delete NAME" in ds.fails(2, "image-delete")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("thesis", "--framework", "pytorch", "--base-image", "debian"), 2, "one base"),
+        (("thesis", "--version", "2.5.1"), 2, "--framework"),
+        (("thesis", "--framework", "torchvision"), 5, "no framework"),
+        (("thesis", "--framework", "pytorch", "--version", "99"), 5, "no version"),
+        (("thesis", "--base-image", "Not An Image"), 2, "no name of an image"),
+        (("thesis", "--dockerfile", "/nowhere/Dockerfile"), 5, "no file"),
+        (("thesis", *BASE, "--requirements", "/nowhere/r.txt"), 5, "no file"),
+        (("thesis", *BASE, "--use-case", "cooking"), 5, "no use case"),
+        (("thesis", *BASE, "--packages", "pandas >> 2"), 2, "no requirement"),
+        (("thesis", *BASE, "--packages", "tqdm\nRUN true"), 2, ""),
+        (("thesis", *BASE, "--packages", "'open"), 2, ""),
+        (("thesis", *BASE, "--system", "ffmpeg;reboot"), 2, "ffmpeg;reboot"),
+        (("../escape", *BASE), 2, "no name of an image"),
+        (("ü" * 200, *BASE), 2, "no name of an image"),
+    ],
+)
+def test_wrong_input_is_refused_and_nothing_is_written(
+    ds: CommandLine, dockerfiles: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    assert said in ds.fails(code, "image-create", *words)
+    assert not dockerfiles.exists()
+    assert ds.engine.images() == []
+
+
+def test_a_dockerfile_that_is_there_is_never_overwritten(ds: CommandLine, dockerfiles: Path) -> None:
+    dockerfiles.mkdir()
+    (dockerfiles / "thesis.Dockerfile").write_text("FROM mine\n")
+    assert "image-update thesis" in ds.fails(6, "image-create", "thesis", *BASE)
+    assert texts(dockerfiles) == {"thesis.Dockerfile": "FROM mine\n"}
+
+
+def test_a_failed_build_leaves_image_sources_and_container_as_they_were(ds: CommandLine, dockerfiles: Path) -> None:
+    ds.ok("image-create", "thesis", *BASE)
+    ds.ok("container-deploy", "thesis", "--background")
+    image, before, container = ds.engine.image(THESIS), texts(dockerfiles), ds.bed.record("alice").docker_id
+    said = ds.fails(1, "image-update", "thesis", "--add", "no-such-package-1", "--recreate")
+    assert "no-such-package-1" in said and "thesis.build.log" in said
+    assert ds.engine.image(THESIS) == image
+    assert texts(dockerfiles) == before
+    assert ds.bed.record("alice").docker_id == container
+
+
+def test_an_update_adds_removes_and_makes_the_container_anew_on_its_slot(ds: CommandLine, dockerfiles: Path) -> None:
+    ds.ok("image-create", "thesis", *BASE, "--packages", "tqdm pandas==2.0")
+    ds.ok("container-deploy", "thesis", "--background")
+    before = ds.bed.record("alice")
+    said = ds.ok("image-update", "thesis", "--add", "pandas>=2.1 polars", "--remove", "tqdm", "--add-system", "ffmpeg")
+    assert "Still on the image as it was: thesis" in said
+    lines = (dockerfiles / "thesis.requirements.txt").read_text().splitlines()
+    assert "pandas>=2.1" in lines and "polars" in lines
+    assert "tqdm" not in lines and "pandas==2.0" not in lines
+    assert "ffmpeg" in (dockerfiles / "thesis.Dockerfile").read_text()
+    assert "Made thesis anew" in ds.ok("image-update", "thesis", "--recreate")
+    after = ds.bed.record("alice")
+    assert after.docker_id != before.docker_id
+    assert after.lease is not None and before.lease is not None
+    assert after.lease.slots == before.lease.slots
+    assert after.state.value == "running"
+
+
+def test_a_changed_dockerfile_is_seen_and_built(ds: CommandLine, dockerfiles: Path) -> None:
+    ds.ok("image-create", "thesis", *BASE)
+    assert "nothing to build" in ds.ok("image-update", "thesis", "--recreate")
+    path = dockerfiles / "thesis.Dockerfile"
+    path.write_text(path.read_text() + 'LABEL added="by hand"\n')
+    assert ds("image-list", "--json").json["images"][0]["dockerfile_newer"] is True
+    assert "was changed since" in ds.ok("image-list")
+    assert "newer than the image" in ds.ok("image-update", "thesis", "--rebuild")
+    assert ds("image-list", "--json").json["images"][0]["dockerfile_newer"] is False
+    image = ds.engine.image(THESIS)
+    assert image is not None and image.labels["added"] == "by hand"
+
+
+def test_removing_what_is_not_there_is_an_error_and_changes_nothing(ds: CommandLine, dockerfiles: Path) -> None:
+    ds.ok("image-create", "thesis", *BASE)
+    before = texts(dockerfiles)
+    assert "numba" in ds.fails(5, "image-update", "thesis", "--remove", "numba")
+    assert texts(dockerfiles) == before
+
+
+def test_no_build_writes_only_and_rebuild_builds(ds: CommandLine, dockerfiles: Path) -> None:
+    ds.ok("image-create", "thesis", *BASE, "--no-build")
+    assert (dockerfiles / "thesis.Dockerfile").exists()
+    assert ds.engine.image(THESIS) is None
+    ds.ok("image-update", "thesis", "--rebuild")
+    assert ds.engine.image(THESIS) is not None
+
+
+def test_a_dockerfile_of_ones_own_is_built_as_it_is(ds: CommandLine) -> None:
+    folder = ds.bed.home("alice") / "mine"
+    folder.mkdir()
+    (folder / "data.txt").write_text("x")
+    (folder / "Dockerfile").write_text("FROM busybox\nCOPY data.txt /\n")
+    ds.ok("image-create", "own", "--dockerfile", str(folder / "Dockerfile"))
+    assert sorted(path.name for path in folder.iterdir()) == ["Dockerfile", "data.txt"]
+    (folder / "Dockerfile").write_text("FROM busybox\nCOPY data.txt /elsewhere\n")
+    assert ds("image-list", "--json").json["images"][0]["dockerfile_newer"] is True
+    ds.ok("image-update", "own", "--rebuild")
+
+
+def test_delete_with_the_dockerfile_takes_all_of_it_away(ds: CommandLine, dockerfiles: Path) -> None:
+    ds.ok("image-create", "thesis", *BASE)
+    ds.ok("image-delete", "thesis", "--dockerfile")
+    assert list(dockerfiles.iterdir()) == []
+    ds.fails(5, "image-delete", "thesis")
+
+
+def test_nobody_sees_or_deletes_the_images_of_others_but_administrators(ds: CommandLine) -> None:
+    ds.ok("image-create", "thesis", *BASE)
+    assert ds("image-list", "--json", who="bob").json["images"] == []
+    ds.fails(5, "image-delete", "thesis", who="bob")
+    ds.fails(3, "image-delete", "thesis", "--user", "alice", who="bob")
+    assert ds("image-list", "--json", "--user", "alice", who="boss").json["images"][0]["image"]["name"] == "thesis"
