@@ -49,7 +49,7 @@ def choose_several(among: int) -> list[int]:
 def text(question: str, *, default: str | None = None, check: Callable[[str], object] = str) -> str:
     """A line of text; asked again while `check` raises WrongUse."""
     while True:
-        answer: str = click.prompt(question, default=default)
+        answer: str = click.prompt(question, default=default, show_default=bool(default))
         try:
             check(answer)
         except WrongUse as error:

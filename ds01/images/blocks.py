@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ds01.images.plan import ImagePlan
 from ds01.images.requirements import requirements_file
@@ -110,7 +110,7 @@ def jupyter_block(plan: ImagePlan) -> str:
 
 def environment() -> str:
     """What programs in the container find set."""
-    return "\n".join(f"ENV {name}={value}" for name, value in _ENVIRONMENT.items())
+    return _together("ENV", _ENVIRONMENT)
 
 
 def labels(plan: ImagePlan) -> str:
@@ -124,7 +124,12 @@ def labels(plan: ImagePlan) -> str:
         "ds01.use_case": plan.use_case.key if plan.use_case else "",
         "ds01.jupyter": "true" if plan.jupyter else "false",
     }
-    return "\n".join(f"LABEL {key}={_quoted(value)}" for key, value in values.items())
+    return _together("LABEL", {key: _quoted(value) for key, value in values.items()})
+
+
+def _together(word: str, values: Mapping[str, str]) -> str:
+    """All values in one instruction, a line each: each instruction is a step of the build."""
+    return f"{word} " + " \\\n    ".join(f"{key}={value}" for key, value in values.items())
 
 
 def _or_say(text: str) -> str:

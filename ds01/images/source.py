@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from ds01.images.instructions import instructions
 from ds01.images.requirements import constraints_file, requirements_file
 from ds01.policy.names import NAME, NAME_FORM
 from ds01.system.home import Home
+
+_IMAGE = re.compile(r'(?:^|\s)ds01\.image="?([a-z0-9_-]+)"?(?:\s|$)')
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def _check_name(name: str) -> None:
 def _image_of(text: str) -> str | None:
     """The label `ds01.image` of a Dockerfile that ds01 wrote."""
     for instruction in instructions(text):
-        if instruction.word == "LABEL" and instruction.rest.startswith("ds01.image="):
-            return instruction.rest.partition("=")[2].strip('"')
+        found = _IMAGE.search(instruction.rest) if instruction.word == "LABEL" else None
+        if found is not None:
+            return found[1]
     return None

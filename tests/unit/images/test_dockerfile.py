@@ -146,7 +146,7 @@ def test_a_file_with_hashes_is_alone_or_refused() -> None:
     [("a.b@c", "a.b@c"), ('a"b', r"a\"b"), ("a\\", r"a\\"), ("$HOME", r"\$HOME"), ("ü ${x:-'y'}", r"ü \${x:-'y'}")],
 )
 def test_a_label_is_quoted_so_that_docker_gives_it_back(login: str, quoted: str) -> None:
-    assert f'LABEL maintainer="{quoted}"' in write(plan(login=login)).dockerfile.splitlines()
+    assert f'LABEL maintainer="{quoted}" \\' in write(plan(login=login)).dockerfile.splitlines()
 
 
 @pytest.mark.parametrize("number", [0, 1])

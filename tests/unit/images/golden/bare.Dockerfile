@@ -29,17 +29,17 @@ RUN command -v apt-get >/dev/null \
 # ds01: end of the system packages
     && rm -rf /var/lib/apt/lists/*
 
-ENV PYTHONUNBUFFERED=1
-ENV CUDA_DEVICE_ORDER=PCI_BUS_ID
-ENV HF_HOME=/workspace/.cache/huggingface
-ENV TORCH_HOME=/workspace/.cache/torch
+ENV PYTHONUNBUFFERED=1 \
+    CUDA_DEVICE_ORDER=PCI_BUS_ID \
+    HF_HOME=/workspace/.cache/huggingface \
+    TORCH_HOME=/workspace/.cache/torch
 
-LABEL maintainer="alice"
-LABEL maintainer.id="1001"
-LABEL ds01.image="bare"
-LABEL ds01.framework="Pytorch-2.5.1-plain"
-LABEL ds01.created="2026-11-22T14:30:00Z"
-LABEL ds01.use_case=""
-LABEL ds01.jupyter="false"
+LABEL maintainer="alice" \
+    maintainer.id="1001" \
+    ds01.image="bare" \
+    ds01.framework="Pytorch-2.5.1-plain" \
+    ds01.created="2026-11-22T14:30:00Z" \
+    ds01.use_case="" \
+    ds01.jupyter="false"
 
 CMD ["/bin/bash"]

@@ -43,17 +43,17 @@ RUN mkdir -p /etc/jupyter \
     && echo '{"ServerApp": {"ip": "0.0.0.0", "open_browser": false}}' > /etc/jupyter/jupyter_server_config.json
 RUN ["python3", "-m", "ipykernel", "install", "--sys-prefix", "--name", "pytorch-audio", "--display-name", "pytorch-audio (Pytorch-2.5.1-plain)"]
 
-ENV PYTHONUNBUFFERED=1
-ENV CUDA_DEVICE_ORDER=PCI_BUS_ID
-ENV HF_HOME=/workspace/.cache/huggingface
-ENV TORCH_HOME=/workspace/.cache/torch
+ENV PYTHONUNBUFFERED=1 \
+    CUDA_DEVICE_ORDER=PCI_BUS_ID \
+    HF_HOME=/workspace/.cache/huggingface \
+    TORCH_HOME=/workspace/.cache/torch
 
-LABEL maintainer="alice"
-LABEL maintainer.id="1001"
-LABEL ds01.image="pytorch-audio"
-LABEL ds01.framework="Pytorch-2.5.1-plain"
-LABEL ds01.created="2026-11-22T14:30:00Z"
-LABEL ds01.use_case="audio"
-LABEL ds01.jupyter="true"
+LABEL maintainer="alice" \
+    maintainer.id="1001" \
+    ds01.image="pytorch-audio" \
+    ds01.framework="Pytorch-2.5.1-plain" \
+    ds01.created="2026-11-22T14:30:00Z" \
+    ds01.use_case="audio" \
+    ds01.jupyter="true"
 
 CMD ["/bin/bash"]
