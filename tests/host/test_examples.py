@@ -1,0 +1,30 @@
+"""The examples of the commands that only a whole host can follow, as their help has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.host.machine import Host
+from tests.server import IMAGE
+
+POLICY = """\
+defaults: {max_cpus: 1, memory: 96m, shm_size: 24m, ulimits: {memlock: null}}
+ports: []
+policies: {stop_grace: 0s}
+"""
+
+
+@pytest.mark.parametrize(
+    "command", ["ds01 policy check", "ds01 slices apply", "ds01 user add", "ds01 doctor", "ds01 emergency-stop"]
+)
+def test_the_example_of_the_help_works(host: Host, command: str) -> None:
+    host.write("/etc/ds01/resource-limits.yaml", POLICY)
+    host.write("/tmp/resource-limits.yaml", POLICY)  # noqa: S108  the example's
+    host.run(f"container-deploy thesis --image {IMAGE} --background", user="alice")
+    host.run("ds01 tick")
+    shown = host.run(f"{command} --help").stdout
+    example = next(line for line in shown.splitlines() if "Example: " in line).partition("Example: ")[2]
+    assert example.removeprefix("sudo ").startswith(command)
+    code = None if command == "ds01 doctor" else 0  # it returns what it found: this host has no live-restore
+    meant = " --yes" if command == "ds01 emergency-stop" else ""  # at a terminal it asks
+    assert "Error" not in host.run(example + meant, code=code).stderr
