@@ -43,6 +43,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "The server": {
         "gpu status": ("ds01.cli.gpu.status", "All GPUs, and who has them until when"),
         "queue": ("ds01.cli.queue", "Who waits for a GPU"),
+        "check-limits": ("ds01.cli.check_limits", "Your quotas: used, left, and your deadlines"),
         "limits": ("ds01.cli.limits", "What the policy gives a user, and why"),
         "notices": ("ds01.cli.notices", "What ds01 did or will do to your containers"),
         "aliases": ("ds01.cli.aliases", "Every command with one line"),
@@ -76,7 +77,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
 COMMANDS = {words: entry for commands in GROUPS.values() for words, entry in commands.items()}
 DISPATCHERS = ("container", "image", "project", "user", "mlc")  # nouns that are programs of their own
 # Nouns whose verbs are programs, as `git-init`; `ds01 NOUN VERB` works for all.
-PROGRAM_NOUNS = (*DISPATCHERS, "dir", "git", "readme", "devcontainer", "ssh", "vscode")
+PROGRAM_NOUNS = (*DISPATCHERS, "dir", "git", "readme", "devcontainer", "ssh", "vscode", "check-limits")
 ALIASES = {  # programs that are called otherwise than their words
     "new-user": "user setup",
     "new-project": "project init",

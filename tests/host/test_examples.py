@@ -19,7 +19,7 @@ policies: {stop_grace: 0s}
 )
 def test_the_example_of_the_help_works(host: Host, command: str) -> None:
     host.write("/etc/ds01/resource-limits.yaml", POLICY)
-    host.write("/tmp/resource-limits.yaml", POLICY)  # noqa: S108  the example's
+    host.write("/tmp/resource-limits.yaml", POLICY)
     host.run(f"container-deploy thesis --image {IMAGE} --background", user="alice")
     host.run("ds01 tick")
     shown = host.run(f"{command} --help").stdout

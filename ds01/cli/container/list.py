@@ -68,13 +68,13 @@ def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
         state,
         gpus or "–",
         span(at - since) if since else "–",
-        _next(view, at),
+        next_of(view, at),
         ",".join(f"{port.host_port}→{port.container_port}" for port in view.ports if port.host_port) or "–",
         view.image,
     )
 
 
-def _next(view: ContainerView, at: datetime) -> str:
+def next_of(view: ContainerView, at: datetime) -> str:
     """What happens next by itself, and when."""
     if view.deadline is None:
         return "–"

@@ -321,3 +321,20 @@ def test_marks_are_refused_when_docker_disagrees(ds: CommandLine) -> None:
     ds.fails(6, "gpu", "mark-stopped", "--container", "thesis")
     ds.ok("gpu", "clear-stopped", "--container", "thesis")
     assert "GPU 1:0 is there" in ds.ok("gpu", "validate", "--container", "thesis")
+
+
+def test_check_limits_counts_what_is_used_and_what_is_left(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    ds.ok("container-deploy", "other", "pytorch", "--cpu-only")
+    ds.ok("container-stop", "thesis")
+    ds.ok("container-deploy", "theirs", "pytorch", who="bob")
+    document = ds("check-limits", "--json").json
+    assert document["quotas"]["gpus"] == {"used": 1, "limit": 2, "left": 1}  # a held one counts
+    assert document["quotas"]["containers"] == {"used": 2, "limit": 3, "left": 1}
+    assert [(one["name"], one["deadline"]["because"]) for one in document["deadlines"]] == [
+        ("other", "idle"),
+        ("thesis", "hold"),
+    ]
+    said = ds.ok("check-limits")
+    assert "thesis: hold ends in 1d" in said
+    assert "any number" in ds.ok("check-limits", who="boss")

@@ -1,0 +1,38 @@
+"""check-limits"""
+
+from __future__ import annotations
+
+from ds01.cli import tables
+from ds01.cli.container.list import next_of
+from ds01.cli.options import command as verb
+from ds01.cli.session import Session
+
+
+@verb(example="check-limits", guided=False)
+def command(session: Session) -> None:
+    """Show what you use of your quotas, what is left, and what will happen to your containers by itself."""
+    owner, asking = session.owner, session.asking
+    views = asking.containers(session.actor, owner=owner.uid)
+    limits = session.gate.limits(session.actor, owner=owner.uid).limits
+    slots = [slot for slot in asking.gpus(session.actor).slots if slot.user == owner.login]
+    quotas = {
+        "gpus": _quota(sum(slot.state in ("leased", "held") for slot in slots), limits.limits.max_mig_instances),
+        "containers": _quota(len(views), limits.limits.max_containers_per_user),
+    }
+    deadlines = [{"name": view.name, "deadline": view.deadline} for view in views if view.deadline is not None]
+    session.answer({"user": limits.user, "group": limits.group, "quotas": quotas, "deadlines": deadlines})
+    if session.as_json:
+        return
+    session.say(f"{limits.user}, group {limits.group}")
+    rows = [
+        (title, *("any number" if number is None else str(number) for number in quotas[key].values()))
+        for key, title in (("gpus", "GPUs and MIG instances"), ("containers", "containers"))
+    ]
+    tables.show(("QUOTA", "USED", "LIMIT", "LEFT"), rows)
+    for view in views:
+        session.say(f"{view.name}: {next_of(view, session.now())}")
+    session.say("`ds01 limits` shows what each container gets.")
+
+
+def _quota(used: int, limit: int | None) -> dict[str, int | None]:
+    return {"used": used, "limit": limit, "left": None if limit is None else max(0, limit - used)}
