@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ds01.automation.activity import Activity, Sample, assess
 from ds01.errors import Ds01Error
-from ds01.gpus.model import Kind, Observation, Slot
+from ds01.gpus.model import Observation, Slot
 from ds01.lifecycle.deadlines import last_activity
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World
@@ -96,10 +96,8 @@ def _leased(record: Record, slots: Mapping[str, Slot]) -> list[Slot]:
 
 
 def _utilisation(slots: list[Slot], gpus: Observation) -> float | None:
-    """The busiest one's. A GPU's own counter says nothing about its MIG instances, which may have one of theirs."""
-    whole = {gpu.index: gpu.utilisation_percent for gpu in gpus.gpus}
-    values = [whole.get(slot.gpu) if slot.kind is Kind.FULL else slot.utilisation_percent for slot in slots]
-    return max((value for value in values if value is not None), default=None)
+    """The busiest one's."""
+    return max((value for value in map(gpus.utilisation_of, slots) if value is not None), default=None)
 
 
 def _processes(slots: list[Slot], docker_id: str | None) -> tuple[int, ...] | None:

@@ -113,6 +113,14 @@ class Observation:
     driver: str
     simulated: bool = False
 
+    def utilisation_of(self, slot: Slot) -> float | None:
+        """How busy a slot is in percent; None: unknown. A GPU's own counter says nothing about its MIG instances,
+        which may have one of theirs.
+        """
+        if slot.kind is not Kind.FULL:
+            return slot.utilisation_percent
+        return next((gpu.utilisation_percent for gpu in self.gpus if gpu.index == slot.gpu), None)
+
 
 @dataclass(frozen=True)
 class Lease:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import Ds01Error, GpusUnreachable, NotFound, Refused
+from ds01.gpus.model import Observation
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle.aime import is_marked, owner_of
 from ds01.lifecycle.images import own_images
@@ -22,6 +23,7 @@ from ds01.lifecycle.views import (
     Sized,
     UsageView,
     foreign_view,
+    slot_usage,
     view,
 )
 from ds01.lifecycle.world import World, is_manual, readable
@@ -99,6 +101,7 @@ class Asking:
         running = [record for record in records if record.state is State.RUNNING and record.docker_id]
         first = {record.id: world.engine.usage(record.docker_id or "") for record in running}
         world.sleep(over)
+        gpus = self._busy_gpus() if any(record.lease for record in running) else None
         views = []
         for record in running:
             before, now = first[record.id], world.engine.usage(record.docker_id or "")
@@ -118,9 +121,17 @@ class Asking:
                     now.pids,
                     limits.pids_limit,
                     self._view(record).gpus,
+                    slot_usage(record, gpus),
                 )
             )
         return tuple(views)
+
+    def _busy_gpus(self) -> Observation | None:
+        """The GPUs, with how busy they are; None if they cannot be asked."""
+        try:
+            return self._world.observe_gpus(utilisation=True)
+        except GpusUnreachable:
+            return None
 
     def image_is_there(self, actor: Actor, image: str) -> bool:
         """Whether the server has an image."""

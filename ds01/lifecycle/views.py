@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ds01.engines.protocol import ContainerSpec, EngineContainer
-from ds01.gpus.model import Gpu, Kind, Refusal, SlotRef
+from ds01.gpus.model import Gpu, Kind, Observation, Refusal, SlotRef
 from ds01.gpus.situation import SlotState
 from ds01.lifecycle.deadlines import Deadline, deadline, idle_since
 from ds01.lifecycle.record import Record
@@ -129,6 +129,17 @@ class ImageView:
 
 
 @dataclass(frozen=True)
+class SlotUsage:
+    """What a container does with one of its slots; None: unknown. `processes` are its own."""
+
+    slot: str
+    utilisation_percent: float | None
+    memory_used_bytes: int | None
+    memory_bytes: int | None
+    processes: int | None
+
+
+@dataclass(frozen=True)
 class UsageView:
     """What a running container uses, against its limits. CPU in percent of one core."""
 
@@ -142,6 +153,7 @@ class UsageView:
     pids: int | None
     pids_limit: int | None
     gpus: tuple[SlotView, ...]
+    gpu_usage: tuple[SlotUsage, ...]
 
 
 @dataclass(frozen=True)
@@ -232,3 +244,19 @@ def aime_view(container: ContainerView, seen: EngineContainer, *, adoptable: boo
 
 def _slots(refs: tuple[SlotRef, ...]) -> tuple[SlotView, ...]:
     return tuple(SlotView(ref.slot, ref.uuid, ref.kind, ref.profile) for ref in refs)
+
+
+def slot_usage(record: Record, gpus: Observation | None) -> tuple[SlotUsage, ...]:
+    """What a running container does with each slot of its lease."""
+    there = {slot.uuid: slot for slot in gpus.slots} if gpus else {}
+    found = []
+    for ref in record.lease.slots if record.lease else ():
+        slot = there.get(ref.uuid)
+        if gpus is None or slot is None:
+            found.append(SlotUsage(ref.slot, None, None, None, None))
+            continue
+        shown = slot.processes
+        own = None if shown is None else sum(process.container == record.docker_id for process in shown)
+        busy = gpus.utilisation_of(slot)
+        found.append(SlotUsage(ref.slot, busy, slot.memory_used_bytes, slot.memory_bytes, own))
+    return tuple(found)

@@ -21,7 +21,7 @@ from ds01.lifecycle.views import UsageView
 @click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl-C.")
 @click.option("--interval", type=click.IntRange(1, 3600), default=2, metavar="S", help="Seconds between two looks.")
 def command(session: Session, name: str | None, watch: bool, interval: int) -> None:
-    """Show what running containers use of CPU and memory, against their limits."""
+    """Show what running containers use of CPU, memory and their GPUs, against their limits."""
     if watch and session.as_json:
         raise WrongUse("--watch and --json at once", hint="--json prints one document: ask again and again")
     explain(session, "stats")
@@ -50,16 +50,27 @@ def _show(session: Session, usage: tuple[UsageView, ...]) -> None:
     if not usage:
         session.say("No container of yours runs.")
         return
-    rows = [
-        (
-            item.name,
-            "–" if item.cpu_percent is None else f"{item.cpu_percent:.0f}%",
-            "–" if item.cpus is None else f"{item.cpus * 100:.0f}%",
-            size(item.memory_bytes),
-            size(item.memory_limit_bytes),
-            "–" if item.pids is None else str(item.pids),
-            gpu_names(item.gpus) or "–",
-        )
-        for item in usage
-    ]
-    tables.show(("NAME", "CPU", "OF", "MEMORY", "OF", "PROCESSES", "GPU"), rows)
+    headings = ("NAME", "CPU", "MEMORY", "PROCESSES", "GPU", "BUSY", "GPU MEMORY", "ON IT")
+    tables.show(headings, [_row(item) for item in usage])
+
+
+def _row(item: UsageView) -> tuple[str, ...]:
+    """What is used, `/` the limit; for several GPUs a line each. `ON IT` counts the container's processes there."""
+    return (
+        item.name,
+        _percent(item.cpu_percent) + ("" if item.cpus is None else f"/{item.cpus * 100:.0f}%"),
+        f"{size(item.memory_bytes)}/{size(item.memory_limit_bytes)}",
+        _count(item.pids) + ("" if item.pids_limit is None else f"/{item.pids_limit}"),
+        "\n".join(gpu_names([slot]) for slot in item.gpus) or "–",
+        "\n".join(_percent(slot.utilisation_percent) for slot in item.gpu_usage) or "–",
+        "\n".join(f"{size(slot.memory_used_bytes)}/{size(slot.memory_bytes)}" for slot in item.gpu_usage) or "–",
+        "\n".join(_count(slot.processes) for slot in item.gpu_usage) or "–",
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}%"
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else str(value)

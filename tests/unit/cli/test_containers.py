@@ -338,3 +338,33 @@ def test_check_limits_counts_what_is_used_and_what_is_left(ds: CommandLine) -> N
     said = ds.ok("check-limits")
     assert "thesis: hold ends in 1d" in said
     assert "any number" in ds.ok("check-limits", who="boss")
+
+
+def test_stats_show_the_gpu_beside_cpu_and_memory(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch", "--gpu-type", "full")
+    ds.ok("container-deploy", "cpu", "pytorch", "--cpu-only")
+    (cpu, thesis) = sorted(ds("container-stats", "--json").json["containers"], key=lambda item: item["name"])
+    assert cpu["gpu_usage"] == []
+    assert thesis["gpu_usage"] == [
+        {
+            "slot": "0",
+            "utilisation_percent": 0.0,
+            "memory_used_bytes": 0,
+            "memory_bytes": 40 << 30,
+            "processes": 0,
+        }
+    ]
+    said = ds.ok("container-stats", "thesis")
+    assert said.splitlines()[0].split() == [
+        "NAME",
+        "CPU",
+        "MEMORY",
+        "PROCESSES",
+        "GPU",
+        "BUSY",
+        "GPU",
+        "MEMORY",
+        "ON",
+        "IT",
+    ]
+    assert "0B/40.0G" in said and "0%" in said
