@@ -50,12 +50,12 @@ def _show(session: Session, usage: tuple[UsageView, ...]) -> None:
     if not usage:
         session.say("No container of yours runs.")
         return
-    headings = ("NAME", "CPU", "MEMORY", "PROCESSES", "GPU", "BUSY", "GPU MEMORY", "ON IT")
+    headings = ("NAME", "CPU", "MEMORY", "PROCESSES", "GPU", "BUSY", "GPU MEMORY", "GPU PROCS")
     tables.show(headings, [_row(item) for item in usage])
 
 
 def _row(item: UsageView) -> tuple[str, ...]:
-    """What is used, `/` the limit; for several GPUs a line each. `ON IT` counts the container's processes there."""
+    """What is used, `/` the limit; for several GPUs a line each. `GPU PROCS` are the container's own."""
     return (
         item.name,
         _percent(item.cpu_percent) + ("" if item.cpus is None else f"/{item.cpus * 100:.0f}%"),

@@ -364,7 +364,7 @@ def test_stats_show_the_gpu_beside_cpu_and_memory(ds: CommandLine) -> None:
         "BUSY",
         "GPU",
         "MEMORY",
-        "ON",
-        "IT",
+        "GPU",
+        "PROCS",
     ]
     assert "0B/40.0G" in said and "0%" in said
