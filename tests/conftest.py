@@ -14,6 +14,7 @@ from tests.bed import Bed
 
 MEMORY = Path("/dev/shm")
 FREEZE = Path(__file__).parent.parent / "packaging" / "freeze"
+BUILD = Path(__file__).parent.parent / "packaging" / "build-deb"
 
 
 @pytest.fixture
@@ -41,3 +42,14 @@ def program() -> Iterator[Path]:
         Path(folder).chmod(0o755)
         subprocess.run([FREEZE, folder], check=True, stdin=subprocess.DEVNULL)
         yield Path(folder) / "ds01" / "ds01"
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Debian package, built from this checkout."""
+    if given := os.environ.get("DS01_TEST_DEB"):
+        return Path(given)
+    folder = tmp_path_factory.mktemp("package")
+    subprocess.run([BUILD, "--only-deb", folder], check=True, stdin=subprocess.DEVNULL)
+    (made,) = folder.glob("*.deb")
+    return made

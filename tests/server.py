@@ -38,9 +38,6 @@ class Server(ABC):
     """A running server."""
 
     @abstractmethod
-    def _start(self, words: Sequence[str], user: str, env: Mapping[str, str], input: str, timeout: float) -> Done[str]:
-        """Run a program in the home of a user, with these variables at least, and wait for its end."""
-
     def run(
         self,
         command: str | Sequence[str],
@@ -52,12 +49,6 @@ class Server(ABC):
         timeout: float = 120,
     ) -> Done[str]:
         """Run a command, or a line of sh, as somebody. `code`: what it has to exit with; None: whatever."""
-        words = ["sh", "-c", command] if isinstance(command, str) else list(command)
-        home = "/root" if user == "root" else f"/home/{user}"
-        variables = {"HOME": home, "USER": user, "LOGNAME": user, "PATH": PATH, "LANG": "C.UTF-8", **(env or {})}
-        done = self._start(words, user, variables, input or "", timeout)
-        assert code is None or done.returncode == code, f"{user}$ {command}: {said(done)}"
-        return done
 
     def answer(self, command: str, *, user: str = "root", **options: Any) -> Any:
         """What a ds01 command answers with --json."""
@@ -118,9 +109,22 @@ class Server(ABC):
         self.run(f"apt-get install {options} {path}", env={"DEBIAN_FRONTEND": "noninteractive"})
 
 
+def words_of(command: str | Sequence[str]) -> list[str]:
+    """A command as the kernel takes it."""
+    return ["sh", "-c", command] if isinstance(command, str) else list(command)
+
+
+def variables_of(user: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of somebody's command."""
+    home = "/root" if user == "root" else f"/home/{user}"
+    return {"HOME": home, "USER": user, "LOGNAME": user, "PATH": PATH, "LANG": "C.UTF-8", **env}
+
+
 def files_of_a_server(library: Path) -> dict[str, tuple[str | bytes, int]]:
-    """What has to be there before Docker starts, each file with its mode. `library`: a folder with the stand-in for NVML
-    that reads GPUS."""
+    """What has to be there before Docker starts, each file with its mode.
+
+    `library`: a folder with the stand-in for NVML that reads GPUS.
+    """
     return {
         "etc/docker/daemon.json": (json.dumps(DAEMON), 0o644),
         "usr/local/bin/nvidia-container-runtime-hook": (HOOK, 0o755),

@@ -1,7 +1,7 @@
 """Runs inside the virtual machine, as root: starts what the test asks for. It has nothing but Debian's Python.
 
-A line of JSON comes in through a port of the machine, {command, user, env, input, timeout}, and one goes out, {code,
-out, err}. The first that goes out after the start is {boot}, with the kernel's number for this boot.
+Lines of JSON go through a port of the machine. In comes {id, words, user, env, input, timeout}, out goes {id, code,
+out, err} when that has ended; several may be under way. The first line after a boot is {boot}, its name in the kernel.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import pwd
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,33 +20,43 @@ from typing import Any
 TIMED_OUT = 124  # as timeout(1) says it
 
 
+class Port:
+    """The machine's end of the line. It is open as long as the machine runs."""
+
+    def __init__(self) -> None:
+        while not (ports := sorted(Path("/dev").glob("vport*"))):  # without udev nothing says when it is there
+            time.sleep(0.05)
+        self._file = open(ports[0], "r+b", buffering=0)  # noqa: SIM115
+        self._lock = threading.Lock()
+
+    def lines(self) -> Iterator[bytes]:
+        """What comes in."""
+        rest = b""
+        while True:
+            got = self._file.read(1 << 16)
+            if not got:  # nobody is at the other end now
+                time.sleep(0.05)
+            *lines, rest = (rest + (got or b"")).split(b"\n")
+            yield from lines
+
+    def say(self, answer: dict[str, Any]) -> None:
+        """Send a line."""
+        left = json.dumps(answer).encode() + b"\n"
+        with self._lock:
+            while left:  # the kernel takes 32 KiB at once
+                left = left[self._file.write(left) or 0 :]
+
+
 def main() -> None:
     """Answer until the machine goes down."""
-    while not (ports := sorted(Path("/dev").glob("vport*"))):
-        time.sleep(0.05)
-    with open(ports[0], "r+b", buffering=0) as port:
-        _say(port, {"boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip()})
-        for line in _lines(port):
-            _say(port, _do(**json.loads(line)))
+    port = Port()
+    port.say({"boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip()})
+    for line in port.lines():
+        threading.Thread(target=lambda question: port.say(do(**question)), args=[json.loads(line)]).start()
 
 
-def _lines(port: Any) -> Iterator[bytes]:
-    rest = b""
-    while True:
-        got = port.read(1 << 16)
-        if not got:  # nobody is at the other end now
-            time.sleep(0.05)
-        *lines, rest = (rest + got).split(b"\n")
-        yield from lines
-
-
-def _say(port: Any, answer: dict[str, Any]) -> None:
-    left = memoryview(json.dumps(answer).encode() + b"\n")
-    while left:  # the kernel takes 32 KiB at once
-        left = left[port.write(left) :]
-
-
-def _do(command: list[str], user: str, env: dict[str, str], input: str, timeout: float) -> dict[str, Any]:
+def do(id: int, words: list[str], user: str, env: dict[str, str], input: str, timeout: float) -> dict[str, Any]:
+    """Run a program, and what came of it."""
     account = pwd.getpwnam(user)
     # Files, not pipes: what runs on in the background would keep a pipe open.
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -53,7 +64,7 @@ def _do(command: list[str], user: str, env: dict[str, str], input: str, timeout:
         given.seek(0)
         try:
             code = subprocess.run(
-                command,
+                words,
                 stdin=given,
                 stdout=out,
                 stderr=err,
@@ -68,7 +79,9 @@ def _do(command: list[str], user: str, env: dict[str, str], input: str, timeout:
             ).returncode
         except subprocess.TimeoutExpired:
             code = TIMED_OUT
-        return {"code": code, "out": _text(out), "err": _text(err)}
+        except OSError as error:
+            return {"id": id, "code": 127, "out": "", "err": str(error)}
+        return {"id": id, "code": code, "out": _text(out), "err": _text(err)}
 
 
 def _text(file: Any) -> str:

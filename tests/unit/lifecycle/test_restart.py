@@ -61,9 +61,16 @@ def test_a_crash_long_before_or_after_a_restart_is_one(two: Bed) -> None:
     assert why(two, "alice") == "its process ended with code 137"
 
 
+def test_a_process_that_ran_out_of_memory_before_does_not_hide_a_reboot(two: Bed) -> None:
+    two.engine.kill(ALICE, out_of_memory=True)
+    two.engine.restart_engine(reboot=True)
+    assert why(two) == "the server was restarted"
+
+
 def test_out_of_memory_and_an_end_of_its_own_are_what_they_were(two: Bed) -> None:
     two.engine.kill(ALICE, out_of_memory=True)
     two.engine.kill(BOB, code=0)
+    two.clock.advance(minutes=2)
     two.engine.restart_engine()
     assert why(two, "alice") == "out of memory"
     assert why(two, "bob") == "its process ended"
