@@ -79,7 +79,7 @@ def adopt(world: World, actor: Actor, listed: EngineContainer, *, ending: bool) 
         return _again(world, known, listed)
     owner = world.users.by_uid(owner_of(listed, world.users))
     seen = world.engine.inspect(listed.id)
-    if seen is None:
+    if seen is None or seen.name != listed.name:  # the name says whose it is, and the lock is on it
         raise EngineAbsent(f"the container {listed.name} vanished")
     if seen.status is Status.REMOVING:
         raise NotPossible(f"{listed.name} is being removed")

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from ds01.engines.protocol import Attachment, ExecRequest, Progress
-from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, Refused, WrongUse
+from ds01.errors import Ds01Error, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest, Refusal
 from ds01.lifecycle import adopt as adopting
 from ds01.lifecycle import create as creating
@@ -189,19 +189,9 @@ class Gate(Asking):
 
         For an image that was built again. The workspace stays; what was put elsewhere inside goes.
         """
-        world = self._world
         with self._locked(actor, container, "made anew") as record:
-            if record.lease is None and record.gpus_fixed:
-                raise NotPossible(
-                    f"{record.name} is stopped, and has no GPU",
-                    hint=f"`container-start {record.name} --recreate` makes it anew, with a GPU that is free",
-                )
-            ran = record.state is State.RUNNING
-            if ran:
-                record, _ = stopping.stop(world, actor, record, grace=grace, hold=True, why="to be made anew")
-            record, warnings = starting.recreate(world, actor, record, same_slots=True)
-            if ran:
-                record, _ = starting.start(world, actor, record)
+            make = partial(starting.remake, self._world, actor, record, grace=grace)
+            record, warnings = self._told(actor, record.name, make)
             return Acted(self._view(record), warnings=warnings)
 
     def stop(
@@ -222,7 +212,7 @@ class Gate(Asking):
             if record.state is State.RUNNING:
                 record, _ = stopping.stop(world, actor, record, grace=grace, release=True)
             record = stopping.remove(world, actor, record)
-        warnings = self._remove_image(record) if images else ()
+        warnings = self._remove_image(actor, record) if images else ()
         return Acted(self._view(record), warnings=warnings)
 
     def extend(self, actor: Actor, container: str, duration: timedelta, *, reason: str | None = None) -> Acted:
@@ -377,20 +367,16 @@ class Gate(Asking):
             )
         return tuple(docker_arguments(creating.bare_spec(world, account))), tuple(warnings)
 
-    def _remove_image(self, record: Record) -> tuple[str, ...]:
+    def _remove_image(self, actor: Actor, record: Record) -> tuple[str, ...]:
         """Take the image away that was asked for; what did not go is said."""
-        world = self._world
-        if not record.image.startswith(f"ds01-{record.uid}/"):
+        if images.owner_of(record.image) != record.uid:
             return (f"the image {record.image} stays: it is not {record.user}'s own",)
-        users = [other.name for other in readable(world.ledger.read()) if other.image == record.image]
-        if users:
-            return (f"the image {record.image} stays: {', '.join(users)} uses it",)
         try:
-            world.engine.untag(record.image)
-        except EngineAbsent:
+            images.remove(self._world, actor, record.image)
+        except NotFound:
             return ()
         except Ds01Error as error:
-            return (f"the image {record.image} stays: {error.message}",)
+            return (f"the image {record.image} stays: {error.why or error.message}",)
         return ()
 
 

@@ -145,7 +145,8 @@ def _checked(labels: Mapping[str, str]) -> dict[str, str]:
             raise WrongUse(
                 f"{key!r} is no label of ds01's", why="those begin with `ds01.`; others go in the Dockerfile"
             )
-    return dict(labels)
+    # AIME's list splits at commas, and crashes on one more.
+    return {key: "-" if "," in value else value for key, value in labels.items()}
 
 
 def _drop(world: World, before: EngineImage | None, made: str) -> None:

@@ -47,8 +47,9 @@ def ended_by_restart(record: Record, seen: EngineContainer, facts: EngineFacts) 
     """What ended a container, if it was a restart of the server or of the engine; None if it was not, or unknown.
 
     Exit codes do not tell: Docker's signal may end a container, or SIGKILL; after a crash it has 255 at the next start.
+    Nor does `oom_killed`: Docker says it of every container in which any process ran out of memory since its start.
     """
-    if seen.oom_killed or seen.finished_at is None or seen.exit_code == 0:
+    if seen.finished_at is None or seen.exit_code == 0:
         return None
     began = record.engine_started_at or record.started_at
     for since, reach, why in (
@@ -105,16 +106,15 @@ def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -
     record = walk.record
     started = seen.started_at or walk.now
     fresh = {"engine_started_at": seen.started_at, "paused": seen.status is Status.PAUSED}
-    if record.state is State.RUNNING:
-        if record.engine_started_at != seen.started_at and record.engine_started_at is not None:
-            lease = walk.record.lease
-            walk.stop(seen.finished_at or started, walk.why_it_ended(seen))
-            walk.go(Trigger.START, started, "started again behind ds01", lease=lease, **fresh)
-        elif record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
-            walk.record = settle(record, **fresh)
-        return
     why = None if record.pending is not None else "started behind ds01"
     lease, conflict = record.lease, None
+    if record.state is State.RUNNING:
+        if record.engine_started_at in (None, seen.started_at):
+            if record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
+                walk.record = settle(record, **fresh)
+            return
+        walk.stop(seen.finished_at or started, walk.why_it_ended(seen))
+        why = "started again behind ds01"
     if lease is None and record.gpus_fixed:
         if any(ref.uuid in taken for ref in record.gpus_fixed):
             slots = ", ".join(ref.slot for ref in record.gpus_fixed)

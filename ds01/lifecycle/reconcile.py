@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from ds01.engines.protocol import EngineContainer, Status
-from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineUnreachable
+from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineUnreachable, GpusUnreachable
+from ds01.gpus.devices import slots_of
 from ds01.gpus.model import GpuRequest, Kind, Lease, SlotRef
 from ds01.gpus.occupancy import labelled_uuids
 from ds01.lifecycle.deadlines import hold_ends
@@ -91,15 +94,20 @@ def one(world: World, container_name: str) -> list[Change]:
             return []  # it started meanwhile, or went: the next look tells
         seen = None
     if seen is not None and _is_half_adopted(record):
-        limit(world, record, seen)
+        with suppress(EngineAbsent):  # it went meanwhile: the next look tells
+            limit(world, record, seen)
     hold = world.hold_of(record)
     restart = _restart(world, record, seen)
+    devices = _devices_of_a_start(world, record, seen)
     with world.ledger.transaction() as ledger:
         record_now = ledger.records.get(container_name)
         if not isinstance(record_now, Record) or record_now.id != record.id:
             return []
         taken = _taken(ledger.records, container_name)
-        verdict = judge(record_now, seen, taken=taken, hold=hold, now=world.clock(), restart=restart)
+        judged = record_now
+        if devices is not None and _uuids(devices) != _uuids(record_now.gpus_fixed):
+            judged = dataclasses.replace(record_now, gpus_fixed=devices, lease=None)  # its lease is on others
+        verdict = judge(judged, seen, taken=taken, hold=hold, now=world.clock(), restart=restart)
         if verdict.record == record_now:
             return []
         after = ledger.commit(verdict.record, now=world.clock())
@@ -135,6 +143,25 @@ def _is_half_adopted(record: Record) -> bool:
     return creating and record.origin is Origin.ADOPTED
 
 
+def devices_now(world: World, seen: EngineContainer) -> tuple[SlotRef, ...]:
+    """The slots that a container's devices mean today: `all`, a number or an index may mean others than before.
+
+    Raises GpusUnreachable.
+    """
+    return tuple(slot.ref for slot in slots_of(seen.devices, world.observe_gpus())) if seen.devices else ()
+
+
+def _devices_of_a_start(world: World, record: Record, seen: EngineContainer | None) -> tuple[SlotRef, ...] | None:
+    """What an adopted container got at a start that the record does not know; None if there is nothing new to know."""
+    if record.origin is not Origin.ADOPTED or seen is None or not seen.status.runs:
+        return None
+    if record.state is State.RUNNING and record.engine_started_at == seen.started_at:
+        return None
+    with suppress(GpusUnreachable):
+        return devices_now(world, seen)
+    return None
+
+
 def _restart(world: World, record: Record, seen: EngineContainer | None) -> str | None:
     """What ended a container that no longer runs, if that was a restart of Docker or of the server."""
     same = seen is not None and seen.status.runs and seen.started_at == record.engine_started_at
@@ -151,7 +178,7 @@ def _clear_up(world: World, record: Record) -> None:
 
 def holders(world: World, record: Record) -> list[Record]:
     """Who has the slots that Docker fixed for a container that runs without a lease on them."""
-    uuids = {ref.uuid for ref in record.gpus_fixed}
+    uuids = _uuids(record.gpus_fixed)
     return [
         other
         for other in readable(world.ledger.read())
@@ -162,7 +189,7 @@ def holders(world: World, record: Record) -> list[Record]:
 def end_conflict(world: World, record: Record) -> bool:
     """Give a container that runs without a lease its own slots, if nobody has them any more; whether that was so."""
     with world.ledger.transaction() as ledger:
-        if {ref.uuid for ref in record.gpus_fixed} & _taken(ledger.records, record.container_name):
+        if _uuids(record.gpus_fixed) & _taken(ledger.records, record.container_name):
             return False
         lease = Lease(record.gpus_fixed, world.clock())
         ledger.commit(settle(record, lease=lease, conflict=None), now=world.clock())
@@ -175,6 +202,10 @@ def _tell_both(world: World, record: Record) -> None:
     for other in holders(world, record):
         facts = {"container": record.container_name, "user": record.user, "why": record.conflict}
         world.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
+
+
+def _uuids(refs: Iterable[SlotRef]) -> set[str]:
+    return {ref.uuid for ref in refs}
 
 
 def _taken(entries: Entries, but: str) -> set[str]:
@@ -265,7 +296,7 @@ def _rebuilt(world: World, seen: EngineContainer, ledger: Transaction) -> Record
         resource_limits=limits.limits,
         workspace=mounts.get("/workspace"),
     )
-    free = not {ref.uuid for ref in refs} & _taken(ledger.records, seen.name)
+    free = not _uuids(refs) & _taken(ledger.records, seen.name)
     lease = Lease(refs, created) if refs and free else None
     record = move(record, Trigger.CREATE, actor=OBSERVED, at=created, why="rebuilt from labels", lease=lease)
     hold = limits.limits.gpu_hold_after_stop

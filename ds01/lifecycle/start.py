@@ -8,11 +8,11 @@ from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.allocator import behind, choose
 from ds01.gpus.model import Choice, Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
 from ds01.gpus.situation import Requester
-from ds01.lifecycle import create
+from ds01.lifecycle import create, stop
 from ds01.lifecycle.ahead import in_line, waiters
 from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.reconcile import one, reconcile
-from ds01.lifecycle.record import Pending, Record, move, settle
+from ds01.lifecycle.reconcile import devices_now, one, reconcile
+from ds01.lifecycle.record import Origin, Pending, Record, move, settle
 from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.world import World
 from ds01.system.users import Actor
@@ -40,29 +40,42 @@ def start(world: World, actor: Actor, record: Record) -> tuple[Record, bool]:
     return record, False
 
 
-def recreate(world: World, actor: Actor, record: Record, *, same_slots: bool = False) -> tuple[Record, tuple[str, ...]]:
-    """Make a container anew from its request, on any slots or those of its lease, and not start it. The workspace
+def remake(world: World, actor: Actor, record: Record, *, grace: float | None) -> tuple[Record, tuple[str, ...]]:
+    """Make a container anew on the slots that it has; one that ran is stopped, and runs again. Raises Ds01Error.
+
+    Whatever can be refused is refused before anything is stopped.
+    """
+    _prepare(world, actor, record)
+    kept = _leased(world, record)
+    ran = record.state is State.RUNNING
+    if ran:
+        record, _ = stop.stop(world, actor, record, grace=grace, hold=True, why="to be made anew")
+    record, warnings = recreate(world, actor, record, kept=kept)
+    if ran:
+        record, _ = start(world, actor, record)
+    return record, warnings
+
+
+def recreate(
+    world: World, actor: Actor, record: Record, *, kept: Choice | None = None
+) -> tuple[Record, tuple[str, ...]]:
+    """Make a container anew from its request, on any slots or those that it `kept`, and not start it. The workspace
     stays.
 
     The new lease is taken before the old container goes: whoever is refused still has it.
     """
-    if record.request is None or record.docker_id is None:
-        raise NotPossible(f"{record.name} cannot be made again", why="its record does not say how it was made")
+    prepared = _prepare(world, actor, record)
     if record.state is State.RUNNING:
         raise NotPossible(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
-    prepared = create.prepare(world, actor, record.request)
     found = create.look(world, prepared, locked=True)
     with world.ledger.transaction() as ledger:
-        if same_slots:
-            choice: Choice | Refusal = _leased(record, found.gpus)
-        else:
-            choice = create.decide(world, prepared, found, ledger.records)
+        choice = create.decide(world, prepared, found, ledger.records) if kept is None else kept
         if isinstance(choice, Refusal):
             raise error_of(choice)
         slots = tuple(slot.ref for slot in choice.slots)
         # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
-        kept = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref not in slots)
-        lease = Lease(slots + kept, world.clock()) if slots + kept else None
+        too = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref not in slots)
+        lease = Lease(slots + too, world.clock()) if slots + too else None
         pending = Pending(Trigger.REMOVE, world.clock(), actor.login)
         old = ledger.commit(settle(record, lease=lease, pending=pending), now=world.clock())
     assert old.docker_id is not None
@@ -107,6 +120,7 @@ def _flag(world: World, actor: Actor, record: Record, *, paused: bool) -> Record
 def _lease_again(world: World, actor: Actor, record: Record) -> Record:
     """Write what is about to happen; for a stopped container first take the slots that Docker fixed for it."""
     needed = record.gpus_fixed
+    _check_devices(world, record)
     pending = Pending(Trigger.START, world.clock(), actor.login)
     if not needed:
         with world.ledger.transaction() as ledger:
@@ -140,11 +154,45 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
         return ledger.commit(changed, now=world.clock())
 
 
-def _leased(record: Record, gpus: Observation) -> Choice | Refusal:
-    """The slots that a container has, as if they had been chosen for it."""
-    refs = record.lease.slots if record.lease else ()
-    uuids = {ref.uuid for ref in refs}
-    return _lost(refs, gpus) or Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))
+def _prepare(world: World, actor: Actor, record: Record) -> create.Prepared:
+    """The request of a container that is made anew, checked. Raises Ds01Error."""
+    if record.request is None or record.docker_id is None:
+        raise NotPossible(f"{record.name} cannot be made again", why="its record does not say how it was made")
+    return create.prepare(world, actor, record.request)
+
+
+def _leased(world: World, record: Record) -> Choice:
+    """The slots that a container has, as if they had been chosen for it. Raises Ds01Error if it has not got them."""
+    if record.lease is None:
+        if not record.gpus_fixed:
+            return Choice(())
+        first = f"`container-stop {record.name}`, then " if record.state is State.RUNNING else ""
+        raise NotPossible(
+            f"{record.name} has no GPU on which it could be made anew",
+            why=record.conflict or f"it is {record.state.value}",
+            hint=f"{first}`container-start {record.name} --recreate` makes it anew, with a GPU that is free",
+        )
+    gpus = world.observe_gpus()
+    lost = _lost(record.lease.slots, gpus)
+    if lost is not None:
+        raise error_of(lost)
+    uuids = {ref.uuid for ref in record.lease.slots}
+    return Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))
+
+
+def _check_devices(world: World, record: Record) -> None:
+    """Raises NotPossible for an adopted container that would get a GPU which it had not when it was adopted."""
+    if record.origin is not Origin.ADOPTED:
+        return
+    seen = world.engine.inspect(record.docker_id or "")
+    had = {ref.uuid for ref in record.gpus_fixed}
+    more = [ref.slot for ref in (devices_now(world, seen) if seen else ()) if ref.uuid not in had]
+    if more:
+        raise NotPossible(
+            f"{record.name} would get GPU {', '.join(more)} too",
+            why="AIME's tools made it for all GPUs, or for some by number, and the server's have changed since",
+            hint=f"`container-start {record.name} --recreate` makes it anew, with a GPU of its own; /workspace stays",
+        )
 
 
 def _lost(refs: tuple[SlotRef, ...], gpus: Observation) -> Refusal | None:

@@ -10,6 +10,7 @@ import pytest
 from ds01.engines.protocol import ContainerProcess, Devices, UpdateSpec, Usage
 from ds01.errors import Ds01Error, EngineRejected, NoGpuFree, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest
+from ds01.gpus.simulated import parse
 from ds01.host import check_records
 from ds01.host.facts import Facts
 from ds01.lifecycle.aime import left_inside
@@ -39,6 +40,11 @@ def spec_of(bed: Bed, container: str = THEIRS) -> Any:
     seen = bed.engine.inspect(container)
     assert seen is not None and seen.spec is not None
     return seen.spec
+
+
+def runs(bed: Bed, container: str) -> bool:
+    seen = bed.engine.inspect(container)
+    return seen is not None and seen.status.runs
 
 
 @pytest.mark.parametrize("wire", [False, True])
@@ -363,8 +369,11 @@ def test_names_that_only_aime_gives_work_too(bed: Bed, name: str) -> None:
     bed.gate.adopt(alice, full)
     legal.check_settled(bed)
     assert bed.gate.resolve(alice, name) == full
-    bed.gate.stop(alice, full)
     with pytest.raises(WrongUse):  # it cannot be made anew under that name, and is left as it is
+        bed.gate.remake(alice, full)
+    assert runs(bed, full)
+    bed.gate.stop(alice, full)
+    with pytest.raises(WrongUse):
         bed.gate.start(alice, full, recreate=True)
     assert bed.gate.containers(alice)[0].state == "stopped"
     bed.gate.remove(alice, full)
@@ -385,6 +394,78 @@ def test_renamed_after_it_was_adopted_it_is_still_the_same(bed: Bed) -> None:
     with pytest.raises(NotPossible, match="renamed"):
         bed.gate.adopt(bed.actor("alice"), f"new._.{ALICE}")
     assert len(bed.records()) == 1
+
+
+class Renames:
+    """An engine in which somebody renames the container when it is looked at."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def inspect(self, reference: str, **more: Any) -> Any:
+        if self._engine.inspect(THEIRS) is not None:
+            self._engine.rename(THEIRS, f"theirs._.{BOB}")
+        return self._engine.inspect(reference, **more)
+
+
+def test_renamed_while_it_is_adopted_it_is_nobodys(bed: Bed) -> None:
+    aime.make(bed, start=True)
+    with pytest.raises(NotFound):
+        bed.another_gate(engine=Renames(bed.engine)).adopt(bed.actor("alice"), THEIRS)
+    assert bed.records() == []
+
+
+# when the server's GPUs change
+
+
+@pytest.fixture
+def grown(bed: Bed) -> str:
+    """A container for all GPUs, adopted when there was one and stopped since; now there are two, and bob has one."""
+    set_gpus(bed, "1xA100")
+    made = aime.make(bed, devices=aime.ALL, start=True)
+    adopt(bed)
+    bed.gate.stop(bed.actor("alice"), THEIRS)
+    set_gpus(bed, "2xA100")
+    return made
+
+
+def set_gpus(bed: Bed, gpus: str) -> None:
+    bed.inventory = bed.world.inventory = parse(gpus)
+
+
+def test_one_for_all_gpus_is_not_started_onto_a_new_one(bed: Bed, grown: str) -> None:
+    alice = bed.actor("alice")
+    (new,) = bed.gate.create(bed.actor("bob"), bed.request("bob")).container.gpus
+    assert new.slot == "1"
+    with pytest.raises(NotPossible, match="GPU 1 too") as caught:
+        bed.gate.start(alice, THEIRS)
+    assert "--recreate" in (caught.value.hint or "")
+    assert not runs(bed, grown) and bed.record("alice", "theirs").state is State.HELD
+    assert [slot.slot for slot in bed.gate.start(alice, THEIRS, recreate=True).container.gpus] == ["0"]
+    legal.check_settled(bed)
+
+
+def test_started_behind_ds01_onto_a_new_one_that_somebody_has_it_is_in_conflict(bed: Bed, grown: str) -> None:
+    bed.gate.create(bed.actor("bob"), bed.request("bob"))
+    bed.engine.start(grown)
+    bed.gate.reconcile(bed.actor("root"))
+    record = bed.record("alice", "theirs")
+    assert (record.state, record.lease) == (State.RUNNING, None)
+    assert record.conflict is not None and "1" in record.conflict
+    assert [facts["holder_user"] for kind, facts in bed.events if kind == "conflict"] == ["bob"]
+    with pytest.raises(NoGpuFree):
+        bed.gate.create(bed.actor("carol"), bed.request("carol"))
+
+
+def test_started_behind_ds01_it_has_the_new_one_if_nobody_has(bed: Bed, grown: str) -> None:
+    bed.engine.start(grown)
+    with pytest.raises(NoGpuFree):
+        bed.gate.create(bed.actor("bob"), bed.request("bob"))
+    assert bed.record("alice", "theirs").slots == ("0", "1")
+    legal.check_settled(bed)
 
 
 # what is listed

@@ -10,6 +10,7 @@ import pytest
 from ds01.engines.protocol import Devices, ExecRequest
 from ds01.errors import Ds01Error, NoGpuFree, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest, GpuType, Refusal
+from ds01.gpus.simulated import parse
 from ds01.lifecycle.machine import Trigger
 from ds01.lifecycle.request import Wants
 from ds01.system.data import from_json
@@ -332,6 +333,30 @@ def test_remake_without_a_lease_says_how_to_get_one(bed: Bed, gate: Any) -> None
         gate.remake(bed.actor("alice"), ALICE)
     assert "--recreate" in (caught.value.hint or "")
     assert bed.record("alice") == old
+
+
+@pytest.mark.parametrize("why", ["no image", "no GPU"])
+def test_remake_that_is_refused_stops_nothing(bed: Bed, gate: Any, why: str) -> None:
+    fill(bed, "alice", start=True)
+    old = bed.record("alice")
+    if why == "no image":
+        bed.engine.untag(old.image)
+    else:
+        bed.world.inventory = parse("1xA100")
+    with pytest.raises(Ds01Error):
+        gate.remake(bed.actor("alice"), ALICE)
+    assert bed.record("alice") == old
+    seen = bed.engine.inspect(old.docker_id or "")
+    assert seen is not None and seen.status.runs
+
+
+def test_remake_of_one_in_conflict_says_what_to_do(bed: Bed, gate: Any) -> None:
+    stopped_with_slots_taken(bed)
+    bed.engine.start(bed.record("alice").docker_id or "")
+    with pytest.raises(NotPossible) as caught:
+        gate.remake(bed.actor("alice"), ALICE)
+    assert "which somebody else has" in (caught.value.why or "")
+    assert "container-stop" in (caught.value.hint or "") and "--recreate" in (caught.value.hint or "")
 
 
 def test_start_of_a_stopped_one_checks_the_quota_again(bed: Bed, gate: Any) -> None:

@@ -65,6 +65,12 @@ def test_only_labels_of_ds01_are_put_on_an_image(bed: Bed, build: Build, label: 
     assert bed.engine.images() == []
 
 
+def test_no_label_has_a_comma_since_aimes_list_would_crash_on_it(bed: Bed, build: Build) -> None:
+    build(labels={"ds01.dockerfile": "/home/a,b/Dockerfile", "ds01.source": "x"})
+    image = bed.engine.image(REFERENCE)
+    assert image is not None and image.labels == {"ds01.dockerfile": "-", "ds01.source": "x"}
+
+
 def test_a_failed_build_is_an_event_and_leaves_the_image(bed: Bed, build: Build) -> None:
     build()
     before = bed.engine.image(REFERENCE)

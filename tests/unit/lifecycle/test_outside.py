@@ -122,6 +122,21 @@ def test_a_start_on_slots_that_somebody_has_is_a_conflict_told_to_both(running: 
     assert running.record("alice").conflict is None
 
 
+def test_a_restart_behind_ds01_ends_no_conflict(running: Bed) -> None:
+    running.gate.stop(running.actor("alice"), ALICE, release=True)
+    running.gate.create(running.actor("bob"), running.request("bob"))
+    running.engine.start(ALICE)
+    look(running)
+    running.engine.kill(ALICE)
+    running.clock.advance(minutes=1)
+    running.engine.start(ALICE)
+    look_closely(running)
+    record = running.record("alice")
+    assert (record.state, record.started_at, record.lease) == (State.RUNNING, running.clock.time, None)
+    assert record.conflict
+    assert running.leased() == {running.uuid["1:0"]: BOB}
+
+
 def test_a_restart_behind_ds01_is_a_stop_and_a_start_with_the_same_lease(running: Bed) -> None:
     before = running.leased()
     running.engine.kill(ALICE)
