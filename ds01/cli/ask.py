@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -13,31 +15,41 @@ from ds01.cli import tables
 from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
+from ds01.system.home import Home
 from ds01.system.programs import at_terminal, find
+
+T = TypeVar("T")
 
 EDITORS = ("sensible-editor", "editor", "nano", "vim", "vi")  # Debian's own choice first
 
 
 def confirm(question: str, *, default: bool) -> bool:
     """Yes or no."""
-    return click.confirm(question, default=default)
+    return _answered(lambda: click.confirm(question, default=default))
 
 
 def choose(title: str, choices: Sequence[str], *, default: int | None = 1) -> int:
     """One of several, shown with numbers from 1; the index from 0. `default` None: Enter alone does not answer."""
     put(title)
-    for number, choice in enumerate(choices, 1):
-        put(f"  {number:2}) {choice}")
-    number = click.prompt("Number", type=click.IntRange(1, len(choices)), default=default)
-    return int(number) - 1
+    for index, choice in enumerate(choices, 1):
+        put(f"  {index:2}) {choice}")
+    return number("Number", most=len(choices), default=default) - 1
+
+
+def number(question: str, *, most: int | None, default: int | None = 1) -> int:
+    """A number from 1 to `most`; None: to any. Asked again until it is one."""
+    while True:
+        answer: str = _answered(lambda: click.prompt(question, default=None if default is None else str(default)))
+        text = answer.strip()
+        if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= (most or int(text)):
+            return int(text)
+        put(f"A number from 1 to {most}, please." if most else "A number from 1 on, please.")
 
 
 def choose_several(among: int) -> list[int]:
     """Any of `among` things that are shown already: numbers, `all`, or nothing; the indexes from 0."""
     while True:
-        answer: str = click.prompt(
-            "Which? Numbers, or all; Enter for none", default="", show_default=False, prompt_suffix=": "
-        )
+        answer = line("Which? Numbers, or all; Enter for none")
         words = answer.replace(",", " ").split()
         if [word.lower() for word in words] == ["all"]:
             return list(range(among))
@@ -49,24 +61,34 @@ def choose_several(among: int) -> list[int]:
 def text(question: str, *, default: str | None = None, check: Callable[[str], object] = str) -> str:
     """A line of text; asked again while `check` raises WrongUse."""
     while True:
-        answer: str = click.prompt(question, default=default, show_default=bool(default))
+        answer: str = _answered(lambda: click.prompt(question, default=default, show_default=bool(default)))
         try:
             check(answer)
         except WrongUse as error:
-            put(f"{error.message}; {error.why}")
+            put("; ".join(filter(None, (error.message, error.why))))
         else:
             return answer
+
+
+def line(question: str, *, suffix: str = ": ") -> str:
+    """A line of text, or Enter alone for nothing."""
+    return str(_answered(lambda: click.prompt(question, default="", show_default=False, prompt_suffix=suffix)))
 
 
 def edit(session: Session, text: str, *, name: str) -> str:
     """A text as it comes back from the editor that the person uses. Raises Ds01Error if that fails."""
     words = shlex.split(session.settings.editor or "")
     program = words or [next((one for one in EDITORS if find(one)), EDITORS[0])]
+    # Under sudo it is the person's too: an editor of root's would open and start anything as root.
+    uid = session.settings.sudo_uid if session.actor.via == "sudo" else session.actor.uid
+    home = Home(session.users.by_uid(session.actor.uid if uid is None else uid))
     with tempfile.TemporaryDirectory(prefix="ds01-") as folder:
+        if os.geteuid() == 0:
+            os.chown(folder, home.account.uid, home.account.gid)
         path = Path(folder) / name
-        path.write_text(text, encoding="utf-8")
-        at_terminal([*program, str(path)])
-        return path.read_text(encoding="utf-8", errors="replace")
+        home.write(path, text, mode=0o600)
+        at_terminal([*program, str(path)], account=home.account)
+        return home.read_text(path) or ""
 
 
 def pick_container(session: Session, *, states: tuple[str, ...], verb: str) -> str:
@@ -83,3 +105,12 @@ def pick_container(session: Session, *, states: tuple[str, ...], verb: str) -> s
     # Enter alone decides nothing where there is something to decide: some verbs act without another question.
     default = 1 if len(fitting) == 1 else None
     return fitting[choose(f"Which container to {verb}?", list(rows), default=default)].container
+
+
+def _answered(ask: Callable[[], T]) -> T:
+    """The answer to a question. After Ctrl-C what is said next does not stand behind the question."""
+    try:
+        return ask()
+    except click.Abort:
+        put(error=True)
+        raise

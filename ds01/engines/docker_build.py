@@ -84,7 +84,7 @@ class Reading:
     def end(self) -> Iterator[Progress]:
         """The last words. Raises EngineUnreachable if the answer ended before an image was made."""
         yield from self._flush()
-        if self._image is None:
+        if self._image is None or self._number < self._count:
             raise EngineUnreachable(
                 "Docker gave the build up",
                 why=f"its answer ended in step {self._step}" if self._step else "its answer ended too soon",
@@ -99,6 +99,7 @@ class Reading:
         if step and int(step[1]) == self._number + 1 and (not self._count or int(step[2]) == self._count):
             yield from self._flush()
             self._number, self._count = int(step[1]), int(step[2])
+            self._image = None  # that was a stage before the last
             self._step = f"{step[1]}/{step[2]} {one_line(plain(step[3]))}"
             self._last = {False: [], True: []}
             yield self._progress("")

@@ -87,8 +87,10 @@ class Store:
     def keep_files(self, container: str, content: Files) -> None:
         """Remember the container's files; only inside `change`."""
         if not self._files.is_dir():
-            self._files.mkdir()
-            self._files.chmod(0o2775 if self._shared() else 0o755)
+            made = self._files.with_name(f"{self._files.name}.tmp")  # nobody else may find it before its mode is right
+            made.mkdir(exist_ok=True)
+            made.chmod(0o2775 if self._shared() else 0o755)
+            made.rename(self._files)
         self._write(self._files / f"{container}.json", json.dumps(content).encode())
 
     def drop_files(self, container: str) -> None:

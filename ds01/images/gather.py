@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from ds01.errors import Ds01Error, NotFound, WrongUse
-from ds01.system.as_user import run_as
+from ds01.system.as_user import run_for
 from ds01.system.users import Account
 
 MOST = 64 << 20  # bytes in all; code and settings are far smaller, and data belongs into the workspace
@@ -22,12 +22,7 @@ def gather(account: Account, folder: Path, patterns: Sequence[str], *, most: int
     """The files below `folder` that the patterns name, folders whole, by their paths from there. Root reads them as
     that person. Raises NotFound for a pattern that names nothing, WrongUse for too much or a link that leads out.
     """
-    act = partial(_as_text, folder, tuple(patterns), most)
-    if os.geteuid() == 0 and account.uid != 0:
-        groups = os.getgrouplist(account.login, account.gid)
-        said = run_as(account.uid, account.gid, act, groups=groups)
-    else:
-        said = act()
+    said = run_for(account, partial(_as_text, folder, tuple(patterns), most))
     if said is None:
         raise Ds01Error(f"{folder} cannot be read", why="the file system does not answer")
     answer = json.loads(said)

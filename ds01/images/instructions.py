@@ -39,7 +39,7 @@ def _read(lines: list[str]) -> Iterator[Instruction]:
             joined += continued.sub("", line)
             if not continued.search(line):
                 break
-        word, _, rest = joined.strip().partition(" ")
+        word, rest = (*joined.split(None, 1), "", "")[:2]
         if not word:
             continue
         word = word.upper()

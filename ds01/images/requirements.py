@@ -135,7 +135,7 @@ def without(requirements: Iterable[str], provided: Iterable[str]) -> tuple[tuple
 
 def _split(text: str) -> list[str]:
     if has_control(text):
-        raise WrongUse(f"--packages {text!r} has a line break or another control character in it", hint=f"as {EXAMPLE}")
+        raise WrongUse(f"{text!r} has a line break or another control character in it", hint=f"as {EXAMPLE}")
     try:
         check(text)
         return [text.strip()]
@@ -143,7 +143,7 @@ def _split(text: str) -> list[str]:
         try:
             parts = [part.strip() for part in shlex.split(text)]
         except ValueError as error:
-            raise WrongUse(f"--packages {text!r} cannot be split", why=str(error)) from None
+            raise WrongUse(f"{text!r} cannot be split into packages", why=str(error)) from None
         if is_one(text) or parts == [text.strip()]:
             raise whole from None
     for part in parts:

@@ -62,6 +62,8 @@ def find(home: Home, name: str, project: str | None = None) -> Source | None:
     if project is not None:
         source = place(home, name, project)
         return source if home.exists(source.dockerfile) else None
+    if not NAME.fullmatch(name):  # as of an image that was tagged by hand
+        return None
     source = place(home, name)
     if home.exists(source.dockerfile):
         return source

@@ -8,13 +8,14 @@ import json
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
 from ds01.errors import Ds01Error
 from ds01.system import files, programs
-from ds01.system.as_user import run_as
+from ds01.system.as_user import run_for
 from ds01.system.users import Account
 
 LARGEST = 4 << 20  # bytes; what people write by hand is smaller
@@ -44,9 +45,8 @@ class Home:
         return None if content is None else content.decode("utf-8", "replace")
 
     def write(self, path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
-        """Write a file whole, in place of one that was there; at the end of a link stays the link's file.
-
-        Its folder is made if it is not there.
+        """Write a file whole, in place of one that was there, whose mode it keeps; at the end of a link stays the
+        link's file. `mode` is of a new one. Its folder is made if it is not there.
         """
         data = content.encode() if isinstance(content, str) else content
         self._do(path, "written", partial(_write, path, data, mode))
@@ -80,13 +80,7 @@ class Home:
     def _do(self, path: Path, doing: str, act: Callable[[], bytes | None]) -> bytes | None:
         if not path.is_absolute() or "\0" in str(path):
             raise Ds01Error(f"{str(path)!r} is not an absolute path")
-        if os.geteuid() == 0 and self.account.uid != 0:
-            account = self.account
-            said = run_as(
-                account.uid, account.gid, partial(_as_text, act), groups=os.getgrouplist(account.login, account.gid)
-            )
-        else:
-            said = _as_text(act)
+        said = run_for(self.account, partial(_as_text, act))
         if said is None:
             raise Ds01Error(f"{path} cannot be {doing}", why="the file system does not answer")
         answer = json.loads(said)
@@ -120,6 +114,11 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     real = Path(os.path.realpath(path))
+    with suppress(FileNotFoundError):
+        there = real.stat().st_mode
+        if not stat.S_ISREG(there):  # a pipe or a device would be gone
+            raise OSError(errno.EINVAL, "it is not a file")
+        mode = stat.S_IMODE(there)
     real.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     files.replace(real, content, mode=mode)
 

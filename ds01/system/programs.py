@@ -32,15 +32,7 @@ def run(
     Raises Ds01Error if there is no such program, it takes longer than `timeout` seconds, or it fails; `data` then has
     `program`, `problem` (not_found, timeout, failed) and `exit_code`.
     """
-    environment = own_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
-    becoming: dict[str, Any] = {}
-    if account is not None:
-        own = {"HOME": account.home, "USER": account.login, "LOGNAME": account.login}
-        if os.geteuid() == 0 and account.uid != 0:
-            groups = os.getgrouplist(account.login, account.gid)
-            becoming = {"user": account.uid, "group": account.gid, "extra_groups": groups, "cwd": "/"}
-            environment = {name: value for name, value in environment.items() if name in HARMLESS}
-        environment |= own
+    environment, becoming = _for(account)
     name, *rest = arguments
     program = find(name, environment)
     if program is None:
@@ -63,9 +55,12 @@ def run(
     return str(ended.stdout)
 
 
-def at_terminal(arguments: Sequence[str]) -> None:
-    """Run a program that people work in, as an editor, on the caller's terminal. Raises Ds01Error as `run`."""
-    environment = own_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
+def at_terminal(arguments: Sequence[str], *, account: Account | None = None) -> None:
+    """Run a program that people work in, as an editor, on the caller's terminal. Raises Ds01Error as `run`.
+
+    `account`: as for `run`. An editor of root's would start a shell of root's.
+    """
+    environment, becoming = _for(account)
     name, *rest = arguments
     program = find(name, environment)
     if program is None:
@@ -73,7 +68,7 @@ def at_terminal(arguments: Sequence[str]) -> None:
             name, "not_found", f"the program {name} is not installed", f"it is in none of {_path(environment)}"
         )
     try:
-        ended = subprocess.run([program, *rest], env=environment, check=False)  # noqa: S603  a list, and no shell
+        ended = subprocess.run([program, *rest], env=environment, check=False, **becoming)  # noqa: S603  no shell
     except OSError as error:
         raise _error(name, "failed", f"{name} cannot be started", f"{program}: {error.strerror}") from error
     if ended.returncode != 0:
@@ -99,6 +94,19 @@ def own_environment(environment: Mapping[str, str], *, bundle: str | None) -> di
     if before is None:
         before = os.pathsep.join(folder for folder in folders if folder not in ("", bundle))
     return restored | ({LIBRARIES: before} if before else {})
+
+
+def _for(account: Account | None) -> tuple[dict[str, str], dict[str, Any]]:
+    """The environment of a program for an account, and how it becomes theirs if root starts it."""
+    environment = own_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
+    if account is None:
+        return environment, {}
+    becoming: dict[str, Any] = {}
+    if os.geteuid() == 0 and account.uid != 0:
+        groups = os.getgrouplist(account.login, account.gid)
+        becoming = {"user": account.uid, "group": account.gid, "extra_groups": groups, "cwd": "/"}
+        environment = {name: value for name, value in environment.items() if name in HARMLESS}
+    return environment | {"HOME": account.home, "USER": account.login, "LOGNAME": account.login}, becoming
 
 
 def _path(environment: Mapping[str, str]) -> str:

@@ -94,6 +94,14 @@ def test_an_answer_that_ends_without_an_image_is_no_image() -> None:
     assert "2/2 RUN" in (caught.value.why or "")
 
 
+@pytest.mark.parametrize("rest", [(), SECOND])
+def test_an_answer_that_ends_after_an_earlier_stage_is_no_image(rest: Any) -> None:
+    reading = Reading(SPEC)
+    read(*FIRST, {"aux": {"ID": "sha256:1"}}, *rest, reading=reading)
+    with pytest.raises(EngineUnreachable):
+        list(reading.end())
+
+
 def test_the_last_stage_is_the_image() -> None:
     reading = Reading(SPEC)
     read(*FIRST, {"aux": {"ID": "sha256:1"}}, *SECOND, {"aux": {"ID": "sha256:2"}}, reading=reading)

@@ -26,6 +26,7 @@ def read(text: str) -> list[tuple[str, str]]:
         ("RUN <<-'A' <<B\nCMD 1\n\tA\nCMD 2\nB\nCMD a", [("RUN", "<<-'A' <<B"), ("CMD", "a")]),
         ('RUN ["a", "<<EOF"]\nCMD a\nEOF', [("RUN", '["a", "<<EOF"]'), ("CMD", "a"), ("EOF", "")]),
         ("RUN echo $((1<<X))\nCMD a", [("RUN", "echo $((1<<X))"), ("CMD", "a")]),
+        ("FROM\ta\nCOPY\t x /y", [("FROM", "a"), ("COPY", "x /y")]),
         ("", []),
         ("RUN a \\", [("RUN", "a")]),
     ],

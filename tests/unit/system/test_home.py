@@ -56,6 +56,17 @@ def test_a_link_to_an_own_file_stays_a_link(home: Home) -> None:
     assert home.read_text(home.path / "dotfiles" / "real") == "new"
 
 
+def test_a_file_keeps_its_mode_and_what_is_no_file_stays(home: Home) -> None:
+    home.write(home.path / "private", "old", mode=0o600)
+    home.write(home.path / "private", "new")
+    assert (home.path / "private").stat().st_mode & 0o777 == 0o600
+    os.mkfifo(home.path / "pipe")
+    (home.path / "link").symlink_to(home.path / "pipe")
+    with pytest.raises(Ds01Error, match="cannot be written"):
+        home.write(home.path / "link", "x")
+    assert (home.path / "pipe").is_fifo()
+
+
 def test_a_folder_is_made_once_and_a_file_in_its_place_is_an_error(home: Home) -> None:
     assert home.make_folder(home.path / "a" / "b")
     assert not home.make_folder(home.path / "a" / "b")
