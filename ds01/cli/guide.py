@@ -5,8 +5,7 @@ from __future__ import annotations
 import textwrap
 from functools import cache
 
-import click
-
+from ds01.cli import ask
 from ds01.cli.output import terminal_width
 from ds01.cli.session import Session
 
@@ -25,7 +24,7 @@ def explain(session: Session, step: str, **words: str) -> None:
     for line in textwrap.wrap(text, min(terminal_width(), WIDEST) - 2, break_on_hyphens=False):
         session.say(f"│ {line}")
     if session.interactive:
-        click.prompt("│ Enter to go on …", default="", show_default=False, prompt_suffix=" ")
+        ask.line("│ Enter to go on …", suffix=" ")
 
 
 @cache

@@ -20,8 +20,8 @@ def test_the_wizard(programs: Programs) -> None:
     new.expect("Enter to go on … ")
     new.type("\r")
     shown = new.expect("Number [1]: ")
-    assert "1) Pytorch (framework, the newest)" in shown and "another, by its name" in shown
-    new.type("1\r")
+    assert "2) Pytorch (framework, the newest)" in shown and "another, by its name" in shown
+    new.type("2\r")
     new.expect("Name of the container: ")
     new.type("not/a name\r")
     new.expect("is no container name")
@@ -80,7 +80,7 @@ def test_the_picker_offers_what_the_verb_can_act_on(thesis: Programs) -> None:
     shown = picked.expect("Number: ")
     assert "thesis" in shown and "other" in shown
     picked.type("\r\r9\r")
-    picked.expect("is not in the range")
+    picked.expect("A number from 1 to 2, please.")
     picked.type(f"{'1' if shown.index('thesis') < shown.index('other') else '2'}\r")
     picked.expect("Retire thesis?")
     picked.type("\r")

@@ -24,6 +24,7 @@ PHASES = (
     ("Which:", "scipy pandas"),
     ("Number [1]:", "4"),  # the use case: the third, NLP
     ("More pip packages, as pandas>=2.0 tqdm (Enter: none)", "einops>=0.7,<1"),
+    ("More apt packages, as ffmpeg (Enter: none)", "ffmpeg;reboot"),  # asked again
     ("More apt packages, as ffmpeg (Enter: none)", "ffmpeg"),
 )
 STAY = (("leave it in the background", "2"),)
@@ -189,3 +190,22 @@ def test_image_update_by_hand_keeps_what_was_typed_if_the_build_fails(programs: 
     assert "RUN false" in shown
     assert path.read_text() == before
     assert path.with_name("thesis.Dockerfile.failed").read_text() == before + "RUN false\n"
+
+
+def test_what_was_said_is_not_asked_and_what_is_no_number_is_asked_again(programs: Programs) -> None:
+    new = programs.at_terminal("image-create", "thesis", "--no-jupyter")
+    new.expect("Number [1]:")
+    for wrong in ("Pytorch", "0", "99", "-1", "²"):
+        new.type(f"{wrong}\r")
+        new.expect("A number from 1 to ")
+        new.expect("Number [1]:")
+    new.type("1\r")
+    new.expect("Version [")
+    new.type("\r")
+    shown = new.expect("Phase 3/4")
+    assert "as you said" in shown and "Install Jupyter?" not in shown
+    new.expect("Number [1]:")
+    new.interrupt()
+    assert new.end() == 130
+    assert "\nError: interrupted" in new.seen
+    assert not (programs.bed.home("alice") / "dockerfiles").exists()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import click
-
 from ds01.cli import ask, catalogues
 from ds01.cli.container.asked import Asked, folded_name
 from ds01.cli.guide import explain
@@ -64,7 +62,7 @@ def wizard(session: Session, asked: Asked) -> Asked:
     most = session.gate.limits(session.actor, owner=session.owner.uid).limits.limits.max_gpus_per_container
     if most is not None and most <= 1:
         return asked
-    return dataclasses.replace(asked, gpus=click.prompt("How many GPUs?", type=click.IntRange(1, most), default=1))
+    return dataclasses.replace(asked, gpus=ask.number("How many GPUs?", most=most))
 
 
 def _ask_image(session: Session, name: str | None) -> Chosen:

@@ -47,9 +47,8 @@ def build(
     if base not in (None, "scratch") and "$" not in str(base) and not there(session, str(base)):
         pull(session, str(base))
     session.say(f"Building {reference} …")
-    labels = {"ds01.source": digest(files)}
-    if "," not in str(at):  # AIME's list breaks on a label with a comma
-        labels["ds01.dockerfile"] = str(at)
+    # All of them each time: an image has those of its base, too.
+    labels = {"ds01.image": name, "ds01.source": digest(files), "ds01.dockerfile": str(at)}
     request = BuildRequest(session.owner.uid, name, dockerfile, labels, no_cache)
     log: list[str] = []
     try:
@@ -64,7 +63,10 @@ def build(
         hint = f"the whole log is in {log_of(home, name)}"
         raise type(error)(error.message, why=why, hint=hint, data=error.data) from error
     finally:
-        home.write(log_of(home, name), "".join(f"{line}\n" for line in log))
+        try:
+            home.write(log_of(home, name), "".join(f"{line}\n" for line in log))
+        except Ds01Error as error:  # the image is there, or is not, whatever becomes of the log
+            session.warn(f"{error.message}: {error.why}")
     return reference
 
 

@@ -38,7 +38,10 @@ def changed(files: Mapping[str, bytes], image: str, place: Source, changes: Chan
             after[source] = dockerfile.add_requirements(after[source], image)
         text, missing = pip.remove(after.get(wanted, ""), changes.remove)
         if missing:
-            raise NotFound(f"{', '.join(missing)} is not among its packages", why=f"looked in {place.requirements}")
+            raise NotFound(
+                f"{', '.join(map(repr, missing))} is not among the packages of {image}",
+                why=f"looked in {place.requirements}",
+            )
         after[wanted] = pip.add(text, changes.add)
         if changes.extra is not None:
             after[wanted], beside = pip.merge(after[wanted], changes.extra, image)

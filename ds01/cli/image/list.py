@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ds01.cli import tables
 from ds01.cli.guide import explain
@@ -23,6 +24,11 @@ class Row:
     dockerfile: str | None
     dockerfile_newer: bool | None  # None: there is none to compare with
 
+    def flat(self) -> dict[str, Any]:
+        """All of it side by side, for scripts."""
+        own = {"framework": self.framework, "dockerfile": self.dockerfile, "dockerfile_newer": self.dockerfile_newer}
+        return vars(self.image) | own
+
 
 @verb(example="image-list")
 def command(session: Session) -> None:
@@ -30,7 +36,7 @@ def command(session: Session) -> None:
     explain(session, "images")
     views = session.asking.images(session.actor, owner=session.owner.uid)
     rows = [_row(session, view) for view in views]
-    session.answer({"images": rows})
+    session.answer({"images": [row.flat() for row in rows]})
     if session.as_json:
         return
     if not rows:

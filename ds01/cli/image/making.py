@@ -11,9 +11,9 @@ from ds01.cli.guide import explain
 from ds01.cli.image import building, wizard
 from ds01.cli.image.asked import Asked, apt_packages, folded_name
 from ds01.cli.session import Session
-from ds01.errors import NotFound, NotPossible, WrongUse
+from ds01.errors import Ds01Error, NotFound, NotPossible, WrongUse
 from ds01.images import dockerfile, source
-from ds01.images.catalogue import lookup
+from ds01.images.catalogue import Catalogue, Entry, lookup
 from ds01.images.dockerfile import ImagePlan
 from ds01.images.packages import PackageSet, use_case
 from ds01.images.requirements import Requirements, read, split
@@ -60,10 +60,29 @@ def write_source(session: Session, asked: Asked) -> Source:
     return place
 
 
+def entry_of(catalogue: Catalogue, text: str, architecture: str | None) -> Entry:
+    """The catalogue's row for a framework. Raises NotFound, with the option that takes any other image here."""
+    try:
+        return lookup(catalogue, text, architecture)
+    except NotFound as error:
+        hint = error.hint and error.hint.replace("--image", "--base-image")
+        raise NotFound(error.message, why=error.why, hint=hint) from None
+
+
 def build(session: Session, name: str, place: Source, *, no_cache: bool = False) -> str:
-    """Build the image `name` from its source; its reference. Raises Ds01Error."""
+    """Build the image `name` from its source; its reference. Raises Ds01Error, which says how to go on from there."""
     files = source.read(session.home, place)
-    return building.build(session, name, place.dockerfile.name, files, at=place.dockerfile, no_cache=no_cache)
+    its_own = source.find(session.home, name) is not None
+    again = f"image-update {name} --rebuild" if its_own else f"image-create {name} --dockerfile FILE"
+    on = f"{place.dockerfile} stays; `{again}` builds it"
+    try:
+        return building.build(session, name, place.dockerfile.name, files, at=place.dockerfile, no_cache=no_cache)
+    except KeyboardInterrupt:
+        session.warn(f"not built; {on}")
+        raise
+    except Ds01Error as error:
+        hint = "\n".join(filter(None, (error.hint, on)))
+        raise type(error)(error.message, why=error.why, hint=hint, data=error.data) from error
 
 
 def _plan(session: Session, asked: Asked, home: Home) -> ImagePlan:
@@ -72,7 +91,7 @@ def _plan(session: Session, asked: Asked, home: Home) -> ImagePlan:
     if asked.framework is not None:
         wanted = asked.framework + (f"-{asked.version}" if asked.version else "")
         catalogue = catalogues.frameworks()
-        entry = lookup(catalogue, wanted, asked.arch or catalogues.architecture(session))
+        entry = entry_of(catalogue, wanted, asked.arch or catalogues.architecture(session))
         base, framework, provides = entry.image, entry.label, catalogue.provides_of(entry.framework)
     assert base is not None
     sets = catalogues.package_sets()

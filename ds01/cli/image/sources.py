@@ -34,7 +34,9 @@ def pick(session: Session, name: str | None, *, verb: str) -> str:
 def source_of(session: Session, name: str, image: ImageView | None) -> Source | None:
     """Where the Dockerfile is: where the image says that it was, else where ds01 puts it."""
     home = session.home
-    told = image.labels.get("ds01.dockerfile") if image is not None else None
+    # One that Docker built by hand from another of ds01's has that one's labels.
+    own = image is not None and image.labels.get("ds01.image") == name
+    told = image.labels.get("ds01.dockerfile") if image is not None and own else None
     if told and told.startswith("/") and home.exists(Path(told)):
         return source.at(Path(told), name)
     return source.find(home, name)

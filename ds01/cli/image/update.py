@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from ds01.cli import ask
+from ds01.cli.container.reaching import say_how_to_reach, with_ports
 from ds01.cli.guide import explain
 from ds01.cli.image import building, making, sources
 from ds01.cli.image.asked import apt_packages
@@ -127,8 +128,9 @@ def _edited(session: Session, place: Source, before: Mapping[str, bytes]) -> dic
 def _recreate(session: Session, image: ImageView | None, *, recreate: bool, heading: str) -> list[ContainerView]:
     """Make the containers that use the image anew, each on its own slots: those that somebody wants so."""
     names = image.used_by if image is not None else ()
+    own = {view.name for view in session.asking.containers(session.actor, owner=session.owner.uid)} if names else ()
     anew = []
-    for name in names:
+    for name in (name for name in names if name in own):
         explain(session, "recreate", name=name)
         if not recreate and not (
             session.interactive
@@ -140,7 +142,9 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
         for warning in acted.warnings:
             session.warn(warning)
         session.say(f"Made {name} anew; it is {acted.container.state}.")
-        anew.append(acted.container)
+        view = with_ports(session, acted.container)
+        say_how_to_reach(session, view)
+        anew.append(view)
     left = [name for name in names if name not in {view.name for view in anew}]
     if left:
         session.say(f"Still on the image as it was: {', '.join(left)}. --recreate makes them anew.")

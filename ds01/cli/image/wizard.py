@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-import click
-
 from ds01.cli import ask, catalogues
 from ds01.cli.guide import explain
-from ds01.cli.image.asked import Asked
+from ds01.cli.image.asked import Asked, apt_packages
 from ds01.cli.session import Session
 from ds01.engines.references import well_formed
 from ds01.errors import WrongUse
 from ds01.images.catalogue import lookup
 from ds01.images.packages import PackageSet
+from ds01.images.plan import check_system
 from ds01.images.requirements import split
 
 
@@ -29,7 +28,9 @@ def phases(session: Session, asked: Asked) -> Asked:
         1,
     ):
         session.say(f"\nPhase {number}/4  {title}")
-        asked = phase(session, asked)
+        before, asked = asked, phase(session, asked)
+        if asked == before:
+            session.say("  as you said")
     session.say("\nAnything else?")
     return _more(asked)
 
@@ -69,7 +70,7 @@ def _jupyter(session: Session, asked: Asked) -> Asked:
         return asked
     explain(session, "jupyter")
     _show(session, catalogues.package_sets().jupyter)
-    return dataclasses.replace(asked, jupyter=click.confirm("Install Jupyter?", default=True))
+    return dataclasses.replace(asked, jupyter=ask.confirm("Install Jupyter?", default=True))
 
 
 def _base_packages(session: Session, asked: Asked) -> Asked:
@@ -97,7 +98,7 @@ def _more(asked: Asked) -> Asked:
         packages = ask.text("More pip packages, as pandas>=2.0 tqdm (Enter: none)", default="", check=_requirements)
         asked = dataclasses.replace(asked, packages=(packages,) if packages else ())
     if not asked.system:
-        system = ask.text("More apt packages, as ffmpeg (Enter: none)", default="")
+        system = ask.text("More apt packages, as ffmpeg (Enter: none)", default="", check=_apt_packages)
         asked = dataclasses.replace(asked, system=(system,) if system else ())
     return asked
 
@@ -108,6 +109,10 @@ def _show(session: Session, packages: PackageSet) -> None:
 
 def _requirements(text: str) -> None:
     split([text])
+
+
+def _apt_packages(text: str) -> None:
+    check_system(apt_packages((text,)))
 
 
 def _well_formed(reference: str) -> None:

@@ -104,6 +104,6 @@ def _show_info(session: Session, architecture: str | None) -> None:
     session.answer({"architecture": architecture, "frameworks": versions})
     if session.as_json:
         return
-    put(f"Frameworks and versions for {architecture or 'all GPUs'}, the newest first:")
+    put(f"Frameworks and versions for {architecture or 'all GPUs'}, what is taken without a version first:")
     for framework, names in versions.items():
         put(f"{framework}: {', '.join(names)}")

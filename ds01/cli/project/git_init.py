@@ -66,12 +66,12 @@ def ask_author(
 
 def _ask(question: str, check: Callable[[str], None]) -> str | None:
     while True:
-        answer: str = click.prompt(question, default="", show_default=False).strip()
+        answer = ask.line(question).strip()
         if not answer:
             return None
         try:
             check(answer)
         except WrongUse as error:
-            put(f"{error.message}; {error.why}")
+            put("; ".join(filter(None, (error.message, error.why))))
         else:
             return answer

@@ -17,7 +17,7 @@ from ds01.cli import ask
 from ds01.cli.container.asked import folder as absolute
 from ds01.cli.output import printable, send
 from ds01.cli.session import Session
-from ds01.errors import Ds01Error, NotFound, Refused, WrongUse
+from ds01.errors import Ds01Error, NotFound, WrongUse
 from ds01.policy.names import NAME
 from ds01.projects.folders import folder_of, project_name, workspace
 from ds01.projects.steps import Step
@@ -45,17 +45,6 @@ def options(verb: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return click.argument("project", required=False)(where(run))
 
     return decorate
-
-
-def home_of(session: Session) -> Home:
-    """The files of the person for whom this is done. Raises Refused if the caller cannot act with their rights."""
-    if os.geteuid() not in (0, session.owner.uid) and not session.settings.own:
-        raise Refused(
-            f"{session.actor.login} cannot make files for {session.owner.login}",
-            why="they would not belong to them",
-            hint=f"{session.owner.login} runs this, or root",
-        )
-    return Home(session.owner)
 
 
 def expect_folder(project: Project) -> None:
@@ -88,7 +77,7 @@ def show_whole(session: Session, lines: Iterable[str]) -> None:
 
 
 def _meant(session: Session, typed: str | None, where: str | None, verb: str) -> Project:
-    home = home_of(session)
+    home = session.home
     if where is not None:
         folder = Path(os.path.normpath(absolute(session, where) or where))
         return Project(home, project_name(folder.name if typed is None else typed), folder)

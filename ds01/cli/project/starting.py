@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ds01.cli import ask, catalogues
-from ds01.cli.container.asked import folded_name
 from ds01.cli.container.deploying import deploy_named
 from ds01.cli.guide import explain
 from ds01.cli.image import making, wizard
@@ -15,8 +14,9 @@ from ds01.cli.image.asked import Asked as AskedImage
 from ds01.cli.image.building import reference_of
 from ds01.cli.image.sources import image_named, source_of
 from ds01.cli.project.git_init import ask_author
-from ds01.cli.project.meant import Project, home_of, show
+from ds01.cli.project.meant import Project, show
 from ds01.cli.session import Session
+from ds01.cli.words import worded
 from ds01.errors import Ds01Error, WrongUse
 from ds01.images.packages import use_case
 from ds01.projects import folders, git, project_file, readme
@@ -53,7 +53,7 @@ def start_project(session: Session, wanted: Wanted) -> int | None:
     wanted.check()
     wanted = _complete(session, wanted)
     name, code = wanted.name or "", None
-    home = home_of(session)
+    home = session.home
     folder = folders.folder_of(home, name)
     image = wanted.image
 
@@ -100,7 +100,9 @@ def start_project(session: Session, wanted: Wanted) -> int | None:
         try:
             step()
         except Ds01Error as error:
-            raise _with_way_on(error, number, alone, name) from error
+            if title == "Image" and source_of(session, name, None) is not None:
+                alone = f"image-update {name} --rebuild"
+            raise _with_way_on(worded(error, session.now()), number, alone, name) from error
     session.answer({"project": {"name": name, "folder": str(folder), "image": image or reference_of(session, name)}})
     session.say(f"\n{name} is ready. Its folder is {folder}, in the container /workspace.")
     return code
@@ -112,8 +114,8 @@ def _complete(session: Session, wanted: Wanted) -> Wanted:
         if not session.terminal or session.as_json:
             raise WrongUse("what shall the project be called?", hint="project-init NAME --type ml")
         explain(session, "project")
-        wanted = dataclasses.replace(wanted, name=ask.text("Name of the project", check=folded_name))
-    name = folded_name(wanted.name or "")
+        wanted = dataclasses.replace(wanted, name=ask.text("Name of the project", check=folders.project_name))
+    name = folders.project_name(wanted.name or "")
     if name != wanted.name:
         session.say(f"The name becomes {name}: lower case, without spaces.")
     wanted = dataclasses.replace(wanted, name=name)
@@ -151,4 +153,5 @@ def _with_way_on(error: Ds01Error, number: int, alone: str, name: str) -> Ds01Er
     before = "What the steps before made stays. " if number > 1 else ""
     on = f"{before}To go on: `{alone}`, or `project-init {name}` again, which skips what is there."
     hint = f"{error.hint}\n{on}" if error.hint else on
-    return type(error)(error.message, why=error.why, hint=hint, data=error.data)
+    data = {key: value for key, value in (error.data or {}).items() if key != "refusal"}  # it is in words already
+    return type(error)(error.message, why=error.why, hint=hint, data=data or None)

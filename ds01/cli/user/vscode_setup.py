@@ -27,7 +27,7 @@ def command(session: Session, file: str | None, host: str | None, port: int) -> 
     host = host_name() if host is None else check_host(host)
     entry = vscode.host_entry(login, host, port)
     path = absolute(session, file)
-    step = None if path is None else vscode.write(meant.home_of(session), Path(path), entry)
+    step = None if path is None else vscode.write(session.home, Path(path), entry)
     document = {"login": login, "host": host, "port": port, "alias": vscode.ALIAS, "entry": entry, "path": path}
     session.answer(document | {"step": step})
     meant.show_whole(session, vscode.guide(login, host, port))

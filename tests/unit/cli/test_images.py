@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ds01.engines import simulated_rules
 from tests.unit.cli.conftest import CommandLine
 
 BASE = ("--framework", "pytorch")
@@ -27,12 +28,12 @@ def test_an_image_is_built_listed_used_and_deleted(ds: CommandLine, dockerfiles:
     assert "pandas>=2.0,<3" in (dockerfiles / "thesis.requirements.txt").read_text().splitlines()
     assert (dockerfiles / "thesis.build.log").read_text()
     row = ds("image-list", "--json").json["images"][0]
-    assert row["image"]["name"] == "thesis"
-    assert row["image"]["used_by"] == []
+    assert row["name"] == "thesis"
+    assert row["used_by"] == []
     assert row["framework"].startswith("Pytorch-")
     assert row["dockerfile_newer"] is False
     ds.ok("container-deploy", "thesis", "--background")
-    assert ds("image-list", "--json").json["images"][0]["image"]["used_by"] == ["thesis"]
+    assert ds("image-list", "--json").json["images"][0]["used_by"] == ["thesis"]
     assert "thesis" in ds.fails(6, "image-delete", "thesis")
     ds.ok("container-retire", "thesis", "--force")
     assert "stays" in ds.ok("image-delete", "thesis")
@@ -54,6 +55,7 @@ def test_without_a_terminal_it_says_which_option_it_needs(ds: CommandLine) -> No
         (("thesis", "--framework", "pytorch", "--base-image", "debian"), 2, "one base"),
         (("thesis", "--version", "2.5.1"), 2, "--framework"),
         (("thesis", "--framework", "torchvision"), 5, "no framework"),
+        (("thesis", "--framework", "torchvision"), 5, "--base-image NAME"),
         (("thesis", "--framework", "pytorch", "--version", "99"), 5, "no version"),
         (("thesis", "--base-image", "Not An Image"), 2, "no name of an image"),
         (("thesis", "--dockerfile", "/nowhere/Dockerfile"), 5, "no file"),
@@ -163,4 +165,43 @@ def test_nobody_sees_or_deletes_the_images_of_others_but_administrators(ds: Comm
     assert ds("image-list", "--json", who="bob").json["images"] == []
     ds.fails(5, "image-delete", "thesis", who="bob")
     ds.fails(3, "image-delete", "thesis", "--user", "alice", who="bob")
-    assert ds("image-list", "--json", "--user", "alice", who="boss").json["images"][0]["image"]["name"] == "thesis"
+    assert ds("image-list", "--json", "--user", "alice", who="boss").json["images"][0]["name"] == "thesis"
+
+
+def test_jupyter_is_reached_through_the_port_that_each_start_publishes(
+    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_rules, "listed", simulated_rules.detailed)  # Docker's list has the ports
+
+    def way(said: str) -> str:
+        port = ds("container-list", "--json").json["containers"][0]["ports"][0]["host_port"]
+        assert f"ssh -L 8888:127.0.0.1:{port} alice@" in said, said
+        return said
+
+    ds.ok("image-create", "thesis", *BASE)
+    assert "container-run thesis -- jupyter lab" in way(
+        ds.ok("container-deploy", "thesis", "--background", "-p", "8888")
+    )
+    ds.ok("container-stop", "thesis", "--force")
+    way(ds.ok("container-start", "thesis"))
+    way(ds.ok("image-update", "thesis", "--add", "tqdm", "--recreate"))
+    ds.ok("container-stop", "thesis", "--force")
+    assert ds("container-start", "thesis", "--json").json["container"]["ports"]
+
+
+def test_without_jupyter_nothing_is_said_about_it(ds: CommandLine) -> None:
+    ds.ok("image-create", "thesis", *BASE, "--no-jupyter")
+    assert "upyter" not in ds.ok("container-deploy", "thesis", "--background", "-p", "8888")
+
+
+def test_a_first_build_that_fails_says_how_to_go_on_from_the_dockerfile(ds: CommandLine, dockerfiles: Path) -> None:
+    said = ds.fails(1, "image-create", "thesis", *BASE, "--packages", "no-such-package-1")
+    assert "thesis.Dockerfile stays; `image-update thesis --rebuild` builds it" in said
+    ds.ok("image-update", "thesis", "--remove", "no-such-package-1")
+    assert ds.engine.image(THESIS) is not None
+
+
+def test_a_first_build_of_a_dockerfile_of_ones_own_is_asked_for_once_more(ds: CommandLine) -> None:
+    (ds.bed.home("alice") / "Dockerfile").write_text("FROM busybox\nRUN exit 3\n")
+    said = ds.fails(1, "image-create", "own", "--dockerfile", "~/Dockerfile")
+    assert "`image-create own --dockerfile FILE` builds it" in said

@@ -202,3 +202,21 @@ def test_a_home_that_cannot_be_written_is_an_error_in_words(ds: CommandLine) -> 
 
 def test_json_of_an_error_is_one_document(ds: CommandLine) -> None:
     assert json.loads(ds("git-init", "nothing", "--json").out)["error"]["code"] == 5
+
+
+def test_a_step_that_the_policy_refuses_says_why_and_how_to_go_on(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background")
+    said = ds.fails(3, "project-init", "birds", "--quick", "--image", "any/image")
+    assert "max_mig_instances" in said and "`container-retire one`" in said
+    assert "`container-deploy birds`" in said and "`project-init birds` again" in said
+
+
+def test_an_image_that_cannot_be_built_is_gone_on_with_from_its_dockerfile(ds: CommandLine) -> None:
+    ds.bed.home("alice").joinpath("dockerfiles").mkdir()
+    ds.bed.home("alice").joinpath("dockerfiles", "birds.Dockerfile").write_text("FROM busybox\nCOPY absent /\n")
+    said = ds.fails(5, "project-init", "birds", "--quick")
+    assert "To go on: `image-update birds --rebuild`" in said and "`image-create birds`" not in said
+
+
+def test_a_project_with_a_wrong_name_is_told_so(ds: CommandLine) -> None:
+    assert "'../etc' is no project name" in ds.fails(2, "project-init", "../etc", "--quick")
