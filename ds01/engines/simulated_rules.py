@@ -159,6 +159,7 @@ def listed(container: dict[str, Any]) -> EngineContainer:
         labels=container["labels"],
         created_at=parse_time(container["created_at"]),
         image_id=image_id(container["source"]) if container.get("source") else None,
+        ports=_ports(container),
     )
 
 
@@ -182,8 +183,12 @@ def detailed(container: dict[str, Any]) -> EngineContainer:
         devices=from_json(Devices, container["devices"]),
         spec=from_json(ContainerSpec, {**spec, "labels": container["labels"]}) if spec else None,
         privileged=container.get("privileged", False),
-        ports=tuple(from_json(Port, port) for port in container.get("ports", [])),
+        ports=_ports(container),
     )
+
+
+def _ports(container: dict[str, Any]) -> tuple[Port, ...]:
+    return tuple(from_json(Port, port) for port in container.get("ports", []))
 
 
 def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:

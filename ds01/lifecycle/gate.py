@@ -6,7 +6,7 @@ It derives who may do what itself, at each call; it prints nothing, asks nobody,
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -33,6 +33,7 @@ from ds01.lifecycle.request import BuildRequest, ContainerRequest
 from ds01.lifecycle.views import (
     Acted,
     AimeView,
+    ContainerView,
     LimitsView,
     Plan,
     aime_view,
@@ -182,7 +183,7 @@ class Gate(Asking):
             if recreate:
                 record, warnings = self._told(actor, record.name, lambda: starting.recreate(self._world, actor, record))
             record, already = self._told(actor, record.name, lambda: starting.start(self._world, actor, record))
-            return Acted(self._view(record), already, warnings)
+            return Acted(self._view_of_running(record), already, warnings)
 
     def remake(self, actor: Actor, container: str, *, grace: float | None = None) -> Acted:
         """Make a container anew from its request, on the slots that it has; one that ran is stopped, and runs again.
@@ -192,7 +193,7 @@ class Gate(Asking):
         with self._locked(actor, container, "made anew") as record:
             make = partial(starting.remake, self._world, actor, record, grace=grace)
             record, warnings = self._told(actor, record.name, make)
-            return Acted(self._view(record), warnings=warnings)
+            return Acted(self._view_of_running(record), warnings=warnings)
 
     def stop(
         self, actor: Actor, container: str, *, grace: float | None = None, release: bool = False, keep: bool = False
@@ -328,6 +329,13 @@ class Gate(Asking):
             raise Refused(f"{reference} is nobody's own image", why="only images `ds01-UID/NAME` are removed")
         self._check_owner(actor, uid)
         images.remove(self._world, actor, reference)
+
+    def _view_of_running(self, record: Record) -> ContainerView:
+        """With the ports, which Docker chooses at each start. A Docker that does not answer spoils no start."""
+        seen = None
+        with suppress(Ds01Error):
+            seen = self._world.engine.inspect(record.docker_id) if record.docker_id else None
+        return self._view(record, seen)
 
     def _locked(self, actor: Actor, container: str, doing: str, *, manual_too: bool = False) -> _Locked:
         """A container under its lock; `manual_too`: also a lease that was made by hand, and has no container."""

@@ -6,7 +6,7 @@ from ds01.cli import ask
 from ds01.cli.container import making
 from ds01.cli.container.asked import Asked
 from ds01.cli.container.entering import enter
-from ds01.cli.container.reaching import say_how_to_reach, with_ports
+from ds01.cli.container.reaching import say_how_to_reach
 from ds01.cli.guide import explain
 from ds01.cli.session import Session
 from ds01.lifecycle.request import ContainerRequest
@@ -21,7 +21,7 @@ def deploy(
     explain(session, "start", name=request.name)
     acted = session.gate.start(session.actor, made.container.container)
     session.say(f"Started {request.name}.")
-    container = with_ports(session, acted.container)
+    container = acted.container
     say_how_to_reach(session, container)
     if not (open_it or background) and session.interactive:
         open_it = ask.choose("And now?", ["open a terminal in it", "leave it in the background"]) == 0

@@ -9,12 +9,6 @@ from ds01.system.host_name import host_name
 JUPYTER = 8888  # Jupyter's own default
 
 
-def with_ports(session: Session, container: ContainerView) -> ContainerView:
-    """The container with its ports. What starts one does not know them yet: Docker chooses them at each start."""
-    views = session.asking.containers(session.actor, owner=container.uid)
-    return next((view for view in views if view.container == container.container), container)
-
-
 def say_how_to_reach(session: Session, container: ContainerView) -> None:
     """Say how to start Jupyter and get at it, for a container whose image has it. Its port is published on this
     server's loopback only, so that the way there is SSH.

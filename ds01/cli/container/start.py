@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ds01.cli.container import starting
-from ds01.cli.container.reaching import say_how_to_reach, with_ports
+from ds01.cli.container.reaching import say_how_to_reach
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
@@ -26,7 +26,7 @@ def command(session: Session, name: str | None, recreate: bool) -> None:
     acted = starting.start(session, container, recreate=recreate)
     for warning in acted.warnings:
         session.warn(warning)
-    view = with_ports(session, acted.container)
+    view = acted.container
     gpus = f" on GPU {gpu_names(view.gpus)}" if view.gpus else ""
     session.say(f"{view.name} runs already{gpus}." if acted.already else f"Started {view.name}{gpus}.")
     say_how_to_reach(session, view)

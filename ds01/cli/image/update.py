@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 from ds01.cli import ask
-from ds01.cli.container.reaching import say_how_to_reach, with_ports
+from ds01.cli.container.reaching import say_how_to_reach
 from ds01.cli.guide import explain
 from ds01.cli.image import building, making, sources
 from ds01.cli.image.asked import apt_packages
@@ -142,9 +142,8 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
         for warning in acted.warnings:
             session.warn(warning)
         session.say(f"Made {name} anew; it is {acted.container.state}.")
-        view = with_ports(session, acted.container)
-        say_how_to_reach(session, view)
-        anew.append(view)
+        say_how_to_reach(session, acted.container)
+        anew.append(acted.container)
     left = [name for name in names if name not in {view.name for view in anew}]
     if left:
         session.say(f"Still on the image as it was: {', '.join(left)}. --recreate makes them anew.")

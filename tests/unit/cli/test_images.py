@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ds01.engines import simulated_rules
 from tests.unit.cli.conftest import CommandLine
 
 BASE = ("--framework", "pytorch")
@@ -168,11 +167,7 @@ def test_nobody_sees_or_deletes_the_images_of_others_but_administrators(ds: Comm
     assert ds("image-list", "--json", "--user", "alice", who="boss").json["images"][0]["name"] == "thesis"
 
 
-def test_jupyter_is_reached_through_the_port_that_each_start_publishes(
-    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(simulated_rules, "listed", simulated_rules.detailed)  # Docker's list has the ports
-
+def test_jupyter_is_reached_through_the_port_that_each_start_publishes(ds: CommandLine) -> None:
     def way(said: str) -> str:
         port = ds("container-list", "--json").json["containers"][0]["ports"][0]["host_port"]
         assert f"ssh -L 8888:127.0.0.1:{port} alice@" in said, said
