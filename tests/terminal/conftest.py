@@ -35,7 +35,7 @@ class Typist:
         self.resize(rows, columns, tell=False)
         self._process = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=TOP, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_at_a_terminal,
         )  # fmt: skip
         os.close(theirs)
 
@@ -84,6 +84,12 @@ class Typist:
             return False
         self.seen += data.decode("utf-8", "replace").replace("\r\n", "\n")
         return bool(data)
+
+
+def _at_a_terminal() -> None:
+    """In the child: its terminal, and Ctrl-C as a terminal has it, also where the tests run in the background."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Programs:
