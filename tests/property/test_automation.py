@@ -20,7 +20,7 @@ from ds01.system.data import from_json, to_json
 
 BEGIN = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
 SLOT = SlotRef("0:1", "MIG-1", Kind.MIG, "2g.10gb")
-CONFIGURED = settings(max_examples=300, deadline=None, derandomize=True, database=None)
+CONFIGURED = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 minutes = st.integers(0, 3000).map(lambda number: timedelta(minutes=number))
 maybe = st.none() | minutes

@@ -17,7 +17,7 @@ from ds01.images.dockerfile import add_system, system_of, write
 from ds01.images.requirements import Requirements, add, name_of, read, remove, split
 from tests.unit.images.plans import BARE, plan
 
-CONFIGURED = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+CONFIGURED = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,12}[A-Za-z0-9])?", fullmatch=True).filter(
     lambda name: not name.lower().endswith((".whl", ".zip", ".gz", ".bz2", ".xz", ".tgz", ".tbz", ".txz"))
 )

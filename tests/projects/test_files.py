@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ds01.errors import Ds01Error, WrongUse
 from ds01.projects import devcontainer, project_file, readme
 from ds01.system.home import Home
-from tests.unit.projects.conftest import own_home
+from tests.projects.conftest import own_home
 
 LIMITS = ("--cpus=2.5", "--memory=32g", "--memory-swap=32g", "--cgroup-parent=ds01-students-alice.slice")
 

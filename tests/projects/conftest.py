@@ -1,4 +1,4 @@
-"""Somebody's home, with a project in it."""
+"""Somebody's home, with a project in it. These tests start git and ssh-keygen, and so are not among the fastest."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from ds01.projects import folders
 from ds01.system.home import Home
 from ds01.system.users import Account, Users
 from tests.bed import Bed
+from tests.unit.cli.conftest import ds
+
+__all__ = ["AS_ROOT", "ds", "everything", "home", "own_home", "project"]
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
 

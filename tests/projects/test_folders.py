@@ -10,7 +10,7 @@ import pytest
 from ds01.errors import Ds01Error, NotPossible, WrongUse
 from ds01.projects import folders
 from ds01.system.home import Home
-from tests.unit.projects.conftest import AS_ROOT, everything
+from tests.projects.conftest import AS_ROOT, everything
 
 TREE = ("data/raw", "data/processed", "notebooks", "src", "models", "configs", "tests", "scripts", "docs")
 

@@ -15,7 +15,7 @@ from ds01.projects import ssh, vscode
 from ds01.system.home import Home
 from ds01.system.users import Users
 from tests.bed import Bed
-from tests.unit.projects.conftest import AS_ROOT, everything
+from tests.projects.conftest import AS_ROOT, everything
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh here")
 

@@ -13,7 +13,7 @@ from ds01.errors import Ds01Error, WrongUse
 from ds01.projects import git
 from ds01.system.home import Home
 from tests.bed import Bed
-from tests.unit.projects.conftest import AS_ROOT, everything, own_home
+from tests.projects.conftest import AS_ROOT, everything, own_home
 
 GIT = ("git", "-c", "safe.directory=*")
 ADA = {"name": "Ada Lovelace", "email": "ada@example.org"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects.conftest import AS_ROOT, everything
 from tests.unit.cli.conftest import CommandLine
-from tests.unit.projects.conftest import AS_ROOT, everything
 
 ON_PROJECTS = ("dir-create", "git-init", "readme-create", "devcontainer-init")
 ODD = ["", " ", ".", "..", "/", "a/b", "../x", "größe", "😀", "x" * 200, "a\x1b[31mb", "a\nb", "\udcff", "-"]
