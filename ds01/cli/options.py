@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -61,3 +62,24 @@ def command(
         return made
 
     return make
+
+
+def gathered(kind: type[Any], options: Sequence[Function]) -> Callable[[Function], Function]:
+    """Give a function click's `options` as one object of the dataclass `kind`, whose fields they are called as. Its
+    `check` comes first.
+    """
+    names = {field.name for field in dataclasses.fields(kind)}
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def run(session: Session, **given: Any) -> Any:
+            asked = kind(**{name: given.pop(name) for name in names})
+            asked.check()
+            return function(session, asked, **given)
+
+        decorated: Function = run
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def listed(container: dict[str, Any]) -> EngineContainer:
         labels=container["labels"],
         created_at=parse_time(container["created_at"]),
         image_id=image_id(container["source"]) if container.get("source") else None,
-        ports=_ports(container),
+        ports=tuple(from_json(Port, port) for port in container.get("ports", [])),
     )
 
 
@@ -167,14 +168,8 @@ def detailed(container: dict[str, Any]) -> EngineContainer:
     """The container as an inspect shows it."""
     spec = container.get("spec")
     ended = container["status"] in (Status.EXITED.value, Status.DEAD.value)
-    return EngineContainer(
-        id=container["id"],
-        name=container["name"],
-        image=container["image"],
-        status=Status(container["status"]),
-        labels=container["labels"],
-        created_at=parse_time(container["created_at"]),
-        image_id=image_id(container["source"]) if container.get("source") else None,
+    return replace(
+        listed(container),
         started_at=time_of(container.get("started_at")),
         finished_at=time_of(container.get("finished_at")),
         exit_code=container.get("exit_code") if ended else None,
@@ -183,12 +178,7 @@ def detailed(container: dict[str, Any]) -> EngineContainer:
         devices=from_json(Devices, container["devices"]),
         spec=from_json(ContainerSpec, {**spec, "labels": container["labels"]}) if spec else None,
         privileged=container.get("privileged", False),
-        ports=_ports(container),
     )
-
-
-def _ports(container: dict[str, Any]) -> tuple[Port, ...]:
-    return tuple(from_json(Port, port) for port in container.get("ports", []))
 
 
 def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:

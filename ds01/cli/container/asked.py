@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
+from ds01.cli.options import gathered
 from ds01.cli.session import Session
 from ds01.engines.protocol import Port
 from ds01.errors import WrongUse
@@ -92,22 +89,8 @@ _OPTIONS = (
     click.option("--wait-for", metavar="DURATION", help="Wait in line for at most this long, as 2h."),
     click.option("--dry-run", is_flag=True, help="Show what would be made, and make nothing."),
 )
-
-
-def options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of create and deploy; the function gets them as one `asked`."""
-    names = {field.name for field in dataclasses.fields(Asked)}
-
-    @functools.wraps(function)
-    def run(session: Session, **given: Any) -> Any:
-        asked = Asked(**{name: given.pop(name) for name in names})
-        asked.check()
-        return function(session, asked, **given)
-
-    decorated: Callable[..., Any] = run
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+# The options of create and deploy; the function gets them as one `asked`.
+options = gathered(Asked, _OPTIONS)
 
 
 def folded_name(text: str) -> str:

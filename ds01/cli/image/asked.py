@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
-from ds01.cli.session import Session
+from ds01.cli.options import gathered
 from ds01.engines.references import well_formed
 from ds01.errors import WrongUse
 from ds01.policy.names import NAME_FORM, fold_name
@@ -85,22 +81,8 @@ _OPTIONS = (
     click.option("--arch", metavar="ARCH", help="As CUDA_ADA. Default: what the GPUs are."),
     click.option("--project-dockerfile", is_flag=True, help="Keep the Dockerfile in ~/workspace/NAME."),
 )
-
-
-def options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of image-create; the function gets them as one `asked`."""
-    names = {field.name for field in dataclasses.fields(Asked)}
-
-    @functools.wraps(function)
-    def run(session: Session, **given: Any) -> Any:
-        asked = Asked(**{name: given.pop(name) for name in names})
-        asked.check()
-        return function(session, asked, **given)
-
-    decorated: Callable[..., Any] = run
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+# The options of image-create; the function gets them as one `asked`.
+options = gathered(Asked, _OPTIONS)
 
 
 def folded_name(text: str) -> str:
