@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,14 @@ class Typist:
         return not termios.tcgetattr(self._ours)[3] & termios.ICANON
 
     def interrupt(self) -> None:
-        os.killpg(self._process.pid, signal.SIGINT)
+        """Ctrl-C, which ends the program. Again after a while: Python sees one that comes just before it waits for a
+        line only when that line has come.
+        """
+        for _ in range(5):
+            os.killpg(self._process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(2)
+                return
 
     def close(self) -> None:
         if self._process.poll() is None:
