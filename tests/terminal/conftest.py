@@ -68,11 +68,11 @@ class Typist:
         return not termios.tcgetattr(self._ours)[3] & termios.ICANON
 
     def interrupt(self) -> None:
-        """Ctrl-C, which ends the program. Again after a while: Python sees one that comes just before it waits for a
-        line only when that line has come.
+        """Type Ctrl-C, which ends the program. Again after a while: Python sees one that comes just before it waits
+        for a line only when that line has come.
         """
         for _ in range(5):
-            os.killpg(self._process.pid, signal.SIGINT)
+            self.type("\x03")
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(2)
                 return

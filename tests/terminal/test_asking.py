@@ -64,7 +64,7 @@ def test_ctrl_c_and_the_end_of_input_leave_a_question_with_130(programs: Program
     for key in ("\x03", "\x04"):
         asked = programs.at_terminal("container-create")
         asked.expect("Number [1]: ")
-        asked.type(key)
+        asked.interrupt() if key == "\x03" else asked.type(key)
         assert asked.end() == 130
         assert "interrupted" in asked.seen and "Traceback" not in asked.seen
     guided = programs.at_terminal("container-list", "--guided")
@@ -163,5 +163,5 @@ def test_stats_again_and_again_until_ctrl_c(thesis: Programs) -> None:
     watching = thesis.at_terminal("container-stats", "--watch", "--interval", "1")
     watching.expect("PROCESSES")
     watching.expect("PROCESSES")
-    watching.type("\x03")
+    watching.interrupt()
     assert watching.end() == 130 and "Traceback" not in watching.seen

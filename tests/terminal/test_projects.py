@@ -74,7 +74,7 @@ def test_an_own_file_is_touched_only_after_a_yes(answer: str, programs: Programs
 def test_ctrl_c_at_a_question_makes_nothing(programs: Programs, birds: Path) -> None:
     asked = programs.at_terminal("git-init", "birds")
     asked.expect("Your name")
-    asked.type("\x03")
+    asked.interrupt()
     assert asked.end() == 130 and "Traceback" not in asked.seen
     assert not (birds / ".git").exists()
 
@@ -97,7 +97,7 @@ def test_ssh_keygen_asks_for_the_passphrase_itself(programs: Programs) -> None:
 def test_ctrl_c_at_the_passphrase_leaves_no_key(programs: Programs) -> None:
     asked = programs.at_terminal("ssh-setup")
     asked.expect("Enter passphrase")
-    asked.type("\x03")
+    asked.interrupt()
     assert asked.end() == 130 and "Traceback" not in asked.seen
     assert not (programs.bed.home("alice") / ".ssh" / "id_ed25519").exists()
 
