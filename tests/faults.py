@@ -78,3 +78,13 @@ def watch_commits(steps: Steps, replace: Callable[[Any, str, Any], None]) -> Non
 
     replace(ledger_module.Transaction, "commit", watched_commit)
     replace(ledger_module.Transaction, "file_removed", watched_filing)
+
+
+def was_killed(child: int) -> bool:
+    """Whether a forked child was killed, by SIGKILL and nothing else; if not, it has to have gone well."""
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False

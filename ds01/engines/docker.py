@@ -6,7 +6,7 @@ Only files of this package whose name begins with `docker` import the SDK, which
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 
 from ds01.engines import docker_build, docker_exec, docker_images
@@ -165,7 +165,7 @@ class DockerEngine:
         """All local images that have a tag, without their environment."""
         return docker_images.images(self._client)
 
-    def pull(self, reference: str) -> Iterator[Progress]:
+    def pull(self, reference: str) -> Generator[Progress, None, None]:
         """Fetch an image, with the caller's `docker login`, if there is one."""
         return docker_images.pull(self._client, reference)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 from urllib.parse import quote
 
@@ -65,7 +65,7 @@ def remove(client: Client, reference: str) -> None:
         api.remove_image(reference, force=False, noprune=False)
 
 
-def pull(client: Client, reference: str) -> Iterator[Progress]:
+def pull(client: Client, reference: str) -> Generator[Progress, None, None]:
     """Fetch an image. Closing the iterator closes the connection, and dockerd gives up."""
     repository, name = split_reference(reference)
     with client.asking("fetch the image") as api:

@@ -5,7 +5,7 @@ Errors: EngineUnreachable (nothing was observed), EngineAbsent, EngineConflict, 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -317,7 +317,7 @@ class Engine(Protocol):
     def images(self) -> list[EngineImage]:
         """All local images that have a tag."""
 
-    def pull(self, reference: str) -> Iterator[Progress]:
+    def pull(self, reference: str) -> Generator[Progress, None, None]:
         """Fetch an image; closing the iterator cancels. Raises EngineAbsent, EngineRejected."""
 
     def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 
 from ds01.engines import simulated_build as building
@@ -203,7 +203,7 @@ class SimulatedEngine(Outside):
         state = self.read()
         return [images.describe(state, source) for source in dict.fromkeys(state["tags"].values())]
 
-    def pull(self, reference: str) -> Iterator[Progress]:
+    def pull(self, reference: str) -> Generator[Progress, None, None]:
         """Fetch an image in three steps."""
         name = images.full_name(reference)
         self.read()

@@ -5,7 +5,7 @@ It derives who may do what itself, at each call; it prints nothing, asks nobody,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
@@ -305,7 +305,7 @@ class Gate(Asking):
         """The exit code of a program inside; None while it runs."""
         return self._world.engine.exit_code(session)
 
-    def pull(self, actor: Actor, image: str) -> Iterator[Progress]:
+    def pull(self, actor: Actor, image: str) -> Generator[Progress, None, None]:
         """Fetch an image; closing the iterator cancels."""
         return self._world.engine.pull(image)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from ds01.errors import WrongUse
+
 NAME_FORM = "lower-case letters, digits, - and _, beginning with a letter or digit, at most 63 characters"
 GROUP_FORM = "lower-case letters, digits and _, beginning with a letter, at most 64 characters"
 
@@ -23,6 +25,15 @@ def fold_name(text: str) -> tuple[str, bool]:
     """
     name = "".join(letter.lower() if letter.isascii() else letter for letter in text).replace(" ", "-")
     return _expect(NAME, name, "container name", NAME_FORM), name != text
+
+
+def typed_name(text: str, what: str) -> str:
+    """The name that was typed, folded; `what` it shall be is for the error. Raises WrongUse."""
+    try:
+        return fold_name(text)[0]
+    except ValueError:
+        shown = text if len(text) < 80 else f"{text[:80]}…"
+        raise WrongUse(f"'{shown}' is no {what}", why=f"allowed: {NAME_FORM}") from None
 
 
 def container_name(name: str, uid: int) -> str:

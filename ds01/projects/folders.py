@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ds01.errors import Ds01Error, NotPossible, WrongUse
-from ds01.policy.names import NAME, NAME_FORM, fold_name
+from ds01.policy.names import NAME, NAME_FORM, typed_name
 from ds01.projects.steps import Step
 from ds01.projects.texts import mapping
 from ds01.system.home import Home
@@ -15,13 +15,9 @@ from ds01.system.home import Home
 KEEP = ".gitkeep"  # git knows files only; an empty one keeps the folder
 
 
-def project_name(typed: str) -> str:
+def project_name(text: str) -> str:
     """A project's name from what was typed: lower case, spaces to `-`, as containers are called. Raises WrongUse."""
-    try:
-        return fold_name(typed)[0]
-    except ValueError:
-        shown = typed if len(typed) < 80 else f"{typed[:80]}…"
-        raise WrongUse(f"'{shown}' is no project name", why=f"allowed: {NAME_FORM}") from None
+    return typed_name(text, "project name")
 
 
 def folder_of(home: Home, project: str) -> Path:

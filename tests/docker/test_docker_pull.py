@@ -42,6 +42,6 @@ def test_closing_the_iterator_cancels(docker_engine: DockerEngine, registry: Reg
     steps = docker_engine.pull(reference)
     next(steps)
     assert registry.asked_for_layer.wait(10)
-    steps.close()  # type: ignore[attr-defined]
+    steps.close()
     registry.go_on.set()
     assert docker_engine.image(reference) is None

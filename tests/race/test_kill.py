@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ from ds01.lifecycle.machine import State
 from tests import aime, legal
 from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
 from tests.bed import Bed
-from tests.faults import CHANGES, FaultyEngine, Steps, die, watch_commits
+from tests.faults import CHANGES, FaultyEngine, Steps, die, was_killed, watch_commits
 
 ALICE, BOB, HAND = "thesis._.70001", "thesis._.70002", "hand._.70001"
 Act = Callable[[Gate, Bed], Any]
@@ -80,12 +79,7 @@ def killed(bed: Bed, command: Act, at: int, *, after: bool) -> bool:
             code = 0
         finally:
             os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
+    return was_killed(child)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from datetime import timedelta
@@ -15,7 +14,7 @@ from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.gate import Gate
 from tests import legal
 from tests.bed import Bed
-from tests.faults import CHANGES, FaultyEngine, Steps, die, watch_commits
+from tests.faults import CHANGES, FaultyEngine, Steps, die, was_killed, watch_commits
 from tests.ticking import Ticking
 
 POLICY = """\
@@ -66,12 +65,7 @@ def killed(ticking: Ticking, at: int, *, after: bool) -> bool:
             code = 0 if report.good else 2
         finally:
             os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
+    return was_killed(child)
 
 
 @pytest.mark.parametrize(("which", "after"), [*((which, False) for which in range(len(HOURS))), (1, True)])

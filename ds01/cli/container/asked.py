@@ -13,7 +13,7 @@ from ds01.cli.session import Session
 from ds01.engines.protocol import Port
 from ds01.errors import WrongUse
 from ds01.gpus.model import GpuRequest, GpuType
-from ds01.policy.names import NAME_FORM, fold_name
+from ds01.policy.names import typed_name
 from ds01.policy.units import parse_duration
 
 
@@ -95,11 +95,7 @@ options = gathered(Asked, _OPTIONS)
 
 def folded_name(text: str) -> str:
     """A container's name from what was typed. Raises WrongUse."""
-    try:
-        return fold_name(text)[0]
-    except ValueError:
-        shown = text if len(text) < 80 else f"{text[:80]}…"
-        raise WrongUse(f"'{shown}' is no container name", why=f"allowed: {NAME_FORM}") from None
+    return typed_name(text, "container name")
 
 
 def folder(session: Session, text: str | None) -> str | None:

@@ -9,7 +9,7 @@ import click
 from ds01.cli.options import gathered
 from ds01.engines.references import well_formed
 from ds01.errors import WrongUse
-from ds01.policy.names import NAME_FORM, fold_name
+from ds01.policy.names import typed_name
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,7 @@ options = gathered(Asked, _OPTIONS)
 
 def folded_name(text: str) -> str:
     """An image's name from what was typed. Raises WrongUse."""
-    try:
-        return fold_name(text)[0]
-    except ValueError:
-        shown = text if len(text) < 80 else f"{text[:80]}…"
-        raise WrongUse(f"'{shown}' is no name of an image of yours", why=f"allowed: {NAME_FORM}") from None
+    return typed_name(text, "name of an image of yours")
 
 
 def apt_packages(texts: tuple[str, ...]) -> tuple[str, ...]:
