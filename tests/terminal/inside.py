@@ -5,6 +5,7 @@ python -m tests.terminal.inside tty|frames SHELL-COMMAND     as `container-run` 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -62,14 +63,16 @@ def _copy_terminal(stream: socket.socket, master: int) -> None:
 
 def _feed(stream: socket.socket, process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
-    while data := stream.recv(65536):
-        process.stdin.write(data)
-    process.stdin.close()
+    with contextlib.suppress(ConnectionError):  # a program need not read
+        while data := stream.recv(65536):
+            process.stdin.write(data)
+        process.stdin.close()
 
 
 def _frame(stream: socket.socket, process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None and process.stderr is not None
-    with selectors.DefaultSelector() as selector:
+    # Whoever was connected may have gone, and then nothing is to be said, least of all on the standard error of a test.
+    with contextlib.suppress(OSError), selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, 1)
         selector.register(process.stderr, selectors.EVENT_READ, 2)
         while selector.get_map():
@@ -79,8 +82,8 @@ def _frame(stream: socket.socket, process: subprocess.Popen[bytes]) -> None:
                     stream.sendall(bytes([key.data, 0, 0, 0]) + len(data).to_bytes(4, "big") + data)
                 else:
                     selector.unregister(key.fileobj)
-    process.wait()
-    stream.shutdown(socket.SHUT_RDWR)
+        process.wait()
+        stream.shutdown(socket.SHUT_RDWR)
 
 
 if __name__ == "__main__":
