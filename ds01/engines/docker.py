@@ -97,6 +97,11 @@ class DockerEngine:
         with self._client.asking("remove the container") as api:
             api.remove_container(reference, v=True, force=False)
 
+    def rename(self, reference: str, name: str) -> None:
+        """Give a container another name."""
+        with self._client.asking("rename the container") as api:
+            api.rename(reference, name)
+
     def pause(self, reference: str) -> None:
         """Freeze all its processes."""
         with self._client.asking("pause the container") as api:

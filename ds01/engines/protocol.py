@@ -281,6 +281,9 @@ class Engine(Protocol):
     def remove(self, reference: str) -> None:
         """Remove a container that does not run. Raises EngineAbsent, EngineConflict."""
 
+    def rename(self, reference: str, name: str) -> None:
+        """Give a container another name, whether it runs or not. Raises EngineAbsent, EngineConflict if it is taken."""
+
     def pause(self, reference: str) -> None:
         """Freeze all its processes."""
 

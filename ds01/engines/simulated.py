@@ -123,6 +123,15 @@ class SimulatedEngine(Outside):
             del state["containers"][container["id"]]
             self.store.drop_files(container["id"])
 
+    def rename(self, reference: str, name: str) -> None:
+        """Give a container another name."""
+        with self.change() as state:
+            container = rules.require(state, reference)
+            rules.check_name(state, name)
+            container["name"] = name
+            if container.get("spec"):
+                container["spec"]["name"] = name
+
     def pause(self, reference: str) -> None:
         """Freeze a running container."""
         with self.change() as state:

@@ -51,15 +51,6 @@ class Outside:
             container = rules.require_processes(state, reference)
             container["used"] = {"cpu_nanoseconds": cpu_nanoseconds, "network_bytes": network_bytes}
 
-    def rename(self, reference: str, name: str) -> None:
-        """`docker rename`."""
-        with self.change() as state:
-            container = rules.require(state, reference)
-            rules.check_name(state, name)
-            container["name"] = name
-            if container.get("spec"):
-                container["spec"]["name"] = name
-
     def kill(self, reference: str, *, code: int = 137, out_of_memory: bool = False) -> None:
         """The first process ends: `docker kill`, a crash, the kernel out of memory, or `exit` (`code` 0)."""
         with self.change() as state:

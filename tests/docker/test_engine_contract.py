@@ -95,6 +95,23 @@ def test_created_container_never_ran(engine: Engine, make: Make) -> None:
     assert container.size_bytes is None
 
 
+def test_a_renamed_container_is_the_same(engine: Engine, make: Make) -> None:
+    made, other = make(start=True), make()
+    before, taken = engine.inspect(made), engine.inspect(other)
+    assert before is not None and taken is not None
+    name = f"{before.name}.anew"
+    engine.rename(made, name)
+    after = engine.inspect(name)
+    assert after is not None and after.id == before.id and after.status is Status.RUNNING
+    assert after.labels == before.labels and engine.inspect(before.name) is None
+    with pytest.raises(EngineConflict):
+        engine.rename(made, taken.name)
+    with pytest.raises(EngineAbsent):
+        engine.rename("0" * 64, "nobody._.1001")
+    engine.rename(made, before.name)
+    engine.stop(made, grace=0)
+
+
 def test_size_is_known_if_asked_for(engine: Engine, make: Make) -> None:
     container = engine.inspect(make(), size=True)
     assert container is not None and container.size_bytes is not None and container.size_bytes >= 0
