@@ -30,6 +30,17 @@ def name_and_uid(container_name: str) -> tuple[str, int] | None:
     return (found[1], int(found[2])) if found is not None else None
 
 
+def own_tag(image: str, container: str, uid: int) -> str:
+    """The tag that only this container uses: AIME's tools remove the image that `docker ps` shows."""
+    repository = image.partition("@")[0]
+    head, colon, tail = repository.rpartition(":")
+    if colon and "/" not in tail:
+        repository = head
+    if not repository or repository == "sha256":
+        repository = f"ds01-{uid}/{container.partition('._.')[0]}"
+    return f"{repository}:{container}"
+
+
 def owner_of(seen: EngineContainer, users: Users) -> int:
     """The uid of the owner, on whom name and labels agree.
 

@@ -23,7 +23,7 @@ from ds01.gpus.situation import Requester
 from ds01.lifecycle import folders
 from ds01.lifecycle.account import Insider, archive
 from ds01.lifecycle.ahead import in_line, waiters
-from ds01.lifecycle.aime import is_marked
+from ds01.lifecycle.aime import is_marked, own_tag
 from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose
 from ds01.lifecycle.folders import Folder
 from ds01.lifecycle.ledger import Unreadable
@@ -206,7 +206,7 @@ def new_record(world: World, actor: Actor, prepared: Prepared, choice: Choice) -
 def make(world: World, actor: Actor, prepared: Prepared, record: Record) -> tuple[Record, tuple[str, ...]]:
     """Make the container of a record that has its lease; undo everything if that fails."""
     try:
-        identity, warnings = _make(world, prepared, record)
+        identity, warnings = make_container(world, prepared, record)
         with world.ledger.transaction() as ledger:
             made = move(record, Trigger.CREATE, actor=actor.login, at=world.clock(), docker_id=identity)
             made = ledger.commit(made, now=world.clock())
@@ -215,6 +215,39 @@ def make(world: World, actor: Actor, prepared: Prepared, record: Record) -> tupl
         raise
     world.report(made, made.history[-1:])
     return made, warnings
+
+
+def make_container(
+    world: World, prepared: Prepared, record: Record, *, name: str | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """Make the container of a record whole: its id, and warnings. `name`: what Docker shall call it meanwhile.
+
+    Raises Ds01Error, and then leaves what it has made.
+    """
+    engine = world.engine
+    assert record.own_tag is not None
+    assert prepared.image is not None
+    engine.tag(record.image, record.own_tag)
+    spec = spec_of(world, prepared, record)
+    spec = spec if name is None else dataclasses.replace(spec, name=name)
+    created = engine.create(spec)
+    if engine.get(created.id, "/bin/sh") is None:
+        raise Refused(
+            f"the image {record.image} has no shell",
+            why="it has no /bin/sh, and a container of ds01 is something one works in",
+            hint="build an image on top of it that has one",
+        )
+    insider = Insider(record.user, record.uid, record.gid, record.name)
+    engine.put(created.id, "/", archive(insider, partial(_read_inside, world, created.id)))
+    seen = engine.inspect(created.id)
+    if seen is None:
+        raise EngineAbsent(f"the container {record.name} vanished while it was made")
+    wrong, weak = differences(spec, seen)
+    wrong += [f"the folder {folder.path} was swapped" for folder in prepared.folders if not folder.is_still_there()]
+    if wrong:
+        raise EngineRejected("what Docker made is not what was asked for", why="; ".join(wrong))
+    warnings = dict.fromkeys((*created.warnings, *weak))
+    return created.id, tuple(warnings)
 
 
 def spec_of(world: World, prepared: Prepared, record: Record) -> ContainerSpec:
@@ -242,43 +275,6 @@ def bare_spec(world: World, account: Account) -> ContainerSpec:
     prepared = Prepared(request, account, limits, nothing, (), container_name("any", account.uid))
     actor = Actor(account.uid, account.gid, account.login)
     return spec_of(world, prepared, new_record(world, actor, prepared, Choice(())))
-
-
-def own_tag(image: str, container: str, uid: int) -> str:
-    """The tag that only this container uses: AIME's tools remove the image that `docker ps` shows."""
-    repository = image.partition("@")[0]
-    head, colon, tail = repository.rpartition(":")
-    if colon and "/" not in tail:
-        repository = head
-    if not repository or repository == "sha256":
-        repository = f"ds01-{uid}/{container.partition('._.')[0]}"
-    return f"{repository}:{container}"
-
-
-def _make(world: World, prepared: Prepared, record: Record) -> tuple[str, tuple[str, ...]]:
-    engine = world.engine
-    assert record.own_tag is not None
-    assert prepared.image is not None
-    engine.tag(record.image, record.own_tag)
-    spec = spec_of(world, prepared, record)
-    created = engine.create(spec)
-    if engine.get(created.id, "/bin/sh") is None:
-        raise Refused(
-            f"the image {record.image} has no shell",
-            why="it has no /bin/sh, and a container of ds01 is something one works in",
-            hint="build an image on top of it that has one",
-        )
-    insider = Insider(record.user, record.uid, record.gid, record.name)
-    engine.put(created.id, "/", archive(insider, partial(_read_inside, world, created.id)))
-    seen = engine.inspect(created.id)
-    if seen is None:
-        raise EngineAbsent(f"the container {record.name} vanished while it was made")
-    wrong, weak = differences(spec, seen)
-    wrong += [f"the folder {folder.path} was swapped" for folder in prepared.folders if not folder.is_still_there()]
-    if wrong:
-        raise EngineRejected("what Docker made is not what was asked for", why="; ".join(wrong))
-    warnings = dict.fromkeys((*created.warnings, *weak))
-    return created.id, tuple(warnings)
 
 
 def _read_inside(world: World, identity: str, path: str) -> bytes | None:

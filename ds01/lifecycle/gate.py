@@ -15,8 +15,8 @@ from ds01.engines.protocol import Attachment, ExecRequest, Progress
 from ds01.errors import Ds01Error, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest, Refusal
 from ds01.lifecycle import adopt as adopting
+from ds01.lifecycle import anew, emergency, images, manual
 from ds01.lifecycle import create as creating
-from ds01.lifecycle import emergency, images, manual
 from ds01.lifecycle import extend as extending
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
@@ -181,7 +181,7 @@ class Gate(Asking):
         with self._locked(actor, container, "started") as record:
             warnings: tuple[str, ...] = ()
             if recreate:
-                record, warnings = self._told(actor, record.name, lambda: starting.recreate(self._world, actor, record))
+                record, warnings = self._told(actor, record.name, lambda: anew.recreate(self._world, actor, record))
             record, already = self._told(actor, record.name, lambda: starting.start(self._world, actor, record))
             return Acted(self._view_of_running(record), already, warnings)
 
@@ -191,7 +191,7 @@ class Gate(Asking):
         For an image that was built again. The workspace stays; what was put elsewhere inside goes.
         """
         with self._locked(actor, container, "made anew") as record:
-            make = partial(starting.remake, self._world, actor, record, grace=grace)
+            make = partial(anew.remake, self._world, actor, record, grace=grace)
             record, warnings = self._told(actor, record.name, make)
             return Acted(self._view_of_running(record), warnings=warnings)
 

@@ -6,24 +6,20 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineUnreachable, GpusUnreachable
 from ds01.gpus.devices import slots_of
-from ds01.gpus.model import GpuRequest, Kind, Lease, SlotRef
-from ds01.gpus.occupancy import labelled_uuids
-from ds01.lifecycle.deadlines import hold_ends
+from ds01.gpus.model import Lease, SlotRef
 from ds01.lifecycle.judge import OBSERVED, differs, ended_by_restart, is_half_made, judge
-from ds01.lifecycle.ledger import Transaction, Unreadable
+from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.limiting import limit
 from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.record import Origin, Record, move, settle
-from ds01.lifecycle.request import ContainerRequest
-from ds01.lifecycle.world import Entries, World, is_manual, readable
-from ds01.policy.names import split_container_name
-from ds01.system.data import DataError, format_time, parse_time
+from ds01.lifecycle.rebuild import rebuilt
+from ds01.lifecycle.record import Origin, Record, settle
+from ds01.lifecycle.twin import discard, is_awaited, succeed
+from ds01.lifecycle.world import World, is_manual, readable, taken_uuids
 
 
 @dataclass(frozen=True)
@@ -87,6 +83,13 @@ def one(world: World, container_name: str) -> list[Change]:
     if not isinstance(record, Record) or is_manual(record):
         return []
     seen = _look(world, record)
+    if is_awaited(record):
+        made = succeed(world, record) if seen is None else None
+        if made is not None:
+            for each in made:
+                world.report(each, each.history[-1:])
+            return [Change(container_name, "made anew")]
+        discard(world, record, seen)
     if seen is not None and is_half_made(record, seen):
         try:
             world.engine.remove(seen.id)
@@ -103,7 +106,7 @@ def one(world: World, container_name: str) -> list[Change]:
         record_now = ledger.records.get(container_name)
         if not isinstance(record_now, Record) or record_now.id != record.id:
             return []
-        taken = _taken(ledger.records, container_name)
+        taken = taken_uuids(ledger.records, but=container_name)
         judged = record_now
         if devices is not None and _uuids(devices) != _uuids(record_now.gpus_fixed):
             judged = dataclasses.replace(record_now, gpus_fixed=devices, lease=None)  # its lease is on others
@@ -189,7 +192,7 @@ def holders(world: World, record: Record) -> list[Record]:
 def end_conflict(world: World, record: Record) -> bool:
     """Give a container that runs without a lease its own slots, if nobody has them any more; whether that was so."""
     with world.ledger.transaction() as ledger:
-        if _uuids(record.gpus_fixed) & _taken(ledger.records, record.container_name):
+        if _uuids(record.gpus_fixed) & taken_uuids(ledger.records, but=record.container_name):
             return False
         lease = Lease(record.gpus_fixed, world.clock())
         ledger.commit(settle(record, lease=lease, conflict=None), now=world.clock())
@@ -206,15 +209,6 @@ def _tell_both(world: World, record: Record) -> None:
 
 def _uuids(refs: Iterable[SlotRef]) -> set[str]:
     return {ref.uuid for ref in refs}
-
-
-def _taken(entries: Entries, but: str) -> set[str]:
-    return {
-        ref.uuid
-        for record in readable(entries)
-        if record.lease is not None and record.container_name != but
-        for ref in record.lease.slots
-    }
 
 
 def _orphan(world: World, container: EngineContainer) -> list[Change]:
@@ -235,7 +229,7 @@ def _orphan(world: World, container: EngineContainer) -> list[Change]:
         entry = ledger.records.get(seen.name)
         if isinstance(entry, Record):
             return []
-        record = _rebuilt(world, seen, ledger)
+        record = rebuilt(world, seen, ledger)
         if isinstance(entry, Unreadable):
             ledger.set_aside(seen.name, now=world.clock())
         record = ledger.commit(record, now=world.clock())
@@ -255,72 +249,3 @@ def _set_aside(world: World, name: str) -> list[Change]:
         ledger.set_aside(name, now=world.clock())
     world.emit("repair", {"container": name, "why": f"its record was unreadable: {entry.why}", "actor": OBSERVED})
     return [Change(name, "set aside")]
-
-
-def _rebuilt(world: World, seen: EngineContainer, ledger: Transaction) -> Record:
-    """A record from a container's labels: identity, request, slots, creation time. What only it knew is lost."""
-    labels = seen.labels
-    name, uid = split_container_name(seen.name) or (seen.name, int(labels["ds01.uid"]))
-    account = world.users.by_uid(uid)
-    limits = world.limits(account)
-    now = world.clock()
-    refs = tuple(_refs(labels.get("ds01.gpu.slots", ""), labelled_uuids(labels)))
-    created = min(_time(labels.get("ds01.created")) or seen.created_at, now)
-    mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
-    record = Record(
-        id=labels["ds01.id"],
-        installation=world.ledger.installation,
-        container_name=seen.name,
-        name=name,
-        user=account.login,
-        uid=uid,
-        gid=account.gid,
-        group=labels.get("ds01.group", limits.group),
-        state=State.CREATED,
-        image=labels.get("ds01.image", seen.image),
-        created_at=created,
-        project=labels.get("ds01.project", name),
-        docker_id=seen.id,
-        own_tag=seen.image if seen.image.endswith(f":{seen.name}") else None,
-        request=ContainerRequest(
-            owner=uid,
-            name=name,
-            image=labels.get("ds01.image", seen.image),
-            gpus=GpuRequest(len(refs)),
-            project=labels.get("ds01.project"),
-            workspace=mounts.get("/workspace"),
-            data=mounts.get("/data"),
-            models=mounts.get("/models"),
-        ),
-        gpus_fixed=refs,
-        resource_limits=limits.limits,
-        workspace=mounts.get("/workspace"),
-    )
-    free = not _uuids(refs) & _taken(ledger.records, seen.name)
-    lease = Lease(refs, created) if refs and free else None
-    record = move(record, Trigger.CREATE, actor=OBSERVED, at=created, why="rebuilt from labels", lease=lease)
-    hold = limits.limits.gpu_hold_after_stop
-    record = judge(record, seen, taken=_taken(ledger.records, seen.name), hold=hold, now=now).record
-    if record.state is State.CREATED and refs and lease is None:
-        return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="somebody else has its GPU")
-    ends = hold_ends(record, hold)
-    if record.state is State.HELD and ends is not None and ends <= now:
-        return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="its hold is over")
-    if record.state is State.RUNNING:
-        # What it did until now is lost with the record: its idle time counts from now.
-        record = settle(record, activity={"last": format_time(now)})
-        if refs and record.lease is None and not record.conflict:
-            return settle(record, conflict="it runs on a GPU that somebody else has")
-    return record
-
-
-def _refs(slots: str, uuids: Iterable[str]) -> Iterable[SlotRef]:
-    for slot, uuid in zip(slots.split(";"), uuids, strict=False):
-        yield SlotRef(slot, uuid, Kind.MIG if ":" in slot else Kind.FULL)
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        return parse_time(text) if text else None
-    except DataError:
-        return None

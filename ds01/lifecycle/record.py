@@ -33,6 +33,7 @@ class Pending:
     trigger: Trigger
     since: datetime
     actor: str
+    successor: str | None = None  # the Docker id of the container that takes its place, once that is whole
 
 
 @dataclass(frozen=True)

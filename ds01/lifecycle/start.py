@@ -6,9 +6,8 @@ import dataclasses
 
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.allocator import behind, choose
-from ds01.gpus.model import Choice, Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
+from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
 from ds01.gpus.situation import Requester
-from ds01.lifecycle import create, stop
 from ds01.lifecycle.ahead import in_line, waiters
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.reconcile import devices_now, one, reconcile
@@ -38,57 +37,6 @@ def start(world: World, actor: Actor, record: Record) -> tuple[Record, bool]:
         record = ledger.commit(record, now=now)
     world.report(record, record.history[-1:])
     return record, False
-
-
-def remake(world: World, actor: Actor, record: Record, *, grace: float | None) -> tuple[Record, tuple[str, ...]]:
-    """Make a container anew on the slots that it has; one that ran is stopped, and runs again. Raises Ds01Error.
-
-    Whatever can be refused is refused before anything is stopped.
-    """
-    _prepare(world, actor, record)
-    kept = _leased(world, record)
-    ran = record.state is State.RUNNING
-    if ran:
-        record, _ = stop.stop(world, actor, record, grace=grace, hold=True, why="to be made anew")
-    record, warnings = recreate(world, actor, record, kept=kept)
-    if ran:
-        record, _ = start(world, actor, record)
-    return record, warnings
-
-
-def recreate(
-    world: World, actor: Actor, record: Record, *, kept: Choice | None = None
-) -> tuple[Record, tuple[str, ...]]:
-    """Make a container anew from its request, on any slots or those that it `kept`, and not start it. The workspace
-    stays.
-
-    The new lease is taken before the old container goes: whoever is refused still has it.
-    """
-    prepared = _prepare(world, actor, record)
-    if record.state is State.RUNNING:
-        raise NotPossible(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
-    found = create.look(world, prepared, locked=True)
-    with world.ledger.transaction() as ledger:
-        choice = create.decide(world, prepared, found, ledger.records) if kept is None else kept
-        if isinstance(choice, Refusal):
-            raise error_of(choice)
-        slots = tuple(slot.ref for slot in choice.slots)
-        # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
-        too = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref not in slots)
-        lease = Lease(slots + too, world.clock()) if slots + too else None
-        pending = Pending(Trigger.REMOVE, world.clock(), actor.login)
-        old = ledger.commit(settle(record, lease=lease, pending=pending), now=world.clock())
-    assert old.docker_id is not None
-    world.engine.remove(old.docker_id)
-    if old.own_tag is not None:
-        world.engine.untag(old.own_tag)
-    with world.ledger.transaction() as ledger:
-        # Both under one lock, so that nobody comes between the old lease and the new one.
-        gone = move(old, Trigger.REMOVE, actor=actor.login, at=world.clock(), why="made anew")
-        ledger.commit(gone, now=world.clock())
-        new = ledger.commit(create.new_record(world, actor, prepared, choice), now=world.clock())
-    world.report(gone, gone.history[-1:])
-    return create.make(world, actor, prepared, new)
 
 
 def resume(world: World, actor: Actor, record: Record) -> Record:
@@ -126,7 +74,7 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
         with world.ledger.transaction() as ledger:
             return ledger.commit(settle(record, pending=pending), now=world.clock())
     gpus = world.observe_gpus()
-    lost = _lost(needed, gpus)
+    lost = lost_slots(needed, gpus)
     if lost is not None:
         raise error_of(lost)
     lease = record.lease
@@ -154,32 +102,6 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
         return ledger.commit(changed, now=world.clock())
 
 
-def _prepare(world: World, actor: Actor, record: Record) -> create.Prepared:
-    """The request of a container that is made anew, checked. Raises Ds01Error."""
-    if record.request is None or record.docker_id is None:
-        raise NotPossible(f"{record.name} cannot be made again", why="its record does not say how it was made")
-    return create.prepare(world, actor, record.request)
-
-
-def _leased(world: World, record: Record) -> Choice:
-    """The slots that a container has, as if they had been chosen for it. Raises Ds01Error if it has not got them."""
-    if record.lease is None:
-        if not record.gpus_fixed:
-            return Choice(())
-        first = f"`container-stop {record.name}`, then " if record.state is State.RUNNING else ""
-        raise NotPossible(
-            f"{record.name} has no GPU on which it could be made anew",
-            why=record.conflict or f"it is {record.state.value}",
-            hint=f"{first}`container-start {record.name} --recreate` makes it anew, with a GPU that is free",
-        )
-    gpus = world.observe_gpus()
-    lost = _lost(record.lease.slots, gpus)
-    if lost is not None:
-        raise error_of(lost)
-    uuids = {ref.uuid for ref in record.lease.slots}
-    return Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))
-
-
 def _check_devices(world: World, record: Record) -> None:
     """Raises NotPossible for an adopted container that would get a GPU which it had not when it was adopted."""
     if record.origin is not Origin.ADOPTED:
@@ -195,7 +117,7 @@ def _check_devices(world: World, record: Record) -> None:
         )
 
 
-def _lost(refs: tuple[SlotRef, ...], gpus: Observation) -> Refusal | None:
+def lost_slots(refs: tuple[SlotRef, ...], gpus: Observation) -> Refusal | None:
     """The refusal if one of the slots is not there any more."""
     there = {slot.uuid for slot in gpus.slots}
     lost = tuple(Claim(ref.slot, "lost", why=f"{ref.uuid} is gone") for ref in refs if ref.uuid not in there)

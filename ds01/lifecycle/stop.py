@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import Ds01Error, EngineAbsent, NotPossible
 from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.machine import State, Trigger, next_state
-from ds01.lifecycle.record import Record, move, settle
+from ds01.lifecycle.record import Record, move
 from ds01.lifecycle.world import World
 from ds01.system.users import Actor
 
@@ -34,7 +35,8 @@ def stop(
     """Stop a container whose lock is held; the record, and whether it did not run.
 
     `grace`: seconds for its processes to save, None for the policy's, 0 for at once. `release`: its lease ends too.
-    `hold`: its lease stays, also if the policy has no hold; for who goes on with it at once, under the same lock.
+    `hold`: its lease stays, also if the policy has no hold, and what is pending is still so; for who goes on with it
+    at once, under the same lock.
     """
     if record.state is not State.RUNNING:
         if release and record.lease is not None:
@@ -58,9 +60,10 @@ def stop(
             why=why,
             holds=hold or held_for != timedelta(0),
             keep=keep or record.keep,
+            pending=record.pending if hold else None,
         )
         if record.state is State.HELD:
-            record = settle(record, held_until=hold_ends(record, held_for))
+            record = dataclasses.replace(record, held_until=hold_ends(record, held_for))
         record = ledger.commit(record, now=now)
     world.report(record, record.history[-1:])
     return record, False

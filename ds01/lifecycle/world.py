@@ -200,3 +200,13 @@ def readable(entries: Entries) -> list[Record]:
 def is_manual(record: Record) -> bool:
     """Whether no container stands behind the record."""
     return record.origin is Origin.MANUAL
+
+
+def taken_uuids(entries: Entries, *, but: str) -> set[str]:
+    """The UUIDs that all records but one have leased."""
+    return {
+        ref.uuid
+        for record in readable(entries)
+        if record.lease is not None and record.container_name != but
+        for ref in record.lease.slots
+    }

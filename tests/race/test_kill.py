@@ -112,11 +112,7 @@ def again(bed: Bed, command: Act, name: str) -> None:
     gate = bed.another_gate()
     exists = any(record.container_name == name for record in bed.records())
     if not exists and command not in (create, allocate, adopt):
-        if command in (recreate, remake):  # its container was gone before the new one was there
-            create(gate, bed)
-            start(gate, bed)
-        else:
-            assert command in (remove, release_by_hand)
+        assert command in (remove, release_by_hand)
         return
     if exists and command in (create, allocate):
         return
@@ -167,6 +163,28 @@ def test_a_container_that_was_to_be_made_anew_never_runs_on_slots_that_it_has_no
     assert record.slots == tuple(ref.slot for ref in record.gpus_fixed) == ("1:0",)
     assert len(bed.leased()) == 3
     legal.check_settled(bed)
+
+
+@pytest.mark.parametrize("call", ["remove", "rename"])
+def test_who_is_killed_when_the_old_one_is_gone_leaves_the_new_one_and_all_that_was_asked_for(
+    bed: Bed, call: str
+) -> None:
+    create(bed.gate, bed)
+    before = bed.record("alice")
+    child = os.fork()
+    if child == 0:
+        try:
+            engine = FaultyEngine(bed.engine, Steps(0, die, after=True), (call,))
+            recreate(bed.another_gate(engine=engine), bed)
+        finally:
+            os._exit(1)
+    assert was_killed(child)
+    changes = bed.another_gate().reconcile(bed.actor("root"))
+    assert [change.what for change in changes] == ["made anew"]
+    legal.check_settled(bed)
+    after = bed.record("alice")
+    assert (after.request, after.state) == (before.request, State.CREATED)
+    assert after.id != before.id and after.lease is not None
 
 
 PLAIN = "defaults: {max_mig_instances: 2, max_gpus_per_container: 2}\n"

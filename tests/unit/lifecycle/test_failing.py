@@ -20,6 +20,7 @@ from ds01.errors import (
 )
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.machine import State
+from ds01.lifecycle.record import Record
 from ds01.system import files
 from tests import legal
 from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
@@ -76,6 +77,8 @@ def test_a_failure_at_any_call_of_the_engine_leaves_a_legal_state(bed: Bed, act:
             again.create(alice, bed.request("alice"))
         elif failed:
             with_container = [record for record in bed.records() if record.container_name == ALICE]
+            if act.startswith(("recreate", "remake")):
+                _check_it_still_is(with_container, act)
             if with_container and not (act.startswith("recreate") and with_container[0].state is State.RUNNING):
                 command(again, bed)
         legal.check_settled(bed)
@@ -87,6 +90,38 @@ def test_a_failure_at_any_call_of_the_engine_leaves_a_legal_state(bed: Bed, act:
             return
         bed.clock.advance(seconds=1)
     pytest.fail("it never came to its end")
+
+
+def _check_it_still_is(found: list[Record], act: str) -> None:
+    """One that was to be made anew is there, the old or the new one, with its GPU if it had one."""
+    assert len(found) == 1
+    if act != "recreate":
+        assert found[0].lease is not None
+
+
+def test_what_fails_while_it_is_made_anew_stops_nothing(bed: Bed) -> None:
+    create(bed.gate, bed)
+    start(bed.gate, bed)
+    before, (there,) = bed.record("alice"), bed.engine.containers()
+    tagged = bed.engine.image(there.image)
+    for call in ("create", "put", "get", "tag"):
+        steps = Steps(0, raising(EngineRejected("Docker refused")))
+        with pytest.raises(EngineRejected):
+            remake(bed.another_gate(engine=FaultyEngine(bed.engine, steps, (call,))), bed)
+        assert bed.engine.containers() == [there]
+        assert bed.engine.image(there.image) == tagged
+        assert bed.record("alice") == replace(before, rev=bed.record("alice").rev)
+
+
+def test_one_that_was_renamed_is_not_made_anew_over_another_that_has_its_name(bed: Bed) -> None:
+    create(bed.gate, bed)
+    bed.engine.rename(ALICE, "elsewhere._.70001")
+    bed.engine.add_foreign(ALICE, running=False)
+    before = bed.record("alice")
+    with pytest.raises(NotPossible):
+        recreate(bed.gate, bed)
+    assert sorted(seen.name for seen in bed.engine.containers()) == ["elsewhere._.70001", ALICE]
+    assert bed.record("alice") == before
 
 
 def test_no_answer_at_the_undoing_leaves_it_to_the_next_command(bed: Bed) -> None:

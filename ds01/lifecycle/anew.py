@@ -1,0 +1,132 @@
+"""Making a container anew from its request: the new one is whole before the old one goes (`twin.py`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import suppress
+
+from ds01.errors import Ds01Error, EngineAbsent, NotPossible
+from ds01.gpus.model import Choice, Lease, Refusal
+from ds01.lifecycle import create, twin
+from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.reconcile import one
+from ds01.lifecycle.record import Pending, Record, move, settle
+from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.start import lost_slots, start
+from ds01.lifecycle.stop import stop
+from ds01.lifecycle.world import World
+from ds01.system.users import Actor
+
+
+def recreate(world: World, actor: Actor, record: Record) -> tuple[Record, tuple[str, ...]]:
+    """Make a container that does not run anew, on any slots, and not start it. The workspace stays.
+
+    The record and warnings. Raises Ds01Error, and then everything is as it was.
+    """
+    prepared = _prepare(world, actor, record)
+    if record.state is State.RUNNING:
+        raise NotPossible(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
+    return _replace(world, actor, record, prepared, None, None)
+
+
+def remake(world: World, actor: Actor, record: Record, *, grace: float | None) -> tuple[Record, tuple[str, ...]]:
+    """Make a container anew on the slots that it has; one that ran is stopped, and runs again. Raises Ds01Error.
+
+    Whatever can fail before anything is stopped fails before.
+    """
+    prepared = _prepare(world, actor, record)
+    kept = _leased(world, record)
+    ran = record.state is State.RUNNING
+    record, warnings = _replace(world, actor, record, prepared, kept, grace)
+    if ran:
+        record, _ = start(world, actor, record)
+    return record, warnings
+
+
+def _replace(
+    world: World, actor: Actor, record: Record, prepared: create.Prepared, kept: Choice | None, grace: float | None
+) -> tuple[Record, tuple[str, ...]]:
+    """`kept`: the slots that it keeps; None: chosen as for any other."""
+    found = create.look(world, prepared, locked=True)
+    _check_name(record, found)
+    with world.ledger.transaction() as ledger:
+        choice = create.decide(world, prepared, found, ledger.records) if kept is None else kept
+        if isinstance(choice, Refusal):
+            raise error_of(choice)
+        slots = tuple(slot.ref for slot in choice.slots)
+        # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
+        too = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref not in slots)
+        lease = Lease(slots + too, world.clock()) if slots + too else None
+        pending = Pending(Trigger.REMOVE, world.clock(), actor.login)
+        old = ledger.commit(settle(record, lease=lease, pending=pending), now=world.clock())
+        new = create.new_record(world, actor, prepared, choice)
+    try:
+        return _make_and_swap(world, actor, prepared, old, new, grace)
+    except BaseException:
+        with suppress(Ds01Error):  # else whoever looks next undoes it, or brings it to its end
+            one(world, record.container_name)
+        raise
+
+
+def _make_and_swap(
+    world: World, actor: Actor, prepared: create.Prepared, old: Record, new: Record, grace: float | None
+) -> tuple[Record, tuple[str, ...]]:
+    twin.discard(world, old, None)  # one that was left, and that no record told of
+    identity, warnings = create.make_container(world, prepared, new, name=twin.twin_name(new.container_name))
+    if old.state is State.RUNNING:
+        old, _ = stop(world, actor, old, grace=grace, hold=True, why="to be made anew")
+    assert old.docker_id is not None and old.pending is not None
+    seen = world.engine.inspect(old.docker_id)
+    with world.ledger.transaction() as ledger:
+        pending = dataclasses.replace(old.pending, successor=identity)
+        old = ledger.commit(settle(old, pending=pending), now=world.clock())
+    with suppress(EngineAbsent):  # somebody was quicker: it is as wanted
+        world.engine.remove(old.docker_id or "")
+    twin.take_place(world, old, identity)
+    with world.ledger.transaction() as ledger:
+        # Both under one lock, so that nobody comes between the old lease and the new one.
+        gone = move(old, Trigger.REMOVE, actor=actor.login, at=world.clock(), why="made anew")
+        ledger.commit(gone, now=world.clock())
+        made = move(new, Trigger.CREATE, actor=actor.login, at=world.clock(), docker_id=identity)
+        made = ledger.commit(made, now=world.clock())
+    world.report(gone, gone.history[-1:])
+    world.report(made, made.history[-1:])
+    twin.drop_image(world, seen.image_id if seen is not None else None)
+    return made, warnings
+
+
+def _check_name(record: Record, found: create.Found) -> None:
+    """Raises NotPossible if somebody renamed the container, and another one has its name."""
+    others = [seen for seen in found.listed if seen.name == record.container_name and seen.id != record.docker_id]
+    if others:
+        raise NotPossible(
+            f"another container is called {record.container_name} in Docker",
+            why=f"{record.name} was renamed behind ds01",
+            hint=f"docker rename {record.container_name} ANOTHER-NAME, then try again",
+        )
+
+
+def _prepare(world: World, actor: Actor, record: Record) -> create.Prepared:
+    """The request of a container that is made anew, checked. Raises Ds01Error."""
+    if record.request is None or record.docker_id is None:
+        raise NotPossible(f"{record.name} cannot be made again", why="its record does not say how it was made")
+    return create.prepare(world, actor, record.request)
+
+
+def _leased(world: World, record: Record) -> Choice:
+    """The slots that a container has, as if they had been chosen for it. Raises Ds01Error if it has not got them."""
+    if record.lease is None:
+        if not record.gpus_fixed:
+            return Choice(())
+        first = f"`container-stop {record.name}`, then " if record.state is State.RUNNING else ""
+        raise NotPossible(
+            f"{record.name} has no GPU on which it could be made anew",
+            why=record.conflict or f"it is {record.state.value}",
+            hint=f"{first}`container-start {record.name} --recreate` makes it anew, with a GPU that is free",
+        )
+    gpus = world.observe_gpus()
+    lost = lost_slots(record.lease.slots, gpus)
+    if lost is not None:
+        raise error_of(lost)
+    uuids = {ref.uuid for ref in record.lease.slots}
+    return Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))
