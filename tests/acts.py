@@ -1,13 +1,18 @@
-"""What alice does to her container, as the tests of failing and of being killed do it step by step."""
+"""What alice does to her container, step by step for the tests of failing and of being killed; and others to theirs."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from ds01.errors import Ds01Error
+from ds01.gpus.model import Refusal
 from ds01.lifecycle.gate import Gate
+from ds01.system.data import from_json
 from tests.bed import Bed
 
-ALICE = "thesis._.70001"
+ALICE, BOB = "thesis._.70001", "thesis._.70002"
 
 
 def create(gate: Gate, bed: Bed) -> Any:
@@ -36,3 +41,24 @@ def recreate(gate: Gate, bed: Bed) -> Any:
 
 def remake(gate: Gate, bed: Bed) -> Any:
     return gate.remake(bed.actor("alice"), ALICE)
+
+
+def fill(bed: Bed, login: str, *, start: bool = False, **request: Any) -> str:
+    """A container of somebody's, and its full name."""
+    made = bed.gate.create(bed.actor(login), bed.request(login, **request)).container
+    if start:
+        bed.gate.start(bed.actor(login), made.container)
+    return made.container
+
+
+def refusal(error: pytest.ExceptionInfo[Ds01Error]) -> Refusal:
+    assert error.value.data is not None
+    return from_json(Refusal, error.value.data["refusal"])
+
+
+def stopped_with_slots_taken(bed: Bed) -> None:
+    """alice's container is stopped, and bob has her two slots."""
+    fill(bed, "alice", gpus=2, start=True)
+    bed.gate.stop(bed.actor("alice"), ALICE, release=True)
+    fill(bed, "bob", gpus=2, start=True)
+    assert set(bed.leased().values()) == {BOB}

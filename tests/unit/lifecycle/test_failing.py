@@ -99,31 +99,6 @@ def _check_it_still_is(found: list[Record], act: str) -> None:
         assert found[0].lease is not None
 
 
-def test_what_fails_while_it_is_made_anew_stops_nothing(bed: Bed) -> None:
-    create(bed.gate, bed)
-    start(bed.gate, bed)
-    before, (there,) = bed.record("alice"), bed.engine.containers()
-    tagged = bed.engine.image(there.image)
-    for call in ("create", "put", "get", "tag"):
-        steps = Steps(0, raising(EngineRejected("Docker refused")))
-        with pytest.raises(EngineRejected):
-            remake(bed.another_gate(engine=FaultyEngine(bed.engine, steps, (call,))), bed)
-        assert bed.engine.containers() == [there]
-        assert bed.engine.image(there.image) == tagged
-        assert bed.record("alice") == replace(before, rev=bed.record("alice").rev)
-
-
-def test_one_that_was_renamed_is_not_made_anew_over_another_that_has_its_name(bed: Bed) -> None:
-    create(bed.gate, bed)
-    bed.engine.rename(ALICE, "elsewhere._.70001")
-    bed.engine.add_foreign(ALICE, running=False)
-    before = bed.record("alice")
-    with pytest.raises(NotPossible):
-        recreate(bed.gate, bed)
-    assert sorted(seen.name for seen in bed.engine.containers()) == ["elsewhere._.70001", ALICE]
-    assert bed.record("alice") == before
-
-
 def test_no_answer_at_the_undoing_leaves_it_to_the_next_command(bed: Bed) -> None:
     class Gone(type(bed.engine)):  # type: ignore[misc]
         def put(self, reference: str, folder: str, archive: bytes) -> None:

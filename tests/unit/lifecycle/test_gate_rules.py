@@ -8,28 +8,14 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import Devices, ExecRequest
-from ds01.errors import Ds01Error, NoGpuFree, NotFound, NotPossible, Refused, WrongUse
-from ds01.gpus.model import GpuRequest, GpuType, Refusal
-from ds01.gpus.simulated import parse
+from ds01.errors import NoGpuFree, NotFound, NotPossible, Refused, WrongUse
+from ds01.gpus.model import GpuRequest, GpuType
 from ds01.lifecycle.machine import Trigger
 from ds01.lifecycle.request import Wants
-from ds01.system.data import from_json
+from tests.acts import fill, refusal, stopped_with_slots_taken
 from tests.bed import POLICY, Bed
 
 ALICE, BOB = "thesis._.70001", "thesis._.70002"
-
-
-def refusal(error: pytest.ExceptionInfo[Ds01Error]) -> Refusal:
-    assert error.value.data is not None
-    return from_json(Refusal, error.value.data["refusal"])
-
-
-def fill(bed: Bed, login: str, *, start: bool = False, **request: Any) -> str:
-    """A container of somebody's, and its full name."""
-    made = bed.gate.create(bed.actor(login), bed.request(login, **request)).container
-    if start:
-        bed.gate.start(bed.actor(login), made.container)
-    return made.container
 
 
 def test_the_quota_refuses_with_its_numbers_and_what_is_held(bed: Bed, gate: Any) -> None:
@@ -257,14 +243,6 @@ def test_a_container_from_a_committed_image_of_ours_is_foreign(bed: Bed, gate: A
     assert {row.slot: row.state for row in gate.gpus(bed.actor("bob")).slots}["1:2"] == "busy_outside"
 
 
-def stopped_with_slots_taken(bed: Bed) -> None:
-    """alice's container is stopped, and bob has her two slots."""
-    fill(bed, "alice", gpus=2, start=True)
-    bed.gate.stop(bed.actor("alice"), ALICE, release=True)
-    fill(bed, "bob", gpus=2, start=True)
-    assert set(bed.leased().values()) == {BOB}
-
-
 def test_start_is_refused_when_the_slots_are_taken_naming_the_holder(bed: Bed, gate: Any) -> None:
     stopped_with_slots_taken(bed)
     before = bed.record("alice")
@@ -274,89 +252,6 @@ def test_start_is_refused_when_the_slots_are_taken_naming_the_holder(bed: Bed, g
     assert {claim.container for claim in refusal(caught).claims} == {BOB}
     assert bed.record("alice") == before
     assert set(bed.leased().values()) == {BOB}
-
-
-def test_recreate_makes_it_anew_on_other_slots(bed: Bed, gate: Any) -> None:
-    fill(bed, "alice", start=True, data=str(bed.root / "shared" / "data"), wants=Wants(max_cpus=2))
-    bed.gate.stop(bed.actor("alice"), ALICE, release=True)
-    fill(bed, "bob")
-    old = bed.record("alice")
-    again = gate.start(bed.actor("alice"), ALICE, recreate=True).container
-    assert again.state == "running"
-    assert [slot.slot for slot in again.gpus] == ["1:1"]
-    new = bed.record("alice")
-    assert new.id != old.id and new.docker_id != old.docker_id
-    assert new.request == old.request
-    assert new.workspace == old.workspace
-    assert bed.engine.inspect(old.docker_id or "") is None
-    assert [record.id for record in bed.ledger.removed()] == [old.id]
-    seen = bed.engine.inspect(ALICE)
-    assert seen is not None and seen.spec is not None
-    assert seen.spec.cpu_quota == 200_000
-    assert "/data" in {mount.target for mount in seen.spec.mounts}
-
-
-def test_recreate_that_is_refused_keeps_the_old_container(bed: Bed, gate: Any) -> None:
-    stopped_with_slots_taken(bed)
-    fill(bed, "carol")
-    old = bed.record("alice")
-    with pytest.raises(NoGpuFree):
-        gate.start(bed.actor("alice"), ALICE, recreate=True)
-    assert bed.record("alice") == old
-    assert bed.engine.inspect(old.docker_id or "") is not None
-
-
-def test_remake_keeps_the_slots_even_without_a_hold(bed: Bed, gate: Any) -> None:
-    bed.set_policy(POLICY.replace("gpu_hold_after_stop: 24h", "gpu_hold_after_stop: 0s"))
-    fill(bed, "alice", start=True)
-    old = bed.record("alice")
-    again = gate.remake(bed.actor("alice"), ALICE).container
-    new = bed.record("alice")
-    assert again.state == "running"
-    assert new.lease is not None and old.lease is not None and new.lease.slots == old.lease.slots
-    assert new.docker_id != old.docker_id and new.request == old.request
-    assert bed.engine.inspect(old.docker_id or "") is None
-
-
-def test_remake_of_one_that_rests_does_not_start_it(bed: Bed, gate: Any) -> None:
-    fill(bed, "alice", start=True)
-    bed.gate.stop(bed.actor("alice"), ALICE)
-    slots = bed.record("alice").gpus_fixed
-    assert gate.remake(bed.actor("alice"), ALICE).container.state == "created"
-    assert bed.record("alice").gpus_fixed == slots
-
-
-def test_remake_without_a_lease_says_how_to_get_one(bed: Bed, gate: Any) -> None:
-    stopped_with_slots_taken(bed)
-    old = bed.record("alice")
-    with pytest.raises(NotPossible) as caught:
-        gate.remake(bed.actor("alice"), ALICE)
-    assert "--recreate" in (caught.value.hint or "")
-    assert bed.record("alice") == old
-
-
-@pytest.mark.parametrize("why", ["no image", "no GPU"])
-def test_remake_that_is_refused_stops_nothing(bed: Bed, gate: Any, why: str) -> None:
-    fill(bed, "alice", start=True)
-    old = bed.record("alice")
-    if why == "no image":
-        bed.engine.untag(old.image)
-    else:
-        bed.world.inventory = parse("1xA100")
-    with pytest.raises(Ds01Error):
-        gate.remake(bed.actor("alice"), ALICE)
-    assert bed.record("alice") == old
-    seen = bed.engine.inspect(old.docker_id or "")
-    assert seen is not None and seen.status.runs
-
-
-def test_remake_of_one_in_conflict_says_what_to_do(bed: Bed, gate: Any) -> None:
-    stopped_with_slots_taken(bed)
-    bed.engine.start(bed.record("alice").docker_id or "")
-    with pytest.raises(NotPossible) as caught:
-        gate.remake(bed.actor("alice"), ALICE)
-    assert "which somebody else has" in (caught.value.why or "")
-    assert "container-stop" in (caught.value.hint or "") and "--recreate" in (caught.value.hint or "")
 
 
 def test_start_of_a_stopped_one_checks_the_quota_again(bed: Bed, gate: Any) -> None:

@@ -3,76 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from ds01.errors import Ds01Error, PolicyUnreadable
-from ds01.policy import nodes
 from ds01.policy.load import load
 from ds01.policy.model import Automation, Mounts, Network, Notify, Outside, Placement, Policy, Prefer, Reservation
+from tests.policies import CONTRACT, errors, places, read
 
 SHIPPED = Path(__file__).parents[3] / "config" / "resource-limits.yaml"
-
-CONTRACT = """\
-defaults:
-  max_mig_instances: 1
-  max_cpus: 8
-  memory: 32g
-  memory_swap: null
-  idle_timeout: 48h
-  gpu_hold_after_stop: 0s
-  priority: 10
-  ulimits: {memlock: -1, stack: 64m, nofile: 65536, core: null}
-default_group: students
-groups:
-  students:    {members: [], unix_groups: [students], priority: 10}
-  researchers: {members: [0123, 1001, no, first.last@example.org], max_mig_instances: 2, memory: "64g",
-                aggregate:   {max_cpus: 48, memory: 192g, max_tasks: 16384},
-                group_total: {max_cpus: 96.5, memory: 400g, max_tasks: 65536}}
-  admins:      {members: [root], admin: true, max_mig_instances: null, priority: 90}
-user_overrides:
-  thesis_student: {max_mig_instances: 2, idle_timeout: 168h, until: 2027-03-31, reason: "thesis"}
-  1234: {priority: 100}
-reservations:
-  - {for: "@researchers", slots: [0:0, "0:1", 3], from: 2026-12-01T08:00Z, until: 2026-12-05T18:00Z, reason: no}
-exemptions:
-  - {user: thesis_student, from: [idle_timeout], until: 2026-12-31, reason: "long preprocessing"}
-gpu_allocation: {enable_mig: false, mig_profile: 2g.20gb, placement: pack, prefer: full}
-policies: {idle_cpu_percent: 1.5, idle_network_rate: 20k, stop_grace: 30s, keep_alive_max: 1w}
-mounts: {workspace: [/scratch/], data: [/data, /nfs/data], models: []}
-ports: [8888]
-network: none
-reclaim_held: true
-outside: {ignore_containers: [], ignore_processes: [Xorg]}
-notify: {terminal: false, command: [/usr/local/bin/tell, "--to", ""]}
-"""
-
-
-def read(folder: Path, text: str | bytes, **options: Any) -> Policy:
-    path = folder / "resource-limits.yaml"
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return load(path, **options)
-
-
-def errors(folder: Path, text: str | bytes) -> list[dict[str, Any]]:
-    with pytest.raises(PolicyUnreadable) as caught:
-        read(folder, text)
-    assert caught.value.data is not None
-    found: list[dict[str, Any]] = caught.value.data["errors"]
-    assert found
-    return found
-
-
-def places(folder: Path, text: str | bytes) -> list[tuple[int | None, str]]:
-    return [(error["line"], error["key"]) for error in errors(folder, text)]
 
 
 def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
@@ -356,121 +301,6 @@ def test_a_repeated_key_is_an_error(text: str, place: tuple[int, str], tmp_path:
 )
 def test_yaml_that_hides_what_it_says_is_an_error(text: str, place: tuple[int, str], tmp_path: Path) -> None:
     assert places(tmp_path, text)[0] == place
-
-
-@pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        (b"", 1),
-        (b"# only a comment\n", 1),
-        (b"---\n", 1),
-        (b"null\n", 1),
-        (b"ports: []\n---\nports: []\n", 2),
-        (b"ports: []\n...\nnetwork: host\n", 3),
-        (b"just a text\n", 1),
-        (b"- a\n- b\n", 1),
-        (b"ports: [1\n", None),
-        (b"defaults:\n\tmemory: 32g\n", 2),
-        (b"defaults:\n  memory: 'a\n", None),
-        (b"ports: [8888]\nnetwork: \x00\n", 2),
-        (b"ports: [8888]\nnetwork: \xff\n", 2),
-        ("ports: []".encode("utf-16"), 1),
-        (b"a: " + b"[" * 100_000, 1),
-        (b"{" * 5000, 1),
-        (b"a: {b: " * 5000, 1),
-        (b"- " * 5000, 1),
-        (b'a: "\\ud800"\n', 1),
-        (b'a: "\\U00110000"\n', None),
-        (b"%YAML 9.0\n---\nports: []\n", 1),
-        (b"%TAG ! tag:x,2000:\n---\nports: !a []\n", 3),
-        (b"*a\n", 1),
-        (b"&a [*a]\n", 1),
-        (b"!!set {a, b}\n", 1),
-    ],
-)
-def test_what_is_no_policy_at_all_is_one_clean_error(
-    loader: Any, text: bytes, line: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(nodes, "_LOADER", loader)
-    (found,) = errors(tmp_path, text)
-    assert line is None or found["line"] == line
-    assert found["problem"].isprintable()
-
-
-def test_a_tab_that_yaml_does_not_take_is_named(tmp_path: Path) -> None:
-    (found,) = errors(tmp_path, "defaults:\n\tmemory: 32g\n")
-    assert (found["problem"], found["allowed"]) == ("a tab stands at the beginning", "spaces")
-
-
-@pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
-def test_both_parsers_read_the_same(loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = read(tmp_path, CONTRACT)
-    monkeypatch.setattr(nodes, "_LOADER", loader)
-    assert read(tmp_path, CONTRACT) == expected
-
-
-def test_line_ends_and_byte_order_marks_of_other_systems_are_no_error(tmp_path: Path) -> None:
-    assert read(tmp_path, b"\xef\xbb\xbf" + CONTRACT.replace("\n", "\r\n").encode()) == read(tmp_path, CONTRACT)
-
-
-def test_a_missing_policy_is_an_error_with_its_own_words(tmp_path: Path) -> None:
-    with pytest.raises(PolicyUnreadable, match="There is no policy at") as caught:
-        load(tmp_path / "absent.yaml")
-    assert caught.value.hint and caught.value.data and caught.value.data["errors"][0]["line"] is None
-
-
-def test_what_is_no_regular_file_is_an_error_and_never_waits(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "loop").symlink_to("loop")
-    for path in (tmp_path, tmp_path / "fifo", tmp_path / "loop", Path("/dev/zero")):
-        with pytest.raises(PolicyUnreadable, match="cannot be read"):
-            load(path)
-
-
-def test_a_policy_beyond_all_measure_is_refused(tmp_path: Path) -> None:
-    (found,) = errors(tmp_path, b"#" * ((1 << 20) + 1))
-    assert found["problem"] == "is larger than 1 MiB"
-
-
-def test_members_come_from_the_files_beside_the_policy_too(tmp_path: Path) -> None:
-    (tmp_path / "groups").mkdir()
-    (tmp_path / "groups" / "b.members").write_text(
-        "# the class of 2027\n\nalice\n  0123  # late\nfirst.last@example.org\r\n"
-    )
-    (tmp_path / "groups" / "README").write_text("not a list of members")
-    policy = read(tmp_path, "groups: {a: {members: [x]}, b: {members: [y]}}")
-    assert policy.groups["a"].members == {"x"}
-    assert policy.groups["b"].members == {"y", "alice", "0123", "first.last@example.org"}
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "line"),
-    [
-        ("a.members", b"alice\nbob carol\n", 2),
-        ("a.members", b"alice\n\xff\n", 2),
-        ("a.members", b"alice\nbo\x00b\n", 2),
-        ("a.members", b"alice, bob\n", 1),
-        ("b.members", b"alice\n", None),
-    ],
-)
-def test_a_wrong_members_file_is_an_error(name: str, content: bytes, line: int | None, tmp_path: Path) -> None:
-    (tmp_path / "groups").mkdir()
-    (tmp_path / "groups" / name).write_bytes(content)
-    (found,) = errors(tmp_path, "groups: {a: }")
-    assert (found["file"], found["line"]) == (str(tmp_path / "groups" / name), line)
-
-
-def test_members_must_stand_in_a_regular_file(tmp_path: Path) -> None:
-    (tmp_path / "groups").mkdir()
-    os.mkfifo(tmp_path / "groups" / "a.members")
-    (tmp_path / "groups" / "b.members").mkdir()
-    assert [error["problem"] for error in errors(tmp_path, "groups: {a: , b: }")] == ["is not a regular file"] * 2
-
-
-def test_a_folder_of_members_that_is_none_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "groups").write_text("")
-    assert places(tmp_path, "groups: {a: }") == [(None, "")]
 
 
 def test_keys_of_older_installations_are_read_and_noted(tmp_path: Path) -> None:
