@@ -5,8 +5,8 @@ It derives who may do what itself, at each call; it prints nothing, asks nobody,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -40,7 +40,7 @@ from ds01.lifecycle.views import (
     foreign_view,
 )
 from ds01.lifecycle.wait import QueueRow, Waited, Waiting, queue_rows
-from ds01.lifecycle.world import World, is_manual, readable
+from ds01.lifecycle.world import is_manual, readable
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name
 from ds01.policy.units import format_size
@@ -337,8 +337,12 @@ class Gate(Asking):
             seen = self._world.engine.inspect(record.docker_id) if record.docker_id else None
         return self._view(record, seen)
 
-    def _locked(self, actor: Actor, container: str, doing: str, *, manual_too: bool = False) -> _Locked:
-        """A container under its lock; `manual_too`: also a lease that was made by hand, and has no container."""
+    @contextmanager
+    def _locked(self, actor: Actor, container: str, doing: str, *, manual_too: bool = False) -> Iterator[Record]:
+        """A record under its container's lock, brought to what the engine says.
+
+        `manual_too`: also a lease that was made by hand, and has no container.
+        """
 
         def find() -> Record:
             record = self._known(actor, container)
@@ -349,7 +353,12 @@ class Gate(Asking):
                 )
             return record
 
-        return _Locked(self._world, find, f"being {doing} by {actor.login}")
+        world, record = self._world, find()
+        with world.ledger.container_lock(record.container_name, doing=f"being {doing} by {actor.login}"):
+            if not is_manual(record):
+                world.ledger.check_engine(world.engine.facts().id)
+                one(world, record.container_name)
+            yield find()
 
     def _told(self, actor: Actor, name: str, act: Callable[[], T]) -> T:
         """Run `act`; a refusal is an event too."""
@@ -386,28 +395,3 @@ class Gate(Asking):
         except Ds01Error as error:
             return (f"the image {record.image} stays: {error.why or error.message}",)
         return ()
-
-
-class _Locked(AbstractContextManager["Record"]):
-    """A record under its container's lock, brought to what the engine says."""
-
-    def __init__(self, world: World, find: Callable[[], Record], doing: str) -> None:
-        self._world = world
-        self._find = find
-        self._doing = doing
-
-    def __enter__(self) -> Record:
-        record = self._find()
-        self._lock = self._world.ledger.container_lock(record.container_name, doing=self._doing)
-        self._lock.__enter__()
-        try:
-            if not is_manual(record):
-                self._world.ledger.check_engine(self._world.engine.facts().id)
-                one(self._world, record.container_name)
-            return self._find()
-        except BaseException:
-            self._lock.__exit__(None, None, None)
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.__exit__(None, None, None)
