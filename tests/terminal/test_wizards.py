@@ -154,6 +154,15 @@ def test_user_setup_by_options_alone_skips_what_is_done(programs: Programs, prog
     assert "You have first, thesis already" in again.stdout
 
 
+def test_user_setup_that_is_refused_a_container_says_all_that_is_left(programs: Programs) -> None:
+    taken = programs.piped("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background")
+    assert taken.returncode == 0, taken.stderr
+    refused = programs.piped("user-setup", "first", "--quick", "--image", "any/image")
+    assert refused.returncode == 3
+    for left in ("`container-deploy first`", "After that: `vscode-setup`"):
+        assert left in refused.stderr
+
+
 def test_the_container_wizard_builds_one(programs: Programs) -> None:
     new = programs.at_terminal("container-create")
     shown = new.expect("Number [1]: ")

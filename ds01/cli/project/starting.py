@@ -46,9 +46,9 @@ class Wanted:
             use_case(catalogues.package_sets(), self.kind)
 
 
-def start_project(session: Session, wanted: Wanted) -> int | None:
-    """Go through the steps. One that fails leaves those before it, and says how to go on. The exit code of a shell
-    that was opened at the end.
+def start_project(session: Session, wanted: Wanted, *, afterwards: str | None = None) -> int | None:
+    """Go through the steps. One that fails leaves those before it, and says how to go on: with that step, and with
+    `afterwards`, a command that would have come next. The exit code of a shell that was opened at the end.
     """
     wanted.check()
     wanted = _complete(session, wanted)
@@ -102,7 +102,7 @@ def start_project(session: Session, wanted: Wanted) -> int | None:
         except Ds01Error as error:
             if title == "Image" and source_of(session, name, None) is not None:
                 alone = f"image-update {name} --rebuild"
-            raise _with_way_on(worded(error, session.now()), number, alone, name) from error
+            raise _with_way_on(worded(error, session.now()), number, alone, name, afterwards) from error
     session.answer({"project": {"name": name, "folder": str(folder), "image": image or reference_of(session, name)}})
     session.say(f"\n{name} is ready. Its folder is {folder}, in the container /workspace.")
     return code
@@ -148,10 +148,11 @@ def _image(session: Session, wanted: Wanted) -> None:
     session.say(f"Built {making.build(session, name, place)}.")
 
 
-def _with_way_on(error: Ds01Error, number: int, alone: str, name: str) -> Ds01Error:
+def _with_way_on(error: Ds01Error, number: int, alone: str, name: str, afterwards: str | None) -> Ds01Error:
     """The error of a step, with how to go on from there."""
     before = "What the steps before made stays. " if number > 1 else ""
     on = f"{before}To go on: `{alone}`, or `project-init {name}` again, which skips what is there."
+    on += f" After that: `{afterwards}`." if afterwards else ""
     hint = f"{error.hint}\n{on}" if error.hint else on
     data = {key: value for key, value in (error.data or {}).items() if key != "refusal"}  # it is in words already
     return type(error)(error.message, why=error.why, hint=hint, data=data or None)

@@ -53,7 +53,7 @@ def command(
     if project is None and begun:
         session.say(f"  You have {', '.join(begun[:5])} already.")
     if project is not None or not begun or (session.interactive and ask.confirm("Begin another?", default=False)):
-        code = start_project(session, wanted)
+        code = start_project(session, wanted, afterwards="vscode-setup")
     session.say("\nPart 3/3  VS Code")
     explain(session, "vscode")
     show_whole(session, vscode.guide(session.owner.login, server))
