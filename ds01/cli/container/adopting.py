@@ -6,7 +6,7 @@ from ds01.cli import words
 from ds01.cli.session import Session
 from ds01.errors import NoGpuFree, NotFound
 from ds01.gpus.model import Refusal
-from ds01.lifecycle.views import Acted
+from ds01.lifecycle.views import Acted, Listing
 from ds01.system.data import from_json
 
 
@@ -19,6 +19,15 @@ def find(session: Session, reference: str) -> tuple[str, bool]:
             return session.gate.find_adoptable(session.actor, reference, owner=session.owner.uid), True
         except NotFound:
             raise error from None
+
+
+def say_adoptable(session: Session, listing: Listing, more: str) -> None:
+    """Name what AIME's tools made for the owner, and nobody took over; `more` than what was shown, or `of these`."""
+    mine = [words.short(name) for name in listing.adoptable if name.endswith(f"._.{session.owner.uid}")]
+    if mine:
+        session.say(
+            f"{len(mine)} {more} made by AIME's tools ({', '.join(mine)}): container-adopt NAME takes one over."
+        )
 
 
 def take_over(session: Session, container: str, *, ending: bool = False) -> Acted:

@@ -8,10 +8,11 @@ from datetime import datetime
 import click
 
 from ds01.cli import tables
+from ds01.cli.container.adopting import say_adoptable
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import short, span
+from ds01.cli.words import span
 from ds01.lifecycle.views import ContainerView
 
 # What happens by itself, by the word for the deadline's rule.
@@ -37,12 +38,7 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
         session.say("No containers. `container-deploy NAME` makes one.")
     else:
         _show(session, views, users=all_users or everything)
-    mine = [short(name) for name in listing.adoptable if name.endswith(f"._.{session.owner.uid}")]
-    if mine:
-        more = "of these" if everything else "more"
-        session.say(
-            f"{len(mine)} {more} made by AIME's tools ({', '.join(mine)}): container-adopt NAME takes one over."
-        )
+    say_adoptable(session, listing, "of these" if everything else "more")
 
 
 def _show(session: Session, views: Sequence[ContainerView], *, users: bool) -> None:

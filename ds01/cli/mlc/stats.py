@@ -8,6 +8,7 @@ import time
 import click
 
 from ds01.cli import tables
+from ds01.cli.container.adopting import say_adoptable
 from ds01.cli.mlc.line import AimeLine
 from ds01.cli.mlc.shown import docker_size
 from ds01.cli.options import command as verb
@@ -28,8 +29,8 @@ def command(session: Session, stream: bool) -> None:
     if stream:
         gc.enable()  # this may take days
     while True:
-        views = session.gate.containers(session.actor, owner=session.owner.uid)
-        running = tuple(view.container for view in views if view.state == "running")
+        listing = session.gate.listing(session.actor, owner=session.owner.uid)
+        running = tuple(view.container for view in listing.containers if view.state == "running")
         usage = session.gate.usage(session.actor, running)
         session.answer({"containers": usage})
         if not session.as_json:
@@ -38,6 +39,7 @@ def command(session: Session, stream: bool) -> None:
             session.say("\nRunning ml-containers are:\n")
             tables.show(HEADINGS, [_row(item) for item in usage])
             session.say()
+            say_adoptable(session, listing, "more")
         if not stream:
             return
         time.sleep(INTERVAL)

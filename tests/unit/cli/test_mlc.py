@@ -303,8 +303,10 @@ def test_one_with_more_gpus_than_the_policy_gives_is_made_anew(ds: CommandLine, 
 @pytest.mark.parametrize("name", ["Theirs", "tf1.15.0"])
 def test_names_that_only_aime_gives(ds: CommandLine, name: str) -> None:
     theirs(ds, name=name)
+    assert f"1 more made by AIME's tools ({name}): container-adopt" in ds.ok("mlc-stats")
     ds.ok("mlc-start", name)
     assert f"[{name}]" in ds.ok("mlc-list") and f"[{name}]" in ds.ok("mlc-stats")
+    assert "container-adopt" not in ds.ok("mlc-stats")
     ds.ok("container-stop", name)
     ds.ok("container-remove", name)
     assert ds.engine.containers() == []
