@@ -20,19 +20,12 @@ from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.reconcile import end_conflict, holders, one
 from ds01.lifecycle.record import Record, settle
 from ds01.lifecycle.world import World
-from ds01.policy.resolve import is_exempt
 from ds01.system.data import format_time
 from ds01.system.users import Actor
 
 TICK = Actor(0, 0, "tick", (), "tick")
 AT_ONCE = 8  # containers that are stopped side by side, each with its grace
 FRESH = 5.0  # seconds for which a look is still good; the difference of two that are closer proves nothing
-EXEMPTIBLE = ("idle_timeout", "max_runtime", "gpu_hold_after_stop", "container_hold_after_stop", "created_timeout")
-
-
-def exempt(world: World, record: Record) -> list[str]:
-    """The limits that do not hold for a record's owner today."""
-    return [name for name in EXEMPTIBLE if is_exempt(world.policy, record.user, name, world.clock())]
 
 
 def lock_of(world: World, record: Record) -> AbstractContextManager[None]:
@@ -111,8 +104,7 @@ class Acting:
             current = world.ledger.read().get(record.container_name)
             if not isinstance(current, Record) or (current.id, current.state) != (record.id, record.state):
                 return None
-            limits, policies = world.limits_of(current).limits, world.policy.policies
-            again = decide(current, limits, policies, exempt=exempt(world, current), now=world.clock())
+            again = decide(current, *world.rules_of(current), now=world.clock())
             if again != decision or (decision.why is Why.IDLE and not self._still_idle(world, current)):
                 return None
             if decision.why is Why.CONFLICT and end_conflict(world, current):

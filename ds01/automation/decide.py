@@ -5,12 +5,11 @@ Nothing is stopped or removed without a warning that was delivered at an earlier
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ds01.lifecycle.deadlines import after, extended, hold_ends, idle_since
+from ds01.lifecycle.deadlines import after, hold_ends, idle_ends, runtime_ends
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Origin, Record
 from ds01.policy.model import Automation, Limits
@@ -47,26 +46,20 @@ class Decision:
     deadline: datetime
 
 
-def decide(
-    record: Record, limits: Limits, policies: Automation, *, exempt: Collection[str], now: datetime
-) -> Decision | None:
-    """The one thing to do now, the most urgent rule first; None if nothing is due. `exempt`: names of limits."""
+def decide(record: Record, limits: Limits, policies: Automation, *, now: datetime) -> Decision | None:
+    """The one thing to do now, the most urgent rule first; None if nothing is due."""
     if record.origin is Origin.MANUAL or record.pending is not None:
         return None
     if record.state is State.RUNNING:
-        return (
-            _conflict(record, now)
-            or (None if "max_runtime" in exempt else _runtime(record, limits, policies, now))
-            or (None if "idle_timeout" in exempt else _idle(record, limits, policies, now))
-        )
+        return _conflict(record, now) or _runtime(record, limits, policies, now) or _idle(record, limits, policies, now)
     if record.state is State.CREATED:
         due = after(record.created_at, policies.created_timeout)
-        waits = record.lease is None or "created_timeout" in exempt
-        return None if waits or due is None or now < due else Decision(Act.RELEASE, Why.CREATED, due)
-    removal = None if "container_hold_after_stop" in exempt else _removal(record, limits, policies, now)
+        waits = record.lease is None or due is None or now < due
+        return None if waits or due is None else Decision(Act.RELEASE, Why.CREATED, due)
+    removal = _removal(record, limits, policies, now)
     if removal is not None and removal.act is Act.REMOVE:
         return removal
-    if record.state is State.HELD and "gpu_hold_after_stop" not in exempt:
+    if record.state is State.HELD:
         ends = hold_ends(record, limits.gpu_hold_after_stop)
         if ends is not None and now >= ends:
             return Decision(Act.RELEASE, Why.HOLD, ends)
@@ -80,17 +73,16 @@ def _conflict(record: Record, now: datetime) -> Decision | None:
 
 
 def _runtime(record: Record, limits: Limits, policies: Automation, now: datetime) -> Decision | None:
-    if limits.max_runtime is None or record.started_at is None:
+    if limits.max_runtime is None:
         return None
-    due = extended(record, after(record.started_at, limits.max_runtime))
+    due = runtime_ends(record, limits)
     return _before(record, Why.RUNTIME, Act.STOP, due, limits.max_runtime, policies.warn_runtime_at, now)
 
 
 def _idle(record: Record, limits: Limits, policies: Automation, now: datetime) -> Decision | None:
-    since = idle_since(record)
-    if limits.idle_timeout is None or since is None or record.activity.get("state") != "idle":
+    if limits.idle_timeout is None or record.activity.get("state") != "idle":
         return None  # what is active or unknown is not idle
-    due = extended(record, after(since, limits.idle_timeout))
+    due = idle_ends(record, limits)
     return _before(record, Why.IDLE, Act.STOP, due, limits.idle_timeout, policies.warn_idle_at, now)
 
 

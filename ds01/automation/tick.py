@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ds01.automation.acting import Acting, exempt
+from ds01.automation.acting import Acting
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.looking import Looking
 from ds01.automation.observe import keeps_alive
@@ -89,11 +89,10 @@ class Tick:
 
     def _judge(self, record: Record, report: Report) -> Decision | None:
         world = self.world
-        limits, policies = world.limits_of(record).limits, world.policy.policies
-        decision = decide(record, limits, policies, exempt=exempt(world, record), now=world.clock())
+        decision = decide(record, *world.rules_of(record), now=world.clock())
         if decision is None or decision.why is not Why.IDLE:
             return decision
-        wanted = keeps_alive(record, now=world.clock(), longest=policies.keep_alive_max)
+        wanted = keeps_alive(record, now=world.clock(), longest=world.policy.policies.keep_alive_max)
         if wanted is None:
             report.unknown.append(Item(record.container_name, "keep-alive", "its workspace cannot be read"))
         return decision if wanted is False else None

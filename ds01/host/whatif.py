@@ -13,7 +13,7 @@ from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import is_manual
 from ds01.policy.model import Limits, Policy, UserLimits
 from ds01.policy.present import lines
-from ds01.policy.resolve import resolve
+from ds01.policy.resolve import automation_of, resolve
 from ds01.system.users import Account
 
 NONE = "none"
@@ -73,7 +73,12 @@ def replay(before: Policy, after: Policy, people: People, records: Sequence[Reco
         changed += _changed(old, new)
         over += _over(account, own, new.limits)
         for record in own:
-            sooner += _sooner(record, old.limits, new.limits, before, after)
+            rules = (automation_of(policy, account.login, now) for policy in (before, after))
+            was, will = (deadline(record, each.limits, rule) for each, rule in zip((old, new), rules, strict=True))
+            if will is not None and (was is None or will.at < was.at):
+                sooner.append(
+                    Sooner(record.user, record.container_name, will.because, was.at if was else None, will.at)
+                )
     return Replay(tuple(changed), tuple(over), tuple(sooner))
 
 
@@ -97,9 +102,3 @@ def _over(account: Account, own: Sequence[Record], limits: Limits) -> Iterator[O
     ):
         if limit is not None and has > limit:
             yield Over(account.login, what, has, limit)
-
-
-def _sooner(record: Record, old: Limits, new: Limits, before: Policy, after: Policy) -> Iterator[Sooner]:
-    was, will = deadline(record, old, before.policies), deadline(record, new, after.policies)
-    if will is not None and (was is None or will.at < was.at):
-        yield Sooner(record.user, record.container_name, will.because, was.at if was else None, will.at)

@@ -33,6 +33,7 @@ from ds01.lifecycle.record import Origin, Pending, Record, move, settle
 from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.world import Entries, World, is_manual, readable
 from ds01.policy.model import UserLimits
+from ds01.policy.resolve import automation_of
 from ds01.policy.units import format_number
 from ds01.system.data import format_time
 from ds01.system.users import Account, Actor
@@ -213,7 +214,8 @@ def _last(claims: tuple[Claim, ...]) -> datetime | None:
 def _could_get(world: World, found: _Found, entries: Entries, now: datetime) -> bool:
     """Whether a container that does not run may have its GPUs as any other may: quota, waiting line, and all."""
     if found.seen.started_at is None:
-        until = after(found.seen.created_at, world.policy.policies.created_timeout)
+        rules = automation_of(world.policy, found.who.user, now)
+        until = after(found.seen.created_at, rules.created_timeout)
         if until is not None and until <= now:
             return False
     situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)

@@ -232,8 +232,7 @@ class Asking:
         return found
 
     def _view(self, record: Record, seen: EngineContainer | None = None) -> ContainerView:
-        limits = self._world.limits_of(record).limits
-        return view(record, limits, self._world.policy.policies, seen)
+        return view(record, *self._world.rules_of(record), seen)
 
 
 def spellings(reference: str, uid: int) -> Iterator[str]:

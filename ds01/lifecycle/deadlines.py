@@ -60,11 +60,15 @@ def after(start: datetime | None, delay: timedelta | None) -> datetime | None:
         return None  # past the end of the calendar is never
 
 
-def extended(record: Record, at: datetime | None) -> datetime | None:
-    """A deadline of a running container, moved by what its owner asked for."""
-    if at is None or record.extended_until is None:
-        return at
-    return max(at, record.extended_until)
+def runtime_ends(record: Record, limits: Limits) -> datetime | None:
+    """When a running container has run for long enough: its owner's extensions are added up."""
+    return after(after(record.started_at, limits.max_runtime), record.extended)
+
+
+def idle_ends(record: Record, limits: Limits) -> datetime | None:
+    """When a running container was idle for long enough, and not before the time that its owner asked for."""
+    at = after(idle_since(record), limits.idle_timeout)
+    return at if at is None or record.extended_until is None else max(at, record.extended_until)
 
 
 def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Deadline]:
@@ -72,8 +76,8 @@ def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Dea
         return []
     ends: dict[str, datetime | None] = {}
     if record.state is State.RUNNING:
-        ends["runtime"] = extended(record, after(record.started_at, limits.max_runtime))
-        ends["idle"] = extended(record, after(idle_since(record), limits.idle_timeout))
+        ends["runtime"] = runtime_ends(record, limits)
+        ends["idle"] = idle_ends(record, limits)
     elif record.state is State.CREATED and record.lease is not None:
         ends["created"] = after(record.created_at, policies.created_timeout)
     elif record.state is State.HELD:

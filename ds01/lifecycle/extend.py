@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ds01.errors import NotPossible, Refused, WrongUse
-from ds01.lifecycle.deadlines import deadline
+from ds01.lifecycle.deadlines import idle_ends
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Record, settle
 from ds01.lifecycle.world import World
@@ -14,7 +14,7 @@ from ds01.system.users import Actor
 
 
 def extend(world: World, actor: Actor, record: Record, duration: timedelta, *, reason: str | None) -> Record:
-    """Move the idle and runtime deadlines of a container whose lock is held to `duration` past the earliest of them.
+    """Move the idle and the runtime deadline of a container whose lock is held by `duration`, each from where it is.
 
     Raises WrongUse, NotPossible if it does not run, Refused past the policy's max_extension.
     """
@@ -31,9 +31,8 @@ def extend(world: World, actor: Actor, record: Record, duration: timedelta, *, r
             why=f"{format_duration(record.extended)} were used, {format_duration(duration)} asked for",
             hint=f"{format_duration(left)} is left" if left else "an administrator can raise max_extension",
         )
-    due = deadline(record, limits, world.policy.policies)
     now = world.clock()
-    until = max(due.at if due is not None else now, now) + duration
+    until = max(idle_ends(record, limits) or now, now) + duration
     with world.ledger.transaction() as ledger:
         record = ledger.commit(settle(record, extended_until=until, extended=total), now=now)
     facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": reason}

@@ -18,9 +18,9 @@ from ds01.lifecycle.deadlines import lease_ends
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Origin, Record, Step
-from ds01.policy.model import Policy, UserLimits
+from ds01.policy.model import Automation, Limits, Policy, UserLimits
 from ds01.policy.names import split_container_name
-from ds01.policy.resolve import resolve
+from ds01.policy.resolve import automation_of, resolve
 from ds01.system.clock import Clock, Sleep
 from ds01.system.users import Account, Users
 
@@ -59,6 +59,10 @@ class World:
             except NotFound:
                 self._limits[record.uid] = resolve(self.policy, record.user, (), self.clock())
         return self._limits[record.uid]
+
+    def rules_of(self, record: Record) -> tuple[Limits, Automation]:
+        """The limits of a record's owner, and the rules of the automation for them: what its deadlines come from."""
+        return self.limits_of(record).limits, automation_of(self.policy, record.user, self.clock())
 
     def ask_owners(self, entries: Entries) -> None:
         """Look up what the owners of all leases may have, so that nobody has to under the ledger's lock."""
@@ -187,7 +191,7 @@ class World:
             uuids=tuple(ref.uuid for ref in record.lease.slots),
             priority=record.resource_limits.priority,
             since=record.lease.since,
-            until=lease_ends(record, self.limits_of(record).limits, self.policy.policies),
+            until=lease_ends(record, *self.rules_of(record)),
             held=record.state is State.HELD,
         )
 

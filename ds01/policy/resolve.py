@@ -1,13 +1,13 @@
-"""What the policy gives one user: field by field the override, then the group, then the defaults."""
+"""What the policy gives one user: field by field an exemption, the override, the group, then the defaults."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from ds01.policy.model import Group, Limits, Policy, Share, UserLimits, Values
+from ds01.policy.model import Automation, Group, Limits, Policy, Share, UserLimits, Values
 
 UNGROUPED = "default"  # the group of a user who is in none, if the policy names no default_group
 
@@ -19,6 +19,8 @@ def resolve(policy: Policy, user: str, unix_groups: Collection[str], now: dateti
     override = policy.user_overrides.get(user)
     if override is not None and in_force(override.until, now):
         levels.append((f"user_overrides.{user}", override.values))
+    spared = _spared(policy, user, now)
+    levels.append(("exemptions", {key: None for key in spared if key in BUILT_IN}))
     limits, sources = merge(levels)
     return UserLimits(user, group, is_admin(policy, user, unix_groups), limits, sources)
 
@@ -39,9 +41,11 @@ def group_limits(policy: Policy, group: str) -> Limits:
     return merge(_group_levels(policy, group))[0]
 
 
-def is_exempt(policy: Policy, user: str, limit: str, now: datetime) -> bool:
-    """Whether an exemption in force at `now` frees the user from `limit`, a key like `idle_timeout`."""
-    return any(item.user == user and limit in item.limits and in_force(item.until, now) for item in policy.exemptions)
+def automation_of(policy: Policy, user: str, now: datetime) -> Automation:
+    """The rules of the automation for one user: who is exempt from `created_timeout` has none."""
+    if "created_timeout" in _spared(policy, user, now):
+        return replace(policy.policies, created_timeout=None)
+    return policy.policies
 
 
 def in_force(until: datetime | None, now: datetime) -> bool:
@@ -68,6 +72,12 @@ def merge(levels: Iterable[tuple[str, Values]]) -> tuple[Limits, Mapping[str, st
             plain[key] = value
     shares: dict[str, Any] = {key: Share(**nested[key]) for key in ("aggregate", "group_total")}
     return Limits(**plain, **shares, ulimits=nested["ulimits"]), sources
+
+
+def _spared(policy: Policy, user: str, now: datetime) -> set[str]:
+    """The keys, like `idle_timeout`, from which exemptions in force at `now` free the user."""
+    own = (item.limits for item in policy.exemptions if item.user == user and in_force(item.until, now))
+    return {limit for limits in own for limit in limits}
 
 
 def _has(group: Group, user: str, unix_groups: Collection[str]) -> bool:

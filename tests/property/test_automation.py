@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,7 +16,8 @@ from ds01.gpus.model import Kind, Lease, SlotRef
 from ds01.lifecycle.deadlines import deadline
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.record import Record, move, settle
-from ds01.policy.model import Automation, Limits
+from ds01.policy.model import Automation, Exemption, Limits, Policy
+from ds01.policy.resolve import automation_of, resolve
 from ds01.system.data import from_json, to_json
 
 BEGIN = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
@@ -80,7 +82,7 @@ class World:
         self.record = replace(self.record, activity=to_json(activity))
 
     def decide(self) -> Decision | None:
-        return decide(self.record, self.limits, self.policies, exempt=(), now=self.now)
+        return decide(self.record, self.limits, self.policies, now=self.now)
 
     def apply(self, decision: Decision, *, delivered: bool) -> None:
         if decision.act is Act.WARN:
@@ -188,12 +190,16 @@ def test_the_last_activity_never_goes_back_and_is_never_in_the_future(
 @CONFIGURED
 def test_who_is_exempt_from_everything_is_left_alone(limits: Limits, policies: Automation, wait: timedelta) -> None:
     record = created(policies)
-    everything = ("idle_timeout", "max_runtime", "gpu_hold_after_stop", "container_hold_after_stop", "created_timeout")
+    keys = ("idle_timeout", "max_runtime", "gpu_hold_after_stop", "container_hold_after_stop", "created_timeout")
+    own = tuple((key, getattr(limits, key)) for key in keys if hasattr(limits, key))
+    policy = Policy(Path("/"), defaults=dict(own), policies=policies, exemptions=(Exemption("alice", keys),))
+    spared, rules = resolve(policy, "alice", (), BEGIN).limits, automation_of(policy, "alice", BEGIN)
     for trigger in (None, Trigger.START, Trigger.STOP):
         if trigger is not None:
             record = move(record, trigger, actor="x", at=BEGIN, holds=True)
         record = replace(record, activity={"state": "idle"})
-        assert decide(record, limits, policies, exempt=everything, now=BEGIN + wait) is None
+        assert decide(record, spared, rules, now=BEGIN + wait) is None
+        assert deadline(record, spared, rules) is None
 
 
 @given(limits_st, policies_st, minutes)
@@ -202,6 +208,6 @@ def test_what_is_not_known_to_be_idle_is_not_idle(limits: Limits, policies: Auto
     record = move(created(policies), Trigger.START, actor="x", at=BEGIN)
     for state in ("unknown", "active", "nonsense", None, 7):
         found = decide(
-            replace(record, activity={"state": state}), limits, policies, exempt=("max_runtime",), now=BEGIN + wait
+            replace(record, activity={"state": state}), replace(limits, max_runtime=None), policies, now=BEGIN + wait
         )
         assert found is None

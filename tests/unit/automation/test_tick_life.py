@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ds01.errors import NotPossible, Refused
+from ds01.lifecycle.deadlines import idle_ends, runtime_ends
 from tests import legal
 from tests.bed import NOON
 from tests.ticking import Ticking, acted, warned
@@ -106,6 +107,19 @@ def test_all_extensions_since_the_start_together_are_at_most_the_policys(ticking
     ticking.tick(minutes=1)
     ticking.tick(hours=15)
     assert ticking.post()[-1].command is None  # nothing is left to propose
+
+
+def test_an_extension_moves_both_deadlines_and_not_only_the_earlier_one(ticking: Ticking) -> None:
+    bed = ticking.bed
+    bed.set_policy("defaults: {idle_timeout: 4h, max_runtime: 10h, max_extension: 12h}\n")
+    ticking.runs()
+    bed.gate.extend(bed.actor("alice"), ALICE, timedelta(hours=3))
+    bed.gate.extend(bed.actor("alice"), ALICE, timedelta(hours=2))
+    record, limits = bed.record("alice"), bed.world.limits_of(bed.record("alice")).limits
+    began = record.started_at
+    assert began is not None
+    assert idle_ends(record, limits) == began + timedelta(hours=4 + 3 + 2)
+    assert runtime_ends(record, limits) == began + timedelta(hours=10 + 3 + 2)
 
 
 def test_only_the_owner_and_administrators_extend(ticking: Ticking) -> None:
@@ -220,6 +234,8 @@ def test_an_exempted_user_is_left_alone_until_the_exemption_ends(ticking: Tickin
     )
     ticking.runs("alice")
     ticking.runs("bob")
+    (shown,) = bed.gate.containers(bed.actor("alice"))
+    assert shown.deadline is None
     ticking.tick(hours=5)
     ticking.tick(hours=1)
     assert (ticking.state("alice"), ticking.state("bob")) == ("running", "held")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ds01.policy.load import load
 from ds01.policy.model import Exemption, Group, Limits, Override, Policy
 from ds01.policy.present import lines
-from ds01.policy.resolve import BUILT_IN, group_limits, group_of, is_admin, is_exempt, resolve
+from ds01.policy.resolve import BUILT_IN, automation_of, group_limits, group_of, is_admin, resolve
 
 NOW = datetime(2027, 1, 1, tzinfo=timezone.utc)
 POLICY = Policy(
@@ -88,14 +88,20 @@ def test_the_groups_slice_has_the_limits_of_the_group() -> None:
     assert group_limits(POLICY, "default").memory == 32 << 30
 
 
-def test_an_exemption_is_for_one_user_one_limit_and_its_time() -> None:
+def test_an_exemption_is_for_one_user_some_limits_and_its_time() -> None:
     policy = replace(
-        POLICY, exemptions=(Exemption("alice", ("idle_timeout",), NOW), Exemption("bob", ("max_runtime",)))
+        POLICY,
+        exemptions=(Exemption("alice", ("idle_timeout",), NOW), Exemption("bob", ("max_runtime", "created_timeout"))),
     )
-    assert is_exempt(policy, "alice", "idle_timeout", NOW)
-    assert not is_exempt(policy, "alice", "idle_timeout", NOW + timedelta(seconds=1))
-    assert not is_exempt(policy, "alice", "max_runtime", NOW)
-    assert is_exempt(policy, "bob", "max_runtime", NOW + timedelta(days=9999))
+    later = NOW + timedelta(seconds=1)
+    assert resolve(policy, "alice", (), later) == resolve(POLICY, "alice", (), later)
+    before, now = resolve(POLICY, "alice", (), NOW), resolve(policy, "alice", (), NOW)
+    assert before.limits.idle_timeout is not None
+    assert now.limits == replace(before.limits, idle_timeout=None)
+    assert now.sources["idle_timeout"] == "exemptions"
+    assert resolve(policy, "bob", (), NOW + timedelta(days=9999)).limits.max_runtime is None
+    assert automation_of(policy, "bob", NOW) == replace(policy.policies, created_timeout=None)
+    assert automation_of(policy, "alice", NOW) == policy.policies
 
 
 def test_the_lines_for_people_name_every_limit_and_its_key() -> None:
