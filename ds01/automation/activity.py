@@ -38,21 +38,22 @@ class Activity:
     last: datetime | None = None  # the last activity since the start
     state: str = "unknown"  # active, idle, unknown
     why: str | None = None
+    begins: bool = False  # unknown only since there is nothing yet to compare it with: the next look knows
 
 
 def assess(before: Activity | None, sample: Sample, policies: Automation) -> Activity:
     """The activity after one more look, which shows `sample`."""
     if before is None or before.sample.started_at != sample.started_at:
-        return Activity(sample, None, "unknown", "first look since its start")
+        return Activity(sample, None, "unknown", "first look since its start", begins=True)
     old = before.sample
     if sample.at == old.at:
         return before
     if sample.at < old.at:
         # What was seen in a future that did not come must not keep it alive until then.
         last = min(before.last, sample.at) if before.last is not None else None
-        return Activity(sample, last, "unknown", "the clock went back")
+        return Activity(sample, last, "unknown", "the clock went back", begins=True)
     if _went_back(old.cpu_nanoseconds, sample.cpu_nanoseconds):
-        return Activity(sample, sample.at, "unknown", "its counters went back: it was started anew")
+        return Activity(sample, sample.at, "unknown", "its counters went back: it was started anew", begins=True)
     cpu = _per_second(old.cpu_nanoseconds, old.cpu_at or old.at, sample.cpu_nanoseconds, sample.at)
     signs = _signs(old, sample, cpu, policies)
     kept = _with_last_known(old, sample)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ds01.automation.acting import lock_of
 from ds01.automation.activity import Activity
 from ds01.automation.observe import look, started_anew
-from ds01.automation.report import Item, Report
+from ds01.automation.report import BEGINS, BUSY, Item, Report
 from ds01.errors import Busy, EngineUnreachable
 from ds01.gpus.model import Observation
 from ds01.lifecycle.machine import State
@@ -89,7 +89,8 @@ class Looking:
 
     def _say(self, record: Record, activity: Activity) -> None:
         if activity.state == "unknown" and activity.why is not None:
-            self.report.unknown.append(Item(record.container_name, "activity", activity.why))
+            action = BEGINS if activity.begins else "activity"
+            self.report.unknown.append(Item(record.container_name, action, activity.why))
 
     def _busy(self, record: Record) -> None:
-        self.report.unknown.append(Item(record.container_name, "busy", "a command is at work on it"))
+        self.report.unknown.append(Item(record.container_name, BUSY, "a command is at work on it"))

@@ -12,6 +12,12 @@ from ds01.errors import Ds01Error
 from ds01.lifecycle.record import Record
 from ds01.system.data import format_time, to_json
 
+# Actions of items in `unknown` that pass by themselves. Everything else there could not be judged.
+BUSY = "busy"
+BEGINS = "begins"
+WAITS = "waits"
+HARMLESS = frozenset((BUSY, BEGINS, WAITS))
+
 
 @dataclass(frozen=True)
 class Item:
@@ -24,7 +30,7 @@ class Item:
 
 @dataclass
 class Report:
-    """The record of a pass. `unknown` is what could not be judged and needs nobody's hand; `errors` make it bad."""
+    """The record of a pass. `unknown` is what could not be judged, or not yet; `errors` what could not be done."""
 
     started_at: datetime
     seconds: float = 0.0
@@ -36,8 +42,13 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether everything could be judged and done."""
+        """Whether everything could be done that was due."""
         return not self.errors
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything could be judged and done; what passes by itself counts as judged."""
+        return self.good and all(item.action in HARMLESS for item in self.unknown)
 
     def failed(self, container: str, action: str, error: Exception) -> None:
         """Note what went wrong with one container; the pass goes on."""

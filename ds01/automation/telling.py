@@ -61,7 +61,8 @@ class Teller:
         except Ds01Error as error:
             # One that hangs is not asked again in this pass: sixty warnings would take ten minutes.
             self._hangs = (error.data or {}).get("problem") == "timeout"
-            self.emit("notice", {"actor": "tick", "user": record.user, "why": f"notify.command: {error.message}"})
+            facts = {"actor": "tick", "container": notice.container, "user": record.user}
+            self.emit("notice", facts | {"why": f"notify.command: {error.message}"})
 
 
 def warning(record: Record, decision: Decision, limits: Limits, now: datetime) -> Notice:

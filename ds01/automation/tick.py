@@ -10,7 +10,7 @@ from ds01.automation.acting import Acting
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.looking import Looking
 from ds01.automation.observe import keeps_alive
-from ds01.automation.report import Item, Report, in_a_line, item_of
+from ds01.automation.report import Item, Report, item_of
 from ds01.automation.serving import Serving
 from ds01.automation.telling import Teller
 from ds01.gpus.model import Observation
@@ -20,14 +20,14 @@ from ds01.lifecycle.reconcile import reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World, is_manual, readable
 
-Slices = Callable[[World, Sequence[Record]], Sequence[Item]]
+Slices = Callable[[World, Sequence[Record], Report], None]
 
 
 @dataclass
 class Tick:
     """One pass. `make_world` makes a world of its own for a thread: engines and ledgers are for one only.
 
-    `slices` brings the machine's slices to the policy and says what it could not do; None where they are not ours.
+    `slices` brings the machine's slices to the policy; None where they are not ours.
     """
 
     world: World
@@ -101,6 +101,6 @@ class Tick:
         self.world.ledger.forget_removed(before=self.world.clock() - REMOVED_KEPT)
         if self.slices is not None:
             try:
-                report.unknown += self.slices(self.world, records)
-            except Exception as error:  # no container depends on it; doctor says what is wrong
-                report.unknown.append(Item("", "slices", in_a_line(error)))
+                self.slices(self.world, records, report)
+            except Exception as error:
+                report.failed("", "slices", error)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from ds01.cli.session import Session
-from ds01.errors import NotPossible, Refused
+from ds01.errors import Ds01Error, NotPossible, Refused
 
 
 def need_root(session: Session, what: str) -> None:
     """Raises Refused. In a state folder of one's own there is nothing of the machine's, and its owner may."""
     if os.geteuid() == 0 or (session.settings.own and session.ledger.owner_uid == os.geteuid()):
         return
-    raise Refused("this is root's", why=f"it changes {what}", hint=f"sudo {_typed(session)}")
+    typed = _typed()
+    facts = {"actor": session.actor.login, "container": None, "user": None, "why": f"{typed} is root's"}
+    with suppress(Ds01Error):  # an unreadable policy, say, has the last word in another command
+        session.world.emit("refusal", facts | {"refusal": None})
+    raise Refused("this is root's", why=f"it changes {what}", hint=f"sudo {typed}")
 
 
 def need_machine(session: Session, what: str) -> None:
@@ -25,7 +30,7 @@ def need_machine(session: Session, what: str) -> None:
         )
 
 
-def _typed(session: Session) -> str:
+def _typed() -> str:
     import click
 
     return click.get_current_context().command_path

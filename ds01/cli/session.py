@@ -65,12 +65,7 @@ class Session:
         """For whom: --user, which is for administrators, else the person who types. Raises NotFound, Refused."""
         if self.user is not None:
             account = self.users.by_login(self.user)
-            if account.uid != self.actor.uid and not self.asking.is_admin(self.actor):
-                raise Refused(
-                    f"{self.actor.login} may not act for {account.login}",
-                    why="--user is for administrators",
-                    hint="these are root, and the members of a group with `admin: true` in the policy",
-                )
+            self.asking.check_owner(self.actor, account.uid)
             return account
         person = self.settings.sudo_uid if self.actor.via == "sudo" else None
         return self.users.by_uid(self.actor.uid if person is None else person)

@@ -18,6 +18,7 @@ from ds01.cli.session import Session
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.world import World
+from ds01.system.data import format_time
 
 
 @verb(example="ds01 tick --dry-run", guided=False, user=False, pending=False)
@@ -44,8 +45,9 @@ def command(session: Session, dry_run: bool) -> int:
         ("acted", report.acted), ("warned", report.warned), ("unknown", report.unknown), ("errors", report.errors),
     ):  # fmt: skip
         _show(session, title, items)
-    session.say(f"{'Would look' if dry_run else 'Looked'} at {report.looked_at}, in {report.seconds:.2f} s.")
-    return 0 if report.good else 1
+    looked = f"{'would look' if dry_run else 'looked'} at {report.looked_at}, in {report.seconds:.2f} s"
+    session.say(f"{format_time(report.started_at)} {looked}")  # cron keeps this in tick.log
+    return 0 if report.complete else 1
 
 
 def _pass(session: Session, dry_run: bool) -> Report:
@@ -60,12 +62,23 @@ def _pass(session: Session, dry_run: bool) -> Report:
         report.errors += [Item("", "policy", trouble)] if trouble else []
         if not dry_run and not trouble:
             _keep_policy(session, report)
+        if not dry_run:
+            _tell(session, report)
     if not dry_run:
         try:
             session.ledger.write_tick(to_keep(report, session.ledger.tick()))
         except OSError as error:
             report.failed("", "tick.json", error)
     return report
+
+
+def _tell(session: Session, report: Report) -> None:
+    """An event of a pass in which something was done, or could not be."""
+    counts = {key: len(getattr(report, key)) for key in ("acted", "warned", "unknown", "errors")}
+    if report.acted or report.warned or not report.complete:
+        why = "; ".join(f"{item.container or 'the pass'}: {item.action}, {item.why}" for item in report.errors) or None
+        facts = {"actor": "tick", "container": None, "user": None, "why": why, "seconds": report.seconds}
+        session.world.emit("tick", facts | {"looked_at": report.looked_at} | counts)
 
 
 def _tick(session: Session, dry_run: bool) -> Tick:
@@ -82,7 +95,8 @@ def _tick(session: Session, dry_run: bool) -> Tick:
 def _keep_policy(session: Session, report: Report) -> None:
     try:
         if keep(session.settings.config, session.ledger):
-            session.world.emit("configuration", {"actor": "tick", "why": f"{session.settings.config} was changed"})
+            facts = {"actor": "tick", "container": None, "user": None}
+            session.world.emit("configuration", facts | {"why": f"{session.settings.config} was changed"})
     except OSError as error:
         report.failed("", "policy", error)
 

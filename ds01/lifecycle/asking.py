@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from ds01.engines.protocol import EngineContainer
-from ds01.errors import Ds01Error, GpusUnreachable, NotFound, Refused
+from ds01.errors import Ds01Error, GpusUnreachable, NoGpuFree, NotFound, Refused
 from ds01.gpus.model import Observation
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle.aime import is_marked, owner_of
@@ -178,16 +178,42 @@ class Asking:
     def _may(self, actor: Actor, uid: int) -> bool:
         return actor.uid == uid or self.is_admin(actor)
 
-    def _check_owner(self, actor: Actor, uid: int) -> None:
-        if not self._may(actor, uid):
-            raise Refused(
-                f"{actor.login} may not act for uid {uid}",
-                hint="only members of a group with `admin: true` act for others",
-            )
+    def check_owner(self, actor: Actor, uid: int) -> None:
+        """Raises Refused if the actor may not act for this user."""
+        with self._told(actor, None, uid):
+            if not self._may(actor, uid):
+                raise Refused(
+                    f"{actor.login} may not act for {self._login(uid)}",
+                    why="acting for others is for administrators",
+                    hint="these are root, and the members of a group with `admin: true` in the policy",
+                )
 
     def _check_admin(self, actor: Actor) -> None:
-        if not self.is_admin(actor):
-            raise Refused("this is for administrators", hint="members of a group with `admin: true`, and root")
+        with self._told(actor, None, None):
+            if not self.is_admin(actor):
+                raise Refused("this is for administrators", hint="members of a group with `admin: true`, and root")
+
+    @contextmanager
+    def _told(self, actor: Actor, container: str | None, uid: int | None) -> Iterator[None]:
+        """What is refused inside is an event too. `container`: the full name, `uid` the owner's, where known."""
+        try:
+            yield
+        except Ds01Error as error:
+            if isinstance(error, (Refused, NoGpuFree)) or "refusal" in (error.data or {}):
+                self._emit_refusal(actor, container, uid, error)
+            raise
+
+    def _emit_refusal(self, actor: Actor, container: str | None, uid: int | None, error: Ds01Error) -> None:
+        refusal = (error.data or {}).get("refusal")
+        facts = {"actor": actor.login, "container": container, "user": None if uid is None else self._login(uid)}
+        why = refusal["rule"] if refusal is not None else error.message
+        self._world.emit("refusal", facts | {"why": why, "refusal": refusal})
+
+    def _login(self, uid: int) -> str:
+        try:
+            return self._world.users.by_uid(uid).login
+        except NotFound:
+            return f"uid {uid}"
 
     def _record(self, actor: Actor, container: str) -> Record:
         """A record that was brought to what the engine says, unless a command is at work on it."""

@@ -24,7 +24,7 @@ from ds01.lifecycle import folders
 from ds01.lifecycle.account import Insider, archive
 from ds01.lifecycle.ahead import in_line, waiters
 from ds01.lifecycle.aime import is_marked, own_tag
-from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose
+from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose, docker_arguments
 from ds01.lifecycle.folders import Folder
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.machine import State, Trigger
@@ -34,8 +34,9 @@ from ds01.lifecycle.record import Pending, Record, move
 from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.request import ContainerRequest, Wants
 from ds01.lifecycle.world import Entries, World, is_manual, readable
-from ds01.policy.model import UserLimits
+from ds01.policy.model import Limits, UserLimits
 from ds01.policy.names import container_name, slice_name, slice_path
+from ds01.policy.units import format_size
 from ds01.system.users import Account, Actor
 
 LOOPBACK = "127.0.0.1"
@@ -267,6 +268,19 @@ def spec_of(world: World, prepared: Prepared, record: Record) -> ContainerSpec:
     )
 
 
+def as_flags(world: World, account: Account, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """An account's limits as Docker's flags, and what of them this server cannot give."""
+    facts = world.engine.facts()
+    warnings = []
+    if limits.max_cpus is not None and 0 < facts.cpus < limits.max_cpus:
+        warnings.append(f"max_cpus is {limits.max_cpus:g}, this server has {facts.cpus}")
+    if limits.memory is not None and 0 < facts.memory_bytes < limits.memory:
+        warnings.append(
+            f"memory is {format_size(limits.memory)}, this server has {facts.memory_bytes / (1 << 30):.1f}g"
+        )
+    return tuple(docker_arguments(bare_spec(world, account))), tuple(warnings)
+
+
 def bare_spec(world: World, account: Account) -> ContainerSpec:
     """What any container of an account would get, image and devices aside: for its limits as flags."""
     request = ContainerRequest(account.uid, "any", "any")
@@ -301,7 +315,8 @@ def _give_up(world: World, actor: Actor, record: Record, error: BaseException) -
             gone = move(record, Trigger.VANISH, actor=actor.login, at=world.clock(), why=f"create failed: {why}")
             ledger.commit(gone, now=world.clock())
     except Ds01Error as second:
-        world.emit("repair", {"container": record.container_name, "why": f"left for later: {second.message}"})
+        facts = {"actor": actor.login, "container": record.container_name, "user": record.user}
+        world.emit("repair", facts | {"why": f"left for later: {second.message}"})
         return
     world.report(gone, gone.history[-1:])
 

@@ -5,10 +5,9 @@ It derives who may do what itself, at each call; it prints nothing, asks nobody,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import partial
 from typing import TypeVar
 
 from ds01.engines.protocol import Attachment, ExecRequest, Progress
@@ -29,6 +28,7 @@ from ds01.lifecycle.emergency import Stopped
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.reconcile import Change, one, reconcile
 from ds01.lifecycle.record import Record
+from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.request import BuildRequest, ContainerRequest
 from ds01.lifecycle.views import (
     Acted,
@@ -43,8 +43,7 @@ from ds01.lifecycle.wait import QueueRow, Waited, Waiting, queue_rows
 from ds01.lifecycle.world import is_manual, readable
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name
-from ds01.policy.units import format_size
-from ds01.system.users import Account, Actor
+from ds01.system.users import Actor
 
 T = TypeVar("T")
 
@@ -54,16 +53,29 @@ class Gate(Asking):
 
     # asking
 
-    def plan(self, actor: Actor, request: ContainerRequest) -> Plan:
-        """What `create` would do, and whether it would be refused. Nothing is changed."""
+    def plan(self, actor: Actor, request: ContainerRequest, *, attempt: bool = False, waits: bool = False) -> Plan:
+        """What `create` would do, and whether it would be refused. Nothing is changed.
+
+        `attempt`: it is asked before a create, so that nothing is fetched for what is refused: a refusal is an event,
+        unless it is temporary and somebody `waits`.
+        """
+        self.check_owner(actor, request.owner)
+        if not attempt:
+            return self._plan(actor, request)
+        with self._told(actor, _full(request), request.owner):
+            plan = self._plan(actor, request)
+        if plan.refusal is not None and not (waits and plan.refusal.temporary):
+            self._emit_refusal(actor, _full(request), request.owner, error_of(plan.refusal))
+        return plan
+
+    def _plan(self, actor: Actor, request: ContainerRequest) -> Plan:
         world = self._world
-        self._check_owner(actor, request.owner)
         prepared = creating.prepare(world, actor, request, plan_only=True)
         found = creating.look(world, prepared, locked=False)
         entries = world.ledger.read()
         creating.check_name(prepared, found, entries)
         choice = creating.decide(world, prepared, found, entries)
-        flags, warnings = self._as_flags(prepared.owner, prepared.limits.limits)
+        flags, warnings = creating.as_flags(self._world, prepared.owner, prepared.limits.limits)
         there = prepared.image is not None
         if isinstance(choice, Refusal):
             return Plan(prepared.limits, there, choice, None, (), None, flags, warnings)
@@ -78,7 +90,7 @@ class Gate(Asking):
         world = self._world
         account = world.users.by_uid(actor.uid if owner is None else owner)
         resolved = world.limits(account)
-        return LimitsView(resolved, *self._as_flags(account, resolved.limits))
+        return LimitsView(resolved, *creating.as_flags(self._world, account, resolved.limits))
 
     def processes(self, actor: Actor, container: str) -> int:
         """How many processes a stop would end; idle shells do not count."""
@@ -137,14 +149,16 @@ class Gate(Asking):
         if not self._may(actor, owner_of(seen, world.users) if record is None else record.uid):
             raise NotFound(f"there is no container {container} of yours", hint="`container-list` shows yours")
         with world.ledger.container_lock(seen.name, doing=f"being adopted by {actor.login}"):
-            make = partial(adopting.adopt, world, actor, seen, ending=ending)
-            record, already, warnings = self._told(actor, seen.name, make)
+            uid = None if record is None else record.uid
+            with self._told(actor, seen.name, uid):
+                record, already, warnings = adopting.adopt(world, actor, seen, ending=ending)
         return Acted(self._view(record), already, warnings)
 
     def create(self, actor: Actor, request: ContainerRequest) -> Acted:
         """Lease, and make the container; it does not run yet."""
-        self._check_owner(actor, request.owner)
-        record, warnings = self._told(actor, request.name, lambda: creating.create(self._world, actor, request))
+        self.check_owner(actor, request.owner)
+        with self._told(actor, _full(request), request.owner):
+            record, warnings = creating.create(self._world, actor, request)
         return Acted(self._view(record), warnings=warnings)
 
     def wait(
@@ -154,14 +168,15 @@ class Gate(Asking):
 
         Closing it leaves the line. Raises NoGpuFree when `longest` is over.
         """
-        self._check_owner(actor, request.owner)
+        self.check_owner(actor, request.owner)
         steps = waiting.wait(self._world, actor, request, longest)
         try:
-            for step in steps:
-                if isinstance(step, Waiting):
-                    yield Waited(waiting=step)
-                else:
-                    yield Waited(acted=Acted(self._view(step[0]), warnings=step[1]))
+            with self._told(actor, _full(request), request.owner):
+                for step in steps:
+                    if isinstance(step, Waiting):
+                        yield Waited(waiting=step)
+                    else:
+                        yield Waited(acted=Acted(self._view(step[0]), warnings=step[1]))
         finally:
             steps.close()
 
@@ -173,7 +188,7 @@ class Gate(Asking):
         """Take somebody out of the waiting line: oneself, or as an administrator anybody. Raises NotFound, Refused."""
         for waiter in waiters(self._world):
             if waiter.id == identity and actor.uid != waiter.by:
-                self._check_owner(actor, waiter.uid)
+                self.check_owner(actor, waiter.uid)
         self._world.ledger.line().cancel(identity)
 
     def start(self, actor: Actor, container: str, *, recreate: bool = False) -> Acted:
@@ -181,8 +196,8 @@ class Gate(Asking):
         with self._locked(actor, container, "started") as record:
             warnings: tuple[str, ...] = ()
             if recreate:
-                record, warnings = self._told(actor, record.name, lambda: anew.recreate(self._world, actor, record))
-            record, already = self._told(actor, record.name, lambda: starting.start(self._world, actor, record))
+                record, warnings = anew.recreate(self._world, actor, record)
+            record, already = starting.start(self._world, actor, record)
             return Acted(self._view_of_running(record), already, warnings)
 
     def remake(self, actor: Actor, container: str, *, grace: float | None = None) -> Acted:
@@ -191,8 +206,7 @@ class Gate(Asking):
         For an image that was built again. The workspace stays; what was put elsewhere inside goes.
         """
         with self._locked(actor, container, "made anew") as record:
-            make = partial(anew.remake, self._world, actor, record, grace=grace)
-            record, warnings = self._told(actor, record.name, make)
+            record, warnings = anew.remake(self._world, actor, record, grace=grace)
             return Acted(self._view_of_running(record), warnings=warnings)
 
     def stop(
@@ -257,9 +271,9 @@ class Gate(Asking):
             raise WrongUse(f"{name!r} is no container name", why=str(error)) from None
         limits = world.limits(account).limits
         given = Limits(**vars(limits) | {"priority": limits.priority if priority is None else priority})
-        make = partial(manual.allocate, world, actor, account, name, request, given)
-        with world.ledger.container_lock(full, doing=f"being allocated by {actor.login}"):
-            return Acted(self._view(self._told(actor, name, make)))
+        doing = f"being allocated by {actor.login}"
+        with self._told(actor, full, owner), world.ledger.container_lock(full, doing=doing):
+            return Acted(self._view(manual.allocate(world, actor, account, name, request, given)))
 
     def mark(self, actor: Actor, container: str, trigger: Trigger) -> Acted:
         """Tell ds01 that a container was started or stopped; refused if Docker disagrees."""
@@ -316,7 +330,7 @@ class Gate(Asking):
         first step. GPUs are nobody's in a build, but a base image with `NVIDIA_VISIBLE_DEVICES=all` gets all of them
         under an nvidia default runtime: its Dockerfile sets the variable to `void` right after FROM.
         """
-        self._check_owner(actor, request.owner)
+        self.check_owner(actor, request.owner)
         yield from images.build(self._world, actor, request, context)
 
     def remove_image(self, actor: Actor, reference: str) -> None:
@@ -327,7 +341,7 @@ class Gate(Asking):
         uid = images.owner_of(reference)
         if uid is None:
             raise Refused(f"{reference} is nobody's own image", why="only images `ds01-UID/NAME` are removed")
-        self._check_owner(actor, uid)
+        self.check_owner(actor, uid)
         images.remove(self._world, actor, reference)
 
     def _view_of_running(self, record: Record) -> ContainerView:
@@ -354,35 +368,12 @@ class Gate(Asking):
             return record
 
         world, record = self._world, find()
-        with world.ledger.container_lock(record.container_name, doing=f"being {doing} by {actor.login}"):
+        name, doing = record.container_name, f"being {doing} by {actor.login}"
+        with self._told(actor, name, record.uid), world.ledger.container_lock(name, doing=doing):
             if not is_manual(record):
                 world.ledger.check_engine(world.engine.facts().id)
-                one(world, record.container_name)
+                one(world, name)
             yield find()
-
-    def _told(self, actor: Actor, name: str, act: Callable[[], T]) -> T:
-        """Run `act`; a refusal is an event too."""
-        try:
-            return act()
-        except Ds01Error as error:
-            refusal = (error.data or {}).get("refusal")
-            if refusal is not None:
-                facts = {"actor": actor.login, "user": actor.login, "container": name, "why": refusal["rule"]}
-                self._world.emit("refusal", facts | {"refusal": refusal})
-            raise
-
-    def _as_flags(self, account: Account, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """An account's limits as Docker's flags, and what of them this server cannot give."""
-        world = self._world
-        facts = world.engine.facts()
-        warnings = []
-        if limits.max_cpus is not None and 0 < facts.cpus < limits.max_cpus:
-            warnings.append(f"max_cpus is {limits.max_cpus:g}, this server has {facts.cpus}")
-        if limits.memory is not None and 0 < facts.memory_bytes < limits.memory:
-            warnings.append(
-                f"memory is {format_size(limits.memory)}, this server has {facts.memory_bytes / (1 << 30):.1f}g"
-            )
-        return tuple(docker_arguments(creating.bare_spec(world, account))), tuple(warnings)
 
     def _remove_image(self, actor: Actor, record: Record) -> tuple[str, ...]:
         """Take the image away that was asked for; what did not go is said."""
@@ -395,3 +386,8 @@ class Gate(Asking):
         except Ds01Error as error:
             return (f"the image {record.image} stays: {error.why or error.message}",)
         return ()
+
+
+def _full(request: ContainerRequest) -> str:
+    """The container's full name, for people: it was not checked yet."""
+    return f"{request.name}._.{request.owner}"

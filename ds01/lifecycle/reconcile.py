@@ -203,7 +203,7 @@ def end_conflict(world: World, record: Record) -> bool:
 
 def _tell_both(world: World, record: Record) -> None:
     for other in holders(world, record):
-        facts = {"container": record.container_name, "user": record.user, "why": record.conflict}
+        facts = {"actor": OBSERVED, "container": record.container_name, "user": record.user, "why": record.conflict}
         world.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
 
 

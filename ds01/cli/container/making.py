@@ -51,7 +51,7 @@ def make(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
     workspace = request.workspace or f"~/workspace/{request.project or request.name}"
     explain(session, "image")
     explain(session, "workspace", workspace=workspace)
-    plan = session.gate.plan(session.actor, request)
+    plan = session.gate.plan(session.actor, request, attempt=True, waits=asked.waits)
     if plan.refusal is not None and not (asked.waits and plan.refusal.temporary):
         raise error_of(plan.refusal)
     if not plan.image_there:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import click
 
+from ds01.automation.slicing import tell_changes
 from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.root import need_machine, need_root
@@ -34,6 +35,7 @@ def command(session: Session, dry_run: bool) -> int:
         session.say(f"{len(changes)} slices would change." if changes else "All slices are as the policy says.")
         return 0
     outcome = apply(changes, spare=False)
+    tell_changes(world, session.actor.login, outcome)
     failed = [{"unit": change.unit, "why": why} for change, why in outcome.failed]
     session.answer({"changed": outcome.changed, "would_change": [], "failed": failed})
     _show(session, outcome.changed)

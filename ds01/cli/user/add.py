@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import click
 
@@ -31,10 +32,18 @@ def command(session: Session, login: str) -> int:
         except Ds01Error as error:
             taken.append(Step(error.message, problem=error.why or "failed"))
         _show(session, taken[-1])
+        _write_down(session, account.login, taken[-1])
     if welcome.new_groups(taken):
         session.say(f"{account.login} has to log out and in again: groups count from the next login on.")
     needed = [step for step in taken if step.problem and step.what != "group video"]
     return 1 if needed else 0
+
+
+def _write_down(session: Session, login: str, step: Step) -> None:
+    if not step.already and not step.problem:
+        facts = {"actor": session.actor.login, "container": None, "user": login, "why": step.what}
+        with suppress(Ds01Error):  # an unreadable policy keeps nobody from becoming a user
+            session.world.emit("configuration", facts)
 
 
 def _show(session: Session, step: Step) -> None:

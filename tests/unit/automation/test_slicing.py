@@ -1,4 +1,4 @@
-"""The slices of users who came new: set by the next tick, and nothing that fails there is the tick's failure."""
+"""The slices of users who came new: set by the next tick; what fails there is said, and stops nothing else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ds01.automation.report import Report
 from ds01.automation.slicing import bring_slices
 from ds01.errors import Ds01Error
 from ds01.host import apply
@@ -44,7 +45,9 @@ def world(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_a_user_who_came_new_gets_the_limits(bed: Bed, world: Any) -> None:
     machine = Machine()
-    assert bring_slices(world, [], systemd=Systemd(machine, control=bed.root)) == []
+    report = Report(world.clock())
+    bring_slices(world, [], report, systemd=Systemd(machine, control=bed.root))
+    assert report.complete
     assert [words[1] for words in machine.told] == ["ds01-students-alice.slice", "ds01-students.slice"]
     assert bed.kinds().count("slice") == 2
 
@@ -55,8 +58,9 @@ def test_what_fails_is_said(bed: Bed, world: Any) -> None:
             return ""
         raise Ds01Error("systemctl failed", why="no bus")
 
-    found = bring_slices(world, [], systemd=Systemd(fails, control=bed.root))
-    assert {(item.container, item.why) for item in found} == {
+    report = Report(world.clock())
+    bring_slices(world, [], report, systemd=Systemd(fails, control=bed.root))
+    assert {(item.container, item.why) for item in report.errors} == {
         ("ds01-students-alice.slice", "no bus"),
         ("ds01-students.slice", "no bus"),
     }
@@ -64,16 +68,20 @@ def test_what_fails_is_said(bed: Bed, world: Any) -> None:
 
 def test_where_nobody_keeps_such_limits_the_tick_is_silent(bed: Bed) -> None:
     bed.set_policy(POLICY)
-    assert bring_slices(bed.world, []) == []
+    report = Report(bed.clock())
+    bring_slices(bed.world, [], report)
+    assert report == Report(bed.clock())
 
 
 @pytest.mark.parametrize("error", [Ds01Error("no", why="no bus"), ValueError("no bus")])
-def test_it_never_fails_the_tick(bed: Bed, error: Exception) -> None:
+def test_what_fails_there_keeps_nothing_else_from_being_done_and_is_said(bed: Bed, error: Exception) -> None:
     def fails(*args: Any) -> Any:
         raise error
 
-    tick = Ticking(bed).make()
+    ticking = Ticking(bed)
+    ticking.runs()
+    tick = ticking.make()
     tick.slices = fails
     report = tick.run()
-    assert report.good
-    assert [(item.action, item.why.rpartition(": ")[2]) for item in report.unknown] == [("slices", "no bus")]
+    assert report.looked_at == 1
+    assert [(item.action, item.why.rpartition(": ")[2]) for item in report.errors] == [("slices", "no bus")]

@@ -66,7 +66,7 @@ def test_a_program_that_fails_is_said_and_the_mailbox_counts(
 ) -> None:
     record = ticking.runs()
     assert teller(ticking.bed, said, command).tell(record, NOTICE)
-    assert [facts["why"].partition(":")[0] for kind, facts in said if "delivered" not in facts] == ["notify.command"]
+    assert [facts["why"].partition(":")[0] for _, facts in said if "delivered" not in facts] == ["notify.command"]
 
 
 def test_a_program_that_hangs_is_cut_off_and_not_asked_again(
