@@ -67,8 +67,8 @@ def die() -> None:
 
 
 def watch_commits(steps: Steps, replace: Callable[[Any, str, Any], None]) -> None:
-    """Make each commit, and each of the two halves of one that removes, a step. `replace` as monkeypatch.setattr."""
-    commit, filing = Transaction.commit, Transaction.file_removed
+    """Make each commit, and each file that one writes or moves, a step. `replace` as monkeypatch.setattr."""
+    commit, filing, writing = Transaction.commit, Transaction.file_removed, Transaction._write
 
     def watched_commit(self: Transaction, *args: Any, **kwargs: Any) -> Any:
         return steps.around("commit", lambda: commit(self, *args, **kwargs))
@@ -76,6 +76,10 @@ def watch_commits(steps: Steps, replace: Callable[[Any, str, Any], None]) -> Non
     def watched_filing(self: Transaction, *args: Any, **kwargs: Any) -> Any:
         return steps.around("file", lambda: filing(self, *args, **kwargs))
 
+    def watched_writing(self: Transaction, *args: Any, **kwargs: Any) -> Any:
+        return steps.around("write", lambda: writing(self, *args, **kwargs))
+
+    replace(ledger_module.Transaction, "_write", watched_writing)
     replace(ledger_module.Transaction, "commit", watched_commit)
     replace(ledger_module.Transaction, "file_removed", watched_filing)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from contextlib import suppress
 
-from ds01.errors import Ds01Error, EngineAbsent, NotPossible
+from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.lifecycle import create, twin
 from ds01.lifecycle.machine import State, Trigger
@@ -15,6 +15,7 @@ from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.start import lost_slots, start
 from ds01.lifecycle.stop import stop
 from ds01.lifecycle.world import World
+from ds01.system.data import to_json
 from ds01.system.users import Actor
 
 
@@ -48,16 +49,20 @@ def _replace(
 ) -> tuple[Record, tuple[str, ...]]:
     """`kept`: the slots that it keeps; None: chosen as for any other."""
     found = create.look(world, prepared, locked=True)
-    _check_name(record, found)
+    _check_names(record, found)
+    seen = world.engine.inspect(record.docker_id or "")
     with world.ledger.transaction() as ledger:
         choice = create.decide(world, prepared, found, ledger.records) if kept is None else kept
         if isinstance(choice, Refusal):
             raise error_of(choice)
         slots = tuple(slot.ref for slot in choice.slots)
         # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
-        too = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref not in slots)
-        lease = Lease(slots + too, world.clock()) if slots + too else None
-        pending = Pending(Trigger.REMOVE, world.clock(), actor.login)
+        uuids = {ref.uuid for ref in slots}
+        too = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref.uuid not in uuids)
+        since = record.lease.since if record.lease else world.clock()
+        lease = Lease(slots + too, since) if slots + too else None
+        image_id = seen.image_id if seen is not None else None
+        pending = Pending(Trigger.REMOVE, world.clock(), actor.login, image_id)
         old = ledger.commit(settle(record, lease=lease, pending=pending), now=world.clock())
         new = create.new_record(world, actor, prepared, choice)
     try:
@@ -71,39 +76,30 @@ def _replace(
 def _make_and_swap(
     world: World, actor: Actor, prepared: create.Prepared, old: Record, new: Record, grace: float | None
 ) -> tuple[Record, tuple[str, ...]]:
-    twin.discard(world, old, None)  # one that was left, and that no record told of
     identity, warnings = create.make_container(world, prepared, new, name=twin.twin_name(new.container_name))
     if old.state is State.RUNNING:
         old, _ = stop(world, actor, old, grace=grace, hold=True, why="to be made anew")
-    assert old.docker_id is not None and old.pending is not None
-    seen = world.engine.inspect(old.docker_id)
+    made = move(new, Trigger.CREATE, actor=actor.login, at=world.clock(), docker_id=identity)
+    assert old.pending is not None
     with world.ledger.transaction() as ledger:
-        pending = dataclasses.replace(old.pending, successor=identity)
+        pending = dataclasses.replace(old.pending, successor=to_json(made))
         old = ledger.commit(settle(old, pending=pending), now=world.clock())
-    with suppress(EngineAbsent):  # somebody was quicker: it is as wanted
-        world.engine.remove(old.docker_id or "")
-    twin.take_place(world, old, identity)
-    with world.ledger.transaction() as ledger:
-        # Both under one lock, so that nobody comes between the old lease and the new one.
-        gone = move(old, Trigger.REMOVE, actor=actor.login, at=world.clock(), why="made anew")
-        ledger.commit(gone, now=world.clock())
-        made = move(new, Trigger.CREATE, actor=actor.login, at=world.clock(), docker_id=identity)
-        made = ledger.commit(made, now=world.clock())
-    world.report(gone, gone.history[-1:])
-    world.report(made, made.history[-1:])
-    twin.drop_image(world, seen.image_id if seen is not None else None)
-    return made, warnings
+    return twin.swap(world, old), warnings
 
 
-def _check_name(record: Record, found: create.Found) -> None:
-    """Raises NotPossible if somebody renamed the container, and another one has its name."""
-    others = [seen for seen in found.listed if seen.name == record.container_name and seen.id != record.docker_id]
-    if others:
-        raise NotPossible(
-            f"another container is called {record.container_name} in Docker",
-            why=f"{record.name} was renamed behind ds01",
-            hint=f"docker rename {record.container_name} ANOTHER-NAME, then try again",
-        )
+def _check_names(record: Record, found: create.Found) -> None:
+    """Raises NotPossible if other containers have the names that are needed."""
+    full = record.container_name
+    for name, why in (
+        (full, f"{record.name} was renamed behind ds01"),
+        (twin.twin_name(full), "ds01 made it to take the place of this one, and somebody started it by hand"),
+    ):
+        if any(seen.name == name and seen.id != record.docker_id for seen in found.listed):
+            raise NotPossible(
+                f"another container is called {name} in Docker",
+                why=why,
+                hint=f"docker rename {name} ANOTHER-NAME, or docker rm {name}, then try again",
+            )
 
 
 def _prepare(world: World, actor: Actor, record: Record) -> create.Prepared:

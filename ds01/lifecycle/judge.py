@@ -97,7 +97,8 @@ def judge(
 
 def _for_devices(record: Record) -> Lease | None:
     """Its lease as far as it is on the devices that Docker fixed; none if it has not got all of these."""
-    if record.lease is None or not record.gpus_fixed or not set(record.gpus_fixed) <= set(record.lease.slots):
+    fixed = {ref.uuid for ref in record.gpus_fixed}
+    if record.lease is None or not fixed or not fixed <= {ref.uuid for ref in record.lease.slots}:
         return None
     return dataclasses.replace(record.lease, slots=record.gpus_fixed)
 

@@ -285,34 +285,68 @@ class Transaction:
 
         Raises Busy if the record was changed by somebody else since it was read, Ds01Error if the disk says no.
         """
+        known = self._known_as(record)
+        record = dataclasses.replace(record, rev=record.rev + 1)
+        with self._writing(record):
+            self._write(record, durable=durable)
+            if record.state is State.REMOVED:
+                self._ledger._leftovers.add(record.container_name)
+                self._known = None
+                self.file_removed(record.container_name, now=now)
+        self._show(known, record, now, durable=durable)
+        return record
+
+    def succeed(self, gone: Record, new: Record, *, now: datetime) -> Record:
+        """Put `new`, which nobody knew, in the place of `gone`, which is removed and has the same name.
+
+        Whoever is killed in between leaves the place as it was. Raises as `commit`.
+        """
+        known = self._known_as(gone)
+        gone = dataclasses.replace(gone, rev=gone.rev + 1)
+        new = dataclasses.replace(new, rev=1)
+        with self._writing(new):
+            if not self._ledger.was_removed(gone.id):  # somebody was killed right here
+                path = _unused(self._ledger._removed, f"{gone.container_name}.", ".json", now)
+                files.replace(path, _content(gone), mode=self._ledger.file_mode)
+            self._write(new, durable=True)
+        self._show(known, gone, now, durable=False)
+        self._show(None, new, now, durable=True)
+        return new
+
+    def _known_as(self, record: Record) -> Record | None:
+        """What stands where a record is to be written. Raises Busy if that is not what it was made from."""
         known = self.records.get(record.container_name)
         if isinstance(known, Unreadable):
             raise Busy(f"the record of {record.name} cannot be read any more", why=known.why, hint="try again")
         before = None if known is None else (known.id, known.rev)
         if before != ((record.id, record.rev) if record.rev else None):  # only a new one has no revision yet
             raise Busy(f"{record.name} was changed meanwhile", hint="try again")
-        record = dataclasses.replace(record, rev=record.rev + 1)
-        path = self._path(record.container_name)
+        return known
+
+    def _write(self, record: Record, *, durable: bool) -> None:
+        name = record.container_name
+        files.replace(self._path(name), _content(record), mode=self._ledger.file_mode, durable=durable)
+        self._ledger._cache[name] = (None, record)
+        if self._known is not None:
+            self._known = {**self._known, name: record}
+
+    @contextmanager
+    def _writing(self, record: Record) -> Iterator[None]:
         try:
-            content = json.dumps(to_json(record), ensure_ascii=False).encode() + b"\n"
-            files.replace(path, content, mode=self._ledger.file_mode, durable=durable)
-            self._ledger._cache[record.container_name] = (None, record)
-            if self._known is not None:
-                self._known = {**self._known, record.container_name: record}
-            if record.state is State.REMOVED:
-                self._ledger._leftovers.add(record.container_name)
-                self._known = None
-                self.file_removed(record.container_name, now=now)
+            yield
         except OSError as error:
             raise Ds01Error(
-                f"the record of {record.name} cannot be written", why=f"{path}: {error.strerror}"
+                f"the record of {record.name} cannot be written",
+                why=f"{self._path(record.container_name)}: {error.strerror}",
             ) from error
+
+    def _show(self, before: Record | None, after: Record, now: datetime, *, durable: bool) -> None:
+        """What others see of a change: the picture, and the log of leases."""
         if durable:
             with suppress(OSError):  # a picture only, which the next commit draws again; the record stands
                 self.draw(now)
         if self._ledger._leases is not None:
-            self._ledger._leases.write(lease_lines(known, record), now, mode=self._ledger.file_mode)
-        return record
+            self._ledger._leases.write(lease_lines(before, after), now, mode=self._ledger.file_mode)
 
     def file_removed(self, container_name: str, *, now: datetime) -> None:
         """Move a record that says `removed` to the removed ones."""
@@ -349,6 +383,10 @@ class Transaction:
         shown = allocations(record for record in self.records.values() if isinstance(record, Record))
         content = json.dumps({"allocations": shown, "last_updated": format_time(now)}).encode() + b"\n"
         files.replace(self._ledger.state / "gpu-state.json", content, mode=self._ledger.file_mode, durable=False)
+
+
+def _content(record: Record) -> bytes:
+    return json.dumps(to_json(record), ensure_ascii=False).encode() + b"\n"
 
 
 def _is_removed(entry: Record | Unreadable) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ds01.engines.protocol import EngineContainer, Status
-from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineUnreachable, GpusUnreachable
+from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineRejected, EngineUnreachable, GpusUnreachable
 from ds01.gpus.devices import slots_of
 from ds01.gpus.model import Lease, SlotRef
 from ds01.lifecycle.judge import OBSERVED, differs, ended_by_restart, is_half_made, judge
@@ -18,7 +18,7 @@ from ds01.lifecycle.limiting import limit
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.rebuild import rebuilt
 from ds01.lifecycle.record import Origin, Record, settle
-from ds01.lifecycle.twin import discard, is_awaited, succeed
+from ds01.lifecycle.twin import discard, is_awaited, place_of, remove_unused, swap
 from ds01.lifecycle.world import World, is_manual, readable, taken_uuids
 
 
@@ -63,8 +63,12 @@ def reconcile(
             guarded(record.container_name, partial(one, world, record.container_name))
     known = {record.docker_id for record in readable(entries)} | {None}
     for container in listed:
-        if container.id not in known and world.is_ours(container):
+        if container.id in known:
+            continue
+        if world.is_ours(container):
             guarded(container.name, partial(_orphan, world, container))
+        elif (place := place_of(world, container)) is not None:
+            guarded(place, partial(_stray, world, container, place))
     named = {container.name for container in listed if world.is_ours(container)}
     for name, entry in entries.items():
         if isinstance(entry, Unreadable) and name not in named:
@@ -84,16 +88,14 @@ def one(world: World, container_name: str) -> list[Change]:
         return []
     seen = _look(world, record)
     if is_awaited(record):
-        made = succeed(world, record) if seen is None else None
-        if made is not None:
-            for each in made:
-                world.report(each, each.history[-1:])
-            return [Change(container_name, "made anew")]
-        discard(world, record, seen)
-    if seen is not None and is_half_made(record, seen):
         try:
-            world.engine.remove(seen.id)
-        except (EngineAbsent, EngineConflict):
+            if _bring_twin_to_its_end(world, record, seen):
+                return [Change(container_name, "made anew")]
+        except (EngineConflict, EngineRejected):
+            return []  # Docker is not done with the old one, say: the next look tells
+        seen = _look(world, record)
+    if seen is not None and is_half_made(record, seen):
+        if not remove_unused(world, seen):
             return []  # it started meanwhile, or went: the next look tells
         seen = None
     if seen is not None and _is_half_adopted(record):
@@ -119,6 +121,17 @@ def one(world: World, container_name: str) -> list[Change]:
     if after.conflict and not record.conflict:
         _tell_both(world, after)
     return [Change(container_name, step.trigger.value) for step in verdict.steps] or [Change(container_name, "settled")]
+
+
+def _bring_twin_to_its_end(world: World, record: Record, seen: EngineContainer | None) -> bool:
+    """What its maker, who was killed, left: a whole one takes the place, any other goes. Whether it took the place."""
+    assert record.pending is not None
+    if record.pending.successor is not None and (seen is None or not seen.status.runs):
+        with suppress(EngineAbsent):
+            swap(world, record)
+            return True
+    discard(world, record)
+    return False
 
 
 def _guarded(world: World, name: str, locked: Collection[str], act: Callable[[], list[Change]]) -> list[Change]:
@@ -222,9 +235,7 @@ def _orphan(world: World, container: EngineContainer) -> list[Change]:
     if any(record.id == seen.labels["ds01.id"] for record in readable(entries)):
         return []  # made by hand from an image that was committed, and has its labels
     if seen.started_at is None and world.ledger.was_removed(seen.labels["ds01.id"]):
-        world.engine.remove(seen.id)
-        world.emit("repair", {"container": seen.name, "why": "its create was given up", "actor": OBSERVED})
-        return [Change(seen.name, "leftover removed")]
+        return _leftover(world, seen)
     with world.ledger.transaction() as ledger:
         entry = ledger.records.get(seen.name)
         if isinstance(entry, Record):
@@ -240,6 +251,23 @@ def _orphan(world: World, container: EngineContainer) -> list[Change]:
     return [Change(seen.name, "rebuilt")]
 
 
+def _stray(world: World, container: EngineContainer, place: str) -> list[Change]:
+    """A twin that nobody waits for any more: Docker made it late, or the record that told of it is lost."""
+    record = world.ledger.read().get(place)
+    if isinstance(record, Record) and (is_awaited(record) or record.docker_id == container.id):
+        return []
+    seen = world.engine.inspect(container.id)
+    return _leftover(world, seen) if seen is not None and seen.name == container.name else []
+
+
+def _leftover(world: World, seen: EngineContainer) -> list[Change]:
+    if not remove_unused(world, seen):
+        return []
+    facts = {"actor": OBSERVED, "container": seen.name, "user": seen.labels.get("ds01.user")}
+    world.emit("repair", facts | {"why": "its create was given up"})
+    return [Change(seen.name, "leftover removed")]
+
+
 def _set_aside(world: World, name: str) -> list[Change]:
     """An unreadable record behind which no container stands."""
     with world.ledger.transaction() as ledger:
@@ -247,5 +275,6 @@ def _set_aside(world: World, name: str) -> list[Change]:
         if not isinstance(entry, Unreadable):
             return []
         ledger.set_aside(name, now=world.clock())
-    world.emit("repair", {"container": name, "why": f"its record was unreadable: {entry.why}", "actor": OBSERVED})
+    facts = {"actor": OBSERVED, "container": name, "user": None}
+    world.emit("repair", facts | {"why": f"its record was unreadable: {entry.why}"})
     return [Change(name, "set aside")]

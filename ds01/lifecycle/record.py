@@ -33,7 +33,8 @@ class Pending:
     trigger: Trigger
     since: datetime
     actor: str
-    successor: str | None = None  # the Docker id of the container that takes its place, once that is whole
+    image_id: str | None = None  # of the container that is made anew: its tag is the new one's meanwhile
+    successor: Mapping[str, Any] | None = None  # the record, as it is written, of the one that takes its place
 
 
 @dataclass(frozen=True)
