@@ -44,7 +44,7 @@ class Activity:
 def assess(before: Activity | None, sample: Sample, policies: Automation) -> Activity:
     """The activity after one more look, which shows `sample`."""
     if before is None or before.sample.started_at != sample.started_at:
-        return Activity(sample, None, "unknown", "first look since its start", begins=True)
+        return _first(sample, policies)
     old = before.sample
     if sample.at == old.at:
         return before
@@ -54,7 +54,10 @@ def assess(before: Activity | None, sample: Sample, policies: Automation) -> Act
         return Activity(sample, last, "unknown", "the clock went back", begins=True)
     if _went_back(old.cpu_nanoseconds, sample.cpu_nanoseconds):
         return Activity(sample, sample.at, "unknown", "its counters went back: it was started anew", begins=True)
-    cpu = _per_second(old.cpu_nanoseconds, old.cpu_at or old.at, sample.cpu_nanoseconds, sample.at)
+    if old.cpu_nanoseconds is None:
+        cpu = _since_start(sample)  # it could not be read until now
+    else:
+        cpu = _per_second(old.cpu_nanoseconds, old.cpu_at or old.at, sample.cpu_nanoseconds, sample.at)
     signs = _signs(old, sample, cpu, policies)
     kept = _with_last_known(old, sample)
     if signs:
@@ -64,11 +67,18 @@ def assess(before: Activity | None, sample: Sample, policies: Automation) -> Act
     return Activity(kept, before.last, "idle", None)
 
 
+def _first(sample: Sample, policies: Automation) -> Activity:
+    """The first look since a start. It may come late, when no tick ran for days: work until then is no idleness."""
+    cpu = _since_start(sample)
+    signs = [] if cpu is None else _cpu_signs(cpu, policies)
+    if signs:
+        return Activity(sample, sample.at, "active", f"{signs[0]} since its start")
+    return Activity(sample, None, "unknown", "first look since its start", begins=True)
+
+
 def _signs(old: Sample, new: Sample, cpu: float | None, policies: Automation) -> list[str]:
     """What was done since the last look, for people."""
-    signs = []
-    if cpu is not None and cpu / 1e9 * 100 > policies.idle_cpu_percent:
-        signs.append(f"CPU {cpu / 1e9 * 100:.1f}%")
+    signs = [] if cpu is None else _cpu_signs(cpu, policies)
     if new.gpu_percent is not None and new.gpu_percent > policies.idle_gpu_percent:
         signs.append(f"GPU {new.gpu_percent:.0f}%")
     network = _per_second(old.network_bytes, old.network_at or old.at, new.network_bytes, new.at)
@@ -79,6 +89,17 @@ def _signs(old: Sample, new: Sample, cpu: float | None, policies: Automation) ->
         fresh = set(new.gpu_processes) - set(old.gpu_processes)
         signs += [f"a new GPU process ({min(fresh)})"] if fresh else []
     return signs
+
+
+def _since_start(sample: Sample) -> float | None:
+    """The mean CPU time a second since the start, in nanoseconds."""
+    return _per_second(0, sample.started_at or sample.at, sample.cpu_nanoseconds, sample.at)
+
+
+def _cpu_signs(cpu: float, policies: Automation) -> list[str]:
+    """`cpu`: nanoseconds a second."""
+    percent = cpu / 1e9 * 100
+    return [f"CPU {percent:.1f}%"] if percent > policies.idle_cpu_percent else []
 
 
 def _with_last_known(old: Sample, new: Sample) -> Sample:

@@ -119,6 +119,25 @@ def test_unknown_cpu_prevents_it_and_is_said(ticking: Ticking) -> None:
     assert acted(ticking.tick(minutes=5)) == [("thesis", "stop")]  # it was warned of this very deadline
 
 
+def test_what_worked_while_no_tick_ran_or_nobody_could_read_it_was_not_idle(ticking: Ticking) -> None:
+    bed = ticking.bed
+    for login in ("alice", "bob"):
+        bed.gate.create(bed.actor(login), bed.request(login))
+        bed.gate.start(bed.actor(login), bed.full(login))
+    ticking.works(None, login="bob")
+    bed.clock.advance(hours=1)
+    ticking.make().run()
+    # Alice's is looked at for the first time after three days, bob's can be read for the first time.
+    bed.gate.stop(bed.actor("alice"), bed.full("alice"))
+    bed.gate.start(bed.actor("alice"), bed.full("alice"))
+    bed.clock.advance(hours=60)
+    for login in ("alice", "bob"):
+        ticking.works(60 * 3600, login=login)
+    for _ in range(3):
+        report = ticking.tick(minutes=5)
+        assert (warned(report), acted(report)) == ([], [])
+
+
 def test_network_counts(ticking: Ticking) -> None:
     ticking.runs()
     ticking.works(0, network=10_000 * 1024 * 3600)
