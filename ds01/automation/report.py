@@ -84,4 +84,6 @@ def in_a_line(error: Exception) -> str:
     """An error in a line; one that nobody foresaw with its type."""
     if isinstance(error, Ds01Error):
         return f"{error.message}: {error.why}" if error.why else error.message
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error}"

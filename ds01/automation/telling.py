@@ -34,6 +34,7 @@ class Teller:
     notify: Notify
     emit: Emit = _nothing
     show: Callable[[int, str], None] = show_on_terminals
+    actor: str = "tick"
     _hangs: bool = field(default=False, init=False)
 
     def tell(self, record: Record, notice: Notice) -> bool:
@@ -45,7 +46,7 @@ class Teller:
     def deliver(self, record: Record, notice: Notice) -> bool:
         """Put a notice into the mailbox of a record's owner; whether it is there. Quick."""
         delivered = self.mailboxes.deliver(record.uid, record.gid, notice)
-        facts = {"actor": "tick", "container": notice.container, "user": record.user, "why": notice.kind}
+        facts = {"actor": self.actor, "container": notice.container, "user": record.user, "why": notice.kind}
         self.emit("notice", facts | {"delivered": delivered})
         return delivered
 
@@ -61,7 +62,7 @@ class Teller:
         except Ds01Error as error:
             # One that hangs is not asked again in this pass: sixty warnings would take ten minutes.
             self._hangs = (error.data or {}).get("problem") == "timeout"
-            facts = {"actor": "tick", "container": notice.container, "user": record.user}
+            facts = {"actor": self.actor, "container": notice.container, "user": record.user}
             self.emit("notice", facts | {"why": f"notify.command: {error.message}"})
 
 

@@ -16,7 +16,7 @@ from ds01.automation.telling import Teller
 from ds01.gpus.model import Observation
 from ds01.lifecycle.ledger import REMOVED_KEPT
 from ds01.lifecycle.machine import State
-from ds01.lifecycle.reconcile import reconcile
+from ds01.lifecycle.reconcile import foresee, reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World, is_manual, readable
 
@@ -51,10 +51,17 @@ class Tick:
         world = self.world
         listed = world.listed()
         gpus = world.observe_gpus(utilisation=True)
-        if not self.dry_run:
-            for change in reconcile(world, listed, failed=lambda name, why: report.failed(name, "reconcile", why)):
-                report.acted.append(Item(change.container, "reconcile", change.what))
-        found = [record for record in readable(world.ledger.read()) if not is_manual(record)]
+        if self.dry_run:
+            changes = foresee(world, listed)
+        else:
+            changes = reconcile(world, listed, failed=lambda name, why: report.failed(name, "reconcile", why))
+        report.acted += [Item(change.container, "reconcile", change.what) for change in changes]
+        drifted = {change.container for change in changes} if self.dry_run else set()
+        found = [
+            record
+            for record in readable(world.ledger.read())
+            if not is_manual(record) and record.container_name not in drifted
+        ]
         records = sorted(found, key=lambda record: record.container_name)
         report.looked_at = len(records)
         decided = self._decide(records, gpus, report)

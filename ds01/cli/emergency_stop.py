@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ds01.automation.lastgood import policy_or_last
 from ds01.cli.ask import confirm
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.errors import Ds01Error, WrongUse
+from ds01.cli.telling import record_of, tell_owner
+from ds01.errors import WrongUse
 
 
 @verb(example="ds01 emergency-stop alice", asks=True, guided=False, user=False)
@@ -20,6 +22,10 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     """
     if (who is None) != everybody:
         raise WrongUse("whose containers?", why="either USER or --all", hint="ds01 emergency-stop --all")
+    # It is needed most when something is odd: an unreadable policy must not be in its way.
+    session.policy, trouble = policy_or_last(session.settings.config, session.ledger)
+    if trouble is not None:
+        session.warn(trouble)
     owner = None if who is None else session.users.by_login(who).uid
     gate, actor = session.gate, session.actor
     found = gate.emergency_stop(actor, owner=owner, dry_run=True).containers
@@ -36,6 +42,8 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     outcome = gate.emergency_stop(actor, owner=owner)
     session.answer({"stopped": outcome.containers, "failed": outcome.failed})
     session.say(f"Stopped: {', '.join(outcome.containers) or 'nothing'}")
-    if outcome.failed:
-        raise Ds01Error("not all could be stopped", why="\n".join(outcome.failed), hint="docker kill NAME")
-    return 0
+    for container in outcome.containers:
+        tell_owner(session, record_of(session, container), "stopped at once")
+    for failed in outcome.failed:
+        session.warn(f"not stopped: {failed}; docker kill NAME may do it")
+    return 1 if outcome.failed else 0

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ds01.errors import EngineUnreachable
+from ds01.errors import Ds01Error, EngineUnreachable
 from ds01.system import files
 
 FIRST_PID = 1 << 22  # the kernel's largest pid_max: no process of the host can be meant by a simulated pid
@@ -73,8 +73,11 @@ class Store:
         """The state, to be changed in place; written when the block ends well, by nobody else meanwhile."""
         with self._locked():
             _, state = self._parse()
-            yield state
-            self._write(self.path, json.dumps(state, separators=(",", ":")).encode())
+            try:
+                yield state
+                self._write(self.path, json.dumps(state, separators=(",", ":")).encode())
+            except OSError as error:
+                raise Ds01Error("the simulated engine cannot write", why=f"{self.path}: {error.strerror}") from error
 
     def files(self, container: str) -> Files:
         """What was put into the container with this id, by path."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import pwd
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ds01.errors import NotFound
@@ -32,8 +33,8 @@ class People:
     unknown: frozenset[str] = field(default_factory=frozenset)
 
 
-def people_of(policy: Policy, records: Iterable[Record], users: Users) -> People:
-    """Everybody whom the policy names in a group or an override, and every owner of a record."""
+def people_of(policy: Policy, records: Iterable[Record], users: Users, *, also: Iterable[str] = ()) -> People:
+    """Everybody whom the policy names in a group or an override, every owner of a record, and the logins `also`."""
     named = {login for group in policy.groups.values() for login in group.members} | set(policy.user_overrides)
     for unix_group in {name for group in policy.groups.values() for name in group.unix_groups}:
         found = unix_group_of(unix_group)
@@ -50,6 +51,10 @@ def people_of(policy: Policy, records: Iterable[Record], users: Users) -> People
     for record in records:
         if record.uid not in known:
             known[record.uid] = _owner(record, users)
+    for login in also:
+        with suppress(NotFound):
+            account = users.by_login(login)
+            known[account.uid] = account
     return People(tuple(sorted(known.values(), key=lambda account: account.login)), frozenset(unknown))
 
 

@@ -35,7 +35,7 @@ from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.request import ContainerRequest, Wants
 from ds01.lifecycle.world import Entries, World, is_manual, readable
 from ds01.policy.model import Limits, UserLimits
-from ds01.policy.names import container_name, slice_name, slice_path
+from ds01.policy.names import NAME, NAME_FORM, container_name, slice_name, slice_path
 from ds01.policy.units import format_size
 from ds01.system.users import Account, Actor
 
@@ -77,6 +77,8 @@ def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only:
         full = container_name(request.name, owner.uid)
     except ValueError as error:
         raise WrongUse(f"{request.name!r} is no container name", why=str(error)) from None
+    if request.project is not None and not NAME.fullmatch(request.project):  # a folder, and a label
+        raise WrongUse(f"{request.project!r} is no project name", why=f"allowed: {NAME_FORM}")
     _check_numbers(request)
     _check_wants(request.wants, limits)
     for port in request.ports or ():

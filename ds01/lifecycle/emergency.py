@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Ds01Error, EngineAbsent
+from ds01.lifecycle.machine import State
 from ds01.lifecycle.reconcile import reconcile
+from ds01.lifecycle.record import Record
+from ds01.lifecycle.stop import write_stop
 from ds01.lifecycle.world import World, readable
 from ds01.policy.names import split_container_name
 from ds01.system.users import Actor
 
 AT_ONCE = 8  # stops side by side
+WHY = "emergency stop"
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,26 @@ def stop_at_once(world: World, actor: Actor, owner: int | None) -> Stopped:
         problems = list(pool.map(lambda container: _stop(world, container), containers))
     failed = [f"{seen.name}: {why}" for seen, why in zip(containers, problems, strict=True) if why]
     stopped = [seen.name for seen, why in zip(containers, problems, strict=True) if not why]
-    world.emit("emergency_stop", {"actor": actor.login, "containers": stopped, "failed": failed, "owner": owner})
+    for container in containers:
+        if container.name in stopped:
+            _write(world, actor, container)
+    user = None if owner is None else world.users.by_uid(owner).login
+    facts = {"actor": actor.login, "container": None, "user": user, "why": WHY}
+    world.emit("emergency_stop", facts | {"containers": stopped, "failed": failed})
     reconcile(world, world.listed())
     return Stopped(tuple(stopped), tuple(failed))
+
+
+def _write(world: World, actor: Actor, container: EngineContainer) -> None:
+    """Who did it, in the record. Where a command is at work on it, reconcile writes later that it ended."""
+    records = readable(world.ledger.read())
+    name = next((record.container_name for record in records if record.docker_id == container.id), None)
+    if name is None:
+        return
+    with suppress(Ds01Error), world.ledger.container_lock(name, doing=f"being stopped by {actor.login}", wait=0):
+        record = world.ledger.read().get(name)
+        if isinstance(record, Record) and record.state is State.RUNNING and record.pending is None:
+            write_stop(world, actor, record, why=WHY)
 
 
 def _stop(world: World, container: EngineContainer) -> str | None:

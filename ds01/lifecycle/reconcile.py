@@ -76,6 +76,28 @@ def reconcile(
     return changes
 
 
+def foresee(world: World, listed: list[EngineContainer]) -> list[Change]:
+    """What `reconcile` would do; nothing is changed. What a twin or a half-made container leads to is `settled`."""
+    entries = world.ledger.read()
+    by_id = {container.id: container for container in listed}
+    changes = []
+    for record in readable(entries):
+        name = record.container_name
+        known = by_id.get(record.docker_id or "")
+        if is_manual(record) or not differs(record, known) or not world.ledger.container_lock_is_free(name):
+            continue
+        seen, restart = _look(world, record), None
+        if seen is None or not (is_awaited(record) or is_half_made(record, seen)):
+            restart = _restart(world, record, seen)
+        taken = taken_uuids(entries, but=name)
+        verdict = judge(record, seen, taken=taken, hold=world.hold_of(record), now=world.clock(), restart=restart)
+        if verdict.record != record:
+            changes += [Change(name, step.trigger.value) for step in verdict.steps] or [Change(name, "settled")]
+    ids = {record.docker_id for record in readable(entries)}
+    strays = (seen for seen in listed if seen.id not in ids and world.is_ours(seen))
+    return changes + [Change(seen.name, "rebuilt") for seen in strays if not isinstance(entries.get(seen.name), Record)]
+
+
 def glance(world: World, container_name: str) -> list[Change]:
     """Bring one record to what the engine says, unless a command is at work on it."""
     return _guarded(world, container_name, (), partial(one, world, container_name))

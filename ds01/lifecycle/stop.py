@@ -49,6 +49,20 @@ def stop(
     if seconds > 0:
         let_save(world, record.docker_id, seconds)
     world.engine.stop(record.docker_id, grace=min(seconds, LAST_GRACE))
+    return write_stop(world, actor, record, release=release, keep=keep, hold=hold, why=why), False
+
+
+def write_stop(
+    world: World,
+    actor: Actor,
+    record: Record,
+    *,
+    release: bool = False,
+    keep: bool = False,
+    hold: bool = False,
+    why: str | None = None,
+) -> Record:
+    """Write that a container was stopped, as `stop` does. Its lock is held."""
     held_for = timedelta(0) if release else world.hold_of(record)
     with world.ledger.transaction() as ledger:
         now = world.clock()
@@ -66,7 +80,7 @@ def stop(
             record = dataclasses.replace(record, held_until=hold_ends(record, held_for))
         record = ledger.commit(record, now=now)
     world.report(record, record.history[-1:])
-    return record, False
+    return record
 
 
 def let_save(world: World, docker_id: str, seconds: float) -> None:

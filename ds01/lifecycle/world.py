@@ -139,6 +139,8 @@ class World:
         }
         # One that runs without a lease on devices that it has: started behind ds01, and still there.
         claimed |= {ref.uuid: record.name for record in records if record.conflict for ref in record.gpus_fixed}
+        if observation.simulated and not self.inject:
+            foreign = [seen for seen in foreign if not _has_other_gpus(seen, self.ledger.installation)]
         blockers = outside_use(observation, foreign, leased=explained, claimed=claimed, outside=self.policy.outside)
         return Situation(
             observation=observation,
@@ -194,6 +196,14 @@ class World:
             until=lease_ends(record, *self.rules_of(record)),
             held=record.state is State.HELD,
         )
+
+
+def _has_other_gpus(seen: EngineContainer, installation: str) -> bool:
+    """Whether the GPUs of a real Docker's container are none of these simulated ones: all of the server's, or those of
+    another demo or test, which are called the same.
+    """
+    everything = seen.devices is not None and seen.devices.everything
+    return everything or seen.labels.get("ds01.installation", installation) != installation
 
 
 def readable(entries: Entries) -> list[Record]:

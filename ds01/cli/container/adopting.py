@@ -14,11 +14,11 @@ def find(session: Session, reference: str) -> tuple[str, bool]:
     """The full name of a container that is meant, and whether it has to be adopted still. Raises NotFound."""
     try:
         return session.asking.resolve(session.actor, reference, owner=session.owner.uid), False
-    except NotFound as error:
+    except NotFound:
         try:
             return session.gate.find_adoptable(session.actor, reference, owner=session.owner.uid), True
-        except NotFound:
-            raise error from None
+        except NotFound:  # or somebody adopted it between these two looks
+            return session.asking.resolve(session.actor, reference, owner=session.owner.uid), False
 
 
 def say_adoptable(session: Session, listing: Listing, more: str) -> None:

@@ -18,6 +18,7 @@ from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import Acted, Plan, SlotView
 from ds01.policy.model import Limits
+from ds01.policy.names import typed_name
 from ds01.policy.units import format_number, format_size
 
 
@@ -38,7 +39,7 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
         image=image,
         framework=framework,
         gpus=asked.gpu_request(),
-        project=asked.project,
+        project=None if asked.project is None else typed_name(asked.project, "project name"),
         workspace=folder(session, asked.workspace),
         data=folder(session, asked.data),
         models=folder(session, asked.models),

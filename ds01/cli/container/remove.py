@@ -8,6 +8,7 @@ from ds01.cli import ask
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.telling import record_of, tell_owner
 from ds01.errors import WrongUse
 from ds01.lifecycle.views import ContainerView
 
@@ -36,7 +37,9 @@ def command(session: Session, names: tuple[str, ...], force: bool, every: bool, 
         return None
 
     def remove(container: str) -> ContainerView:
+        record = record_of(session, container)
         acted = session.gate.remove(session.actor, container, force=force, images=images)
+        tell_owner(session, record, "removed", "container-deploy")
         session.say("\n".join([f"Removed {acted.container.name}.", *acted.warnings]))
         return acted.container
 

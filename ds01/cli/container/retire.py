@@ -8,6 +8,7 @@ from ds01.cli import ask, words
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.telling import record_of, tell_owner
 
 
 @verb(example="container-retire my-thesis", asks=True)
@@ -34,7 +35,9 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
         ends = f"{words.processes(count)}, " if count else ""
         if not ask.confirm(f"Retire {name}? ({ends}{stays})", default=True):
             return None
+    record = record_of(session, container)
     acted = session.gate.remove(session.actor, container, force=True, images=images)
+    tell_owner(session, record, "removed", "container-deploy")
     for warning in acted.warnings:
         session.say(warning)
     session.say(f"Retired {name}: {f'{gpus} is free, ' if gpus else ''}the workspace stays.")

@@ -10,6 +10,7 @@ from ds01.cli import ask
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import gpu_names, moment, processes, short
 from ds01.errors import WrongUse
 from ds01.lifecycle.views import Acted, ContainerView
@@ -62,6 +63,8 @@ def _stop(
         session.say(f"Stopping {name}: {processes(count)} …")
     acted = session.gate.stop(session.actor, container, grace=grace, release=release, keep=keep)
     say_outcome(session, acted, released=release)
+    if not acted.already:
+        tell_owner(session, record_of(session, container), "stopped")
     offered = session.interactive and not (force or keep or acted.already)
     if offered and ask.confirm(f"Remove {name} now? Its workspace stays", default=False):
         acted = session.gate.remove(session.actor, container)

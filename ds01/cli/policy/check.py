@@ -10,7 +10,7 @@ from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short, when
-from ds01.host.people import People, people_of
+from ds01.host.people import DOCKER, People, people_of, unix_group_of
 from ds01.host.whatif import Replay, replay
 from ds01.lifecycle.world import readable
 from ds01.policy.load import load
@@ -40,9 +40,11 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
 
 
 def _replay(session: Session, checked: Policy) -> Replay:
-    """Everybody counts whom one of the two policies names, or who has a container."""
+    """Everybody counts whom one of the two policies names, who has a container, or who may have one."""
     records = readable(session.ledger.read())
-    both = [people_of(policy, records, session.users) for policy in (session.policy, checked)]
+    docker = None if session.settings.own else unix_group_of(DOCKER)
+    also = docker.members if docker is not None else frozenset()
+    both = [people_of(policy, records, session.users, also=also) for policy in (session.policy, checked)]
     known = {account.uid: account for people in both for account in people.known}
     people = People(tuple(sorted(known.values(), key=lambda account: account.login)))
     return replay(session.policy, checked, people, records, session.now())

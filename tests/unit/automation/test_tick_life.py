@@ -277,3 +277,21 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(ticking: Ticking) -> N
     assert acted(report) == [("thesis", "stop"), ("thesis", "release")]
     assert {path: path.read_bytes() for path in bed.state.rglob("*.json")} == before
     assert ticking.post() == []
+
+
+def test_a_dry_run_says_what_happened_behind_ds01_and_changes_nothing(ticking: Ticking) -> None:
+    bed = ticking.bed
+    for login in ("alice", "bob", "carol"):
+        ticking.runs(login, gpus=0)
+    bed.engine.remove_by_force(bed.full("alice"))
+    bed.engine.kill(bed.full("bob"))
+    before = bed.records()
+    foreseen = ticking.make(dry_run=True).run()
+    assert bed.records() == before
+    done = ticking.tick(seconds=1)
+    assert (
+        {(item.container, item.why) for item in foreseen.acted if item.action == "reconcile"}
+        == {(item.container, item.why) for item in done.acted if item.action == "reconcile"}
+        == {(bed.full("alice"), "vanish"), (bed.full("bob"), "stop")}
+    )
+    assert foreseen.looked_at == 1

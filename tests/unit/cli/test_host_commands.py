@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ds01 import main
+from ds01.engines.simulated import SimulatedEngine
+from ds01.errors import EngineRejected
 from ds01.host import welcome
 from ds01.lifecycle.ledger import Ledger, Transaction
-from ds01.lifecycle.machine import State
+from ds01.lifecycle.machine import State, Trigger
 from ds01.system.data import format_time
 from tests.bed import POLICY
 from tests.unit.cli.conftest import CommandLine
@@ -32,6 +36,11 @@ def findings(ds: CommandLine, *options: str, who: str | None = None) -> dict[str
     document = ds("doctor", "--json", *options, who=who).json
     bad = [item for item in document["findings"] if item["level"] != "ok"]
     return {item["check"]: (item["level"], item["fixable"], item["fixed"]) for item in bad}
+
+
+def events(ds: CommandLine, kind: str) -> list[dict[str, Any]]:
+    lines = (ds.bed.state / "log" / "events.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["type"] == kind]
 
 
 # doctor
@@ -188,6 +197,48 @@ def test_a_paused_container_is_stopped_too(ds: CommandLine) -> None:
         "failed": [],
     }
     assert ds.bed.record("alice").state is State.STOPPED
+
+
+def test_who_did_it_is_in_the_history_and_its_owner_is_told(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    ds.ok("emergency-stop", "alice", "-y", who="boss")
+    step = ds.bed.record("alice").history[-1]
+    assert (step.trigger, step.actor, step.why) == (Trigger.STOP, "boss", "emergency stop")
+    told = [event for event in events(ds, "notice") if event["container"] == "thesis._.70001"]
+    assert [(event["actor"], event["user"]) for event in told] == [("boss", "alice")]
+
+
+def test_what_an_administrator_ends_its_owner_is_told_of(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    ds.ok("container-stop", "thesis", "--user", "alice", who="boss")
+    ds.ok("container-retire", "thesis", "--user", "alice", "--force", who="boss")
+    assert [event["why"] for event in events(ds, "notice")] == ["stopped", "removed"]
+    running(ds, "thesis")
+    ds.ok("container-retire", "thesis", "--force")
+    assert len(events(ds, "notice")) == 2  # what one does oneself is no news
+
+
+def test_an_unreadable_policy_stops_no_emergency_stop(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    ds.ok("tick")
+    (ds.bed.root / "resource-limits.yaml").write_text("nonsense: [\n")
+    answer = ds("emergency-stop", "--all", "-y", who="boss")
+    assert answer.code == 0 and "the last good one counts" in answer.err
+    assert not any(seen.status.runs for seen in ds.engine.containers())
+
+
+def test_what_could_not_be_stopped_is_one_document_and_exit_code_one(
+    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(ds, "thesis")
+
+    def fails(*_: object, **__: object) -> None:
+        raise EngineRejected("Docker refused")
+
+    monkeypatch.setattr(SimulatedEngine, "stop", fails)
+    answer = ds("emergency-stop", "--all", "-y", "--json", who="boss")
+    assert (answer.code, answer.json["stopped"]) == (1, [])
+    assert answer.json["failed"] == ["thesis._.70001: Docker refused"]
 
 
 # policy check

@@ -107,6 +107,24 @@ def test_a_name_that_docker_has_already_is_taken(bed: Bed, gate: Any) -> None:
     assert bed.leased() == {}
 
 
+@pytest.mark.parametrize("project", ["", "../evil", "/tmp", "a/b", "x\x1b[31my", "x\ny", "a,b", "Big"])
+def test_a_project_that_is_no_name_is_wrong_use(bed: Bed, gate: Any, project: str) -> None:
+    with pytest.raises(WrongUse):
+        gate.create(bed.actor("alice"), bed.request("alice", project=project))
+    assert bed.records() == []
+
+
+def test_simulated_gpus_are_in_nobodys_way_on_a_real_docker(bed: Bed) -> None:
+    bed.engine.add_foreign("theirs", devices=Devices(everything=True, form="device_request"))
+    uuids = tuple(bed.uuid.values())
+    another = Devices(uuids, form="device_request")
+    bed.engine.add_foreign("x._.70009", devices=another, labels={"ds01.installation": "another"})
+    with pytest.raises(NoGpuFree):
+        fill(bed, "alice")
+    bed.world.inject = False  # as with a real Docker, whose devices are not the simulated ones
+    fill(bed, "alice")
+
+
 @pytest.mark.parametrize("name", ["", "Thesis", "a b", "-a", "../x", "a" * 64, "a.b", "ü"])
 def test_a_bad_name_is_wrong_use(bed: Bed, gate: Any, name: str) -> None:
     with pytest.raises(WrongUse) as caught:

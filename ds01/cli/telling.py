@@ -1,0 +1,29 @@
+"""Telling an owner what somebody else did to their container."""
+
+from __future__ import annotations
+
+from ds01.automation.telling import Teller
+from ds01.cli.session import Session
+from ds01.journal.notices import Mailboxes, Notice
+from ds01.lifecycle.record import Record
+
+
+def record_of(session: Session, container: str) -> Record | None:
+    """The record of a container, to be kept for when it may be gone."""
+    record = session.ledger.read().get(container)
+    return record if isinstance(record, Record) else None
+
+
+def tell_owner(session: Session, record: Record | None, done: str, command: str = "container-start") -> None:
+    """Put a notice into the owner's mailbox and show it on their terminals, unless it was they who did it.
+
+    Only root can write into others' mailboxes; what could not be delivered is an event, like every notice.
+    `command` is the one that brings it back.
+    """
+    by = session.actor.login
+    if record is None or record.user == by:
+        return
+    emit = session.world.emit
+    teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, emit, actor=by)
+    text = f"{record.name} was {done} by {by}."
+    teller.tell(record, Notice(session.now(), done.split()[0], record.container_name, text, f"{command} {record.name}"))
