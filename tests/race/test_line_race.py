@@ -16,11 +16,11 @@ from ds01.lifecycle.gate import Gate
 from tests import legal
 from tests.bed import Bed
 from tests.race.test_race import GROUP, become, folder
+from tests.waiting import until
 
 __all__ = ["folder"]
 WAITING = 12
 PEOPLE = {f"user{number}": 70101 + number for number in range(WAITING)}
-LATE = 60.0  # seconds after which something is wrong
 
 
 def policy() -> str:
@@ -68,13 +68,6 @@ def waiter(bed: Bed, number: int) -> int:
         traceback.print_exc()
     finally:
         os._exit(1)
-
-
-def until(what: object) -> None:
-    end = time.monotonic() + LATE
-    while not what():  # type: ignore[operator]
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.005)
 
 
 def served(bed: Bed) -> set[str]:

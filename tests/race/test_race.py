@@ -29,7 +29,6 @@ POLICY = """\
 defaults: {max_mig_instances: 1, max_gpus_per_container: 1, max_containers_per_user: 5}
 """
 PROTECTED = Path("/proc/sys/fs/protected_regular")
-LATE = 20.0  # seconds after which a child gives up waiting for the start
 
 
 @pytest.fixture
