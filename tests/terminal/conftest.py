@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import fcntl
 import os
@@ -32,6 +33,7 @@ class Typist:
 
     def __init__(self, command: list[str], environment: dict[str, str], *, rows: int = 24, columns: int = 80) -> None:
         self._ours, theirs = pty.openpty()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # what is read may end within a character
         self.seen = ""
         self.resize(rows, columns, tell=False)
         self._process = subprocess.Popen(
@@ -68,20 +70,28 @@ class Typist:
         return not termios.tcgetattr(self._ours)[3] & termios.ICANON
 
     def interrupt(self) -> None:
-        """Type Ctrl-C, which ends the program. Again after a while: Python sees one that comes just before it waits
-        for a line only when that line has come.
+        """Type Ctrl-C, which ends the program. Again if it goes on waiting: Python sees one that comes just before it
+        waits for a line only when that line has come. Never while it works, maybe on its end.
         """
-        for _ in range(5):
-            self.type("\x03")
+        until = time.monotonic() + PATIENCE
+        self.type("\x03")
+        while time.monotonic() < until:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(2)
                 return
+            if self._waits():
+                self.type("\x03")
 
     def close(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         os.close(self._ours)
+
+    def _waits(self) -> bool:
+        """Whether the program sleeps until something comes, as opposed to: for a processor."""
+        status = Path(f"/proc/{self._process.pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] == "S"
 
     def _read(self, until: float) -> bool:
         ready, _, _ = select.select([self._ours], [], [], max(0.0, until - time.monotonic()))
@@ -90,7 +100,7 @@ class Typist:
         except OSError as error:
             assert error.errno == errno.EIO  # the last one at the terminal has gone
             return False
-        self.seen += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        self.seen = (self.seen + self._decoder.decode(data)).replace("\r\n", "\n")
         return bool(data)
 
 
