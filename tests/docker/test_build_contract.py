@@ -11,6 +11,7 @@ import pytest
 from ds01.engines.protocol import BuildSpec, Engine, Progress
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
 from tests.contexts import BUILD_LABEL, packed
+from tests.waiting import until
 
 Build = Callable[..., list[Progress]]
 Make = Callable[..., str]
@@ -116,10 +117,7 @@ def test_closing_leaves_no_image_and_no_running_container(engine: Engine, refere
     steps = engine.build(BuildSpec(reference), packed({"Dockerfile": "\n".join(lines)}))
     assert "begun" in [step.text for step in _until(steps, "begun")]
     steps.close()
-    deadline = time.monotonic() + 20
-    while left := [one for one in engine.containers() if one.labels.get("cancelled") == reference]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+    until(lambda: not [one for one in engine.containers() if one.labels.get("cancelled") == reference])
     assert engine.image(reference) is None
 
 

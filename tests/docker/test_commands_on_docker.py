@@ -12,6 +12,7 @@ import pytest
 
 from tests.docker.server import ALICE, BOB, Server
 from tests.nvml import standin
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.docker,
@@ -119,8 +120,8 @@ def test_a_process_that_needs_two_seconds_to_save_has_saved_when_stop_returns(se
         command, user=ALICE, group=ALICE, extra_groups=[server.group], env=server.environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    while not (workspace / "ready").exists():
-        assert running.poll() is None
+    until(lambda: (workspace / "ready").exists() or running.poll() is not None)
+    assert running.poll() is None
     server.types(ALICE, "container", "stop", container["name"])
     assert (workspace / "saved").read_text() == "saved\n"
     running.wait(30)

@@ -15,6 +15,7 @@ from ds01.errors import EngineAbsent, EngineRejected, EngineUnreachable
 from tests.contexts import BUILD_LABEL, RUN, packed
 from tests.docker.conftest import SOCKET
 from tests.docker.registry import PASSWORD, USER, Registry
+from tests.waiting import LATE
 
 pytestmark = pytest.mark.docker
 
@@ -115,7 +116,7 @@ def test_a_base_that_is_fetched_can_be_cancelled(engine: DockerEngine, reference
     spec, context = BuildSpec(reference), packed({"Dockerfile": f"FROM {registry.address}/slow:1\n"})
     steps = engine.build(spec, context)
     next(steps)
-    assert registry.asked_for_layer.wait(10)
+    assert registry.asked_for_layer.wait(LATE)
     steps.close()
     registry.go_on.set()
     assert engine.image(f"{registry.address}/slow:1") is None and engine.image(reference) is None

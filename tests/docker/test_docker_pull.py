@@ -7,6 +7,7 @@ import pytest
 from ds01.engines.docker import DockerEngine
 from ds01.errors import EngineAbsent, EngineRejected
 from tests.docker.registry import Registry
+from tests.waiting import LATE
 
 pytestmark = pytest.mark.docker
 
@@ -41,7 +42,7 @@ def test_closing_the_iterator_cancels(docker_engine: DockerEngine, registry: Reg
     reference = f"{registry.address}/slow:1"
     steps = docker_engine.pull(reference)
     next(steps)
-    assert registry.asked_for_layer.wait(10)
+    assert registry.asked_for_layer.wait(LATE)
     steps.close()
     registry.go_on.set()
     assert docker_engine.image(reference) is None

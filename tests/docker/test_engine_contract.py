@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta, timezone
@@ -16,6 +15,7 @@ import pytest
 
 from ds01.engines.protocol import ContainerSpec, Devices, Engine, ExecRequest, Mount, Port, Status, UpdateSpec
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+from tests.waiting import until
 
 Make = Callable[..., str]
 MakeSpec = Callable[..., ContainerSpec]
@@ -336,6 +336,8 @@ def test_owner_and_mode_of_files_are_kept(engine: Engine, make: Make) -> None:
 
 def test_the_first_process_is_the_command(engine: Engine, make: Make) -> None:
     container = make(command=("sh", "-c", "while :; do sleep 1; done"), start=True)
+    # Docker says that it runs a moment before the process becomes the command.
+    until(lambda: "sh -c while" in engine.processes(container)[0].command)
     processes = engine.processes(container)
     found = engine.inspect(container)
     assert found is not None and processes[0].pid == found.pid
@@ -360,10 +362,7 @@ def test_an_attached_stream_ends_and_has_an_exit_code(engine: Engine, make: Make
     if not tty:
         assert content[0] == 1 and int.from_bytes(content[4:8], "big") == len(content) - 8
     assert content.endswith(b"\n") and attachment.tty is tty
-    deadline = time.monotonic() + 10
-    while (code := engine.exit_code(attachment.session)) is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert code == 0
+    assert until(lambda: engine.exit_code(attachment.session)) == 0
     engine.resize(attachment.session, rows=10, columns=10)
 
 
