@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ds01.errors import Ds01Error, WrongUse
@@ -72,6 +72,8 @@ def test_a_description_cannot_steer_a_terminal(home: Home, project: Path) -> Non
 # pyproject.toml
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
+# Each example writes files: how long that takes is a matter of what else the machine does.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_the_table_is_written_once_and_read_back(home: Home, project: Path) -> None:
@@ -101,6 +103,7 @@ def test_what_a_person_adds_to_the_table_is_read_and_other_tables_are_not(home: 
     assert project_file.read(home, project) == {"image": "mine"}
 
 
+@patient
 @given(there=st.binary(max_size=60), project=TEXTS, kind=TEXTS)
 def test_whatever_stands_in_the_file_stays_and_the_values_come_back(there: bytes, project: str, kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -117,6 +120,7 @@ def test_whatever_stands_in_the_file_stays_and_the_values_come_back(there: bytes
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no parser for TOML")
+@patient
 @given(project=TEXTS, kind=TEXTS)
 def test_what_is_written_is_toml(project: str, kind: str) -> None:
     import tomllib
