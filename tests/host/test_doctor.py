@@ -9,6 +9,7 @@ import pytest
 
 from tests.host.machine import Host
 from tests.server import DAEMON, IMAGE
+from tests.waiting import until
 
 POLICY = """\
 defaults: {max_cpus: 1, memory: 96m, shm_size: 24m, ulimits: {memlock: null}}
@@ -26,12 +27,19 @@ LOG = "/var/log/ds01"
 @pytest.fixture
 def lab(host: Host) -> Iterator[Host]:
     host.write("/etc/ds01/resource-limits.yaml", POLICY)
-    host.write("/etc/docker/daemon.json", json.dumps(DAEMON | {"live-restore": True}))
-    host.run("systemctl reload docker && systemctl start cron && ds01 tick")
+    live_restore(host, True)
+    # It is there, and does nothing: a tick between what a test breaks and what doctor finds would mend it.
+    host.run("systemctl start cron && systemctl kill --signal=STOP cron && ds01 tick")
     host.run(DEPLOY, user="alice")
     yield host
-    host.write("/etc/docker/daemon.json", json.dumps(DAEMON | {"live-restore": False}))
+    live_restore(host, False)
+
+
+def live_restore(host: Host, wanted: bool) -> None:
+    """Whether containers outlive dockerd, which reads its file some time after it is told to."""
+    host.write("/etc/docker/daemon.json", json.dumps(DAEMON | {"live-restore": wanted}))
     host.run("systemctl reload docker")
+    until(lambda: host.docker("info", "--format", "{{.LiveRestoreEnabled}}") == json.dumps(wanted))
 
 
 def findings(lab: Host, *options: str, code: int | None = None) -> dict[str, dict[str, object]]:
