@@ -19,6 +19,7 @@ from tests.docker.server import ALICE, BOB, Server
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users, which only root can"),
+    pytest.mark.timeout(900),  # the first may have to make the image of the host; then pip and apt, several times
 ]
 
 HOST_IMAGE = Path(__file__).parents[2] / "packaging" / "host-image"
