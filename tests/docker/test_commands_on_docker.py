@@ -195,7 +195,7 @@ def test_aimes_tools_can_list_open_stop_and_remove_it(server: Server, users_imag
     )  # fmt: skip
     assert listing.strip().split(",")[:3] == [full, container["name"], "alice"]
     assert docker("exec", "--user", f"{ALICE}:{ALICE}", full, "bash", "-c", "whoami") == "alice\n"
-    assert len(docker("top", full).splitlines()) == 2  # only process 1 is left: mlc-open would stop it now
+    until(lambda: len(docker("top", full).splitlines()) == 2)  # only process 1 is left: mlc-open would stop it now
     docker("container", "stop", full)
     image = docker("container", "ps", "-a", f"--filter=name={full}", "--format", "{{.Image}}")
     assert image.strip().endswith(f":{full}")
