@@ -11,6 +11,7 @@ from ds01.cli.mlc.shown import docker_size, status
 from ds01.engines.protocol import Devices
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.views import AimeView
+from ds01.system.users import Actor
 from tests import aime
 from tests.unit.cli.conftest import CommandLine
 
@@ -298,6 +299,19 @@ def test_one_with_more_gpus_than_the_policy_gives_is_made_anew(ds: CommandLine, 
     ds.ok("container-start", "theirs", "--recreate")
     assert len(ds.bed.record("alice", "theirs").slots) == 1
     assert "running" in ds.ok("container-list")
+
+
+def test_one_that_somebody_adopts_at_the_same_moment_is_found(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs(ds)
+    find = Gate.find_adoptable
+
+    def adopted_just_before(gate: Gate, actor: Actor, reference: str, **more: Any) -> str:
+        monkeypatch.setattr(Gate, "find_adoptable", find)
+        ds.ok("container-adopt", "theirs")
+        return find(gate, actor, reference, **more)
+
+    monkeypatch.setattr(Gate, "find_adoptable", adopted_just_before)
+    assert "theirs" in ds.ok("mlc-start", "theirs")
 
 
 @pytest.mark.parametrize("name", ["Theirs", "tf1.15.0"])
