@@ -71,8 +71,8 @@ def mig(facts: Facts) -> Iterator[Finding]:
 
 def outside(facts: Facts) -> Iterator[Finding]:
     """GPUs that somebody uses without ds01. A container of ours without a record is another check's."""
-    own = {container.name for container in facts.containers if container.id in facts.ours}
-    for slot, blocker in sorted(facts.blockers.items(), key=lambda item: slot_number(item[0])):
+    own = {container.name for container in facts.containers or () if container.id in facts.ours}
+    for slot, blocker in sorted((facts.blockers or {}).items(), key=lambda item: slot_number(item[0])):
         if blocker.what == "container" and blocker.who in own:
             continue
         yield warning(
@@ -84,7 +84,7 @@ def outside(facts: Facts) -> Iterator[Finding]:
 def device_links(facts: Facts) -> Iterator[Finding]:
     """The links below /dev/char that systemd finds a container's devices by."""
     links = facts.kernel.device_links
-    if links and facts.engine is not None and facts.engine.cgroup_driver == "systemd":
+    if links and not facts.own and facts.docker is not None and facts.docker.cgroup_driver == "systemd":
         yield warning(
             "gpu-device-links",
             f"{few(sorted(links), 3)} {'is' if len(links) == 1 else 'are'} not there",

@@ -22,8 +22,8 @@ def docker(facts: Facts) -> Iterator[Finding]:
     problem = facts.engine_problem
     if problem is not None:
         yield error("docker", problem.message, problem.why, problem.hint)
-    engine = facts.engine
-    if engine is None or engine.name != "docker":
+    engine = facts.docker
+    if engine is None:
         return
     version = tuple(int(part) for part in re.findall(r"\d+", engine.version)[:2])
     if version < OLDEST_DOCKER:
@@ -58,12 +58,11 @@ def slices(facts: Facts) -> Iterator[Finding]:
     """The slices against the policy."""
     if facts.own or facts.policy is None:
         return
-    engine = facts.engine
-    if engine is not None and engine.name == "docker" and engine.cgroup_driver != "systemd":
+    if facts.docker is not None and facts.docker.cgroup_driver != "systemd":
         names = [*facts.policy.groups, *([] if facts.policy.groups else ["default"])]
         limits = [group_limits(facts.policy, name) for name in names]
         if any(item.aggregate != Share() or item.group_total != Share() for item in limits):
-            why, hint = obstacle_words(engine.cgroup_driver)
+            why, hint = obstacle_words(facts.docker.cgroup_driver)
             yield warning("slices", "the limits of slices in the policy are not in force", why, hint)
         return
     if facts.slices_problem is not None:
@@ -80,25 +79,30 @@ def slices(facts: Facts) -> Iterator[Finding]:
 
 
 def cron(facts: Facts) -> Iterator[Finding]:
-    """The entry that starts the tick, and whether the last tick is fresh."""
-    if facts.cron is not None and not facts.own:
-        entry = facts.cron
-        if entry.mode is None:
-            yield error(
-                "cron", f"{entry.path} is not there", "nothing starts the tick: no GPU comes back by itself",
-                "apt install --reinstall -o Dpkg::Options::=--force-confmiss ds01",
-            )  # fmt: skip
-        elif not re.search(r"^[^#\n]*\bds01 tick\b", entry.text, re.MULTILINE):
-            yield error("cron", f"{entry.path} does not start `ds01 tick`", "no GPU comes back by itself",
-                        "put the line `*/5 * * * * root ds01 tick` back")  # fmt: skip
-        elif entry.uid != 0 or entry.mode & 0o022:
-            yield error(
-                "cron", f"{entry.path} has mode {entry.mode:04o} and belongs to uid {entry.uid}",
-                "cron ignores entries that others than root can write", "sudo ds01 doctor --fix",
-                (SetMode(entry.path, 0o644, 0, 0),),
-            )  # fmt: skip
-        if entry.running is False:
-            yield error("cron-daemon", "cron does not run", "nothing starts the tick", "systemctl enable --now cron")
+    """The entry that starts the tick."""
+    entry = facts.cron
+    if entry is None or facts.own:
+        return
+    if entry.mode is None:
+        yield error(
+            "cron", f"{entry.path} is not there", "nothing starts the tick: no GPU comes back by itself",
+            "apt install --reinstall -o Dpkg::Options::=--force-confmiss ds01",
+        )  # fmt: skip
+    elif not re.search(r"^[^#\n]*\bds01 tick\b", entry.text, re.MULTILINE):
+        yield error("cron", f"{entry.path} does not start `ds01 tick`", "no GPU comes back by itself",
+                    "put the line `*/5 * * * * root ds01 tick` back")  # fmt: skip
+    elif entry.uid != 0 or entry.mode & 0o022:
+        yield error(
+            "cron", f"{entry.path} has mode {entry.mode:04o} and belongs to uid {entry.uid}",
+            "cron ignores entries that others than root can write", "sudo ds01 doctor --fix",
+            (SetMode(entry.path, 0o644, 0, 0),),
+        )  # fmt: skip
+
+
+def cron_daemon(facts: Facts) -> Iterator[Finding]:
+    """Whether something reads the entry."""
+    if facts.cron_runs is False and not facts.own:
+        yield error("cron-daemon", "cron does not run", "nothing starts the tick", "systemctl enable --now cron")
 
 
 def tick(facts: Facts) -> Iterator[Finding]:

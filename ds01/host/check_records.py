@@ -28,7 +28,7 @@ def unreadable(facts: Facts) -> Iterator[Finding]:
 
 def docker(facts: Facts) -> Iterator[Finding]:
     """Records against what Docker has, in both directions. What a command is at work on is left alone."""
-    if facts.engine is None:
+    if facts.containers is None:
         return
     by_id = {container.id: container for container in facts.containers}
     for record in facts.records:
@@ -57,7 +57,7 @@ def docker(facts: Facts) -> Iterator[Finding]:
 
 def labels(facts: Facts) -> Iterator[Finding]:
     """Records against the labels that their containers were made with."""
-    by_id = {container.id: container for container in facts.containers}
+    by_id = {container.id: container for container in facts.containers or ()}
     for record in facts.records:
         seen = by_id.get(record.docker_id or "")
         if seen is None or "ds01.id" not in seen.labels:

@@ -12,34 +12,36 @@ from ds01.host.findings import Finding, Level, Repair
 
 Check = Callable[[Facts], Iterator[Finding]]
 
-# Each with what is said when it finds nothing, and what must have been observed for that to mean anything.
+# Each with what is said when it finds nothing, and what must have been observed for that to mean anything: fields of
+# the facts that are None if it was not.
 CHECKS: tuple[tuple[str, Check, str, tuple[str, ...]], ...] = (
-    ("policy", check_policy.policy, "the policy is right", ()),
+    ("policy", check_policy.policy, "the policy is right", ("policy",)),
     ("policy-old-keys", check_policy.old_keys, "no key is of an older installation", ("policy",)),
     ("policy-limits", check_policy.beyond_the_host, "no limit is beyond this server", ("policy", "engine")),
     ("policy-cpus", check_policy.cpus_of_slices, "no CPU limit is beyond its slice's", ("policy", "engine")),
     ("policy-swap", check_policy.swap, "swap cannot get around a limit", ("policy",)),
-    ("people", check_policy.people, "the policy and the group docker agree", ("policy",)),
-    ("docker-group", check_machine.group, "there is a group docker", ()),
-    ("state", check_state.folder, "the state folder can be used", ()),
-    ("state-modes", check_state.modes, "modes and groups are right", ()),
+    ("people", check_policy.people, "the policy and the group docker agree", ("policy", "machine", "docker_group")),
+    ("docker-group", check_machine.group, "there is a group docker", ("machine",)),
+    ("state", check_state.folder, "the state folder can be used", ("ledger",)),
+    ("state-modes", check_state.modes, "modes and groups are right", ("machine",)),
     ("space", check_state.space, "there is room on the disks", ()),
-    ("docker", check_machine.docker, "Docker answers, and is set up well", ("engine",)),
+    ("docker", check_machine.docker, "Docker answers, and is set up well", ("docker",)),
     ("records-unreadable", check_records.unreadable, "every record can be read", ("ledger",)),
     ("picture", check_state.picture, "gpu-state.json shows the leases", ("ledger",)),
-    ("records-docker", check_records.docker, "the records agree with Docker", ("ledger", "engine")),
-    ("records-labels", check_records.labels, "the records agree with the containers' labels", ("ledger", "engine")),
-    ("leases", check_records.leases, "the leases agree with each other and with the GPUs", ("ledger",)),
-    ("slices", check_machine.slices, "the slices have the limits of the policy", ("policy", "engine")),
+    ("records-docker", check_records.docker, "the records agree with Docker", ("ledger", "containers")),
+    ("records-labels", check_records.labels, "the records agree with the containers' labels", ("ledger", "containers")),
+    ("leases", check_records.leases, "the leases agree with each other and with the GPUs", ("ledger", "observation")),
+    ("slices", check_machine.slices, "the slices have the limits of the policy", ("machine", "policy", "docker")),
     ("nvml", check_gpus.nvml, "the GPUs can be asked, or there are none", ()),
     ("gpu-health", check_gpus.health, "no GPU is sick", ("observation",)),
     ("gpu-mig", check_gpus.mig, "the MIG instances are as the policy says", ("policy", "observation")),
-    ("gpu-outside", check_gpus.outside, "nobody uses a GPU without ds01", ("ledger", "engine", "observation")),
-    ("gpu-device-links", check_gpus.device_links, "systemd finds the GPUs' devices", ("engine",)),
-    ("cron", check_machine.cron, "cron starts the tick", ()),
+    ("gpu-outside", check_gpus.outside, "nobody uses a GPU without ds01", ("ledger", "blockers")),
+    ("gpu-device-links", check_gpus.device_links, "systemd finds the GPUs' devices", ("machine", "docker")),
+    ("cron", check_machine.cron, "cron has the entry that starts the tick", ("machine", "cron")),
+    ("cron-daemon", check_machine.cron_daemon, "cron runs", ("machine", "cron_runs")),
     ("tick", check_machine.tick, "the last tick was good", ()),
     ("clock", check_state.clock, "the clock is not behind", ()),
-    ("links", check_machine.links, "every command has its name", ()),
+    ("links", check_machine.links, "every command has its name", ("machine",)),
 )
 
 

@@ -113,13 +113,13 @@ class Facts:
     # Docker
     engine: EngineFacts | None = None
     engine_problem: Ds01Error | None = None
-    containers: tuple[EngineContainer, ...] = ()
+    containers: tuple[EngineContainer, ...] | None = None  # None: nobody could list them
     ours: frozenset[str] = frozenset()  # the ids of those that this installation made
     nvidia_hook: bool = True
     # GPUs
     observation: Observation | None = None
     gpus_problem: Ds01Error | None = None
-    blockers: Mapping[str, Blocker] = field(default_factory=dict)  # what uses slots from outside, by slot
+    blockers: Mapping[str, Blocker] | None = None  # what uses slots from outside, by slot
     # the machine
     kernel: Kernel = field(default_factory=Kernel)
     slices: tuple[Change, ...] = ()
@@ -131,7 +131,24 @@ class Facts:
     program: str | None = None
     links: tuple[Link, ...] = ()
 
+    # What a check needs, by name: None if it was not looked at.
+
     @property
     def ledger(self) -> bool | None:
         """Whether there is one to look at, or None."""
         return True if self.ledger_problem is None else None
+
+    @property
+    def machine(self) -> bool | None:
+        """Whether the machine's cron, groups, links and slices were looked at, or None."""
+        return None if self.own else True
+
+    @property
+    def docker(self) -> EngineFacts | None:
+        """Docker, or None: it does not answer, or the engine is simulated."""
+        return self.engine if self.engine is not None and self.engine.name == "docker" else None
+
+    @property
+    def cron_runs(self) -> bool | None:
+        """Whether cron runs; None: it is not known."""
+        return self.cron.running if self.cron is not None else None

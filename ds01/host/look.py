@@ -125,13 +125,13 @@ def _with_containers(facts: Facts, world: World) -> Facts:
     entries = {record.container_name: record for record in facts.records}
     observation = facts.observation
     situation, problem = _try(lambda: world.situation(entries, observation, world.foreign(entries, listed)))
-    return replace(facts, engine_problem=problem, blockers=situation.occupancy if situation else {})
+    return replace(facts, engine_problem=problem, blockers=situation.occupancy if situation else None)
 
 
 def _with_slices(facts: Facts, users: Users) -> Facts:
-    if facts.own or facts.engine is None or facts.policy is None or facts.engine.name != "docker":
+    if facts.own or facts.docker is None or facts.policy is None:
         return facts
-    policy, driver = facts.policy, facts.engine.cgroup_driver
+    policy, driver = facts.policy, facts.docker.cgroup_driver
     changes, problem = _try(lambda: apply.plan(policy, facts.records, users, facts.now, driver=driver))
     return replace(facts, slices=tuple(changes or ()), slices_problem=problem)
 

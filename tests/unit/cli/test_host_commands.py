@@ -54,6 +54,14 @@ def test_doctor_is_content_with_a_sound_state(ds: CommandLine) -> None:
     assert set(findings(ds)) <= set(ignored), told
 
 
+def test_doctor_in_a_state_of_ones_own_says_nothing_of_the_machine(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    ticked(ds)
+    told = {item["check"] for item in ds("doctor", "--json").json["findings"]}
+    assert told >= {"policy", "state", "records-docker", "leases", "gpu-health", "tick"}
+    assert not told & {"people", "docker-group", "state-modes", "docker", "slices", "cron", "cron-daemon", "links"}
+
+
 def test_doctor_finds_and_mends_records(ds: CommandLine) -> None:
     running(ds, "stopped", "broken")
     ticked(ds)
@@ -106,8 +114,11 @@ def test_doctor_does_not_take_a_commit_in_progress_for_a_drifted_picture(
 
 
 def test_doctor_works_without_a_policy(ds: CommandLine) -> None:
+    running(ds, "thesis")
     (ds.bed.root / "resource-limits.yaml").write_text("groups: [")
-    assert findings(ds)["policy"] == ("error", False, False)
+    found = findings(ds)
+    assert found["policy"] == ("error", False, False)
+    assert "records-docker" not in found, "the containers could not be listed"
     assert "resource-limits.yaml" in ds("doctor").out
 
 

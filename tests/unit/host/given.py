@@ -56,6 +56,7 @@ def sound(bed: Bed) -> Facts:
         engine=DOCKER,
         containers=containers,
         ours=frozenset(container.id for container in containers),
+        blockers={},
         observation=replace(parse(GPUS).observe(), driver="550.54", simulated=False),
         kernel=Kernel(swap_bytes=8 << 30, nvidia_cards=1),
         cron=Cron("/etc/cron.d/ds01", 0o644, 0, CRON, True),

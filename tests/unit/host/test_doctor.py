@@ -25,7 +25,7 @@ from ds01.lifecycle.record import Pending, Record
 from ds01.policy.load import load
 from ds01.policy.model import GpuAllocation, OldKey, Override, Policy, Share
 from tests.bed import NOON, Bed
-from tests.unit.host.given import DOCKER, bed_at, sound
+from tests.unit.host.given import CRON, DOCKER, bed_at, sound
 
 FULL = "/var/lib/ds01"
 GONE = "library_not_found"
@@ -183,7 +183,7 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 29, 0, 0),)), "space", Level.WARNING, "512 MiB",
     ),
     "Docker does not answer": (
-        lambda f: replace(f, engine=None, containers=(), engine_problem=EngineUnreachable("Docker is not running")),
+        lambda f: replace(f, engine=None, containers=None, engine_problem=EngineUnreachable("Docker is not running")),
         "docker", Level.ERROR, "not running",
     ),
     "an old Docker": (with_docker(version="19.03.1"), "docker-version", Level.WARNING, "19.03"),
@@ -345,14 +345,42 @@ def test_more_than_25_kinds() -> None:
     assert len({check for _, check, _, _ in FAULTS.values()}) >= 25
 
 
-def test_what_was_not_observed_is_not_called_sound(facts: Facts) -> None:
-    blind = replace(
-        facts, policy=None, policy_problem=None, engine=None, observation=None, ledger_problem=Ds01Error("x")
-    )
-    told = {finding.check for finding in examine(blind) if finding.level is Level.OK}
-    unseen = {"docker", "leases", "slices", "policy-limits", "records-docker", "gpu-health"}
-    assert told >= {"docker-group", "space", "cron", "links"}
-    assert not told & unseen
+UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
+    "no policy": (
+        {"policy": None},
+        {"policy", "policy-old-keys", "policy-limits", "policy-cpus", "policy-swap", "people", "slices", "gpu-mig"},
+    ),
+    "no state": (
+        {"ledger_problem": Ds01Error("x")},
+        {"state", "records-unreadable", "picture", "records-docker", "records-labels", "leases", "gpu-outside"},
+    ),
+    "no engine": ({"engine": None}, {"docker", "policy-limits", "policy-cpus", "slices", "gpu-device-links"}),
+    "an engine that is simulated": (
+        {"engine": replace(DOCKER, name="simulated")}, {"docker", "slices", "gpu-device-links"},
+    ),
+    "containers that nobody could list": ({"containers": None}, {"records-docker", "records-labels"}),
+    "GPUs that nobody could ask": ({"observation": None}, {"gpu-health", "gpu-mig", "leases"}),
+    "processes on GPUs that nobody could tell apart": ({"blockers": None}, {"gpu-outside"}),
+    "no group docker to compare with": ({"docker_group": None}, {"people", "docker-group"}),
+    "others' processes hidden": ({"cron": Cron("/etc/cron.d/ds01", 0o644, 0, CRON)}, {"cron-daemon"}),
+    "a state folder of one's own": (
+        {"own": True},
+        {"people", "docker-group", "state-modes", "slices", "gpu-device-links", "cron", "cron-daemon", "links"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_what_was_not_observed_is_not_called_sound(facts: Facts, unseen: str) -> None:
+    changes, silent = UNSEEN[unseen]
+    told = {finding.check for finding in examine(replace(facts, **changes)) if finding.level is Level.OK}
+    assert told == {check[0] for check in CHECKS} - silent
+
+
+def test_records_are_compared_with_containers_that_were_listed_only(facts: Facts) -> None:
+    """Docker answers, and an unreadable policy keeps ds01 from asking it for its containers."""
+    planted = replace(facts, policy=None, policy_problem=PolicyUnreadable("The policy has 1 error."), containers=None)
+    assert [finding.check for finding in wrong(examine(planted))] == ["policy"]
 
 
 def test_what_a_command_is_at_work_on_is_left_alone(facts: Facts) -> None:
@@ -361,7 +389,9 @@ def test_what_a_command_is_at_work_on_is_left_alone(facts: Facts) -> None:
 
 
 def test_the_machine_does_not_count_for_a_state_folder_of_ones_own(facts: Facts) -> None:
-    own = replace(facts, own=True, docker_group=None, cron=Cron("/etc/cron.d/ds01"), program=None, entries=())
+    links = {"/dev/char/195:0": "../nvidia0"}
+    own = replace(facts, own=True, docker_group=None, cron=Cron("/etc/cron.d/ds01", running=False), program=None,
+                  entries=(), kernel=replace(facts.kernel, device_links=links))  # fmt: skip
     assert wrong(examine(own)) == []
 
 
