@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -12,8 +13,10 @@ from ds01.cli.root import need_root
 from ds01.cli.session import Session
 from ds01.host.doctor import examine, exit_code, mend
 from ds01.host.findings import Finding, Level, Repair
+from ds01.host.layout import FILE
 from ds01.host.look import Sources, look
 from ds01.host.mend import Mender
+from ds01.journal.events import EventLog
 
 MARKS = {Level.OK: "ok      ", Level.WARNING: "warning ", Level.ERROR: "ERROR   "}
 
@@ -29,11 +32,11 @@ def command(session: Session, fix: bool) -> int:
         need_root(session, "the installation")
     findings = _examine(session)
     if fix:
-        mender = Mender(session.actor, lambda: session.world)
+        mender = Mender(session.actor, lambda: session.world, lambda kind, facts: _emit(session, kind, facts))
 
-        def make(repair: Repair) -> None:
+        def make(repair: Repair, why: str) -> None:
             session.reopen()
-            mender.make(repair)
+            mender.make(repair, why)
 
         findings = mend(findings, make, lambda: _examine(session))
     session.answer({"findings": [finding.document for finding in findings]})
@@ -57,6 +60,12 @@ def _examine(session: Session) -> tuple[Finding, ...]:
             )
         )
     )
+
+
+def _emit(session: Session, kind: str, facts: Mapping[str, Any]) -> None:
+    """Write an event. Of a server neither the policy nor the records have to be readable for it."""
+    mode = session.ledger.file_mode if session.settings.own else FILE
+    EventLog(session.settings.log / "events.jsonl", clock=session.now, mode=mode).emit(kind, facts)
 
 
 def _show(session: Session, findings: Sequence[Finding]) -> None:

@@ -56,19 +56,26 @@ def examine(facts: Facts) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def repairs_of(findings: Iterable[Finding]) -> list[Repair]:
-    """Each repair once, in order."""
-    return list(dict.fromkeys(repair for finding in findings for repair in finding.repairs))
+def repairs_of(findings: Iterable[Finding]) -> dict[Repair, str]:
+    """Each repair once, in order, with what was found that needs it first."""
+    needed: dict[Repair, str] = {}
+    for finding in findings:
+        for repair in finding.repairs:
+            needed.setdefault(repair, finding.found)
+    return needed
 
 
 def mend(
-    before: Sequence[Finding], make: Callable[[Repair], None], examine_again: Callable[[], Sequence[Finding]]
+    before: Sequence[Finding], make: Callable[[Repair, str], None], examine_again: Callable[[], Sequence[Finding]]
 ) -> tuple[Finding, ...]:
-    """Make every repair, look again, and mark what is mended. A repair that fails is said at what it was for."""
+    """Make every repair, look again, and mark what is mended. A repair that fails is said at what it was for.
+
+    `make` gets with each repair what was found that needs it.
+    """
     failed: dict[Repair, str] = {}
-    for repair in repairs_of(before):
+    for repair, found in repairs_of(before).items():
         try:
-            make(repair)
+            make(repair, found)
         except (Ds01Error, OSError) as error:
             failed[repair] = str(error)
     after = list(examine_again())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ds01.errors import Ds01Error, NotPossible
 from ds01.host import apply
 from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, Repair, SetMode
+from ds01.host.systemd import Systemd
+from ds01.journal.events import Emit
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.world import World, readable
 from ds01.system import programs
@@ -18,44 +20,80 @@ from ds01.system.users import Actor
 
 
 class Mender:
-    """`world` is asked for only by the repairs that need policy, records and Docker; it raises Ds01Error."""
+    """`world` is asked for only by the repairs that need policy, records and Docker; it raises Ds01Error.
 
-    def __init__(self, actor: Actor, world: Callable[[], World], *, run: Run = programs.run) -> None:
+    Each repair that was made is an event `repair` with the actor, what was done, and why.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        world: Callable[[], World],
+        emit: Emit,
+        *,
+        run: Run = programs.run,
+        systemd: Systemd | None = None,
+    ) -> None:
         self._actor = actor
         self._world = world
+        self._emit = emit
         self._run = run
+        self._systemd = systemd or Systemd()
 
-    def make(self, repair: Repair) -> None:
-        """One repair. Raises Ds01Error, OSError."""
+    def make(self, repair: Repair, why: str) -> None:
+        """One repair, for what was found, `why`. Raises Ds01Error, OSError."""
+        for what in self._made(repair):
+            facts = {"actor": self._actor.login, "container": None, "user": None, "what": what, "why": why}
+            self._emit("repair", facts)
+
+    def _made(self, repair: Repair) -> Iterator[str]:
+        """Make it, and say each thing as soon as it is done: of several the last may fail."""
         if isinstance(repair, SetMode):
             _set_mode(repair)
+            yield f"gave {repair.path} {_access_words(repair)}"
         elif isinstance(repair, MakeFolder):
             Path(repair.path).mkdir(mode=0o700)
-            _set_mode(SetMode(repair.path, repair.mode, None, repair.gid))
+            access = SetMode(repair.path, repair.mode, None, repair.gid)
+            _set_mode(access)
+            yield f"made the folder {repair.path} with {_access_words(access)}"
         elif isinstance(repair, MakeLink):
             _link(repair)
+            yield f"made {repair.path} a link to {repair.target}"
         elif isinstance(repair, MakeGroup):
             self._run(["groupadd", "--system", "--", repair.name])
+            yield f"made the group {repair.name}"
         elif isinstance(repair, Reconcile):
-            Gate(self._world()).reconcile(self._actor)
+            changes = Gate(self._world()).reconcile(self._actor)
+            if changes:
+                told = ", ".join(f"{change.container}: {change.what}" for change in changes)
+                yield f"brought records to what Docker says: {told}"
         elif isinstance(repair, Redraw):
             world = self._world()
             with world.ledger.transaction() as ledger:
                 ledger.draw(world.clock())
+            yield "drew gpu-state.json anew"
         else:
-            self._set_slices()
+            yield from self._slices_set()
 
-    def _set_slices(self) -> None:
+    def _slices_set(self) -> Iterator[str]:
         world = self._world()
         records = readable(world.ledger.read())
         driver = world.engine.facts().cgroup_driver
-        changes = apply.plan(world.policy, records, world.users, world.clock(), driver=driver)
-        outcome = apply.apply(changes)
+        changes = apply.plan(world.policy, records, world.users, world.clock(), driver=driver, systemd=self._systemd)
+        outcome = apply.apply(changes, systemd=self._systemd)
+        for change in outcome.changed:
+            yield f"gave {change.unit} {apply.share_words(change.after)}"
         if outcome.failed:
             raise Ds01Error("; ".join(f"{change.unit}: {why}" for change, why in outcome.failed))
         if outcome.waiting:
             units = ", ".join(change.unit for change in outcome.waiting)
             raise NotPossible(f"{units} uses more memory than the policy gives; `ds01 slices apply` does not wait")
+
+
+def _access_words(repair: SetMode) -> str:
+    words = [f"mode {repair.mode:04o}"]
+    words += [f"{kind} {number}" for kind, number in (("uid", repair.uid), ("gid", repair.gid)) if number is not None]
+    return ", ".join(words)
 
 
 def _set_mode(repair: SetMode) -> None:

@@ -90,6 +90,9 @@ def test_doctor_finds_a_picture_that_is_not_that_of_the_records_and_draws_it_ane
     assert findings(ds)["picture"] == ("warning", True, False)
     assert path.read_text() == content, "without --fix nothing is changed"
     assert findings(ds, "--fix", who="root")["picture"] == ("warning", True, True)
+    event = json.loads((ds.bed.state / "log" / "events.jsonl").read_text().splitlines()[-1])
+    assert (event["type"], event["actor"], event["what"]) == ("repair", "root", "drew gpu-state.json anew")
+    assert event["why"].startswith("gpu-state.json ")
     assert '"gpu_id": "1:0"' in path.read_text()
     assert "picture" not in findings(ds)
 

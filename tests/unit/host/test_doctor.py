@@ -405,9 +405,11 @@ def test_the_document_has_the_contracts_keys(facts: Facts) -> None:
 
 def test_what_is_mended_is_marked_and_counts_no_more(facts: Facts) -> None:
     planted = FAULTS["a file made under umask 077"][0](FAULTS["no live-restore"][0](facts))
-    made: list[Repair] = []
-    findings = mend(examine(planted), made.append, lambda: examine(FAULTS["no live-restore"][0](facts)))
-    assert made == list(repairs_of(examine(planted)))
+    made: dict[Repair, str] = {}
+    findings = mend(examine(planted), made.__setitem__, lambda: examine(FAULTS["no live-restore"][0](facts)))
+    assert made == repairs_of(examine(planted))
+    (why,) = made.values()
+    assert "installation has mode 0600, not 0664" in why
     assert [(f.check, f.fixed) for f in wrong(findings)] == [("state-modes", True), ("docker-live-restore", False)]
     assert len([finding for finding in findings if finding.check == "state-modes"]) == 1
     assert exit_code(findings) == 1
@@ -416,7 +418,7 @@ def test_what_is_mended_is_marked_and_counts_no_more(facts: Facts) -> None:
 def test_a_repair_that_fails_is_said(facts: Facts) -> None:
     planted = FAULTS["a file made under umask 077"][0](facts)
 
-    def fail(_: Repair) -> None:
+    def fail(_: Repair, why: str) -> None:
         raise OSError(30, "Read-only file system")
 
     findings = wrong(mend(examine(planted), fail, lambda: examine(planted)))

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,20 +14,24 @@ import pytest
 
 from ds01.engines.protocol import Status
 from ds01.errors import Ds01Error
-from ds01.host import layout, machine
+from ds01.host import apply, check_machine, layout, machine
 from ds01.host.check_state import modes
+from ds01.host.doctor import repairs_of
 from ds01.host.facts import Facts, Tick
-from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, SetMode
+from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, SetMode, SetSlices
 from ds01.host.mend import Mender
+from ds01.host.systemd import Systemd
 from ds01.lifecycle.machine import State
 from tests.bed import NOON, Bed
+
+WHY = "it was found so"
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="files are given to others, which only root can")
 
 
 @pytest.fixture
 def mender(bed: Bed) -> Mender:
-    return Mender(bed.actor("root"), lambda: bed.world)
+    return Mender(bed.actor("root"), lambda: bed.world, bed.world.emit)
 
 
 def mode(path: Path) -> int:
@@ -47,7 +52,7 @@ def test_a_state_folder_that_umask_077_spoilt_is_mended_whole(fast_tmp: Path, me
     def mend() -> None:
         for finding in modes(look()):
             for repair in finding.repairs:
-                mender.make(repair)
+                mender.make(repair, WHY)
 
     mend()
     logs = ("events.jsonl", "gpu-allocations.log", "tick.log")
@@ -73,35 +78,143 @@ def test_no_link_and_no_second_name_is_followed(fast_tmp: Path, mender: Mender) 
     os.link(target, fast_tmp / "name")
     for name in ("link", "name"):
         with pytest.raises((OSError, Ds01Error)):
-            mender.make(SetMode(str(fast_tmp / name), 0o666))
+            mender.make(SetMode(str(fast_tmp / name), 0o666), WHY)
     assert mode(target) == 0o600
 
 
 def test_links_are_made_in_place_of_links_only(fast_tmp: Path, mender: Mender) -> None:
     (fast_tmp / "old").symlink_to("/gone/ds01")
     (fast_tmp / "file").touch()
-    mender.make(MakeLink(str(fast_tmp / "old"), "ds01"))
-    mender.make(MakeLink(str(fast_tmp / "char" / "195:0"), "../nvidia0"))
+    mender.make(MakeLink(str(fast_tmp / "old"), "ds01"), WHY)
+    mender.make(MakeLink(str(fast_tmp / "char" / "195:0"), "../nvidia0"), WHY)
     assert (fast_tmp / "old").readlink() == Path("ds01")
     assert (fast_tmp / "char" / "195:0").readlink() == Path("../nvidia0")
     with pytest.raises(Ds01Error, match="is not a link"):
-        mender.make(MakeLink(str(fast_tmp / "file"), "ds01"))
+        mender.make(MakeLink(str(fast_tmp / "file"), "ds01"), WHY)
 
 
 def test_a_folder_is_made_with_its_mode(fast_tmp: Path, mender: Mender) -> None:
-    mender.make(MakeFolder(str(fast_tmp / "log"), 0o2775))
+    mender.make(MakeFolder(str(fast_tmp / "log"), 0o2775), WHY)
     assert mode(fast_tmp / "log") == 0o2775
 
 
-def test_a_group_is_made(bed: Bed) -> None:
-    called: list[Sequence[str]] = []
+class Programs:
+    """Remembers what was started. `systemctl show` shows nothing; what is told of `broken` fails."""
 
-    def run(arguments: Sequence[str]) -> str:
-        called.append(arguments)
+    def __init__(self, broken: str = "") -> None:
+        self.broken = broken
+        self.called: list[Sequence[str]] = []
+
+    def __call__(self, arguments: Sequence[str]) -> str:
+        if arguments[1] == "show":
+            return f"Id=ds01-students-alice.slice\nMemoryCurrent={9 << 30}\n"
+        if self.broken and self.broken in arguments:
+            raise Ds01Error("systemctl failed", why="no bus")
+        self.called.append(arguments)
         return ""
 
-    Mender(bed.actor("root"), lambda: bed.world, run=run).make(MakeGroup("docker"))
-    assert called == [["groupadd", "--system", "--", "docker"]]
+
+def test_a_group_is_made(bed: Bed) -> None:
+    run = Programs()
+    Mender(bed.actor("root"), lambda: bed.world, bed.world.emit, run=run).make(MakeGroup("docker"), WHY)
+    assert run.called == [["groupadd", "--system", "--", "docker"]]
+
+
+@pytest.fixture
+def sliced(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
+    """A server whose systemd keeps limits: of alice's tasks, and of all students'."""
+    bed.set_policy("groups: {students: {members: [alice], aggregate: {max_tasks: 50}, group_total: {max_tasks: 99}}}")
+    monkeypatch.setattr(apply, "is_running", lambda: True)
+    facts = replace(bed.engine.facts(), cgroup_driver="systemd")
+    monkeypatch.setattr(type(bed.engine), "facts", lambda engine: facts)
+    return bed
+
+
+def set_slices(bed: Bed, run: Programs) -> None:
+    systemd = Systemd(run, control=bed.root)
+    Mender(bed.actor("root"), lambda: bed.world, bed.world.emit, systemd=systemd).make(SetSlices(), WHY)
+
+
+def test_slices_are_given_the_limits_of_the_policy(sliced: Bed) -> None:
+    run = Programs()
+    set_slices(sliced, run)
+    assert run.called == [
+        ["systemctl", "set-property", "--", "ds01-students-alice.slice", "TasksMax=50"],
+        ["systemctl", "set-property", "--", "ds01-students.slice", "TasksMax=99"],
+    ]
+    assert told(sliced) == ["gave ds01-students-alice.slice 50 tasks", "gave ds01-students.slice 99 tasks"]
+
+
+def test_a_slice_that_cannot_be_set_is_said_and_the_others_are_told_of(sliced: Bed) -> None:
+    with pytest.raises(Ds01Error, match=r"ds01-students-alice\.slice: no bus"):
+        set_slices(sliced, Programs(broken="ds01-students-alice.slice"))
+    assert told(sliced) == ["gave ds01-students.slice 99 tasks"]
+
+
+def test_a_slice_whose_memory_is_in_use_waits(sliced: Bed) -> None:
+    sliced.set_policy("groups: {students: {members: [alice], aggregate: {memory: 8g}}}")
+    run = Programs()
+    with pytest.raises(Ds01Error, match=r"ds01-students-alice\.slice uses more memory"):
+        set_slices(sliced, run)
+    assert run.called == [] and told(sliced) == []
+
+
+@needs_root
+def test_a_cron_entry_that_cron_ignores_is_mended(fast_tmp: Path, mender: Mender) -> None:
+    entry = fast_tmp / "ds01"
+    entry.write_text("*/5 * * * * root ds01 tick\n")
+    os.chown(entry, 7, 7)
+    entry.chmod(0o666)
+    roots = machine.Roots(proc=fast_tmp, cron=entry)
+
+    def look() -> Facts:
+        return Facts(now=NOON, own=False, cron=machine.cron(roots))
+
+    for repair, found in repairs_of(check_machine.cron(look())).items():
+        mender.make(repair, found)
+    assert list(check_machine.cron(look())) == []
+    assert (mode(entry), entry.stat().st_uid, entry.stat().st_gid) == (0o644, 0, 0)
+
+
+def told(bed: Bed) -> list[object]:
+    """What the events of the repairs say was done; each says by whom, and why."""
+    facts = [facts for kind, facts in bed.events if kind == "repair"]
+    for each in facts:
+        assert (each["actor"], each["container"], each["user"], each["why"]) == ("root", None, None, WHY)
+    return [each["what"] for each in facts]
+
+
+@needs_root
+def test_every_repair_is_an_event(bed: Bed, mender: Mender) -> None:
+    folder, link = bed.root / "log", bed.root / "name"
+    bed.gate.create(bed.actor("alice"), bed.request("alice", gpus=0))
+    bed.engine.remove_by_force(bed.full("alice"))
+    bed.events.clear()
+    mender.make(MakeFolder(str(folder), 0o2775), WHY)
+    mender.make(SetMode(str(folder), 0o755, 7, 8), WHY)
+    mender.make(MakeLink(str(link), "ds01"), WHY)
+    mender.make(Redraw(), WHY)
+    assert told(bed) == [
+        f"made the folder {folder} with mode 2775",
+        f"gave {folder} mode 0755, uid 7, gid 8",
+        f"made {link} a link to ds01",
+        "drew gpu-state.json anew",
+    ]
+    bed.events.clear()
+    Mender(bed.actor("root"), lambda: bed.world, bed.world.emit, run=Programs()).make(MakeGroup("docker"), WHY)
+    assert told(bed) == ["made the group docker"]
+    bed.events.clear()
+    mender.make(Reconcile(), WHY)
+    assert told(bed) == ["brought records to what Docker says: thesis._.70001: vanish"]
+    bed.events.clear()
+    mender.make(Reconcile(), WHY)
+    assert told(bed) == [], "nothing was to be done"
+
+
+def test_a_repair_that_fails_is_no_event(bed: Bed, mender: Mender) -> None:
+    with pytest.raises(OSError):
+        mender.make(SetMode(str(bed.root / "gone"), 0o644), WHY)
+    assert told(bed) == []
 
 
 def test_records_are_brought_to_what_the_engine_says_and_nothing_that_runs_ends(bed: Bed, mender: Mender) -> None:
@@ -111,7 +224,7 @@ def test_records_are_brought_to_what_the_engine_says_and_nothing_that_runs_ends(
     bed.engine.kill(bed.full("alice", "stopped"))
     bed.engine.remove_by_force(bed.full("alice", "gone"))
     bed.record_file("alice", "runs").write_text("{")
-    mender.make(Reconcile())
+    mender.make(Reconcile(), WHY)
     assert {record.name: record.state for record in bed.records()} == {"runs": State.RUNNING, "stopped": State.STOPPED}
     seen = bed.engine.inspect(bed.full("alice", "runs"))
     assert seen is not None and seen.status is Status.RUNNING
@@ -131,7 +244,7 @@ def test_a_picture_that_is_spoilt_or_gone_is_drawn_anew(bed: Bed, mender: Mender
     assert machine.picture(path).shown in (None, {})
     assert (machine.picture(path).problem is None) is (content in (None, '{"allocations": {}}'))
     bed.clock.advance(minutes=1)
-    mender.make(Redraw())
+    mender.make(Redraw(), WHY)
     assert drawn(bed) == before | {"last_updated": "2026-11-30T12:01:00Z"}
 
 
@@ -141,7 +254,7 @@ def test_a_picture_is_not_read_through_a_link_and_drawn_in_its_place(bed: Bed, m
     path.replace(other)
     path.symlink_to(other)
     assert machine.picture(path).problem is not None
-    mender.make(Redraw())
+    mender.make(Redraw(), WHY)
     assert not path.is_symlink()
     assert machine.picture(path).shown
 
@@ -149,7 +262,7 @@ def test_a_picture_is_not_read_through_a_link_and_drawn_in_its_place(bed: Bed, m
 def test_a_picture_that_cannot_be_drawn_is_an_error(bed: Bed, mender: Mender) -> None:
     (bed.state / "gpu-state.json").mkdir()
     with pytest.raises(OSError):
-        mender.make(Redraw())
+        mender.make(Redraw(), WHY)
 
 
 def test_the_tick_is_read(tmp_path: Path) -> None:
