@@ -14,11 +14,15 @@ from pathlib import Path
 from ds01.automation.report import last_good
 from ds01.errors import Ds01Error
 from ds01.host.facts import Cron, Disk, Kernel, Link, Picture, Tick
+from ds01.host.systemd import Systemd
 from ds01.system import files, programs
 from ds01.system.data import DataError, parse_time
 
 NVIDIA = "0x10de"  # the vendor's number on the PCI bus
 DISPLAY = "0x03"  # the class of graphics and 3D controllers
+# The daemons of cron, cronie, bcron, fcron and busybox. systemd-cron has none of its own, but a target that is up.
+CRONS = frozenset({"cron", "crond", "bcron-sched", "fcron"})
+CRON_UNITS = ("cron.target", "cron.service", "crond.service", "bcron.service", "fcron.service")
 HOOKS = ("nvidia-container-runtime-hook", "nvidia-cdi-hook")
 
 
@@ -70,10 +74,11 @@ def disks(folders: dict[Path, str]) -> tuple[Disk, ...]:
     return tuple(found.values())
 
 
-def cron(roots: Roots) -> Cron:
-    """The entry, and whether cron runs; a user who may not see others' processes cannot tell."""
+def cron(roots: Roots, systemd: Systemd | None = None) -> Cron:
+    """The entry, and whether any cron runs; a user who may not see others' processes cannot tell."""
     names = {_text(path).strip() for path in roots.proc.glob("[0-9]*/comm")}
-    running = True if names & {"cron", "crond"} else (False if os.geteuid() == 0 else None)
+    runs = bool(names & CRONS) or (systemd or Systemd()).is_active(CRON_UNITS)
+    running = True if runs else (False if os.geteuid() == 0 else None)
     try:
         status = roots.cron.stat()
     except OSError:

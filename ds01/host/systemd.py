@@ -1,4 +1,4 @@
-"""systemd, as far as slices go: which limits they have, and setting them.
+"""systemd, as far as ds01 needs it: which limits slices have, and setting them; whether cron's units are up.
 
 Always `set-property`, which acts at once and is kept over reboots, and never `daemon-reload`: with cgroup v2 that can
 take the GPUs away from running containers. For the same reason never `revert`, which reloads at its end.
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ds01.errors import Ds01Error
 from ds01.host.slices import NONE, Change
 from ds01.policy.model import Share
 from ds01.policy.units import format_number
@@ -68,6 +69,14 @@ class Systemd:
         self._run(["systemctl", "set-property", "--", change.unit, *settings])
         if after == NONE:
             self._forget(change.unit)
+
+    def is_active(self, units: Sequence[str]) -> bool:
+        """Whether one of the units is up. Without systemd none is."""
+        try:
+            self._run(["systemctl", "is-active", "--quiet", "--", *units])  # fails if none is
+        except Ds01Error:
+            return False
+        return True
 
     def _show(self, properties: Sequence[str], units: Sequence[str]) -> dict[str, dict[str, str]]:
         options = [option for name in properties for option in ("--property", name)]

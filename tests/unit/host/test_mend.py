@@ -168,7 +168,7 @@ def test_a_cron_entry_that_cron_ignores_is_mended(fast_tmp: Path, mender: Mender
     roots = machine.Roots(proc=fast_tmp, cron=entry)
 
     def look() -> Facts:
-        return Facts(now=NOON, own=False, cron=machine.cron(roots))
+        return Facts(now=NOON, own=False, cron=machine.cron(roots, Systemd(Programs())))
 
     for repair, found in repairs_of(check_machine.cron(look())).items():
         mender.make(repair, found)
