@@ -268,6 +268,7 @@ def read_facts(info: Mapping[str, Any]) -> EngineFacts:
         runtimes=tuple(sorted(info.get("Runtimes") or {})),
         cpus=info.get("NCPU") or 0,
         memory_bytes=info.get("MemTotal") or 0,
+        root_dir=info.get("DockerRootDir") or None,
     )
 
 

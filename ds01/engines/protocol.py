@@ -107,6 +107,7 @@ class EngineFacts:
     memory_bytes: int
     started_at: datetime | None = None  # the engine itself; None: it cannot be known
     booted_at: datetime | None = None  # the machine that it runs on
+    root_dir: str | None = None  # the folder with its images and containers; None: it has none, or does not say
 
 
 @dataclass(frozen=True)

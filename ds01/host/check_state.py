@@ -46,7 +46,7 @@ def modes(facts: Facts) -> Iterator[Finding]:
 
 def space(facts: Facts) -> Iterator[Finding]:
     """Whether the disks are full, or soon are."""
-    for disk in facts.disks:
+    for disk in facts.disks or ():
         full = disk.free_bytes < FULL_BYTES or (disk.total_files > 0 and disk.free_files < FULL_FILES)
         if full or disk.free_bytes < min(FEW_BYTES, disk.total_bytes // 20):
             kind = error if full else warning
@@ -54,9 +54,14 @@ def space(facts: Facts) -> Iterator[Finding]:
                 "space",
                 f"{disk.path} has {disk.free_bytes >> 20} MiB and {disk.free_files} files left of "
                 f"{disk.total_bytes >> 20} MiB",
-                f"{disk.what} lies there; nothing can be recorded on a full disk",
+                f"{', '.join(disk.holds)} lie{'s' if len(disk.holds) == 1 else ''} there; a full disk stops all of it",
                 "`container-cleanup` and `docker system df` show what takes room",
             )
+
+
+def room_words(facts: Facts) -> str:
+    """What there is room for."""
+    return f"there is room for {', '.join(what for disk in facts.disks or () for what in disk.holds)}"
 
 
 def picture(facts: Facts) -> Iterator[Finding]:

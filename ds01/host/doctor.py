@@ -14,7 +14,7 @@ Check = Callable[[Facts], Iterator[Finding]]
 
 # Each with what is said when it finds nothing, and what must have been observed for that to mean anything: fields of
 # the facts that are None if it was not.
-CHECKS: tuple[tuple[str, Check, str, tuple[str, ...]], ...] = (
+CHECKS: tuple[tuple[str, Check, str | Callable[[Facts], str], tuple[str, ...]], ...] = (
     ("policy", check_policy.policy, "the policy is right", ("policy",)),
     ("policy-old-keys", check_policy.old_keys, "no key is of an older installation", ("policy",)),
     ("policy-limits", check_policy.beyond_the_host, "no limit is beyond this server", ("policy", "engine")),
@@ -24,7 +24,7 @@ CHECKS: tuple[tuple[str, Check, str, tuple[str, ...]], ...] = (
     ("docker-group", check_machine.group, "there is a group docker", ("machine",)),
     ("state", check_state.folder, "the state folder can be used", ("ledger",)),
     ("state-modes", check_state.modes, "modes and groups are right", ("machine",)),
-    ("space", check_state.space, "there is room on the disks", ()),
+    ("space", check_state.space, check_state.room_words, ("disks",)),
     ("docker", check_machine.docker, "Docker answers, and is set up well", ("docker",)),
     ("records-unreadable", check_records.unreadable, "every record can be read", ("ledger",)),
     ("picture", check_state.picture, "gpu-state.json shows the leases", ("ledger",)),
@@ -51,7 +51,7 @@ def examine(facts: Facts) -> tuple[Finding, ...]:
     for name, check, sound, needs in CHECKS:
         problems = list(check(facts))
         if not problems and all(getattr(facts, need) is not None for need in needs):
-            problems = [Finding(name, Level.OK, sound)]
+            problems = [Finding(name, Level.OK, sound if isinstance(sound, str) else sound(facts))]
         found += problems
     return tuple(found)
 

@@ -16,6 +16,8 @@ from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Policy
 
+DOCKERS = "Docker's data"  # as a disk has it among what lies there
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -36,7 +38,7 @@ class Disk:
     """The file system below a folder."""
 
     path: str
-    what: str  # what lies there, for people
+    holds: tuple[str, ...]  # what lies there, for people
     total_bytes: int
     free_bytes: int
     total_files: int  # 0: the file system does not count
@@ -104,7 +106,7 @@ class Facts:
     # the state folder
     state: str = "/var/lib/ds01"
     entries: tuple[Entry, ...] = ()
-    disks: tuple[Disk, ...] = ()
+    disks: tuple[Disk, ...] | None = None  # None: none of them could be asked
     ledger_problem: Ds01Error | None = None
     records: tuple[Record, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from ds01.engines.protocol import EngineFacts
@@ -13,7 +14,7 @@ from ds01.errors import Ds01Error
 from ds01.gpus.inventory import Inventory
 from ds01.host import apply, layout, machine
 from ds01.host.check_state import drifted
-from ds01.host.facts import Facts, Picture
+from ds01.host.facts import DOCKERS, Disk, Facts, Picture
 from ds01.host.machine import Roots
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.lifecycle.ledger import Ledger, Unreadable
@@ -52,9 +53,6 @@ def look(sources: Sources) -> Facts:
         facts,
         policy=policy,
         policy_problem=policy_problem,
-        disks=machine.disks(
-            {settings.state: "ds01's state", settings.log: "ds01's log", roots.docker: "Docker's data"}
-        ),
         kernel=machine.kernel(roots),
         tick=machine.tick(settings.state / "tick.json"),
         docker_group=group,
@@ -73,11 +71,21 @@ def look(sources: Sources) -> Facts:
     observation, gpus_problem = _try(lambda: sources.inventory().observe())
     facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
     engine, engine_problem = _try(sources.engine)
-    facts = replace(facts, engine=engine, engine_problem=engine_problem)
+    facts = replace(facts, engine=engine, engine_problem=engine_problem, disks=_disks(settings, engine, roots))
     world, _ = _try(sources.world)
     if world is not None and engine is not None:
         facts = _with_containers(facts, world)
     return _with_slices(facts, sources.users)
+
+
+def _disks(settings: Settings, engine: EngineFacts | None, roots: Roots) -> tuple[Disk, ...] | None:
+    """The disks of the state, of the log, and of what the engine keeps."""
+    folders = {settings.state: "ds01's state", settings.log: "ds01's log"}
+    if engine is None:
+        folders[roots.docker] = DOCKERS
+    elif engine.root_dir is not None:
+        folders[Path(engine.root_dir)] = DOCKERS
+    return machine.disks(folders) or None
 
 
 def _with_records(facts: Facts, ledger: Ledger) -> Facts:

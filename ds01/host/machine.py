@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ds01.automation.report import last_good
@@ -34,7 +34,7 @@ class Roots:
     proc: Path = Path("/proc")
     sys: Path = Path("/sys")
     cron: Path = Path("/etc/cron.d/ds01")
-    docker: Path = Path("/var/lib/docker")
+    docker: Path = Path("/var/lib/docker")  # Docker's own choice, for one that does not answer
 
 
 def kernel(roots: Roots) -> Kernel:
@@ -61,8 +61,8 @@ def device_links(dev: Path) -> dict[str, str]:
     return missing
 
 
-def disks(folders: dict[Path, str]) -> tuple[Disk, ...]:
-    """The file systems below folders that are there, each once."""
+def disks(folders: Mapping[Path, str]) -> tuple[Disk, ...]:
+    """The file systems below folders that are there, each once, with what lies there."""
     found: dict[int, Disk] = {}
     for path, what in folders.items():
         try:
@@ -70,7 +70,8 @@ def disks(folders: dict[Path, str]) -> tuple[Disk, ...]:
         except OSError:
             continue
         free, total = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
-        found.setdefault(device, Disk(str(path), what, total, free, space.f_files, space.f_favail))
+        known = found.get(device, Disk(str(path), (), total, free, space.f_files, space.f_favail))
+        found[device] = replace(known, holds=(*known.holds, what))
     return tuple(found.values())
 
 

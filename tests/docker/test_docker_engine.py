@@ -166,6 +166,11 @@ def test_other_addresses_of_docker_do_not_count(monkeypatch: pytest.MonkeyPatch,
     assert DockerEngine().facts().id == docker_engine.facts().id
 
 
+def test_docker_says_where_its_data_lies(docker_engine: DockerEngine) -> None:
+    folder = docker_engine.facts().root_dir
+    assert folder is not None and Path(folder).is_absolute()
+
+
 def test_the_stop_signal_is_sent_and_waited_for(engine: DockerEngine, make: Make) -> None:
     script = "trap 'exit 5' HUP; touch /tmp/ready; while :; do sleep 0.05; done"
     container = make(command=("sh", "-c", script), start=True)

@@ -196,6 +196,8 @@ def test_facts_of_an_engine_that_says_little() -> None:
     facts = read_facts({"ID": "x", "Runtimes": {"runc": {}, "nvidia": {}}, "DefaultRuntime": "nvidia"})
     assert (facts.id, facts.cgroup_driver, facts.cgroup_version) == ("x", "none", "1")
     assert facts.runtimes == ("nvidia", "runc") and facts.default_runtime == "nvidia" and not facts.live_restore
+    assert facts.root_dir is None
+    assert read_facts({"DockerRootDir": "/data/docker"}).root_dir == "/data/docker"
 
 
 def test_an_image_of_a_list_and_of_an_inspect() -> None:

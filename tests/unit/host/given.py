@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ds01.engines.protocol import EngineFacts
 from ds01.gpus.simulated import parse
-from ds01.host.facts import Cron, Disk, Entry, Facts, Kernel, Link, Picture, Tick
+from ds01.host.facts import DOCKERS, Cron, Disk, Entry, Facts, Kernel, Link, Picture, Tick
 from ds01.host.people import People, UnixGroup, people_of
 from ds01.lifecycle.picture import allocations
 from tests.bed import NOON, Bed
@@ -50,7 +50,7 @@ def sound(bed: Bed) -> Facts:
             Entry(f"{state}/notices", True, 0o755, 0, 0, 0o755, 0),
             Entry("/var/log/ds01/tick.log", False, 0o664, 0, 999, 0o664, None, 999),
         ),
-        disks=(Disk(state, "ds01's state", 1 << 40, 1 << 39, 1 << 20, 1 << 19),),
+        disks=(Disk(state, ("ds01's state", DOCKERS), 1 << 40, 1 << 39, 1 << 20, 1 << 19),),
         records=tuple(bed.records()),
         picture=Picture(allocations(bed.records())),
         engine=DOCKER,

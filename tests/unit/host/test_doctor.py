@@ -172,15 +172,16 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     ),
     "no state folder": (with_entry(0, mode=None), "state-modes", Level.ERROR, "is not there"),
     "a full disk": (
-        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 20, 1 << 20, 9999),)),
+        lambda f: replace(f, disks=(Disk(FULL, ("state",), 1 << 40, 1 << 20, 1 << 20, 9999),)),
         "space", Level.ERROR, "1 MiB",
     ),
     "a disk without room for more files": (
-        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 39, 100000, 5),)),
+        lambda f: replace(f, disks=(Disk(FULL, ("state",), 1 << 40, 1 << 39, 100000, 5),)),
         "space", Level.ERROR, "5 files",
     ),
     "a disk that is full soon": (
-        lambda f: replace(f, disks=(Disk(FULL, "state", 1 << 40, 1 << 29, 0, 0),)), "space", Level.WARNING, "512 MiB",
+        lambda f: replace(f, disks=(Disk(FULL, ("state",), 1 << 40, 1 << 29, 0, 0),)),
+        "space", Level.WARNING, "512 MiB",
     ),
     "Docker does not answer": (
         lambda f: replace(f, engine=None, containers=None, engine_problem=EngineUnreachable("Docker is not running")),
@@ -363,6 +364,7 @@ UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
     "processes on GPUs that nobody could tell apart": ({"blockers": None}, {"gpu-outside"}),
     "no group docker to compare with": ({"docker_group": None}, {"people", "docker-group"}),
     "others' processes hidden": ({"cron": Cron("/etc/cron.d/ds01", 0o644, 0, CRON)}, {"cron-daemon"}),
+    "disks that nobody could ask": ({"disks": None}, {"space"}),
     "a state folder of one's own": (
         {"own": True},
         {"people", "docker-group", "state-modes", "slices", "gpu-device-links", "cron", "cron-daemon", "links"},

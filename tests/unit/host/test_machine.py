@@ -75,3 +75,21 @@ def test_the_entry_is_read_with_mode_and_owner(roots: Roots) -> None:
     roots.cron.chmod(0o640)
     expected = Cron(str(roots.cron), 0o640, os.geteuid(), "* * * * * root ds01 tick\n", True)
     assert machine.cron(roots, NOBODY_RUNS) == expected
+
+
+# disks
+
+
+def test_disks_are_those_of_the_folders_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    space = os.statvfs(tmp_path)
+    (found,) = machine.disks({tmp_path / "state": "state", tmp_path / "gone": "nothing", tmp_path: "log"})
+    assert (found.path, found.holds) == (str(tmp_path / "state"), ("state", "log")), "one disk, found twice"
+    assert found.total_bytes == space.f_blocks * space.f_frsize > found.free_bytes > 0
+    assert found.total_files == space.f_files
+    assert machine.disks({tmp_path / "gone": "nothing"}) == ()
+
+
+def test_each_disk_is_found(tmp_path: Path) -> None:
+    found = machine.disks({tmp_path: "state", Path("/proc"): "Docker's data"})
+    assert [(disk.path, disk.holds) for disk in found] == [(str(tmp_path), ("state",)), ("/proc", ("Docker's data",))]

@@ -1,0 +1,160 @@
+"""What doctor gathers: each source seen for itself, and what cannot be observed left unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ds01.engines.protocol import Devices, EngineFacts
+from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
+from ds01.host import look as looking
+from ds01.host.facts import DOCKERS, Facts
+from ds01.host.look import Sources, look
+from ds01.host.machine import Roots
+from ds01.system.settings import Settings
+from tests.bed import Bed
+
+
+def failing(error: Ds01Error) -> Callable[[], Any]:
+    def ask() -> Any:
+        raise error
+
+    return ask
+
+
+@pytest.fixture
+def sources(bed: Bed) -> Sources:
+    """A server in the bed's folder: one container of alice's on a GPU, and a machine that has nothing."""
+    bed.gate.create(bed.actor("alice"), bed.request("alice"))
+    bed.gate.start(bed.actor("alice"), bed.full("alice"))
+    roots = Roots(*(bed.root / name for name in ("dev", "proc", "sys", "cron", "docker")))
+    return Sources(
+        settings=Settings(state=bed.state, log=bed.root / "log", own=True),
+        users=bed.world.users,
+        now=bed.clock(),
+        policy=lambda: bed.policy,
+        ledger=bed.open_ledger,
+        inventory=lambda: bed.inventory,
+        engine=bed.engine.facts,
+        world=lambda: bed.world,
+        roots=roots,
+    )
+
+
+def as_docker(bed: Bed, root_dir: Path) -> EngineFacts:
+    return replace(bed.engine.facts(), name="docker", root_dir=str(root_dir))
+
+
+def test_everything_that_can_be_is_observed(bed: Bed, sources: Sources) -> None:
+    facts = look(sources)
+    assert [record.container_name for record in facts.records] == [bed.full("alice")]
+    assert [container.name for container in facts.containers or ()] == [bed.full("alice")]
+    assert facts.ours == {container.id for container in facts.containers or ()}
+    assert facts.blockers == {}
+    assert facts.observation is not None and facts.engine is not None and facts.policy is bed.policy
+    assert facts.picture.shown and facts.ledger
+    assert {account.login for account in facts.people.known} == {"alice", "boss"}
+    assert facts.busy == frozenset()
+
+
+def test_use_from_outside_is_seen(bed: Bed, sources: Sources) -> None:
+    bed.engine.add_foreign("others", devices=Devices(everything=True, form="device_request"))
+    facts = look(sources)
+    assert facts.blockers and {blocker.who for blocker in facts.blockers.values()} == {"others"}
+    assert len(facts.containers or ()) == 2 and len(facts.ours) == 1
+
+
+def test_what_a_command_is_at_work_on_is_busy(bed: Bed, sources: Sources) -> None:
+    with bed.open_ledger().container_lock(bed.full("alice"), doing="being looked at"):
+        assert look(sources).busy == {bed.full("alice")}
+
+
+def unknown(facts: Facts, *names: str) -> None:
+    """These, and none of the others, were not observed; each with its problem."""
+    fields = ("policy", "ledger", "engine", "containers", "observation", "blockers")
+    assert {name for name in fields if getattr(facts, name) is None} == set(names)
+
+
+def test_without_a_policy_containers_are_unknown_and_not_gone(sources: Sources) -> None:
+    problem = PolicyUnreadable("The policy has 1 error.")
+    facts = look(replace(sources, policy=failing(problem), world=failing(problem)))
+    unknown(facts, "policy", "containers", "blockers")
+    assert facts.policy_problem is problem and facts.records
+
+
+def test_without_an_engine_containers_are_unknown(sources: Sources) -> None:
+    problem = EngineUnreachable("Docker is not running")
+    facts = look(replace(sources, engine=failing(problem)))
+    unknown(facts, "engine", "containers", "blockers")
+    assert facts.engine_problem is problem
+
+
+def test_the_containers_of_another_engine_prove_nothing(bed: Bed, sources: Sources) -> None:
+    (bed.state / "engine").write_text("of last time\n")
+    facts = look(sources)
+    unknown(facts, "engine", "containers", "blockers")
+    assert isinstance(facts.engine_problem, EngineUnreachable)
+
+
+def test_without_gpus_use_of_them_is_unknown(sources: Sources) -> None:
+    problem = GpusUnreachable("The GPUs cannot be asked.")
+    facts = look(replace(sources, inventory=failing(problem)))
+    unknown(facts, "observation", "blockers")
+    assert facts.gpus_problem is problem
+
+
+def test_without_a_ledger_there_are_no_records(sources: Sources) -> None:
+    problem = Ds01Error("no state folder")
+    facts = look(replace(sources, ledger=failing(problem), world=failing(problem)))
+    unknown(facts, "ledger", "containers", "blockers")
+    assert facts.ledger_problem is problem and facts.records == ()
+
+
+# the machine
+
+
+def test_of_the_machine_nothing_is_looked_at_from_a_state_of_ones_own(bed: Bed, sources: Sources) -> None:
+    (bed.root / "cron").write_text("x")
+    facts = look(sources)
+    assert (facts.entries, facts.cron, facts.program, facts.links, facts.slices) == ((), None, None, (), ())
+    server = look(replace(sources, settings=replace(sources.settings, own=False)))
+    assert server.cron is not None and server.cron.text == "x"
+    assert {entry.path for entry in server.entries} >= {str(bed.state), str(bed.root / "log")}
+
+
+def test_slices_are_compared_on_a_server_with_docker(
+    bed: Bed, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(looking.apply, "plan", lambda *_, driver: asked.append(driver) or ["a change"])
+    docker = replace(as_docker(bed, bed.root), cgroup_driver="systemd")
+    server = replace(sources, engine=lambda: docker, settings=replace(sources.settings, own=False))
+    assert look(server).slices == ("a change",)
+    assert look(replace(sources, engine=lambda: docker)).slices == (), "the machine's, in a state of one's own"
+    assert asked == ["systemd"]
+
+
+def held(facts: Facts) -> set[str]:
+    return {what for disk in facts.disks or () for what in disk.holds}
+
+
+def test_dockers_disk_is_where_docker_says(bed: Bed, sources: Sources) -> None:
+    facts = look(replace(sources, engine=lambda: as_docker(bed, Path("/proc"))))
+    assert [(disk.path, disk.holds) for disk in facts.disks or ()][-1] == ("/proc", (DOCKERS,))
+    assert DOCKERS not in held(look(replace(sources, engine=lambda: as_docker(bed, bed.root / "gone"))))
+
+
+def test_a_docker_that_does_not_answer_has_its_data_in_the_usual_place(bed: Bed, sources: Sources) -> None:
+    silent = replace(sources, engine=failing(EngineUnreachable("Docker is not running")))
+    assert DOCKERS not in held(look(silent))
+    (bed.root / "docker").mkdir()
+    assert DOCKERS in held(look(silent))
+
+
+def test_a_simulated_engine_has_no_disk(bed: Bed, sources: Sources) -> None:
+    (bed.root / "docker").mkdir()
+    assert held(look(sources)) == {"ds01's state"}
