@@ -18,10 +18,23 @@ DAEMON = "/etc/docker/daemon.json"
 
 
 def docker(facts: Facts) -> Iterator[Finding]:
-    """Whether Docker answers, is the one of last time, and is set up as GPUs and slices need it."""
+    """Whether Docker answers, and is the one of last time."""
     problem = facts.engine_problem
     if problem is not None:
         yield error("docker", problem.message, problem.why, problem.hint)
+
+
+def docker_words(facts: Facts) -> str:
+    """What answers: administrators read here which Docker it is, and how it keeps its cgroups."""
+    assert facts.docker is not None
+    docker = facts.docker
+    return (
+        f"Docker {docker.version} answers, with cgroup driver {docker.cgroup_driver}, version {docker.cgroup_version}"
+    )
+
+
+def docker_setup(facts: Facts) -> Iterator[Finding]:
+    """Whether Docker is set up as GPUs and slices need it."""
     engine = facts.docker
     if engine is None:
         return

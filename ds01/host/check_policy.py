@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, error, few, warning
 from ds01.policy.model import Limits, Policy
-from ds01.policy.resolve import group_limits, in_force, merge
+from ds01.policy.resolve import group_limits, in_force, merge, resolve
 from ds01.policy.units import format_number, format_size
 from ds01.system.users import Account
 
@@ -121,9 +121,11 @@ def _levels(facts: Facts) -> Iterator[tuple[str, Limits]]:
     for group in rules.groups.values():
         if {"max_cpus", "memory"} & set(group.values):
             yield f"groups.{group.name}", group_limits(rules, group.name)
+    unix_groups = {account.login: account.groups for account in facts.people.known}
     for override in rules.user_overrides.values():
         if in_force(override.until, facts.now) and {"max_cpus", "memory"} & set(override.values):
-            yield f"user_overrides.{override.user}", merge([("", rules.defaults), ("", override.values)])[0]
+            resolved = resolve(rules, override.user, unix_groups.get(override.user, ()), facts.now)
+            yield f"user_overrides.{override.user}", resolved.limits
 
 
 def _is_named(rules: Policy, account: Account) -> bool:

@@ -355,9 +355,12 @@ UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
         {"ledger_problem": Ds01Error("x")},
         {"state", "records-unreadable", "picture", "records-docker", "records-labels", "leases", "gpu-outside"},
     ),
-    "no engine": ({"engine": None}, {"docker", "policy-limits", "policy-cpus", "slices", "gpu-device-links"}),
+    "no engine": (
+        {"engine": None},
+        {"docker", "docker-setup", "policy-limits", "policy-cpus", "slices", "gpu-device-links"},
+    ),
     "an engine that is simulated": (
-        {"engine": replace(DOCKER, name="simulated")}, {"docker", "slices", "gpu-device-links"},
+        {"engine": replace(DOCKER, name="simulated")}, {"docker", "docker-setup", "slices", "gpu-device-links"},
     ),
     "containers that nobody could list": ({"containers": None}, {"records-docker", "records-labels"}),
     "GPUs that nobody could ask": ({"observation": None}, {"gpu-health", "gpu-mig", "leases"}),
@@ -395,6 +398,38 @@ def test_the_machine_does_not_count_for_a_state_folder_of_ones_own(facts: Facts)
     own = replace(facts, own=True, docker_group=None, cron=Cron("/etc/cron.d/ds01", running=False), program=None,
                   entries=(), kernel=replace(facts.kernel, device_links=links))  # fmt: skip
     assert wrong(examine(own)) == []
+
+
+@pytest.mark.parametrize("fault", [None, "no live-restore", "Docker's cgroupfs driver"])
+def test_what_docker_is_can_be_read_whatever_is_wrong_with_it(facts: Facts, fault: str | None) -> None:
+    found = {finding.check: finding for finding in examine(FAULTS[fault][0](facts) if fault else facts)}
+    driver = "cgroupfs" if fault and "cgroupfs" in fault else "systemd"
+    assert found["docker"].level is Level.OK
+    assert found["docker"].found == f"Docker 27.3.1 answers, with cgroup driver {driver}, version 2"
+
+
+def test_an_override_is_judged_with_the_group_of_its_user(facts: Facts) -> None:
+    """The server has 64 CPUs: what a group gives counts, too, for a member with an override of something else."""
+    rules = policy(facts)
+    big = {"students": replace(rules.groups["students"], values={"max_cpus": 65.0})}
+    planted = replace(rules, groups=big, user_overrides={"bob": Override("bob", {"memory": 1 << 50})})
+    found = [finding.found for finding in wrong(examine(replace(facts, policy=planted)))]
+    assert [text for text in found if text.startswith("user_overrides.bob: max_cpus is 65, the server has 64; memory")]
+    small = {"students": replace(rules.groups["students"], values={"max_cpus": 4.0})}
+    planted = replace(rules, defaults={"max_cpus": 9.0}, groups=small,
+                      user_overrides={"bob": Override("bob", {"memory": 1 << 30})})  # fmt: skip
+    found = [finding.found for finding in wrong(examine(with_docker(cpus=8)(replace(facts, policy=planted))))]
+    assert [text.split(":")[0] for text in found] == ["defaults"]
+
+
+def test_an_override_is_judged_with_the_unix_group_of_its_user(facts: Facts) -> None:
+    rules = policy(facts)
+    group = replace(rules.groups["students"], members=frozenset(), unix_groups=frozenset({"pupils"}),
+                    values={"max_cpus": 65.0})  # fmt: skip
+    known = tuple(replace(account, groups=("pupils",)) for account in facts.people.known)
+    planted = replace(rules, groups={"students": group}, user_overrides={"bob": Override("bob", {"memory": 1 << 50})})
+    given = replace(facts, policy=planted, people=replace(facts.people, known=known))
+    assert any("user_overrides.bob: max_cpus is 65" in finding.found for finding in wrong(examine(given)))
 
 
 def test_the_document_has_the_contracts_keys(facts: Facts) -> None:
