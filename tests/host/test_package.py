@@ -219,7 +219,11 @@ def test_installed_again_it_knows_its_containers(bare_host: Host) -> None:
 def test_purge_removes_state_and_logs_and_no_container(bare_host: Host) -> None:
     pid = _pid(bare_host)
     bare_host.run("mkdir -p /etc/ds01/groups && echo alice >/etc/ds01/groups/students.members")
+    kept, gone = (f"/etc/systemd/system.control/{name}.slice.d/50-TasksMax.conf" for name in ("ds01", "ds01-students"))
+    for path in (kept, gone):
+        bare_host.write(path, "[Slice]\nTasksMax=9999\n")
     bare_host.run("apt-get purge --yes ds01")
+    bare_host.run(f"test -e {kept} && test ! -e $(dirname {gone})")
     assert _pid(bare_host) == pid
     assert bare_host.inspect("others")["State"]["Running"]
     left = bare_host.run(
