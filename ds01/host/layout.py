@@ -14,12 +14,14 @@ FILE = 0o664
 NOTICES = 0o755
 NOTICE = 0o600
 TICK = 0o644
+KEPT_POLICY = "last-good-policy"  # the tick's copy of the policy and its members
 
 
 def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
     """What is there, against what it should be; of folders that have to be there also those that are not."""
-    records = state / "container-metadata"
-    for folder in (state, records, records / "removed", state / "locks", state / "queue", log):
+    records, kept = state / "container-metadata", state / KEPT_POLICY
+    shared = (state, records, records / "removed", state / "locks", state / "queue", kept, kept / "groups", log)
+    for folder in shared:
         required = folder in (state, log)
         if required or folder.exists():
             yield _entry(folder, FOLDER, folder=True, uid=0 if required else None, gid=gid)
@@ -28,6 +30,8 @@ def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
         (records / "removed", "*.json"),
         (state / "locks", "*"),
         (state / "queue", "*"),
+        (kept, "*"),
+        (kept / "groups", "*"),
     ):
         yield from (_entry(path, FILE, gid=gid) for path in _files(folder, pattern))
     for path in (state / "installation", state / "engine", state / "gpu-state.json"):

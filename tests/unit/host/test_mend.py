@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ds01.automation import lastgood
 from ds01.engines.protocol import Status
 from ds01.errors import Ds01Error
 from ds01.host import apply, check_machine, layout, machine
@@ -22,7 +23,7 @@ from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redra
 from ds01.host.mend import Mender
 from ds01.host.systemd import Systemd
 from ds01.lifecycle.machine import State
-from tests.bed import NOON, Bed
+from tests.bed import NOON, Bed, umask
 
 WHY = "it was found so"
 
@@ -41,9 +42,11 @@ def mode(path: Path) -> int:
 @needs_root
 def test_a_state_folder_that_umask_077_spoilt_is_mended_whole(fast_tmp: Path, mender: Mender) -> None:
     state, log = fast_tmp / "state", fast_tmp / "log"
-    for folder in (state / "container-metadata" / "removed", state / "locks", state / "notices"):
-        folder.mkdir(parents=True)
-    for name in ("container-metadata/x._.1.json", "locks/ledger.lock", "installation", "tick.json", "notices/7.jsonl"):
+    kept = ("last-good-policy/resource-limits.yaml", "last-good-policy/groups/students.members")
+    for name in ("container-metadata/removed", "locks", "notices", "last-good-policy", "last-good-policy/groups"):
+        (state / name).mkdir(parents=True, mode=0o700)
+    for name in ("container-metadata/x._.1.json", "locks/ledger.lock", "installation", "tick.json", "notices/7.jsonl",
+                 *kept):  # fmt: skip
         (state / name).touch(mode=0o600)
 
     def look() -> Facts:
@@ -64,10 +67,26 @@ def test_a_state_folder_that_umask_077_spoilt_is_mended_whole(fast_tmp: Path, me
     assert mode(state) == mode(log) == mode(state / "locks") == 0o2775
     assert mode(state / "container-metadata" / "x._.1.json") == 0o664
     assert (state / "locks" / "ledger.lock").stat().st_gid == 999
+    assert mode(state / "last-good-policy") == mode(state / "last-good-policy" / "groups") == 0o2775
+    assert [(mode(state / name), (state / name).stat().st_gid) for name in kept] == [(0o664, 999)] * 2
     assert [mode(log / name) for name in (*logs, "notes.txt")] == [0o664, 0o664, 0o664, 0o600]
     assert (log / "tick.log").stat().st_gid == 999
     notice = (state / "notices" / "7.jsonl").stat()
     assert (stat.S_IMODE(notice.st_mode), notice.st_uid) == (0o600, 7)
+
+
+@needs_root
+def test_the_policy_that_the_tick_keeps_has_the_modes_that_are_wanted(fast_tmp: Path) -> None:
+    with umask(0o077):
+        bed = Bed(fast_tmp / "bed", policy="groups: {students: {}}", shared=999)
+        (bed.root / "groups").mkdir()
+        (bed.root / "groups" / "students.members").write_text("alice\n")
+        lastgood.keep(bed.root / "resource-limits.yaml", bed.open_ledger())
+    found = [entry for entry in layout.entries(bed.state, bed.root, 999) if "last-good" in entry.path]
+    assert [Path(entry.path).name for entry in found] == [
+        "last-good-policy", "groups", "resource-limits.yaml", "students.members",
+    ]  # fmt: skip
+    assert [entry for entry in found if (entry.mode, entry.gid) != (entry.want_mode, entry.want_gid)] == []
 
 
 @needs_root
