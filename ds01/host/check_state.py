@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from ds01.host.facts import Entry, Facts, Picture
-from ds01.host.findings import Finding, MakeFolder, Redraw, Repair, SetMode, error, few, warning
+from ds01.host.facts import DOCKERS, Disk, Entry, Facts, Picture
+from ds01.host.findings import Finding, Level, MakeFolder, Redraw, Repair, SetMode, error, few, warning
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.picture import allocations
 from ds01.lifecycle.record import Record
@@ -45,18 +45,33 @@ def modes(facts: Facts) -> Iterator[Finding]:
 
 
 def space(facts: Facts) -> Iterator[Finding]:
-    """Whether the disks are full, or soon are."""
+    """Whether the disks are full, or soon are; and which stopped containers fill Docker's."""
     for disk in facts.disks or ():
-        full = disk.free_bytes < FULL_BYTES or (disk.total_files > 0 and disk.free_files < FULL_FILES)
-        if full or disk.free_bytes < min(FEW_BYTES, disk.total_bytes // 20):
-            kind = error if full else warning
-            yield kind(
-                "space",
-                f"{disk.path} has {disk.free_bytes >> 20} MiB and {disk.free_files} files left of "
-                f"{disk.total_bytes >> 20} MiB",
-                f"{', '.join(disk.holds)} lie{'s' if len(disk.holds) == 1 else ''} there; a full disk stops all of it",
-                "`container-cleanup` and `docker system df` show what takes room",
-            )
+        level = fullness(disk)
+        if level is None:
+            continue
+        why = f"{', '.join(disk.holds)} lie{'s' if len(disk.holds) == 1 else ''} there; a full disk stops all of it"
+        hint = "`docker system df` shows what Docker's data takes"
+        biggest = sorted(facts.stopped, key=lambda item: -item.size_bytes) if DOCKERS in disk.holds else []
+        if biggest:
+            words = [f"{item.container} of {item.user} ({item.size_bytes >> 20} MiB)" for item in biggest]
+            why += f". Stopped containers: {few(words, 3)}"
+            hint = f"their owners remove them with `container-cleanup`, root with `--user {biggest[0].user}`; {hint}"
+        yield Finding(
+            "space",
+            level,
+            f"{disk.path} has {disk.free_bytes >> 20} MiB and {disk.free_files} files left of "
+            f"{disk.total_bytes >> 20} MiB",
+            why,
+            hint,
+        )
+
+
+def fullness(disk: Disk) -> Level | None:
+    """How bad it is that a disk has so little left; None if it has enough."""
+    if disk.free_bytes < FULL_BYTES or (disk.total_files > 0 and disk.free_files < FULL_FILES):
+        return Level.ERROR
+    return Level.WARNING if disk.free_bytes < min(FEW_BYTES, disk.total_bytes // 20) else None
 
 
 def room_words(facts: Facts) -> str:

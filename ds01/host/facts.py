@@ -46,6 +46,15 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """A stopped container, and what its own files take of Docker's disk."""
+
+    container: str
+    user: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Cron:
     """The entry that starts the tick. `mode` None: there is none. `running` None: it is not known."""
 
@@ -117,6 +126,7 @@ class Facts:
     engine_problem: Ds01Error | None = None
     containers: tuple[EngineContainer, ...] | None = None  # None: nobody could list them
     ours: frozenset[str] = frozenset()  # the ids of those that this installation made
+    stopped: tuple[Stopped, ...] = ()  # looked at when Docker's disk is nearly full: adding up files takes seconds
     nvidia_hook: bool = True
     # GPUs
     observation: Observation | None = None

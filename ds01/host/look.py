@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ds01.engines.protocol import EngineFacts
+from ds01.engines.protocol import Engine, EngineFacts
 from ds01.errors import Ds01Error
 from ds01.gpus.inventory import Inventory
 from ds01.host import apply, layout, machine
-from ds01.host.check_state import drifted
-from ds01.host.facts import DOCKERS, Disk, Facts, Picture
+from ds01.host.check_state import drifted, fullness
+from ds01.host.facts import DOCKERS, Disk, Facts, Picture, Stopped
 from ds01.host.machine import Roots
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.lifecycle.ledger import Ledger, Unreadable
@@ -128,12 +128,24 @@ def _with_containers(facts: Facts, world: World) -> Facts:
         containers=tuple(listed),
         ours=frozenset(container.id for container in listed if world.is_ours(container)),
     )
+    if any(DOCKERS in disk.holds and fullness(disk) is not None for disk in facts.disks or ()):
+        facts = replace(facts, stopped=tuple(_stopped(facts, world.engine)))
     if facts.observation is None:
         return facts
     entries = {record.container_name: record for record in facts.records}
     observation = facts.observation
     situation, problem = _try(lambda: world.situation(entries, observation, world.foreign(entries, listed)))
     return replace(facts, engine_problem=problem, blockers=situation.occupancy if situation else None)
+
+
+def _stopped(facts: Facts, engine: Engine) -> Iterator[Stopped]:
+    """The sizes of our stopped containers, one call each: Docker's own list with sizes adds up all that run, too."""
+    for container in facts.containers or ():
+        if container.id not in facts.ours or container.status.runs:
+            continue
+        seen, _ = _try(partial(engine.inspect, container.id, size=True))
+        if seen is not None and seen.size_bytes is not None:
+            yield Stopped(container.name, container.labels["ds01.user"], seen.size_bytes)
 
 
 def _with_slices(facts: Facts, users: Users) -> Facts:

@@ -15,7 +15,7 @@ from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnr
 from ds01.gpus.model import Blocker, Mig
 from ds01.host import check_state
 from ds01.host.doctor import CHECKS, examine, exit_code, mend, repairs_of
-from ds01.host.facts import Cron, Disk, Facts, Kernel, Link, Picture, Tick
+from ds01.host.facts import DOCKERS, Cron, Disk, Facts, Kernel, Link, Picture, Stopped, Tick
 from ds01.host.findings import Finding, Level, Repair
 from ds01.host.slices import Change
 from ds01.lifecycle.ledger import Unreadable
@@ -406,6 +406,18 @@ def test_what_docker_is_can_be_read_whatever_is_wrong_with_it(facts: Facts, faul
     driver = "cgroupfs" if fault and "cgroupfs" in fault else "systemd"
     assert found["docker"].level is Level.OK
     assert found["docker"].found == f"Docker 27.3.1 answers, with cgroup driver {driver}, version 2"
+
+
+def test_a_full_disk_of_dockers_names_who_has_the_biggest_stopped_containers(facts: Facts) -> None:
+    stopped = tuple(Stopped(f"{name}._.70001", "alice", size << 20) for name, size in
+                    (("b", 20), ("a", 1), ("d", 4000), ("c", 300)))  # fmt: skip
+    disks = (Disk("/", ("ds01's state",), 1 << 40, 1 << 29, 0, 0), Disk("/d", (DOCKERS,), 1 << 40, 1 << 29, 0, 0))
+    states, dockers = wrong(examine(replace(facts, disks=disks, stopped=stopped)))
+    assert "a._.70001" not in (states.why or "")
+    assert "d._.70001 of alice (4000 MiB), c._.70001 of alice (300 MiB), b._.70001 of alice (20 MiB) and 1 more" in (
+        dockers.why or ""
+    )
+    assert "`container-cleanup`, root with `--user alice`" in (dockers.hint or "")
 
 
 def test_an_override_is_judged_with_the_group_of_its_user(facts: Facts) -> None:

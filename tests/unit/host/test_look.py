@@ -12,7 +12,7 @@ import pytest
 from ds01.engines.protocol import Devices, EngineFacts
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
 from ds01.host import look as looking
-from ds01.host.facts import DOCKERS, Facts
+from ds01.host.facts import DOCKERS, Disk, Facts
 from ds01.host.look import Sources, look
 from ds01.host.machine import Roots
 from ds01.system.settings import Settings
@@ -158,3 +158,15 @@ def test_a_docker_that_does_not_answer_has_its_data_in_the_usual_place(bed: Bed,
 def test_a_simulated_engine_has_no_disk(bed: Bed, sources: Sources) -> None:
     (bed.root / "docker").mkdir()
     assert held(look(sources)) == {"ds01's state"}
+
+
+@pytest.mark.parametrize(("free", "named"), [(1 << 20, ["old._.70002"]), (1 << 39, [])])
+def test_stopped_containers_are_weighed_when_dockers_disk_is_nearly_full(
+    bed: Bed, sources: Sources, monkeypatch: pytest.MonkeyPatch, free: int, named: list[str]
+) -> None:
+    bed.gate.create(bed.actor("bob"), bed.request("bob", "old"))
+    bed.engine.add_foreign("others", running=False)
+    full = (Disk("/var/lib/docker", (DOCKERS,), 1 << 40, free, 0, 0),)
+    monkeypatch.setattr(looking.machine, "disks", lambda folders: full)
+    assert [item.container for item in look(sources).stopped] == named
+    assert {item.user for item in look(sources).stopped} <= {"bob"}
