@@ -10,9 +10,10 @@ import pytest
 
 from ds01.errors import Ds01Error
 from ds01.host import machine
-from ds01.host.facts import Cron
+from ds01.host.facts import Cron, Link
 from ds01.host.machine import Roots
 from ds01.host.systemd import Systemd
+from ds01.system import programs
 
 NOBODY_RUNS = Systemd(lambda arguments: _fail(arguments))
 
@@ -93,3 +94,92 @@ def test_disks_are_those_of_the_folders_that_are_there(tmp_path: Path) -> None:
 def test_each_disk_is_found(tmp_path: Path) -> None:
     found = machine.disks({tmp_path: "state", Path("/proc"): "Docker's data"})
     assert [(disk.path, disk.holds) for disk in found] == [(str(tmp_path), ("state",)), ("/proc", ("Docker's data",))]
+
+
+# the kernel
+
+
+def card(roots: Roots, slot: str, vendor: str, kind: str) -> None:
+    folder = roots.sys / "bus" / "pci" / "devices" / slot
+    folder.mkdir(parents=True)
+    (folder / "vendor").write_text(f"{vendor}\n")
+    (folder / "class").write_text(f"{kind}\n")
+
+
+def test_nvidias_graphics_and_3d_cards_are_counted(roots: Roots) -> None:
+    assert machine.kernel(roots).nvidia_cards == 0
+    card(roots, "0000:01:00.0", "0x10de", "0x030200")  # a 3D controller
+    card(roots, "0000:02:00.0", "0x10de", "0x030000")  # a VGA controller
+    card(roots, "0000:02:00.1", "0x10de", "0x040300")  # its sound
+    card(roots, "0000:03:00.0", "0x8086", "0x030000")  # somebody else's
+    assert machine.kernel(roots).nvidia_cards == 2
+
+
+@pytest.mark.parametrize(("meminfo", "swap"), [("SwapTotal:       8 kB\n", 8192), ("SwapTotal: 0 kB\n", 0), ("", 0)])
+def test_swap_is_counted_in_bytes(roots: Roots, meminfo: str, swap: int) -> None:
+    (roots.proc / "meminfo").write_text(f"MemTotal: 9 kB\nSwapCached: 7 kB\n{meminfo}")
+    assert machine.kernel(roots).swap_bytes == swap
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_with_cgroup_version_2_some_group_shows_whether_swap_is_limited(roots: Roots, limited: bool) -> None:
+    group = roots.sys / "fs" / "cgroup" / "system.slice"
+    group.mkdir(parents=True)
+    (group.parent / "cgroup.controllers").touch()
+    (group / ("memory.swap.max" if limited else "memory.max")).touch()
+    assert machine.kernel(roots).limits_swap is limited
+
+
+def test_of_files_that_are_no_devices_no_link_is_expected(roots: Roots) -> None:
+    (roots.dev / "nvidia0").touch()
+    assert machine.kernel(roots).device_links == {}
+
+
+# programs
+
+
+def program(folder: Path, name: str, does: str = "exit 0") -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{does}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_names_beside_the_program_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "bin"
+    installed = program(tmp_path / "lib", "ds01", "echo container-list container-run new-user image-list")
+    folder.mkdir()
+    for name, target in {"ds01": str(installed), "container-list": "ds01", "new-user": "/opt/other"}.items():
+        (folder / name).symlink_to(target)
+    (folder / "image-list").touch()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    assert machine.program_and_links() == (
+        str(installed),
+        (
+            Link(f"{folder}/container-list", str(installed)),
+            Link(f"{folder}/container-run", None),
+            Link(f"{folder}/new-user", "/opt/other"),
+            Link(f"{folder}/image-list", f"{folder}/image-list"),
+        ),
+    )
+
+
+@pytest.mark.parametrize("does", [None, "exit 1"])
+def test_a_program_that_does_not_answer_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str | None
+) -> None:
+    if does is not None:
+        program(tmp_path / "bin", "ds01", does)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert machine.program_and_links() == (None, ())
+
+
+def test_either_of_nvidias_hooks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "ADMINISTRATORS", ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not machine.has_nvidia_hook()
+    for name in machine.HOOKS:
+        path = program(tmp_path, name)
+        assert machine.has_nvidia_hook()
+        path.unlink()
