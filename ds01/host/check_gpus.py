@@ -70,10 +70,12 @@ def mig(facts: Facts) -> Iterator[Finding]:
 
 
 def outside(facts: Facts) -> Iterator[Finding]:
-    """GPUs that somebody uses without ds01. A container of ours without a record is another check's."""
+    """GPUs that somebody uses without ds01. A container of ours without a record, or on a GPU that somebody else has,
+    is another check's.
+    """
     own = {container.name for container in facts.containers or () if container.id in facts.ours}
     for slot, blocker in sorted((facts.blockers or {}).items(), key=lambda item: slot_number(item[0])):
-        if blocker.what == "container" and blocker.who in own:
+        if blocker.what == "container" and (blocker.who in own or "label" in blocker.detail):  # labels claim it: ours
             continue
         yield warning(
             "gpu-outside", f"{slot} is used by {describe(blocker)}", "ds01 gives it to nobody as long as that runs",

@@ -11,6 +11,7 @@ import pytest
 
 from ds01.engines.protocol import Devices, EngineFacts
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
+from ds01.host import check_gpus, check_records
 from ds01.host import look as looking
 from ds01.host.facts import DOCKERS, Disk, Facts
 from ds01.host.look import Sources, look
@@ -71,6 +72,18 @@ def test_use_from_outside_is_seen(bed: Bed, sources: Sources) -> None:
 def test_what_a_command_is_at_work_on_is_busy(bed: Bed, sources: Sources) -> None:
     with bed.open_ledger().container_lock(bed.full("alice"), doing="being looked at"):
         assert look(sources).busy == {bed.full("alice")}
+
+
+def test_a_container_on_the_gpu_of_another_is_a_conflict_and_no_use_from_outside(bed: Bed, sources: Sources) -> None:
+    bed.gate.stop(bed.actor("alice"), bed.full("alice"), release=True)
+    for login, gpus in (("bob", 2), ("carol", 1)):  # all instances
+        bed.gate.create(bed.actor(login), bed.request(login, gpus=gpus))
+    bed.engine.start(bed.full("alice"))
+    bed.gate.reconcile(bed.actor("root"))
+    facts = look(sources)
+    assert facts.blockers, "whoever asks for the GPU is told of the container"
+    checks = (check_records.leases, check_gpus.outside)
+    assert [finding.check for check in checks for finding in check(facts)] == ["conflicts"]
 
 
 def unknown(facts: Facts, *names: str) -> None:
