@@ -20,7 +20,8 @@ KEPT_POLICY = "last-good-policy"  # the tick's copy of the policy and its member
 def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
     """What is there, against what it should be; of folders that have to be there also those that are not."""
     records, kept = state / "container-metadata", state / KEPT_POLICY
-    shared = (state, records, records / "removed", state / "locks", state / "queue", kept, kept / "groups", log)
+    # The log first: what is mended after it can be written down there.
+    shared = (log, state, records, records / "removed", state / "locks", state / "queue", kept, kept / "groups")
     for folder in shared:
         required = folder in (state, log)
         if required or folder.exists():

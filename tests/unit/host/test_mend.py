@@ -57,6 +57,7 @@ def test_a_state_folder_that_umask_077_spoilt_is_mended_whole(fast_tmp: Path, me
             for repair in finding.repairs:
                 mender.make(repair, WHY)
 
+    assert next(repair for finding in modes(look()) for repair in finding.repairs) == MakeFolder(str(log), 0o2775, 999)
     mend()
     logs = ("events.jsonl", "gpu-allocations.log", "tick.log")
     for name in (*logs, "notes.txt"):
