@@ -74,6 +74,12 @@ def last_good(document: Mapping[str, Any]) -> str | None:
     return known if isinstance(known, str) else None
 
 
+def not_judged(document: Mapping[str, Any]) -> list[str]:
+    """What the pass could not judge, by what `tick.json` says, a line each; without what passes by itself. Pure."""
+    items = (item for item in document.get("unknown", ()) if item["action"] not in HARMLESS)
+    return [f"{item['container'] or 'the pass'}: {item['why']}" for item in items]
+
+
 def item_of(record: Record, decision: Decision) -> Item:
     """A decision, for the report."""
     why = f"{decision.why.value}, due {format_time(decision.deadline)}"

@@ -140,6 +140,10 @@ def tick(facts: Facts) -> Iterator[Finding]:
     if last.errors:
         yield warning("tick-errors", few(list(last.errors), 3), "the last tick could not do all of its work",
                       "it tries again; events.jsonl has more")  # fmt: skip
+    if last.not_judged:
+        yield warning("tick-unknown", few(list(last.not_judged), 3), "what cannot be judged is never stopped, "
+                      "and its GPU does not come back by itself",
+                      "sudo ds01 tick says whether it is still so")  # fmt: skip
 
 
 def group(facts: Facts) -> Iterator[Finding]:

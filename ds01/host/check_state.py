@@ -22,6 +22,9 @@ def folder(facts: Facts) -> Iterator[Finding]:
     problem = facts.ledger_problem
     if problem is not None:
         yield error("state", problem.message, problem.why, problem.hint)
+    elif facts.unwritable is not None:
+        yield error("state", f"nothing can be written into {facts.state}", facts.unwritable,
+                    "every command that changes something fails until that is mended")  # fmt: skip
 
 
 def modes(facts: Facts) -> Iterator[Finding]:

@@ -67,11 +67,15 @@ class Cron:
 
 @dataclass(frozen=True)
 class Tick:
-    """The last pass: when it began, when the last one without errors did, and its errors. `problem`: unreadable."""
+    """The last pass: when it began, when the last one without errors did, its errors, and what it could not judge.
+
+    `problem`: it is unreadable.
+    """
 
     started_at: datetime | None = None
     last_good_at: datetime | None = None
     errors: tuple[str, ...] = ()
+    not_judged: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -117,6 +121,7 @@ class Facts:
     entries: tuple[Entry, ...] = ()
     disks: tuple[Disk, ...] | None = None  # None: none of them could be asked
     ledger_problem: Ds01Error | None = None
+    unwritable: str | None = None  # why nothing can be written there
     records: tuple[Record, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     busy: frozenset[str] = frozenset()  # containers that a command is at work on

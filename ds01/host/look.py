@@ -63,7 +63,7 @@ def look(sources: Sources) -> Facts:
         program, links = machine.program_and_links()
         facts = replace(facts, entries=found, cron=machine.cron(roots), program=program, links=links)
     ledger, ledger_problem = _try(sources.ledger)
-    facts = replace(facts, ledger_problem=ledger_problem)
+    facts = replace(facts, ledger_problem=ledger_problem, unwritable=machine.unwritable(settings.state))
     if ledger is not None:
         facts = _with_records(facts, ledger)
     if policy is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ds01.automation.report import last_good
+from ds01.automation.report import last_good, not_judged
 from ds01.errors import Ds01Error
 from ds01.host.facts import Cron, Disk, Kernel, Link, Picture, Tick
 from ds01.host.systemd import Systemd
@@ -93,11 +93,20 @@ def tick(path: Path) -> Tick:
         document = json.loads(files.read(path))
         errors = tuple(_error(item) for item in document.get("errors", ()))
         good = last_good(document)
-        return Tick(parse_time(document["started_at"]), None if good is None else parse_time(good), errors)
+        good_at = None if good is None else parse_time(good)
+        return Tick(parse_time(document["started_at"]), good_at, errors, tuple(not_judged(document)))
     except FileNotFoundError:
         return Tick()
     except (OSError, ValueError, DataError, KeyError, AttributeError, TypeError) as error:
         return Tick(problem=str(error))
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why nothing can be written into a folder; None if it can, or is not there."""
+    if not folder.is_dir() or os.access(folder, os.W_OK):
+        return None
+    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    return "its file system is read-only" if read_only else "its mode does not let this user write"
 
 
 def picture(path: Path) -> Picture:

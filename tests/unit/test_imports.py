@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "engines": LOW,
     "gpus": LOW | {"engines"},
     "lifecycle": LOW | {"gpus", "engines"},
-    "automation": MIDDLE | {"host", "observe"},
+    "automation": MIDDLE | {"observe"},
     "host": MIDDLE | {"automation", "observe"},
     "observe": MIDDLE | {"automation", "host"},
     "images": MIDDLE | {"automation", "host", "observe"},

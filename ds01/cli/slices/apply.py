@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import click
 
-from ds01.automation.slicing import tell_changes
 from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.root import need_machine, need_root
 from ds01.cli.session import Session
 from ds01.host.apply import apply, plan, share_words
 from ds01.host.slices import Change
+from ds01.host.slicing import tell_changes
 from ds01.lifecycle.world import readable
 
 

@@ -162,6 +162,13 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     "a state folder that cannot be used": (
         lambda f: replace(f, ledger_problem=Ds01Error("no state folder")), "state", Level.ERROR, "no state",
     ),
+    "a read-only state folder": (
+        lambda f: replace(f, unwritable="its file system is read-only"), "state", Level.ERROR, "nothing can be written",
+    ),
+    "a tick that could not judge": (
+        lambda f: replace(f, tick=replace(f.tick, not_judged=("thesis._.70001: its CPU time cannot be read",))),
+        "tick-unknown", Level.WARNING, "its CPU time",
+    ),
     "a state folder without setgid": (with_entry(0, mode=0o775), "state-modes", Level.ERROR, "0775, not 2775"),
     "a sticky state folder": (with_entry(0, mode=0o3775), "state-modes", Level.ERROR, "sticky"),
     "a file made under umask 077": (with_entry(1, mode=0o600), "state-modes", Level.ERROR, "0600, not 0664"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +11,16 @@ from typing import Any
 
 import pytest
 
+from ds01.automation.report import BUSY, Item, Report, to_keep
 from ds01.engines.protocol import Devices, EngineFacts
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
-from ds01.host import check_gpus, check_records
+from ds01.host import check_gpus, check_records, machine
 from ds01.host import look as looking
 from ds01.host.facts import DOCKERS, Disk, Facts
 from ds01.host.look import Sources, look
 from ds01.host.machine import Roots
 from ds01.system.settings import Settings
-from tests.bed import Bed
+from tests.bed import NOON, Bed
 
 
 def failing(error: Ds01Error) -> Callable[[], Any]:
@@ -183,3 +186,18 @@ def test_stopped_containers_are_weighed_when_dockers_disk_is_nearly_full(
     monkeypatch.setattr(looking.machine, "disks", lambda folders: full)
     assert [item.container for item in look(sources).stopped] == named
     assert {item.user for item in look(sources).stopped} <= {"bob"}
+
+
+def test_a_folder_that_cannot_be_written_is_told_from_one_that_can(tmp_path: Path) -> None:
+    assert machine.unwritable(tmp_path) is None and machine.unwritable(tmp_path / "absent") is None
+    if os.geteuid() != 0:
+        tmp_path.chmod(0o555)
+        assert machine.unwritable(tmp_path) == "its mode does not let this user write"
+    assert machine.unwritable(Path("/proc/self")) is not None
+
+
+def test_what_a_pass_could_not_judge_is_read_from_its_record(tmp_path: Path) -> None:
+    report = Report(NOON)
+    report.unknown = [Item("a._.1", "activity", "its CPU time cannot be read"), Item("b._.1", BUSY, "at work")]
+    (tmp_path / "tick.json").write_text(json.dumps(to_keep(report, {})))
+    assert machine.tick(tmp_path / "tick.json").not_judged == ("a._.1: its CPU time cannot be read",)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ds01.automation.report import Report
-from ds01.automation.slicing import bring_slices
 from ds01.errors import Ds01Error
 from ds01.host import apply
+from ds01.host.slicing import bring_slices
 from ds01.host.systemd import Systemd
 from tests.bed import Bed
 from tests.ticking import Ticking
