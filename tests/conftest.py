@@ -5,16 +5,42 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.bed import Bed
+from tests.command_line import GROUP
 
 MEMORY = Path("/dev/shm")
 FREEZE = Path(__file__).parent.parent / "packaging" / "freeze"
 BUILD = Path(__file__).parent.parent / "packaging" / "build-deb"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "run the tests of the commands, and no others, with this program instead of in process"
+    parser.addoption("--program", type=Path, metavar="PATH", help=told)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --program, leave out what runs no command, what cannot run with one, and many cases of one kind."""
+    if not config.getoption("program"):
+        return
+    if os.geteuid() != 0:
+        raise pytest.UsageError("--program: only root can start it for the people of the tests")
+    cases: Counter[str] = Counter()
+    kept = []
+    for item in items:
+        if "ds" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("in_process"):
+            continue
+        sampled = item.get_closest_marker("sampled")
+        test = item.nodeid.partition("[")[0]
+        if sampled is None or cases[test] % sampled.args[0] == 0:
+            kept.append(item)
+        cases[test] += 1
+    items[:] = kept
 
 
 @pytest.fixture
@@ -28,8 +54,9 @@ def fast_tmp(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def bed(fast_tmp: Path) -> Bed:
-    return Bed(fast_tmp / "bed")
+def bed(fast_tmp: Path, request: pytest.FixtureRequest) -> Bed:
+    # The people of a program are several, and share the state as on a server.
+    return Bed(fast_tmp / "bed", shared=GROUP if request.config.getoption("program") else None)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import CommandLine
 from tests.projects.conftest import AS_ROOT, everything
-from tests.unit.cli.conftest import CommandLine
 
 ON_PROJECTS = ("dir-create", "git-init", "readme-create", "devcontainer-init")
 ODD = ["", " ", ".", "..", "/", "a/b", "../x", "größe", "😀", "x" * 200, "a\x1b[31mb", "a\nb", "\udcff", "-"]
@@ -33,6 +33,7 @@ def test_each_says_what_it_made_and_again_that_all_is_there(ds: CommandLine) -> 
         assert {path.stat().st_uid for path in folder.rglob("*")} == {ds.bed.people["alice"]}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("verb", ON_PROJECTS)
 def test_json_is_the_step_and_its_folder(verb: str, ds: CommandLine, birds: Path) -> None:
     answer = ds(verb, "birds", "--json")
@@ -41,6 +42,7 @@ def test_json_is_the_step_and_its_folder(verb: str, ds: CommandLine, birds: Path
     assert ds(verb, "birds", "-q").out == ""
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("verb", ON_PROJECTS)
 def test_without_a_name_it_is_the_project_in_which_one_stands(
     verb: str, ds: CommandLine, birds: Path, monkeypatch: pytest.MonkeyPatch
@@ -65,6 +67,7 @@ def test_a_workspace_that_is_a_link_is_still_where_one_stands(
     assert ds("readme-create", "--json").json["path"] == str(birds)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("verb", ON_PROJECTS)
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
 def test_odd_names_are_wrong_use_and_make_nothing(verb: str, name: str, ds: CommandLine) -> None:
@@ -184,7 +187,7 @@ def test_vscode_setup_shows_the_entry_and_writes_it_once(ds: CommandLine) -> Non
 
 
 def test_administrators_act_for_others_and_the_files_are_theirs(ds: CommandLine) -> None:
-    ds.ok("dir-create", "birds", "--user", "bob", who="boss")
+    ds.ok("dir-create", "birds", "--user", "bob", who="root")
     folder = ds.bed.home("bob") / "workspace" / "birds"
     assert folder.is_dir() and (os.geteuid() != 0 or folder.stat().st_uid == ds.bed.people["bob"])
     for words in (*(f"{verb} birds" for verb in ON_PROJECTS), "ssh-setup", "vscode-setup"):

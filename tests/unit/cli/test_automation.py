@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 import pytest
 
 from ds01.journal.notices import Mailboxes, Notice
-from tests.bed import Bed
-from tests.unit.cli.conftest import CommandLine, lend_homes
+from tests.command_line import CommandLine, lend_homes
 
 POLICY = """\
 defaults: {max_mig_instances: 2, idle_timeout: 10h, max_extension: 6h}
@@ -25,7 +23,7 @@ def idle(ds: CommandLine) -> CommandLine:
     ds.bed.set_policy(POLICY)
     lend_homes(ds.bed)
     ds.ok("container-deploy", "thesis", "pytorch", "--background")
-    ds.ok("tick")
+    ds.ok("tick", who="root")
     return ds
 
 
@@ -46,14 +44,14 @@ def last_good(ds: CommandLine) -> str | None:
 
 def test_a_tick_says_what_it_did_and_writes_it_down(idle: CommandLine) -> None:
     later(idle, hours=8)
-    answer = idle("tick", "--json")
+    answer = idle("tick", "--json", who="root")
     assert answer.code == 0
     assert set(answer.json) == {"started_at", "seconds", "looked_at", "acted", "warned", "unknown", "errors"}
     assert answer.json["looked_at"] == 1
     assert [item["container"] for item in answer.json["warned"]] == ["thesis._.70001"]
     assert ticked(idle) == answer.json
     later(idle, hours=2)
-    assert "acted    thesis._.70001: stop, idle, due 2026-11-30T22:00:00Z" in idle.ok("tick")
+    assert "acted    thesis._.70001: stop, idle, due 2026-11-30T22:00:00Z" in idle.ok("tick", who="root")
     assert idle.state() == "held"
     assert (idle.bed.state / "tick.json").stat().st_mode & 0o777 == 0o644
 
@@ -61,22 +59,22 @@ def test_a_tick_says_what_it_did_and_writes_it_down(idle: CommandLine) -> None:
 def test_a_dry_run_leaves_no_trace(idle: CommandLine) -> None:
     later(idle, hours=8)
     before = {path: path.read_bytes() for path in idle.bed.state.rglob("*.json*") if "log" not in path.parts}
-    assert "warned   thesis._.70001: warn, idle" in idle.ok("tick", "--dry-run")
+    assert "warned   thesis._.70001: warn, idle" in idle.ok("tick", "--dry-run", who="root")
     assert {path: path.read_bytes() for path in idle.bed.state.rglob("*.json*") if "log" not in path.parts} == before
 
 
 def test_a_tick_that_meets_another_leaves_at_once(idle: CommandLine) -> None:
     before = ticked(idle)
     with idle.bed.ledger.tick_lock():
-        assert idle.ok("tick") == "Another tick runs.\n"
-        assert idle("tick", "--json").json["looked_at"] == 0
+        assert idle.ok("tick", who="root") == "Another tick runs.\n"
+        assert idle("tick", "--json", who="root").json["looked_at"] == 0
     assert ticked(idle) == before
 
 
 def test_without_docker_it_fails_and_tick_json_says_so(idle: CommandLine) -> None:
     later(idle, hours=8)
     idle.engine.set_answering(False)
-    answer = idle("tick")
+    answer = idle("tick", who="root")
     assert answer.code == 1
     assert "Docker is not running" in answer.out
     assert ticked(idle)["errors"] == [
@@ -90,34 +88,35 @@ def test_without_docker_it_fails_and_tick_json_says_so(idle: CommandLine) -> Non
 
 def test_the_last_good_tick_outlives_bad_ones_and_doctor_counts_from_it(idle: CommandLine) -> None:
     later(idle, minutes=5)
-    idle.ok("tick")
+    idle.ok("tick", who="root")
     assert last_good(idle) == "2026-11-30T12:05:00Z"
     idle.engine.set_answering(False)
     for _ in range(5):
         later(idle, minutes=5)
-        assert idle("tick").code == 1
+        assert idle("tick", who="root").code == 1
         assert last_good(idle) == "2026-11-30T12:05:00Z"
     found = {item["check"]: item for item in idle("doctor", "--json", who="root").json["findings"]}
     assert (found["tick"]["level"], found["tick"]["found"]) == ("error", "the last good tick was 25 minutes ago")
     assert found["tick-errors"]["level"] == "warning"
     idle.engine.set_answering(True)
-    idle.ok("tick")
+    idle.ok("tick", who="root")
     assert last_good(idle) == "2026-11-30T12:30:00Z"
     assert [item["level"] for item in idle("doctor", "--json").json["findings"] if item["check"] == "tick"] == ["ok"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("content", ["", "[1]", '{"last_good_at": 7, "errors": []}'])
 def test_a_bad_tick_after_a_spoilt_record_knows_no_good_one(idle: CommandLine, content: str) -> None:
     (idle.bed.state / "tick.json").write_text(content)
     idle.engine.set_answering(False)
-    assert idle("tick").code == 1
+    assert idle("tick", who="root").code == 1
     assert last_good(idle) is None
 
 
 def test_with_an_unreadable_policy_the_last_good_one_counts_and_it_is_said(idle: CommandLine) -> None:
     (idle.bed.root / "resource-limits.yaml").write_text("defaults: {idle_timeout: 1}\n")
     later(idle, hours=8)
-    answer = idle("tick", "--json")
+    answer = idle("tick", "--json", who="root")
     assert answer.code == 1
     assert [item["why"].partition(":")[0] for item in answer.json["errors"]] == [
         "the policy is unreadable, the last good one counts"
@@ -126,13 +125,13 @@ def test_with_an_unreadable_policy_the_last_good_one_counts_and_it_is_said(idle:
     assert ticked(idle) == answer.json
     (idle.bed.root / "resource-limits.yaml").unlink()
     later(idle, hours=2)
-    assert idle("tick").code == 1
+    assert idle("tick", who="root").code == 1
     assert idle.state() == "held"
 
 
 def test_without_any_policy_nothing_is_judged_and_tick_json_says_so(ds: CommandLine) -> None:
     (ds.bed.root / "resource-limits.yaml").write_text("nonsense")
-    answer = ds("tick", "--json")
+    answer = ds("tick", "--json", who="root")
     assert answer.code == 1
     assert [item["action"] for item in ticked(ds)["errors"]] == ["policy"]  # type: ignore[union-attr, index]
 
@@ -142,10 +141,10 @@ def test_a_changed_policy_and_its_members_are_an_event_and_are_kept(idle: Comman
     groups = bed.root / "groups"
     groups.mkdir()
     (groups / "admins.members").write_text("bob\n")
-    idle.ok("tick")
-    idle.ok("tick")
+    idle.ok("tick", who="root")
+    idle.ok("tick", who="root")
     (groups / "admins.members").unlink()
-    idle.ok("tick")
+    idle.ok("tick", who="root")
     kinds = [json.loads(line)["type"] for line in (bed.state / "log" / "events.jsonl").read_text().splitlines()]
     assert kinds.count("configuration") == 2
     assert list((bed.state / "last-good-policy" / "groups").iterdir()) == []
@@ -157,10 +156,9 @@ def test_the_log_of_allocations_lies_beside_the_events(idle: CommandLine) -> Non
     assert lines[0].endswith(" ALLOCATED 1:0 alice thesis._.70001 priority=10 create by alice")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may")
-def test_a_tick_is_roots(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ds01.lifecycle.ledger.Ledger.owner_uid", 1, raising=False)
-    ds.fails(3, "tick")
+def test_a_tick_is_roots(ds: CommandLine) -> None:
+    ds.find_out_who()
+    ds.fails(3, "tick", who="bob")
 
 
 # container-extend
@@ -218,17 +216,17 @@ def test_wait_for_ends_with_4(ds: CommandLine) -> None:
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(type(sys.stderr), "isatty", lambda stream: stream is sys.stderr, raising=False)
+def terminal(ds: CommandLine) -> None:
+    ds.show_errors()
 
 
-def put(bed: Bed, text: str = "thesis does nothing") -> None:
-    notice = Notice(bed.clock(), "idle", "thesis._.70001", text, "container-extend thesis 6h")
-    assert Mailboxes(bed.state / "notices").deliver(os.getuid(), os.getgid(), notice)
+def put(ds: CommandLine, text: str = "thesis does nothing") -> None:
+    notice = Notice(ds.bed.clock(), "idle", "thesis._.70001", text, "container-extend thesis 6h")
+    assert Mailboxes(ds.bed.state / "notices").deliver(*ds.caller, notice)
 
 
 def test_the_callers_notices_come_once_before_the_commands_own_words(ds: CommandLine, terminal: None) -> None:
-    put(ds.bed)
+    put(ds)
     answer = ds("queue")
     assert answer.code == 0
     assert answer.out == "Nobody waits.\n"
@@ -238,25 +236,26 @@ def test_the_callers_notices_come_once_before_the_commands_own_words(ds: Command
 
 @pytest.mark.parametrize("words", [["queue", "--quiet"], ["queue", "--json"], ["tick"]])
 def test_scripts_and_the_tick_take_nothing(ds: CommandLine, terminal: None, words: list[str]) -> None:
-    put(ds.bed)
+    ds.who = "root"
+    put(ds)
     assert "does nothing" not in ds(*words).err
     assert "does nothing" in ds("queue").err
 
 
 def test_without_a_terminal_they_stay_for_later(ds: CommandLine) -> None:
-    put(ds.bed)
+    put(ds)
     assert ds("queue").err == ""
-    assert "thesis does nothing" in json.dumps(Mailboxes(ds.bed.state / "notices").take(os.getuid())[0].text)
+    assert "thesis does nothing" in json.dumps(Mailboxes(ds.bed.state / "notices").take(ds.caller[0])[0].text)
 
 
 def test_they_come_before_an_error_too(ds: CommandLine, terminal: None) -> None:
-    put(ds.bed)
+    put(ds)
     err = ds.fails(5, "container-start", "nothing")
     assert err.index("does nothing") < err.index("Error:")
 
 
 def test_control_characters_and_lines_of_a_notice_do_nothing(ds: CommandLine, terminal: None) -> None:
-    put(ds.bed, "a\x1b[2Jb\nError: forged")
+    put(ds, "a\x1b[2Jb\nError: forged")
     err = ds("queue").err
     assert "\x1b" not in err
     assert "\nError" not in err
@@ -265,7 +264,7 @@ def test_control_characters_and_lines_of_a_notice_do_nothing(ds: CommandLine, te
 def test_a_broken_mailbox_keeps_nobody_from_working(ds: CommandLine, terminal: None) -> None:
     box = ds.bed.state / "notices"
     box.mkdir()
-    path = box / f"{os.getuid()}.jsonl"
+    path = box / f"{ds.caller[0]}.jsonl"
     path.write_bytes(b"\xff\x00{")
     assert ds.ok("queue") == "Nobody waits.\n"
     path.unlink(missing_ok=True)
@@ -274,18 +273,18 @@ def test_a_broken_mailbox_keeps_nobody_from_working(ds: CommandLine, terminal: N
 
 
 def test_ds01_notices_shows_each_once(ds: CommandLine, terminal: None) -> None:
-    Mailboxes(ds.bed.state / "notices").deliver(
-        os.getuid(), os.getgid(), Notice(ds.bed.clock(), "idle", "x", "thesis does nothing")
-    )
+    ds.who = "root"
+    put(ds)
     if os.geteuid() == 0:
-        assert "thesis does nothing" in ds.ok("notices", "--user", "root", who="root")
-        assert ds.ok("notices", "--user", "root", who="root") == ""
+        assert "thesis does nothing" in ds.ok("notices", "--user", "root")
+        assert ds.ok("notices", "--user", "root") == ""
 
 
+@pytest.mark.in_process("looks at what is called inside")
 def test_nothing_is_opened_when_there_is_nothing(
     ds: CommandLine, terminal: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(ds.bed)
+    put(ds)
     ds("queue")
     monkeypatch.setattr(Mailboxes, "take", lambda *args: pytest.fail("it was opened"))
     assert ds("queue").err == ""

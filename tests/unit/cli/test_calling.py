@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shlex
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +13,7 @@ import pytest
 
 from ds01 import commands, main
 from ds01.cli.session import Session
-from tests.unit.cli.conftest import CommandLine
+from tests.command_line import CommandLine
 
 CALLS = tuple(commands.COMMANDS)
 PICKING = ("start", "run", "stop", "remove", "retire", "pause", "unpause", "extend")
@@ -52,20 +50,25 @@ def options_of(words: str) -> set[str]:
     return {name for param in main.load(words).params for name in param.opts}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("words", CALLS)
 def test_every_command_has_help_with_an_example(words: str, ds: CommandLine) -> None:
-    for option in ("--help", "-h"):
-        shown = ds.ok(*words.split(), option)
-        assert shown.startswith(f"Usage: {commands.shown(words)} ")
-        assert re.search(rf"Example: (sudo )?{commands.shown(words)}\b", shown)
-        assert max(len(line) for line in shown.splitlines()) <= 80
-        assert "\x1b" not in shown
+    shown = ds.ok(*words.split(), "--help")
+    assert shown.startswith(f"Usage: {commands.shown(words)} ")
+    assert re.search(rf"Example: (sudo )?{commands.shown(words)}\b", shown)
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert "\x1b" not in shown
+
+
+def test_help_has_a_short_name(ds: CommandLine) -> None:
+    assert ds.ok("container-list", "-h") == ds.ok("container-list", "--help")
 
 
 @pytest.mark.parametrize("words", CALLS)
 def test_every_command_has_the_options_of_all(words: str) -> None:
     options = options_of(words)
     assert {"-q", "--quiet", "--debug"} <= options
+    assert main.load(words).make_context(words, [], resilient_parsing=True).help_option_names == ["-h", "--help"]
     assert ("--json" in options) == (words not in TALK)
     assert ("--yes" in options) == ("-y" in options)
     assert "--yes" in options or words not in ASKING
@@ -77,6 +80,7 @@ def test_every_command_has_the_options_of_all(words: str) -> None:
             assert not isinstance(param.flag_value, str), "an option never takes an optional value"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("words", CALLS)
 def test_the_example_works(words: str, ds: CommandLine) -> None:
     example = (main.load(words).epilog or "").removeprefix("Example: ")
@@ -107,6 +111,7 @@ def test_the_example_works(words: str, ds: CommandLine) -> None:
         ["/opt/ds01/main.py", "container-list"],
     ],
 )
+@pytest.mark.in_process("names the program as it is not")
 def test_a_command_has_several_names(argv: list[str], ds: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(argv) == 0
     assert "No containers" in capsys.readouterr().out
@@ -204,6 +209,7 @@ def test_quota_refusals_name_rule_limit_use_holder_and_a_way_out(ds: CommandLine
     assert all(len(line) <= 80 for line in error.splitlines())
 
 
+@pytest.mark.in_process("puts an error into its inside")
 def test_interrupted_is_130(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(session: Session) -> Any:
         raise KeyboardInterrupt
@@ -215,6 +221,7 @@ def test_interrupted_is_130(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) ->
     assert ds("container-run", "thesis", "--", "true").code == 130
 
 
+@pytest.mark.in_process("no simulated container returns a code of its own")
 def test_container_run_returns_the_code_of_the_command(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     ds.ok("container-create", "thesis", "pytorch")
     monkeypatch.setattr("ds01.cli.container.run.enter", lambda session, view, what: len(what))
@@ -238,6 +245,7 @@ def test_failures_of_container_run_itself_are_125(ds: CommandLine) -> None:
 ODD = ["", " ", "-", "..", "/", "a/b", "a\x1b[31mb", "a\nb", "ü" * 5, "x" * 5000, "\udcff", "😀", "._.70001", "x._.9x"]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
 def test_odd_names_are_errors_in_words(name: str, ds: CommandLine) -> None:
     for words in (
@@ -260,6 +268,7 @@ def test_odd_names_are_errors_in_words(name: str, ds: CommandLine) -> None:
         assert "\x1b" not in answer.out + answer.err
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "setting",
     [
@@ -288,11 +297,11 @@ def test_settings_that_cannot_be_used_are_errors_in_words(
     assert ds("container-list", "--help").code == 0
 
 
-def test_a_time_that_is_none_is_an_error(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DS01_NOW", "yesterday")
-    assert main.run(["container-list"]) == 2
+def test_a_time_that_is_none_is_an_error(ds: CommandLine) -> None:
+    assert ds("container-list", now="yesterday").code == 2
 
 
+@pytest.mark.in_process("puts an error into its inside")
 def test_a_file_that_cannot_be_reached_is_named(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(session: Session) -> Any:
         raise PermissionError(13, "Permission denied", "/var/log/ds01")
@@ -302,6 +311,7 @@ def test_a_file_that_cannot_be_reached_is_named(ds: CommandLine, monkeypatch: py
     assert "Permission denied" in error and "/var/log/ds01" in error
 
 
+@pytest.mark.in_process("puts an error into its inside")
 def test_what_nobody_thought_of_is_no_traceback_either(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(session: Session) -> Any:
         raise RuntimeError("oops")
@@ -315,32 +325,27 @@ def test_what_nobody_thought_of_is_no_traceback_either(ds: CommandLine, monkeypa
     assert answer.json["error"]["code"] == 1 and "Traceback" in answer.err
 
 
-def test_every_command_says_what_is_simulated(ds: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_says_what_is_simulated(ds: CommandLine) -> None:
     for words in (
         "container-list", "container-list --json", "container-deploy thesis pytorch -q", "gpu status",
         "limits --docker-args", "container-stop nothing",
     ):  # fmt: skip
-        capsys.readouterr()
-        main.run(["ds01", *words.split()])
-        assert "[simulated: the engine and the GPUs]" in capsys.readouterr().err
+        assert ds(*words.split()).announced, words
 
 
-def test_a_reader_that_has_gone_does_not_stop_the_work(
-    ds: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_reader_that_has_gone_does_not_stop_the_work(ds: CommandLine) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "w") as gone:
-        monkeypatch.setattr(sys, "stdout", gone)
-        assert main.run(["container-deploy", "thesis", "pytorch"]) == 0
+        assert ds("container-deploy", "thesis", "pytorch", stdout=gone).code == 0
     assert ds.state() == "running"
 
 
-def test_a_full_disk_behind_stdout_is_said(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_behind_stdout_is_said(ds: CommandLine) -> None:
     for words in ("container-list", "container-list --json", "container-exit", "--version", "container --help"):
         with open("/dev/full", "w") as full:
-            monkeypatch.setattr(sys, "stdout", full)
-            assert main.run(["ds01", *words.split()]) == 1, words
+            answer = ds(*words.split(), stdout=full)
+        assert answer.code == 1 and "cannot be written" in answer.err, words
 
 
 def test_quiet_says_nothing_but_answers(ds: CommandLine) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ds01.engines.protocol import Devices
-from tests.unit.cli.conftest import CommandLine
+from tests.command_line import CommandLine
 
 
 def image_of(ds: CommandLine, name: str = "thesis") -> str:
@@ -60,6 +60,7 @@ def test_an_image_that_is_not_here_is_fetched_before_anything_is_leased(ds: Comm
     assert len(ds.bed.records()) == 1
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "options",
     [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.conftest import CommandLine
+from tests.command_line import CommandLine
 
 POLICY = """\
 defaults: {max_mig_instances: 1, max_gpus_per_container: 2, max_extension: 6h}
@@ -77,21 +77,21 @@ def test_a_lease_by_hand_that_is_refused_is_its_owners(strict: CommandLine) -> N
 
 
 def test_a_pass_that_did_something_is_an_event_and_one_that_did_nothing_is_none(strict: CommandLine) -> None:
-    strict.ok("tick")
+    strict.ok("tick", who="root")
     assert events(strict, "tick") == []
     strict.ok("container-create", "thesis", "any/image")
     strict.bed.clock.advance(hours=1)
-    strict.ok("tick")
+    strict.ok("tick", who="root")
     (event,) = events(strict, "tick")
     assert (event["acted"], event["errors"], event["why"]) == (1, 0, None)
 
 
 def test_what_cannot_be_judged_is_said_with_the_exit_code_too(strict: CommandLine) -> None:
     strict.ok("container-deploy", "thesis", "any/image", "--background")
-    strict.ok("tick")  # the first look at anything is no trouble
+    strict.ok("tick", who="root")  # the first look at anything is no trouble
     strict.engine.use("thesis._.70001", cpu_nanoseconds=None)
     for _ in range(2):
         strict.bed.clock.advance(minutes=5)
-        answer = strict("tick")
+        answer = strict("tick", who="root")
         assert answer.code == 1 and "its CPU time cannot be read" in answer.out
     assert [event["unknown"] for event in events(strict, "tick")][-2:] == [1, 1]

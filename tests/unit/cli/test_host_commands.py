@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +16,8 @@ from ds01.host import welcome
 from ds01.lifecycle.ledger import Ledger, Transaction
 from ds01.lifecycle.machine import State, Trigger
 from ds01.system.data import format_time
-from tests.bed import POLICY
-from tests.unit.cli.conftest import CommandLine
+from tests.bed import POLICY, Bed
+from tests.command_line import CommandLine
 
 
 def running(ds: CommandLine, *names: str) -> None:
@@ -82,7 +80,7 @@ def test_doctor_finds_and_mends_records(ds: CommandLine) -> None:
     assert found["records-unreadable"] == ("error", True, False)
     assert ds("doctor").code == 2
     assert ds.bed.record_file("alice", "broken").read_text() == "{", "without --fix nothing is changed"
-    mended = findings(ds, "--fix")
+    mended = findings(ds, "--fix", who="root")
     assert mended["records-docker"] == ("warning", True, True)
     assert mended["records-unreadable"] == ("error", True, True)
     assert not {"records-docker", "records-unreadable"} & set(findings(ds))
@@ -107,6 +105,7 @@ def test_doctor_finds_a_picture_that_is_not_that_of_the_records_and_draws_it_ane
     assert "picture" not in findings(ds)
 
 
+@pytest.mark.in_process("writes while the command reads")
 def test_doctor_does_not_take_a_commit_in_progress_for_a_drifted_picture(
     ds: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,43 +144,41 @@ def test_doctor_works_without_an_engine(ds: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("words", [("doctor", "--fix"), ("slices", "apply"), ("user", "add", "alice")])
-def test_what_is_roots_is_refused_to_others(
-    ds: CommandLine, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 70002)
-    assert "this is root's" in ds.fails(3, *words)
+def test_what_is_roots_is_refused_to_others(ds: CommandLine, words: tuple[str, ...]) -> None:
+    ds.find_out_who()
+    assert "this is root's" in ds.fails(3, *words, who="bob")
 
 
 # slices, users
 
 
 def test_slices_of_the_machine_are_not_touched_from_a_state_of_ones_own(ds: CommandLine) -> None:
-    assert "are the machine's" in ds.fails(6, "slices", "apply")
+    assert "are the machine's" in ds.fails(6, "slices", "apply", who="root")
 
 
 def test_user_add_makes_the_workspace_and_can_be_run_again(ds: CommandLine) -> None:
     home = ds.bed.home("bob")
     (home / "workspace" / "thesis").rmdir()
     (home / "workspace").rmdir()
-    assert "done     folder" in ds.ok("user", "add", "bob")
+    assert "done     folder" in ds.ok("user", "add", "bob", who="root")
     assert (home / "workspace").is_dir()
-    assert "already  folder" in ds.ok("user", "add", "bob")
-    ds.fails(5, "user", "add", "nobody-has-this")
+    assert "already  folder" in ds.ok("user", "add", "bob", who="root")
+    ds.fails(5, "user", "add", "nobody-has-this", who="root")
 
 
 def test_user_add_has_its_older_name(ds: CommandLine) -> None:
-    assert main.run(["/usr/bin/add-user-to-docker", "bob"]) == 0
+    ds.ok("add-user-to-docker", "bob", who="root")
     assert "add-user-to-docker" in main.names()
 
 
-def test_a_group_is_joined_once(ds: CommandLine) -> None:
-    account = ds.bed.world.users.by_login("bob")
+def test_a_group_is_joined_once(bed: Bed) -> None:
+    account = bed.world.users.by_login("bob")
     called: list[list[str]] = []
     step = welcome.ensure_group(account, "daemon", run=lambda words: called.append(list(words)) or "")
     assert (step.already, step.problem) == (False, None)
     assert called == [["gpasswd", "--add", "bob", "daemon"]]
     assert welcome.new_groups([step])
-    root = ds.bed.world.users.by_login("root")
+    root = bed.world.users.by_login("root")
     assert welcome.ensure_group(root, "root").already
     assert welcome.ensure_group(root, "no-such-group").problem
 
@@ -244,13 +241,14 @@ def test_what_an_administrator_ends_its_owner_is_told_of(ds: CommandLine) -> Non
 
 def test_an_unreadable_policy_stops_no_emergency_stop(ds: CommandLine) -> None:
     running(ds, "thesis")
-    ds.ok("tick")
+    ds.ok("tick", who="root")
     (ds.bed.root / "resource-limits.yaml").write_text("nonsense: [\n")
     answer = ds("emergency-stop", "--all", "-y", who="boss")
     assert answer.code == 0 and "the last good one counts" in answer.err
     assert not any(seen.status.runs for seen in ds.engine.containers())
 
 
+@pytest.mark.in_process("puts an error inside")
 def test_what_could_not_be_stopped_is_one_document_and_exit_code_one(
     ds: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,8 +266,9 @@ def test_what_could_not_be_stopped_is_one_document_and_exit_code_one(
 # policy check
 
 
-def draft(ds: CommandLine, text: str, tmp_path: Path) -> str:
-    path = tmp_path / "draft.yaml"
+def draft(ds: CommandLine, text: str) -> str:
+    path = ds.bed.root / "drafts" / "draft.yaml"
+    path.parent.mkdir()
     path.write_text(text)
     return str(path)
 
@@ -278,25 +277,25 @@ def test_the_policy_in_force_is_right(ds: CommandLine) -> None:
     assert "is right: 1 groups" in ds.ok("policy", "check")
 
 
-def test_all_errors_of_a_draft_are_listed(ds: CommandLine, tmp_path: Path) -> None:
-    told = ds.fails(1, "policy", "check", draft(ds, "defaults: {max_cpus: x, memory: 3}\nnonsense: 1\n", tmp_path))
+def test_all_errors_of_a_draft_are_listed(ds: CommandLine) -> None:
+    told = ds.fails(1, "policy", "check", draft(ds, "defaults: {max_cpus: x, memory: 3}\nnonsense: 1\n"))
     assert "3 errors" in told and "nonsense" in told
 
 
-def test_a_draft_elsewhere_has_the_members_of_the_server(ds: CommandLine, tmp_path: Path) -> None:
+def test_a_draft_elsewhere_has_the_members_of_the_server(ds: CommandLine) -> None:
     groups = ds.bed.root / "groups"
     groups.mkdir()
     (groups / "admins.members").write_text("bob\n")
     text = POLICY.replace("/SHARED", "/shared") + "user_overrides: {}\n"
-    document = ds("policy", "check", draft(ds, text, tmp_path), "--against-current", "--json").json
+    document = ds("policy", "check", draft(ds, text), "--against-current", "--json").json
     assert document["changed"] == []
 
 
-def test_what_a_draft_would_change_is_said_for_whom(ds: CommandLine, tmp_path: Path) -> None:
+def test_what_a_draft_would_change_is_said_for_whom(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "debian", "--background")
     ds.ok("container-create", "second", "debian", "--cpu-only")
     text = "defaults: {max_mig_instances: 0, max_containers_per_user: 1, idle_timeout: 1h}\n"
-    words = ("policy", "check", draft(ds, text, tmp_path), "--against-current")
+    words = ("policy", "check", draft(ds, text), "--against-current")
     document = ds(*words, "--json").json
     changed = {(item["user"], item["label"]): (item["before"], item["after"]) for item in document["changed"]}
     assert changed[("alice", "Max MIG Instances")] == ("2", "0")

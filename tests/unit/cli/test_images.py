@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.conftest import CommandLine
+from tests.command_line import CommandLine
 
 BASE = ("--framework", "pytorch")
 THESIS = "ds01-70001/thesis"
@@ -48,6 +48,7 @@ def test_without_a_terminal_it_says_which_option_it_needs(ds: CommandLine) -> No
     assert "image-delete NAME" in ds.fails(2, "image-delete")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.cli.conftest import CommandLine
+from tests.command_line import CommandLine
 
 BASE = ("--framework", "pytorch")
 THESIS = "ds01-70001/thesis"

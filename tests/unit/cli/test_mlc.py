@@ -13,7 +13,8 @@ from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.views import AimeView
 from ds01.system.users import Actor
 from tests import aime
-from tests.unit.cli.conftest import CommandLine
+from tests.bed import Bed
+from tests.command_line import CommandLine
 
 THEIRS = "theirs._.70001"
 
@@ -33,6 +34,7 @@ def mounts(ds: CommandLine, container: str) -> dict[str, str]:
 # mlc-create
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "words",
     [
@@ -60,6 +62,7 @@ def test_without_a_version_it_is_the_newest_for_these_gpus(ds: CommandLine) -> N
     assert request is not None and request.framework == f"Pytorch-{newest}"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("spelling", ["-w={}", "-w {}", "--workspace={}", "--workspace {}", "--workspace_dir={}"])
 def test_the_workspace_in_every_spelling(ds: CommandLine, spelling: str) -> None:
     folder = ds.bed.home("alice") / "workspace" / "thesis"
@@ -84,6 +87,7 @@ def test_data_and_models(ds: CommandLine, short: bool) -> None:
     assert (found["/data"], found["/models"]) == (f"{shared}/data", f"{shared}/models")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("words", [["-g=1"], ["-g", "1"], ["--num_gpus=1"], ["--gpus=1"], ["-ng", "1"], ["-ng=1"], []])
 def test_one_gpu(ds: CommandLine, words: list[str]) -> None:
     ds.ok("mlc-create", "my", "Pytorch", *words)
@@ -115,6 +119,7 @@ def test_a_gpu_by_name_is_refused_with_the_reason(ds: CommandLine, word: str) ->
     assert ds.bed.records() == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("code", "words", "said"),
     [
@@ -198,6 +203,7 @@ def test_stats_in_aimes_columns(ds: CommandLine) -> None:
     assert ds("mlc-stats", "--stream", "--json").code == 2
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("verb", ["open", "start", "stop", "remove"])
 def test_without_a_terminal_a_name_is_needed(ds: CommandLine, verb: str) -> None:
     said = ds.fails(2, f"mlc-{verb}")
@@ -289,6 +295,7 @@ def test_one_on_somebodys_gpu_can_be_stopped_and_removed_all_the_same(ds: Comman
     assert ds.engine.inspect("his._.70002") is not None
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", ["mlc-start", "container-start", "container-run"])
 def test_one_with_more_gpus_than_the_policy_gives_is_made_anew(ds: CommandLine, command: str) -> None:
     theirs(ds, devices=aime.ALL)  # as AIME's tools give them to everybody
@@ -301,6 +308,7 @@ def test_one_with_more_gpus_than_the_policy_gives_is_made_anew(ds: CommandLine, 
     assert "running" in ds.ok("container-list")
 
 
+@pytest.mark.in_process("acts between two looks of a command")
 def test_one_that_somebody_adopts_at_the_same_moment_is_found(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs(ds)
     find = Gate.find_adoptable
@@ -349,11 +357,13 @@ def test_others_containers_need_an_administrator(ds: CommandLine) -> None:
         (timedelta(days=15), "Up 2 weeks"),
     ],
 )
-def test_the_state_in_dockers_words(ds: CommandLine, ago: timedelta, words: str) -> None:
-    ds.ok("container-deploy", "my", "pytorch")
-    (container,) = Gate(ds.bed.make_world(engine=ds.engine)).containers(ds.bed.actor("alice"))
+def test_the_state_in_dockers_words(bed: Bed, ago: timedelta, words: str) -> None:
+    alice = bed.actor("alice")
+    bed.gate.create(alice, bed.request("alice"))
+    bed.gate.start(alice, bed.full("alice"))
+    (container,) = bed.gate.containers(alice)
     view = AimeView(container, None, None, None, None, None, None, None, adoptable=False)
-    assert status(view, ds.bed.clock() + ago) == words
+    assert status(view, bed.clock() + ago) == words
 
 
 @pytest.mark.parametrize(

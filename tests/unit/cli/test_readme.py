@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ds01.main import run
-from tests.unit.cli.conftest import CommandLine
+from tests.command_line import CommandLine
 
 TOP = Path(__file__).parents[3]
 README = (TOP / "README.md").read_text("utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -14,61 +13,41 @@ from ds01 import main
 from ds01.cli import tables
 from ds01.cli.output import wrap
 from ds01.cli.words import size, span
-from ds01.system.data import format_time
-from tests.bed import GPUS, Bed
-from tests.unit.cli.conftest import lend_homes
+from tests.command_line import CommandLine
 
 
 @pytest.fixture
-def real(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
+def real(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The command line as it finds out itself who acts."""
-    monkeypatch.setenv("DS01_STATE", str(bed.state))
-    monkeypatch.setenv("DS01_CONFIG", str(bed.root / "resource-limits.yaml"))
-    monkeypatch.setenv("DS01_ENGINE", "simulated")
-    monkeypatch.setenv("DS01_GPUS", f"simulated:{GPUS}")
-    monkeypatch.setenv("DS01_NOW", format_time(bed.clock()))
+    ds.find_out_who()
     monkeypatch.setenv("SUDO_UID", "70001")
-    lend_homes(bed)
-    return bed
+    return ds
 
 
-def play(monkeypatch: pytest.MonkeyPatch, *, uid: int, euid: int) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: uid)
-    monkeypatch.setattr(os, "geteuid", lambda: euid)
+def test_behind_sudo_the_person_is_recorded_and_is_the_owner(real: CommandLine) -> None:
+    real.ok("container-create", "thesis", "pytorch", "-q", who="root")
+    assert real.bed.record("alice").history[0].actor == "alice"
+    real.ok("container-retire", "thesis", "-q", who="root")
+    real.ok("container-create", "thesis", "pytorch", "--user", "bob", "-q", who="root")
+    assert real.bed.record("bob").history[0].actor == "alice"
 
 
-def test_behind_sudo_the_person_is_recorded_and_is_the_owner(real: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(monkeypatch, uid=0, euid=0)
-    assert main.run(["container-create", "thesis", "pytorch", "-q"]) == 0
-    assert real.record("alice").history[0].actor == "alice"
-    assert main.run(["container-retire", "thesis", "-q"]) == 0
-    assert main.run(["container-create", "thesis", "pytorch", "--user", "bob", "-q"]) == 0
-    assert real.record("bob").history[0].actor == "alice"
-
-
-def test_root_itself_is_root(real: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(monkeypatch, uid=0, euid=0)
+def test_root_itself_is_root(real: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SUDO_UID")
-    assert main.run(["container-create", "thesis", "pytorch", "--user", "bob", "-q"]) == 0
-    assert real.record("bob").history[0].actor == "root"
+    real.ok("container-create", "thesis", "pytorch", "--user", "bob", "-q", who="root")
+    assert real.bed.record("bob").history[0].actor == "root"
 
 
-def test_without_root_sudo_uid_is_not_believed(real: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(monkeypatch, uid=70002, euid=70002)
-    assert main.run(["container-create", "thesis", "pytorch", "-q"]) == 0
-    assert real.record("bob").history[0].actor == "bob"
-    assert main.run(["container-create", "x", "pytorch", "--user", "alice", "-q"]) == 3
+def test_without_root_sudo_uid_is_not_believed(real: CommandLine) -> None:
+    real.ok("container-create", "thesis", "pytorch", "-q", who="bob")
+    assert real.bed.record("bob").history[0].actor == "bob"
+    real.fails(3, "container-create", "x", "pytorch", "--user", "alice", "-q", who="bob")
 
 
-def test_the_clock_is_the_one_of_ds01_now(
-    real: Bed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    play(monkeypatch, uid=70002, euid=70002)
-    assert main.run(["container-create", "thesis", "pytorch"]) == 0
-    monkeypatch.setenv("DS01_NOW", format_time(real.clock.advance(minutes=10)))
-    capsys.readouterr()
-    assert main.run(["container-list"]) == 0
-    assert "release in 20m" in capsys.readouterr().out
+def test_the_clock_is_the_one_of_ds01_now(real: CommandLine) -> None:
+    real.ok("container-create", "thesis", "pytorch", who="bob")
+    real.bed.clock.advance(minutes=10)
+    assert "release in 20m" in real.ok("container-list", who="bob")
 
 
 @pytest.mark.parametrize(
