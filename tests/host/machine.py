@@ -6,6 +6,7 @@ Nobody may set this host's clock: it is the machine's.
 from __future__ import annotations
 
 import subprocess
+import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ from tests.server import (
 
 HERE = Path(__file__).resolve().parent
 BOOT = 90.0  # seconds; it takes 5 to 10
+CHECKOUT = "/checkout"
+PACKAGES = "/site-packages"
 PEOPLE = ("alice", "bob", "carol")
 
 
@@ -33,14 +36,19 @@ class Host(Server):
     """A running host; `close` ends it and removes all that it had."""
 
     def __init__(self, image: str, library: Path) -> None:
-        """Boot it. `library`: a folder with the stand-in for NVML that reads GPUS. Raises AssertionError."""
+        """Boot it. `library`: a folder with the stand-in for NVML that reads GPUS. Raises AssertionError.
+
+        What the tests are made of is there to read: CHECKOUT, and PACKAGES with pytest.
+        """
         options = (
             "--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--security-opt=seccomp=unconfined", "--cgroupns=private",
             "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec", "--env=container=docker", "--hostname=gpu-server",
         )  # fmt: skip
         # As a volume /var/lib/docker is a real folder: there is no overlay on an overlay.
         rule, volume = "--device-cgroup-rule=a *:* rwm", "--volume=/var/lib/docker"
-        created = _outside("create", *options, rule, volume, f"--volume={HERE}/init.sh:/init.sh:ro", image, "/init.sh")
+        files = {HERE / "init.sh": "/init.sh", HERE.parents[1]: CHECKOUT, sysconfig.get_path("purelib"): PACKAGES}
+        bound = (f"--volume={source}:{target}:ro" for source, target in files.items())
+        created = _outside("create", *options, rule, volume, *bound, image, "/init.sh")
         self.id = created.stdout.strip()
         self.shipped_policy = ""
         try:
