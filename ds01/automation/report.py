@@ -12,11 +12,12 @@ from ds01.errors import Ds01Error
 from ds01.lifecycle.record import Record
 from ds01.system.data import format_time, to_json
 
-# Actions of items in `unknown` that pass by themselves. Everything else there could not be judged.
+# Actions of items in `unknown` that were judged, or will be by themselves. Everything else there could not be judged.
 BUSY = "busy"
 BEGINS = "begins"
 WAITS = "waits"
-HARMLESS = frozenset((BUSY, BEGINS, WAITS))
+LOST = "gpu"  # a slot that is leased and is not there any more
+HARMLESS = frozenset((BUSY, BEGINS, WAITS, LOST))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ds01.automation.acting import Acting
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.looking import Looking
 from ds01.automation.observe import keeps_alive
-from ds01.automation.report import Item, Report, item_of
+from ds01.automation.report import LOST, Item, Report, item_of
 from ds01.automation.serving import Serving
 from ds01.automation.telling import Teller
 from ds01.gpus.model import Observation
@@ -83,7 +83,7 @@ class Tick:
         decided = []
         for record in records:
             lost = [ref.slot for ref in record.lease.slots if ref.uuid not in there] if record.lease else []
-            report.unknown += [Item(record.container_name, "gpu", f"GPU {slot} is not there any more") for slot in lost]
+            report.unknown += [Item(record.container_name, LOST, f"GPU {slot} is not there any more") for slot in lost]
             judged = seen.get(record.container_name) if record.state is State.RUNNING else record
             try:
                 decision = self._judge(judged, report) if judged is not None else None

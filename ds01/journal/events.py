@@ -12,6 +12,7 @@ from ds01.system import files
 from ds01.system.data import format_time, to_json
 
 Emit = Callable[[str, Mapping[str, Any]], None]
+COMMON = ("actor", "container", "user", "why")  # what every event has, if only as null
 
 
 class EventLog:
@@ -24,8 +25,12 @@ class EventLog:
         self.failure: str | None = None
 
     def emit(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Write the event `kind` with `facts`, JSON values; `failure` says why, if it could not be written."""
-        line = {"time": format_time(self._clock()), "type": kind} | {key: to_json(fact) for key, fact in facts.items()}
+        """Write the event `kind` with `facts`, JSON values; `failure` says why, if it could not be written.
+
+        What of `COMMON` is not said is null.
+        """
+        line = {"time": format_time(self._clock()), "type": kind} | dict.fromkeys(COMMON)
+        line |= {key: to_json(fact) for key, fact in facts.items()}
         try:
             files.append(self._path, json.dumps(line, ensure_ascii=False).encode() + b"\n", mode=self._mode)
         except OSError as error:

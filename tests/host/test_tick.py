@@ -89,7 +89,7 @@ def test_what_is_idle_is_warned_stopped_released_and_removed_each_at_its_time(la
     assert "idle" not in states(lab)
 
     events = [json.loads(line) for line in lab.read("/var/log/ds01/events.jsonl").splitlines()]
-    mine = [event for event in events if event.get("container", "").startswith("idle.") and event["type"] != "notice"]
+    mine = [event for event in events if (event["container"] or "").startswith("idle.") and event["type"] != "notice"]
     mine = [event.get("trigger") or event["type"] for event in mine]
     assert mine == ["create", "start", "warning", "stop", "release", "warning", "remove"]
     assert "idle does nothing" in lab.read("/tmp/terminal")

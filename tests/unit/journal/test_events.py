@@ -10,7 +10,7 @@ from ds01.journal.events import EventLog
 from tests.bed import NOON, Clock, umask
 
 
-def test_a_line_has_its_time_and_type_first(tmp_path: Path) -> None:
+def test_a_line_has_its_time_and_type_first_and_what_all_have(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl", clock=Clock())
     log.emit("warning", {"actor": "tick", "container": "thesis._.70001", "deadline": NOON})
     assert json.loads((tmp_path / "events.jsonl").read_text()) == {
@@ -18,6 +18,8 @@ def test_a_line_has_its_time_and_type_first(tmp_path: Path) -> None:
         "type": "warning",
         "actor": "tick",
         "container": "thesis._.70001",
+        "user": None,
+        "why": None,
         "deadline": "2026-11-30T12:00:00Z",
     }
 
