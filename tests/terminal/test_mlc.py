@@ -67,6 +67,27 @@ def test_questions_are_asked_and_no_is_enter(programs: Programs) -> None:
         assert asked.end() == 0
 
 
+def test_the_pickers_offer_what_the_verb_can_act_on(programs: Programs) -> None:
+    programs.piped("container-deploy", "runs", "pytorch", "--cpu-only")
+    for verb in ("start", "remove"):
+        none = programs.at_terminal(f"mlc-{verb}")
+        shown = none.expect("`mlc-list` shows yours")
+        assert f"you have no container to {verb}" in shown and "it would have to be stopped" in shown
+        assert none.end() == 5
+    programs.piped("container-create", "made", "pytorch", "--cpu-only")
+    aime.make(programs.bed, engine=programs.engine)  # `theirs`, which does not run
+    for verb, offered, number in (
+        ("stop", {"runs"}, "1"),
+        ("start", {"made", "theirs"}, None),
+        ("remove", {"made", "theirs"}, None),
+    ):
+        asked = programs.at_terminal(f"mlc-{verb}")
+        shown = asked.expect("Number [1]: " if number else "Number: ")
+        assert {name for name in ("runs", "made", "theirs") if f") {name} " in shown} == offered
+        asked.interrupt()
+        assert asked.end() == 130
+
+
 def test_create_asks_for_what_is_missing(programs: Programs) -> None:
     asked = programs.at_terminal("mlc-create", "thesis")
     asked.expect("Which image?")

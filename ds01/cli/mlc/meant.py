@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ds01.cli import ask, tables
 from ds01.cli.container.adopting import find as find_any
 from ds01.cli.container.adopting import take_over
-from ds01.cli.mlc.shown import status
+from ds01.cli.mlc.shown import runs, status
 from ds01.cli.session import Session
 from ds01.cli.words import short
 from ds01.errors import NotFound, WrongUse
@@ -32,8 +32,11 @@ class Meant:
         return self.container
 
 
-def find(session: Session, reference: str | None, *, verb: str) -> Meant:
-    """The container that is meant; without a name a picker on a terminal. Raises NotFound, WrongUse."""
+def find(session: Session, reference: str | None, *, verb: str, running: bool | None = None) -> Meant:
+    """The container that is meant; without a name a picker on a terminal. Raises NotFound, WrongUse.
+
+    `running`: the verb acts on what runs, or on what does not, and the picker offers no others; None: on all.
+    """
     if reference is not None:
         return Meant(*find_any(session, reference))
     if not session.interactive:
@@ -41,7 +44,11 @@ def find(session: Session, reference: str | None, *, verb: str) -> Meant:
     views = session.gate.as_aime(session.actor, owner=session.owner.uid)
     if not views:
         raise NotFound(f"you have no container to {verb}", hint="`mlc-create NAME Pytorch` makes one")
-    rows = [(short(view.container.container), view.framework or "–", status(view, session.now())) for view in views]
-    default = 1 if len(views) == 1 else None
-    chosen = views[ask.choose(f"Which container to {verb}?", list(tables.plain(rows)), default=default)]
+    fitting = [view for view in views if running in (None, runs(view))]
+    if not fitting:
+        why = f"it would have to {'run' if running else 'be stopped'}, and none of yours {'does' if running else 'is'}"
+        raise NotFound(f"you have no container to {verb}", why=why, hint="`mlc-list` shows yours")
+    rows = [(short(view.container.container), view.framework or "–", status(view, session.now())) for view in fitting]
+    default = 1 if len(fitting) == 1 else None
+    chosen = fitting[ask.choose(f"Which container to {verb}?", list(tables.plain(rows)), default=default)]
     return Meant(chosen.container.container, chosen.adoptable)

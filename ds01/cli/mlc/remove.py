@@ -7,6 +7,7 @@ import click
 from ds01.cli import ask
 from ds01.cli.mlc.line import AimeLine, unasked
 from ds01.cli.mlc.meant import Meant, find
+from ds01.cli.mlc.shown import runs
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.errors import NotPossible
@@ -21,7 +22,7 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     One of AIME's own tools is adopted first. One that runs has to be stopped first.
     """
     session.yes |= unasked
-    meant = find(session, name, verb="remove")
+    meant = find(session, name, verb="remove", running=False)
     _check_stopped(session, meant)
     question = f"Remove {meant.name}? What was installed in it goes with it"
     if session.interactive and not ask.confirm(question, default=False):
@@ -34,8 +35,7 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
 def _check_stopped(session: Session, meant: Meant) -> None:
     """Raises NotPossible before anything is asked, or adopted."""
     for view in session.gate.as_aime(session.actor, all_users=True):
-        runs = view.container.state in ("running", "paused", "restarting")
-        if view.container.container == meant.container and runs:
+        if view.container.container == meant.container and runs(view):
             raise NotPossible(
                 f"{meant.name} runs",
                 why="a running container is not removed",

@@ -9,10 +9,15 @@ from ds01.lifecycle.views import AimeView
 _UNITS = (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
+def runs(view: AimeView) -> bool:
+    """Whether Docker says that it runs, paused or not."""
+    return view.container.state in ("running", "paused", "restarting")
+
+
 def status(view: AimeView, now: datetime) -> str:
     """The state in Docker's words, which scripts look for: `Up 2 days`, `Exited (137) 1 week ago`, `Created`."""
     container = view.container
-    if container.state in ("running", "paused", "restarting"):
+    if runs(view):
         up = f"Up {_ago(now - container.started_at)}" if container.started_at else "Up"
         return f"{up} (Paused)" if container.paused else up
     if view.exit_code is None:

@@ -18,7 +18,7 @@ from ds01.cli.words import gpu_names
 def command(session: Session, name: str | None, unasked: bool) -> None:
     """Start a container in the background, as container-start does. One of AIME's own tools is adopted first."""
     session.yes |= unasked
-    acted = starting.start(session, find(session, name, verb="start").ours(session))
+    acted = starting.start(session, find(session, name, verb="start", running=False).ours(session))
     view = acted.container
     gpus = f" on GPU {gpu_names(view.gpus)}" if view.gpus else ""
     session.say(f"[{view.name}] runs already{gpus}." if acted.already else f"[{view.name}] started{gpus}.")

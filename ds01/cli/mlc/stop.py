@@ -21,7 +21,7 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     One of AIME's own tools is adopted first.
     """
     session.yes |= unasked
-    meant = find(session, name, verb="stop")
+    meant = find(session, name, verb="stop", running=True)
     count = 0 if meant.adoptable else session.gate.processes(session.actor, meant.container)
     ends = words.processes(count) if count else "all that runs in it ends"
     if session.interactive and not ask.confirm(f"Stop {meant.name}? ({ends})", default=False):
