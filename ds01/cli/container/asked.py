@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -109,7 +111,26 @@ def folder(session: Session, text: str | None) -> str | None:
     return str(Path.cwd() / text)
 
 
-def port_of(text: str) -> Port:
+def ports_of(texts: Sequence[str]) -> tuple[Port, ...]:
+    """The ports of `--port`, each side of them once: Docker would refuse a second one, but only at the start. Raises
+    WrongUse.
+    """
+    ports = tuple(_port_of(text) for text in texts)
+    for side, numbers in (
+        ("in the container", [port.container_port for port in ports]),
+        ("of the server", [port.host_port for port in ports if port.host_port is not None]),
+    ):
+        twice = [number for number, count in Counter(numbers).items() if count > 1]
+        if twice:
+            raise WrongUse(
+                f"port {twice[0]} {side} is asked for {numbers.count(twice[0])} times",
+                why=f"-p {' -p '.join(texts)}",
+                hint="each port once, on both sides: -p HOST:CONTAINER",
+            )
+    return ports
+
+
+def _port_of(text: str) -> Port:
     host, colon, container = text.rpartition(":")
     for part in (host, container) if colon else (container,):
         if not (part.isascii() and part.isdigit() and len(part) <= 5 and 0 < int(part) < 65536):

@@ -7,7 +7,7 @@ import gc
 from collections.abc import Sequence
 
 from ds01.cli.container import choosing
-from ds01.cli.container.asked import Asked, folded_name, folder, port_of
+from ds01.cli.container.asked import Asked, folded_name, folder, ports_of
 from ds01.cli.guide import explain
 from ds01.cli.pulling import pull
 from ds01.cli.session import Session
@@ -24,7 +24,7 @@ from ds01.policy.units import format_number, format_size
 
 def request_of(session: Session, asked: Asked) -> ContainerRequest:
     """The request that the options make; asks for what is missing, on a terminal. Raises WrongUse, NotFound."""
-    ports = tuple(port_of(text) for text in asked.ports) or None
+    ports = ports_of(asked.ports) or None
     if asked.name is None:
         if not session.interactive:
             raise WrongUse("which name shall it have?", hint="say it: container-deploy NAME --framework pytorch")

@@ -84,6 +84,23 @@ def test_contradictions_are_wrong_use_and_change_nothing(options: list[str], ds:
     assert ds.bed.records() == []
 
 
+@pytest.mark.parametrize(
+    ("ports", "said"),
+    [
+        (["8888:8888", "8888:99"], "port 8888 of the server is asked for 2 times"),
+        (["8888", "9000:8888"], "port 8888 in the container is asked for 2 times"),
+        (["99", "99", "99"], "port 99 in the container is asked for 3 times"),
+    ],
+)
+def test_a_port_twice_is_wrong_use_at_create(ports: list[str], said: str, ds: CommandLine) -> None:
+    options = [word for port in ports for word in ("-p", port)]
+    for verb in ("container-create", "container-deploy"):
+        error = ds.fails(2, verb, "thesis", "pytorch", *options)
+        assert said in error and f"-p {ports[0]} -p {ports[1]}" in error and "-p HOST:CONTAINER" in error
+    assert ds.bed.records() == []
+    ds.ok("container-create", "thesis", "pytorch", "-p", "8888:99", "-p", "8889:8888", "-p", "8887")
+
+
 # names
 
 
