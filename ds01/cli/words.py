@@ -62,6 +62,15 @@ def describe_refusal(refusal: Refusal, now: datetime) -> tuple[str, str | None, 
     return message, why, hint
 
 
+def describe_end_of_wait(refusal: Refusal, waited: str, now: datetime) -> tuple[str, str | None, str]:
+    """The refusal when the time to wait is over, as message, why and hint; `waited` as it was typed."""
+    hint = "wait longer, or with --wait until it is your turn; `ds01 gpu status` shows all of them"
+    if refusal.earliest is not None:
+        hint = f"the first comes free at {when(refusal.earliest, now)} at the latest; " + hint
+    what = "no GPU came free" if refusal.asked == 1 else f"{_slots(refusal.asked)} were never free at once"
+    return f"the time to wait, {waited}, is over, and {what}", describe_claims(refusal.claims, now) or None, hint
+
+
 def describe_claims(claims: Sequence[Claim], now: datetime) -> str:
     """Who has what until when, a line each, in columns."""
     rows = []

@@ -11,15 +11,16 @@ from ds01.cli.container.asked import Asked, folded_name, folder, ports_of
 from ds01.cli.guide import explain
 from ds01.cli.pulling import pull
 from ds01.cli.session import Session
-from ds01.cli.words import describe_refusal, gpu_names
-from ds01.errors import WrongUse
-from ds01.gpus.model import SlotRef
+from ds01.cli.words import describe_end_of_wait, describe_refusal, gpu_names
+from ds01.errors import NoGpuFree, WrongUse
+from ds01.gpus.model import Refusal, SlotRef
 from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import Acted, Plan, SlotView
 from ds01.policy.model import Limits
 from ds01.policy.names import typed_name
 from ds01.policy.units import format_number, format_size
+from ds01.system.data import from_json
 
 
 def request_of(session: Session, asked: Asked) -> ContainerRequest:
@@ -73,14 +74,21 @@ def _in_line(session: Session, request: ContainerRequest, asked: Asked) -> Acted
     """Create when it is one's turn. Ctrl-C leaves the line."""
     gc.enable()  # this may take days
     steps = session.gate.wait(session.actor, request, longest=asked.longest_wait())
-    with contextlib.closing(steps):
-        for step in steps:
-            if step.acted is not None:
-                return step.acted
-            assert step.waiting is not None
-            why = describe_refusal(step.waiting.refusal, session.now())
-            session.say(f"Waiting, number {step.waiting.position} in line ({step.waiting.id}): {why[0]}")
-            session.say("\n".join(f"  {line}" for line in (why[1] or "").splitlines()))
+    try:
+        with contextlib.closing(steps):
+            for step in steps:
+                if step.acted is not None:
+                    return step.acted
+                assert step.waiting is not None
+                why = describe_refusal(step.waiting.refusal, session.now())
+                session.say(f"Waiting, number {step.waiting.position} in line ({step.waiting.id}): {why[0]}")
+                session.say("\n".join(f"  {line}" for line in (why[1] or "").splitlines()))
+    except NoGpuFree as error:
+        refusal = from_json(Refusal, (error.data or {})["refusal"])
+        if asked.wait_for is None or not refusal.temporary:
+            raise
+        message, claims, hint = describe_end_of_wait(refusal, asked.wait_for, session.now())
+        raise NoGpuFree(message, why=claims, hint=hint) from error
     raise AssertionError("the wait ended without an outcome")
 
 

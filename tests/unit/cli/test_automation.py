@@ -210,6 +210,8 @@ def test_wait_for_ends_with_4(ds: CommandLine) -> None:
     answer = ds("container-create", "thesis", "pytorch", "--gpus", "1", "--wait-for", "1s")
     assert answer.code == 4
     assert "Waiting, number 1 in line" in answer.out
+    assert answer.err.startswith("Error: the time to wait, 1s, is over, and no GPU came free\n"), answer.err
+    assert "root (one)" in answer.err and "wait longer" in answer.err and "stands in line" not in answer.err
 
 
 # pending notices
