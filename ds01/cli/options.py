@@ -12,7 +12,8 @@ import click
 from ds01.cli.pending import show as show_pending
 from ds01.cli.session import Session
 from ds01.cli.words import worded
-from ds01.errors import Ds01Error
+from ds01.errors import Ds01Error, WrongUse
+from ds01.policy.kinds import PROFILE
 from ds01.system.settings import Settings
 
 Function = Callable[..., Any]
@@ -62,6 +63,18 @@ def command(
         return made
 
     return make
+
+
+def check_profile(text: str | None) -> None:
+    """Raises WrongUse for what is no profile of a MIG instance, whatever the server has."""
+    if text is None:
+        return
+    try:
+        PROFILE.read(text.casefold())
+    except ValueError:
+        shown = text if len(text) <= 40 else f"{text[:40]}…"
+        hint = "--profile 2g.20gb; `ds01 gpu status` shows what there is"
+        raise WrongUse(f"'{shown}' is no profile", why=f"allowed: {PROFILE.allowed}", hint=hint) from None
 
 
 def gathered(kind: type[Any], options: Sequence[Function]) -> Callable[[Function], Function]:

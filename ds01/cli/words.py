@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ds01.errors import Ds01Error
-from ds01.gpus.model import Claim, Refusal, Rule
+from ds01.gpus.model import Claim, GpuRequest, GpuType, Refusal, Rule
 from ds01.system.data import from_json
 
 if TYPE_CHECKING:
@@ -60,6 +60,21 @@ def describe_refusal(refusal: Refusal, now: datetime) -> tuple[str, str | None, 
     if refusal.earliest is not None:
         hint = f"the first comes free at {when(refusal.earliest, now)} at the latest; " + hint
     return message, why, hint
+
+
+def describe_missing(refusal: Refusal, request: GpuRequest, kinds: Mapping[str, int]) -> tuple[str, str, str]:
+    """The refusal of what the server does not have, as message, why and hint. `kinds`: how many slots there are of
+    each MIG profile, and of whole GPUs under `full`.
+    """
+    words = {GpuType.MIG: " on MIG instances", GpuType.FULL: ", whole ones", GpuType.ANY: " of one kind"}[request.type]
+    kind = f" with the profile {request.profile}" if request.profile is not None else words
+    there = [f"{count} {'whole' if name == 'full' else f'of {name}'}" for name, count in kinds.items()]
+    why = f"it has {refusal.limit or 0} of these; in all: {', '.join(there) or 'none'}"
+    profiles = [name for name in kinds if name != "full"]
+    hint = "`ds01 gpu status` shows what there is"
+    if request.profile is not None and profiles and request.profile.casefold() not in profiles:
+        hint = f"--profile {profiles[0]}, or leave it out; {hint}"
+    return f"this server cannot give {_slots(refusal.asked)}{kind}", why, hint
 
 
 def describe_end_of_wait(refusal: Refusal, waited: str, now: datetime) -> tuple[str, str | None, str]:

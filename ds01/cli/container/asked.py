@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ds01.cli.options import gathered
+from ds01.cli.options import check_profile, gathered
 from ds01.cli.session import Session
 from ds01.engines.protocol import Port
 from ds01.errors import WrongUse
@@ -49,7 +49,7 @@ class Asked:
             raise WrongUse("CPU only and a GPU at once", hint="leave out --cpu-only, or what is said about GPUs")
         if self.profile is not None and self.gpu_type == "full":
             raise WrongUse("--profile is of MIG instances, --gpu-type full of whole GPUs")
-
+        check_profile(self.profile)
         if self.wait_for is not None:
             self.longest_wait()
 

@@ -6,6 +6,7 @@ import click
 
 from ds01.cli.gpu.options import container as option_container
 from ds01.cli.gpu.options import show
+from ds01.cli.options import check_profile
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
@@ -30,6 +31,7 @@ def command(
     profile: str | None,
 ) -> None:
     """Lease slots without a container (administrators). Only `ds01 gpu release` ends such a lease."""
+    check_profile(profile)
     full = split_container_name(container)
     try:
         name = full[0] if full else fold_name(container)[0]

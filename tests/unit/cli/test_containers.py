@@ -101,6 +101,23 @@ def test_a_port_twice_is_wrong_use_at_create(ports: list[str], said: str, ds: Co
     ds.ok("container-create", "thesis", "pytorch", "-p", "8888:99", "-p", "8889:8888", "-p", "8887")
 
 
+@pytest.mark.parametrize("profile", ["zz", "", "2g", "2g.20", "20gb", "x" * 99])
+def test_what_is_no_profile_is_wrong_use(profile: str, ds: CommandLine) -> None:
+    error = ds.fails(2, "container-create", "thesis", "pytorch", "--profile", profile)
+    assert "is no profile" in error and "a MIG profile like 2g.20gb" in error
+    ds.fails(2, "gpu", "allocate", "--container", "x", "--profile", profile, who="boss")
+
+
+def test_what_the_server_does_not_have_is_named_beside_what_it_has(ds: CommandLine) -> None:
+    for more in ([], ["--dry-run"]):
+        error = ds.fails(4, "container-create", "thesis", "pytorch", "--profile", "3g.40gb", *more)
+        assert "cannot give 1 GPU with the profile 3g.40gb" in error
+        assert "it has 0 of these; in all: 1 whole, 3 of 2g.10gb" in error and "--profile 2g.10gb" in error
+    error = ds.fails(4, "container-create", "thesis", "pytorch", "--gpu-type", "full", "--gpus", "2")
+    assert "cannot give 2 GPUs, whole ones" in error and "it has 1 of these" in error
+    assert "2g.10gb" in ds.ok("container-create", "thesis", "pytorch", "--profile", "2G.10GB")
+
+
 # names
 
 
