@@ -24,8 +24,13 @@ EDITORS = ("sensible-editor", "editor", "nano", "vim", "vi")  # Debian's own cho
 
 
 def confirm(question: str, *, default: bool) -> bool:
-    """Yes or no."""
-    return _answered(lambda: click.confirm(question, default=default))
+    """Yes or no; asked again until it is one of them. Enter alone is the default."""
+    words = {"y": True, "yes": True, "n": False, "no": False, "": default}
+    while True:
+        answer = line(f"{question} [{'Y/n' if default else 'y/N'}]").strip().casefold()
+        if answer in words:
+            return words[answer]
+        put("y or n, please.")
 
 
 def choose(title: str, choices: Sequence[str], *, default: int | None = 1) -> int:

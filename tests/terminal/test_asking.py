@@ -107,6 +107,32 @@ def test_stop_asks_and_offers_to_remove(thesis: Programs) -> None:
     assert yes.end() == 0 and thesis.bed.records() == []
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("container-stop thesis", "Nothing was stopped: thesis goes on running."),
+        ("container-retire thesis", "Nothing was retired: thesis stays as it is."),
+        ("container-remove other", "Nothing was removed."),
+        ("mlc-stop thesis", "Nothing was stopped: thesis goes on running."),
+        ("mlc-remove other", "Nothing was removed."),
+        ("image-delete mine", "Nothing was deleted."),
+    ],
+)
+def test_a_no_is_answered_and_changes_nothing(words: str, said: str, thesis: Programs) -> None:
+    assert thesis.piped("container-create", "other", "pytorch", "--cpu-only").returncode == 0
+    thesis.engine.tag("any/image", f"ds01-{thesis.bed.people['alice']}/mine:latest")
+    before = thesis.bed.records()
+    asked = thesis.at_terminal(*words.split())
+    for answer in ("what", "nein"):
+        asked.expect("]: ")
+        asked.type(f"{answer}\r")
+        asked.expect("y or n, please.")
+    asked.expect("]: ")
+    asked.type(" No\r")
+    asked.expect(said)
+    assert asked.end() == 0 and thesis.bed.records() == before
+
+
 @pytest.mark.parametrize("options", ["--force", "-y", "-q --keep-container"])
 def test_stop_does_not_ask_when_it_was_answered(options: str, thesis: Programs) -> None:
     stopped = thesis.at_terminal("container-stop", "thesis", *options.split())

@@ -34,7 +34,7 @@ def command(session: Session, names: tuple[str, ...], force: bool, every: bool, 
         return session.answer({"containers": [item.container for item in sized]})
     shown = ", ".join(item.container.name for item in sized)
     if containers and session.interactive and not force and not ask.confirm(f"Remove {shown}?", default=True):
-        return None
+        return session.say("Nothing was removed.")
 
     def remove(container: str) -> ContainerView:
         record = record_of(session, container)

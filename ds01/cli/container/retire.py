@@ -34,7 +34,7 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
         count = session.gate.processes(session.actor, container)
         ends = f"{words.processes(count)}, " if count else ""
         if not ask.confirm(f"Retire {name}? ({ends}{stays})", default=True):
-            return None
+            return session.say(f"Nothing was retired: {name} stays as it is.")
     record = record_of(session, container)
     acted = session.gate.remove(session.actor, container, force=True, images=images)
     tell_owner(session, record, "removed", "container-deploy")

@@ -58,6 +58,7 @@ def _stop(
     if session.interactive and not force:
         ends = processes(count) if count else "nothing is at work in it"
         if not ask.confirm(f"Stop {name}? ({ends})", default=True):
+            session.say(f"Nothing was stopped: {name} goes on running.")
             return None
     elif count:
         session.say(f"Stopping {name}: {processes(count)} …")

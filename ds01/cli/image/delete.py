@@ -28,6 +28,7 @@ def command(session: Session, name: str | None, with_source: bool) -> None:
     what = [f"the image {name}"] if image else []
     what += [f"its Dockerfile {place.dockerfile}"] if with_source and place else []
     if session.interactive and not ask.confirm(f"Delete {' and '.join(what)}?", default=not with_source):
+        session.say("Nothing was deleted.")
         return
     if image is not None:
         session.gate.remove_image(session.actor, image.reference)

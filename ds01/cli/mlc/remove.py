@@ -26,6 +26,7 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     _check_stopped(session, meant)
     question = f"Remove {meant.name}? What was installed in it goes with it"
     if session.interactive and not ask.confirm(question, default=False):
+        session.say("Nothing was removed.")
         return
     acted = session.gate.remove(session.actor, meant.ours(session, ending=True))
     session.say(f"Removed {acted.container.name}.")

@@ -25,6 +25,7 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     count = 0 if meant.adoptable else session.gate.processes(session.actor, meant.container)
     ends = words.processes(count) if count else "all that runs in it ends"
     if session.interactive and not ask.confirm(f"Stop {meant.name}? ({ends})", default=False):
+        session.say(f"Nothing was stopped: {meant.name} goes on running.")
         return
     if count:
         session.say(f"Stopping {meant.name}: {ends} …")
