@@ -28,8 +28,7 @@ def create(
 
     Raises WrongUse, Ds01Error.
     """
-    if description is not None and not all(letter.isprintable() or letter in "\n\t" for letter in description):
-        raise WrongUse("the description has control characters in it")
+    check_description(description or "")
     there = tuple(name for name in home.list(folder) if name.casefold() in _READMES)
     same = [name for name in there if name.casefold() == FILE.casefold()]
     if there and not same and not overwrite:
@@ -37,6 +36,17 @@ def create(
     file = same[0] if same else FILE
     content = _content(home, folder, project, description, framework, kind)
     return put_file(home, folder / file, content, called=file, overwrite=overwrite)
+
+
+def check_description(text: str) -> None:
+    """Raises WrongUse for what a README cannot say."""
+    wrong = next((letter for letter in text if not letter.isprintable() and letter not in "\n\t"), None)
+    if wrong is not None:
+        raise WrongUse(
+            "the description has control characters in it",
+            why=f"the first is {wrong!a}, letter {text.index(wrong) + 1}",
+            hint="a line in plain text",
+        )
 
 
 def _content(

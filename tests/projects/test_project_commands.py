@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from ds01.main import load
 from tests.command_line import CommandLine
 from tests.projects.conftest import AS_ROOT, everything
 
@@ -219,6 +221,32 @@ def test_an_image_that_cannot_be_built_is_gone_on_with_from_its_dockerfile(ds: C
     ds.bed.home("alice").joinpath("dockerfiles", "birds.Dockerfile").write_text("FROM busybox\nCOPY absent /\n")
     said = ds.fails(5, "project-init", "birds", "--quick")
     assert "To go on: `image-update birds --rebuild`" in said and "`image-create birds`" not in said
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (5, ["--framework", "nope"], "no framework 'nope'"),
+        (5, ["--framework", "nope"], "any other image: --image NAME"),
+        (5, ["--framework", "pytorch-99"], "any other image: --image NAME"),
+        (5, ["--framework", "nope", "--no-image"], "no framework 'nope'"),
+        (5, ["--type", "cooking"], "or leave --type out"),
+        (2, ["--description", "a\x1b[31mb"], "letter 2"),
+        (2, ["--image", "Not An Image"], "no name of an image"),
+    ],
+)
+def test_what_a_later_step_could_not_take_is_refused_before_the_first(
+    code: int, words: list[str], said: str, ds: CommandLine
+) -> None:
+    before = everything(ds.bed.home("alice"))
+    error = ds.fails(code, "project-init", "birds", "--quick", *words)
+    assert said in error and everything(ds.bed.home("alice")) == before
+    if "--description" not in words and "--no-image" not in words:
+        assert said in ds.fails(code, "user-setup", "birds", "--quick", *words)
+        assert everything(ds.bed.home("alice")) == before
+    # Every option that is named is one of the command's.
+    named = set(re.findall(r"--[a-z-]+", error)) - {"--help"}
+    assert named <= {name for param in load("project init").params for name in param.opts}
 
 
 def test_a_project_with_a_wrong_name_is_told_so(ds: CommandLine) -> None:

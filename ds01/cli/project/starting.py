@@ -17,7 +17,9 @@ from ds01.cli.project.git_init import ask_author
 from ds01.cli.project.meant import Project, show
 from ds01.cli.session import Session
 from ds01.cli.words import worded
-from ds01.errors import Ds01Error, WrongUse
+from ds01.engines.references import well_formed
+from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.images.catalogue import lookup
 from ds01.images.packages import use_case
 from ds01.projects import folders, git, project_file, readme
 
@@ -36,21 +38,34 @@ class Wanted:
     with_image: bool = True
     with_container: bool = True
 
-    def check(self) -> None:
-        """Raises WrongUse for what contradicts itself, NotFound for a kind that is none."""
+    def check(self, session: Session) -> None:
+        """Raises WrongUse for what contradicts itself or cannot be written down, NotFound for a kind or a framework
+        that is none: before the first step, since the later ones would leave half a project.
+        """
         if self.image is not None and self.framework is not None:
             raise WrongUse("one image, please", why="--image and --framework each name one")
         if self.image is not None and not self.with_image:
             raise WrongUse("--image and --no-image at once")
+        if self.image is not None and not well_formed(self.image):
+            raise WrongUse(f"'{self.image}' is no name of an image", why="it has the form [HOST/]NAME[:TAG]")
+        if self.description is not None:
+            readme.check_description(self.description)
         if self.kind is not None:
-            use_case(catalogues.package_sets(), self.kind)
+            try:
+                use_case(catalogues.package_sets(), self.kind)
+            except NotFound as error:
+                hint = "or leave --type out; packages can be added later, with image-update"
+                raise NotFound(error.message, why=error.why, hint=hint) from None
+        if self.framework is not None:
+            architecture = catalogues.architecture(session) if self.with_image else None
+            lookup(catalogues.frameworks(), self.framework, architecture)
 
 
 def start_project(session: Session, wanted: Wanted, *, afterwards: str | None = None) -> int | None:
     """Go through the steps. One that fails leaves those before it, and says how to go on: with that step, and with
     `afterwards`, a command that would have come next. The exit code of a shell that was opened at the end.
     """
-    wanted.check()
+    wanted.check(session)
     wanted = _complete(session, wanted)
     name, code = wanted.name or "", None
     home = session.home
@@ -126,7 +141,8 @@ def _complete(session: Session, wanted: Wanted) -> Wanted:
         chosen = ask.choose("What is it about?", [*(f"{one.title}: {one.summary}" for one in cases), "something else"])
         wanted = dataclasses.replace(wanted, kind=cases[chosen].key if chosen < len(cases) else "none")
     if wanted.description is None:
-        wanted = dataclasses.replace(wanted, description=ask.text("In one line (Enter: later)", default="") or None)
+        described = ask.text("In one line (Enter: later)", default="", check=readme.check_description)
+        wanted = dataclasses.replace(wanted, description=described or None)
     return wanted
 
 

@@ -41,7 +41,7 @@ def command(
     session.guided = session.guided or not session.yes  # whoever is new wants to know; --quick does not
     home, server = session.home, host_name() if host is None else check_host(host)
     wanted = Wanted(name=project, kind=kind, framework=framework, image=image)
-    wanted.check()
+    wanted.check(session)
     begun = tuple(name for name in home.list(home.path / "workspace") if not name.startswith("."))
     if project is None and not session.interactive and not begun:
         raise WrongUse("what shall the first project be called?", hint="user-setup NAME --quick")
