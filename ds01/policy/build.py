@@ -102,7 +102,7 @@ def _reservations(parts: tuple[Section, ...], groups: tuple[str, ...], problems:
         key, says = f"reservations[{index}]", part.values
         whom, start, end, slots = says.get("for", ""), says.get("from"), says.get("until"), says.get("slots")
         if whom[:1] == "@" and whom[1:] not in groups:
-            known = ", ".join(("a login", *(f"@{name}" for name in groups)))
+            known = f"a login, or a group: {', '.join(f'@{name}' for name in groups) or 'there is none in `groups`'}"
             problems.add(part.lines["for"], f"{key}.for", f"there is no group {show(whom[1:])}", known)
         if not (start and end and slots):
             continue

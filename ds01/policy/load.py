@@ -35,7 +35,7 @@ def load(path: Path, *, members: Path | None = None, zone: tzinfo | None = None)
 
 
 def _text(path: Path, problems: Problems) -> str:
-    hint = "It has to be a regular file in UTF-8 that everybody may read (mode 0644)."
+    hint = "An administrator mends it: a regular file in UTF-8 that everybody may read (mode 0644)."
     message = f"The policy {path} cannot be read."
     cause: Exception
     try:
@@ -43,7 +43,7 @@ def _text(path: Path, problems: Problems) -> str:
     except FileNotFoundError as error:
         message, cause = f"There is no policy at {path}.", error
         problems.add(None, "", "there is no such file")
-        hint = "Put one there; the one that comes with ds01 is a good start."
+        hint = "An administrator puts one there, the one that comes with ds01 to begin with: `ds01 policy check`."
     except OSError as error:
         cause = error
         problems.add(None, "", words(error))

@@ -60,6 +60,6 @@ def unreadable(
     return PolicyUnreadable(
         message or f"The policy {path} has {count}.",
         why="\n".join(str(item) for item in ordered),
-        hint=hint or "Correct the lines named above; `ds01 policy check` says when all is right.",
+        hint=hint or "An administrator mends the lines named above; `ds01 policy check` says when all is right.",
         data={"errors": [asdict(item) for item in ordered]},
     )

@@ -62,7 +62,7 @@ def parse_whole(text: str, least: int = 0, most: int = LARGEST) -> int:
     """A whole number, plain decimal digits without leading zeros, from `least` to `most`."""
     allowed = f"a whole number {_range(least, most)}"
     if re.fullmatch(_WHOLE, text) is None:
-        raise NotAllowed(f"{show(text)} is not a whole number", allowed)
+        raise NotAllowed(f"{show(text)} is {_below(text) or 'not a whole number'}", allowed)
     return int(_within(text, int(text), least, most, allowed))
 
 
@@ -70,7 +70,7 @@ def parse_number(text: str, least: float = 0, most: float = LARGEST) -> float:
     """A number in plain decimal digits, with up to six places after the point, from `least` to `most`."""
     allowed = f"a number {_range(least, most)}"
     if re.fullmatch(rf"({_WHOLE})(\.[0-9]{{1,6}})?", text) is None:
-        raise NotAllowed(f"{show(text)} is not a number", allowed)
+        raise NotAllowed(f"{show(text)} is {_below(text) or 'not a number'}", allowed)
     return _within(text, float(text), least, most, allowed)
 
 
@@ -128,7 +128,7 @@ def _amount(text: str, units: dict[str, int], form: str) -> int:
     """The number times its unit, exactly; what is no whole count of the smallest step is refused, not rounded."""
     found = _QUANTITY.fullmatch(text)
     if found is None:
-        raise NotAllowed(f"{show(text)} is not in a documented form", form)
+        raise NotAllowed(f"{show(text)} is {_below(text) or 'not in a documented form'}", form)
     whole, places, unit = found[1], found[2] or "", found[3]
     if not unit:
         raise NotAllowed(f"{show(text)} has no unit", form)
@@ -139,6 +139,11 @@ def _amount(text: str, units: dict[str, int], form: str) -> int:
     if rest:
         raise NotAllowed(f"{show(text)} is not exact", f"{form}, in a smaller unit if need be")
     return count
+
+
+def _below(text: str) -> str:
+    """What to say of a quantity with a minus before it: nothing here is below 0."""
+    return "too small: less than 0" if text[:1] == "-" and _QUANTITY.fullmatch(text[1:]) else ""
 
 
 def _range(least: float, most: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -10,6 +11,7 @@ from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short, when
+from ds01.errors import PolicyUnreadable
 from ds01.host.people import DOCKER, People, people_of, unix_group_of
 from ds01.host.whatif import Replay, replay
 from ds01.lifecycle.world import readable
@@ -24,7 +26,13 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
     """Check a policy, by default the one in force. All errors are listed; exit code 1 if there are any."""
     current = session.settings.config
     # The members' files stay where they are, also for a draft that lies elsewhere.
-    checked = load(file or current, members=current.parent / "groups")
+    try:
+        checked = load(file or current, members=current.parent / "groups")
+    except PolicyUnreadable as error:
+        if file is None:
+            raise
+        hint = f"`ds01 policy check {quote(str(file))}` says when all is right"
+        raise PolicyUnreadable(error.message, why=error.why, hint=hint, data=error.data) from None
     found = _replay(session, checked) if against_current else None
     old = [{"file": key.file, "line": key.line, "key": key.key, "instead": key.instead} for key in checked.old_keys]
     answer = {"file": str(checked.path), "groups": list(checked.groups), "old_keys": old}

@@ -268,7 +268,7 @@ def test_what_could_not_be_stopped_is_one_document_and_exit_code_one(
 
 def draft(ds: CommandLine, text: str) -> str:
     path = ds.bed.root / "drafts" / "draft.yaml"
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return str(path)
 
@@ -280,6 +280,34 @@ def test_the_policy_in_force_is_right(ds: CommandLine) -> None:
 def test_all_errors_of_a_draft_are_listed(ds: CommandLine) -> None:
     told = ds.fails(1, "policy", "check", draft(ds, "defaults: {max_cpus: x, memory: 3}\nnonsense: 1\n"))
     assert "3 errors" in told and "nonsense" in told
+    assert f"`ds01 policy check {ds.bed.root}/drafts/draft.yaml` says when" in told
+    absent = f"{ds.bed.root}/not here.yaml"
+    told = ds.fails(1, "policy", "check", absent)
+    assert f"There is no policy at {absent}" in told and f"check '{absent}'`" in told
+
+
+def test_what_is_wrong_is_said_as_it_is(ds: CommandLine) -> None:
+    limits = "defaults: {max_mig_instances: -3, max_cpus: -0.5, memory: -3g, idle_timeout: -1h}\n"
+    told = ds.fails(1, "policy", "check", draft(ds, limits))
+    for text in ("-3", "-0.5", "-3g", "-1h"):
+        assert f"`{text}` is too small: less than 0; allowed: a" in told
+    times = "from: 2026-12-01T08:00Z, until: 2026-12-05T18:00Z"
+    held = f"reservations:\n  - {{for: '@nope', slots: [0], {times}}}\n"
+    told = ds.fails(1, "policy", "check", draft(ds, f"{held}groups: {{one: {{}}, two: {{}}}}\n"))
+    assert "there is no group `nope`; allowed: a login, or a group: @one, @two" in told
+    told = ds.fails(1, "policy", "check", draft(ds, held))
+    assert "allowed: a login, or a group: there is none in `groups`" in told
+
+
+def test_who_may_not_mend_the_policy_is_told_who_does(ds: CommandLine) -> None:
+    path = ds.bed.root / "resource-limits.yaml"
+    path.write_text("defaults: {memory: 3}\n")
+    assert "An administrator mends the lines" in ds.fails(1, "container-list")
+    path.unlink()
+    told = ds.fails(1, "container-list")
+    assert "An administrator puts one there" in told and "ds01 policy check" in told
+    path.mkdir()
+    assert "An administrator mends it" in ds.fails(1, "container-list")
 
 
 def test_a_draft_elsewhere_has_the_members_of_the_server(ds: CommandLine) -> None:
