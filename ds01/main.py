@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 OWN_FAILURE = 125
+NEAR_NOUN, NEAR_WORD = 0.8, 0.75  # how near a word is that was meant, for difflib: of two letters turned round, say
 
 
 def main() -> None:
@@ -99,11 +100,31 @@ def _without_command(words: str) -> int:
     if (first if noun is None else second) in ("", "--help", "-h", "help"):
         put(_overview(noun))
         return 0
+    why, hint = _what_there_is(first, second)
+    raise WrongUse(f"there is no command `{words}`", why=why, hint=hint)
+
+
+def _what_there_is(first: str, second: str) -> tuple[str | None, str]:
+    """For words that name no command: the verbs of the noun that was meant, if none is near, and what to do."""
     from difflib import get_close_matches
 
-    near = get_close_matches(words, COMMANDS, n=1) or get_close_matches(first.replace("-", " "), COMMANDS, n=1)
-    hint = f"did you mean `{shown(near[0])}`?" if near else "`ds01 --help` lists the commands"
-    raise WrongUse(f"there is no command `{words}`", hint=hint)
+    verbs: dict[str, list[str]] = {}
+    for words in COMMANDS:
+        noun, _, verb = words.partition(" ")
+        if verb:
+            verbs.setdefault(noun, []).append(verb)
+    noun, _, verb = first.partition("-")
+    nouns = get_close_matches(noun, verbs, n=1, cutoff=NEAR_NOUN)
+    if nouns:
+        noun, verb = nouns[0], verb or second
+        near = get_close_matches(verb, verbs[noun], n=1)
+        if near:
+            return None, f"did you mean `{shown(f'{noun} {near[0]}')}`?"
+        program = noun if noun in DISPATCHERS else f"ds01 {noun}"
+        return f"the verbs of {noun} are {', '.join(verbs[noun])}", f"`{program} --help` says what they do"
+    alone = {words: shown(words) for words in COMMANDS if " " not in words} | {name: name for name in ALIASES}
+    near = get_close_matches(first, alone, n=1, cutoff=NEAR_WORD)
+    return None, f"did you mean `{alone[near[0]]}`?" if near else "`ds01 --help` lists the commands"
 
 
 def _overview(noun: str | None) -> str:

@@ -131,10 +131,32 @@ def test_all_nouns_can_be_said_to_ds01(ds: CommandLine) -> None:
         (["container", "delpoy", "thesis"], "container-deploy"),
         (["limit"], "ds01 limits"),
         (["gpu", "state"], "ds01 gpu status"),
+        (["container-lst", "thesis"], "container-list"),
+        (["gpu-mark-stoped"], "ds01 gpu mark-stopped"),
+        (["mlc", "strt"], "mlc-start"),
+        (["emergency-stp"], "ds01 emergency-stop"),
+        (["alias-lst"], "alias-list"),
+        (["dir-crate"], "dir-create"),
     ],
 )
 def test_an_unknown_command_names_the_nearest(words: list[str], near: str, ds: CommandLine) -> None:
     assert f"did you mean `{near}`?" in ds.fails(2, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "noun"),
+    [
+        (["container-foo"], "container"),
+        (["container", "foo"], "container"),
+        (["mlc", "foo"], "mlc"),
+        (["gpu-x"], "gpu"),
+    ],
+)
+def test_a_verb_that_is_near_to_none_lists_the_verbs(words: list[str], noun: str, ds: CommandLine) -> None:
+    error = ds.fails(2, *words)
+    verbs = [known.partition(" ")[2] for known in CALLS if known.startswith(f"{noun} ")]
+    assert f"the verbs of {noun} are {', '.join(verbs)}" in error and "did you mean" not in error
+    assert f"`{'ds01 ' if noun == 'gpu' else ''}{noun} --help` says what they do" in error
 
 
 def test_an_unknown_command_near_to_none(ds: CommandLine) -> None:
