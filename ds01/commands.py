@@ -6,8 +6,8 @@ from __future__ import annotations
 # the program `container-create`, by a symlink.
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "To begin": {
-        "user setup": ("ds01.cli.user.setup", "First steps: SSH key, a project, VS Code"),
-        "project init": ("ds01.cli.project.init", "A new project: folder, git, README, image, container"),
+        "user setup": ("ds01.cli.user.setup", "First steps: SSH, a project, VS Code"),
+        "project init": ("ds01.cli.project.init", "A project, from folder to container"),
         "container deploy": ("ds01.cli.container.deploy", "Create a container and start it"),
         "container retire": ("ds01.cli.container.retire", "Stop a container, remove it, free its GPU"),
     },

@@ -26,7 +26,8 @@ def command(session: Session) -> None:
             group = str(row["group"])
             session.say(f"{group}:")
         session.say(line + (f" (also {', '.join(row['also'])})" if row["also"] else ""))
-    session.say("`container-create` is also `container create`. Every command has --help with an example.")
+    session.say("`container-create` is also `container create`.")
+    session.say("Every command has --help with an example.")
 
 
 def _also(words: str) -> list[str]:

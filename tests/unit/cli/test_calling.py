@@ -175,6 +175,12 @@ def test_the_overviews(ds: CommandLine) -> None:
     assert ds.ok("--version").startswith("ds01 0.")
 
 
+def test_every_command_has_a_line_of_at_most_80_columns(ds: CommandLine) -> None:
+    shown = ds.ok("alias-list")
+    assert all(f"  {commands.shown(known)} " in shown for known in CALLS)
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+
+
 def test_the_names_of_the_symlinks(ds: CommandLine) -> None:
     names = ds.ok("--names").split()
     assert {"container", "container-deploy", "container-list"} <= set(names)
