@@ -65,6 +65,25 @@ def command(
     return make
 
 
+class Whole(click.IntRange):
+    """A whole number, at most from `min` to `max`; what is none is told in these words, and not in click's."""
+
+    name = "whole number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            among = f"from {self.min}" if self.max is None else f"from {self.min} to {self.max}"
+            self.fail(f"'{value}' is no whole number {among}", param, ctx)
+
+
+def typed() -> str:
+    """The command as it is called in its own texts, for hints that stand in code which several commands share."""
+    return click.get_current_context().command_path
+
+
 def check_profile(text: str | None) -> None:
     """Raises WrongUse for what is no profile of a MIG instance, whatever the server has."""
     if text is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ds01.cli.options import check_profile, gathered
+from ds01.cli.options import Whole, check_profile, gathered
 from ds01.cli.session import Session
 from ds01.engines.protocol import Port
 from ds01.errors import WrongUse
@@ -78,7 +78,7 @@ _OPTIONS = (
     click.argument("what", required=False, metavar="[IMAGE|FRAMEWORK]"),
     click.option("--image", metavar="IMAGE", help="The image to use; fetched if it is not there."),
     click.option("--framework", metavar="NAME[-VERSION]", help="One of the catalogue's, as pytorch-2.5.1."),
-    click.option("--gpus", type=click.IntRange(min=0), metavar="N", help="How many GPUs. Default: one."),
+    click.option("--gpus", type=Whole(min=0), metavar="N", help="How many GPUs. Default: one."),
     click.option("--gpu-type", type=click.Choice([kind.value for kind in GpuType]), help="Which kind. Default: any."),
     click.option("--profile", metavar="PROFILE", help="MIG instances of this profile, as 2g.20gb."),
     click.option("--cpu-only", is_flag=True, help="No GPU."),

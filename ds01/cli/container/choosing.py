@@ -7,6 +7,7 @@ import dataclasses
 from ds01.cli import ask, catalogues
 from ds01.cli.container.asked import Asked, folded_name
 from ds01.cli.guide import explain
+from ds01.cli.options import typed
 from ds01.cli.session import Session
 from ds01.engines.references import well_formed
 from ds01.errors import NotFound, WrongUse
@@ -41,7 +42,7 @@ def image(session: Session, asked: Asked, name: str) -> Chosen:
     raise NotFound(
         f"which image shall {name} have?",
         why=f"there is no {default}",
-        hint="--image IMAGE, --framework pytorch, or a second word: container-deploy NAME pytorch",
+        hint=f"--image IMAGE, --framework pytorch, or a second word: {typed()} {name} pytorch",
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import click
 
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import moment
-from ds01.errors import WrongUse
+from ds01.errors import Ds01Error, WrongUse
 from ds01.policy.units import parse_duration
 
 
@@ -23,10 +25,9 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
     explain(session, "extend")
     if len(words) > 2:
         raise WrongUse("a name and a duration, please", hint="container-extend my-thesis 12h")
-    try:
-        duration = parse_duration(words[-1])
-    except ValueError as error:
-        raise WrongUse(f"'{words[-1]}' is no duration", why=str(error), hint="12h, 30m, 2d") from None
+    duration = _duration(session, words)
+    if len(words) == 1 and not session.interactive:
+        raise WrongUse("which container?", hint=f"say its name: container-extend NAME {words[0]}")
     container = session.find(words[0] if len(words) == 2 else None, states=("running",), verb="extend")
     acted = session.gate.extend(session.actor, container, duration, reason=reason)
     view = acted.container
@@ -36,3 +37,30 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
     else:
         at = moment(view.deadline.at, session.now())
         session.say(f"Extended {view.name}: its next deadline is {at} ({view.deadline.because}).")
+
+
+def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
+    """What the last word says. Raises WrongUse."""
+    name = words[0] if len(words) == 2 else "NAME"
+    try:
+        duration = parse_duration(words[-1])
+    except ValueError as error:
+        if len(words) == 1 and _is_container(session, words[0]):
+            hint = f"container-extend {words[0]} 12h"
+            raise WrongUse(
+                f"for how long shall {words[0]} be extended?", why="DURATION is missing", hint=hint
+            ) from None
+        hint = f"12h, 30m, 2d: container-extend {name} 12h"
+        raise WrongUse(f"'{words[-1]}' is no duration", why=str(error), hint=hint) from None
+    if not duration:
+        hint = f"container-extend {name} 12h"
+        raise WrongUse(f"'{words[-1]}' extends nothing", why="an extension is longer than 0", hint=hint)
+    return duration
+
+
+def _is_container(session: Session, name: str) -> bool:
+    try:
+        session.asking.resolve(session.actor, name, owner=session.owner.uid)
+    except Ds01Error:
+        return False
+    return True

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ds01.cli.container import choosing
 from ds01.cli.container.asked import Asked, folded_name, folder, ports_of
 from ds01.cli.guide import explain
+from ds01.cli.options import typed
 from ds01.cli.pulling import pull
 from ds01.cli.session import Session
 from ds01.cli.words import describe_end_of_wait, describe_missing, describe_refusal, gpu_names
@@ -29,7 +30,7 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
     ports = ports_of(asked.ports) or None
     if asked.name is None:
         if not session.interactive:
-            raise WrongUse("which name shall it have?", hint="say it: container-deploy NAME --framework pytorch")
+            raise WrongUse("which name shall it have?", hint=f"say it: {typed()} NAME --framework pytorch")
         asked = choosing.wizard(session, asked)
     name = folded_name(asked.name or "")
     if name != asked.name:

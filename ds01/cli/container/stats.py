@@ -9,6 +9,7 @@ import click
 
 from ds01.cli import tables
 from ds01.cli.guide import explain
+from ds01.cli.options import Whole
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import gpu_names, size
@@ -19,7 +20,7 @@ from ds01.lifecycle.views import UsageView
 @verb(example="container-stats my-thesis")
 @click.argument("name", required=False)
 @click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl-C.")
-@click.option("--interval", type=click.IntRange(1, 3600), default=2, metavar="S", help="Seconds between two looks.")
+@click.option("--interval", type=Whole(1, 3600), default=2, metavar="S", help="Seconds between two looks.")
 def command(session: Session, name: str | None, watch: bool, interval: int) -> None:
     """Show what running containers use of CPU, memory and their GPUs, against their limits."""
     if watch and session.as_json:

@@ -8,6 +8,7 @@ import click
 
 from ds01.cli import ask
 from ds01.cli.guide import explain
+from ds01.cli.options import Whole
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
@@ -19,7 +20,7 @@ from ds01.lifecycle.views import Acted, ContainerView
 @verb(example="container-stop my-thesis", asks=True)
 @click.argument("name", required=False)
 @click.option("-f", "--force", is_flag=True, help="At once, without asking and without time to save.")
-@click.option("-t", "--timeout", type=click.IntRange(0, 86400), metavar="S", help="Seconds to save; else the policy's.")
+@click.option("-t", "--timeout", type=Whole(0, 86400), metavar="S", help="Seconds to save; else the policy's.")
 @click.option("-a", "--all", "every", is_flag=True, help="All of your running containers.")
 @click.option("--release", is_flag=True, help="The GPU is free at once, also the one of a stopped container.")
 @click.option("--keep-container", "keep", is_flag=True, help="Do not offer to remove it, and keep it.")

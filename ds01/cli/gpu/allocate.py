@@ -6,7 +6,7 @@ import click
 
 from ds01.cli.gpu.options import container as option_container
 from ds01.cli.gpu.options import show
-from ds01.cli.options import check_profile
+from ds01.cli.options import Whole, check_profile
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
@@ -16,8 +16,8 @@ from ds01.policy.names import fold_name, split_container_name
 
 @verb(example="ds01 gpu allocate --user alice --container reserve --max-gpus 1", guided=False)
 @option_container
-@click.option("--max-gpus", type=click.IntRange(min=1), metavar="N", help="How many slots. Default: one.")
-@click.option("--priority", type=click.IntRange(1, 100), metavar="P", help="Default: the policy's.")
+@click.option("--max-gpus", type=Whole(min=1), metavar="N", help="How many slots. Default: one.")
+@click.option("--priority", type=Whole(1, 100), metavar="P", help="Default: the policy's.")
 @click.option("--gpu", "slots", metavar="SLOT[,SLOT]", help="Exactly these slots, as 0:1.")
 @click.option("--gpu-type", type=click.Choice([kind.value for kind in GpuType]), default="any")
 @click.option("--profile", metavar="PROFILE", help="MIG instances of this profile.")

@@ -8,6 +8,7 @@ import click
 
 from ds01.cli.container.asked import folder as absolute
 from ds01.cli.guide import explain
+from ds01.cli.options import Whole
 from ds01.cli.options import command as verb
 from ds01.cli.project import meant
 from ds01.cli.session import Session
@@ -19,7 +20,7 @@ from ds01.system.host_name import host_name
 @verb(example="vscode-setup --host server.example.org")
 @click.option("--write", "file", metavar="FILE", help="Add the entry to this file too, once.")
 @click.option("--host", metavar="HOST", help="How this server is called from outside.")
-@click.option("--port", type=click.IntRange(1, 65535), default=SSH_PORT, help="The port of SSH, if it is not 22.")
+@click.option("--port", type=Whole(1, 65535), default=SSH_PORT, help="The port of SSH, if it is not 22.")
 def command(session: Session, file: str | None, host: str | None, port: int) -> None:
     """Say how VS Code on your own computer gets to work on this server, and show the entry for it."""
     explain(session, "vscode")

@@ -267,6 +267,31 @@ def test_failures_of_container_run_itself_are_125(ds: CommandLine) -> None:
     assert "which container" in ds.fails(125, "container-run", "--", "ls")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("container-create", "say it: container-create NAME --framework pytorch"),
+        ("container-deploy", "say it: container-deploy NAME --framework pytorch"),
+        ("container-extend thesis", "DURATION is missing"),
+        ("container-extend thesis", "→ container-extend thesis 12h"),
+        ("container-extend nothing", "'nothing' is no duration"),
+        ("container-extend 4h", "container-extend NAME 4h"),
+        ("container-extend thesis 0h", "→ container-extend thesis 12h"),
+        ("container-extend thesis 5", "12h, 30m, 2d: container-extend thesis 12h"),
+        ("queue cancel", "which ID?"),
+        ("queue cancel", "`ds01 queue` shows them"),
+        ("container-create x pytorch --gpus zero", "'zero' is no whole number from 0"),
+        ("container-create x pytorch --gpus -1", "'-1' is no whole number from 0"),
+        ("container-stop thesis --timeout abc", "'abc' is no whole number from 0 to 86400"),
+        ("container-stop thesis --timeout 86401", "'86401' is no whole number from 0 to 86400"),
+        ("gpu allocate --container x --priority 0", "'0' is no whole number from 1 to 100"),
+    ],
+)
+def test_the_hint_is_what_can_be_typed(words: str, said: str, ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch")
+    assert said in ds.fails(2, *words.split())
+
+
 # odd input
 
 

@@ -50,7 +50,8 @@ def test_nothing_said_is_the_own_image_of_that_name_or_project(ds: CommandLine) 
 
 def test_no_image_at_all_names_the_three_ways(ds: CommandLine) -> None:
     error = ds.fails(5, "container-create", "thesis")
-    assert all(way in error for way in ("--image", "--framework", "container-deploy NAME pytorch"))
+    assert all(way in error for way in ("--image", "--framework", "container-create thesis pytorch"))
+    assert "container-deploy thesis pytorch" in ds.fails(5, "container-deploy", "thesis")
 
 
 def test_an_image_that_is_not_here_is_fetched_before_anything_is_leased(ds: CommandLine) -> None:
