@@ -111,6 +111,20 @@ def folder(session: Session, text: str | None) -> str | None:
     return str(Path.cwd() / text)
 
 
+def existing_folder(session: Session, text: str | None, option: str) -> str | None:
+    """As `folder`; raises WrongUse for one that is not there, which ds01 does not make."""
+    path = folder(session, text)
+    try:
+        if path is not None:
+            Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        hint = f"{option} DIR, a folder on this server; `ls` shows what is there"
+        raise WrongUse(f"there is no folder {path}", why=f"{option} shall mount it", hint=hint) from None
+    except (OSError, ValueError):
+        pass  # the gate says what is wrong with it
+    return path
+
+
 def ports_of(texts: Sequence[str]) -> tuple[Port, ...]:
     """The ports of `--port`, each side of them once: Docker would refuse a second one, but only at the start. Raises
     WrongUse.

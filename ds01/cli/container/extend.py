@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import click
 
+from ds01.cli.container.starting import hint_to_start
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
@@ -29,7 +30,8 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
     if len(words) == 1 and not session.interactive:
         raise WrongUse("which container?", hint=f"say its name: container-extend NAME {words[0]}")
     container = session.find(words[0] if len(words) == 2 else None, states=("running",), verb="extend")
-    acted = session.gate.extend(session.actor, container, duration, reason=reason)
+    with hint_to_start(container):
+        acted = session.gate.extend(session.actor, container, duration, reason=reason)
     view = acted.container
     session.answer({"container": view})
     if view.deadline is None:
@@ -47,9 +49,7 @@ def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
     except ValueError as error:
         if len(words) == 1 and _is_container(session, words[0]):
             hint = f"container-extend {words[0]} 12h"
-            raise WrongUse(
-                f"for how long shall {words[0]} be extended?", why="DURATION is missing", hint=hint
-            ) from None
+            raise WrongUse("by how long?", why=f"{words[0]} is a container, DURATION is missing", hint=hint) from None
         hint = f"12h, 30m, 2d: container-extend {name} 12h"
         raise WrongUse(f"'{words[-1]}' is no duration", why=str(error), hint=hint) from None
     if not duration:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ds01.cli.container import choosing
-from ds01.cli.container.asked import Asked, folded_name, folder, ports_of
+from ds01.cli.container.asked import Asked, existing_folder, folded_name, folder, ports_of
 from ds01.cli.guide import explain
 from ds01.cli.options import typed
 from ds01.cli.pulling import pull
@@ -44,8 +44,8 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
         gpus=asked.gpu_request(),
         project=None if asked.project is None else typed_name(asked.project, "project name"),
         workspace=folder(session, asked.workspace),
-        data=folder(session, asked.data),
-        models=folder(session, asked.models),
+        data=existing_folder(session, asked.data, "--data"),
+        models=existing_folder(session, asked.models, "--models"),
         ports=ports,
     )
 

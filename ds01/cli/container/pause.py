@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.cli.container.starting import hint_to_start
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
@@ -15,7 +16,8 @@ def command(session: Session, name: str | None) -> None:
     """Freeze a running container. It keeps its GPU, and its idle time runs on."""
     container = session.find(name, states=("running",), verb="pause")
     explain(session, "pause")
-    acted = session.gate.pause(session.actor, container)
+    with hint_to_start(container):
+        acted = session.gate.pause(session.actor, container)
     view = acted.container
     session.say(f"{view.name} is paused already." if acted.already else f"Paused {view.name}.")
     session.answer({"container": view})

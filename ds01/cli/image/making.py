@@ -48,7 +48,7 @@ def write_source(session: Session, asked: Asked) -> Source:
     if asked.dockerfile is not None:
         path = _absolute(session, asked.dockerfile)
         if not home.exists(path):
-            raise NotFound(f"there is no file {path}")
+            raise _no_file(path, "--dockerfile")
         return source.at(path, name)
     sources = dockerfile.write(_plan(session, asked, home))
     place = source.place(home, name, project=name if asked.project_dockerfile else None)
@@ -115,11 +115,11 @@ def _plan(session: Session, asked: Asked, home: Home) -> ImagePlan:
 
 
 def requirements_in(session: Session, home: Home, text: str) -> Requirements:
-    """What a requirements file asks for, with those that it includes. Raises NotFound, WrongUse."""
+    """What a requirements file asks for, with those that it includes. Raises WrongUse."""
     path = _absolute(session, text)
     content = home.read_text(path)
     if content is None:
-        raise NotFound(f"there is no file {path}")
+        raise _no_file(path, "--requirements")
     return read(content, lambda name: home.read_text(path.parent / name))
 
 
@@ -133,6 +133,11 @@ def _check_free(session: Session, name: str) -> None:
     place = source.find(session.home, name)
     if place is not None:
         raise _taken(name, place.dockerfile)
+
+
+def _no_file(path: Path, option: str) -> WrongUse:
+    hint = f"{option} FILE, from the folder in which you are, or with ~/ from your home"
+    return WrongUse(f"there is no file {path}", why=f"{option} names it", hint=hint)
 
 
 def _taken(name: str, path: Path) -> NotPossible:

@@ -102,6 +102,15 @@ def test_a_port_twice_is_wrong_use_at_create(ports: list[str], said: str, ds: Co
     ds.ok("container-create", "thesis", "pytorch", "-p", "8888:99", "-p", "8889:8888", "-p", "8887")
 
 
+@pytest.mark.parametrize("option", ["--data", "--models"])
+def test_a_folder_that_is_not_there_is_wrong_use(option: str, ds: CommandLine) -> None:
+    for words in (["container-create", "thesis", "pytorch"], ["mlc-create", "thesis", "Pytorch"]):
+        error = ds.fails(2, *words, option, "/nope/here")
+        assert "there is no folder /nope/here" in error and f"{option} shall mount it" in error and "→ " in error
+    assert ds.bed.records() == []
+    ds.fails(3, "container-create", "thesis", "pytorch", option, "/etc")
+
+
 @pytest.mark.parametrize("profile", ["zz", "", "2g", "2g.20", "20gb", "x" * 99])
 def test_what_is_no_profile_is_wrong_use(profile: str, ds: CommandLine) -> None:
     error = ds.fails(2, "container-create", "thesis", "pytorch", "--profile", profile)
@@ -252,6 +261,12 @@ def test_pause_and_unpause(ds: CommandLine) -> None:
     assert "running already" in ds.ok("container-unpause", "thesis")
     ds.ok("container-stop", "thesis")
     ds.fails(6, "container-pause", "thesis")
+
+
+@pytest.mark.parametrize("words", [["container-pause", "thesis"], ["container-extend", "thesis", "1h"]])
+def test_what_needs_a_running_container_says_how_to_start_it(words: list[str], ds: CommandLine) -> None:
+    ds.ok("container-create", "thesis", "pytorch")
+    assert "→ container-start thesis starts it" in ds.fails(6, *words)
 
 
 def test_start_when_somebody_else_has_the_gpu_says_how_to_go_on(
