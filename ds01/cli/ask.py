@@ -70,7 +70,7 @@ def text(question: str, *, default: str | None = None, check: Callable[[str], ob
         try:
             check(answer)
         except WrongUse as error:
-            put("; ".join(filter(None, (error.message, error.why))))
+            put("; ".join(filter(None, (error.message, error.why, error.hint))))
         else:
             return answer
 

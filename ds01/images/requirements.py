@@ -145,13 +145,24 @@ def _split(text: str) -> list[str]:
         except ValueError as error:
             raise WrongUse(f"{text!r} cannot be split into packages", why=str(error)) from None
         if is_one(text) or parts == [text.strip()]:
-            raise whole from None
+            raise _with_spaces(text, whole) from None
     for part in parts:
         try:
             check(part)
         except WrongUse as error:
-            raise WrongUse(error.message, why=error.why, hint=error.hint if len(parts) == 1 else _QUOTING) from None
+            hint = error.hint if len(parts) == 1 else _QUOTING
+            raise _with_spaces(text, WrongUse(error.message, why=error.why, hint=hint)) from None
     return parts
+
+
+def _with_spaces(text: str, error: WrongUse) -> WrongUse:
+    """The error, with the hint that helps if packages were parted by commas."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) < 2 or not all(is_one(part) for part in parts):
+        return error
+    return WrongUse(
+        error.message, why="a comma parts the versions of one package", hint=f"a LIST has spaces: {' '.join(parts)!r}"
+    )
 
 
 def _read(text: str, path: str, include: Include, above: tuple[str, ...]) -> Iterator[tuple[bool, str]]:

@@ -73,10 +73,18 @@ _OPTIONS = (
     click.option("--base-image", metavar="IMAGE", help="Any other image to start from."),
     click.option("--dockerfile", metavar="FILE", help="Build this Dockerfile of yours as it is."),
     click.option("--jupyter/--no-jupyter", default=None, help="JupyterLab, with a kernel. Default: yes."),
-    click.option("--base-packages", metavar="default|none|LIST", help="Data science packages. Default: all."),
+    click.option(
+        "--base-packages",
+        metavar="default|none|LIST",
+        help="Data science packages; in a LIST spaces part them. Default: all.",
+    ),
     click.option("--use-case", metavar="CASE", help="ml, cv, nlp, rl, audio, timeseries, llm. Default: none."),
-    click.option("--packages", multiple=True, metavar="LIST", help='pip packages: "pandas>=2.0,<3 tqdm".'),
-    click.option("--system", multiple=True, metavar="LIST", help='apt packages: "ffmpeg libsndfile1".'),
+    click.option(
+        "--packages", multiple=True, metavar="LIST", help='pip packages, parted by spaces: "pandas>=2.0,<3 tqdm".'
+    ),
+    click.option(
+        "--system", multiple=True, metavar="LIST", help='apt packages, parted by spaces: "ffmpeg libsndfile1".'
+    ),
     click.option("--requirements", metavar="FILE", help="A requirements file for pip."),
     click.option("--arch", metavar="ARCH", help="As CUDA_ADA. Default: what the GPUs are."),
     click.option("--project-dockerfile", is_flag=True, help="Keep the Dockerfile in ~/workspace/NAME."),

@@ -24,9 +24,9 @@ from ds01.system.home import Home
 
 @verb(example='image-update my-thesis --add "pandas>=2.0"', asks=True)
 @click.argument("name", required=False)
-@click.option("--add", multiple=True, metavar="LIST", help="pip packages more; of the same name: in their place.")
-@click.option("--remove", multiple=True, metavar="LIST", help="pip packages less.")
-@click.option("--add-system", multiple=True, metavar="LIST", help="apt packages more.")
+@click.option("--add", multiple=True, metavar="LIST", help="pip packages to add, or to have in another version.")
+@click.option("--remove", multiple=True, metavar="LIST", help="pip packages to take out.")
+@click.option("--add-system", multiple=True, metavar="LIST", help="apt packages to add.")
 @click.option("--requirements", metavar="FILE", help="Add what this requirements file asks for.")
 @click.option("--rebuild", is_flag=True, help="Build it again, changed or not.")
 @click.option("--no-cache", is_flag=True, help="Build every step again.")

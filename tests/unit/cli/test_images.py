@@ -48,6 +48,18 @@ def test_without_a_terminal_it_says_which_option_it_needs(ds: CommandLine) -> No
     assert "image-delete NAME" in ds.fails(2, "image-delete")
 
 
+def test_the_help_says_what_a_list_is_and_what_an_update_adds(ds: CommandLine) -> None:
+    said = " ".join(ds.ok("image-create", "--help").split())
+    assert said.count("parted by spaces") == 2 and "in a LIST spaces part them" in said
+    said = " ".join(ds.ok("image-update", "--help").split())
+    for text in (
+        "pip packages to add, or to have in another version.",
+        "packages to take out.",
+        "apt packages to add.",
+    ):
+        assert text in said
+
+
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("words", "code", "said"),
@@ -63,6 +75,8 @@ def test_without_a_terminal_it_says_which_option_it_needs(ds: CommandLine) -> No
         (("thesis", *BASE, "--requirements", "/nowhere/r.txt"), 2, "→ --requirements FILE"),
         (("thesis", *BASE, "--use-case", "cooking"), 5, "no use case"),
         (("thesis", *BASE, "--packages", "pandas >> 2"), 2, "no requirement"),
+        (("thesis", *BASE, "--base-packages", "nump,panda"), 2, "a LIST has spaces: 'nump panda'"),
+        (("thesis", *BASE, "--packages", "numpy, torch>=2"), 2, "a LIST has spaces: 'numpy torch>=2'"),
         (("thesis", *BASE, "--packages", "tqdm\nRUN true"), 2, ""),
         (("thesis", *BASE, "--packages", "'open"), 2, ""),
         (("thesis", *BASE, "--system", "ffmpeg;reboot"), 2, "ffmpeg;reboot"),
