@@ -11,6 +11,7 @@ import click
 from ds01.cli.options import command as verb
 from ds01.cli.root import need_root
 from ds01.cli.session import Session
+from ds01.cli.words import counted
 from ds01.host.doctor import examine, exit_code, mend
 from ds01.host.findings import Finding, Level, Repair
 from ds01.host.layout import FILE
@@ -84,6 +85,5 @@ def _show(session: Session, findings: Sequence[Finding]) -> None:
         session.say("All is well.")
         return
     fixable = sum(bool(finding.repairs) for finding in open_ones)
-    session.say(
-        f"{errors} errors, {len(open_ones) - errors} warnings; {fixable} of them `sudo ds01 doctor --fix` mends."
-    )
+    found = f"{counted(errors, 'error')}, {counted(len(open_ones) - errors, 'warning')}"
+    session.say(f"{found}; {fixable} of them `sudo ds01 doctor --fix` mends.")

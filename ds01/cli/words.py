@@ -154,6 +154,11 @@ def who(user: str | None, container: str | None) -> str:
     return " ".join(filter(None, (user, f"({short(container)})" if container else None))) or "–"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 error`, `2 errors`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def processes(count: int) -> str:
     """How many processes end with a stop."""
     return f"{count} process{'' if count == 1 else 'es'} will end"
@@ -168,4 +173,4 @@ def _state(claim: Claim, now: datetime) -> str:
 
 
 def _slots(number: int | None) -> str:
-    return "1 GPU" if number == 1 else f"{number} GPUs"
+    return counted(number or 0, "GPU")

@@ -9,6 +9,7 @@ from ds01.cli.gpu.options import show
 from ds01.cli.options import Whole, check_profile
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.words import counted
 from ds01.errors import NotFound, WrongUse
 from ds01.gpus.model import GpuRequest, GpuType
 from ds01.policy.names import fold_name, split_container_name
@@ -41,7 +42,7 @@ def command(
     if slots is not None:
         uuids = _uuids(session, slots)
         if max_gpus not in (None, len(uuids)):
-            raise WrongUse(f"--max-gpus {max_gpus} and {len(uuids)} slots in --gpu")
+            raise WrongUse(f"--max-gpus {max_gpus} and {counted(len(uuids), 'slot')} in --gpu")
         request = GpuRequest(len(uuids), uuids=uuids)
     show(session, session.gate.allocate(session.actor, session.owner.uid, name, request, priority=priority))
 

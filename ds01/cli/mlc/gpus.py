@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ds01.cli.session import Session
+from ds01.cli.words import counted
 from ds01.errors import Refused, WrongUse
 
 
@@ -42,5 +43,5 @@ def _all(session: Session) -> int | None:
     why, count = min(((why, cap) for why, cap in caps.items() if cap is not None), key=lambda pair: pair[1])
     if count == 0:
         return None  # CPU only, and why is said when it is made
-    session.say(f"-g all: {count} GPU{'' if count == 1 else 's'}; {why}.")
+    session.say(f"-g all: {counted(count, 'GPU')}; {why}.")
     return count

@@ -10,7 +10,7 @@ import click
 from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import short, when
+from ds01.cli.words import counted, short, when
 from ds01.errors import PolicyUnreadable
 from ds01.host.people import DOCKER, People, people_of, unix_group_of
 from ds01.host.whatif import Replay, replay
@@ -41,8 +41,8 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
         return
     for key in checked.old_keys:
         session.warn(f"{key.file}:{key.line}: write `{key.instead}` in place of {key.key}")
-    overrides = len(checked.user_overrides)
-    session.say(f"{checked.path} is right: {len(checked.groups)} groups, {overrides} overrides.")
+    groups, overrides = counted(len(checked.groups), "group"), counted(len(checked.user_overrides), "override")
+    session.say(f"{checked.path} is right: {groups}, {overrides}.")
     if found is not None:
         _show(session, found)
 

@@ -10,6 +10,7 @@ from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.root import need_machine, need_root
 from ds01.cli.session import Session
+from ds01.cli.words import counted
 from ds01.host.apply import apply, plan, share_words
 from ds01.host.slices import Change
 from ds01.host.slicing import tell_changes
@@ -32,7 +33,9 @@ def command(session: Session, dry_run: bool) -> int:
     if dry_run or not changes:
         session.answer({"changed": [], "would_change": changes, "failed": []})
         _show(session, changes)
-        session.say(f"{len(changes)} slices would change." if changes else "All slices are as the policy says.")
+        session.say(
+            f"{counted(len(changes), 'slice')} would change." if changes else "All slices are as the policy says."
+        )
         return 0
     outcome = apply(changes, spare=False)
     tell_changes(world, session.actor.login, outcome)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from ds01.engines.protocol import Devices
+from ds01.host.findings import Finding, Level
 from tests.command_line import CommandLine
 
 
@@ -365,6 +366,17 @@ def test_leases_by_hand(ds: CommandLine) -> None:
     assert "is there" in ds.ok("gpu", "validate", "--container", "reserve")
     ds.ok("gpu", "release", "--container", "reserve")
     assert "4 of 4 free" in ds.ok("gpu", "status")
+
+
+@pytest.mark.in_process("puts findings into its inside")
+def test_one_thing_is_no_plural(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = ds.fails(2, "gpu", "allocate", "--container", "x", "--max-gpus", "2", "--gpu", "1:0", who="boss")
+    assert "--max-gpus 2 and 1 slot in --gpu" in said
+    findings = (Finding("a", Level.ERROR, "is wrong"), Finding("b", Level.WARNING, "is odd"))
+    monkeypatch.setattr("ds01.cli.doctor._examine", lambda session: findings)
+    assert "\n1 error, 1 warning; 0 of them" in ds("doctor").out
+    monkeypatch.setattr("ds01.cli.doctor._examine", lambda session: findings[1:] * 2)
+    assert "\n0 errors, 2 warnings; 0 of them" in ds("doctor").out
 
 
 def test_marks_are_refused_when_docker_disagrees(ds: CommandLine) -> None:

@@ -274,7 +274,7 @@ def draft(ds: CommandLine, text: str) -> str:
 
 
 def test_the_policy_in_force_is_right(ds: CommandLine) -> None:
-    assert "is right: 1 groups" in ds.ok("policy", "check")
+    assert "is right: 1 group, 0 overrides." in ds.ok("policy", "check")
 
 
 def test_all_errors_of_a_draft_are_listed(ds: CommandLine) -> None:
