@@ -37,6 +37,7 @@ _LABELS = {
     "max_extension": "Max Extension",
 }
 _SIZES = ("memory", "memory_swap", "shm_size")
+_BYTES = ("core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")  # the ulimits that count these
 _SHARES = {"aggregate": "All Containers", "group_total": "Whole Group"}
 
 
@@ -46,7 +47,9 @@ def lines(user: UserLimits) -> tuple[Line, ...]:
     if user.admin:
         found.append(Line("", "Administrator", "yes"))
     found += [Line(key, label, _text(key, getattr(user.limits, key))) for key, label in _LABELS.items()]
-    found += [Line(f"ulimits.{name}", f"Ulimit {name}", _ulimit(value)) for name, value in user.limits.ulimits.items()]
+    found += [
+        Line(f"ulimits.{name}", f"Ulimit {name}", _ulimit(name, value)) for name, value in user.limits.ulimits.items()
+    ]
     for section, whose in _SHARES.items():
         share: Share = getattr(user.limits, section)
         shown = (("max_cpus", "CPUs"), ("memory", "Memory"), ("max_tasks", "Tasks"))
@@ -68,7 +71,9 @@ def _text(key: str, value: Any) -> str:
     return format_size(value) if key in _SIZES else format_number(value)
 
 
-def _ulimit(value: int | None) -> str:
+def _ulimit(name: str, value: int | None) -> str:
     if value is None:
         return "Docker's own"
-    return "unlimited" if value == -1 else str(value)
+    if value == -1:
+        return "unlimited"
+    return format_size(value) if name in _BYTES else str(value)

@@ -356,6 +356,13 @@ def test_limits_as_lines_with_sources_and_as_flags(ds: CommandLine) -> None:
     assert "--cpus=8" in flags and "--memory=32g" in flags and flags[-1].startswith("--cgroup-parent=ds01-default-")
 
 
+def test_ulimits_are_shown_as_the_policy_writes_them(ds: CommandLine) -> None:
+    ds.bed.set_policy("defaults: {ulimits: {stack: 64m, core: 0, nofile: 65536, memlock: -1, nproc: 4096}}\n")
+    shown = ds.ok("limits").splitlines()
+    for line in ("stack: 64m", "core: 0b", "nofile: 65536", "memlock: unlimited", "nproc: 4096"):
+        assert f"Ulimit {line}" in shown
+
+
 def test_leases_by_hand(ds: CommandLine) -> None:
     said = ds.ok("gpu", "allocate", "--user", "alice", "--container", "reserve", "--gpu", "0,1:2", who="boss")
     assert "no GPU" not in said
