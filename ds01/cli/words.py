@@ -25,7 +25,7 @@ def worded(error: Ds01Error, now: datetime) -> Ds01Error:
 
 def describe_error(error: Ds01Error) -> str:
     """An error in a few lines: what happened, why with the numbers, what to do."""
-    lines = [f"Error: {error.message}", *(f"  {line}" for line in (error.why or "").splitlines())]
+    lines = [f"Error: {_one_line(error.message)}", *(f"  {line}" for line in (error.why or "").splitlines())]
     if error.hint:
         lines.append("  → " + error.hint.replace("\n", "\n    "))
     return "\n".join(lines)
@@ -162,6 +162,11 @@ def counted(number: int, noun: str) -> str:
 def processes(count: int) -> str:
     """How many processes end with a stop."""
     return f"{count} process{'' if count == 1 else 'es'} will end"
+
+
+def _one_line(text: str) -> str:
+    """A text with what was typed in it, on one line: a line break in a name would look like a line of ours."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text.strip())
 
 
 def _state(claim: Claim, now: datetime) -> str:

@@ -321,6 +321,13 @@ def test_odd_names_are_errors_in_words(name: str, ds: CommandLine) -> None:
         assert "\x1b" not in answer.out + answer.err
 
 
+def test_control_characters_in_a_name_are_shown_as_question_marks(ds: CommandLine) -> None:
+    for words in (["container-create", "a\nb", "pytorch"], ["container-stop", "a\nb"], ["a\nb"]):
+        first, *more = ds.fails(5 if words[0] == "container-stop" else 2, *words).splitlines()
+        assert "a?b" in first and all(line.startswith("  ") for line in more), (words, first, more)
+    assert "'a?[31mb'" in ds.fails(2, "container-create", "a\x1b[31mb", "pytorch")
+
+
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "setting",
