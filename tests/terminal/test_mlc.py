@@ -104,4 +104,4 @@ def test_stream_goes_on_until_interrupted(programs: Programs) -> None:
     for _ in range(2):
         shown.expect("[thesis]")
     shown.interrupt()
-    assert shown.end() == 130
+    assert shown.end() == 130 and "Error" not in shown.seen

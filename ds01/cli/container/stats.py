@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import time
-
 import click
 
 from ds01.cli import tables
@@ -12,6 +9,7 @@ from ds01.cli.guide import explain
 from ds01.cli.options import Whole
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.watching import INTERVAL, again_and_again
 from ds01.cli.words import gpu_names, size
 from ds01.errors import WrongUse
 from ds01.lifecycle.views import UsageView
@@ -19,25 +17,32 @@ from ds01.lifecycle.views import UsageView
 
 @verb(example="container-stats my-thesis")
 @click.argument("name", required=False)
-@click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl-C.")
-@click.option("--interval", type=Whole(1, 3600), default=2, metavar="S", help="Seconds between two looks.")
-def command(session: Session, name: str | None, watch: bool, interval: int) -> None:
+@click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl-C (exit code 130).")
+@click.option(
+    "--interval", type=Whole(1, 3600), metavar="S", help="With --watch: seconds between two looks. Default: 2."
+)
+def command(session: Session, name: str | None, watch: bool, interval: int | None) -> int:
     """Show what running containers use of CPU, memory and their GPUs, against their limits."""
     if watch and session.as_json:
         raise WrongUse("--watch and --json at once", hint="--json prints one document: ask again and again")
+    if interval is not None and not watch:
+        raise WrongUse(
+            "--interval without --watch", why="one look has nothing to wait for", hint="--watch --interval 5"
+        )
     explain(session, "stats")
-    if watch:
-        gc.enable()  # this may take days
-    while True:
+
+    def look() -> None:
         usage = session.gate.usage(session.actor, _meant(session, name))
         session.answer({"containers": usage})
         if not session.as_json:
             if watch:
                 click.clear()
             _show(session, usage)
-        if not watch:
-            return
-        time.sleep(interval)
+
+    if watch:
+        return again_and_again(look, every=interval or INTERVAL)
+    look()
+    return 0
 
 
 def _meant(session: Session, name: str | None) -> tuple[str, ...]:

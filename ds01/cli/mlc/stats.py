@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import time
-
 import click
 
 from ds01.cli import tables
@@ -13,22 +10,21 @@ from ds01.cli.mlc.line import AimeLine
 from ds01.cli.mlc.shown import docker_size
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.watching import again_and_again
 from ds01.errors import WrongUse
 from ds01.lifecycle.views import UsageView
 
-INTERVAL = 2.0  # seconds between two looks
 HEADINGS = ("CONTAINER", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PROCESSES")
 
 
 @verb(example="mlc-stats", guided=False, kind=AimeLine)
-@click.option("-s", "--stream", is_flag=True, help="Again and again, until Ctrl-C.")
-def command(session: Session, stream: bool) -> None:
+@click.option("-s", "--stream", is_flag=True, help="Again and again, until Ctrl-C (exit code 130).")
+def command(session: Session, stream: bool) -> int:
     """Show what your running containers use, in AIME's columns. container-stats shows limits and GPUs too."""
     if stream and session.as_json:
         raise WrongUse("--stream and --json at once", hint="--json prints one document: ask again and again")
-    if stream:
-        gc.enable()  # this may take days
-    while True:
+
+    def look() -> None:
         listing = session.gate.listing(session.actor, owner=session.owner.uid)
         running = tuple(view.container for view in listing.containers if view.state == "running")
         usage = session.gate.usage(session.actor, running)
@@ -40,9 +36,11 @@ def command(session: Session, stream: bool) -> None:
             tables.show(HEADINGS, [_row(item) for item in usage])
             session.say()
             say_adoptable(session, listing, "more")
-        if not stream:
-            return
-        time.sleep(INTERVAL)
+
+    if stream:
+        return again_and_again(look)
+    look()
+    return 0
 
 
 def _row(item: UsageView) -> tuple[str, ...]:

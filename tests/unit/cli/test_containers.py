@@ -287,6 +287,8 @@ def test_stats(ds: CommandLine) -> None:
     assert "No container of yours runs" in ds.ok("container-stats")
     ds.ok("container-deploy", "thesis", "pytorch")
     assert "PROCESSES" in ds.ok("container-stats", "thesis")
+    assert "--watch --interval 5" in ds.fails(2, "container-stats", "--interval", "5")
+    assert "exit code 130" in ds.ok("container-stats", "--help") and "exit code 130" in ds.ok("mlc-stats", "--help")
 
 
 # the list
