@@ -60,6 +60,18 @@ def test_the_wizard_for_an_image_by_name_and_cpu(programs: Programs) -> None:
     assert new.end() == 0
 
 
+@pytest.mark.parametrize("answer", ["2\r", "\x03"])
+def test_how_to_enter_it_is_said_before_the_last_question(answer: str, programs: Programs) -> None:
+    new = programs.at_terminal("container-deploy", "thesis", "pytorch")
+    shown = new.expect("And now?")
+    assert "Enter it: container-run thesis. Give it back: container-retire thesis" in shown
+    new.expect("Number [1]: ")
+    new.interrupt() if answer == "\x03" else new.type(answer)
+    assert new.end() == (130 if answer == "\x03" else 0)
+    assert "Error" not in new.seen and ("goes on running in the background" in new.seen) == (answer == "\x03")
+    assert programs.bed.record("alice").state.value == "running"
+
+
 def test_ctrl_c_and_the_end_of_input_leave_a_question_with_130(programs: Programs) -> None:
     for key in ("\x03", "\x04"):
         asked = programs.at_terminal("container-create")

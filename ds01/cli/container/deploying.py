@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from ds01.cli import ask
 from ds01.cli.container import making
 from ds01.cli.container.asked import Asked
@@ -11,6 +13,8 @@ from ds01.cli.guide import explain
 from ds01.cli.session import Session
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import ContainerView
+
+INTERRUPTED = 130
 
 
 def deploy(
@@ -23,12 +27,16 @@ def deploy(
     session.say(f"Started {request.name}.")
     container = acted.container
     say_how_to_reach(session, container)
+    if not open_it:
+        # Before the question, so that it is read by whoever ends it with Ctrl-C.
+        session.say(f"Enter it: container-run {request.name}. Give it back: container-retire {request.name}")
     if not (open_it or background) and session.interactive:
-        open_it = ask.choose("And now?", ["open a terminal in it", "leave it in the background"]) == 0
-    if open_it:
-        return container, enter(session, container)
-    session.say(f"Enter it: container-run {request.name}. Give it back: container-retire {request.name}")
-    return container, None
+        try:
+            open_it = ask.choose("And now?", ["open a terminal in it", "leave it in the background"]) == 0
+        except click.Abort:
+            session.say(f"{request.name} goes on running in the background.")
+            return container, INTERRUPTED
+    return container, enter(session, container) if open_it else None
 
 
 def deploy_named(session: Session, name: str, *, image: str, background: bool = False) -> int | None:
