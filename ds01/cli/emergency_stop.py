@@ -9,6 +9,7 @@ from ds01.cli.ask import confirm
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
+from ds01.cli.words import counted
 from ds01.errors import WrongUse
 
 
@@ -35,9 +36,10 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
         return 0
     if not session.yes:
         if not session.interactive:
-            raise WrongUse(f"this stops {len(found)} containers at once", hint="-y says that it is meant")
+            raise WrongUse(f"this stops {counted(len(found), 'container')} at once", hint="-y says that it is meant")
         session.say("\n".join(found))
-        if not confirm(f"Stop these {len(found)} containers now, without saving?", default=False):
+        if not confirm(f"Stop {counted(len(found), 'container')} now, without saving?", default=False):
+            session.say("Nothing was stopped.")
             return 0
     outcome = gate.emergency_stop(actor, owner=owner)
     session.answer({"stopped": outcome.containers, "failed": outcome.failed})

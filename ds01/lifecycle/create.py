@@ -141,7 +141,7 @@ def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
     if isinstance(entry, Record):
         raise NotPossible(
             f"there is a container {name} already",
-            why=f"it is {entry.state.value} since {entry.last_change:%Y-%m-%d %H:%M} UTC",
+            why=f"it is {entry.state.value}",
             hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",
         )
     if isinstance(entry, Unreadable):
