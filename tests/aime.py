@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ds01.engines.protocol import ContainerSpec, Devices, Mount
-from tests.bed import Bed
+from tests import legal
+from tests.bed import POLICY, Bed
 
 BASE = "aimehub/pytorch-2.7.1-aime"
 ALL = Devices(everything=True, form="privileged, device_request")
+
+
+ALICE, BOB = 70001, 70002
+THEIRS = f"theirs._.{ALICE}"
+LIMITED = POLICY.replace("defaults: {", "defaults: {max_cpus: 4, memory: 8g, pids_limit: 500, ")
 
 
 def labels(login: str, name: str, **more: str) -> dict[str, str]:
@@ -57,3 +63,24 @@ def make(
     if start:
         engine.start(made)
     return made
+
+
+def one(bed: Bed, *slots: str) -> Devices:
+    return Devices(tuple(bed.uuid[slot] for slot in slots), form="device_request")
+
+
+def adopt(bed: Bed, gate: Any = None, who: str = "alice", **more: Any) -> Any:
+    acted = (gate or bed.gate).adopt(bed.actor(who), THEIRS, **more)
+    legal.check_settled(bed)
+    return acted
+
+
+def spec_of(bed: Bed, container: str = THEIRS) -> Any:
+    seen = bed.engine.inspect(container)
+    assert seen is not None and seen.spec is not None
+    return seen.spec
+
+
+def runs(bed: Bed, container: str) -> bool:
+    seen = bed.engine.inspect(container)
+    return seen is not None and seen.status.runs

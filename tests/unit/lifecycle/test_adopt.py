@@ -13,33 +13,9 @@ from ds01.gpus.model import GpuRequest
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Origin
 from tests import aime, legal
+from tests.aime import ALICE, LIMITED, THEIRS, adopt, one, runs, spec_of
 from tests.bed import NOON, POLICY, Bed
 from tests.wire import WireGate
-
-ALICE, BOB = 70001, 70002
-THEIRS = f"theirs._.{ALICE}"
-LIMITED = POLICY.replace("defaults: {", "defaults: {max_cpus: 4, memory: 8g, pids_limit: 500, ")
-
-
-def one(bed: Bed, *slots: str) -> Devices:
-    return Devices(tuple(bed.uuid[slot] for slot in slots), form="device_request")
-
-
-def adopt(bed: Bed, gate: Any = None, who: str = "alice", **more: Any) -> Any:
-    acted = (gate or bed.gate).adopt(bed.actor(who), THEIRS, **more)
-    legal.check_settled(bed)
-    return acted
-
-
-def spec_of(bed: Bed, container: str = THEIRS) -> Any:
-    seen = bed.engine.inspect(container)
-    assert seen is not None and seen.spec is not None
-    return seen.spec
-
-
-def runs(bed: Bed, container: str) -> bool:
-    seen = bed.engine.inspect(container)
-    return seen is not None and seen.status.runs
 
 
 @pytest.mark.parametrize("wire", [False, True])

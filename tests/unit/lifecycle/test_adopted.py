@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import ContainerProcess, Devices
+from ds01.engines.protocol import ContainerProcess
 from ds01.errors import NoGpuFree, NotFound, NotPossible
 from ds01.gpus.simulated import parse
 from ds01.host import check_records
@@ -14,33 +14,9 @@ from ds01.host.facts import Facts
 from ds01.lifecycle.aime import left_inside
 from ds01.lifecycle.machine import State
 from tests import aime, legal
+from tests.aime import ALICE, BOB, THEIRS, adopt, one, runs
 from tests.bed import POLICY, Bed
 from tests.ticking import Ticking
-
-ALICE, BOB = 70001, 70002
-THEIRS = f"theirs._.{ALICE}"
-LIMITED = POLICY.replace("defaults: {", "defaults: {max_cpus: 4, memory: 8g, pids_limit: 500, ")
-
-
-def one(bed: Bed, *slots: str) -> Devices:
-    return Devices(tuple(bed.uuid[slot] for slot in slots), form="device_request")
-
-
-def adopt(bed: Bed, gate: Any = None, who: str = "alice", **more: Any) -> Any:
-    acted = (gate or bed.gate).adopt(bed.actor(who), THEIRS, **more)
-    legal.check_settled(bed)
-    return acted
-
-
-def spec_of(bed: Bed, container: str = THEIRS) -> Any:
-    seen = bed.engine.inspect(container)
-    assert seen is not None and seen.spec is not None
-    return seen.spec
-
-
-def runs(bed: Bed, container: str) -> bool:
-    seen = bed.engine.inspect(container)
-    return seen is not None and seen.status.runs
 
 
 def test_renamed_after_it_was_adopted_it_is_still_the_same(bed: Bed) -> None:
