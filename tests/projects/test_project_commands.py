@@ -223,6 +223,7 @@ def test_an_image_that_cannot_be_built_is_gone_on_with_from_its_dockerfile(ds: C
     assert "To go on: `image-update birds --rebuild`" in said and "`image-create birds`" not in said
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("code", "words", "said"),
     [

@@ -267,6 +267,7 @@ def test_failures_of_container_run_itself_are_125(ds: CommandLine) -> None:
     assert "which container" in ds.fails(125, "container-run", "--", "ls")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -298,6 +299,7 @@ def test_the_hint_is_what_can_be_typed(words: str, said: str, ds: CommandLine) -
 ODD = ["", " ", "-", "..", "/", "a/b", "a\x1b[31mb", "a\nb", "ü" * 5, "x" * 5000, "\udcff", "😀", "._.70001", "x._.9x"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
 def test_odd_names_are_errors_in_words(name: str, ds: CommandLine) -> None:

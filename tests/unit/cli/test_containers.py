@@ -112,6 +112,7 @@ def test_a_folder_that_is_not_there_is_wrong_use(option: str, ds: CommandLine) -
     ds.fails(3, "container-create", "thesis", "pytorch", option, "/etc")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("profile", ["zz", "", "2g", "2g.20", "20gb", "x" * 99])
 def test_what_is_no_profile_is_wrong_use(profile: str, ds: CommandLine) -> None:
     error = ds.fails(2, "container-create", "thesis", "pytorch", "--profile", profile)

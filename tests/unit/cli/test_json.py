@@ -48,7 +48,7 @@ TALK = ("container run", "container exit", "user add", "user setup")
 WITH_JSON = [words for words in commands.COMMANDS if words not in (*MLC_TALK, *TALK)]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("words", [words for words in WITH_JSON if words not in OF_THE_MACHINE])
 def test_one_document_and_the_messages_elsewhere(words: str, ds: CommandLine) -> None:
     if not words.startswith(WITHOUT_CONTAINERS):
@@ -72,6 +72,7 @@ def test_one_document_and_the_messages_elsewhere(words: str, ds: CommandLine) ->
     assert answer.out.isascii(), "a name from outside cannot steer the terminal"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("words", WITH_JSON)
 def test_errors_are_documents_too(words: str, ds: CommandLine) -> None:
