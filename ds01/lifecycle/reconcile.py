@@ -77,7 +77,7 @@ def reconcile(
 
 
 def foresee(world: World, listed: list[EngineContainer]) -> list[Change]:
-    """What `reconcile` would do; nothing is changed. What a twin or a half-made container leads to is `settled`."""
+    """What `reconcile` would do; nothing is changed. What a twin leads to is `settled`."""
     entries = world.ledger.read()
     by_id = {container.id: container for container in listed}
     changes = []
@@ -86,9 +86,13 @@ def foresee(world: World, listed: list[EngineContainer]) -> list[Change]:
         known = by_id.get(record.docker_id or "")
         if is_manual(record) or not differs(record, known) or not world.ledger.container_lock_is_free(name):
             continue
-        seen, restart = _look(world, record), None
-        if seen is None or not (is_awaited(record) or is_half_made(record, seen)):
-            restart = _restart(world, record, seen)
+        if is_awaited(record):
+            changes.append(Change(name, "settled"))
+            continue
+        seen = _look(world, record)
+        if seen is not None and is_half_made(record, seen):
+            seen = None  # it goes, and what is left is judged
+        restart = _restart(world, record, seen)
         taken = taken_uuids(entries, but=name)
         verdict = judge(record, seen, taken=taken, hold=world.hold_of(record), now=world.clock(), restart=restart)
         if verdict.record != record:

@@ -14,6 +14,7 @@ import pytest
 from ds01.engines.protocol import BuildSpec, ContainerSpec, Created, Status
 from ds01.errors import Ds01Error, EngineConflict, EngineRejected, EngineUnreachable, NotPossible
 from ds01.lifecycle.machine import State
+from ds01.lifecycle.reconcile import foresee
 from ds01.lifecycle.twin import twin_name
 from tests import legal
 from tests.acts import ALICE, create, recreate, remake, start, stop
@@ -127,6 +128,20 @@ def test_a_half_made_container_that_cannot_be_removed_stands_in_nobodys_way(bed:
     failing(bed, "remove", kind("no")).create(bed.actor("bob"), bed.request("bob"))
     assert reconcile(bed) == ["vanish"]
     legal.check_settled(bed)
+
+
+def test_what_a_reconcile_would_do_with_what_was_killed_is_foreseen_and_nothing_done(bed: Bed) -> None:
+    kill_after(bed, "put", create)
+    before = (bed.records(), names(bed))
+    assert [change.what for change in foresee(bed.world, bed.world.listed())] == ["vanish"]
+    assert (bed.records(), names(bed)) == before
+    assert reconcile(bed) == ["vanish"]
+    create(bed.gate, bed)
+    kill_after(bed, "remove")
+    before = (bed.records(), names(bed))
+    assert [change.what for change in foresee(bed.world, bed.world.listed())] == ["settled"]
+    assert (bed.records(), names(bed)) == before
+    assert reconcile(bed) == ["made anew"]
 
 
 def test_it_is_finished_also_for_an_owner_who_is_gone(bed: Bed) -> None:
