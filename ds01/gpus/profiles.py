@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _IN_DEVICE_NAME = re.compile(r"\bMIG\s+(\S+)$")
@@ -17,14 +18,14 @@ def profile_in(device_name: str) -> str | None:
 
 
 def profile_made_of(*, gpu_slices: int, compute_slices: int, memory_mib: int, gpu_memory_bytes: int) -> str | None:
-    """The name made of an instance's attributes, as NVIDIA's go-nvlib makes it: memory counts in eighths of the GPU.
+    """Return the name made of an instance's attributes, as NVIDIA's go-nvlib makes it: memory in eighths of the GPU.
 
-    None if the GPU's memory is unknown.
+    None if the GPU's memory is unknown. Halves are rounded up: half of an H200's 141 GB is called 71 GB.
     """
     if gpu_memory_bytes <= 0:
         return None
     eighths = round(memory_mib * _MIB / gpu_memory_bytes * 8)
-    gigabytes = round(eighths / 8 * -(-gpu_memory_bytes // _GIB))
+    gigabytes = math.floor(eighths / 8 * -(-gpu_memory_bytes // _GIB) + 0.5)
     part = f"{compute_slices}c." if compute_slices != gpu_slices else ""
     return f"{part}{gpu_slices}g.{gigabytes}gb"
 

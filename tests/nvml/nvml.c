@@ -5,8 +5,9 @@
  * underscore in a name is a blank. A key that is missing means that the device does not support it.
  *
  *   driver 535.104.05
- *   gpu name=NVIDIA_A100 uuid=GPU-... memory=BYTES used=BYTES mig=1 pending=1 ecc=0 remap=0 power=MILLIWATTS
- *       temperature=CELSIUS energy=MILLIJOULES utilisation=PERCENT max=INSTANCES gpm=1   (on one line; in order of index)
+ *   gpu name=NVIDIA_A100 uuid=GPU-... memory=BYTES used=BYTES reserved=BYTES mig=1 pending=1 ecc=0 remap=0 power=MILLIWATTS
+ *       temperature=CELSIUS energy=MILLIJOULES utilisation=PERCENT memory_busy=PERCENT max=INSTANCES
+ *       gpm=1                                              (on one line; in order of index)
  *   mig 0:2 uuid=MIG-... name=... memory=BYTES used=BYTES gi=1 ci=0 slices=2 compute=2 memory_mib=9856
  *       graphics=PERCENT sm=PERCENT                        (what GPM says of its GPU instance)
  *   process 0:2 pid=123 memory=BYTES type=compute          (or graphics, or mps; memory may be missing)
@@ -28,7 +29,8 @@ typedef unsigned int uint;
 typedef unsigned long long ull;
 typedef struct device *nvmlDevice_t;
 
-enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
+enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7,
+       VERSION_MISMATCH = 25 };
 enum { MOST = 128, WORD = 128 };
 
 struct device {
@@ -234,10 +236,31 @@ struct memory {
 
 int nvmlDeviceGetMemoryInfo(nvmlDevice_t device, struct memory *memory) {
     BEGIN(device->name);
+    ull reserved = 0;
     memory->used = 0;
     number(device->line, "used", &memory->used);
+    number(device->line, "reserved", &reserved);
+    memory->used += reserved;
     int result = number(device->line, "memory", &memory->total);
     memory->free = memory->total - memory->used;
+    return result;
+}
+
+struct memory_v2 {
+    uint version;
+    ull total, reserved, free, used;
+};
+
+/* As the real one: what the driver reserves is no use. The first version counts it as used. */
+int nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, struct memory_v2 *memory) {
+    BEGIN(device->name);
+    if (memory->version != (sizeof *memory | 2 << 24))
+        return VERSION_MISMATCH;
+    memory->used = memory->reserved = 0;
+    number(device->line, "used", &memory->used);
+    number(device->line, "reserved", &memory->reserved);
+    int result = number(device->line, "memory", &memory->total);
+    memory->free = memory->total - memory->used - memory->reserved;
     return result;
 }
 
@@ -317,6 +340,7 @@ struct utilisation {
 int nvmlDeviceGetUtilizationRates(nvmlDevice_t device, struct utilisation *rates) {
     BEGIN(device->name);
     rates->memory = 0;
+    small_number(device, "memory_busy", &rates->memory);
     return small_number(device, "utilisation", &rates->gpu);
 }
 

@@ -59,6 +59,17 @@ def test_what_a_gpu_does_not_support_is_unknown_and_it_stays_healthy(server: Ser
     assert (gpu.ecc_errors, gpu.remap_failure) == (None, None)
 
 
+@pytest.mark.skipif(compiler() is None, reason="needs a C compiler")
+def test_memory_that_the_driver_reserves_is_not_used(server: Server, tmp_path: Path) -> None:
+    line = f"{WHOLE} reserved={GIB}"
+    server.show(line)
+    assert server.observe().slots[0].memory_used_bytes == 4 * GIB
+
+    old = Server(build(tmp_path / "old", without=("nvmlDeviceGetMemoryInfo_v2",)), tmp_path / "gpus")
+    old.show(line)
+    assert old.observe().slots[0].memory_used_bytes == 5 * GIB  # it cannot tell them apart
+
+
 def test_instances_keep_their_index_over_holes(server: Server) -> None:
     server.show(ON_MIG, instance(0), instance(2), instance(6))
     seen = server.observe()
@@ -120,7 +131,7 @@ def test_broken_memory_makes_a_gpu_unhealthy_and_all_its_instances(server: Serve
     [
         "nvmlDeviceGetHandleByIndex_v2",
         "nvmlDeviceGetUUID",
-        "nvmlDeviceGetMemoryInfo",
+        "nvmlDeviceGetMemoryInfo_v2",
         "nvmlDeviceGetMigMode",
         "nvmlDeviceGetComputeRunningProcesses_v3",
         "nvmlDeviceGetTotalEccErrors",

@@ -65,6 +65,13 @@ def test_the_profile_ends_the_device_name(device: str, profile: str | None) -> N
         (40960, 3, 1, 19968, "1c.3g.20gb"),
         (81920, 7, 7, 80384, "7g.80gb"),
         (81559, 1, 1, 9984, "1g.10gb"),
+        # as the driver lists them for an H200
+        (143771, 1, 1, 16384, "1g.18gb"),
+        (143771, 1, 1, 33280, "1g.35gb"),
+        (143771, 2, 2, 33280, "2g.35gb"),
+        (143771, 3, 3, 71424, "3g.71gb"),
+        (143771, 4, 4, 71424, "4g.71gb"),
+        (143771, 7, 7, 143360, "7g.141gb"),
     ],
 )
 def test_a_profile_made_of_attributes(
