@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ds01.cli.arguments import Command
 from ds01.cli.pending import show as show_pending
 from ds01.cli.session import Session
 from ds01.cli.words import worded
@@ -27,7 +28,7 @@ def command(
     guided: bool = True,
     user: bool = True,
     pending: bool = True,
-    kind: type[click.Command] = click.Command,
+    kind: type[Command] = Command,
 ) -> Callable[[Function], click.Command]:
     """Make `function(session, …)` a click command; its docstring is the help, `example` stands below it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.cli.arguments import Command
 from ds01.cli.container import starting
 from ds01.cli.container.entering import enter
 from ds01.cli.options import command as verb
@@ -11,7 +12,7 @@ from ds01.cli.session import Session
 from ds01.errors import WrongUse
 
 
-class _AfterDashes(click.Command):
+class _AfterDashes(Command):
     """A command line with one for the container in it: all that stands after `--`, whatever it looks like."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
