@@ -15,6 +15,7 @@ from ds01.journal.notices import Mailboxes, Notice, show_on_terminals
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Limits, Notify
 from ds01.policy.units import format_duration
+from ds01.system.clock import local
 from ds01.system.data import to_json
 from ds01.system.programs import run
 
@@ -119,4 +120,4 @@ def _when(at: datetime, now: datetime) -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return at.astimezone().strftime("%a %d %b %H:%M") if at is not None else "some time ago"
+    return local(at).strftime("%a %d %b %H:%M") if at is not None else "some time ago"

@@ -1,4 +1,4 @@
-"""The words for data: times, durations, sizes, slots, refusals and errors. Pure, but for the zone of local times."""
+"""The words for data: times, durations, sizes, slots, refusals and errors. Pure, but for the server's time zone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Claim, GpuRequest, GpuType, Refusal, Rule
+from ds01.system.clock import local
 from ds01.system.data import from_json
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def describe_claims(claims: Sequence[Claim], now: datetime) -> str:
 
 
 def when(at: datetime, now: datetime) -> str:
-    """A time for people, in their zone: today's by the hour, others with the day."""
-    local, today = at.astimezone(), now.astimezone()
-    return local.strftime("%H:%M" if local.date() == today.date() else "%a %d %b %H:%M")
+    """Return a time for people, in the server's zone: today's by the hour, others with the day."""
+    there, today = local(at), local(now)
+    return there.strftime("%H:%M" if there.date() == today.date() else "%a %d %b %H:%M")
 
 
 def moment(at: datetime, now: datetime) -> str:
@@ -123,7 +124,7 @@ def span(duration: timedelta) -> str:
 def notice_line(notice: Notice) -> str:
     """A notice for people, in one line."""
     text = " ".join(notice.text.splitlines())
-    when = notice.time.astimezone().strftime("%a %d %b %H:%M")
+    when = local(notice.time).strftime("%a %d %b %H:%M")
     return f"[{when}] {text}" + (f" → {notice.command}" if notice.command else "")
 
 

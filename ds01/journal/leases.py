@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ds01.system import files
+from ds01.system.clock import local
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class LeaseLog:
         self._path = path
 
     def write(self, lines: Iterable[LeaseLine], now: datetime, *, mode: int) -> None:
-        """Write the lines, with the server's local time, as `date` shows it."""
-        stamp = f"{now.astimezone():%Y-%m-%d %H:%M:%S}"
+        """Write the lines, with the server's local time, whoever runs the command."""
+        stamp = f"{local(now):%Y-%m-%d %H:%M:%S}"
         text = "".join(f"{stamp} {_text(line)}\n" for line in lines)
         if text:
             with suppress(OSError):

@@ -12,17 +12,19 @@ from ds01.policy.nodes import Scalar, parse
 from ds01.policy.problems import Problems, Wrong, unreadable
 from ds01.policy.schema import policy_reader
 from ds01.policy.shapes import Section
+from ds01.system.clock import server_zone
 
 
 def load(path: Path, *, members: Path | None = None, zone: tzinfo | None = None) -> Policy:
     """The policy in `path`, with the members' files in the folder `members` (None: `groups` beside it).
 
-    Dates alone are days in `zone` (None: the server's). Raises PolicyUnreadable, with all errors at once.
+    Dates alone are days in `zone`; None is the server's, never the caller's.
+    Raises PolicyUnreadable, with all errors at once.
     """
     problems = Problems(str(path))
     text = _text(path, problems)
     try:
-        root = _sections(text, zone, problems)
+        root = _sections(text, zone or server_zone(), problems)
     except Wrong as wrong:
         problems.note(wrong)
         raise unreadable(path, problems.found) from wrong
@@ -53,7 +55,7 @@ def _text(path: Path, problems: Problems) -> str:
     raise unreadable(path, problems.found, message=message, hint=hint) from cause
 
 
-def _sections(text: str, zone: tzinfo | None, problems: Problems) -> Section:
+def _sections(text: str, zone: tzinfo, problems: Problems) -> Section:
     node = parse(text)
     # An empty file is what a full disk leaves of a policy; sections may be empty, the file may not.
     if node is None or (isinstance(node, Scalar) and node.is_null):

@@ -89,8 +89,8 @@ OLD_LIMITS: dict[str, Renamed] = {
 }
 
 
-def policy_reader(zone: tzinfo | None) -> Reader:
-    """The reader of the whole file, as a Section of Sections. `zone` is that of dates (None: the server's)."""
+def policy_reader(zone: tzinfo) -> Reader:
+    """Return the reader of the whole file, as a Section of Sections. `zone` is that of dates."""
     until = Kind(lambda text: units.parse_time(text, zone), units.TIME_FORM)
     start = Kind(lambda text: units.parse_time(text, zone, day_begins=True), units.TIME_FORM)
     group: dict[str, Any] = {

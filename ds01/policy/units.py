@@ -74,9 +74,10 @@ def parse_number(text: str, least: float = 0, most: float = LARGEST) -> float:
     return _within(text, float(text), least, most, allowed)
 
 
-def parse_time(text: str, zone: tzinfo | None = None, *, day_begins: bool = False) -> datetime:
-    """A time in UTC. A date alone is the last microsecond of that day in `zone` (None: the server's),
-    or with `day_begins` its first.
+def parse_time(text: str, zone: tzinfo, *, day_begins: bool = False) -> datetime:
+    """Return a time in UTC.
+
+    A date alone is the last microsecond of that day in `zone`, or with `day_begins` its first.
     """
     try:
         if _DATE.fullmatch(text):
@@ -157,6 +158,6 @@ def _within(text: str, value: float, least: float, most: float, allowed: str) ->
     return value
 
 
-def _midnight(day: date, zone: tzinfo | None) -> datetime:
-    # Without a zone, astimezone takes the server's. Where the clocks jump over midnight, this is the jump itself.
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    # Where the clocks jump over midnight, this is the jump itself.
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(timezone.utc)

@@ -1,23 +1,53 @@
-"""The time: aware UTC everywhere, real or given."""
+"""The time: aware UTC everywhere, real or given; and the server's zone, for dates in the policy and times on screen."""
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
+from functools import cache
+from pathlib import Path
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], None]
 
+LOCALTIME = Path("/etc/localtime")
+
 
 def now() -> datetime:
-    """The machine's time, aware, in UTC."""
+    """Return the machine's time, aware, in UTC."""
     return datetime.now(timezone.utc)
 
 
 def fixed(when: datetime) -> Clock:
-    """A clock that stands still at `when`."""
+    """Return a clock that stands still at `when`."""
     return lambda: when
+
+
+@cache
+def server_zone() -> tzinfo:
+    """Return the server's time zone, whatever the caller's TZ says.
+
+    A promise or the last day of an override must not depend on who reads it, and TZ is the caller's to choose.
+    """
+    return zone_of(LOCALTIME)
+
+
+def zone_of(path: Path) -> tzinfo:
+    """Return the zone that the TZif file `path` describes; UTC without a usable file, as the C library does."""
+    from zoneinfo import ZoneInfo  # loads slowly, and few commands show a time
+
+    try:
+        with path.open("rb") as file:
+            return ZoneInfo.from_file(file, key="localtime")
+    except (OSError, ValueError, IndexError, struct.error):
+        return timezone.utc
+
+
+def local(when: datetime) -> datetime:
+    """Return the same moment in the server's zone, to be shown to people."""
+    return when.astimezone(server_zone())
 
 
 sleep: Sleep = time.sleep

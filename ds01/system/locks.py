@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ds01.errors import Busy, Ds01Error
-from ds01.system import files
+from ds01.system import clock, files
 
 FIRST_WAIT = 0.001  # seconds; doubled up to LONGEST_WAIT between two tries
 LONGEST_WAIT = 0.05
@@ -69,7 +69,7 @@ def _acquire(descriptor: int, wait: float) -> None:
 
 
 def _note(descriptor: int, doing: str) -> None:
-    note = json.dumps({"doing": doing, "since": time.strftime("%H:%M")}).encode()
+    note = json.dumps({"doing": doing, "since": f"{clock.local(clock.now()):%H:%M}"}).encode()
     with suppress(OSError):  # a full disk: who waits is told less
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note, 0)

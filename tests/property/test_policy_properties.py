@@ -210,7 +210,7 @@ def test_a_size_survives_being_written(size: int) -> None:
 @given(st.integers(0, 10**17), st.integers(-1439, 1439))
 def test_a_time_survives_being_written(microseconds: int, minutes: int) -> None:
     aware = (NOW + timedelta(microseconds=microseconds)).astimezone(timezone(timedelta(minutes=minutes)))
-    assert units.parse_time(aware.isoformat()) == aware
+    assert units.parse_time(aware.isoformat(), timezone.utc) == aware
 
 
 logins = st.text(st.characters(codec="utf-8"), max_size=80) | st.text("ab_.-@0", max_size=6)

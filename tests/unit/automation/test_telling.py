@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +14,7 @@ from ds01.automation import telling
 from ds01.automation.telling import Teller
 from ds01.journal.notices import Mailboxes, Notice
 from ds01.policy.model import Notify
+from ds01.system import clock
 from tests.bed import NOON, Bed
 from tests.ticking import Ticking
 
@@ -102,12 +104,7 @@ def test_terminals_are_the_policys_to_allow(ticking: Ticking, said: list[tuple[s
 def test_the_time_is_said_in_the_servers_zone(
     ticking: Ticking, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    try:
-        ticking.runs()
-        ticking.tick(hours=8)
-        assert "Tue 01 Dec 07:00" in ticking.post()[0].text  # 22:00 UTC
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    monkeypatch.setattr(clock, "server_zone", lambda: ZoneInfo("Asia/Tokyo"))
+    ticking.runs()
+    ticking.tick(hours=8)
+    assert "Tue 01 Dec 07:00" in ticking.post()[0].text  # 22:00 UTC

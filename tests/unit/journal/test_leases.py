@@ -10,6 +10,7 @@ from ds01.gpus.model import GpuRequest
 from ds01.journal.leases import LeaseLine, LeaseLog
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.ledger import Ledger
+from ds01.system import clock
 from tests.bed import NOON, Bed
 
 ALICE = "thesis._.70001"
@@ -75,7 +76,7 @@ def test_its_form_and_mode(tmp_path: Path) -> None:
     log = LeaseLog(tmp_path / "log")
     log.write([LeaseLine("ALLOCATED", "0:1", "alice", ALICE, 10, "a\nb\x1b[2J")], NOON, mode=0o664)
     assert (tmp_path / "log").read_text() == (
-        f"{NOON.astimezone():%Y-%m-%d %H:%M:%S} ALLOCATED 0:1 alice thesis._.70001 priority=10 a?b?[2J\n"
+        f"{clock.local(NOON):%Y-%m-%d %H:%M:%S} ALLOCATED 0:1 alice thesis._.70001 priority=10 a?b?[2J\n"
     )
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o664
 
