@@ -23,7 +23,7 @@ from ds01.lifecycle.world import World
 from ds01.system.data import format_time
 from ds01.system.users import Actor
 
-TICK = Actor(0, 0, "tick", (), "tick")
+TICK = Actor(0, 0, "tick", "tick")
 AT_ONCE = 8  # containers that are stopped side by side, each with its grace
 FRESH = 5.0  # seconds for which a look is still good; the difference of two that are closer proves nothing
 

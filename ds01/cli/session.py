@@ -54,11 +54,10 @@ class Session:
         """Who acts: the real uid, and root for whom sudo made root; the name recorded is the person's."""
         if os.geteuid() != 0:
             return self.users.actor(os.getuid())
-        root = self.users.actor(0)
         if self.settings.sudo_uid is None:
-            return root
+            return self.users.actor(0)
         person = self.users.actor(self.settings.sudo_uid, via="sudo")
-        return Actor(0, 0, person.login, root.groups, "sudo")
+        return Actor(0, 0, person.login, "sudo")
 
     @cached_property
     def owner(self) -> Account:

@@ -38,7 +38,7 @@ def plan(
 
     Raises NotPossible if the policy limits slices and nobody here can keep such limits.
     """
-    wanted = wanted_slices(policy, people_of(policy, records, users).known, records, now)
+    wanted = wanted_slices(policy, people_of(policy, records=records, users=users).known, records, now)
     problem = obstacle(driver)
     if problem is not None:
         if wanted:

@@ -121,15 +121,22 @@ def _levels(facts: Facts) -> Iterator[tuple[str, Limits]]:
     for group in rules.groups.values():
         if {"max_cpus", "memory"} & set(group.values):
             yield f"groups.{group.name}", group_limits(rules, group.name)
-    unix_groups = {account.login: account.groups for account in facts.people.known}
+    owners = {name: account for account in facts.people.known for name in (account.login, *account.spellings)}
     for override in rules.user_overrides.values():
         if in_force(override.until, facts.now) and {"max_cpus", "memory"} & set(override.values):
-            resolved = resolve(rules, override.user, unix_groups.get(override.user, ()), facts.now)
+            account = owners.get(override.user)
+            login, groups, spellings = (
+                (override.user, (), frozenset[str]())
+                if account is None
+                else (account.login, account.groups, account.spellings)
+            )
+            resolved = resolve(rules, login, groups, facts.now, spellings=spellings)
             yield f"user_overrides.{override.user}", resolved.limits
 
 
 def _is_named(rules: Policy, account: Account) -> bool:
     """Whether a group or an override names the account, so that it is not a user by default only."""
+    names = {account.login, *account.spellings}
     groups = rules.groups.values()
-    listed = any(account.login in group.members or set(account.groups) & group.unix_groups for group in groups)
-    return listed or account.login in rules.user_overrides
+    listed = any(names & group.members or set(account.groups) & group.unix_groups for group in groups)
+    return listed or not names.isdisjoint(rules.user_overrides)

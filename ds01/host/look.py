@@ -67,7 +67,7 @@ def look(sources: Sources) -> Facts:
     if ledger is not None:
         facts = _with_records(facts, ledger)
     if policy is not None:
-        facts = replace(facts, people=people_of(policy, facts.records, sources.users))
+        facts = replace(facts, people=people_of(policy, records=facts.records, users=sources.users))
     observation, gpus_problem = _try(lambda: sources.inventory().observe())
     facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
     engine, engine_problem = _try(sources.engine)

@@ -1,15 +1,16 @@
-"""Who ds01 is for: the members of the policy's groups who exist, and the owners of containers."""
+"""Who ds01 is for: the people whom the policy names and who exist, and the owners of containers."""
 
 from __future__ import annotations
 
 import grp
 import pwd
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ds01.errors import NotFound
 from ds01.lifecycle.record import Record
+from ds01.policy.identity import identify
 from ds01.policy.model import Policy
 from ds01.system.users import Account, Users
 
@@ -27,27 +28,26 @@ class UnixGroup:
 
 @dataclass(frozen=True)
 class People:
-    """`known` are accounts that exist, by login; `unknown` the logins of the policy that nobody has."""
+    """The accounts that exist, by login, each as the policy finds it."""
 
     known: tuple[Account, ...] = ()
-    unknown: frozenset[str] = field(default_factory=frozenset)
+    unknown: frozenset[str] = field(default_factory=frozenset)  # logins of the policy's groups that nobody has
 
 
-def people_of(policy: Policy, records: Iterable[Record], users: Users, *, also: Iterable[str] = ()) -> People:
-    """Everybody whom the policy names in a group or an override, every owner of a record, and the logins `also`."""
-    named = {login for group in policy.groups.values() for login in group.members} | set(policy.user_overrides)
-    for unix_group in {name for group in policy.groups.values() for name in group.unix_groups}:
-        found = unix_group_of(unix_group)
-        named |= found.members if found else frozenset()
+def people_of(*policies: Policy, records: Iterable[Record], users: Users, also: Iterable[str] = ()) -> People:
+    """Return whom the policies name in a group or an override, every owner of a record, and the logins `also`."""
+    named = {login for policy in policies for group in policy.groups.values() for login in group.members}
+    named |= {login for policy in policies for login in policy.user_overrides}
+    named |= _members({name for policy in policies for group in policy.groups.values() for name in group.unix_groups})
     known: dict[int, Account] = {}
     unknown = set()
     for login in named:
-        try:
-            account = users.by_login(login)
-        except NotFound:
+        uid = users.uid_of(login)
+        if uid is None:
             unknown.add(login)
-        else:
-            known[account.uid] = account
+        elif uid not in known:
+            with suppress(NotFound):
+                known[uid] = users.by_uid(uid)
     for record in records:
         if record.uid not in known:
             known[record.uid] = _owner(record, users)
@@ -55,11 +55,12 @@ def people_of(policy: Policy, records: Iterable[Record], users: Users, *, also: 
         with suppress(NotFound):
             account = users.by_login(login)
             known[account.uid] = account
-    return People(tuple(sorted(known.values(), key=lambda account: account.login)), frozenset(unknown))
+    accounts = (_identified(policies, account, users) for account in known.values())
+    return People(tuple(sorted(accounts, key=lambda account: account.login)), frozenset(unknown))
 
 
 def unix_group_of(name: str) -> UnixGroup | None:
-    """A Unix group with all its members, those too who have it as their first group; None if there is none."""
+    """Return a Unix group with all its members, those too who have it as their first group; None if there is none."""
     try:
         entry = grp.getgrnam(name)
     except KeyError:
@@ -68,8 +69,25 @@ def unix_group_of(name: str) -> UnixGroup | None:
     return UnixGroup(entry.gr_name, entry.gr_gid, frozenset(entry.gr_mem) | first)
 
 
+def _members(names: Iterable[str]) -> set[str]:
+    """Return the members of Unix groups. All accounts are listed at most once: with a directory that is slow."""
+    entries = []
+    for name in names:
+        with suppress(KeyError, ValueError):
+            entries.append(grp.getgrnam(name))
+    gids = {entry.gr_gid for entry in entries}
+    first = {user.pw_name for user in pwd.getpwall() if user.pw_gid in gids} if gids else set()
+    return first.union(*(entry.gr_mem for entry in entries))
+
+
+def _identified(policies: Sequence[Policy], account: Account, users: Users) -> Account:
+    found = [identify(policy, account, users) for policy in policies]
+    groups = sorted({name for each in found for name in each.groups})
+    return replace(account, groups=tuple(groups), spellings=frozenset().union(*(each.spellings for each in found)))
+
+
 def _owner(record: Record, users: Users) -> Account:
-    """The owner of a record; one who is gone from the user database as the record remembers."""
+    """Return the owner of a record; one who is gone from the user database as the record remembers."""
     try:
         return users.by_uid(record.uid)
     except NotFound:

@@ -56,7 +56,7 @@ def wanted_slices(
     for record in records:
         places.setdefault(record.uid, set()).add(record.group)
     for account in people:
-        resolved = resolve(policy, account.login, account.groups, now)
+        resolved = resolve(policy, account.login, account.groups, now, spellings=account.spellings)
         for group in {resolved.group, *places[account.uid]}:
             shares[slice_name(group, account.login, account.uid)] = resolved.limits.aggregate
     return {unit: kept(share) for unit, share in shares.items() if share != NONE}

@@ -68,13 +68,16 @@ def replay(before: Policy, after: Policy, people: People, records: Sequence[Reco
     over: list[Over] = []
     sooner: list[Sooner] = []
     for account in people.known:
-        old, new = (resolve(policy, account.login, account.groups, now) for policy in (before, after))
+        old, new = (
+            resolve(policy, account.login, account.groups, now, spellings=account.spellings)
+            for policy in (before, after)
+        )
         own = [record for record in records if record.uid == account.uid]
         changed += _changed(old, new)
         over += _over(account, own, new.limits)
         for record in own:
-            rules = (automation_of(policy, account.login, now) for policy in (before, after))
-            was, will = (deadline(record, each.limits, rule) for each, rule in zip((old, new), rules, strict=True))
+            was = deadline(record, old.limits, automation_of(before, old))
+            will = deadline(record, new.limits, automation_of(after, new))
             if will is not None and (was is None or will.at < was.at):
                 sooner.append(
                     Sooner(record.user, record.container_name, will.because, was.at if was else None, will.at)

@@ -214,7 +214,7 @@ def _last(claims: tuple[Claim, ...]) -> datetime | None:
 def _could_get(world: World, found: _Found, entries: Entries, now: datetime) -> bool:
     """Whether a container that does not run may have its GPUs as any other may: quota, waiting line, and all."""
     if found.seen.started_at is None:
-        rules = automation_of(world.policy, found.who.user, now)
+        rules = automation_of(world.policy, found.limits)
         until = after(found.seen.created_at, rules.created_timeout)
         if until is not None and until <= now:
             return False

@@ -10,7 +10,6 @@ from ds01.gpus.allocator import Ahead
 from ds01.gpus.situation import Requester
 from ds01.lifecycle.line import Waiter, in_order
 from ds01.lifecycle.world import Entries, World, is_manual, readable
-from ds01.policy.resolve import is_admin
 from ds01.system.users import Account
 
 
@@ -40,8 +39,7 @@ def _may_wait(world: World, waiter: Waiter) -> bool:
     """Whether whose file it is may wait for whom it names: oneself, or as an administrator for others."""
     if waiter.by in (waiter.uid, 0) or (world.own and waiter.by == world.ledger.owner_uid):
         return True
-    account = _account(world, waiter.by)
-    return is_admin(world.policy, account.login, account.groups)
+    return world.is_admin(waiter.by, str(waiter.by))
 
 
 def _account(world: World, uid: int) -> Account:

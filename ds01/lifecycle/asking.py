@@ -28,7 +28,6 @@ from ds01.lifecycle.views import (
 )
 from ds01.lifecycle.world import World, is_manual, readable
 from ds01.policy.names import container_name, fold_name
-from ds01.policy.resolve import is_admin
 from ds01.system.users import Actor
 
 
@@ -173,7 +172,7 @@ class Asking:
         """Whether the actor may act for others."""
         world = self._world
         own = world.own and actor.uid == world.ledger.owner_uid
-        return actor.uid == 0 or own or is_admin(world.policy, actor.login, actor.groups)
+        return actor.uid == 0 or own or world.is_admin(actor.uid, actor.login)
 
     def _may(self, actor: Actor, uid: int) -> bool:
         return actor.uid == uid or self.is_admin(actor)

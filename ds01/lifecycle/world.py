@@ -18,9 +18,10 @@ from ds01.lifecycle.deadlines import lease_ends
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Origin, Record, Step
-from ds01.policy.model import Automation, Limits, Policy, UserLimits
+from ds01.policy.identity import identify, reservations
+from ds01.policy.model import Automation, Limits, Policy, Reservation, UserLimits
 from ds01.policy.names import split_container_name
-from ds01.policy.resolve import automation_of, resolve
+from ds01.policy.resolve import automation_of, is_admin, resolve
 from ds01.system.clock import Clock, Sleep
 from ds01.system.users import Account, Users
 
@@ -42,11 +43,21 @@ class World:
     own: bool
     inject: bool
     _limits: dict[int, UserLimits] = field(default_factory=dict)
+    _reservations: tuple[Policy, tuple[Reservation, ...]] | None = field(default=None, init=False)
     _facts: EngineFacts | None = field(default=None, init=False)  # of the last look at all containers
 
     def limits(self, account: Account) -> UserLimits:
         """What today's policy gives an account."""
-        return resolve(self.policy, account.login, account.groups, self.clock())
+        known = identify(self.policy, account, self.users)
+        return resolve(self.policy, known.login, known.groups, self.clock(), spellings=known.spellings)
+
+    def is_admin(self, uid: int, login: str) -> bool:
+        """Return whether the policy makes this user an administrator."""
+        try:
+            known = identify(self.policy, self.users.by_uid(uid), self.users)
+        except NotFound:
+            return is_admin(self.policy, login, ())
+        return is_admin(self.policy, known.login, known.groups, spellings=known.spellings)
 
     def limits_of(self, record: Record) -> UserLimits:
         """What today's policy gives the owner of a record, who may be gone from the user database.
@@ -62,13 +73,21 @@ class World:
 
     def rules_of(self, record: Record) -> tuple[Limits, Automation]:
         """The limits of a record's owner, and the rules of the automation for them: what its deadlines come from."""
-        return self.limits_of(record).limits, automation_of(self.policy, record.user, self.clock())
+        known = self.limits_of(record)
+        return known.limits, automation_of(self.policy, known)
 
     def ask_owners(self, entries: Entries) -> None:
         """Look up what the owners of all leases may have, so that nobody has to under the ledger's lock."""
+        self.reservations()
         for record in readable(entries):
             if record.lease is not None:
                 self.limits_of(record)
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """Return the policy's reservations, with the logins as the server spells them."""
+        if self._reservations is None or self._reservations[0] is not self.policy:
+            self._reservations = (self.policy, reservations(self.policy, self.users))
+        return self._reservations[1]
 
     def hold_of(self, record: Record) -> timedelta | None:
         """How long the owner's stopped containers keep their lease; None: for ever."""
@@ -147,7 +166,7 @@ class World:
             occupancy=blockers,
             leases=self.holdings(entries),
             now=self.clock(),
-            reservations=self.policy.reservations,
+            reservations=self.reservations(),
             allocation=self.policy.gpu_allocation,
         )
 

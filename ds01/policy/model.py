@@ -99,6 +99,7 @@ class UserLimits:
     admin: bool
     limits: Limits
     sources: Mapping[str, str]  # key -> defaults, groups.NAME or user_overrides.NAME
+    spared: tuple[str, ...] = ()  # what exemptions in force free the user from, `created_timeout` too
 
 
 @dataclass(frozen=True)

@@ -12,28 +12,37 @@ from ds01.policy.model import Automation, Group, Limits, Policy, Share, UserLimi
 UNGROUPED = "default"  # the group of a user who is in none, if the policy names no default_group
 
 
-def resolve(policy: Policy, user: str, unix_groups: Collection[str], now: datetime) -> UserLimits:
-    """The limits of the login `user`, who is in `unix_groups`, at the aware time `now`."""
-    group = group_of(policy, user, unix_groups)
+def resolve(
+    policy: Policy, user: str, unix_groups: Collection[str], now: datetime, *, spellings: Collection[str] = ()
+) -> UserLimits:
+    """Return the limits of the login `user` at the aware time `now`.
+
+    The user is in `unix_groups`; `spellings` are other logins in the policy that mean the same user.
+    """
+    names = (user, *sorted(spellings))
+    group = group_of(policy, user, unix_groups, spellings=spellings)
     levels = _group_levels(policy, group)
-    override = policy.user_overrides.get(user)
+    override = next((policy.user_overrides[name] for name in names if name in policy.user_overrides), None)
     if override is not None and in_force(override.until, now):
-        levels.append((f"user_overrides.{user}", override.values))
-    spared = _spared(policy, user, now)
+        levels.append((f"user_overrides.{override.user}", override.values))
+    spared = _spared(policy, names, now)
     levels.append(("exemptions", {key: None for key in spared if key in BUILT_IN}))
     limits, sources = merge(levels)
-    return UserLimits(user, group, is_admin(policy, user, unix_groups), limits, sources)
+    admin = is_admin(policy, user, unix_groups, spellings=spellings)
+    return UserLimits(user, group, admin, limits, sources, tuple(sorted(spared)))
 
 
-def group_of(policy: Policy, user: str, unix_groups: Collection[str]) -> str:
-    """The user's group: the first in file order that has the user, else the default group."""
-    found = (group.name for group in policy.groups.values() if _has(group, user, unix_groups))
+def group_of(policy: Policy, user: str, unix_groups: Collection[str], *, spellings: Collection[str] = ()) -> str:
+    """Return the user's group: the first in file order that has the user, else the default group."""
+    names = {user, *spellings}
+    found = (group.name for group in policy.groups.values() if _has(group, names, unix_groups))
     return next(found, policy.default_group or UNGROUPED)
 
 
-def is_admin(policy: Policy, user: str, unix_groups: Collection[str]) -> bool:
-    """Whether any group with `admin: true` has the user, be it the group of the user's limits or not."""
-    return any(group.admin and _has(group, user, unix_groups) for group in policy.groups.values())
+def is_admin(policy: Policy, user: str, unix_groups: Collection[str], *, spellings: Collection[str] = ()) -> bool:
+    """Return whether any group with `admin: true` has the user, be it the group of the user's limits or not."""
+    names = {user, *spellings}
+    return any(group.admin and _has(group, names, unix_groups) for group in policy.groups.values())
 
 
 def group_limits(policy: Policy, group: str) -> Limits:
@@ -41,9 +50,9 @@ def group_limits(policy: Policy, group: str) -> Limits:
     return merge(_group_levels(policy, group))[0]
 
 
-def automation_of(policy: Policy, user: str, now: datetime) -> Automation:
-    """The rules of the automation for one user: who is exempt from `created_timeout` has none."""
-    if "created_timeout" in _spared(policy, user, now):
+def automation_of(policy: Policy, user: UserLimits) -> Automation:
+    """Return the rules of the automation for one user: who is exempt from `created_timeout` has none."""
+    if "created_timeout" in user.spared:
         return replace(policy.policies, created_timeout=None)
     return policy.policies
 
@@ -74,14 +83,14 @@ def merge(levels: Iterable[tuple[str, Values]]) -> tuple[Limits, Mapping[str, st
     return Limits(**plain, **shares, ulimits=nested["ulimits"]), sources
 
 
-def _spared(policy: Policy, user: str, now: datetime) -> set[str]:
-    """The keys, like `idle_timeout`, from which exemptions in force at `now` free the user."""
-    own = (item.limits for item in policy.exemptions if item.user == user and in_force(item.until, now))
+def _spared(policy: Policy, names: Collection[str], now: datetime) -> set[str]:
+    """Return the keys, like `idle_timeout`, from which exemptions in force at `now` free the user."""
+    own = (item.limits for item in policy.exemptions if item.user in names and in_force(item.until, now))
     return {limit for limits in own for limit in limits}
 
 
-def _has(group: Group, user: str, unix_groups: Collection[str]) -> bool:
-    return user in group.members or not group.unix_groups.isdisjoint(unix_groups)
+def _has(group: Group, names: Collection[str], unix_groups: Collection[str]) -> bool:
+    return not group.members.isdisjoint(names) or not group.unix_groups.isdisjoint(unix_groups)
 
 
 def _group_levels(policy: Policy, group: str) -> list[tuple[str, Values]]:

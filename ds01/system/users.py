@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,18 @@ from ds01.errors import NotFound
 
 @dataclass(frozen=True)
 class Account:
-    """A Unix user: what the user database says, `groups` by name."""
+    """A Unix user: what the user database says.
+
+    `groups` and `spellings` are empty until the policy asks: of its Unix groups those that the user is in, and the
+    logins in it that mean this user but are spelled differently.
+    """
 
     uid: int
     gid: int
     login: str
     home: str
     groups: tuple[str, ...] = ()
+    spellings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -29,15 +35,20 @@ class Actor:
     uid: int
     gid: int
     login: str
-    groups: tuple[str, ...] = ()
     via: str = "command"
 
 
 class Users:
-    """Looks accounts up. `extra`, in the format of passwd(5), is asked first: only for a state folder of one's own."""
+    """Looks accounts up. `extra`, in the format of passwd(5), is asked first: only for a state folder of one's own.
+
+    Spellings and groups are looked up once in the life of this object, which is one command.
+    """
 
     def __init__(self, extra: Path | None = None) -> None:
         self._extra = _read_passwd(extra) if extra is not None else ()
+        self._logins: dict[str, tuple[int, str] | None] = {}  # spelling -> uid and login of the user database
+        self._members: dict[int, frozenset[int]] = {}  # uid -> gids
+        self._gids: dict[str, int | None] = {}
 
     def by_uid(self, uid: int) -> Account:
         """The account of a uid. Raises NotFound."""
@@ -66,22 +77,56 @@ class Users:
         try:
             account = self.by_uid(uid)
         except NotFound:
-            return Actor(uid, uid, str(uid), (), via)
-        return Actor(account.uid, account.gid, account.login, account.groups, via)
+            return Actor(uid, uid, str(uid), via)
+        return Actor(account.uid, account.gid, account.login, via)
+
+    def uid_of(self, login: str) -> int | None:
+        """Return whose login this is, however it is spelled; digits are a login here, not a uid. None: nobody's."""
+        found = self._look_up(login)
+        return None if found is None else found[0]
+
+    def canonical(self, login: str) -> str:
+        """Return the login as the user database spells it; one that nobody has is returned as it is."""
+        found = self._look_up(login)
+        return login if found is None else found[1]
+
+    def groups_of(self, account: Account, names: Collection[str]) -> tuple[str, ...]:
+        """Return which of the Unix groups `names` the account is in.
+
+        The names are looked up, not the groups of the account: those can be hundreds, and the names are few.
+        """
+        if not names or any(extra.uid == account.uid for extra in self._extra):
+            return ()
+        if account.uid not in self._members:
+            self._members[account.uid] = frozenset(os.getgrouplist(account.login, account.gid))
+        return tuple(name for name in sorted(names) if self._gid(name) in self._members[account.uid])
+
+    def _look_up(self, login: str) -> tuple[int, str] | None:
+        if login not in self._logins:
+            self._logins[login] = self._ask(login)
+        return self._logins[login]
+
+    def _ask(self, login: str) -> tuple[int, str] | None:
+        uid = next((account.uid for account in self._extra if account.login == login), None)
+        if uid is not None:
+            return uid, next(account.login for account in self._extra if account.uid == uid)
+        try:
+            entry = pwd.getpwnam(login)
+        except (KeyError, ValueError):
+            return None
+        return entry.pw_uid, entry.pw_name
+
+    def _gid(self, name: str) -> int | None:
+        if name not in self._gids:
+            try:
+                self._gids[name] = grp.getgrnam(name).gr_gid
+            except (KeyError, ValueError):
+                self._gids[name] = None
+        return self._gids[name]
 
 
 def _account(entry: pwd.struct_passwd) -> Account:
-    return Account(entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir, _groups(entry.pw_name, entry.pw_gid))
-
-
-def _groups(login: str, gid: int) -> tuple[str, ...]:
-    names = []
-    for number in os.getgrouplist(login, gid):
-        try:
-            names.append(grp.getgrgid(number).gr_name)
-        except KeyError:
-            continue  # a group that has a number only, as over NFS
-    return tuple(names)
+    return Account(entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir)
 
 
 def _read_passwd(path: Path) -> tuple[Account, ...]:

@@ -193,7 +193,8 @@ def test_who_is_exempt_from_everything_is_left_alone(limits: Limits, policies: A
     keys = ("idle_timeout", "max_runtime", "gpu_hold_after_stop", "container_hold_after_stop", "created_timeout")
     own = tuple((key, getattr(limits, key)) for key in keys if hasattr(limits, key))
     policy = Policy(Path("/"), defaults=dict(own), policies=policies, exemptions=(Exemption("alice", keys),))
-    spared, rules = resolve(policy, "alice", (), BEGIN).limits, automation_of(policy, "alice", BEGIN)
+    alice = resolve(policy, "alice", (), BEGIN)
+    spared, rules = alice.limits, automation_of(policy, alice)
     for trigger in (None, Trigger.START, Trigger.STOP):
         if trigger is not None:
             record = move(record, trigger, actor="x", at=BEGIN, holds=True)

@@ -12,7 +12,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import counted, short, when
 from ds01.errors import PolicyUnreadable
-from ds01.host.people import DOCKER, People, people_of, unix_group_of
+from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.host.whatif import Replay, replay
 from ds01.lifecycle.world import readable
 from ds01.policy.load import load
@@ -52,9 +52,7 @@ def _replay(session: Session, checked: Policy) -> Replay:
     records = readable(session.ledger.read())
     docker = None if session.settings.own else unix_group_of(DOCKER)
     also = docker.members if docker is not None else frozenset()
-    both = [people_of(policy, records, session.users, also=also) for policy in (session.policy, checked)]
-    known = {account.uid: account for people in both for account in people.known}
-    people = People(tuple(sorted(known.values(), key=lambda account: account.login)))
+    people = people_of(session.policy, checked, records=records, users=session.users, also=also)
     return replay(session.policy, checked, people, records, session.now())
 
 

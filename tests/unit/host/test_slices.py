@@ -31,7 +31,7 @@ def bed(fast_tmp: Path) -> Bed:
 
 
 def wanted(bed: Bed) -> dict[str, Share]:
-    people = people_of(bed.policy, bed.records(), bed.world.users)
+    people = people_of(bed.policy, records=bed.records(), users=bed.world.users)
     return wanted_slices(bed.policy, people.known, bed.records(), bed.clock())
 
 
@@ -46,7 +46,7 @@ def test_groups_and_users_with_limits_have_slices(bed: Bed) -> None:
 
 
 def test_logins_that_nobody_has_are_told_apart(bed: Bed) -> None:
-    people = people_of(bed.policy, [], bed.world.users)
+    people = people_of(bed.policy, records=[], users=bed.world.users)
     assert people.unknown == {"nobody_has_this"}
     assert [account.login for account in people.known] == ["alice", "bob", "first.last@x"]
 

@@ -100,8 +100,8 @@ def test_an_exemption_is_for_one_user_some_limits_and_its_time() -> None:
     assert now.limits == replace(before.limits, idle_timeout=None)
     assert now.sources["idle_timeout"] == "exemptions"
     assert resolve(policy, "bob", (), NOW + timedelta(days=9999)).limits.max_runtime is None
-    assert automation_of(policy, "bob", NOW) == replace(policy.policies, created_timeout=None)
-    assert automation_of(policy, "alice", NOW) == policy.policies
+    assert automation_of(policy, resolve(policy, "bob", (), NOW)) == replace(policy.policies, created_timeout=None)
+    assert automation_of(policy, resolve(policy, "alice", (), NOW)) == policy.policies
 
 
 def test_the_lines_for_people_name_every_limit_and_its_key() -> None:

@@ -1,0 +1,46 @@
+"""How the policy finds an account: by its login, by other spellings of it, and by its Unix groups.
+
+SSSD and Active Directory know one person under several spellings (`ameier`, `AMeier`, `ameier@uni.example`), and the
+user database alone can say whose a spelling is. Names are only looked up where the policy makes them matter: a person
+may be in hundreds of directory groups, and every look-up may be a question to a server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ds01.policy.model import Policy, Reservation
+from ds01.system.users import Account, Users
+
+
+def identify(policy: Policy, account: Account, users: Users) -> Account:
+    """Return the account with the Unix groups of the policy that it is in, and the policy's other spellings of it."""
+    spellings = frozenset(name for name in _candidates(policy, account.login) if users.uid_of(name) == account.uid)
+    return replace(account, groups=users.groups_of(account, unix_groups(policy)), spellings=spellings)
+
+
+def unix_groups(policy: Policy) -> frozenset[str]:
+    """Return the Unix groups that the policy names."""
+    return frozenset(name for group in policy.groups.values() for name in group.unix_groups)
+
+
+def reservations(policy: Policy, users: Users) -> tuple[Reservation, ...]:
+    """Return the reservations, each user under the login that the server has; what nobody has stays as it is."""
+    return tuple(
+        item if item.user is None else replace(item, user=users.canonical(item.user)) for item in policy.reservations
+    )
+
+
+def _candidates(policy: Policy, login: str) -> frozenset[str]:
+    """Return the names that could be other spellings of `login`.
+
+    Where the login itself stands, nothing else is needed: most people are spelled as the server spells them.
+    Administrators are those of any group, and exemptions add up, so there each name counts.
+    """
+    groups = policy.groups.values()
+    placed = any(login in group.members for group in groups)
+    names = {name for group in groups if group.admin or not placed for name in group.members}
+    if login not in policy.user_overrides:
+        names |= set(policy.user_overrides)
+    names |= {item.user for item in policy.exemptions}
+    return frozenset(names - {login})
