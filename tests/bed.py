@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -73,6 +73,7 @@ class Bed:
         self.state = root / "state"
         self.people = people
         self.clock = clock or Clock()
+        self.read_policy: Callable[[], Policy] = lambda: self.policy
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.slept: list[float] = []
         self.inventory: Inventory = parse(gpus)
@@ -108,6 +109,7 @@ class Bed:
             sleep=self.slept.append,
             own=True,
             inject=True,
+            load_policy=lambda: self.read_policy(),
         )
 
     def another_gate(self, *, engine: Engine | None = None) -> Gate:

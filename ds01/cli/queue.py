@@ -38,5 +38,11 @@ def _row(session: Session, row: QueueRow) -> tuple[str, ...]:
     gpus = row.request.gpus
     wish = " ".join(part for part in (str(gpus.count or 1), gpus.profile or gpus.type.value) if part != "any")
     waits = span(session.now() - row.since)
-    why = {"none_free": "a free GPU", "max_mig_instances": "own quota", None: "its turn"}.get(row.why, row.why or "")
+    words = {
+        "none_free": "a free GPU",
+        "max_mig_instances": "own quota",
+        "suspended": "its process to go on",
+        None: "its turn",
+    }
+    why = words.get(row.why, row.why or "")
     return (str(row.position), row.id, row.user, row.name, wish, str(row.priority), waits, why)

@@ -139,6 +139,7 @@ class Session:
             sleep=clock.sleep,
             own=settings.own,
             inject=settings.engine == "simulated" or settings.gpus == "nvml",
+            load_policy=lambda: load(settings.config),
         )
 
     @cached_property

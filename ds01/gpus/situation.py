@@ -106,11 +106,14 @@ def holders_of(situation: Situation, but: str | None = None) -> dict[str, Holdin
 
 
 def comes_free(situation: Situation, slot: Slot, claim: Claim | None, who: Requester) -> datetime | None:
-    """When `who` could have the slot, as far as is known: now without a claim, None if nobody can say."""
+    """Return when `who` could have the slot: now without a claim, None if that is not known.
+
+    A waiter further ahead has no lease yet, so nobody knows when it will give the slot back.
+    """
     if slot.unhealthy or slot.slot in situation.occupancy:
         return None
     when = situation.now
-    if claim is not None and claim.state in ("leased", "held"):
+    if claim is not None and claim.state in ("leased", "held", "waiting"):
         if claim.until is None:
             return None
         when = max(claim.until, when)

@@ -1,7 +1,8 @@
-"""The waiting line as today's policy has it: who may stand in it, in which order, and with which limits."""
+"""The queue under today's policy: who may wait, in which order, and with which limits."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,18 +13,36 @@ from ds01.lifecycle.line import Waiter, in_order
 from ds01.lifecycle.world import Entries, World, is_manual, readable
 from ds01.system.users import Account
 
+SUSPENDED_AFTER = 60.0  # seconds without an attempt; a waiter that runs tries every few seconds
+
 
 def waiters(world: World) -> tuple[Waiter, ...]:
     """Who waits now, in order. What a file says of its owner's rights counts for nothing: the policy says it."""
-    standing = [waiter for waiter in world.ledger.line().waiters() if _may_wait(world, waiter)]
+    standing = [waiter for waiter in world.ledger.line().waiters() if may_wait(world, waiter)]
     return in_order(
         replace(waiter, priority=world.limits(_account(world, waiter.uid)).limits.priority) for waiter in standing
     )
 
 
 def in_line(world: World, line: Iterable[Waiter], entries: Entries) -> tuple[Ahead, ...]:
-    """The waiters as the allocator sees them. One whose container is being made has its lease already."""
-    return tuple(seen_by_allocator(world, waiter, entries) for waiter in line if waiter.container not in entries)
+    """Return the waiters as the allocator sees them.
+
+    Left out: one whose container is being made, since it has its lease already, and a suspended one, since a GPU that
+    is kept for it would be used by nobody.
+    """
+    return tuple(
+        seen_by_allocator(world, waiter, entries)
+        for waiter in line
+        if waiter.container not in entries and not is_suspended(waiter)
+    )
+
+
+def is_suspended(waiter: Waiter) -> bool:
+    """Return whether the waiter has not tried for a minute, as after Ctrl-Z or SIGSTOP.
+
+    Times in the future count too: the clock was set back, and a waiter that runs corrects its own within seconds.
+    """
+    return abs(time.time() - waiter.tried_at) > SUSPENDED_AFTER
 
 
 def seen_by_allocator(world: World, waiter: Waiter, entries: Entries) -> Ahead:
@@ -35,8 +54,8 @@ def seen_by_allocator(world: World, waiter: Waiter, entries: Entries) -> Ahead:
     return Ahead(waiter.request.gpus, who, limits.limits, len(own))
 
 
-def _may_wait(world: World, waiter: Waiter) -> bool:
-    """Whether whose file it is may wait for whom it names: oneself, or as an administrator for others."""
+def may_wait(world: World, waiter: Waiter) -> bool:
+    """Return whether the owner of the entry may wait for the user it names: oneself, or others as an administrator."""
     if waiter.by in (waiter.uid, 0) or (world.own and waiter.by == world.ledger.owner_uid):
         return True
     return world.is_admin(waiter.by, str(waiter.by))

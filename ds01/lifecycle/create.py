@@ -159,6 +159,7 @@ def create(
     world: World, actor: Actor, request: ContainerRequest, *, waiting_as: str | None = None
 ) -> tuple[Record, tuple[str, ...]]:
     """Make a container with its lease; it does not run yet. The record and warnings. Raises Ds01Error."""
+    world.refresh_policy()
     prepared = prepare(world, actor, request)
     doing = f"being created by {actor.login}"
     with world.ledger.container_lock(prepared.container_name, doing=doing):

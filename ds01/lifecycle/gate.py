@@ -70,6 +70,7 @@ class Gate(Asking):
 
     def _plan(self, actor: Actor, request: ContainerRequest) -> Plan:
         world = self._world
+        world.refresh_policy()
         prepared = creating.prepare(world, actor, request, plan_only=True)
         found = creating.look(world, prepared, locked=False)
         entries = world.ledger.read()
@@ -150,6 +151,7 @@ class Gate(Asking):
             raise NotFound(f"there is no container {container} of yours", hint="`container-list` shows yours")
         with world.ledger.container_lock(seen.name, doing=f"being adopted by {actor.login}"):
             uid = None if record is None else record.uid
+            world.refresh_policy()
             with self._told(actor, seen.name, uid):
                 record, already, warnings = adopting.adopt(world, actor, seen, ending=ending)
         return Acted(self._view(record), already, warnings)
@@ -262,8 +264,9 @@ class Gate(Asking):
         self, actor: Actor, owner: int, name: str, request: GpuRequest, *, priority: int | None = None
     ) -> Acted:
         """Lease slots by hand, for administrators."""
-        self._check_admin(actor)
         world = self._world
+        world.refresh_policy()
+        self._check_admin(actor)
         account = world.users.by_uid(owner)
         try:
             full = container_name(name, owner)
@@ -370,6 +373,7 @@ class Gate(Asking):
         world, record = self._world, find()
         name, doing = record.container_name, f"being {doing} by {actor.login}"
         with self._told(actor, name, record.uid), world.ledger.container_lock(name, doing=doing):
+            world.refresh_policy()
             if not is_manual(record):
                 world.ledger.check_engine(world.engine.facts().id)
                 one(world, name)

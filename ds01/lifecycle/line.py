@@ -33,6 +33,7 @@ class Waiter:
     container: str  # the full name that it will have
     request: ContainerRequest
     by: int = -1  # the uid whose file it is: the kernel's word, whatever stands in the file
+    tried_at: float = 0.0  # Unix time of the last attempt, from the file's mtime, whatever stands in the file
 
 
 class Line:
@@ -71,9 +72,17 @@ class Line:
             if descriptor >= 0:
                 os.close(descriptor)
 
-    def is_in(self, waiter: Waiter) -> bool:
-        """Whether the waiter still stands in the line: somebody may have cancelled it."""
-        return (self._folder / f"{waiter.id}.json").exists()
+    def refresh(self, waiter: Waiter) -> bool:
+        """Note that the waiter makes an attempt now. False if its entry is gone: somebody cancelled the wait."""
+        now = time.time()
+        try:
+            # Explicit times: a file server's own clock may differ from the one that others compare with.
+            os.utime(self._folder / f"{waiter.id}.json", (now, now), follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass  # a disk that became read-only: then no attempt succeeds either
+        return True
 
     def cancel(self, identity: str) -> None:
         """Take a waiter out of the line; its process sees that. Raises NotFound."""
@@ -108,7 +117,9 @@ class Line:
     def _read(path: Path) -> Waiter | None:
         try:
             waiter = from_json(Waiter, json.loads(files.read(path)))
-            return replace(waiter, by=path.lstat().st_uid) if path.stem == waiter.id else None
+            status = path.lstat()
+            waiter = replace(waiter, by=status.st_uid, tried_at=status.st_mtime)
+            return waiter if path.stem == waiter.id else None
         except (OSError, ValueError, RecursionError):
             return None
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ds01.errors import Busy, EngineUnreachable, GpusUnreachable, NoGpuFree, NotPossible
+from ds01.errors import Busy, EngineUnreachable, GpusUnreachable, NoGpuFree, NotPossible, PolicyUnreadable, Refused
 from ds01.gpus.allocator import behind, check_containers, choose
 from ds01.gpus.model import Refusal
 from ds01.lifecycle import ahead
@@ -21,6 +21,7 @@ from ds01.policy.names import container_name
 from ds01.system.data import from_json
 from ds01.system.users import Actor
 
+SUSPENDED = "suspended"
 LOOK_EVERY = 0.5  # seconds between two looks at whether the ledger or the line changed
 TRY_EVERY = 5.0  # seconds after which a try is worth it anyway: a process outside ds01 may have ended
 
@@ -44,7 +45,10 @@ class Waited:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """Somebody who waits, with the position from 1; `why` is the rule that refuses now, None: nothing does."""
+    """A waiter with its position, counted from 1.
+
+    `why` is the rule that refuses it now, `suspended` if it has not tried for a minute, None if it is its turn.
+    """
 
     id: str
     user: str
@@ -60,7 +64,8 @@ Made = tuple[Record, tuple[str, ...]]  # what `create` gives
 
 
 def queue_rows(world: World) -> tuple[QueueRow, ...]:
-    """The waiting line in order, and what each waits for. Raises EngineUnreachable, GpusUnreachable."""
+    """Return the queue in order, and what each waits for. Raises EngineUnreachable, GpusUnreachable."""
+    world.refresh_policy()
     line = ahead.waiters(world)
     if not line:
         return ()
@@ -73,6 +78,8 @@ def queue_rows(world: World) -> tuple[QueueRow, ...]:
         too_many = check_containers(seen.limits.max_containers_per_user, seen.containers)
         choice = too_many or choose(situation, seen.request, seen.who, seen.limits)
         why = choice.rule.value if isinstance(choice, Refusal) else None
+        if why is None and ahead.is_suspended(waiter):
+            why = SUSPENDED
         about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
         rows.append(QueueRow(*about, position, why))
         situation = behind(situation, ahead.in_line(world, [waiter], entries))
@@ -86,6 +93,7 @@ def wait(
 
     Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `create` raises.
     """
+    world.refresh_policy()
     owner = world.users.by_uid(request.owner)
     name = container_name(request.name, owner.uid)
     priority = world.limits(owner).limits.priority
@@ -97,28 +105,42 @@ def wait(
 
 def _until_served(world: World, actor: Actor, waiter: Waiter, until: float | None) -> Generator[Waiting, None, Made]:
     line = world.ledger.line()
+    request = waiter.request
     told: Waiting | None = None
     while True:
-        if not line.is_in(waiter):
+        if not line.refresh(waiter):
             raise NotPossible("the wait was cancelled", hint="`ds01 queue` shows who waits")
         before = world.ledger.changed_at()
         over = until is not None and time.monotonic() >= until
         try:
-            return creating.create(world, actor, waiter.request, waiting_as=waiter.id)
+            world.refresh_policy()  # `create` does too, but whether this waiter may wait depends on it as well
+            _check_may_wait(world, waiter)
+            return creating.create(world, actor, request, waiting_as=waiter.id)
         except NoGpuFree as error:
             refusal = from_json(Refusal, (error.data or {})["refusal"])
             if not refusal.temporary or over:
                 raise
-        except (EngineUnreachable, GpusUnreachable, Busy):
+        except (EngineUnreachable, GpusUnreachable, PolicyUnreadable, Busy):
             if told is None or over:
                 raise
-            refusal = told.refusal  # dockerd restarts, say: that ends no wait of hours
+            refusal = told.refusal  # a Docker that restarts, or a policy saved half-written, ends no wait of hours
+        # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
+        request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
         others = [item.id for item in ahead.waiters(world)]
         now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
         if told is None or now.position != told.position:
             told = now
             yield now
         _until_something_changed(world, before, until)
+
+
+def _check_may_wait(world: World, waiter: Waiter) -> None:
+    """Raises Refused if an administrator waits for somebody else and is no administrator any more."""
+    if not ahead.may_wait(world, waiter):
+        raise Refused(
+            f"you may no longer wait for {waiter.user}",
+            why="waiting for others is for administrators, and the policy has changed since the wait began",
+        )
 
 
 def _until_something_changed(world: World, before: int, until: float | None) -> None:

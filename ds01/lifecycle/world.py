@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -30,7 +30,10 @@ Entries = Mapping[str, Record | Unreadable]
 
 @dataclass
 class World:
-    """`own`: the state folder is one's own. `inject`: leased devices are given to the engine."""
+    """`own`: the state folder is one's own. `inject`: leased devices are given to the engine.
+
+    `load_policy` reads today's policy; None: `policy` counts as long as this object lives.
+    """
 
     ledger: Ledger
     engine: Engine
@@ -42,9 +45,19 @@ class World:
     sleep: Sleep
     own: bool
     inject: bool
+    load_policy: Callable[[], Policy] | None = None
     _limits: dict[int, UserLimits] = field(default_factory=dict)
     _reservations: tuple[Policy, tuple[Reservation, ...]] | None = field(default=None, init=False)
     _facts: EngineFacts | None = field(default=None, init=False)  # of the last look at all containers
+
+    def refresh_policy(self) -> None:
+        """Read the policy again. Raises PolicyUnreadable.
+
+        Called before anything is decided: a pull, a build or a wait may have taken hours since the last look.
+        """
+        if self.load_policy is not None:
+            self.policy = self.load_policy()
+            self._limits.clear()
 
     def limits(self, account: Account) -> UserLimits:
         """What today's policy gives an account."""

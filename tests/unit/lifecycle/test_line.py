@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ds01.errors import EngineUnreachable, NoGpuFree, NotFound, NotPossible, Refused
-from ds01.gpus.model import GpuRequest
+from ds01.errors import EngineUnreachable, NoGpuFree, NotFound, NotPossible, PolicyUnreadable, Refused
+from ds01.gpus.model import GpuRequest, Rule
 from ds01.lifecycle import ahead
 from ds01.lifecycle import wait as wait_module
 from ds01.lifecycle.gate import Gate
 from ds01.lifecycle.line import Waiter
 from ds01.lifecycle.wait import Waited
+from ds01.system.clock import Sleep
 from ds01.system.data import to_json
+from tests.acts import refusal
 from tests.bed import Bed
 from tests.faults import FaultyEngine, Steps, raising
 
@@ -43,15 +47,25 @@ def full(bed: Bed) -> Bed:
     return bed
 
 
+class NothingChanges(Exception):
+    """A waiter has tried in vain, and would sleep until something changes."""
+
+
+def _nothing_changes(seconds: float) -> None:
+    raise NothingChanges
+
+
 def frees(bed: Bed, name: str = "a") -> None:
     bed.gate.remove(bed.actor("root"), f"{name}._.0")
 
 
-def waits(bed: Bed, login: str, name: str = "thesis", gpus: int = 1, **more: Any) -> Iterator[Waited]:
+def waits(
+    bed: Bed, login: str, name: str = "thesis", gpus: int | None = 1, sleep: Sleep | None = None, **more: Any
+) -> Iterator[Waited]:
     """Somebody's wait, as another process has it, which has begun."""
     bed.clock.advance(seconds=1)
     world = bed.make_world()
-    world.sleep = lambda seconds: pytest.fail("nothing changes any more")
+    world.sleep = sleep or _nothing_changes
     workspace = str(bed.home(login) / "workspace" / "thesis")
     return Gate(world).wait(bed.actor(login), bed.request(login, name, gpus, workspace=workspace), **more)
 
@@ -209,6 +223,150 @@ def test_without_docker_from_the_beginning_one_does_not_wait(full: Bed) -> None:
 def test_a_refusal_that_no_waiting_changes_is_said_at_once(full: Bed) -> None:
     with pytest.raises(Refused):
         list(waits(full, "alice", gpus=3))
+
+
+# the policy while one waits
+
+
+def test_a_waiter_gets_no_gpu_that_was_reserved_for_others_meanwhile(full: Bed) -> None:
+    alice = waits(full, "alice")
+    next(alice)
+    full.set_policy(
+        POLICY + "reservations: [{for: carol, slots: ['0:0', '0:1'], from: 2026-01-01, until: 2027-01-01}]\n"
+    )
+    frees(full)
+    with pytest.raises(NothingChanges):
+        next(alice)
+    assert set(full.leased().values()) == {"b._.0"}
+
+
+def test_a_waiter_whose_quota_became_zero_is_refused(full: Bed) -> None:
+    alice = waits(full, "alice")
+    next(alice)
+    full.set_policy(POLICY.replace("max_mig_instances: 2", "max_mig_instances: 0"))
+    frees(full)
+    with pytest.raises(Refused) as refused:
+        next(alice)
+    assert refusal(refused).rule is Rule.QUOTA
+    assert order(full) == []
+
+
+def test_a_waiter_who_named_no_number_is_not_given_a_container_without_gpu_instead(full: Bed) -> None:
+    alice = waits(full, "alice", gpus=None)
+    next(alice)
+    full.set_policy(POLICY.replace("max_mig_instances: 2", "max_mig_instances: 0"))
+    frees(full)
+    with pytest.raises(Refused):
+        next(alice)
+    assert [record.user for record in full.records()] == ["root"]
+
+
+def test_a_policy_saved_half_written_ends_no_wait(full: Bed) -> None:
+    whole = full.read_policy
+
+    def mend(seconds: float) -> None:
+        full.read_policy = whole
+
+    alice = waits(full, "alice", sleep=mend)
+    next(alice)
+    frees(full)
+    full.read_policy = raising(PolicyUnreadable("a bracket is missing"))  # type: ignore[assignment]
+    assert next(alice).acted is not None
+
+
+@as_root
+def test_an_administrator_who_waits_for_another_loses_the_turn_with_the_rights(full: Bed) -> None:
+    waiter = forged(full, owner=70009)
+    standing = replace(waiter, by=70009)
+    assert ahead.may_wait(full.world, standing)
+    full.set_policy(POLICY.replace("admin: true, ", ""))
+    assert not ahead.may_wait(full.world, standing)
+
+
+def test_a_create_goes_by_the_policy_of_now_not_of_its_plan(bed: Bed) -> None:
+    """Between the two, an image may be fetched for half an hour."""
+    gate = bed.another_gate()
+    assert gate.plan(bed.actor("alice"), bed.request("alice", gpus=1)).refusal is None
+    bed.set_policy("defaults: {max_mig_instances: 0}")
+    with pytest.raises(Refused) as refused:
+        gate.create(bed.actor("alice"), bed.request("alice", gpus=1))
+    assert refusal(refused).rule is Rule.QUOTA
+
+
+def test_a_start_goes_by_the_policy_of_now(bed: Bed) -> None:
+    gate = bed.another_gate()
+    gate.create(bed.actor("alice"), bed.request("alice", gpus=1))
+    gate.start(bed.actor("alice"), bed.full("alice"))
+    gate.stop(bed.actor("alice"), bed.full("alice"), release=True)
+    bed.set_policy("defaults: {max_mig_instances: 0}")
+    for recreate in (False, True):
+        with pytest.raises(Refused):
+            gate.start(bed.actor("alice"), bed.full("alice"), recreate=recreate)
+
+
+def test_rights_to_allocate_by_hand_are_those_of_now(bed: Bed) -> None:
+    gate = bed.another_gate()
+    bed.set_policy("defaults: {}")
+    with pytest.raises(Refused):
+        gate.allocate(bed.actor("boss"), 70002, "hand", GpuRequest(1))
+
+
+# waiters that do not run
+
+
+def suspend(bed: Bed, step: Waited, *, seconds: float = 61) -> None:
+    """Let the last attempt of a waiter be so long ago, as Ctrl-Z would."""
+    assert step.waiting is not None
+    long_ago = time.time() - seconds
+    os.utime(bed.state / "queue" / f"{step.waiting.id}.json", (long_ago, long_ago))
+
+
+@pytest.mark.parametrize("seconds", [61, -3600], ids=["stopped", "from the future"])
+def test_a_suspended_waiter_keeps_no_gpu_from_others(full: Bed, seconds: float) -> None:
+    with closing(waits(full, "carol")) as carol, closing(waits(full, "alice")) as alice:
+        suspend(full, next(carol), seconds=seconds)
+        next(alice)
+        frees(full)
+        assert order(full) == [("carol", "suspended"), ("alice", None)]
+        assert next(alice).acted is not None
+        full.gate.remove(full.actor("alice"), full.full("alice"))
+        full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
+
+
+def test_a_waiter_that_goes_on_has_its_old_place(full: Bed) -> None:
+    with closing(waits(full, "carol")) as carol, closing(waits(full, "alice")) as alice:
+        suspend(full, next(carol))
+        next(alice)
+        frees(full)
+        assert next(carol).acted is not None
+
+
+def test_each_attempt_counts_as_a_sign_of_life(full: Bed) -> None:
+    with closing(waits(full, "carol")) as carol, closing(waits(full, "alice")) as alice:
+        suspend(full, next(alice))
+        with closing(waits(full, "boss")) as boss:
+            next(boss)
+            assert next(alice).waiting is not None  # its position changed: it has tried
+            assert not any(ahead.is_suspended(waiter) for waiter in ahead.waiters(full.world))
+        assert carol is not None
+
+
+def test_a_file_that_says_when_it_tried_is_not_believed(full: Bed) -> None:
+    forged(full, owner=os.geteuid(), uid=os.geteuid(), tried_at=time.time() + 1e9)
+    descriptor = hold(full)
+    os.utime(full.state / "queue" / "f00.json", (0, 0))
+    assert all(ahead.is_suspended(waiter) for waiter in ahead.waiters(full.world))
+    os.close(descriptor)
+
+
+def test_nobody_knows_when_a_waiter_gives_the_slot_back(full: Bed) -> None:
+    with closing(waits(full, "alice")) as alice:
+        next(alice)
+        frees(full)
+        with pytest.raises(NoGpuFree) as refused:
+            full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
+        # When root's other container, which never ran, loses its slot; not now, when alice has not even begun.
+        assert refusal(refused).earliest == full.clock() + timedelta(minutes=30) - timedelta(seconds=1)
 
 
 # files
