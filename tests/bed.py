@@ -117,7 +117,7 @@ class Bed:
         return Gate(self.make_world(engine=engine))
 
     def set_policy(self, text: str) -> None:
-        """Another policy from now on."""
+        """Another policy, or other GPUs, from now on."""
         self._write_policy(text)
         self.world = self.make_world(engine=self.engine, ledger=self.ledger)
         self.gate = Gate(self.world)
@@ -164,6 +164,7 @@ class Bed:
         return [kind for kind, _ in self.events]
 
     def _write_policy(self, text: str) -> None:
+        self.policy_text = text
         path = self.root / "resource-limits.yaml"
         path.write_text(text.replace("/SHARED", str(self.root / "shared")))
         policy = _loaded(text)

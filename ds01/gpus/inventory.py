@@ -6,6 +6,8 @@ from typing import Protocol
 
 from ds01.gpus.model import Observation
 
+LIBRARY_NOT_FOUND = "library_not_found"  # `data["problem"]` of a GpusUnreachable: NVIDIA's driver is not installed
+
 
 class Inventory(Protocol):
     """Whatever knows the GPUs of this server."""

@@ -17,7 +17,9 @@ from pynvml import NVMLError
 
 from ds01.errors import GpusUnreachable
 from ds01.gpus import gpm
+from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Gpu, Kind, Mig, Observation, Process, Slot
+from ds01.gpus.pci import nvidia_cards
 from ds01.gpus.processes import container_of, name_of
 from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
 from ds01.system import clock
@@ -26,7 +28,7 @@ from ds01.system.clock import Sleep
 # NVML's code -> the word for programs, why, and what to do.
 _PROBLEMS: dict[int, tuple[str, str, str]] = {
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: (
-        "library_not_found",
+        LIBRARY_NOT_FOUND,
         "there is no libnvidia-ml.so.1: no NVIDIA driver is installed on this server",
         "install NVIDIA's driver; a server without GPUs needs none",
     ),
@@ -57,21 +59,23 @@ _PENDING = "a change of its MIG mode waits for a reset of the GPU"
 
 @dataclass(frozen=True)
 class NvmlInventory:
-    """The real GPUs. Without `enable_mig` no instance is offered. `proc` is where the kernel shows processes."""
+    """The real GPUs. Without `enable_mig` no instance is offered. `proc` and `sys` are the kernel's file systems."""
 
     enable_mig: bool = True
     proc: Path = Path("/proc")
     sleep: Sleep = clock.sleep
+    sys: Path = Path("/sys")
 
     def observe(self, *, utilisation: bool = False) -> Observation:
         """The GPUs as they are now. Raises GpusUnreachable if NVML as a whole cannot be asked.
 
         `utilisation` measures MIG instances too, which takes 0.1 s if a GPU can do that.
 
-        Its `data["problem"]` is `library_not_found` on a server without NVIDIA's driver, which a lab without
-        GPUs is; else driver_not_loaded, version_mismatch, function_not_found, no_permission or unknown.
+        Its `data["problem"]` is `library_not_found` where NVIDIA's driver is not installed, with the number of NVIDIA's
+        cards on the bus as `data["cards"]`; else driver_not_loaded, version_mismatch, function_not_found,
+        no_permission or unknown.
         """
-        with _opened():
+        with self._opened():
             try:
                 driver = str(pynvml.nvmlSystemGetDriverVersion())
                 count = int(pynvml.nvmlDeviceGetCount())
@@ -82,6 +86,21 @@ class NvmlInventory:
             busy = gpm.measured(pynvml, slots, self.sleep) if utilisation else {}
         slots = [replace(slot, utilisation_percent=busy.get(slot.uuid)) for slot in slots]
         return Observation(tuple(gpu for gpu, _ in seen), tuple(slots), driver)
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        try:
+            pynvml.nvmlInit()
+        except NVMLError as error:
+            found = _unreachable(error)
+            if error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND:
+                found.data = (found.data or {}) | {"cards": nvidia_cards(self.sys)}
+            raise found from error
+        try:
+            yield
+        finally:
+            with suppress(NVMLError):
+                pynvml.nvmlShutdown()
 
     def _device(self, index: int) -> tuple[Gpu, list[Slot]]:
         """One GPU and its slots. A GPU that does not answer is one slot that nobody gets."""
@@ -177,19 +196,6 @@ class NvmlInventory:
         used = shown.usedGpuMemory
         memory = int(used) if used is not None else None
         return Process(pid, name_of(pid, self.proc), container_of(pid, self.proc), memory)
-
-
-@contextmanager
-def _opened() -> Iterator[None]:
-    try:
-        pynvml.nvmlInit()
-    except NVMLError as error:
-        raise _unreachable(error) from error
-    try:
-        yield
-    finally:
-        with suppress(NVMLError):
-            pynvml.nvmlShutdown()
 
 
 def _unreachable(error: NVMLError) -> GpusUnreachable:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Kind, Mig, slot_number
 from ds01.gpus.situation import describe
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, MakeLink, error, few, warning
+from ds01.lifecycle.world import sign_of_gpus
 
 
 def nvml(facts: Facts) -> Iterator[Finding]:
@@ -15,11 +17,13 @@ def nvml(facts: Facts) -> Iterator[Finding]:
     problem = facts.gpus_problem
     if problem is None:
         return
-    missing = (problem.data or {}).get("problem") == "library_not_found"
-    if missing and facts.kernel.nvidia_cards == 0:
+    if (problem.data or {}).get("problem") != LIBRARY_NOT_FOUND:
+        yield error("nvml", problem.message, problem.why, problem.hint)
         return
-    why = f"{facts.kernel.nvidia_cards} NVIDIA cards are in this server; {problem.why}" if missing else problem.why
-    yield error("nvml", problem.message, why, problem.hint)
+    entries = {record.container_name: record for record in facts.records}
+    sign = sign_of_gpus(entries, facts.kernel.nvidia_cards)
+    if sign is not None:
+        yield error("nvml", problem.message, f"there is no libnvidia-ml.so.1, although {sign}", problem.hint)
 
 
 def health(facts: Facts) -> Iterator[Finding]:

@@ -13,13 +13,12 @@ from pathlib import Path
 
 from ds01.automation.report import last_good, not_judged
 from ds01.errors import Ds01Error
+from ds01.gpus.pci import nvidia_cards
 from ds01.host.facts import Cron, Disk, Kernel, Link, Picture, Tick
 from ds01.host.systemd import Systemd
 from ds01.system import files, programs
 from ds01.system.data import DataError, parse_time
 
-NVIDIA = "0x10de"  # the vendor's number on the PCI bus
-DISPLAY = "0x03"  # the class of graphics and 3D controllers
 # The daemons of cron, cronie, bcron, fcron and busybox. systemd-cron has none of its own, but a target that is up.
 CRONS = frozenset({"cron", "crond", "bcron-sched", "fcron"})
 CRON_UNITS = ("cron.target", "cron.service", "crond.service", "bcron.service", "fcron.service")
@@ -40,9 +39,8 @@ class Roots:
 def kernel(roots: Roots) -> Kernel:
     """Swap, NVIDIA's cards, and links to its devices."""
     swap = re.search(r"^SwapTotal:\s+(\d+) kB", _text(roots.proc / "meminfo"), re.MULTILINE)
-    cards = [path for path in (roots.sys / "bus/pci/devices").glob("*") if _text(path / "vendor").strip() == NVIDIA]
-    graphics = [path for path in cards if _text(path / "class").startswith(DISPLAY)]
-    return Kernel(int(swap[1]) << 10 if swap else 0, _limits_swap(roots.sys), len(graphics), device_links(roots.dev))
+    swap_bytes = int(swap[1]) << 10 if swap else 0
+    return Kernel(swap_bytes, _limits_swap(roots.sys), nvidia_cards(roots.sys), device_links(roots.dev))
 
 
 def device_links(dev: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ds01.engines.protocol import Engine, EngineContainer, EngineFacts
 from ds01.errors import GpusUnreachable, NotFound
-from ds01.gpus.inventory import Inventory
+from ds01.gpus.inventory import LIBRARY_NOT_FOUND, Inventory
 from ds01.gpus.model import Holding, Observation
 from ds01.gpus.occupancy import labelled_uuids, outside_use
 from ds01.gpus.situation import Situation
@@ -120,16 +120,28 @@ class World:
         return self._facts or self.engine.facts()
 
     def observe_gpus(self, *, utilisation: bool = False) -> Observation:
-        """The GPUs; none on a server without the NVIDIA library. Raises GpusUnreachable otherwise.
+        """Return the GPUs; none on a server that has no NVIDIA driver and shows no sign of a GPU.
 
-        `utilisation`: with how busy MIG instances are, for which nobody who allocates should wait.
+        The library is missing for a moment while a driver's package is replaced: that is no server without GPUs.
+        `utilisation` adds how busy MIG instances are, which takes time; nobody who allocates should wait for it.
+        Raises GpusUnreachable.
         """
         try:
             return self.inventory.observe(utilisation=utilisation)
         except GpusUnreachable as error:
-            if error.data and error.data.get("problem") == "library_not_found":
+            data = error.data or {}
+            if data.get("problem") != LIBRARY_NOT_FOUND:
+                raise
+            sign = sign_of_gpus(self.ledger.read(), data.get("cards", 0))
+            if sign is None:
                 return Observation((), (), "none")
-            raise
+            raise GpusUnreachable(
+                error.message,
+                why=f"there is no libnvidia-ml.so.1, although {sign}",
+                hint="if the driver is being updated, try again in a minute; else an administrator installs it again. "
+                "--cpu-only needs no GPU",
+                data=data,
+            ) from error
 
     def is_ours(self, container: EngineContainer) -> bool:
         """Whether the labels say that this installation made the container, and agree with its name and owner.
@@ -236,6 +248,19 @@ def _has_other_gpus(seen: EngineContainer, installation: str) -> bool:
     """
     everything = seen.devices is not None and seen.devices.everything
     return everything or seen.labels.get("ds01.installation", installation) != installation
+
+
+def sign_of_gpus(entries: Entries, cards: int) -> str | None:
+    """Return what shows that this server has GPUs although its driver is missing, in words; None if nothing does."""
+    if cards:
+        return f"{cards} NVIDIA card{' is' if cards == 1 else 's are'} on the PCI bus"
+    for name, entry in sorted(entries.items()):
+        if isinstance(entry, Unreadable):
+            return f"the record of {name} cannot be read and may have a GPU"
+        refs = entry.lease.slots if entry.lease is not None else entry.gpus_fixed
+        if refs:
+            return f"{entry.name} of {entry.user} has GPU {', '.join(ref.slot for ref in refs)}"
+    return None
 
 
 def readable(entries: Entries) -> list[Record]:

@@ -33,7 +33,7 @@ from ds01.errors import Ds01Error
 from ds01.gpus.nvml import NvmlInventory
 from ds01.system.data import to_json
 slept = []
-inventory = NvmlInventory(sys.argv[1] == "mig", Path(sys.argv[2]), slept.append)
+inventory = NvmlInventory(sys.argv[1] == "mig", Path(sys.argv[2]), slept.append, Path(sys.argv[4]))
 try:
     answer = {"observation": to_json(inventory.observe(utilisation=sys.argv[3] == "measured"))}
 except Ds01Error as error:
@@ -75,6 +75,7 @@ class Server:
     library: Path
     file: Path
     proc: Path = Path("/nonexistent")
+    sys: Path = Path("/nonexistent")
     # What the last observation left: Inits without Shutdown, its waits, and GPM's samples, taken and not freed.
     still_open: int | None = field(default=None, init=False)
     slept: list[float] = field(default_factory=list, init=False)
@@ -91,7 +92,12 @@ class Server:
 
     def observe(self, *, enable_mig: bool = True, utilisation: bool = False) -> Observation:
         """What ds01 observes, without waiting for anything. Raises what it raises."""
-        options = ["mig" if enable_mig else "full", str(self.proc), "measured" if utilisation else "seen"]
+        options = [
+            "mig" if enable_mig else "full",
+            str(self.proc),
+            "measured" if utilisation else "seen",
+            str(self.sys),
+        ]
         arguments = [sys.executable, "-c", _OBSERVE, *options]
         done = subprocess.run(arguments, env=os.environ | self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -210,9 +210,15 @@ def test_nvml_that_does_not_open_says_why_and_what_to_do(server: Server, code: i
 def test_a_server_without_nvidias_library_can_be_told(tmp_path: Path) -> None:
     if Path("/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1").exists():
         pytest.skip("this machine has NVIDIA's library")
-    with pytest.raises(GpusUnreachable) as error:
-        Server(tmp_path, tmp_path / "gpus").observe()
-    assert (error.value.data or {})["problem"] == "library_not_found"
+    card = tmp_path / "sys/bus/pci/devices/0000:01:00.0"
+    card.mkdir(parents=True)
+    (card / "vendor").write_text("0x10de\n")
+    (card / "class").write_text("0x030200\n")
+    for kernel, cards in ((tmp_path / "nothing", 0), (tmp_path / "sys", 1)):
+        with pytest.raises(GpusUnreachable) as error:
+            Server(tmp_path, tmp_path / "gpus", sys=kernel).observe()
+        data = error.value.data or {}
+        assert (data["problem"], data["cards"]) == ("library_not_found", cards)
 
 
 def test_an_error_after_opening_closes_again(server: Server) -> None:

@@ -323,7 +323,14 @@ def test_nothing_is_wrong_with_a_sound_server(facts: Facts) -> None:
 
 
 def test_a_server_without_gpus_and_driver_is_sound(facts: Facts) -> None:
-    assert wrong(examine(replace(unreachable(GONE)(facts), kernel=Kernel()))) == []
+    nothing = replace(unreachable(GONE)(facts), kernel=Kernel(), records=(), containers=(), picture=Picture({}))
+    assert wrong(examine(nothing)) == []
+
+
+def test_a_missing_driver_is_an_error_where_a_container_has_a_gpu(facts: Facts) -> None:
+    (finding,) = wrong(examine(replace(unreachable(GONE)(facts), kernel=Kernel())))
+    assert (finding.check, finding.level) == ("nvml", Level.ERROR)
+    assert "thesis of alice has GPU 0:0" in (finding.why or "")
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -1,0 +1,25 @@
+"""NVIDIA's cards on the PCI bus, whether a driver serves them or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+VENDOR = "0x10de"
+DISPLAY = "0x03"  # the class of graphics and 3D controllers; a card's sound and USB functions have others
+
+
+def nvidia_cards(sys: Path = Path("/sys")) -> int:
+    """Return how many there are; 0 also where the kernel shows no bus, as in some containers."""
+    functions = (sys / "bus/pci/devices").glob("*")
+    return sum(_text(path / "vendor").strip() == VENDOR and _is_display(path) for path in functions)
+
+
+def _is_display(function: Path) -> bool:
+    return _text(function / "class").startswith(DISPLAY)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
