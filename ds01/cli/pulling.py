@@ -12,13 +12,22 @@ from ds01.engines.protocol import Progress
 def pull(session: Session, image: str) -> None:
     """Fetch an image. Raises EngineAbsent if no registry has it. Ctrl-C ends it, and what came is kept."""
     session.say(f"Fetching {image} …")
-    steps = session.gate.pull(session.actor, image)
+    steps = _without_warnings(session, session.gate.pull(session.actor, image))
     if session.quiet or session.as_json or not session.terminal:
         for _ in steps:
             pass
     else:
         _with_progress(steps)
     session.say(f"Fetched {image}.")
+
+
+def _without_warnings(session: Session, steps: Iterator[Progress]) -> Iterator[Progress]:
+    """Show the warnings and pass the other steps on."""
+    for step in steps:
+        if step.warning:
+            session.warn(step.text)
+        else:
+            yield step
 
 
 def _with_progress(steps: Iterator[Progress]) -> None:

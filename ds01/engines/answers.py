@@ -16,14 +16,6 @@ _ABSENT = (("container", "container"), ("image", "image"), ("exec instance", "ru
 
 _LONGEST_STEP = 80  # letters of it in a message; the data has all
 _KILLED = 137  # 128 and SIGKILL, which the kernel sends when memory runs out
-_NO_WAY_THERE = (
-    "dial tcp", "no such host", "timeout", "connection re", "tls:", "x509", "deadline exceeded", "unexpected eof",
-    "server misbehaving", "network is unreachable", "client.timeout",
-)  # fmt: skip
-_NOT_THERE = (
-    "pull access denied", "manifest unknown", "not found", "does not exist", "name unknown", "unauthorized",
-    "no basic auth credentials", "access to the resource is denied",
-)  # fmt: skip
 
 DISK_FULL = "The disk is full. `docker system df` and `ds01 doctor` say what fills it."
 
@@ -48,31 +40,6 @@ def answer_as_error(status: int | None, words: str, what: str) -> Ds01Error:
         return EngineConflict(f"Docker could not {what}", why=words)
     hint = next((hint for part, hint in _HINTS if part in lower), None)
     return EngineRejected(f"Docker could not {what}", why=words, hint=hint)
-
-
-def pull_error(reference: str, words: str) -> Ds01Error:
-    """Why an image could not be fetched."""
-    words = one_line(words)
-    lower = words.lower()
-    what = f"The image {reference} could not be fetched"
-    if any(part in lower for part in _NO_WAY_THERE):
-        return EngineRejected(
-            what,
-            why=words,
-            hint="Docker does not reach the registry. `ds01 doctor` says more; a proxy is set in Docker's service.",
-            data={"problem": "network"},
-        )
-    if "toomanyrequests" in lower:
-        return EngineRejected(
-            what, why=words, hint="The registry limits how often: wait, or `docker login`.", data={"problem": "limit"}
-        )
-    if any(part in lower for part in _NOT_THERE):
-        return EngineAbsent(
-            f"The image {reference} is nowhere to be found",
-            why=words,
-            hint="Check the name. A private image needs `docker login` first.",
-        )
-    return EngineRejected(what, why=words, hint=DISK_FULL if "no space left" in lower else None)
 
 
 def build_error(

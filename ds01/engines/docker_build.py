@@ -13,10 +13,12 @@ from typing import Any
 
 import docker.errors
 
-from ds01.engines.answers import build_error, one_line, plain, pull_error
+from ds01.engines.answers import build_error, one_line, plain
 from ds01.engines.docker_client import Client
 from ds01.engines.docker_images import read_progress, split_reference
+from ds01.engines.docker_login import build_headers
 from ds01.engines.protocol import BuildSpec, Progress
+from ds01.engines.pull_answers import pull_error
 from ds01.engines.references import with_tag
 from ds01.errors import Ds01Error, EngineRejected, EngineUnreachable
 
@@ -34,6 +36,9 @@ _LAST_LINES = 3  # of a failed step's errors
 def build(client: Client, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
     """Make an image. Closing the generator closes the connection; dockerd then ends the step and drops what it made."""
     split_reference(spec.reference)
+    login = build_headers(client.config())
+    for warning in client.new_warnings(login.warnings):
+        yield Progress("", warning, warning=True)
     with client.asking("build the image") as api:
         try:
             response = client.call(
@@ -41,7 +46,7 @@ def build(client: Client, spec: BuildSpec, context: Iterable[bytes]) -> Generato
                 "POST",
                 "/build",
                 params=_parameters(spec),
-                headers={"Content-Type": "application/x-tar", **_credentials(api)},
+                headers={"Content-Type": "application/x-tar", **login.values},
                 data=_pieces(context),
                 stream=True,
                 timeout=_TIMEOUT,
@@ -158,16 +163,6 @@ def _parameters(spec: BuildSpec) -> dict[str, Any]:
         "cgroupparent": spec.cgroup_parent,
     }
     return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _credentials(api: Any) -> dict[str, str]:
-    # What the caller's `docker login` left. A broken credential helper leaves the public images.
-    headers: dict[str, str] = {}
-    try:
-        api._set_auth_headers(headers)
-    except docker.errors.DockerException:
-        return {}
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in headers.items()}
 
 
 def _pieces(context: Iterable[bytes]) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import docker
 import docker.errors
 import requests
 import urllib3
+from docker.utils import config as sdk_config
 
 from ds01.engines.answers import answer_as_error, one_line
 from ds01.errors import Ds01Error, EngineAbsent, EngineUnreachable
+from ds01.system.docker_config import DockerConfig, read_config
 
 TIMEOUT = 60.0  # seconds without a byte from dockerd; a stop adds its grace
 
@@ -23,6 +25,12 @@ PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin",
 
 # The SDK raises its own for some, requests' for most, and urllib3's while an answer is being read.
 _NO_ANSWER = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+# The SDK decodes ~/.docker/config.json when a client is made, and a bad entry ends that. It finds no file any more:
+# ds01 reads the file itself, and only where a login or a proxy is needed.
+_find_config_file = sdk_config.find_config_file
+sdk_config.find_config_file = lambda config_path=None: None
 
 
 class _CountingApi(docker.APIClient):  # type: ignore[misc]  # the SDK has no types
@@ -41,11 +49,23 @@ class Client:
     def __init__(self, socket: str) -> None:
         self.socket = socket
         self._api: Any = None
+        self._warned: set[str] = set()
 
     @property
     def calls(self) -> int:
         """The HTTP requests so far."""
         return 0 if self._api is None else int(self._api.calls)
+
+    def config(self) -> DockerConfig:
+        """Read the caller's Docker configuration, in $DOCKER_CONFIG or ~/.docker. Never raises."""
+        path = _find_config_file()
+        return DockerConfig() if path is None else read_config(Path(path))
+
+    def new_warnings(self, warnings: Iterable[str]) -> list[str]:
+        """Return those that were not given before: each is shown once in a command."""
+        new = [warning for warning in warnings if warning not in self._warned]
+        self._warned.update(new)
+        return new
 
     @contextmanager
     def asking(self, what: str) -> Iterator[Any]:

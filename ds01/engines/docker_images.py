@@ -7,13 +7,14 @@ from collections.abc import Generator
 from typing import Any
 from urllib.parse import quote
 
-import docker.auth
 import docker.errors
 
-from ds01.engines.answers import answer_as_error, one_line, pull_error
+from ds01.engines.answers import answer_as_error, one_line
 from ds01.engines.docker_client import Client
+from ds01.engines.docker_login import pull_headers
 from ds01.engines.docker_translate import read_image
 from ds01.engines.protocol import EngineImage, Progress
+from ds01.engines.pull_answers import pull_error
 from ds01.engines.references import split, with_tag
 from ds01.errors import EngineAbsent, EngineConflict
 
@@ -68,6 +69,9 @@ def remove(client: Client, reference: str) -> None:
 def pull(client: Client, reference: str) -> Generator[Progress, None, None]:
     """Fetch an image. Closing the iterator closes the connection, and dockerd gives up."""
     repository, name = split_reference(reference)
+    login = pull_headers(client.config(), repository)
+    for warning in client.new_warnings(login.warnings):
+        yield Progress("", warning, warning=True)
     with client.asking("fetch the image") as api:
         try:
             response = client.call(
@@ -75,7 +79,7 @@ def pull(client: Client, reference: str) -> Generator[Progress, None, None]:
                 "POST",
                 "/images/create",
                 params={"fromImage": repository, "tag": name},
-                headers=_credentials(api, repository),
+                headers=login.values,
                 stream=True,
                 timeout=_PULL_TIMEOUT,
             )
@@ -108,13 +112,3 @@ def split_reference(reference: str) -> tuple[str, str]:
         return split(reference)
     except ValueError as error:
         raise answer_as_error(400, f"invalid reference format: {reference}", "use this image's name") from error
-
-
-def _credentials(api: Any, repository: str) -> dict[str, str]:
-    # What the caller's `docker login` left, for private images. A broken credential helper leaves the public ones.
-    try:
-        registry, _ = docker.auth.resolve_repository_name(repository)
-        header = docker.auth.get_config_header(api, registry)
-    except docker.errors.DockerException:
-        return {}
-    return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header} if header else {}

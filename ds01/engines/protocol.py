@@ -176,12 +176,14 @@ class Progress:
 
     In a build `step` is `3/9 RUN …`, with `current` and `total` its number and their count, and `text` one line that
     it wrote, or nothing when it begins. At last `step` is `built`, and `text` the image's id.
+    A `warning` belongs to no step: its text is for the person.
     """
 
     step: str  # a layer's id, or the whole
     text: str
     current: int | None = None
     total: int | None = None
+    warning: bool = False
 
 
 @dataclass(frozen=True)

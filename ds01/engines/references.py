@@ -17,6 +17,9 @@ _REFERENCE = re.compile(
 )
 
 
+DOCKER_HUB = "docker.io"
+
+
 def well_formed(reference: str) -> bool:
     """Whether Docker would accept `reference` as the name of an image."""
     return _REFERENCE.fullmatch(reference) is not None
@@ -34,3 +37,12 @@ def with_tag(reference: str) -> str:
     """The reference with its tag written out, so that it cannot be taken for an image's id or for all tags."""
     repository, tag = split(reference)
     return f"{repository}{'@' if ':' in tag else ':'}{tag}"
+
+
+def registry_of(repository: str) -> str:
+    """Return the registry's host and port; `docker.io`, Docker Hub, where the name has none."""
+    first, slash, _ = repository.partition("/")
+    is_host = slash and ("." in first or ":" in first or first == "localhost")
+    if not is_host or first == "index.docker.io":
+        return DOCKER_HUB
+    return first

@@ -19,8 +19,9 @@ from typing import Any
 from ds01.engines import simulated_dockerfile as dockerfiles
 from ds01.engines import simulated_images as images
 from ds01.engines import simulated_steps as steps
-from ds01.engines.answers import build_error, pull_error
+from ds01.engines.answers import build_error
 from ds01.engines.protocol import BuildSpec, Progress
+from ds01.engines.pull_answers import pull_error
 from ds01.engines.simulated_dockerfile import DockerfileError, Instruction
 from ds01.engines.simulated_store import State, new_id
 from ds01.errors import EngineRejected

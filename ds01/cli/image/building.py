@@ -80,6 +80,9 @@ def _shown(session: Session, steps: Iterator[Progress]) -> Generator[str, None, 
     live = session.terminal and not session.quiet and not session.as_json
     before = ""
     for step in steps:
+        if step.warning:
+            session.warn(step.text)
+            continue
         if step.step == "built":
             break
         if step.step != before:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ds01.engines.docker import DockerEngine
-from ds01.engines.protocol import ExecRequest
+from ds01.engines.protocol import BuildSpec, ExecRequest
 from ds01.errors import EngineRejected, EngineUnreachable
 
 Answers = dict[str, bytes]
@@ -118,3 +118,56 @@ def test_requests_are_counted(serve: Serve) -> None:
     assert engine.calls == 0
     assert engine.containers() == [] and engine.calls == 2  # the first one asks for the version too
     assert engine.containers() == [] and engine.calls == 3
+
+
+BROKEN = [
+    '{"auths": {"https://index.docker.io/v1/": {"auth": ""}}}',
+    '{"auths": {"https://index.docker.io/v1/": {"auth": "bm9jb2xvbg=="}}}',
+    '{"auths": {"a.io": "x"}}',
+    '{"auths": 1}',
+    '{"proxies": []}',
+    '{"HttpHeaders": 5}',
+    "[]",
+    "[" * 100_000,
+]
+
+
+@pytest.fixture
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    def write(content: str) -> Path:
+        path = tmp_path / "config.json"
+        path.write_text(content)
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_no_configuration_of_the_caller_keeps_commands_from_working(
+    serve: Serve, configure: Callable[[str], Path], content: str
+) -> None:
+    configure(content)
+    assert serve({"/containers/json": answer([])}).containers() == []
+
+
+DONE = {"aux": {"ID": "sha256:1"}}
+
+
+@pytest.mark.parametrize("content", [*BROKEN[1:5], *BROKEN[6:], '{"credsStore": "is-not-installed"}'])
+def test_pull_and_build_go_on_without_logins_and_warn_once(
+    serve: Serve, configure: Callable[[str], Path], content: str
+) -> None:
+    path = configure(content)
+    engine = serve({"/images/create": answer({"status": "done"}), "/build": answer(DONE)})
+    built = list(engine.build(BuildSpec("a:latest"), [b"x"]))
+    pulled = list(engine.pull("python"))
+    warnings = [step.text for step in (*built, *pulled) if step.warning]
+    assert len(warnings) == 1 and str(path) in warnings[0]
+    assert built[-1].text == "sha256:1" and pulled[-1].text == "done"
+
+
+def test_a_configuration_without_faults_warns_of_nothing(serve: Serve, configure: Callable[[str], Path]) -> None:
+    configure(BROKEN[0])
+    engine = serve({"/images/create": answer({"status": "done"})})
+    assert not [step for step in engine.pull("python") if step.warning]

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.engines.answers import pull_error
 from ds01.engines.docker_images import read_progress
 from ds01.engines.protocol import Progress
+from ds01.engines.pull_answers import pull_error
 from ds01.errors import EngineAbsent, EngineRejected
 
 
@@ -35,6 +35,63 @@ def test_an_image_that_is_not_given_is_absent(words: str) -> None:
 def test_a_registry_out_of_reach_is_a_matter_of_the_network(words: str) -> None:
     error = pull_error("python", words)
     assert isinstance(error, EngineRejected) and error.data == {"problem": "network"} and error.hint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "denied: denied",
+        "denied: requested access to the resource is denied",
+        "error from registry: access forbidden",
+        "pull access denied, repository does not exist: server message: insufficient_scope: authorization failed",
+        'Head "https://ghcr.io/v2/lab/private/manifests/latest": unauthorized',
+        "no basic auth credentials",
+        "received unexpected HTTP status: 403 Forbidden",
+    ],
+)
+def test_a_registry_that_denies_access_is_named_in_the_login_command(words: str) -> None:
+    error = pull_error("ghcr.io/lab/private:latest", words)
+    assert isinstance(error, EngineAbsent) and "`docker login ghcr.io`" in (error.hint or "")
+
+
+def test_a_login_that_the_registry_refuses_is_no_missing_image() -> None:
+    error = pull_error("reg.lab:5000/x", "unauthorized: incorrect username or password")
+    assert type(error) is EngineRejected and "`docker login reg.lab:5000`" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ('Get "https://reg.lab:5000/v2/": http: server gave HTTP response to HTTPS client', "insecure-registries"),
+        ('Get "https://reg.lab:5000/v2/": tls: first record does not look like a TLS handshake', "insecure-registries"),
+        ("x509: certificate signed by unknown authority", "/etc/docker/certs.d/reg.lab:5000/ca.crt"),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "ca.crt"),
+        ("x509: certificate is valid for registry.lab, not reg.lab", "another name"),
+        ("x509: cannot validate certificate for 10.0.0.7 because it doesn't contain any IP SANs", "another name"),
+        ("x509: certificate has expired or is not yet valid: current time 2026-01-01", "clock"),
+        ("remote error: tls: certificate required", "client.cert"),
+        ("proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused", "proxy"),
+        ("received unexpected HTTP status: 503 Service Unavailable", "does not reach"),
+    ],
+)
+def test_what_stands_between_docker_and_a_registry_has_its_own_remedy(words: str, hint: str) -> None:
+    error = pull_error("reg.lab:5000/team/image:1", words)
+    assert type(error) is EngineRejected and error.data == {"problem": "network"} and hint in (error.hint or "")
+
+
+def test_a_ca_between_here_and_docker_hub_is_no_private_registry() -> None:
+    hint = pull_error("python", "x509: certificate signed by unknown authority").hint or ""
+    assert "certs.d" not in hint and "update-ca-certificates" in hint
+
+
+def test_an_image_for_other_processors_is_not_missing() -> None:
+    words = "no matching manifest for linux/arm64/v8 in the manifest list entries: no match for platform: not found"
+    assert pull_error("a", words).data == {"problem": "platform"}
+
+
+def test_a_denial_of_this_machine_is_none_of_the_registry() -> None:
+    words = "failed to register layer: open /var/lib/docker/x: permission denied"
+    assert type(pull_error("a", words)) is EngineRejected
 
 
 def test_a_full_disk_and_a_limit_say_what_to_do() -> None:

@@ -1,0 +1,191 @@
+"""The caller's Docker client configuration, `~/.docker/config.json`: logins and proxies.
+
+Nothing in that file may end a command: what cannot be used is left out and described in `problems`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import errno
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FILE_NAME = "config.json"
+LEGACY_FILE_NAME = ".dockercfg"  # holds nothing but the logins
+LARGEST = 1 << 20  # bytes; logins of a hundred registries take a few KB
+_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # the end of a program's name, and never a path
+_PROXIES = {
+    "httpProxy": "HTTP_PROXY",
+    "httpsProxy": "HTTPS_PROXY",
+    "ftpProxy": "FTP_PROXY",
+    "noProxy": "NO_PROXY",
+    "allProxy": "ALL_PROXY",
+}
+
+
+@dataclass(frozen=True)
+class Login:
+    """What the file has for one registry. `token` stands in place of user and password."""
+
+    user: str = ""
+    password: str = ""
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in the file that cannot be used. `registry` is None if it concerns all of them."""
+
+    text: str
+    registry: str | None = None
+
+
+@dataclass(frozen=True)
+class DockerConfig:
+    """The usable part of the file at `path` (None: there is no file). Registries are named as in the file."""
+
+    path: Path | None = None
+    logins: Mapping[str, Login] = field(default_factory=dict)
+    store: str | None = None  # docker-credential-STORE has the logins
+    helpers: Mapping[str, str] = field(default_factory=dict)  # the same for single registries
+    proxies: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by Docker host, or `default`
+    problems: tuple[Problem, ...] = ()
+
+    def proxy_variables(self, host: str) -> dict[str, str]:
+        """Return the variables that the Docker CLI sets in containers and builds, in upper and in lower case.
+
+        `host` is the daemon's address, as unix:///var/run/docker.sock; an entry of its own replaces `default`.
+        """
+        entry = self.proxies.get(host, self.proxies.get("default", {}))
+        found: dict[str, str] = {}
+        for key, variable in _PROXIES.items():
+            if entry.get(key):
+                found |= {variable: entry[key], variable.lower(): entry[key]}
+        return found
+
+
+def read_config(path: Path) -> DockerConfig:
+    """Read the file at `path`. Never raises: an unreadable file is a problem, an absent one is empty."""
+    try:
+        # O_NONBLOCK: a pipe of that name would hang the open.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
+            if status.st_size > LARGEST:
+                raise OSError(errno.EFBIG, f"it is larger than {LARGEST >> 20} MiB")
+            content = file.read(LARGEST)
+    except (FileNotFoundError, NotADirectoryError):
+        return DockerConfig()
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else None
+        return DockerConfig(path, problems=(Problem(f"cannot be read: {words or error}"),))
+    return parse_config(content, path)
+
+
+def parse_config(content: bytes, path: Path) -> DockerConfig:
+    """Return the usable part of the file's content. Never raises."""
+    if not content.strip():
+        return DockerConfig(path)  # as the Docker CLI takes it
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        words = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return DockerConfig(path, problems=(Problem(f"is not JSON: {words}"),))
+    if not isinstance(document, dict):
+        return DockerConfig(path, problems=(Problem("is not a JSON object"),))
+    if path.name == LEGACY_FILE_NAME:
+        document = {"auths": document}
+    problems: list[Problem] = []
+    return DockerConfig(
+        path,
+        logins=_logins(_object(document, "auths", problems), problems),
+        store=_store(document.get("credsStore"), problems),
+        helpers=_helpers(_object(document, "credHelpers", problems), problems),
+        proxies=_proxies(_object(document, "proxies", problems), problems),
+        problems=tuple(problems),
+    )
+
+
+def _object(document: Mapping[str, Any], key: str, problems: list[Problem]) -> dict[str, Any]:
+    value = document.get(key)
+    if value is None or isinstance(value, dict):
+        return value or {}
+    problems.append(Problem(f"`{key}` is not a JSON object"))
+    return {}
+
+
+def _logins(entries: Mapping[str, Any], problems: list[Problem]) -> dict[str, Login]:
+    found: dict[str, Login] = {}
+    for registry, entry in entries.items():
+        try:
+            login = _login(entry)
+        except ValueError as error:
+            problems.append(Problem(f"the login for {registry} cannot be used: {error}", registry))
+            continue
+        if login is not None:
+            found[registry] = login
+    return found
+
+
+def _login(entry: Any) -> Login | None:
+    """One entry of `auths`; None if it holds no login, as where a credential helper has it. Raises ValueError."""
+    if not isinstance(entry, dict):
+        raise ValueError("it is not a JSON object")
+    for key in ("auth", "identitytoken", "username", "password"):
+        if not isinstance(entry.get(key, ""), str):
+            raise ValueError(f"`{key}` is not a text")
+    if entry.get("identitytoken"):
+        return Login(token=entry["identitytoken"])
+    if not entry.get("auth"):
+        return Login(entry["username"], entry.get("password", "")) if entry.get("username") else None
+    try:
+        user, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):  # the second: not ASCII outside, or not UTF-8 inside
+        raise ValueError("`auth` is not base64") from None
+    if not colon or not user:
+        raise ValueError("`auth` does not hold USER:PASSWORD")
+    return Login(user, password.strip("\0"))
+
+
+def _store(value: Any, problems: list[Problem]) -> str | None:
+    if value in (None, ""):
+        return None
+    if isinstance(value, str) and _HELPER.fullmatch(value):
+        return value
+    problems.append(Problem("`credsStore` does not name a credential helper"))
+    return None
+
+
+def _helpers(entries: Mapping[str, Any], problems: list[Problem]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for registry, helper in entries.items():
+        if isinstance(helper, str) and _HELPER.fullmatch(helper):
+            found[registry] = helper
+        elif helper not in (None, ""):
+            problems.append(Problem(f"`credHelpers` does not name a helper for {registry}", registry))
+    return found
+
+
+def _proxies(entries: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for host, entry in entries.items():
+        if not isinstance(entry, dict):
+            problems.append(Problem(f"the proxies for {host} are not a JSON object"))
+            continue
+        wrong = [key for key in _PROXIES if not _is_variable_value(entry.get(key, ""))]
+        problems.extend(Problem(f"`{key}` in the proxies for {host} is not a text") for key in wrong)
+        found[host] = {key: entry[key] for key in _PROXIES if key in entry and key not in wrong}
+    return found
+
+
+def _is_variable_value(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and "\0" not in value)
