@@ -87,6 +87,7 @@ class Acting:
         record, decision = pair
         try:
             world = self.make_world()
+            world.memory = self.world.memory
             done = self._carry_out(world, record, decision)
             if done is not None:
                 self.teller.tell(done, outcome(done, decision, world.clock()))
@@ -104,6 +105,8 @@ class Acting:
             current = world.ledger.read().get(record.container_name)
             if not isinstance(current, Record) or (current.id, current.state) != (record.id, record.state):
                 return None
+            if world.owners.doubt(current, world.clock()) is not None:
+                return None  # the user database stopped answering meanwhile
             again = decide(current, *world.rules_of(current), now=world.clock())
             if again != decision or (decision.why is Why.IDLE and not self._still_idle(world, current)):
                 return None

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from ds01.lifecycle.deadlines import after, hold_ends, idle_ends, runtime_ends
+from ds01.lifecycle.future import AHEAD
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Origin, Record
 from ds01.policy.model import Automation, Limits
@@ -107,7 +108,7 @@ def _warned_first(
     record: Record, why: Why, act: Act, warn_from: datetime, due: datetime, now: datetime
 ) -> Decision | None:
     warned = _warned_at(record, why, due)
-    if warned is None:
+    if warned is None or warned > now + AHEAD:  # none, or the clock was ahead when it was given
         return Decision(Act.WARN, why, due) if now >= warn_from else None
     return Decision(act, why, due) if now >= due and warned < now else None
 

@@ -16,6 +16,7 @@ from ds01.system.data import format_time, to_json
 BUSY = "busy"
 BEGINS = "begins"
 WAITS = "waits"
+CLOCK = "clock"  # the whole pass: its time cannot be trusted
 LOST = "gpu"  # a slot that is leased and is not there any more
 HARMLESS = frozenset((BUSY, BEGINS, WAITS, LOST))
 
@@ -51,6 +52,15 @@ class Report:
         """Whether everything could be judged and done; what passes by itself counts as judged."""
         return self.good and all(item.action in HARMLESS for item in self.unknown)
 
+    def doubts_clock(self, why: str) -> None:
+        """Note that nothing was judged in this pass, since the clock cannot be trusted."""
+        self.unknown.append(Item("", CLOCK, f"nothing is judged: {why}"))
+
+    @property
+    def clock_is_doubted(self) -> bool:
+        """Whether nothing was judged, since the clock cannot be trusted."""
+        return any(item.action == CLOCK and not item.container for item in self.unknown)
+
     def failed(self, container: str, action: str, error: Exception) -> None:
         """Note what went wrong with one container; the pass goes on."""
         self.errors.append(Item(container, action, in_a_line(error)))
@@ -61,7 +71,8 @@ def to_keep(report: Report, before: Mapping[str, Any]) -> dict[str, Any]:
 
     `before` is what it says now; nothing if there is none, or none that can be read. Pure.
     """
-    good = format_time(report.started_at) if report.good else last_good(before)
+    # A pass that did not trust its own clock is no good pass: its time may be years ahead.
+    good = format_time(report.started_at) if report.good and not report.clock_is_doubted else last_good(before)
     document: dict[str, Any] = to_json(asdict(report))
     return document | {"last_good_at": good}
 

@@ -30,12 +30,15 @@ class Serving:
     teller: Teller
     gpus: Observation
 
-    def serve(self, report: Report, *, dry_run: bool) -> None:
-        """Drop who is gone; where the policy says so, end holds for those of higher priority who wait."""
+    def serve(self, report: Report, *, dry_run: bool, reclaim: bool = True) -> None:
+        """Drop who is gone; where the policy says so, end holds for those of higher priority who wait.
+
+        `reclaim` false: no hold ends in this pass.
+        """
         if not dry_run:
             gone = self.world.ledger.line().drop_gone()
             report.acted += [Item(identity, "drop", "it waits no more") for identity in gone]
-        if not self.world.policy.reclaim_held:
+        if not self.world.policy.reclaim_held or not reclaim:
             return
         for record in self._to_reclaim():
             decision = Decision(Act.RELEASE, Why.RECLAIM, self.world.clock())

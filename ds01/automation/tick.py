@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ds01.automation.acting import Acting
+from ds01.automation.correcting import correct_times
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.looking import Looking
 from ds01.automation.observe import keeps_alive
 from ds01.automation.report import LOST, Item, Report, item_of
 from ds01.automation.serving import Serving
 from ds01.automation.telling import Teller
+from ds01.automation.timekeeping import check_clock
+from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import Observation
 from ds01.lifecycle.ledger import REMOVED_KEPT
 from ds01.lifecycle.machine import State
+from ds01.lifecycle.memory import Memory
 from ds01.lifecycle.reconcile import foresee, reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World, is_manual, readable
+from ds01.system.clock import Reading, Uptime
 
 Slices = Callable[[World, Sequence[Record], Report], None]
 
@@ -27,7 +32,8 @@ Slices = Callable[[World, Sequence[Record], Report], None]
 class Tick:
     """One pass. `make_world` makes a world of its own for a thread: engines and ledgers are for one only.
 
-    `slices` brings the machine's slices to the policy; None where they are not ours.
+    `slices` brings the machine's slices to the policy; None where they are not ours. `uptime` tells a step of the
+    clock from time that passed; a simulated clock has none.
     """
 
     world: World
@@ -35,6 +41,7 @@ class Tick:
     teller: Teller
     dry_run: bool = False
     slices: Slices | None = None
+    uptime: Callable[[], Uptime | None] = lambda: None
 
     def run(self) -> Report:
         """Do the pass. The caller holds the tick's lock."""
@@ -50,6 +57,8 @@ class Tick:
     def _pass(self, report: Report) -> None:
         world = self.world
         listed = world.listed()
+        if not self._trusts_clock(listed, report):
+            return
         gpus = world.observe_gpus(utilisation=True)
         if self.dry_run:
             changes = foresee(world, listed)
@@ -57,26 +66,68 @@ class Tick:
             changes = reconcile(world, listed, failed=lambda name, why: report.failed(name, "reconcile", why))
         report.acted += [Item(change.container, "reconcile", change.what) for change in changes]
         drifted = {change.container for change in changes} if self.dry_run else set()
-        found = [
-            record
-            for record in readable(world.ledger.read())
-            if not is_manual(record) and record.container_name not in drifted
-        ]
+        everything = readable(world.ledger.read())
+        found = [record for record in everything if not is_manual(record) and record.container_name not in drifted]
+        unsure = self._owners_in_doubt(everything, report)
         records = sorted(found, key=lambda record: record.container_name)
         report.looked_at = len(records)
-        decided = self._decide(records, gpus, report)
+        decided = self._decide(records, unsure, gpus, report)
         if self.dry_run:
             for record, decision in decided:
                 items = report.warned if decision.act is Act.WARN else report.acted
                 items.append(item_of(record, decision))
         else:
             Acting(world, self.make_world, self.teller, gpus).apply(decided, report)
-        Serving(world, self.teller, gpus).serve(report, dry_run=self.dry_run)
+        # Who is ahead of whom follows from everybody's limits: in doubt nobody loses a hold to somebody else.
+        in_doubt = bool(unsure or world.owners.silent_groups())
+        Serving(world, self.teller, gpus).serve(report, dry_run=self.dry_run, reclaim=not in_doubt)
         if not self.dry_run:
             self._clear_up(records, report)
 
-    def _decide(self, records: Sequence[Record], gpus: Observation, report: Report) -> list[tuple[Record, Decision]]:
-        """What is due, with the records as they are after a look at all that run."""
+    def _trusts_clock(self, listed: Sequence[EngineContainer], report: Report) -> bool:
+        """Return whether the clock can be trusted; then bring times in the records that lie ahead of it back to now."""
+        world = self.world
+        records = readable(world.ledger.read())
+        reading = Reading(world.clock(), self.uptime())
+        written = [record.last_seen for record in records] + [seen.created_at for seen in listed]
+        why, memory = check_clock(world.ledger.tick_memory(), reading, max(written, default=None))
+        world.memory = memory
+        if why is not None:
+            report.doubts_clock(why)
+        else:
+            report.acted += correct_times(world, records, dry_run=self.dry_run)
+        self._remember(memory, report)
+        return why is None
+
+    def _owners_in_doubt(self, records: Sequence[Record], report: Report) -> dict[str, str]:
+        """Return why an owner's limits cannot be known, by container. Such a container keeps what it has."""
+        world, now = self.world, self.world.clock()
+        remembered = world.owners.memory
+        memory = world.owners.remember(records, now)
+        doubts = {}
+        for record in records:
+            if (why := world.owners.doubt(record, now)) is not None and not is_manual(record):
+                doubts[record.container_name] = why
+                report.unknown.append(Item(record.container_name, "owner", why))
+        for name in sorted(world.owners.silent_groups()):
+            why = f"the user database does not have the Unix group {name} any more: limits that depend on it stay"
+            report.unknown.append(Item("", "owner", why))
+        if memory != remembered:
+            self._remember(memory, report)
+        return doubts
+
+    def _remember(self, memory: Memory, report: Report) -> None:
+        if self.dry_run:
+            return
+        try:
+            self.world.ledger.write_tick_memory(memory)
+        except OSError as error:
+            report.failed("", "tick-memory.json", error)
+
+    def _decide(
+        self, records: Sequence[Record], unsure: Collection[str], gpus: Observation, report: Report
+    ) -> list[tuple[Record, Decision]]:
+        """What is due, with the records as they are after a look at all that run; nothing for those `unsure`."""
         there = {slot.uuid for slot in gpus.slots}
         running = [record for record in records if record.state is State.RUNNING]
         seen = Looking(self.world, gpus, report, self.dry_run).look_at(running)
@@ -84,6 +135,8 @@ class Tick:
         for record in records:
             lost = [ref.slot for ref in record.lease.slots if ref.uuid not in there] if record.lease else []
             report.unknown += [Item(record.container_name, LOST, f"GPU {slot} is not there any more") for slot in lost]
+            if record.container_name in unsure:
+                continue
             judged = seen.get(record.container_name) if record.state is State.RUNNING else record
             try:
                 decision = self._judge(judged, report) if judged is not None else None

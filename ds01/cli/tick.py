@@ -18,6 +18,7 @@ from ds01.errors import Busy, PolicyUnreadable
 from ds01.host.slicing import bring_slices
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.world import World
+from ds01.system import clock
 from ds01.system.data import format_time
 
 
@@ -89,7 +90,10 @@ def _tick(session: Session, dry_run: bool) -> Tick:
         return dataclasses.replace(world, ledger=session.another_ledger(), engine=session.another_engine(), _limits={})
 
     # A demo or a test beside a server must not touch the machine's slices.
-    return Tick(world, another, teller, dry_run, slices=None if session.settings.own else bring_slices)
+    slices = None if session.settings.own else bring_slices
+    # The time since boot says nothing about a clock that DS01_NOW sets.
+    uptime = clock.uptime if session.settings.now is None else lambda: None
+    return Tick(world, another, teller, dry_run, slices=slices, uptime=uptime)
 
 
 def _keep_policy(session: Session, report: Report) -> None:

@@ -8,12 +8,16 @@ from datetime import datetime
 
 from ds01.errors import Ds01Error, NotPossible
 from ds01.host.people import people_of
-from ds01.host.slices import Change, plan_slices, wanted_slices
+from ds01.host.slices import Change, plan_slices, unsure_slices, wanted_slices
 from ds01.host.systemd import Systemd, is_running
+from ds01.lifecycle.memory import Memory
+from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Policy, Share
 from ds01.policy.units import format_number, format_size
 from ds01.system.users import Users
+
+NOTHING = Memory()
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,24 @@ def plan(
     *,
     driver: str,
     systemd: Systemd | None = None,
+    memory: Memory = NOTHING,
 ) -> list[Change]:
-    """What `apply` would change. `driver` is the engine's cgroup driver.
+    """What `apply` would change. `driver` is the engine's cgroup driver, `memory` what the tick remembers.
+
+    Slices of users whose limits cannot be known now, since the user database does not answer, are left out.
 
     Raises NotPossible if the policy limits slices and nobody here can keep such limits.
     """
-    wanted = wanted_slices(policy, people_of(policy, records=records, users=users).known, records, now)
+    people = people_of(policy, records=records, users=users)
+    wanted = wanted_slices(policy, people.known, records, now)
     problem = obstacle(driver)
     if problem is not None:
         if wanted:
             raise problem
         return []
-    return plan_slices(wanted, (systemd or Systemd()).limits(wanted))
+    changes = plan_slices(wanted, (systemd or Systemd()).limits(wanted))
+    unsure = unsure_slices(Owners(policy, users, memory), people, records, now)
+    return [change for change in changes if not unsure(change.unit)]
 
 
 def apply(changes: Iterable[Change], *, systemd: Systemd | None = None, spare: bool = True) -> Outcome:

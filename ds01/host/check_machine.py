@@ -146,6 +146,17 @@ def tick(facts: Facts) -> Iterator[Finding]:
                       "sudo ds01 tick says whether it is still so")  # fmt: skip
 
 
+def user_database(facts: Facts) -> Iterator[Finding]:
+    """Whether the user database says what limits depend on."""
+    if facts.doubts:
+        yield warning(
+            "user-database", few(list(facts.doubts), 3),
+            "if it is down, limits would be wrong: nothing of these users is stopped, released, removed or re-limited",
+            "`getent passwd UID` and `getent group NAME` show whether it answers; a Unix group that was deleted "
+            "comes out of the policy, and containers of deleted users are judged after a day",
+        )  # fmt: skip
+
+
 def group(facts: Facts) -> Iterator[Finding]:
     """The group through which users share Docker and the state."""
     if not facts.own and facts.docker_group is None:

@@ -13,6 +13,7 @@ from ds01.gpus.model import Blocker, Observation
 from ds01.host.people import People, UnixGroup
 from ds01.host.slices import Change
 from ds01.lifecycle.ledger import Unreadable
+from ds01.lifecycle.memory import Memory
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Policy
 
@@ -145,6 +146,8 @@ class Facts:
     tick: Tick = field(default_factory=Tick)
     docker_group: UnixGroup | None = None
     people: People = field(default_factory=People)
+    memory: Memory = field(default_factory=Memory)  # of the last tick
+    doubts: tuple[str, ...] = ()  # whose limits cannot be known, since the user database does not answer
     program: str | None = None
     links: tuple[Link, ...] = ()
 

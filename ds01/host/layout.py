@@ -39,7 +39,7 @@ def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
         yield from (_entry(found, FILE, gid=gid) for found in _files(state, path.name))
     for name in ("events.jsonl", "gpu-allocations.log", "tick.log"):
         yield from (_entry(found, FILE, gid=gid) for found in _files(log, name))
-    yield from (_entry(path, TICK, uid=0) for path in _files(state, "tick.json"))
+    yield from (_entry(path, TICK, uid=0) for path in _files(state, "tick*.json"))
     notices = state / "notices"
     if notices.exists():
         yield _entry(notices, NOTICES, folder=True, uid=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from ds01.host.facts import DOCKERS, Disk, Facts, Picture, Stopped
 from ds01.host.machine import Roots
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.lifecycle.ledger import Ledger, Unreadable
+from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import Entries, World
 from ds01.policy.model import Policy
@@ -67,7 +68,12 @@ def look(sources: Sources) -> Facts:
     if ledger is not None:
         facts = _with_records(facts, ledger)
     if policy is not None:
-        facts = replace(facts, people=people_of(policy, records=facts.records, users=sources.users))
+        owners = Owners(policy, sources.users, facts.memory)
+        facts = replace(
+            facts,
+            people=people_of(policy, records=facts.records, users=sources.users),
+            doubts=tuple(user_database_doubts(owners, facts.records, facts.now)),
+        )
     observation, gpus_problem = _try(lambda: sources.inventory().observe())
     facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
     engine, engine_problem = _try(sources.engine)
@@ -100,6 +106,7 @@ def _with_records(facts: Facts, ledger: Ledger) -> Facts:
         facts,
         ledger_problem=facts.ledger_problem or problem,
         records=records,
+        memory=ledger.tick_memory(),
         unreadable=unreadable,
         busy=frozenset(name for name in entries or {} if not _try(partial(ledger.container_lock_is_free, name))[0]),
         picture=picture,
@@ -148,11 +155,25 @@ def _stopped(facts: Facts, engine: Engine) -> Iterator[Stopped]:
             yield Stopped(container.name, container.labels["ds01.user"], seen.size_bytes)
 
 
+def user_database_doubts(owners: Owners, records: Sequence[Record], now: datetime) -> Iterator[str]:
+    """What the user database does not say, and whom that concerns."""
+    for name in sorted(owners.silent_groups()):
+        yield f"the user database does not have the Unix group {name} any more"
+    concerned: dict[str, list[str]] = {}
+    for record in records:
+        if (why := owners.doubt(record, now)) is not None:
+            concerned.setdefault(why, []).append(record.container_name)
+    for why, containers in concerned.items():
+        yield f"{', '.join(containers)}: {why}"
+
+
 def _with_slices(facts: Facts, users: Users) -> Facts:
     if facts.own or facts.docker is None or facts.policy is None:
         return facts
     policy, driver = facts.policy, facts.docker.cgroup_driver
-    changes, problem = _try(lambda: apply.plan(policy, facts.records, users, facts.now, driver=driver))
+    changes, problem = _try(
+        lambda: apply.plan(policy, facts.records, users, facts.now, driver=driver, memory=facts.memory)
+    )
     return replace(facts, slices=tuple(changes or ()), slices_problem=problem)
 
 

@@ -6,10 +6,12 @@ all of them lie, has no limits of ds01's: whatever an administrator gave it stay
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ds01.host.people import People
+from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Policy, Share
 from ds01.policy.names import group_slice, slice_name
@@ -60,6 +62,17 @@ def wanted_slices(
         for group in {resolved.group, *places[account.uid]}:
             shares[slice_name(group, account.login, account.uid)] = resolved.limits.aggregate
     return {unit: kept(share) for unit, share in shares.items() if share != NONE}
+
+
+def unsure_slices(owners: Owners, people: People, records: Iterable[Record], now: datetime) -> Callable[[str], bool]:
+    """Return which slices belong to users whose limits cannot be known now: these keep what they have."""
+    groups = owners.policy.groups
+    places = {(record.user, record.uid): record.group for record in records if owners.doubt(record, now)}
+    logins = {*places, *((login, 0) for login in people.unknown)}
+    units = {slice_name(group, *login) for login in logins for group in {*groups, *places.values()}}
+    silent = [group for group in groups if owners.missing_groups(group) & owners.silent_groups()]
+    below = tuple(group_slice(group).removesuffix(".slice") + "-" for group in silent)
+    return lambda unit: unit in units or unit.startswith(below)
 
 
 def kept(share: Share) -> Share:

@@ -17,7 +17,15 @@ def bring_slices(world: World, records: Sequence[Record], report: Report, *, sys
     systemd = systemd or Systemd()
     driver = world.engine_facts().cgroup_driver
     try:
-        changes = apply.plan(world.policy, records, world.users, world.clock(), driver=driver, systemd=systemd)
+        changes = apply.plan(
+            world.policy,
+            records,
+            world.users,
+            world.clock(),
+            driver=driver,
+            systemd=systemd,
+            memory=world.owners.memory,
+        )
     except NotPossible:
         return  # this machine cannot keep such limits: doctor says why, once, and not every few minutes
     if not changes:

@@ -176,8 +176,11 @@ class _Walk:
         return Verdict(self.record, tuple(self._steps))
 
     def clip(self, at: datetime) -> datetime:
-        """The engine's time, between the record's last transition and now."""
-        return min(max(at, self.record.last_change), self.now)
+        """Return the engine's time, no later than now and no earlier than what the record knows.
+
+        That holds also where the clock is behind the record: `now` is what is wrong then.
+        """
+        return max(min(at, self.now), self.record.last_seen)
 
     def why_it_ended(self, seen: EngineContainer) -> str:
         return self._restart or _why_it_ended(seen)

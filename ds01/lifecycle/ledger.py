@@ -23,6 +23,7 @@ from ds01.journal.leases import LeaseLog
 from ds01.lifecycle.leasing import lease_lines
 from ds01.lifecycle.line import Line
 from ds01.lifecycle.machine import State
+from ds01.lifecycle.memory import Memory, memory_document, memory_from
 from ds01.lifecycle.picture import allocations
 from ds01.lifecycle.record import SCHEMA, Record
 from ds01.system import files, locks
@@ -166,6 +167,18 @@ class Ledger:
         """Keep what the last tick did, in tick.json. Raises OSError."""
         content = json.dumps(report, ensure_ascii=False).encode() + b"\n"
         files.replace(self.state / "tick.json", content, mode=0o644)
+
+    def tick_memory(self) -> Memory:
+        """Return what the last tick remembered; an empty memory if there is none, or it cannot be read."""
+        try:
+            return memory_from(json.loads(files.read(self.state / "tick-memory.json")))
+        except (OSError, ValueError, RecursionError):
+            return Memory()
+
+    def write_tick_memory(self, memory: Memory) -> None:
+        """Keep what the next tick should know. Raises OSError."""
+        content = json.dumps(memory_document(memory)).encode() + b"\n"
+        files.replace(self.state / "tick-memory.json", content, mode=0o644)
 
     def check_engine(self, identity: str) -> None:
         """Compare the engine's id with the one of last time; the first one is kept.

@@ -13,6 +13,7 @@ from ds01.gpus.model import Lease, SlotRef
 from ds01.lifecycle.machine import State, Trigger, next_state
 from ds01.lifecycle.request import ContainerRequest
 from ds01.policy.model import Limits
+from ds01.system.data import DataError, parse_time
 
 SCHEMA = 1
 HISTORY = 50  # transitions that a record keeps
@@ -100,6 +101,15 @@ class Record:
         """When it last moved."""
         return self.history[-1].at if self.history else self.created_at
 
+    @property
+    def last_seen(self) -> datetime:
+        """When it last moved, or the tick last looked at it while it ran."""
+        sample = self.activity.get("sample") if self.state is State.RUNNING else None
+        try:
+            return max(self.last_change, parse_time(sample["at"])) if isinstance(sample, dict) else self.last_change
+        except (DataError, KeyError):
+            return self.last_change
+
 
 def move(
     record: Record,
@@ -114,7 +124,11 @@ def move(
     """The record after `trigger`: state, lease, times, history, `pending` cleared. Nothing is written.
 
     `holds`: the hold after a stop is not zero. `changes` are further fields. Raises NotPossible.
+
+    `at` is taken to be no earlier than what was seen before: a clock that a dead battery put into the past would
+    otherwise end a hold at once when it is right again.
     """
+    at = max(at, record.last_seen)
     before = None if trigger is Trigger.CREATE else record.state
     after = next_state(before, trigger, holds=holds and record.lease is not None)
     step = Step(at, before, after, trigger, actor, why)

@@ -17,6 +17,8 @@ from ds01.journal.events import Emit
 from ds01.lifecycle.deadlines import lease_ends
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.machine import State
+from ds01.lifecycle.memory import Memory
+from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Origin, Record, Step
 from ds01.policy.identity import identify, reservations
 from ds01.policy.model import Automation, Limits, Policy, Reservation, UserLimits
@@ -46,8 +48,10 @@ class World:
     own: bool
     inject: bool
     load_policy: Callable[[], Policy] | None = None
-    _limits: dict[int, UserLimits] = field(default_factory=dict)
     _reservations: tuple[Policy, tuple[Reservation, ...]] | None = field(default=None, init=False)
+    _limits: dict[tuple[int, str], UserLimits] = field(default_factory=dict)
+    memory: Memory | None = None  # what the tick remembers; read when it is needed
+    _owners: Owners | None = field(default=None, init=False)
     _facts: EngineFacts | None = field(default=None, init=False)  # of the last look at all containers
 
     def refresh_policy(self) -> None:
@@ -73,16 +77,25 @@ class World:
         return is_admin(self.policy, known.login, known.groups, spellings=known.spellings)
 
     def limits_of(self, record: Record) -> UserLimits:
-        """What today's policy gives the owner of a record, who may be gone from the user database.
+        """Return what today's policy gives the owner of a record, who may be missing in the user database.
 
         Kept for the life of this object, a command: the user database must not be asked under the ledger's lock.
         """
-        if record.uid not in self._limits:
-            try:
-                self._limits[record.uid] = self.limits(self.users.by_uid(record.uid))
-            except NotFound:
-                self._limits[record.uid] = resolve(self.policy, record.user, (), self.clock())
-        return self._limits[record.uid]
+        key = (record.uid, record.group)
+        if key not in self._limits:
+            self._limits[key] = self.owners.limits_of(record, self.clock())
+        return self._limits[key]
+
+    @property
+    def owners(self) -> Owners:
+        """What the user database and today's policy say of the owners of records, asked once."""
+        if self.memory is None:
+            self.memory = self.ledger.tick_memory()
+        owners = self._owners
+        if owners is None or owners.made_from != (id(self.policy), id(self.users), id(self.memory)):
+            self._limits = {}
+            self._owners = owners = Owners(self.policy, self.users, self.memory)
+        return owners
 
     def rules_of(self, record: Record) -> tuple[Limits, Automation]:
         """The limits of a record's owner, and the rules of the automation for them: what its deadlines come from."""
@@ -157,7 +170,7 @@ class World:
         try:
             return self.users.by_uid(parts[1]).login == labels.get("ds01.user")
         except NotFound:
-            return False
+            return True  # the owner was deleted, or the user database is down: that does not make it somebody else's
 
     def holdings(self, entries: Entries, *, but: str | None = None) -> list[Holding]:
         """The leases of all records as the allocator sees them; without the one of the container `but`."""

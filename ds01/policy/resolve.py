@@ -13,14 +13,22 @@ UNGROUPED = "default"  # the group of a user who is in none, if the policy names
 
 
 def resolve(
-    policy: Policy, user: str, unix_groups: Collection[str], now: datetime, *, spellings: Collection[str] = ()
+    policy: Policy,
+    user: str,
+    unix_groups: Collection[str],
+    now: datetime,
+    *,
+    spellings: Collection[str] = (),
+    group: str | None = None,
 ) -> UserLimits:
     """Return the limits of the login `user` at the aware time `now`.
 
-    The user is in `unix_groups`; `spellings` are other logins in the policy that mean the same user.
+    The user is in `unix_groups`; `spellings` are other logins in the policy that mean the same user. `group` is the
+    user's group if the policy still has it, whatever the other arguments say.
     """
     names = (user, *sorted(spellings))
-    group = group_of(policy, user, unix_groups, spellings=spellings)
+    if group is None or group not in policy.groups:
+        group = group_of(policy, user, unix_groups, spellings=spellings)
     levels = _group_levels(policy, group)
     override = next((policy.user_overrides[name] for name in names if name in policy.user_overrides), None)
     if override is not None and in_force(override.until, now):

@@ -1,16 +1,35 @@
-"""The time: aware UTC everywhere, real or given; and the server's zone, for dates in the policy and times on screen."""
+"""The time: aware UTC everywhere, real or given; the server's zone; and the time since boot, which nobody sets."""
 
 from __future__ import annotations
 
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from functools import cache
 from pathlib import Path
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], None]
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Uptime:
+    """Which boot of the machine this is, and the seconds since it; time spent suspended counts."""
+
+    boot: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The clock and the time since boot at one moment. `uptime` None: unknown, or the clock is a simulated one."""
+
+    at: datetime
+    uptime: Uptime | None = None
+
 
 LOCALTIME = Path("/etc/localtime")
 
@@ -18,6 +37,14 @@ LOCALTIME = Path("/etc/localtime")
 def now() -> datetime:
     """Return the machine's time, aware, in UTC."""
     return datetime.now(timezone.utc)
+
+
+def uptime() -> Uptime | None:
+    """The time since boot; None if the kernel does not say."""
+    try:
+        return Uptime(_BOOT_ID.read_text().strip(), time.clock_gettime(time.CLOCK_BOOTTIME))
+    except OSError:
+        return None
 
 
 def fixed(when: datetime) -> Clock:

@@ -72,6 +72,10 @@ class Users:
                 return self.by_uid(int(text))
             raise NotFound(f"there is no user {text!r}", hint="`getent passwd` lists the users") from None
 
+    def has_group(self, name: str) -> bool:
+        """Return whether the user database has this Unix group. False too if it does not answer."""
+        return self._gid(name) is not None
+
     def actor(self, uid: int, *, via: str = "command") -> Actor:
         """The acting user. One without an entry in the user database acts under its number."""
         try:

@@ -29,7 +29,8 @@ def command(session: Session, dry_run: bool) -> int:
     need_machine(session, "slices")
     world = session.world
     driver = world.engine.facts().cgroup_driver
-    changes = plan(world.policy, readable(world.ledger.read()), world.users, world.clock(), driver=driver)
+    records, memory = readable(world.ledger.read()), world.ledger.tick_memory()
+    changes = plan(world.policy, records, world.users, world.clock(), driver=driver, memory=memory)
     if dry_run or not changes:
         session.answer({"changed": [], "would_change": changes, "failed": []})
         _show(session, changes)

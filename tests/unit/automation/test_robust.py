@@ -238,9 +238,11 @@ def test_a_clock_that_jumps_forth_beyond_the_deadline_warns_first(ticking: Ticki
 def test_a_clock_that_was_years_ahead_for_one_tick_keeps_nothing_alive(ticking: Ticking) -> None:
     ticking.runs()
     ticking.works(10**9)
-    ticking.tick(days=4000)
-    assert ticking.bed.record("alice").activity["state"] == "active"
+    before = picture(ticking.bed)
+    assert not ticking.tick(days=4000).complete
+    assert picture(ticking.bed) == before
     ticking.tick(days=-4000, minutes=5)
+    assert ticking.bed.record("alice").activity["state"] == "active"
     ticking.until(lambda: ticking.state() == "held", every=timedelta(hours=1), longest=15)
 
 

@@ -248,6 +248,10 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     ),
     "one GPU leased twice": (doubled, "leases-doubled", Level.ERROR, "is leased to other._.70002 and thesis._.70001"),
     "a lease on an instance that is gone": (without_slots, "leases-lost", Level.WARNING, "has GPU 0:0, which is gone"),
+    "a user database that does not answer": (
+        lambda f: replace(f, doubts=("thesis._.70001: the user database does not know",)),
+        "user-database", Level.WARNING, "does not know",
+    ),
     "a conflict": (with_record(conflict="it runs on GPU 0:0"), "conflicts", Level.ERROR, "it runs on GPU 0:0"),
     "cards without a driver": (unreachable(GONE), "nvml", Level.ERROR, "cannot be asked"),
     "a driver that was upgraded under its module": (unreachable("version_mismatch"), "nvml", Level.ERROR, "cannot"),
@@ -363,11 +367,13 @@ def test_more_than_25_kinds() -> None:
 UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
     "no policy": (
         {"policy": None},
-        {"policy", "policy-old-keys", "policy-limits", "policy-cpus", "policy-swap", "people", "slices", "gpu-mig"},
+        {"policy", "policy-old-keys", "policy-limits", "policy-cpus", "policy-swap", "people", "user-database",
+         "slices", "gpu-mig"},
     ),
     "no state": (
         {"ledger_problem": Ds01Error("x")},
-        {"state", "records-unreadable", "picture", "records-docker", "records-labels", "leases", "gpu-outside"},
+        {"user-database", "state", "records-unreadable", "picture", "records-docker", "records-labels", "leases",
+         "gpu-outside"},
     ),
     "no engine": (
         {"engine": None},

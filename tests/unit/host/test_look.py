@@ -146,7 +146,7 @@ def test_slices_are_compared_on_a_server_with_docker(
     bed: Bed, sources: Sources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(looking.apply, "plan", lambda *_, driver: asked.append(driver) or ["a change"])
+    monkeypatch.setattr(looking.apply, "plan", lambda *_, driver, **more: asked.append(driver) or ["a change"])
     docker = replace(as_docker(bed, bed.root), cgroup_driver="systemd")
     server = replace(sources, engine=lambda: docker, settings=replace(sources.settings, own=False))
     assert look(server).slices == ("a change",)

@@ -1,0 +1,96 @@
+"""Whether the clock can be trusted: a wrong clock must not pass for elapsed time. Pure.
+
+A dead battery puts a server into the past until NTP corrects it; a typing error or a bad NTP server puts it into the
+future for a while. The time since boot, which nobody sets, tells a step of the clock from time that passed. Across a
+reboot only what was written down before tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ds01.lifecycle.memory import Memory
+from ds01.system.clock import Reading
+
+TOLERANCE = timedelta(minutes=5)
+SLEW = 0.001  # NTP speeds a clock up or slows it down by at most half of this
+FAR = timedelta(days=90)  # a server that was off for longer is judged again a day after its return
+PROVEN = timedelta(days=1)  # a clock that agreed with the time since boot for so long was right
+# A clock that disagrees and stays so is believed in the end: the one before was wrong then. Believing one that is
+# ahead ends what people have, believing one that is behind only delays it.
+BEHIND_FOR = timedelta(hours=1)
+AHEAD_FOR = timedelta(days=1)
+
+
+def check_clock(memory: Memory, reading: Reading, latest: datetime | None) -> tuple[str | None, Memory]:
+    """Return why the clock is not trusted (None: it is), and what to remember of it.
+
+    `latest` is the newest time that something else wrote down: records, samples, Docker.
+    """
+    why = _problem(memory, reading, latest)
+    if why is None:
+        return None, _believe(memory, reading)
+    first = memory.doubted[0] if memory.doubted and _is_steady(memory.doubted[-1], reading) else reading
+    if memory.proven is not None and reading.at < memory.proven - TOLERANCE:
+        hint = "if the clock is right now, an administrator removes tick-memory.json from the state folder"
+        return f"{why}, and before a time that was right: {hint}", replace(memory, doubted=(first, reading))
+    is_behind = memory.believed is None or reading.at < memory.believed.at
+    needed = BEHIND_FOR if is_behind else AHEAD_FOR
+    if reading.at - first.at >= needed:
+        return None, replace(_believe(memory, reading), disproved=latest)
+    steady = f"it counts once it has been steady for {_words(needed)}"
+    return f"{why}; {steady}", replace(memory, doubted=(first, reading))
+
+
+def _believe(memory: Memory, reading: Reading) -> Memory:
+    before = memory.believed
+    drift = _drift(before, reading) if before is not None else None
+    is_same_run = drift is not None and abs(drift) <= TOLERANCE
+    since = memory.steady_since if is_same_run and memory.steady_since is not None else reading.at
+    proven = reading.at if reading.at - since >= PROVEN else memory.proven
+    return replace(memory, believed=reading, doubted=(), steady_since=since, proven=proven)
+
+
+def _problem(memory: Memory, reading: Reading, latest: datetime | None) -> str | None:
+    before = memory.believed
+    if before is not None and (drift := _drift(before, reading)) is not None:
+        allowed = TOLERANCE + abs(reading.at - before.at) * SLEW
+        if drift > allowed:
+            return f"the clock went ahead by {_words(drift)} since the last tick, more than time has passed since boot"
+        if drift < -allowed:
+            return f"the clock was set back by {_words(-drift)} since the last tick"
+        return None
+    if before is not None and reading.at < before.at - TOLERANCE:
+        return f"the clock is {_words(before.at - reading.at)} before the last tick"
+    if latest is not None and (memory.disproved is None or latest > memory.disproved):
+        if reading.at < latest - TOLERANCE:
+            return f"the clock is {_words(latest - reading.at)} before the last change of a container"
+    else:
+        latest = None
+    past = max((at for at in (before.at if before else None, latest) if at is not None), default=None)
+    if past is not None and reading.at - past > FAR:
+        return f"the clock is {_words(reading.at - past)} after the last tick: that is implausible"
+    return None
+
+
+def _drift(before: Reading, now: Reading) -> timedelta | None:
+    """By how much the clock moved more than time passed since boot; None if the two cannot be compared."""
+    if before.uptime is None or now.uptime is None or before.uptime.boot != now.uptime.boot:
+        return None
+    return (now.at - before.at) - timedelta(seconds=now.uptime.seconds - before.uptime.seconds)
+
+
+def _is_steady(before: Reading, now: Reading) -> bool:
+    """Whether a clock that was doubted has gone on as clocks do."""
+    drift = _drift(before, now)
+    if drift is None:
+        return before.at <= now.at <= before.at + FAR
+    return abs(drift) <= TOLERANCE
+
+
+def _words(length: timedelta) -> str:
+    if length >= timedelta(days=2):
+        return f"{length.days} days"
+    hours, minutes = divmod(length // timedelta(minutes=1), 60)
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m"

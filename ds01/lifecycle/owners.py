@@ -1,0 +1,117 @@
+"""Whose limits can be known now. A user database that does not answer must not change anybody's limits.
+
+The C library answers "unknown" and "LDAP is down" alike: a user is not found, or is in fewer groups. So the group in
+the record counts where today's answer looks incomplete, and the tick leaves such containers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ds01.errors import NotFound
+from ds01.lifecycle.memory import Memory
+from ds01.lifecycle.record import Record
+from ds01.policy.identity import identify
+from ds01.policy.model import Policy, UserLimits
+from ds01.policy.resolve import group_of, resolve
+from ds01.system.users import Account, Users
+
+
+@dataclass
+class Owners:
+    """The limits of the owners of records. Answers are kept for the life of this object, a command or a pass."""
+
+    policy: Policy
+    users: Users
+    memory: Memory = field(default_factory=Memory)
+    _accounts: dict[int, Account | None] = field(default_factory=dict, init=False)
+    _groups: dict[str, bool] = field(default_factory=dict, init=False)
+
+    def limits_of(self, record: Record, now: datetime) -> UserLimits:
+        """What today's policy gives the owner of a record.
+
+        The last group that is known counts if the user database does not know the owner, or lacks a Unix group through
+        which the owner may be in it.
+        """
+        account, last = self._account(record.uid), self._last_group(record)
+        if account is None:
+            return resolve(self.policy, record.user, (), now, group=last)
+        group = self._group(account)
+        if group != last and self.missing_groups(last):
+            group = last
+        return resolve(self.policy, account.login, account.groups, now, spellings=account.spellings, group=group)
+
+    @property
+    def made_from(self) -> tuple[int, int, int]:
+        """Which policy, users and memory the answers come from."""
+        return id(self.policy), id(self.users), id(self.memory)
+
+    def doubt(self, record: Record, now: datetime) -> str | None:
+        """Why the limits of a record's owner cannot be known now; None if they can."""
+        account, last = self._account(record.uid), self._last_group(record)
+        if account is None:
+            if self.memory.is_deleted(record.uid, now) and not self.silent_groups():
+                return None
+            return f"the user database does not know its owner {record.user} (uid {record.uid}): deleted, or it is down"
+        missing = self.missing_groups(last)
+        if not missing or self._group(account) == last:
+            return None
+        names = ", ".join(sorted(missing))
+        return f"the user database does not have the Unix group {names}, through which {record.user} may be in {last}"
+
+    def missing_groups(self, group: str) -> frozenset[str]:
+        """The Unix groups of a group of the policy that the user database had, and does not have now.
+
+        One that it never had is more likely a typing error, and must not stop the automation. Before the first tick
+        nobody can tell.
+        """
+        if group not in self.policy.groups:
+            return frozenset()
+        named = self.policy.groups[group].unix_groups
+        had = named if self.memory.unix_groups is None else named & set(self.memory.unix_groups)
+        return frozenset(name for name in had if not self._exists(name))
+
+    def silent_groups(self) -> frozenset[str]:
+        """The Unix groups of the whole policy that the user database had at an earlier tick, and does not have now."""
+        if self.memory.unix_groups is None:
+            return frozenset()
+        return frozenset[str]().union(*(self.missing_groups(group) for group in self.policy.groups))
+
+    def remember(self, records: Iterable[Record], now: datetime) -> Memory:
+        """What to remember for the next pass."""
+        had = set(self.memory.unix_groups or ())
+        had |= {name for group in self.policy.groups.values() for name in group.unix_groups if self._exists(name)}
+        groups, missing = {}, {}
+        for record in records:
+            uid, account, last = str(record.uid), self._account(record.uid), self._last_group(record)
+            if self.doubt(record, now) is None and account is not None:
+                groups[uid] = self._group(account)
+                continue
+            groups.setdefault(uid, last)
+            if account is None:
+                missing[uid] = self.memory.missing_owners.get(uid, now)
+            else:
+                had |= self.missing_groups(last)
+        return replace(self.memory, unix_groups=tuple(sorted(had)), owner_groups=groups, missing_owners=missing)
+
+    def _group(self, account: Account) -> str:
+        return group_of(self.policy, account.login, account.groups, spellings=account.spellings)
+
+    def _last_group(self, record: Record) -> str:
+        """The owner's group at the last tick that could tell, or at the create."""
+        return self.memory.owner_groups.get(str(record.uid), record.group)
+
+    def _account(self, uid: int) -> Account | None:
+        if uid not in self._accounts:
+            try:
+                self._accounts[uid] = identify(self.policy, self.users.by_uid(uid), self.users)
+            except NotFound:
+                self._accounts[uid] = None
+        return self._accounts[uid]
+
+    def _exists(self, unix_group: str) -> bool:
+        if unix_group not in self._groups:
+            self._groups[unix_group] = self.users.has_group(unix_group)
+        return self._groups[unix_group]
