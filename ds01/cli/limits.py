@@ -10,6 +10,7 @@ from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.output import put
 from ds01.cli.session import Session
+from ds01.cli.words import describe_reservation
 from ds01.lifecycle.views import LimitsView
 from ds01.policy.present import lines
 
@@ -35,6 +36,8 @@ def command(session: Session, who: str | None, explained: bool, docker_args: boo
         tables.show(("LIMIT", "VALUE", "FROM"), rows)
     else:
         put("\n".join(f"{line.label}: {line.text}" for line in shown))
+    for item in view.reservations:
+        put(f"Reserved: {describe_reservation(item, session.now())}")
     for warning in view.warnings:
         session.warn(warning)
 

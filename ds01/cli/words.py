@@ -13,6 +13,7 @@ from ds01.system.data import from_json
 
 if TYPE_CHECKING:
     from ds01.journal.notices import Notice
+    from ds01.policy.model import Reservation
 
 
 def worded(error: Ds01Error, now: datetime) -> Ds01Error:
@@ -100,6 +101,18 @@ def when(at: datetime, now: datetime) -> str:
     """Return a time for people, in the server's zone: today's by the hour, others with the day."""
     there, today = local(at), local(now)
     return there.strftime("%H:%M" if there.date() == today.date() else "%a %d %b %H:%M")
+
+
+def describe_reservation(item: Reservation, now: datetime) -> str:
+    """Return a reservation in one line: `0:0, 0:1 for @lab, from Tue 01 Dec 08:00 to Sat 05 Dec 18:00 (deadline)`."""
+    whom = item.user or f"@{item.group}"
+    start = "now" if item.start <= now else f"from {_day(item.start)}"
+    reason = f" ({item.reason})" if item.reason else ""
+    return f"{', '.join(item.slots)} for {whom}, {start} to {_day(item.end)}{reason}"
+
+
+def _day(at: datetime) -> str:
+    return local(at).strftime("%a %d %b %Y %H:%M")
 
 
 def moment(at: datetime, now: datetime) -> str:

@@ -165,12 +165,13 @@ def _reserved(situation: Situation, slot: Slot, when: datetime, who: Requester |
     """
     names = {slot.slot, str(slot.gpu)}
     active = [r for r in situation.reservations if r.start <= when < r.end and not names.isdisjoint(r.slots)]
-    if who is not None and any(_is_for(reservation, who) for reservation in active):
+    if who is not None and any(is_for(reservation, who) for reservation in active):
         return None
     return max(active, key=lambda r: (r.end, r.user or "", r.group or ""), default=None)
 
 
-def _is_for(reservation: Reservation, who: Requester) -> bool:
+def is_for(reservation: Reservation, who: Requester) -> bool:
+    """Return whether the reservation is for this requester."""
     if reservation.user is not None:
         return reservation.user in (who.user, str(who.uid))
     return reservation.group is not None and reservation.group == who.group

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, error, few, warning
+from ds01.host.policy_names import NameKind
 from ds01.policy.model import Limits, Policy
 from ds01.policy.resolve import group_limits, in_force, merge, resolve
 from ds01.policy.units import format_number, format_size
@@ -82,18 +83,33 @@ def swap(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def people(facts: Facts) -> Iterator[Finding]:
-    """The group docker against the policy, in both directions."""
+def names(facts: Facts) -> Iterator[Finding]:
+    """Find logins, Unix groups and slots of the policy that this server lacks, or spells differently."""
     if facts.own or facts.policy is None:
         return
-    if facts.people.unknown:
+    fix = f"correct or remove it in {facts.policy.path}"
+    whys = {
+        NameKind.LOGIN: ("people-unknown", "whoever was meant has the limits of the default group, and no reservation"),
+        NameKind.UNIX_GROUP: ("groups-unknown", "whoever was meant has the limits of the default group"),
+        NameKind.SLOT: ("slots-unknown", "whoever was meant has no GPU reserved"),
+    }
+    for kind, (check, why) in whys.items():
+        missing = [item for item in facts.names if item.kind is kind and not item.known]
+        if missing:
+            yield warning(check, few([str(item) for item in missing]), why, fix)
+    respelled = [item for item in facts.names if item.known]
+    if respelled:
         yield warning(
-            "people-unknown",
-            f"nobody has the login {few(sorted(facts.people.unknown))}, which the policy names",
-            "a slip of the pen gives somebody else's limits to whom it was meant for",
-            f"correct or remove it in {facts.policy.path}",
+            "policy-spelling",
+            few([str(item) for item in respelled]),
+            "every command has to ask the user database whose spelling that is",
+            f"write the server's spelling in {facts.policy.path}",
         )
-    if facts.docker_group is None:
+
+
+def people(facts: Facts) -> Iterator[Finding]:
+    """The group docker against the policy, in both directions."""
+    if facts.own or facts.policy is None or facts.docker_group is None:
         return
     members = facts.docker_group.members - {"root"}
     named = {account.login for account in facts.people.known if _is_named(facts.policy, account)}

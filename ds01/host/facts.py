@@ -11,6 +11,7 @@ from ds01.engines.protocol import EngineContainer, EngineFacts
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Blocker, Observation
 from ds01.host.people import People, UnixGroup
+from ds01.host.policy_names import NameFinding
 from ds01.host.slices import Change
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.memory import Memory
@@ -148,6 +149,7 @@ class Facts:
     people: People = field(default_factory=People)
     memory: Memory = field(default_factory=Memory)  # of the last tick
     doubts: tuple[str, ...] = ()  # whose limits cannot be known, since the user database does not answer
+    names: tuple[NameFinding, ...] = ()  # of the policy, that this server lacks or spells differently
     program: str | None = None
     links: tuple[Link, ...] = ()
 

@@ -17,6 +17,7 @@ from ds01.host.check_state import drifted, fullness
 from ds01.host.facts import DOCKERS, Disk, Facts, Picture, Stopped
 from ds01.host.machine import Roots
 from ds01.host.people import DOCKER, people_of, unix_group_of
+from ds01.host.policy_names import NameFinding, check_names
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Record
@@ -76,12 +77,22 @@ def look(sources: Sources) -> Facts:
         )
     observation, gpus_problem = _try(lambda: sources.inventory().observe())
     facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
+    if policy is not None:
+        facts = replace(facts, names=_names(facts, policy, sources.users))
     engine, engine_problem = _try(sources.engine)
     facts = replace(facts, engine=engine, engine_problem=engine_problem, disks=_disks(settings, engine, roots))
     world, _ = _try(sources.world)
     if world is not None and engine is not None:
         facts = _with_containers(facts, world)
     return _with_slices(facts, sources.users)
+
+
+def _names(facts: Facts, policy: Policy, users: Users) -> tuple[NameFinding, ...]:
+    slots = facts.observation.slots if facts.observation is not None else None
+    logins = {account.login for account in facts.people.known}
+    if facts.docker_group is not None:
+        logins |= facts.docker_group.members
+    return check_names(policy, users, facts.now, slots=slots, logins=logins)
 
 
 def _disks(settings: Settings, engine: EngineFacts | None, roots: Roots) -> tuple[Disk, ...] | None:

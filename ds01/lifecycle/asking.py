@@ -159,7 +159,8 @@ class Asking:
         entries = world.ledger.read()
         situation = world.situation(entries, observation, world.foreign(entries, listed))
         rows = slot_states(situation)
-        return GpuStatus(rows, observation.gpus, observation.driver, observation.simulated)
+        reserved = world.open_reservations()
+        return GpuStatus(rows, observation.gpus, observation.driver, observation.simulated, reserved)
 
     def gpu_models(self, actor: Actor) -> tuple[str, ...]:
         """The models of the server's GPUs; none if they cannot be asked."""

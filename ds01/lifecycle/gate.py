@@ -13,6 +13,7 @@ from typing import TypeVar
 from ds01.engines.protocol import Attachment, ExecRequest, Progress
 from ds01.errors import Ds01Error, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest, Refusal
+from ds01.gpus.situation import Requester, is_for
 from ds01.lifecycle import adopt as adopting
 from ds01.lifecycle import anew, emergency, images, manual
 from ds01.lifecycle import create as creating
@@ -91,7 +92,9 @@ class Gate(Asking):
         world = self._world
         account = world.users.by_uid(actor.uid if owner is None else owner)
         resolved = world.limits(account)
-        return LimitsView(resolved, *creating.as_flags(self._world, account, resolved.limits))
+        who = Requester(account.login, account.uid, resolved.group, None)
+        reserved = tuple(item for item in world.open_reservations() if is_for(item, who))
+        return LimitsView(resolved, *creating.as_flags(self._world, account, resolved.limits), reserved)
 
     def processes(self, actor: Actor, container: str) -> int:
         """How many processes a stop would end; idle shells do not count."""

@@ -11,7 +11,7 @@ from ds01.gpus.model import Gpu, Kind, Observation, Refusal, SlotRef
 from ds01.gpus.situation import SlotState
 from ds01.lifecycle.deadlines import Deadline, deadline, idle_since
 from ds01.lifecycle.record import Record
-from ds01.policy.model import Automation, Limits, UserLimits
+from ds01.policy.model import Automation, Limits, Reservation, UserLimits
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,7 @@ class GpuStatus:
     gpus: tuple[Gpu, ...]
     driver: str
     simulated: bool
+    reservations: tuple[Reservation, ...] = ()  # in force or to come, the next first
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ class LimitsView:
     limits: UserLimits
     arguments: tuple[str, ...]
     warnings: tuple[str, ...]
+    reservations: tuple[Reservation, ...] = ()  # for this user, in force or to come, the next first
 
 
 def view(record: Record, limits: Limits, policies: Automation, seen: EngineContainer | None = None) -> ContainerView:

@@ -115,6 +115,12 @@ class World:
             self._reservations = (self.policy, reservations(self.policy, self.users))
         return self._reservations[1]
 
+    def open_reservations(self) -> tuple[Reservation, ...]:
+        """Return the reservations that are not over, the next first."""
+        now = self.clock()
+        coming = [item for item in self.reservations() if now < item.end]
+        return tuple(sorted(coming, key=lambda item: (item.start, item.end)))
+
     def hold_of(self, record: Record) -> timedelta | None:
         """How long the owner's stopped containers keep their lease; None: for ever."""
         return self.limits_of(record).limits.gpu_hold_after_stop

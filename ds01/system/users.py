@@ -94,6 +94,17 @@ class Users:
         found = self._look_up(login)
         return login if found is None else found[1]
 
+    def has_group(self, name: str) -> bool:
+        """Return whether there is a Unix group of this name."""
+        return self._gid(name) is not None
+
+    def has_uid(self, text: str) -> bool:
+        """Return whether these digits are the uid of somebody."""
+        try:
+            return text.isascii() and text.isdigit() and self.by_login(text).uid == int(text)
+        except NotFound:
+            return False
+
     def groups_of(self, account: Account, names: Collection[str]) -> tuple[str, ...]:
         """Return which of the Unix groups `names` the account is in.
 

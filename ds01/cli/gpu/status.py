@@ -7,7 +7,7 @@ from datetime import datetime
 from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import size, when, who
+from ds01.cli.words import describe_reservation, size, when, who
 from ds01.gpus.situation import SlotState
 from ds01.lifecycle.views import GpuStatus
 
@@ -25,6 +25,8 @@ def command(session: Session) -> None:
         models = {gpu.index: gpu.model for gpu in status.gpus}
         rows = [_row(row, models, session.now()) for row in status.slots]
         tables.show(("SLOT", "KIND", "MEMORY", "STATE", "WHO", "UNTIL", "WHY"), rows)
+    for item in status.reservations:
+        session.say(f"Reserved: {describe_reservation(item, session.now())}")
     _summary(session, status)
 
 

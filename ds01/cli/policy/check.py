@@ -11,8 +11,9 @@ from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import counted, short, when
-from ds01.errors import PolicyUnreadable
+from ds01.errors import Ds01Error, GpusUnreachable, PolicyUnreadable
 from ds01.host.people import DOCKER, people_of, unix_group_of
+from ds01.host.policy_names import NameFinding, check_names, names_slots
 from ds01.host.whatif import Replay, replay
 from ds01.lifecycle.world import readable
 from ds01.policy.load import load
@@ -34,17 +35,35 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
         hint = f"`ds01 policy check {quote(str(file))}` says when all is right"
         raise PolicyUnreadable(error.message, why=error.why, hint=hint, data=error.data) from None
     found = _replay(session, checked) if against_current else None
+    names, gpus_problem = _names(session, checked)
     old = [{"file": key.file, "line": key.line, "key": key.key, "instead": key.instead} for key in checked.old_keys]
-    answer = {"file": str(checked.path), "groups": list(checked.groups), "old_keys": old}
+    answer = {"file": str(checked.path), "groups": list(checked.groups), "old_keys": old, "names": list(names)}
     session.answer(answer | (vars(found) if found is not None else {}))
     if session.as_json:
         return
     for key in checked.old_keys:
         session.warn(f"{key.file}:{key.line}: write `{key.instead}` in place of {key.key}")
+    for item in names:
+        session.warn(str(item))
+    if gpus_problem is not None:
+        session.warn(f"the slots of reservations could not be checked: {gpus_problem.message}")
     groups, overrides = counted(len(checked.groups), "group"), counted(len(checked.user_overrides), "override")
     session.say(f"{checked.path} is right: {groups}, {overrides}.")
     if found is not None:
         _show(session, found)
+
+
+def _names(session: Session, checked: Policy) -> tuple[tuple[NameFinding, ...], Ds01Error | None]:
+    """Return the names that this server lacks or spells differently, and why the slots could not be checked."""
+    now, slots, problem = session.now(), None, None
+    if names_slots(checked, now):
+        try:
+            slots = session.inventory.observe().slots
+        except GpusUnreachable as error:
+            problem = error
+    docker = None if session.settings.own else unix_group_of(DOCKER)
+    logins = docker.members if docker is not None else frozenset()
+    return check_names(checked, session.users, now, slots=slots, logins=logins), problem
 
 
 def _replay(session: Session, checked: Policy) -> Replay:

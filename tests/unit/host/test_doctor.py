@@ -17,6 +17,7 @@ from ds01.host import check_state
 from ds01.host.doctor import CHECKS, examine, exit_code, mend, repairs_of
 from ds01.host.facts import DOCKERS, Cron, Disk, Facts, Kernel, Link, Picture, Stopped, Tick
 from ds01.host.findings import Finding, Level, Repair
+from ds01.host.policy_names import NameFinding, NameKind
 from ds01.host.slices import Change
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.machine import Trigger
@@ -147,8 +148,20 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         lambda f: replace(f, kernel=replace(f.kernel, limits_swap=False)), "policy-swap", Level.WARNING, "swap",
     ),
     "a login that nobody has": (
-        lambda f: replace(f, people=replace(f.people, unknown=frozenset({"allice"}))),
-        "people-unknown", Level.WARNING, "allice",
+        lambda f: replace(f, names=(NameFinding(NameKind.LOGIN, "allice", ("groups.students",), instead="alice"),)),
+        "people-unknown", Level.WARNING, "groups.students: nobody has the login allice; perhaps alice",
+    ),
+    "a login that the server spells differently": (
+        lambda f: replace(f, names=(NameFinding(NameKind.LOGIN, "ALICE", ("groups.students",), True, "alice"),)),
+        "policy-spelling", Level.WARNING, "ALICE is alice on this server",
+    ),
+    "a Unix group that does not exist": (
+        lambda f: replace(f, names=(NameFinding(NameKind.UNIX_GROUP, "pupls", ("groups.students",)),)),
+        "groups-unknown", Level.WARNING, "there is no Unix group pupls",
+    ),
+    "a reserved slot that does not exist": (
+        lambda f: replace(f, names=(NameFinding(NameKind.SLOT, "7:9", ("reservations[0]",)),)),
+        "slots-unknown", Level.WARNING, "reservations[0]: this server has no slot 7:9",
     ),
     "a member of the group docker without a place": (
         lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice", "bob", "eve"}))),
@@ -367,8 +380,8 @@ def test_more_than_25_kinds() -> None:
 UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
     "no policy": (
         {"policy": None},
-        {"policy", "policy-old-keys", "policy-limits", "policy-cpus", "policy-swap", "people", "user-database",
-         "slices", "gpu-mig"},
+        {"policy", "policy-names", "policy-old-keys", "policy-limits", "policy-cpus", "policy-swap", "people",
+         "user-database", "slices", "gpu-mig"},
     ),
     "no state": (
         {"ledger_problem": Ds01Error("x")},
@@ -383,14 +396,15 @@ UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
         {"engine": replace(DOCKER, name="simulated")}, {"docker", "docker-setup", "slices", "gpu-device-links"},
     ),
     "containers that nobody could list": ({"containers": None}, {"records-docker", "records-labels"}),
-    "GPUs that nobody could ask": ({"observation": None}, {"gpu-health", "gpu-mig", "leases"}),
+    "GPUs that nobody could ask": ({"observation": None}, {"policy-names", "gpu-health", "gpu-mig", "leases"}),
     "processes on GPUs that nobody could tell apart": ({"blockers": None}, {"gpu-outside"}),
     "no group docker to compare with": ({"docker_group": None}, {"people", "docker-group"}),
     "others' processes hidden": ({"cron": Cron("/etc/cron.d/ds01", 0o644, 0, CRON)}, {"cron-daemon"}),
     "disks that nobody could ask": ({"disks": None}, {"space"}),
     "a state folder of one's own": (
         {"own": True},
-        {"people", "docker-group", "state-modes", "slices", "gpu-device-links", "cron", "cron-daemon", "links"},
+        {"policy-names", "people", "docker-group", "state-modes", "slices", "gpu-device-links", "cron", "cron-daemon",
+         "links"},
     ),
 }  # fmt: skip
 

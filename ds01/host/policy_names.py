@@ -1,0 +1,128 @@
+"""The names in the policy against this server: logins, Unix groups and slots that it lacks or spells differently."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from enum import Enum
+
+from ds01.gpus.model import Slot
+from ds01.policy.model import Policy
+from ds01.policy.resolve import in_force
+from ds01.system.users import Users
+
+
+class NameKind(str, Enum):
+    """What a name in the policy stands for."""
+
+    LOGIN = "login"
+    UNIX_GROUP = "unix_group"
+    SLOT = "slot"
+
+
+@dataclass(frozen=True)
+class NameFinding:
+    """A name in the policy that needs a look. `places` are its keys.
+
+    `known`: the server has it, and spells it `instead`. Otherwise nobody has it, and `instead` is a near name, or None.
+    """
+
+    kind: NameKind
+    name: str
+    places: tuple[str, ...]
+    known: bool = False
+    instead: str | None = None
+
+    def __str__(self) -> str:
+        where = ", ".join(self.places)
+        if self.known:
+            return f"{where}: {self.name} is {self.instead} on this server; it counts, but write it that way"
+        missing = {
+            NameKind.LOGIN: f"nobody has the login {self.name}",
+            NameKind.UNIX_GROUP: f"there is no Unix group {self.name}",
+            NameKind.SLOT: f"this server has no slot {self.name}; `ds01 gpu list` shows what it has",
+        }[self.kind]
+        return f"{where}: {missing}" + (f"; perhaps {self.instead}" if self.instead else "")
+
+
+def check_names(
+    policy: Policy, users: Users, now: datetime, *, slots: Collection[Slot] | None, logins: Collection[str] = ()
+) -> tuple[NameFinding, ...]:
+    """Return what is wrong with the names of the policy; what is over by `now` does not count.
+
+    `slots` None: the GPUs could not be asked, so nothing is said of them. `logins` are known ones, for suggestions.
+    """
+    found = []
+    named = _logins(policy, now)
+    logins = {*logins, *(login for login in named if users.uid_of(login) is not None)}
+    for login, places in named.items():
+        canonical = users.canonical(login)
+        if users.uid_of(login) is None and not _is_uid(login, places, users):
+            found.append(NameFinding(NameKind.LOGIN, login, places, instead=_near_login(login, logins)))
+        elif canonical != login:
+            found.append(NameFinding(NameKind.LOGIN, login, places, known=True, instead=canonical))
+    for name, places in _unix_groups(policy).items():
+        if not users.has_group(name):
+            found.append(NameFinding(NameKind.UNIX_GROUP, name, places))
+    if slots is not None:
+        there = {slot.slot for slot in slots} | {str(slot.gpu) for slot in slots}
+        for name, places in _slots(policy, now).items():
+            if name not in there:
+                found.append(NameFinding(NameKind.SLOT, name, places))
+    return tuple(found)
+
+
+def names_slots(policy: Policy, now: datetime) -> bool:
+    """Return whether the GPUs have to be asked for `check_names`."""
+    return bool(_slots(policy, now))
+
+
+def _logins(policy: Policy, now: datetime) -> dict[str, tuple[str, ...]]:
+    """Return each login of the policy with its places."""
+    places = [(login, f"groups.{group.name}") for group in policy.groups.values() for login in sorted(group.members)]
+    places += [(login, "user_overrides") for login, item in policy.user_overrides.items() if in_force(item.until, now)]
+    places += [
+        (item.user, f"reservations[{index}]")
+        for index, item in enumerate(policy.reservations)
+        if item.user is not None and now < item.end
+    ]
+    places += [
+        (item.user, f"exemptions[{index}]") for index, item in enumerate(policy.exemptions) if in_force(item.until, now)
+    ]
+    return _gathered(places)
+
+
+def _unix_groups(policy: Policy) -> dict[str, tuple[str, ...]]:
+    groups = policy.groups.values()
+    return _gathered([(name, f"groups.{group.name}") for group in groups for name in sorted(group.unix_groups)])
+
+
+def _slots(policy: Policy, now: datetime) -> dict[str, tuple[str, ...]]:
+    coming = ((index, item) for index, item in enumerate(policy.reservations) if now < item.end)
+    return _gathered([(slot, f"reservations[{index}]") for index, item in coming for slot in item.slots])
+
+
+def _gathered(places: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, place in places:
+        found[name] = (*found.get(name, ()), place)
+    return found
+
+
+def _is_uid(login: str, places: tuple[str, ...], users: Users) -> bool:
+    """Return whether this is the uid of somebody, where one may stand: in reservations."""
+    return users.has_uid(login) and all(place.startswith("reservations") for place in places)
+
+
+def _near_login(login: str, known: Collection[str]) -> str | None:
+    """Return the known login that was probably meant: the same but for case and domain, else a near one."""
+    same = [other for other in sorted(known) if _stem(other) == _stem(login)]
+    near = same or get_close_matches(login, sorted(known), 1, cutoff=0.8)
+    return near[0] if near else None
+
+
+def _stem(login: str) -> str:
+    """Return a login without its domain, as `ameier` of `UNI\\\\AMeier` and of `ameier@uni.example`."""
+    return login.rpartition("\\")[2].partition("@")[0].casefold()
