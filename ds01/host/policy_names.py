@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from enum import Enum
 
 from ds01.gpus.model import Slot
+from ds01.policy.identity import stem
 from ds01.policy.model import Policy
 from ds01.policy.resolve import in_force
 from ds01.system.users import Users
@@ -118,11 +119,6 @@ def _is_uid(login: str, places: tuple[str, ...], users: Users) -> bool:
 
 def _near_login(login: str, known: Collection[str]) -> str | None:
     """Return the known login that was probably meant: the same but for case and domain, else a near one."""
-    same = [other for other in sorted(known) if _stem(other) == _stem(login)]
+    same = [other for other in sorted(known) if stem(other) == stem(login)]
     near = same or get_close_matches(login, sorted(known), 1, cutoff=0.8)
     return near[0] if near else None
-
-
-def _stem(login: str) -> str:
-    """Return a login without its domain, as `ameier` of `UNI\\\\AMeier` and of `ameier@uni.example`."""
-    return login.rpartition("\\")[2].partition("@")[0].casefold()

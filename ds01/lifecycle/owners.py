@@ -13,7 +13,7 @@ from datetime import datetime
 from ds01.errors import NotFound
 from ds01.lifecycle.memory import Memory
 from ds01.lifecycle.record import Record
-from ds01.policy.identity import identify
+from ds01.policy.identity import identify, stem
 from ds01.policy.model import Policy, UserLimits
 from ds01.policy.resolve import group_of, resolve
 from ds01.system.users import Account, Users
@@ -39,7 +39,7 @@ class Owners:
         if account is None:
             return resolve(self.policy, record.user, (), now, group=last)
         group = self._group(account)
-        if group != last and self.missing_groups(last):
+        if group != last and (self.missing_groups(last) or self._lost_spelling(account, last)):
             group = last
         return resolve(self.policy, account.login, account.groups, now, spellings=account.spellings, group=group)
 
@@ -56,8 +56,11 @@ class Owners:
                 return None
             return f"the user database does not know its owner {record.user} (uid {record.uid}): deleted, or it is down"
         missing = self.missing_groups(last)
-        if not missing or self._group(account) == last:
+        if self._group(account) == last:
             return None
+        if not missing:
+            lost = self._lost_spelling(account, last)
+            return lost and f"the user database does not have the login {lost}, as which {record.user} may be in {last}"
         names = ", ".join(sorted(missing))
         return f"the user database does not have the Unix group {names}, through which {record.user} may be in {last}"
 
@@ -98,6 +101,12 @@ class Owners:
 
     def _group(self, account: Account) -> str:
         return group_of(self.policy, account.login, account.groups, spellings=account.spellings)
+
+    def _lost_spelling(self, account: Account, group: str) -> str | None:
+        """A member of the group that looks like another spelling of the account, and is nobody's login now."""
+        members = self.policy.groups[group].members if group in self.policy.groups else ()
+        alike = sorted(name for name in members if stem(name) == stem(account.login))
+        return next((name for name in alike if self.users.uid_of(name) is None), None)
 
     def _last_group(self, record: Record) -> str:
         """The owner's group at the last tick that could tell, or at the create."""

@@ -62,6 +62,7 @@ class World:
         if self.load_policy is not None:
             self.policy = self.load_policy()
             self._limits.clear()
+            self.users.forget()
 
     def limits(self, account: Account) -> UserLimits:
         """What today's policy gives an account."""

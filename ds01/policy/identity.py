@@ -24,6 +24,11 @@ def unix_groups(policy: Policy) -> frozenset[str]:
     return frozenset(name for group in policy.groups.values() for name in group.unix_groups)
 
 
+def stem(login: str) -> str:
+    """Return a login without its domain and in lower case: `ameier` of `UNI\\AMeier` and of `ameier@uni.example`."""
+    return login.rpartition("\\")[2].partition("@")[0].casefold()
+
+
 def reservations(policy: Policy, users: Users) -> tuple[Reservation, ...]:
     """Return the reservations, each user under the login that the server has; what nobody has stays as it is."""
     return tuple(

@@ -50,6 +50,12 @@ class Users:
         self._members: dict[int, frozenset[int]] = {}  # uid -> gids
         self._gids: dict[str, int | None] = {}
 
+    def forget(self) -> None:
+        """Look spellings and groups up again from now on: a wait may last for days."""
+        self._logins.clear()
+        self._members.clear()
+        self._gids.clear()
+
     def by_uid(self, uid: int) -> Account:
         """The account of a uid. Raises NotFound."""
         for account in self._extra:
@@ -93,10 +99,6 @@ class Users:
         """Return the login as the user database spells it; one that nobody has is returned as it is."""
         found = self._look_up(login)
         return login if found is None else found[1]
-
-    def has_group(self, name: str) -> bool:
-        """Return whether there is a Unix group of this name."""
-        return self._gid(name) is not None
 
     def has_uid(self, text: str) -> bool:
         """Return whether these digits are the uid of somebody."""

@@ -218,3 +218,19 @@ def test_doctor_says_whom_it_concerns(lab: Ticking, directory: Directory) -> Non
     groups, people = user_database_doubts(world.owners, lab.bed.records(), lab.bed.clock())
     assert groups == "the user database does not have the Unix group research any more"
     assert people.startswith(f"{ALICE}: the user database does not know its owner alice (uid 70001)")
+
+
+def test_a_member_in_another_spelling_stays_one_while_the_directory_is_silent(bed: Bed) -> None:
+    passwd = bed.state / "passwd"
+    alone = passwd.read_text()
+    passwd.write_text(alone + f"ALICE@uni.example:x:70001:70001::{bed.home('alice')}:/bin/sh\n")
+    bed.set_policy(POLICY.replace("{members: [], unix_groups: [research]", "{members: [ALICE@uni.example]"))
+    lab = Ticking(bed)
+    holds(lab, "alice")
+    assert bed.record("alice").group == "researchers"
+    passwd.write_text(alone)
+    for _ in range(3):
+        report = lab.any_tick(hours=3)
+        assert acted(report) == []
+        assert {item.container for item in report.unknown} == {ALICE}
+    assert lab.state("alice") == "held"
