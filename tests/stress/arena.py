@@ -1,0 +1,120 @@
+"""The place of a stress run: a small file system, a simulated engine beside it, and switches that all processes see."""
+
+from __future__ import annotations
+
+import dataclasses
+import mmap
+import os
+import struct
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from ds01.automation.telling import Teller
+from ds01.automation.tick import Tick
+from ds01.engines.simulated import SimulatedEngine
+from ds01.errors import NotFound
+from ds01.journal.events import EventLog
+from ds01.journal.leases import LeaseLog
+from ds01.journal.notices import Mailboxes
+from ds01.lifecycle.ledger import Ledger
+from ds01.lifecycle.world import World
+from ds01.system.users import Account, Users
+from tests.bed import Bed
+
+GROUP = 70100
+MEMBERS = ("user1", "user3")  # of the Unix group that the policy names
+USERS = {f"user{number}": 70101 + number for number in range(6)}
+PEOPLE = {**USERS, "boss": 70109, "root": 0}
+GPUS = "4xA100,2xA100:3x2g.10gb+1x1g.5gb"
+UNIX_GROUP = "stress-researchers"
+# Short enough for every rule to fire many times within a minute.
+POLICY = f"""\
+defaults: {{max_mig_instances: 2, max_gpus_per_container: 2, max_containers_per_user: 4, idle_timeout: 1s,
+           max_runtime: 3s, gpu_hold_after_stop: 1s, container_hold_after_stop: 2s, max_extension: 10s}}
+groups:
+  researchers: {{members: [], unix_groups: [{UNIX_GROUP}], max_mig_instances: 3, max_containers_per_user: 5,
+                 idle_timeout: 1h, max_runtime: 1h, gpu_hold_after_stop: 1h, container_hold_after_stop: null,
+                 priority: 50}}
+  admins: {{members: [boss], admin: true, max_mig_instances: null, max_containers_per_user: null}}
+policies: {{created_timeout: 2s, stop_grace: 0s}}
+"""
+_LAYOUT = struct.Struct("=qq")  # the clock's offset in seconds, whether the user database is silent
+
+
+@dataclass
+class Switches:
+    """What the parent changes and every process obeys at once: shared memory."""
+
+    page: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, mmap.PAGESIZE))
+    began: float = field(default_factory=time.monotonic)
+    start: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+    def set(self, *, clock_offset: int = 0, silent: bool = False) -> None:
+        """Move the clock by `clock_offset` seconds, and let the user database answer or not."""
+        _LAYOUT.pack_into(self.page, 0, clock_offset, silent)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the user database does not answer."""
+        return bool(_LAYOUT.unpack_from(self.page, 0)[1])
+
+    def now(self) -> datetime:
+        """The time as the server's clock has it."""
+        elapsed = time.monotonic() - self.began + _LAYOUT.unpack_from(self.page, 0)[0]
+        return self.start + timedelta(seconds=elapsed)
+
+
+class UnreliableUsers(Users):
+    """A user database that can fall silent: it then knows nobody, as `pwd` does when LDAP is down."""
+
+    def __init__(self, extra: Path, switches: Switches) -> None:
+        super().__init__(extra)
+        self._switches = switches
+
+    def by_uid(self, uid: int) -> Account:
+        """Return the account; its directory groups too. Raises NotFound, also while the database is silent."""
+        if self._switches.silent and uid != 0:
+            raise NotFound(f"no user has the uid {uid}")
+        account = super().by_uid(uid)
+        return dataclasses.replace(account, groups=(UNIX_GROUP,)) if account.login in MEMBERS else account
+
+
+class Arena:
+    """One installation of ds01 below `root`, which `disk` (the state and the homes) is a part of."""
+
+    def __init__(self, root: Path, disk: Path) -> None:
+        self.root = root
+        self.switches = Switches()
+        self.switches.set()
+        self.bed = Bed(disk / "bed", policy=POLICY, gpus=GPUS, people=PEOPLE, shared=GROUP)
+        self.log = disk / "bed" / "state" / "log"
+        self._engine = root / "engine" / "simulated.json"
+        for folder in (self.log, self._engine.parent):
+            folder.mkdir()
+            os.chown(folder, 0, GROUP)
+            folder.chmod(0o2775)
+        self.engine().facts()
+
+    def engine(self) -> SimulatedEngine:
+        """The engine as another process sees it. It is not on the small disk: Docker's data rarely is."""
+        return SimulatedEngine(self._engine, clock=self.switches.now)
+
+    def world(self) -> World:
+        """What one command works on."""
+        ledger = Ledger(self.bed.state, own=True, leases=LeaseLog(self.log / "gpu-allocations.log"))
+        events = EventLog(self.log / "events.jsonl", clock=self.switches.now, mode=ledger.file_mode)
+        return dataclasses.replace(
+            self.bed.make_world(engine=self.engine(), ledger=ledger),
+            users=UnreliableUsers(self.bed.state / "passwd", self.switches),
+            clock=self.switches.now,
+            emit=events.emit,
+            sleep=lambda seconds: time.sleep(min(seconds, 0.05)),
+        )
+
+    def tick(self) -> Tick:
+        """One pass of the automation."""
+        world = self.world()
+        mailboxes = Mailboxes(self.bed.state / "notices")
+        return Tick(world, self.world, Teller(mailboxes, world.policy.notify, world.emit, lambda uid, text: None))
