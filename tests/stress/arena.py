@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import grp
 import mmap
 import os
+import pwd
 import struct
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
 from ds01.engines.simulated import SimulatedEngine
-from ds01.errors import NotFound
 from ds01.journal.events import EventLog
 from ds01.journal.leases import LeaseLog
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.ledger import Ledger
 from ds01.lifecycle.world import World
-from ds01.system.users import Account, Users
+from ds01.system.users import Users
 from tests.bed import Bed
 
 GROUP = 70100
@@ -28,7 +31,7 @@ MEMBERS = ("user1", "user3")  # of the Unix group that the policy names
 USERS = {f"user{number}": 70101 + number for number in range(6)}
 PEOPLE = {**USERS, "boss": 70109, "root": 0}
 GPUS = "4xA100,2xA100:3x2g.10gb+1x1g.5gb"
-UNIX_GROUP = "stress-researchers"
+UNIX_GROUP, UNIX_GROUP_ID = "stress-researchers", 70150
 # Short enough for every rule to fire many times within a minute.
 POLICY = f"""\
 defaults: {{max_mig_instances: 2, max_gpus_per_container: 2, max_containers_per_user: 4, idle_timeout: 1s,
@@ -66,19 +69,36 @@ class Switches:
         return self.start + timedelta(seconds=elapsed)
 
 
-class UnreliableUsers(Users):
-    """A user database that can fall silent: it then knows nobody, as `pwd` does when LDAP is down."""
+def install_user_database(switches: Switches, home: Callable[[str], Path]) -> None:
+    """Replace the C library's user database in this process and its children.
 
-    def __init__(self, extra: Path, switches: Switches) -> None:
-        super().__init__(extra)
-        self._switches = switches
+    It can fall silent: then it knows nobody and no group, which is how `pwd` and `grp` show that LDAP does not answer.
+    """
+    gids = {UNIX_GROUP: UNIX_GROUP_ID}
+    people = {
+        login: pwd.struct_passwd((login, "x", uid, uid, "", str(home(login)), "/bin/sh"))
+        for login, uid in PEOPLE.items()
+    }
+    by_uid = {entry.pw_uid: entry for entry in people.values()}
 
-    def by_uid(self, uid: int) -> Account:
-        """Return the account; its directory groups too. Raises NotFound, also while the database is silent."""
-        if self._switches.silent and uid != 0:
-            raise NotFound(f"no user has the uid {uid}")
-        account = super().by_uid(uid)
-        return dataclasses.replace(account, groups=(UNIX_GROUP,)) if account.login in MEMBERS else account
+    def look_up(table: Mapping[Any, pwd.struct_passwd], key: Any) -> pwd.struct_passwd:
+        entry = table[key]
+        if switches.silent and entry.pw_uid != 0:
+            raise KeyError(key)
+        return entry
+
+    def group(name: str) -> grp.struct_group:
+        if switches.silent:
+            raise KeyError(name)
+        return grp.struct_group((name, "x", gids[name], list(MEMBERS)))
+
+    def groups(login: str, gid: int) -> list[int]:
+        return [gid, UNIX_GROUP_ID] if login in MEMBERS and not switches.silent else [gid]
+
+    pwd.getpwuid = lambda uid: look_up(by_uid, uid)  # type: ignore[assignment]
+    pwd.getpwnam = lambda login: look_up(people, login)  # type: ignore[assignment]
+    grp.getgrnam = group  # type: ignore[assignment]
+    os.getgrouplist = groups  # type: ignore[assignment]
 
 
 class Arena:
@@ -89,6 +109,7 @@ class Arena:
         self.switches = Switches()
         self.switches.set()
         self.bed = Bed(disk / "bed", policy=POLICY, gpus=GPUS, people=PEOPLE, shared=GROUP)
+        install_user_database(self.switches, self.bed.home)
         self.log = disk / "bed" / "state" / "log"
         self._engine = root / "engine" / "simulated.json"
         for folder in (self.log, self._engine.parent):
@@ -107,7 +128,7 @@ class Arena:
         events = EventLog(self.log / "events.jsonl", clock=self.switches.now, mode=ledger.file_mode)
         return dataclasses.replace(
             self.bed.make_world(engine=self.engine(), ledger=ledger),
-            users=UnreliableUsers(self.bed.state / "passwd", self.switches),
+            users=Users(),
             clock=self.switches.now,
             emit=events.emit,
             sleep=lambda seconds: time.sleep(min(seconds, 0.05)),
