@@ -17,9 +17,11 @@ from ds01.automation.telling import Teller
 from ds01.automation.timekeeping import check_clock
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import Observation
+from ds01.gpus.naming import first_name
 from ds01.lifecycle.ledger import REMOVED_KEPT
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.memory import Memory
+from ds01.lifecycle.naming import keep_names
 from ds01.lifecycle.reconcile import foresee, reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World, is_manual, readable
@@ -64,6 +66,8 @@ class Tick:
             changes = foresee(world, listed)
         else:
             changes = reconcile(world, listed, failed=lambda name, why: report.failed(name, "reconcile", why))
+        if not self.dry_run:
+            keep_names(world, gpus)
         report.acted += [Item(change.container, "reconcile", change.what) for change in changes]
         drifted = {change.container for change in changes} if self.dry_run else set()
         everything = readable(world.ledger.read())
@@ -133,8 +137,10 @@ class Tick:
         seen = Looking(self.world, gpus, report, self.dry_run).look_at(running)
         decided = []
         for record in records:
-            lost = [ref.slot for ref in record.lease.slots if ref.uuid not in there] if record.lease else []
-            report.unknown += [Item(record.container_name, LOST, f"GPU {slot} is not there any more") for slot in lost]
+            lost = [ref for ref in record.lease.slots if ref.uuid not in there] if record.lease else []
+            report.unknown += [
+                Item(record.container_name, LOST, f"GPU {first_name(ref)} is not there any more") for ref in lost
+            ]
             if record.container_name in unsure:
                 continue
             judged = seen.get(record.container_name) if record.state is State.RUNNING else record

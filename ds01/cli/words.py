@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Claim, GpuRequest, GpuType, Refusal, Rule
+from ds01.gpus.naming import called
 from ds01.system.clock import local
 from ds01.system.data import from_json
 
@@ -57,11 +58,24 @@ def describe_refusal(refusal: Refusal, now: datetime) -> tuple[str, str | None, 
         return message, f"it has {refusal.limit or 0} at most", "`ds01 gpu status` shows what there is"
     if rule is Rule.LOST:
         return "the GPU of this container is gone", why, "container-start NAME --recreate makes it anew on another one"
-    message = f"no GPU is free now for {asked}" if refusal.asked > 1 else "no GPU is free now"
+    message, why = describe_none_free(refusal, now)
     hint = "--wait stands in line for one; `ds01 gpu status` shows all of them"
     if refusal.earliest is not None:
         hint = f"the first comes free at {when(refusal.earliest, now)} at the latest; " + hint
     return message, why, hint
+
+
+def describe_none_free(refusal: Refusal, now: datetime) -> tuple[str, str | None]:
+    """Return the refusal of what is not free now as message and why."""
+    lines = []
+    message = "no GPU is free now"
+    if refusal.asked > 1:
+        message = f"no {_slots(refusal.asked)} of one kind are free now"
+        lines.append(f"{refusal.asked} of one kind are needed; free now: {gpu_names(refusal.free) or 'none'}")
+    elif refusal.free:
+        message = "no GPU of that kind is free now"
+        lines.append(f"free now, of another kind: {gpu_names(refusal.free)}")
+    return message, "\n".join(filter(None, (*lines, describe_claims(refusal.claims, now)))) or None
 
 
 def describe_missing(refusal: Refusal, request: GpuRequest, kinds: Mapping[str, int]) -> tuple[str, str, str]:
@@ -84,7 +98,7 @@ def describe_end_of_wait(refusal: Refusal, waited: str, now: datetime) -> tuple[
     hint = "wait longer, or with --wait until it is your turn; `ds01 gpu status` shows all of them"
     if refusal.earliest is not None:
         hint = f"the first comes free at {when(refusal.earliest, now)} at the latest; " + hint
-    what = "no GPU came free" if refusal.asked == 1 else f"{_slots(refusal.asked)} were never free at once"
+    what = "no GPU came free" if refusal.asked == 1 else f"{_slots(refusal.asked)} of one kind were never free at once"
     return f"the time to wait, {waited}, is over, and {what}", describe_claims(refusal.claims, now) or None, hint
 
 
@@ -154,8 +168,8 @@ def size(number: int | None) -> str:
 
 
 def gpu_names(slots: Sequence[Any]) -> str:
-    """Slots for people: `0:1 (2g.20gb)`."""
-    return ", ".join(f"{item.slot} ({item.profile})" if item.profile else item.slot for item in slots)
+    """Return slots for people: `0:1 (2g.20gb)`, `0:1, was 0:0 (2g.20gb)`."""
+    return ", ".join(f"{called(item)} ({item.profile})" if item.profile else called(item) for item in slots)
 
 
 def short(container: str | None) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ds01.gpus.model import Choice, Claim, GpuRequest, GpuType, Holding, Kind, Refusal, Rule, Slot, slot_number
+from ds01.gpus.model import Choice, Claim, GpuRequest, GpuType, Holding, Kind, Refusal, Rule, Slot, SlotRef, slot_number
 from ds01.gpus.scoring import pick
-from ds01.gpus.situation import Requester, Situation, claims_on, comes_free, holders_of, offered_slots
+from ds01.gpus.situation import Requester, Situation, claims_on, comes_free, holders_of, names_of, offered_slots
 from ds01.policy.model import Limits, Prefer
 
 Groups = dict[tuple[Kind, str | None], list[Slot]]
@@ -62,7 +62,8 @@ def choose(situation: Situation, request: GpuRequest, who: Requester, limits: Li
             )
             return Choice(slots)
     earliest = _earliest(situation, asked, _groups(allowed).values(), claims, who)
-    return _none_free(asked, allowed, claims, earliest)
+    refusal = _none_free(asked, allowed, claims, earliest)
+    return replace(refusal, free=_free_for(situation, claims, limits))
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _refuse_quota(situation: Situation, asked: int, who: Requester, limits: Limi
     claims = tuple(
         Claim(slot, "held" if lease.held else "leased", lease.container, lease.user, lease.since, lease.until)
         for lease in own
-        for slot in lease.slots
+        for slot in names_of(situation, lease)
     )
     return Refusal(Rule.QUOTA, temporary=False, asked=asked, limit=limit, used=used, claims=_sorted(claims))
 
@@ -195,6 +196,15 @@ def _refuse_missing(asked: int, allowed: Sequence[Slot]) -> Refusal | None:
 def _none_free(asked: int, fitting: Sequence[Slot], claims: Mapping[str, Claim], earliest: datetime | None) -> Refusal:
     taken = _sorted(claims[slot.slot] for slot in fitting if slot.slot in claims)
     return Refusal(Rule.NONE_FREE, temporary=True, asked=asked, claims=taken, earliest=earliest)
+
+
+def _free_for(situation: Situation, claims: Mapping[str, Claim], limits: Limits) -> tuple[SlotRef, ...]:
+    """Return what is free now and may be this user's, of any kind."""
+    return tuple(
+        slot.ref
+        for slot in offered_slots(situation)
+        if slot.slot not in claims and (limits.allow_full_gpu or slot.kind is Kind.MIG)
+    )
 
 
 def _in_order_of_preference(slots: Sequence[Slot], prefer: Prefer) -> list[list[Slot]]:

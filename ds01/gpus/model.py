@@ -41,12 +41,20 @@ class GpuType(str, Enum):
 
 @dataclass(frozen=True)
 class SlotRef:
-    """A slot as a lease remembers it, also when the hardware no longer has it."""
+    """A slot as a lease remembers it, also when the hardware no longer has it.
 
-    slot: str
+    MIG instances that are made anew can have the UUIDs of their predecessors; GPU, place and boot tell them apart.
+    """
+
+    slot: str  # its name, or the UUID while the hardware does not have it (naming.py)
     uuid: str
     kind: Kind
     profile: str | None = None  # of MIG instances, as `2g.10gb`
+    was: str | None = None  # the name at the time of the lease, where that is another
+    gpu_uuid: str | None = None
+    gi: int | None = None
+    ci: int | None = None
+    boot: str | None = None  # the id of the kernel's boot at the time of the lease
 
 
 @dataclass(frozen=True)
@@ -78,11 +86,15 @@ class Slot:
     unhealthy: str | None = None  # why it must not be given out
     processes: tuple[Process, ...] | None = ()  # None: NVML would not say, which counts as use
     utilisation_percent: float | None = None  # of a MIG instance; None: unknown, or nobody asked
+    boot: str | None = None  # the id of the kernel's boot, where it is known
 
     @property
     def ref(self) -> SlotRef:
         """What a lease keeps of it."""
-        return SlotRef(self.slot, self.uuid, self.kind, self.profile)
+        return SlotRef(
+            self.slot, self.uuid, self.kind, self.profile,
+            gpu_uuid=self.gpu_uuid, gi=self.gi, ci=self.ci, boot=self.boot,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,7 @@ class Observation:
     slots: tuple[Slot, ...]
     driver: str
     simulated: bool = False
+    boot: str | None = None  # the id of the kernel's boot, where it is known
 
     def utilisation_of(self, slot: Slot) -> float | None:
         """How busy a slot is in percent; None: unknown. A GPU's own counter says nothing about its MIG instances,
@@ -145,6 +158,7 @@ class Holding:
     until: datetime | None = None
     held: bool = False  # of a stopped container
     waiting: bool = False  # no lease yet: what somebody ahead in the line could have now
+    first_names: tuple[str, ...] = ()  # of its slots, at the time of the lease; none: as `slots`
 
 
 @dataclass(frozen=True)
@@ -206,6 +220,7 @@ class Refusal:
     used: int | None = None
     claims: tuple[Claim, ...] = ()
     earliest: datetime | None = None  # when the first slot that fits comes free, as far as is known
+    free: tuple[SlotRef, ...] = ()  # free now and open to this user, though too few of one kind or of another kind
 
 
 @dataclass(frozen=True)

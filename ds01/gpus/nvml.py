@@ -20,7 +20,7 @@ from ds01.gpus import gpm
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Gpu, Kind, Mig, Observation, Process, Slot
 from ds01.gpus.pci import nvidia_cards
-from ds01.gpus.processes import container_of, name_of
+from ds01.gpus.processes import boot_id, container_of, name_of
 from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
 from ds01.system import clock
 from ds01.system.clock import Sleep
@@ -84,8 +84,9 @@ class NvmlInventory:
             seen = [self._device(index) for index in range(count)]
             slots = [slot for _, slots in seen for slot in slots]
             busy = gpm.measured(pynvml, slots, self.sleep) if utilisation else {}
-        slots = [replace(slot, utilisation_percent=busy.get(slot.uuid)) for slot in slots]
-        return Observation(tuple(gpu for gpu, _ in seen), tuple(slots), driver)
+        boot = boot_id(self.proc)
+        slots = [replace(slot, utilisation_percent=busy.get(slot.uuid), boot=boot) for slot in slots]
+        return Observation(tuple(gpu for gpu, _ in seen), tuple(slots), driver, boot=boot)
 
     @contextmanager
     def _opened(self) -> Iterator[None]:

@@ -22,6 +22,11 @@ def container_of(pid: int, proc: Path) -> str | None:
     return match[1] if match else None
 
 
+def boot_id(proc: Path) -> str | None:
+    """Return the id of the kernel's present boot, which is another after each restart; None if it is unknown."""
+    return (_read(proc / "sys/kernel/random/boot_id") or "").strip() or None
+
+
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(errors="replace")

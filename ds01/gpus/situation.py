@@ -5,10 +5,9 @@ The allocator refuses with these claims and `ds01 gpu status` shows them, so the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import zip_longest
 
 from ds01.gpus.model import Blocker, Claim, Holding, Kind, Observation, Slot, slot_number
 from ds01.policy.model import GpuAllocation, Reservation
@@ -55,21 +54,24 @@ class SlotState:
     since: datetime | None = None
     until: datetime | None = None
     why: str | None = None
+    was: str | None = None  # its name at the time of the lease, where that is another
 
 
 def slot_states(situation: Situation) -> tuple[SlotState, ...]:
-    """Every slot that is offered or leased, sorted by number; leased ones that the hardware lost have no memory."""
+    """Return a row for every slot that is offered or leased, sorted by number, and one for each lost slot of a lease.
+
+    A lost slot is called by its UUID and has no memory: its old name may be another slot's by now.
+    """
     holders = holders_of(situation)
     claims = claims_on(situation)
     offered = set(offered_slots(situation))
     rows = [
-        _row(slot, claims.get(slot.slot))
+        _row(slot, claims.get(slot.slot), holders.get(slot.slot))
         for slot in situation.observation.slots
         if slot in offered or slot.slot in holders
     ]
-    there = {slot.slot for slot in situation.observation.slots}
-    rows += [_lost_row(name, holder) for name, holder in holders.items() if name not in there]
-    return tuple(sorted(rows, key=lambda row: (slot_number(row.slot), row.slot)))
+    rows += [row for holder in situation.leases for row in _lost_rows(situation, holder)]
+    return tuple(sorted(rows, key=_order))
 
 
 def offered_slots(situation: Situation) -> tuple[Slot, ...]:
@@ -87,22 +89,25 @@ def claims_on(situation: Situation, who: Requester | None = None) -> dict[str, C
 
 
 def holders_of(situation: Situation, but: str | None = None) -> dict[str, Holding]:
-    """Who holds each slot, by slot; the lease of the container `but` does not count.
+    """Return who holds each slot, by the slot's name; the lease of the container `but` does not count.
 
-    A lease is on a UUID. If the hardware lost it, the lease keeps the name, and no new slot is handed out under it.
+    A lease is on UUIDs. One that the hardware lost keeps no other slot from anybody.
     """
     names = {slot.uuid: slot.slot for slot in situation.observation.slots}
-    by_uuid: dict[str, Holding] = {}
-    by_name: dict[str, Holding] = {}
+    found: dict[str, Holding] = {}
     for lease in sorted(situation.leases, key=lambda lease: (lease.since, lease.container)):
-        if but is not None and lease.container == but:
-            continue
-        for name, uuid in zip_longest(lease.slots, lease.uuids):
-            if uuid in names:
-                by_uuid.setdefault(names[uuid], lease)
-            elif name is not None:
-                by_name.setdefault(name, lease)
-    return by_name | by_uuid
+        if but is None or lease.container != but:
+            for uuid in lease.uuids:
+                if uuid in names:
+                    found.setdefault(names[uuid], lease)
+    return found
+
+
+def names_of(situation: Situation, lease: Holding) -> tuple[str, ...]:
+    """Return what the slots of a lease are called, for people."""
+    names = {slot.uuid: slot.slot for slot in situation.observation.slots}
+    slots = zip(lease.uuids, lease.first_names or lease.slots, strict=False)
+    return tuple(names.get(uuid) or f"gone, was {first}" for uuid, first in slots)
 
 
 def comes_free(situation: Situation, slot: Slot, claim: Claim | None, who: Requester) -> datetime | None:
@@ -151,11 +156,8 @@ def describe(blocker: Blocker) -> str:
 
 
 def _lease_claim(slot: Slot, holder: Holding) -> Claim:
-    why = slot.unhealthy
-    if slot.uuid not in holder.uuids:
-        why = "the lease is on hardware that is gone, and keeps the name"
     state = "held" if holder.held else "waiting" if holder.waiting else "leased"
-    return Claim(slot.slot, state, holder.container, holder.user, holder.since, holder.until, why)
+    return Claim(slot.slot, state, holder.container, holder.user, holder.since, holder.until, slot.unhealthy)
 
 
 def _reserved(situation: Situation, slot: Slot, when: datetime, who: Requester | None) -> Reservation | None:
@@ -177,19 +179,35 @@ def is_for(reservation: Reservation, who: Requester) -> bool:
     return reservation.group is not None and reservation.group == who.group
 
 
-def _row(slot: Slot, claim: Claim | None) -> SlotState:
+def _row(slot: Slot, claim: Claim | None, holder: Holding | None) -> SlotState:
     row = (slot.slot, slot.uuid, slot.kind, slot.profile, slot.gpu, slot.memory_bytes)
     if claim is None:
         return SlotState(*row, state="free")
-    return SlotState(*row, claim.state, claim.container, claim.user, claim.since, claim.until, claim.why)
+    first = _first_names(holder).get(slot.uuid, slot.slot) if holder is not None else slot.slot
+    was = None if first == slot.slot else first
+    return SlotState(*row, claim.state, claim.container, claim.user, claim.since, claim.until, claim.why, was)
 
 
-def _lost_row(name: str, holder: Holding) -> SlotState:
-    number = slot_number(name)
-    kind = Kind.MIG if len(number) > 1 else Kind.FULL
-    uuid = dict(zip(holder.slots, holder.uuids, strict=False)).get(name, "")
-    state = "held" if holder.held else "leased"
-    return SlotState(
-        name, uuid, kind, None, number[0], None, state, holder.container, holder.user, holder.since, holder.until,
-        why="lost: the hardware no longer has it",
-    )  # fmt: skip
+def _lost_rows(situation: Situation, holder: Holding) -> Iterator[SlotState]:
+    there = {slot.uuid for slot in situation.observation.slots}
+    for uuid, first in _first_names(holder).items():
+        if uuid in there:
+            continue
+        number = slot_number(first)
+        yield SlotState(
+            uuid, uuid, Kind.MIG if len(number) > 1 else Kind.FULL, None, number[0], None,
+            "held" if holder.held else "leased",
+            holder.container, holder.user, holder.since, holder.until,
+            "lost: the hardware no longer has it", first,
+        )  # fmt: skip
+
+
+def _first_names(holder: Holding) -> dict[str, str]:
+    """Return the names of its slots at the time of the lease, by UUID."""
+    return dict(zip(holder.uuids, holder.first_names or holder.slots, strict=False))
+
+
+def _order(row: SlotState) -> tuple[tuple[int, ...], bool, str]:
+    """A lost slot stands after the one that has its old name now."""
+    lost = row.memory_bytes is None
+    return slot_number((row.was if lost else None) or row.slot), lost, row.uuid

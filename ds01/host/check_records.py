@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ds01.engines.protocol import EngineContainer, Status
+from ds01.gpus.naming import all_called, first_name
 from ds01.gpus.occupancy import labelled_uuids
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, Reconcile, error, warning
@@ -70,7 +71,7 @@ def labels(facts: Facts) -> Iterator[Finding]:
         if set(labelled_uuids(seen.labels)) != {ref.uuid for ref in record.gpus_fixed}:
             wrong.append(
                 f"the labels name GPU {seen.labels.get('ds01.gpu.slots') or 'none'}, the record "
-                f"{','.join(ref.slot for ref in record.gpus_fixed) or 'none'}"
+                f"{all_called(record.gpus_fixed) or 'none'}"
             )
         if wrong:
             yield error(
@@ -102,7 +103,7 @@ def leases(facts: Facts) -> Iterator[Finding]:
             if lost:
                 yield warning(
                     "leases-lost",
-                    f"{record.container_name} has GPU {', '.join(ref.slot for ref in lost)}, which is gone",
+                    f"{record.container_name} has GPU {', '.join(map(first_name, lost))}, which is gone",
                     "MIG instances are gone after a reboot, unless they are made again with the same UUIDs",
                     f"container-start {record.name} --recreate --user {record.user}",
                 )

@@ -19,6 +19,7 @@ from ds01.errors import Busy, EngineAbsent, NotFound, NotPossible
 from ds01.gpus.allocator import Ahead, behind, choose, quota_use
 from ds01.gpus.devices import slots_of
 from ds01.gpus.model import Choice, Claim, GpuRequest, Kind, Lease, Observation, Refusal, Rule, Slot
+from ds01.gpus.naming import all_called
 from ds01.gpus.situation import Requester, claims_on
 from ds01.lifecycle.ahead import in_line, waiters
 from ds01.lifecycle.aime import name_and_uid, owner_of, request_of, what_stays
@@ -28,6 +29,7 @@ from ds01.lifecycle.judge import judge
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.limiting import limit
 from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.naming import bring_names
 from ds01.lifecycle.reconcile import reconcile
 from ds01.lifecycle.record import Origin, Pending, Record, move, settle
 from ds01.lifecycle.refusals import error_of
@@ -88,6 +90,7 @@ def adopt(world: World, actor: Actor, listed: EngineContainer, *, ending: bool) 
     new = _new_record(world, owner, found)
     world.limits_of(new)  # nobody asks the user database under the ledger's lock
     with world.ledger.transaction() as ledger:
+        bring_names(ledger, found.gpus, now=world.clock())
         _check_name(seen.name, ledger.records)
         record, warnings = _decide(world, actor, new, found, ledger.records, ending=ending)
         record = ledger.commit(record, now=world.clock())
@@ -147,7 +150,7 @@ def _decide(
         if refusal is not None:
             if not ending:
                 raise error_of(refusal)
-            slots = ", ".join(ref.slot for ref in record.gpus_fixed)
+            slots = all_called(record.gpus_fixed)
             lease, conflict = None, f"it runs on GPU {slots}, which it could not get when it was adopted"
     elif lease is not None and not _could_get(world, found, entries, now):
         lease = None

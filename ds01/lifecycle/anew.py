@@ -9,6 +9,7 @@ from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.lifecycle import create, twin
 from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.naming import bring_names, with_names
 from ds01.lifecycle.reconcile import one
 from ds01.lifecycle.record import Pending, Record, move, settle
 from ds01.lifecycle.refusals import error_of
@@ -52,6 +53,8 @@ def _replace(
     _check_names(record, found)
     seen = world.engine.inspect(record.docker_id or "")
     with world.ledger.transaction() as ledger:
+        bring_names(ledger, found.gpus, now=world.clock())
+        record = with_names(record, found.gpus)
         choice = create.decide(world, prepared, found, ledger.records) if kept is None else kept
         if isinstance(choice, Refusal):
             raise error_of(choice)

@@ -13,6 +13,7 @@ from ds01.lifecycle.aime import is_marked, owner_of
 from ds01.lifecycle.images import own_images
 from ds01.lifecycle.judge import differs
 from ds01.lifecycle.machine import State
+from ds01.lifecycle.naming import keep_names
 from ds01.lifecycle.reconcile import glance, reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.views import (
@@ -156,6 +157,7 @@ class Asking:
         if reconcile(world, listed):
             listed = world.engine.containers()
         observation = world.observe_gpus()
+        keep_names(world, observation)
         entries = world.ledger.read()
         situation = world.situation(entries, observation, world.foreign(entries, listed))
         rows = slot_states(situation)

@@ -28,6 +28,7 @@ from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, c
 from ds01.lifecycle.folders import Folder
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.naming import bring_names
 from ds01.lifecycle.readback import differences
 from ds01.lifecycle.reconcile import reconcile
 from ds01.lifecycle.record import Pending, Record, move
@@ -171,6 +172,7 @@ def create(
 def reserve(world: World, actor: Actor, prepared: Prepared, found: Found) -> Record:
     """Choose and write the lease, before the engine is called."""
     with world.ledger.transaction() as ledger:
+        bring_names(ledger, found.gpus, now=world.clock())
         check_name(prepared, found, ledger.records)
         choice = decide(world, prepared, found, ledger.records)
         if isinstance(choice, Choice):

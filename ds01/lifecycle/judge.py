@@ -10,6 +10,7 @@ from typing import Any
 
 from ds01.engines.protocol import EngineContainer, EngineFacts, Status
 from ds01.gpus.model import Lease
+from ds01.gpus.naming import all_called
 from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.record import Record, Step, move, settle
@@ -118,7 +119,7 @@ def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -
         why = "started again behind ds01"
     if lease is None and record.gpus_fixed:
         if any(ref.uuid in taken for ref in record.gpus_fixed):
-            slots = ", ".join(ref.slot for ref in record.gpus_fixed)
+            slots = all_called(record.gpus_fixed)
             conflict = f"it runs on GPU {slots}, which somebody else has"
         else:
             lease = Lease(record.gpus_fixed, walk.clip(started))

@@ -12,7 +12,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -325,6 +325,18 @@ class Transaction:
         self._show(known, gone, now, durable=False)
         self._show(None, new, now, durable=True)
         return new
+
+    def relabel(self, records: Iterable[Record], *, now: datetime) -> None:
+        """Write records whose slots have other names now, with the revisions that they have. Raises Ds01Error.
+
+        Names are for people. A command that is at work on a container must find the revision it has read; it may
+        write the old names back, and the next observation corrects that.
+        """
+        for record in records:
+            with self._writing(record):
+                self._write(record, durable=False)
+        with suppress(OSError):
+            self.draw(now)
 
     def _known_as(self, record: Record) -> Record | None:
         """What stands where a record is to be written. Raises Busy if that is not what it was made from."""

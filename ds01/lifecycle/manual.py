@@ -9,6 +9,7 @@ from ds01.gpus.allocator import choose
 from ds01.gpus.model import GpuRequest, Lease, Refusal
 from ds01.gpus.situation import Requester
 from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.naming import bring_names
 from ds01.lifecycle.reconcile import reconcile
 from ds01.lifecycle.record import Origin, Record, move
 from ds01.lifecycle.refusals import error_of
@@ -30,6 +31,7 @@ def allocate(world: World, actor: Actor, owner: Account, name: str, request: Gpu
     world.ask_owners(entries)
     foreign = world.foreign(entries, listed)
     with world.ledger.transaction() as ledger:
+        bring_names(ledger, gpus, now=world.clock())
         if full in ledger.records:
             raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it")
         situation = world.situation(ledger.records, gpus, foreign)

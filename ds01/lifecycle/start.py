@@ -7,9 +7,11 @@ import dataclasses
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.allocator import behind, choose
 from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
+from ds01.gpus.naming import all_called, difference, first_name
 from ds01.gpus.situation import Requester
 from ds01.lifecycle.ahead import in_line, waiters
 from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.naming import bring_names, with_names
 from ds01.lifecycle.reconcile import devices_now, one, reconcile
 from ds01.lifecycle.record import Origin, Pending, Record, move, settle
 from ds01.lifecycle.refusals import error_of
@@ -90,6 +92,7 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
     foreign = world.foreign(entries, listed)
     line = in_line(world, waiters(world), entries) if lease is None else ()  # who does not wait stands behind it
     with world.ledger.transaction() as ledger:
+        bring_names(ledger, gpus, now=world.clock())
         if lease is None:
             situation = behind(world.situation(ledger.records, gpus, foreign), line)
             request = GpuRequest(len(needed), uuids=tuple(ref.uuid for ref in needed))
@@ -98,7 +101,8 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
             if isinstance(choice, Refusal):
                 raise error_of(choice)
             lease = Lease(needed, world.clock())
-        changed = dataclasses.replace(settle(record, pending=pending, lease=lease), resource_limits=limits.limits)
+        changed = with_names(settle(record, pending=pending, lease=lease), gpus)
+        changed = dataclasses.replace(changed, resource_limits=limits.limits)
         return ledger.commit(changed, now=world.clock())
 
 
@@ -108,17 +112,18 @@ def _check_devices(world: World, record: Record) -> None:
         return
     seen = world.engine.inspect(record.docker_id or "")
     had = {ref.uuid for ref in record.gpus_fixed}
-    more = [ref.slot for ref in (devices_now(world, seen) if seen else ()) if ref.uuid not in had]
+    more = [ref for ref in (devices_now(world, seen) if seen else ()) if ref.uuid not in had]
     if more:
         raise NotPossible(
-            f"{record.name} would get GPU {', '.join(more)} too",
+            f"{record.name} would get GPU {all_called(more)} too",
             why="AIME's tools made it for all GPUs, or for some by number, and the server's have changed since",
             hint=f"`container-start {record.name} --recreate` makes it anew, with a GPU of its own; /workspace stays",
         )
 
 
 def lost_slots(refs: tuple[SlotRef, ...], gpus: Observation) -> Refusal | None:
-    """The refusal if one of the slots is not there any more."""
-    there = {slot.uuid for slot in gpus.slots}
-    lost = tuple(Claim(ref.slot, "lost", why=f"{ref.uuid} is gone") for ref in refs if ref.uuid not in there)
+    """Return the refusal if one of the slots is not there any more, or another has its UUID now."""
+    there = {slot.uuid: slot for slot in gpus.slots}
+    found = {ref: difference(ref, there.get(ref.uuid), gpus.boot) for ref in refs}
+    lost = tuple(Claim(first_name(ref), "lost", why=why) for ref, why in found.items() if why is not None)
     return Refusal(Rule.LOST, temporary=False, asked=len(refs), claims=lost) if lost else None

@@ -16,12 +16,13 @@ from ds01.policy.model import Automation, Limits, Reservation, UserLimits
 
 @dataclass(frozen=True)
 class SlotView:
-    """A slot of a container."""
+    """A slot of a container. `was`: its name at the time of the lease, where that is another today."""
 
     slot: str
     uuid: str
     kind: Kind
     profile: str | None
+    was: str | None = None
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ def aime_view(container: ContainerView, seen: EngineContainer, *, adoptable: boo
 
 
 def _slots(refs: tuple[SlotRef, ...]) -> tuple[SlotView, ...]:
-    return tuple(SlotView(ref.slot, ref.uuid, ref.kind, ref.profile) for ref in refs)
+    return tuple(SlotView(ref.slot, ref.uuid, ref.kind, ref.profile, ref.was) for ref in refs)
 
 
 def slot_usage(record: Record, gpus: Observation | None) -> tuple[SlotUsage, ...]:

@@ -11,6 +11,7 @@ from ds01.engines.protocol import Engine, EngineContainer, EngineFacts
 from ds01.errors import GpusUnreachable, NotFound
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND, Inventory
 from ds01.gpus.model import Holding, Observation
+from ds01.gpus.naming import all_called, first_name
 from ds01.gpus.occupancy import labelled_uuids, outside_use
 from ds01.gpus.situation import Situation
 from ds01.journal.events import Emit
@@ -259,6 +260,7 @@ class World:
             since=record.lease.since,
             until=lease_ends(record, *self.rules_of(record)),
             held=record.state is State.HELD,
+            first_names=tuple(first_name(ref) for ref in record.lease.slots),
         )
 
 
@@ -279,7 +281,7 @@ def sign_of_gpus(entries: Entries, cards: int) -> str | None:
             return f"the record of {name} cannot be read and may have a GPU"
         refs = entry.lease.slots if entry.lease is not None else entry.gpus_fixed
         if refs:
-            return f"{entry.name} of {entry.user} has GPU {', '.join(ref.slot for ref in refs)}"
+            return f"{entry.name} of {entry.user} has GPU {all_called(refs)}"
     return None
 
 

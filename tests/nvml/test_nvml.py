@@ -70,6 +70,16 @@ def test_memory_that_the_driver_reserves_is_not_used(server: Server, tmp_path: P
     assert old.observe().slots[0].memory_used_bytes == 5 * GIB  # it cannot tell them apart
 
 
+def test_slots_know_the_boot_in_which_they_were_seen(server: Server) -> None:
+    server.show(WHOLE)
+    assert server.observe().boot is None
+    path = server.proc / "sys/kernel/random/boot_id"
+    path.parent.mkdir(parents=True)
+    path.write_text("5d1b\n")
+    seen = server.observe()
+    assert (seen.boot, seen.slots[0].ref.boot, seen.slots[0].ref.gpu_uuid) == ("5d1b", "5d1b", "GPU-a")
+
+
 def test_instances_keep_their_index_over_holes(server: Server) -> None:
     server.show(ON_MIG, instance(0), instance(2), instance(6))
     seen = server.observe()

@@ -13,6 +13,7 @@ from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import span
+from ds01.gpus.naming import called
 from ds01.lifecycle.views import ContainerView
 
 # What happens by itself, by the word for the deadline's rule.
@@ -55,9 +56,9 @@ def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
     if view.state == "running" and view.idle_since and view.started_at and view.idle_since > view.started_at:
         state += f", idle {span(at - view.idle_since)}"
     since = view.started_at if view.state == "running" else view.stopped_at or view.created_at
-    gpus = ",".join(slot.slot for slot in view.gpus)
+    gpus = ",".join(map(called, view.gpus))
     if not gpus and view.gpus_fixed and view.state == "stopped":
-        gpus = f"({','.join(slot.slot for slot in view.gpus_fixed)})"
+        gpus = f"({','.join(map(called, view.gpus_fixed))})"
     return (
         view.name,
         *((view.user or "–",) if users else ()),

@@ -8,6 +8,7 @@ from ds01.cli import tables
 from ds01.cli.gpu.status import documented
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.gpus.naming import called
 
 
 @verb(example="ds01 gpu list --free --json", guided=False, user=False)
@@ -18,4 +19,4 @@ def command(session: Session, free: bool) -> None:
     rows = [row for row in status.slots if row.state == "free" or not free]
     session.answer({"slots": [documented(row) for row in rows], "driver": status.driver})
     if not session.as_json:
-        tables.show(("SLOT", "STATE", "UUID"), [(row.slot, row.state, row.uuid) for row in rows])
+        tables.show(("SLOT", "STATE", "UUID"), [(called(row), row.state, row.uuid) for row in rows])

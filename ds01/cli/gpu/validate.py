@@ -12,6 +12,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short
 from ds01.errors import NotPossible
+from ds01.gpus.naming import all_called, first_name
 from ds01.gpus.situation import SlotState
 from ds01.lifecycle.views import SlotView
 
@@ -26,16 +27,16 @@ def command(session: Session, container: str, slot: str | None) -> None:
     view = next((view for view in views if view.container == full), None)  # none: a lease that was made by hand
     rows = session.gate.gpus(session.actor).slots
     fixed: Sequence[SlotView | SlotState] = view.gpus_fixed if view else [row for row in rows if row.container == full]
-    wanted = [item for item in fixed if slot in (None, item.slot)]
+    wanted = [item for item in fixed if slot in (None, item.slot, item.was)]
     if slot is not None and not wanted:
         raise NotPossible(f"{short(full)} has no GPU {slot}")
     there = {row.uuid for row in rows if row.memory_bytes is not None}  # what the hardware lost has none
-    gone = [item.slot for item in wanted if item.uuid not in there]
+    gone = [item for item in wanted if item.uuid not in there]
     if gone:
         raise NotPossible(
-            f"GPU {', '.join(gone)} of {short(full)} is gone",
+            f"GPU {', '.join(map(first_name, gone))} of {short(full)} is gone",
             hint=f"container-start {short(full)} --recreate makes it anew on another one",
         )
-    session.answer({"container": view, "gone": gone})
-    gpus = f"GPU {', '.join(item.slot for item in wanted)} is there" if wanted else "it has no GPU"
+    session.answer({"container": view, "gone": []})
+    gpus = f"GPU {all_called(wanted)} is there" if wanted else "it has no GPU"
     session.say(f"{short(full)}: {gpus}")

@@ -221,6 +221,24 @@ def test_no_gpu_free_is_4_and_says_who_has_them_until_when(ds: CommandLine, monk
     assert "comes free at" in error and "`ds01 gpu status`" in error
 
 
+def test_two_gpus_of_different_kinds_are_not_two_of_one_kind(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DS01_GPUS", "simulated:2xA100,1xA100:2x2g.10gb")
+    for slot in ("0", "2:0"):
+        ds.ok("gpu", "allocate", "--user", "bob", "--container", f"hand{slot[0]}", "--gpu", slot, who="boss")
+    error = ds.fails(4, "container-create", "x", "pytorch", "--gpus", "2")
+    assert "no 2 GPUs of one kind are free now" in error
+    assert "2 of one kind are needed; free now: 1, 2:1 (2g.10gb)" in error
+    error = ds.fails(4, "container-create", "x", "pytorch", "--gpus", "2", "--gpu-type", "mig")
+    assert "free now: 1, 2:1 (2g.10gb)" in error
+
+
+def test_a_free_gpu_of_another_kind_is_named(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DS01_GPUS", "simulated:1xA100,1xA100:1x2g.10gb")
+    ds.ok("gpu", "allocate", "--user", "bob", "--container", "hand", "--gpu", "1:0", who="boss")
+    error = ds.fails(4, "container-create", "x", "pytorch", "--profile", "2g.10gb")
+    assert "no GPU of that kind is free now" in error and "of another kind: 0" in error
+
+
 def test_quota_refusals_name_rule_limit_use_holder_and_a_way_out(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "pytorch")
     ds.ok("container-deploy", "two", "pytorch")

@@ -258,14 +258,32 @@ def test_a_lease_that_ends_into_a_reservation_is_free_after_it() -> None:
     assert refusal(choose(at, GpuRequest(), ALICE, Limits())).earliest == NOW + 3 * HOUR
 
 
+def test_a_refusal_says_what_is_free_of_other_kinds() -> None:
+    gpus = observed("1xA100,1xA100:1x2g.10gb")
+    answer = refusal(choose(situation("1xA100,1xA100:2x2g.10gb", [holding(observed("1xA100,1xA100:2x2g.10gb"), "1:0")]),
+                            GpuRequest(count=2), ALICE, PLENTY))  # fmt: skip
+    assert [ref.slot for ref in answer.free] == ["0", "1:1"]
+    mig_only = replace(PLENTY, allow_full_gpu=False)
+    at = situation(gpus, [holding(gpus, "1:0")])
+    assert refusal(choose(at, GpuRequest(count=1), ALICE, mig_only)).free == ()
+    whole = refusal(choose(at, GpuRequest(1, profile="2g.10gb"), ALICE, PLENTY))
+    assert [ref.slot for ref in whole.free] == ["0"]
+
+
 # Leases on hardware that is gone
 
 
-def test_nothing_is_handed_out_under_the_name_of_a_lost_lease() -> None:
+def test_a_lost_lease_keeps_no_slot_that_is_there_from_anybody() -> None:
     at = situation("1xA100:3x2g.10gb", [lost("0:0")])
-    assert names(choose(at, GpuRequest(), ALICE, Limits())) == ["0:1"]
-    answer = refusal(choose(at, GpuRequest(count=3), ALICE, PLENTY))
-    assert [(claim.slot, claim.state) for claim in answer.claims] == [("0:0", "leased")]
+    assert names(choose(at, GpuRequest(count=3), ALICE, PLENTY)) == ["0:0", "0:1", "0:2"]
+
+
+def test_a_quota_refusal_calls_a_lost_slot_by_the_name_it_had() -> None:
+    gpus = observed(MIG)
+    mine = [lost("0:0", user="alice", uid=1001), holding(gpus, "0:1", user="alice", uid=1001)]
+    moved = replace(mine[1], slots=("0:0",), first_names=("0:0",))
+    answer = refusal(choose(situation(gpus, [mine[0], moved]), GpuRequest(), ALICE, Limits(max_mig_instances=2)))
+    assert sorted(claim.slot for claim in answer.claims) == ["0:1", "gone, was 0:0"]
 
 
 def test_a_lease_matches_by_uuid_and_not_by_an_old_name() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ds01.gpus.model import Blocker, slot_number
+from ds01.gpus.naming import called
 from ds01.gpus.situation import claims_on, describe, slot_states
 from ds01.policy.model import GpuAllocation, Reservation
 from tests.unit.gpus.made import HOUR, NOW, holding, lost, observed, situation
@@ -34,7 +35,7 @@ def test_status_and_allocator_agree() -> None:
     gpus = observed("2xA100,1xA100:3x2g.10gb")
     at = situation(gpus, [holding(gpus, "2:1"), lost("0")])
     taken = {row.slot for row in slot_states(at) if row.state != "free"}
-    assert taken == set(claims_on(at)) == {"0", "2:1"}
+    assert taken - {"MIG-gone"} == set(claims_on(at)) == {"2:1"}
 
 
 def test_a_leased_slot_that_is_sick_says_so() -> None:
@@ -45,11 +46,29 @@ def test_a_leased_slot_that_is_sick_says_so() -> None:
 
 
 def test_a_lost_lease_is_shown_as_lost() -> None:
-    rows = {row.slot: row for row in slot_states(situation("1xA100", [lost("1:3", "MIG-gone")]))}
+    rows = {row.was: row for row in slot_states(situation("1xA100", [lost("1:3", "MIG-gone")]))}
     assert (rows["1:3"].state, rows["1:3"].uuid, rows["1:3"].gpu, rows["1:3"].memory_bytes) == (
         "leased", "MIG-gone", 1, None,
     )  # fmt: skip
+    assert rows["1:3"].slot == "MIG-gone"
     assert "lost" in (rows["1:3"].why or "")
+
+
+def test_a_lost_lease_has_a_line_of_its_own_beside_the_slot_with_its_name() -> None:
+    rows = slot_states(situation("1xA100:2x2g.10gb", [lost("0:1", "MIG-gone"), lost("0:1", "MIG-older", uid=9)]))
+    assert [(called(row), row.state) for row in rows] == [
+        ("0:0", "free"), ("0:1", "free"), ("gone, was 0:1", "leased"), ("gone, was 0:1", "leased"),
+    ]  # fmt: skip
+    assert len({row.slot for row in rows}) == len(rows)
+
+
+def test_a_leased_slot_that_moved_says_what_it_was_called() -> None:
+    gpus = observed("1xA100:3x2g.10gb")
+    moved = replace(holding(gpus, "0:1"), slots=("0:0",))
+    rows = slot_states(situation(gpus, [moved]))
+    assert [(called(row), row.state) for row in rows] == [
+        ("0:0", "free"), ("0:1, was 0:0", "leased"), ("0:2", "free"),
+    ]  # fmt: skip
 
 
 def test_instances_that_are_not_offered_are_shown_only_while_leased() -> None:

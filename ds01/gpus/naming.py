@@ -1,0 +1,77 @@
+"""What slots are called: one name for one slot at a time, in every command.
+
+NVML numbers the MIG instances of a GPU anew when one is destroyed or made, so a name can pass from one instance to
+another. A lease is on a UUID; the name it keeps is the one that the UUID has today, with the name at the time of the
+lease beside it. A slot that the hardware no longer has is called by its UUID. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from ds01.gpus.model import Observation, Slot, SlotRef
+
+
+class Named(Protocol):
+    """Anything that stands for a slot of a lease."""
+
+    @property
+    def slot(self) -> str:
+        """Today's name."""
+
+    @property
+    def uuid(self) -> str:
+        """What it is known by."""
+
+    @property
+    def was(self) -> str | None:
+        """The name at the time of the lease, where that is another."""
+
+
+def renamed(ref: SlotRef, observation: Observation) -> SlotRef:
+    """Return the slot of a lease under the name that it has in the observation."""
+    first = first_name(ref)
+    name = next((slot.slot for slot in observation.slots if slot.uuid == ref.uuid), ref.uuid)
+    return replace(ref, slot=name, was=None if name == first else first)
+
+
+def first_name(ref: Named) -> str:
+    """Return the name at the time of the lease."""
+    return ref.was or ref.slot
+
+
+def called(ref: Named) -> str:
+    """Return the name for people: `0:1`, or `0:1, was 0:0`; of one that the hardware lost, `gone, was 0:1`."""
+    if ref.was is None:
+        return ref.slot
+    return f"{'gone' if ref.slot == ref.uuid else ref.slot}, was {ref.was}"
+
+
+def all_called(refs: Iterable[Named]) -> str:
+    """Return the names of several slots for people."""
+    return ", ".join(called(ref) for ref in refs)
+
+
+def difference(ref: SlotRef, slot: Slot | None, boot: str | None) -> str | None:
+    """Return why a slot is not the one that was leased, in words; None if it is.
+
+    `slot` is what has its UUID today; UUIDs of MIG instances are made of their place and shape, so that one made anew
+    can have the UUID of its predecessor. `boot` is the id of the kernel's present boot.
+    """
+    if slot is None:
+        restarted = ref.boot is not None and boot is not None and ref.boot != boot
+        return f"{ref.uuid} is gone" + (" since the server was restarted" if restarted else "")
+    for known, now in (
+        (ref.profile, slot.profile),
+        (ref.gpu_uuid, slot.gpu_uuid),
+        (_place(ref.gi, ref.ci), _place(slot.gi, slot.ci)),
+    ):
+        if known is not None and now is not None and known != now:
+            return f"{ref.uuid} is another instance now: {now}, was {known}"
+    return None
+
+
+def _place(gi: int | None, ci: int | None) -> str | None:
+    return None if gi is None or ci is None else f"GPU instance {gi}, compute instance {ci}"

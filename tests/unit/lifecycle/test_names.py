@@ -1,0 +1,170 @@
+"""The MIG layout changes while slots are leased: names never mean two things, and nothing free is hidden."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ds01.errors import Ds01Error, NoGpuFree
+from ds01.gpus.model import GpuRequest, Rule
+from ds01.gpus.naming import called
+from ds01.gpus.simulated import SimulatedInventory
+from ds01.lifecycle import stop as stop_module
+from ds01.lifecycle.gate import Gate
+from tests.acts import fill, refusal
+from tests.bed import Bed
+
+GPUS = "1xA100:3x2g.10gb"
+
+
+@pytest.fixture
+def mig(fast_tmp: object, bed: Bed) -> Bed:
+    """One GPU with three instances."""
+    from ds01.gpus.simulated import parse
+
+    bed.inventory = parse(GPUS)
+    bed.set_policy(bed.policy_text)
+    return bed
+
+
+def layout(bed: Bed, *places: int) -> None:
+    """Only these instances are there from now on, numbered anew."""
+    from ds01.gpus.simulated import parse
+
+    whole = parse(GPUS).observation
+    slots = tuple(replace(whole.slots[place], slot=f"0:{index}") for index, place in enumerate(places))
+    bed.inventory = SimulatedInventory(replace(whole, slots=slots))
+    bed.set_policy(bed.policy_text)
+
+
+def uuid(place: int) -> str:
+    return f"MIG-00000000-0000-4000-8000-000000{place:06x}"
+
+
+def listed(bed: Bed) -> dict[str, str]:
+    """What `container-list --all-users` calls everybody's GPUs."""
+    views = bed.gate.containers(bed.actor("root"), all_users=True)
+    return {str(view.user): ", ".join(map(called, view.gpus or view.gpus_fixed)) for view in views}
+
+
+def status(bed: Bed) -> list[tuple[str, str, str | None]]:
+    rows = bed.gate.gpus(bed.actor("root")).slots
+    assert len({row.slot for row in rows}) == len(rows)
+    return [(called(row), row.uuid, row.user) for row in rows]
+
+
+def test_two_leases_are_never_called_the_same(mig: Bed) -> None:
+    layout(mig, 1, 2)
+    fill(mig, "alice", gpus=1)
+    assert listed(mig) == {"alice": "0:0"}
+    layout(mig, 0, 1, 2)
+    fill(mig, "bob", gpus=1)
+    assert listed(mig) == {"alice": "0:1, was 0:0", "bob": "0:0"}
+    assert status(mig) == [("0:0", uuid(0), "bob"), ("0:1, was 0:0", uuid(1), "alice"), ("0:2", uuid(2), None)]
+    shown = json.loads((mig.state / "gpu-state.json").read_text())["allocations"]
+    assert {name: entry["gpu_id"] for name, entry in shown.items()} == {
+        "thesis._.70001": "0:1",
+        "thesis._.70002": "0:0",
+    }
+
+
+def test_a_stopped_container_is_called_by_todays_name_too(mig: Bed) -> None:
+    layout(mig, 1, 2)
+    fill(mig, "alice", gpus=1)
+    mig.gate.release(mig.actor("alice"), mig.full("alice"))
+    layout(mig, 0, 1, 2)
+    fill(mig, "bob", gpus=1)
+    assert listed(mig) == {"alice": "0:1, was 0:0", "bob": "0:0"}
+
+
+def test_a_lost_lease_hides_no_instance_that_is_there(mig: Bed) -> None:
+    fill(mig, "alice", gpus=2)
+    layout(mig, 0, 2)
+    assert status(mig) == [
+        ("0:0", uuid(0), "alice"),
+        ("0:1", uuid(2), None),
+        ("gone, was 0:1", uuid(1), "alice"),
+    ]
+    fill(mig, "bob", gpus=1)
+    assert listed(mig) == {"alice": "0:0, gone, was 0:1", "bob": "0:1"}
+    assert mig.leased()[uuid(2)] == "thesis._.70002"
+
+
+def test_an_instance_that_comes_back_has_its_lease_and_its_name_again(mig: Bed) -> None:
+    fill(mig, "alice", gpus=1)
+    layout(mig, 1, 2)
+    assert status(mig)[-1] == ("0:1", uuid(2), None)
+    assert listed(mig) == {"alice": "gone, was 0:0"}
+    layout(mig, 0, 1, 2)
+    assert status(mig)[0] == ("0:0", uuid(0), "alice")
+    assert listed(mig) == {"alice": "0:0"}
+
+
+def test_a_command_at_work_on_a_container_is_not_disturbed_by_its_new_name(
+    mig: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout(mig, 1, 2)
+    fill(mig, "alice", gpus=1, start=True)
+    layout(mig, 0, 1, 2)
+    stop = stop_module.stop
+
+    def meanwhile(*args: object, **more: object) -> object:
+        fill(mig, "bob", gpus=1)
+        return stop(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stop_module, "stop", meanwhile)
+    stopped = Gate(mig.make_world()).stop(mig.actor("alice"), mig.full("alice"))
+    assert stopped.container.state == "held"
+    assert status(mig)[:2] == [("0:0", uuid(0), "bob"), ("0:1, was 0:0", uuid(1), "alice")]
+    assert listed(mig) == {"alice": "0:1, was 0:0", "bob": "0:0"}
+
+
+def test_a_lease_by_hand_takes_the_slot_that_has_the_name_today(mig: Bed) -> None:
+    fill(mig, "alice", gpus=2)
+    layout(mig, 0, 2)
+    rows = {row.slot: row.uuid for row in mig.gate.gpus(mig.actor("boss")).slots}
+    mig.gate.allocate(mig.actor("boss"), 70002, "hand", GpuRequest(1, uuids=(rows["0:1"],)))
+    assert mig.leased()[uuid(2)] == "hand._.70002"
+
+
+def test_a_request_for_no_gpu_renames_nothing(mig: Bed) -> None:
+    """It does not look at the GPUs, so it has not seen that any is gone."""
+    fill(mig, "alice", gpus=1)
+    fill(mig, "bob", gpus=0)
+    assert listed(mig) == {"alice": "0:0", "bob": ""}
+
+
+def test_a_lease_keeps_what_tells_its_instance_from_a_later_one(mig: Bed) -> None:
+    whole = mig.inventory.observe()
+    mig.inventory = SimulatedInventory(
+        replace(whole, boot="one", slots=tuple(replace(slot, boot="one") for slot in whole.slots))
+    )
+    mig.set_policy(mig.policy_text)
+    fill(mig, "alice", gpus=1)
+    lease = mig.record("alice").lease
+    assert lease is not None
+    ref = lease.slots[0]
+    assert (ref.gpu_uuid, ref.gi, ref.ci, ref.boot) == (whole.gpus[0].uuid, 1, 0, "one")
+
+
+def test_a_start_on_an_instance_of_another_shape_under_the_same_uuid_is_refused(mig: Bed) -> None:
+    fill(mig, "alice", gpus=1)
+    whole = mig.inventory.observe()
+    smaller = (replace(whole.slots[0], profile="1g.5gb"), *whole.slots[1:])
+    mig.inventory = SimulatedInventory(replace(whole, slots=smaller))
+    mig.set_policy(mig.policy_text)
+    with pytest.raises(Ds01Error) as error:
+        mig.gate.start(mig.actor("alice"), mig.full("alice"))
+    lost = refusal(error)
+    assert lost.rule is Rule.LOST
+    assert "1g.5gb, was 2g.10gb" in (lost.claims[0].why or "")
+
+
+def test_everything_that_is_there_can_be_leased_after_a_change(mig: Bed) -> None:
+    fill(mig, "alice", gpus=2)
+    layout(mig, 2, 0)
+    fill(mig, "bob", gpus=1)
+    with pytest.raises(NoGpuFree):
+        fill(mig, "carol", gpus=1)
