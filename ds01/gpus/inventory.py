@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ds01.gpus.model import Observation
+from ds01.gpus.requirements import DriverFacts
 
 LIBRARY_NOT_FOUND = "library_not_found"  # `data["problem"]` of a GpusUnreachable: NVIDIA's driver is not installed
 
@@ -17,3 +18,6 @@ class Inventory(Protocol):
 
         `utilisation`: how busy MIG instances are is wanted too, and may take its time.
         """
+
+    def driver_facts(self) -> DriverFacts:
+        """Return what images may require of the driver. Raises GpusUnreachable."""

@@ -22,6 +22,7 @@ from ds01.gpus.model import Gpu, Kind, Mig, Observation, Process, Slot
 from ds01.gpus.pci import nvidia_cards
 from ds01.gpus.processes import boot_id, container_of, name_of
 from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
+from ds01.gpus.requirements import DriverFacts, GpuFacts
 from ds01.system import clock
 from ds01.system.clock import Sleep
 
@@ -52,6 +53,27 @@ _PROBLEMS: dict[int, tuple[str, str, str]] = {
         "this account may not use the NVIDIA devices",
         "check the modes of /dev/nvidia*; sudo usermod -aG video LOGIN, where the group video owns them",
     ),
+}
+
+# NVML's brands as images call them in `NVIDIA_REQUIRE_CUDA`.
+_BRANDS = {
+    pynvml.NVML_BRAND_UNKNOWN: "unknown",
+    pynvml.NVML_BRAND_QUADRO: "quadro",
+    pynvml.NVML_BRAND_TESLA: "tesla",
+    pynvml.NVML_BRAND_NVS: "nvs",
+    pynvml.NVML_BRAND_GRID: "grid",
+    pynvml.NVML_BRAND_GEFORCE: "geforce",
+    pynvml.NVML_BRAND_TITAN: "titan",
+    pynvml.NVML_BRAND_NVIDIA_VAPPS: "vapps",
+    pynvml.NVML_BRAND_NVIDIA_VPC: "vpc",
+    pynvml.NVML_BRAND_NVIDIA_VCS: "vcs",
+    pynvml.NVML_BRAND_NVIDIA_VWS: "vws",
+    pynvml.NVML_BRAND_NVIDIA_CLOUD_GAMING: "cloudgaming",
+    pynvml.NVML_BRAND_QUADRO_RTX: "quadrortx",
+    pynvml.NVML_BRAND_NVIDIA_RTX: "nvidiartx",
+    pynvml.NVML_BRAND_NVIDIA: "nvidia",
+    pynvml.NVML_BRAND_GEFORCE_RTX: "geforcertx",
+    pynvml.NVML_BRAND_TITAN_RTX: "titanrtx",
 }
 
 _PENDING = "a change of its MIG mode waits for a reset of the GPU"
@@ -87,6 +109,21 @@ class NvmlInventory:
         boot = boot_id(self.proc)
         slots = [replace(slot, utilisation_percent=busy.get(slot.uuid), boot=boot) for slot in slots]
         return Observation(tuple(gpu for gpu, _ in seen), tuple(slots), driver, boot=boot)
+
+    def driver_facts(self) -> DriverFacts:
+        """Return what images may require of the driver. Raises GpusUnreachable.
+
+        Apart from `observe`, since only a create from an image that requires something asks for it.
+        """
+        with self._opened():
+            try:
+                driver = str(pynvml.nvmlSystemGetDriverVersion())
+                count = int(pynvml.nvmlDeviceGetCount())
+            except NVMLError as error:
+                raise _unreachable(error) from error
+            number = _quietly(pynvml.nvmlSystemGetCudaDriverVersion_v2)
+            cuda = f"{number // 1000}.{number % 1000 // 10}" if number else None
+            return DriverFacts(driver, cuda, tuple(_gpu_facts(index) for index in range(count)))
 
     @contextmanager
     def _opened(self) -> Iterator[None]:
@@ -321,6 +358,22 @@ def _memory(handle: Any) -> Any:
 def _raise_if_dead(error: NVMLError) -> None:
     if error.value in (pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED):
         raise error
+
+
+def _gpu_facts(index: int) -> GpuFacts:
+    handle = _quietly(pynvml.nvmlDeviceGetHandleByIndex, index)
+    if handle is None:
+        return GpuFacts()
+    brand = _quietly(pynvml.nvmlDeviceGetBrand, handle)
+    capability = _quietly(pynvml.nvmlDeviceGetCudaComputeCapability, handle)
+    return GpuFacts(_BRANDS.get(brand), ".".join(map(str, capability)) if capability else None)
+
+
+def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the answer, or None whatever is in its way."""
+    with suppress(NVMLError):
+        return function(*arguments)
+    return None
 
 
 def _number(value: Any) -> float | None:

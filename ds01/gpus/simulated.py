@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ds01.errors import WrongUse
 from ds01.gpus.model import Gpu, Kind, Mig, Observation, Slot
+from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts
 
 DRIVER = "simulated"
 _FORM = "COUNTxMODEL, or COUNTxMODEL:COUNTxPROFILE+COUNTxPROFILE for MIG, joined by commas; or none"
@@ -30,10 +31,15 @@ class SimulatedInventory:
     """Always the same GPUs; a test replaces `observation` to take something away."""
 
     observation: Observation
+    facts: DriverFacts = NOTHING_KNOWN  # nothing is known of a driver that does not exist
 
     def observe(self, *, utilisation: bool = False) -> Observation:
         """What was made up. Never raises."""
         return self.observation
+
+    def driver_facts(self) -> DriverFacts:
+        """Return what was made up of the driver."""
+        return self.facts
 
 
 def parse(text: str) -> SimulatedInventory:

@@ -50,6 +50,8 @@ def _replace(
 ) -> tuple[Record, tuple[str, ...]]:
     """`kept`: the slots that it keeps; None: chosen as for any other."""
     found = create.look(world, prepared, locked=True)
+    if kept is not None:
+        create.check_driver(prepared, found, {slot.gpu for slot in kept.slots})
     _check_names(record, found)
     seen = world.engine.inspect(record.docker_id or "")
     with world.ledger.transaction() as ledger:

@@ -19,6 +19,7 @@ from ds01.errors import Busy, Ds01Error, EngineAbsent, EngineRejected, NotFound,
 from ds01.gpus.allocator import Ahead, behind, check_containers, choose
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
+from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
 from ds01.gpus.situation import Requester
 from ds01.lifecycle import folders
 from ds01.lifecycle.account import Insider, archive
@@ -64,6 +65,7 @@ class Found:
     gpus: Gpus
     foreign: list[EngineContainer]
     listed: list[EngineContainer]
+    driver: DriverFacts = NOTHING_KNOWN
     ahead: tuple[Ahead, ...] = ()  # of the waiting line
 
 
@@ -114,13 +116,16 @@ def look(world: World, prepared: Prepared, *, locked: bool, waiting_as: str | No
     listed = world.listed()
     if reconcile(world, listed, locked=(prepared.container_name,) if locked else ()):
         listed = world.engine.containers()
-    gpus = NO_GPUS if prepared.request.gpus.count == 0 else world.observe_gpus()
+    wants_gpus = prepared.request.gpus.count != 0
+    gpus = world.observe_gpus() if wants_gpus else NO_GPUS
+    image = prepared.image.environment if prepared.image is not None else {}
+    driver = world.inventory.driver_facts() if gpus.gpus and requirements_of(image) else NOTHING_KNOWN
     entries = world.ledger.read()
     world.ask_owners(entries)
     line = waiters(world)
     ids = [waiter.id for waiter in line]
     earlier = line[: ids.index(waiting_as)] if waiting_as in ids else line
-    return Found(gpus, world.foreign(entries, listed), listed, in_line(world, earlier, entries))
+    return Found(gpus, world.foreign(entries, listed), listed, driver, in_line(world, earlier, entries))
 
 
 def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> Choice | Refusal:
@@ -132,7 +137,31 @@ def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> 
         return refusal
     who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, prepared.container_name)
     situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
-    return choose(situation, prepared.request.gpus, who, prepared.limits.limits)
+    choice = choose(situation, prepared.request.gpus, who, prepared.limits.limits)
+    if isinstance(choice, Choice):
+        check_driver(prepared, found, {slot.gpu for slot in choice.slots})
+    elif choice.temporary:  # nobody should wait for hours for what cannot be
+        check_driver(prepared, found, {gpu.index for gpu in found.gpus.gpus}, any_will_do=True)
+    return choice
+
+
+def check_driver(prepared: Prepared, found: Found, gpus: set[int], *, any_will_do: bool = False) -> None:
+    """Raises NotPossible if the image needs a newer driver than the one of these GPUs; `any_will_do`: of all of them.
+
+    NVIDIA's runtime would refuse the start, when the lease is taken and the container made.
+    """
+    driver = found.driver
+    for requirement in requirements_of(prepared.image.environment) if prepared.image is not None else ():
+        failing = [unmet(requirement, driver, driver.of_gpu(gpu)) for gpu in gpus]
+        if not failing or not (all(failing) if any_will_do else any(failing)):
+            continue
+        needs = f"CUDA {requirement.oldest_cuda} or newer" if requirement.oldest_cuda else requirement.text
+        raise NotPossible(
+            f"the image {prepared.request.image} needs {needs}, and this server's driver has CUDA {driver.cuda or '?'}",
+            why=f"the image says {requirement.variable}={requirement.text}; the driver is {driver.driver}",
+            hint=f"choose an image for CUDA {driver.cuda or '?'} or older, or ask an administrator for a newer driver; "
+            "--cpu-only needs none",
+        )
 
 
 def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:

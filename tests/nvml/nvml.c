@@ -4,10 +4,10 @@
  * The file is read at every nvmlInit. One thing a line, words separated by spaces, KEY=VALUE without spaces; an
  * underscore in a name is a blank. A key that is missing means that the device does not support it.
  *
- *   driver 535.104.05
+ *   driver 535.104.05 12020                                (the second: CUDA's version; may be missing)
  *   gpu name=NVIDIA_A100 uuid=GPU-... memory=BYTES used=BYTES reserved=BYTES mig=1 pending=1 ecc=0 remap=0 power=MILLIWATTS
  *       temperature=CELSIUS energy=MILLIJOULES utilisation=PERCENT memory_busy=PERCENT max=INSTANCES
- *       gpm=1                                              (on one line; in order of index)
+ *       gpm=1 brand=NVML_BRAND_... capability=80           (on one line; in order of index)
  *   mig 0:2 uuid=MIG-... name=... memory=BYTES used=BYTES gi=1 ci=0 slices=2 compute=2 memory_mib=9856
  *       graphics=PERCENT sm=PERCENT                        (what GPM says of its GPU instance)
  *   process 0:2 pid=123 memory=BYTES type=compute          (or graphics, or mps; memory may be missing)
@@ -53,6 +53,7 @@ static struct process processes[MOST];
 static struct fault faults[MOST];
 static int device_count, gpu_count, process_count, fault_count, initialised;
 static char driver[80];
+static int cuda;
 
 /* The value of KEY in a line, as text in a buffer of its own; NULL if it is not there. */
 static const char *value(const char *line, const char *key) {
@@ -98,6 +99,7 @@ static int read_file(void) {
     char line[1024], kind[16];
     device_count = gpu_count = process_count = fault_count = 0;
     snprintf(driver, sizeof driver, "535.104.05");
+    cuda = 0;
     if (file == NULL)
         return UNINITIALIZED;
     while (fgets(line, sizeof line, file) != NULL) {
@@ -107,7 +109,7 @@ static int read_file(void) {
         if (sscanf(line, "%15s", kind) != 1)
             continue;
         if (strcmp(kind, "driver") == 0) {
-            sscanf(line, "driver %79s", driver);
+            sscanf(line, "driver %79s %d", driver, &cuda);
         } else if (strcmp(kind, "gpu") == 0) {
             snprintf(device->name, sizeof device->name, "%d", gpu_count);
             strcpy(device->line, line);
@@ -347,6 +349,28 @@ int nvmlDeviceGetUtilizationRates(nvmlDevice_t device, struct utilisation *rates
 int nvmlDeviceGetTemperature(nvmlDevice_t device, int sensor, uint *celsius) {
     BEGIN(device->name);
     return sensor == 0 ? small_number(device, "temperature", celsius) : INVALID;
+}
+
+int nvmlSystemGetCudaDriverVersion_v2(int *version) {
+    BEGIN("*");
+    *version = cuda;
+    return cuda ? SUCCESS : NOT_FOUND;
+}
+
+int nvmlDeviceGetBrand(nvmlDevice_t device, uint *brand) {
+    BEGIN(device->name);
+    return small_number(device, "brand", brand);
+}
+
+int nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) {
+    uint number;
+    BEGIN(device->name);
+    int code = small_number(device, "capability", &number);
+    if (code == SUCCESS) {
+        *major = (int)(number / 10);
+        *minor = (int)(number % 10);
+    }
+    return code;
 }
 
 int nvmlDeviceGetPowerUsage(nvmlDevice_t device, uint *milliwatts) {

@@ -18,9 +18,11 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Observation
+from ds01.gpus.requirements import DriverFacts
 from ds01.system.data import from_json
 
 SOURCE = Path(__file__).with_name("nvml.c")
@@ -35,7 +37,10 @@ from ds01.system.data import to_json
 slept = []
 inventory = NvmlInventory(sys.argv[1] == "mig", Path(sys.argv[2]), slept.append, Path(sys.argv[4]))
 try:
-    answer = {"observation": to_json(inventory.observe(utilisation=sys.argv[3] == "measured"))}
+    if sys.argv[3] == "driver":
+        answer = {"driver": to_json(inventory.driver_facts())}
+    else:
+        answer = {"observation": to_json(inventory.observe(utilisation=sys.argv[3] == "measured"))}
 except Ds01Error as error:
     answer = {"error": error.to_json()}
 answer["slept"] = slept
@@ -92,18 +97,20 @@ class Server:
 
     def observe(self, *, enable_mig: bool = True, utilisation: bool = False) -> Observation:
         """What ds01 observes, without waiting for anything. Raises what it raises."""
-        options = [
-            "mig" if enable_mig else "full",
-            str(self.proc),
-            "measured" if utilisation else "seen",
-            str(self.sys),
-        ]
-        arguments = [sys.executable, "-c", _OBSERVE, *options]
+        answer = self._ask("mig" if enable_mig else "full", "measured" if utilisation else "seen")
+        return from_json(Observation, answer["observation"])
+
+    def driver_facts(self) -> DriverFacts:
+        """What ds01 learns of the driver for an image that requires something. Raises what it raises."""
+        return from_json(DriverFacts, self._ask("mig", "driver")["driver"])
+
+    def _ask(self, slots: str, what: str) -> dict[str, Any]:
+        arguments = [sys.executable, "-c", _OBSERVE, slots, str(self.proc), what, str(self.sys)]
         done = subprocess.run(arguments, env=os.environ | self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        answer = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
         self.still_open, self.slept = answer.get("open"), answer["slept"]
         self.samples = tuple(answer.get("samples", (0, 0)))
         if "error" in answer:
             raise Ds01Error.from_json(answer["error"])
-        return from_json(Observation, answer["observation"])
+        return answer

@@ -10,6 +10,7 @@ import pytest
 
 from ds01.errors import GpusUnreachable
 from ds01.gpus.model import Kind, Mig, Process, Slot
+from ds01.gpus.requirements import DriverFacts, GpuFacts
 from tests.nvml.standin import Server, build, compiler
 
 GIB = 1 << 30
@@ -68,6 +69,22 @@ def test_memory_that_the_driver_reserves_is_not_used(server: Server, tmp_path: P
     old = Server(build(tmp_path / "old", without=("nvmlDeviceGetMemoryInfo_v2",)), tmp_path / "gpus")
     old.show(line)
     assert old.observe().slots[0].memory_used_bytes == 5 * GIB  # it cannot tell them apart
+
+
+def test_what_images_may_require_of_the_driver(server: Server) -> None:
+    server.show("driver 550.54.15 12040", f"{WHOLE} brand=2 capability=80", f"{WHOLE} brand=15", WHOLE)
+    facts = server.driver_facts()
+    assert (facts.driver, facts.cuda) == ("550.54.15", "12.4")
+    assert facts.gpus == (GpuFacts("tesla", "8.0"), GpuFacts("geforcertx", None), GpuFacts())
+    assert server.still_open == 0
+
+
+def test_what_a_driver_does_not_say_of_itself_is_unknown(server: Server) -> None:
+    server.show("driver 450.1", WHOLE, f"error nvmlDeviceGetHandleByIndex_v2 0 {LOST}")
+    assert server.driver_facts() == DriverFacts("450.1", None, (GpuFacts(),))
+    server.show(WHOLE, "error nvmlInitWithFlags * 9")
+    with pytest.raises(GpusUnreachable):
+        server.driver_facts()
 
 
 def test_slots_know_the_boot_in_which_they_were_seen(server: Server) -> None:

@@ -14,7 +14,7 @@ CONTAINER = {
     "name", "container", "user", "uid", "state", "paused", "image", "project", "gpus", "gpus_fixed", "ports",
     "created_at", "started_at", "stopped_at", "held_until", "idle_since", "deadline", "docker_id", "conflict",
 }  # fmt: skip
-SLOT = {"slot", "uuid", "kind", "profile", "gpu", "memory_bytes", "state", "container", "user", "since", "why"}
+SLOT = {"slot", "uuid", "kind", "profile", "gpu", "memory_bytes", "state", "container", "user", "since", "why", "was"}
 NAMED = {  # what each command needs besides --json, to have something to do
     "container create": ["fresh", "pytorch"],
     "container deploy": ["fresh", "pytorch"],
@@ -129,7 +129,7 @@ def test_the_keys_of_a_container(ds: CommandLine) -> None:
     ds.ok("container-stop", "thesis")
     (container,) = ds("container-list", "--json").json["containers"]
     assert container["gpus"] == container["gpus_fixed"]
-    assert [set(slot) for slot in container["gpus"]] == [{"slot", "uuid", "kind", "profile"}]
+    assert [set(slot) for slot in container["gpus"]] == [{"slot", "uuid", "kind", "profile", "was"}]
     assert container["stopped_at"] == "2026-11-30T13:00:00Z"
     assert container["held_until"] == "2026-12-01T13:00:00Z"
     assert container["deadline"] == {"at": "2026-12-01T13:00:00Z", "because": "hold"}
