@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from ds01.cli.session import Session
-from ds01.images.catalogue import Catalogue, architecture_of, load
+from ds01.images import catalogue
+from ds01.images.catalogue import Catalogue, Entry, architecture_of, is_framework, load, lookup
 from ds01.images.packages import PackageSets
 from ds01.images.packages import load as load_packages
 from ds01.system.settings import config_file
@@ -23,7 +24,35 @@ def package_sets() -> PackageSets:
     return load_packages(config_file("packages.yaml"))
 
 
-def architecture(session: Session) -> str | None:
-    """What the server's GPUs are, if they are all of one architecture."""
-    found = {architecture_of(model) for model in session.asking.gpu_models(session.actor)}
-    return found.pop() if len(found) == 1 else None
+def architectures(session: Session) -> tuple[str, ...]:
+    """Return the architectures of the server's GPUs, each once; GPUs of an unknown one are left out."""
+    found = (architecture_of(model) for model in session.asking.gpu_models(session.actor))
+    return tuple(dict.fromkeys(architecture for architecture in found if architecture is not None))
+
+
+def fitting_frameworks(session: Session) -> tuple[str, ...]:
+    """Return the frameworks that have an image for the server's GPUs."""
+    return catalogue.frameworks_for(frameworks(), *architectures(session))
+
+
+def is_known(text: str) -> bool:
+    """Whether a text names a framework of the catalogue, with a version or without."""
+    return is_framework(frameworks(), text)
+
+
+def find(session: Session, text: str, *, for_these_gpus: bool = True) -> Entry:
+    """Return the row for a framework. Raises NotFound."""
+    return lookup(frameworks(), text, *(architectures(session) if for_these_gpus else ()))
+
+
+def choose(session: Session, text: str, architecture: str | None = None) -> Entry:
+    """Return the row for a framework, and say why it was taken if the GPUs differ. Raises NotFound.
+
+    `architecture`: the one to look for in place of the server's.
+    """
+    wanted = architectures(session) if architecture is None else (architecture,)
+    entry = lookup(frameworks(), text, *wanted)
+    why = catalogue.reason(entry, *wanted)
+    if why is not None:
+        session.say(why)
+    return entry

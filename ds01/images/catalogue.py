@@ -1,13 +1,15 @@
 """The framework catalogue: which image belongs to `pytorch`, or to `Pytorch-2.5.1`, on which GPUs.
 
 The rows are AIME's and then the makers' own plain images, shipped as `images.yaml`; a server's own `ml_images.repo`
-goes before them. The first row that fits wins, so the order of the rows says what is newest.
+goes before them. Without a version, the newest version wins among the rows that fit the server's GPUs; of rows with the
+same version, the first one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _ALIASES = {"torch": "pytorch", "tf": "tensorflow"}
 # From old to new: what was built for one may run on those before it, never on those after it.
 _CUDA = ("CUDA", "CUDA_AMPERE", "CUDA_ADA", "CUDA_BLACKWELL")
+_AIME = "aimehub/"
+_NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 _REPO_ROW = re.compile(rf"({_WORD})\s*,\s*({_WORD})\s*,\s*(\[[^\]]*\]|{_WORD})\s*,\s*([^\s,]+)\s*,?", re.ASCII)
 
@@ -46,10 +50,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All rows, the first that fits first; and what the images of a framework have already, by names that pip knows."""
+    """All rows, those of the server first; `provides`: what the images of a framework have already, by pip's names.
+
+    `own`: the rows that somebody wrote for this server, which win over newer versions. AIME's rows do not count as
+    such: a server with AIME's tools has the whole of their catalogue in its file.
+    """
 
     entries: tuple[Entry, ...]
     provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own: frozenset[Entry] = frozenset()
 
     @property
     def frameworks(self) -> tuple[str, ...]:
@@ -75,8 +84,9 @@ def load(path: Path, repos: Iterable[Path] = SERVER_REPOS) -> Catalogue:
         entries, provides = _entries(document), _provides(document)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         raise Ds01Error(f"the image catalogue {path} cannot be read", why=str(error)) from error
-    own = [entry for repo in repos for entry in read_repo(_text(repo))]
-    return Catalogue(tuple(dict.fromkeys([*own, *entries])), provides)
+    server = [entry for repo in repos for entry in read_repo(_text(repo))]
+    own = frozenset(entry for entry in server if not entry.image.startswith(_AIME)).difference(entries)
+    return Catalogue(tuple(dict.fromkeys([*server, *entries])), provides, own)
 
 
 def read_repo(text: str) -> tuple[Entry, ...]:
@@ -105,11 +115,12 @@ def is_framework(catalogue: Catalogue, text: str) -> bool:
     return version[:1].isdecimal() or any(entry.version.casefold() == version for entry in rows)
 
 
-def lookup(catalogue: Catalogue, text: str, architecture: str | None = None) -> Entry:
-    """The row for `FRAMEWORK` or `FRAMEWORK-VERSION`, in any case. Raises NotFound, naming what there is.
+def lookup(catalogue: Catalogue, text: str, *architectures: str | None) -> Entry:
+    """Return the row for `FRAMEWORK` or `FRAMEWORK-VERSION`, in any case. Raises NotFound, naming what there is.
 
-    With the server's architecture known, a row of exactly that one wins; next, if a version was asked for, one of the
-    nearest newer architecture, which runs if the driver is new enough. Otherwise the first row.
+    `architectures`: those of the server's GPUs, or None where they are unknown; then the first row is returned. A row
+    that was made for all of them wins. If a version was given, or the GPUs differ, a row for newer GPUs is the next
+    choice, since it runs if the driver is new enough; and for GPUs that differ, one that fits most of them.
     """
     framework, version = _parted(catalogue, text)
     if framework is None:
@@ -121,13 +132,59 @@ def lookup(catalogue: Catalogue, text: str, architecture: str | None = None) -> 
         if not matching:
             raise _no_version(text, version, rows)
         rows = matching
-    if architecture is None:
+    wanted = tuple(dict.fromkeys(architecture for architecture in architectures if architecture is not None))
+    if not wanted:
         return rows[0]
-    for wanted in (architecture,) if version is None else (architecture, *_newer(architecture)):
-        for entry in rows:
-            if wanted in entry.architectures:
-                return entry
-    raise _no_architecture(text, architecture, rows, _rows(catalogue, framework))
+    fitting = made_for(rows, wanted)
+    if not fitting and (version is not None or len(wanted) > 1):
+        fitting = _nearest(rows, wanted)
+    if not fitting and len(wanted) > 1:
+        fitting = _for_most(rows, wanted)
+    if not fitting:
+        raise _no_architecture(text, wanted, rows, _rows(catalogue, framework))
+    own = [entry for entry in fitting if entry in catalogue.own]
+    return max(own or fitting, key=_number)  # of equals the first one
+
+
+def made_for(entries: Iterable[Entry], architectures: Iterable[str]) -> list[Entry]:
+    """Return the rows that were made for all these architectures."""
+    wanted = set(architectures)
+    return [entry for entry in entries if wanted.issubset(entry.architectures)]
+
+
+def frameworks_for(catalogue: Catalogue, *architectures: str | None) -> tuple[str, ...]:
+    """Return the frameworks that have an image for GPUs of these architectures; all if none is known."""
+    found = []
+    for framework in catalogue.frameworks:
+        with suppress(NotFound):
+            lookup(catalogue, framework, *architectures)
+            found.append(framework)
+    return tuple(found)
+
+
+def versions_for(catalogue: Catalogue, framework: str, *architectures: str | None) -> tuple[str, ...]:
+    """Return a framework's versions for GPUs of these architectures, the newest first."""
+    rows = _rows(catalogue, framework.casefold())
+    wanted = [architecture for architecture in architectures if architecture is not None]
+    fitting = made_for(rows, wanted) or (_nearest(rows, wanted) if len(wanted) > 1 else [])
+    return tuple(dict.fromkeys(entry.version for entry in sorted(fitting, key=_number, reverse=True)))
+
+
+def reason(entry: Entry, *architectures: str | None) -> str | None:
+    """Return why this row was taken for GPUs of several architectures; None if they are all alike, or unknown."""
+    wanted = tuple(dict.fromkeys(architecture for architecture in architectures if architecture is not None))
+    if len(wanted) < 2:
+        return None
+    gpus = f"This server's GPUs are of several architectures ({', '.join(wanted)})."
+    left = [architecture for architecture in wanted if architecture not in entry.architectures]
+    if not left:
+        return f"{gpus} {entry.label} was made for all of them."
+    older = [one for one in left if set(_newer(one)).intersection(entry.architectures)]
+    never = [one for one in left if one not in older]
+    parts = [f"{gpus} No image was made for all of them; {entry.label} was made for {', '.join(entry.architectures)}"]
+    parts += [f"runs on {', '.join(older)} if the driver is new enough"] if older else []
+    parts += [f"does not run on {', '.join(never)}"] if never else []
+    return ", and ".join(parts) + "."
 
 
 def architecture_of(model: str) -> str | None:
@@ -200,15 +257,44 @@ def _no_version(text: str, version: str, rows: list[Entry]) -> NotFound:
     )
 
 
-def _no_architecture(text: str, architecture: str, rows: list[Entry], all_rows: list[Entry]) -> NotFound:
-    """Nothing for these GPUs: what the asked one was made for, and what of this framework would fit."""
-    made_for = ", ".join(dict.fromkeys(one for entry in rows for one in entry.architectures))
-    fitting = dict.fromkeys(entry.label for entry in all_rows if architecture in entry.architectures)
-    why = f"its images are for {made_for}"
+def _nearest(rows: list[Entry], architectures: Sequence[str]) -> list[Entry]:
+    """The rows that run on all these GPUs if the driver is new enough, and of these the ones for the oldest GPUs."""
+    running = [
+        entry for entry in rows if all({one, *_newer(one)}.intersection(entry.architectures) for one in architectures)
+    ]
+    oldest = min((_age(entry) for entry in running), default=0)
+    return [entry for entry in running if _age(entry) == oldest]
+
+
+def _for_most(rows: list[Entry], architectures: Sequence[str]) -> list[Entry]:
+    """The rows that were made for as many of these architectures as any."""
+    counts = {entry: len(set(architectures).intersection(entry.architectures)) for entry in rows}
+    most = max(counts.values(), default=0)
+    return [entry for entry in rows if most and counts[entry] == most]
+
+
+def _age(entry: Entry) -> int:
+    """The place of a row's newest architecture, from old to new."""
+    return max((_CUDA.index(one) for one in entry.architectures if one in _CUDA), default=len(_CUDA))
+
+
+def _number(entry: Entry) -> tuple[int, ...]:
+    """The version as numbers, without a suffix such as `-aime`."""
+    found = _NUMBER.match(entry.version)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+def _no_architecture(text: str, architectures: Sequence[str], rows: list[Entry], all_rows: list[Entry]) -> NotFound:
+    """Nothing for these GPUs: what the rows were made for, and what of this framework would fit."""
+    made = ", ".join(dict.fromkeys(one for entry in rows for one in entry.architectures))
+    gpus = ", ".join(architectures)
+    newest_first = sorted(made_for(all_rows, architectures), key=_number, reverse=True)
+    fitting = dict.fromkeys(entry.label for entry in newest_first)
+    why = f"its images are for {made}"
     if fitting:
-        why += f"; for {architecture} there are {', '.join(list(fitting)[:5])}"
+        why += f"; for {gpus} there are {', '.join(list(fitting)[:5])}"
     hint = f"to try it all the same: --image {rows[0].image}"
-    return NotFound(f"no image of {text!r} for GPUs of {architecture}", why=why, hint=hint)
+    return NotFound(f"no image of {text!r} for GPUs of {gpus}", why=why, hint=hint)
 
 
 # NVIDIA gives one number to GPUs of several generations (Quadro RTX 6000, RTX A6000, RTX 6000 Ada, RTX PRO 6000

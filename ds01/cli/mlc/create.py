@@ -15,7 +15,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
-from ds01.images.catalogue import Entry, lookup
+from ds01.images.catalogue import Entry, frameworks_for, lookup, versions_for
 
 
 @verb(example="mlc-create my-thesis Pytorch 2.5.1 -w ~/workspace", asks=True, guided=False, kind=AimeLine)
@@ -49,13 +49,13 @@ def command(
     As container-create, with the same limits; only the workspace is ~/workspace as a whole, as with AIME.
     """
     session.yes |= script
-    architecture = _architecture(session, architecture)
+    architectures = _architectures(session, architecture)
     if info:
-        return _show_info(session, architecture)
+        return _show_info(session, architectures)
     if framework is None and not session.interactive:
         what = "which name, and which framework?" if name is None else f"which framework shall {name} have?"
         raise WrongUse(what, hint="mlc-create NAME Pytorch [VERSION]; mlc-create --info lists them")
-    entry = _entry(framework, version, architecture) if framework is not None else None
+    entry = _entry(framework, version, architectures) if framework is not None else None
     asked = Asked(
         name=name,
         image=entry.image if entry else None,
@@ -73,37 +73,38 @@ def command(
     return session.answer({"container": acted.container})
 
 
-def _architecture(session: Session, given: str | None) -> str | None:
-    """The architecture that is meant; None: unknown, and then the first row that fits wins. Raises WrongUse."""
+def _architectures(session: Session, given: str | None) -> tuple[str, ...]:
+    """Return the architectures to choose an image for; none if they are unknown. Raises WrongUse."""
     if given is None:
-        return catalogues.architecture(session)
+        return catalogues.architectures(session)
     known = sorted({name for entry in catalogues.frameworks().entries for name in entry.architectures})
     for name in known:
         if name.casefold() == given.casefold():
-            return name
+            return (name,)
     raise WrongUse(f"no architecture '{given}'", why=f"there are {', '.join(known)}")
 
 
-def _entry(framework: str, version: str | None, architecture: str | None) -> Entry:
+def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) -> Entry:
     """The catalogue's row for a framework and a version. Raises NotFound."""
     try:
         text = framework if version is None else f"{framework}-{version}"
-        return lookup(catalogues.frameworks(), text, architecture)
+        return lookup(catalogues.frameworks(), text, *architectures)
     except NotFound as error:
         hint = "mlc-create --info lists them; any other image: container-create --image"
         raise NotFound(error.message, why=error.why, hint=hint) from None
 
 
-def _show_info(session: Session, architecture: str | None) -> None:
-    """The frameworks and their versions, those for one architecture if it is known."""
-    found: dict[str, list[str]] = {}
-    for entry in catalogues.frameworks().entries:
-        if architecture is None or architecture in entry.architectures:
-            found.setdefault(entry.framework, []).append(entry.version)
-    versions = {framework: list(dict.fromkeys(found[framework])) for framework in sorted(found)}
-    session.answer({"architecture": architecture, "frameworks": versions})
+def _show_info(session: Session, architectures: tuple[str, ...]) -> None:
+    """Show the frameworks and their versions, those for the server's GPUs if their architectures are known."""
+    known = catalogues.frameworks()
+    versions = {
+        framework: list(versions_for(known, framework, *architectures))
+        for framework in sorted(frameworks_for(known, *architectures))
+    }
+    gpus = ", ".join(architectures)
+    session.answer({"architecture": gpus or None, "frameworks": versions})
     if session.as_json:
         return
-    put(f"Frameworks and versions for {architecture or 'all GPUs'}, what is taken without a version first:")
+    put(f"Frameworks and versions for {gpus or 'all GPUs'}, what is taken without a version first:")
     for framework, names in versions.items():
         put(f"{framework}: {', '.join(names)}")

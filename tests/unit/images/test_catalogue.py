@@ -11,7 +11,18 @@ from packaging.utils import canonicalize_name
 from ds01.engines.references import well_formed
 from ds01.errors import Ds01Error, NotFound
 from ds01.gpus import simulated
-from ds01.images.catalogue import Catalogue, Entry, architecture_of, is_framework, load, lookup, read_repo
+from ds01.images.catalogue import (
+    Catalogue,
+    Entry,
+    architecture_of,
+    frameworks_for,
+    is_framework,
+    load,
+    lookup,
+    read_repo,
+    reason,
+    versions_for,
+)
 from ds01.system.settings import config_file
 
 PATH = config_file("images.yaml")
@@ -41,13 +52,53 @@ def test_the_shipped_frameworks_and_their_rows() -> None:
     assert counts == [76 + 8, 35 + 7, 3, 1, 5]
 
 
-def test_aimes_rows_win_where_they_fit() -> None:
-    for framework in ("Pytorch", "Tensorflow"):
+def number(entry: Entry) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", entry.version.partition("-")[0])]
+
+
+def test_the_newest_version_that_fits_wins_and_of_equals_aimes() -> None:
+    for framework in SHIPPED.frameworks:
         rows = [entry for entry in SHIPPED.entries if entry.framework == framework]
-        first_plain = next(number for number, entry in enumerate(rows) if not entry.image.startswith("aimehub/"))
-        assert not [entry for entry in rows[first_plain:] if entry.image.startswith("aimehub/")]
-        for architecture in {one for entry in rows[:first_plain] for one in entry.architectures}:
-            assert lookup(SHIPPED, framework, architecture).image.startswith("aimehub/")
+        for architecture in {one for entry in rows for one in entry.architectures}:
+            fitting = [entry for entry in rows if architecture in entry.architectures]
+            newest = [entry for entry in fitting if number(entry) == max(map(number, fitting))]
+            found = lookup(SHIPPED, framework, architecture)
+            assert found in newest
+            assert found.image.startswith("aimehub/") or not any(one.image.startswith("aimehub/") for one in newest)
+
+
+@pytest.mark.parametrize(
+    ("architectures", "label", "said"),
+    [
+        (("CUDA_AMPERE", "CUDA"), "Pytorch-2.7.1-plain", "was made for all of them"),
+        (("CUDA_BLACKWELL", "CUDA_AMPERE"), "Pytorch-2.9.1-plain", "was made for all of them"),
+        (("CUDA_BLACKWELL", "CUDA"), "Pytorch-2.9.1", "runs on CUDA if the driver is new enough"),
+        (("CUDA_ADA", "ROCM6"), "Pytorch-2.9.1-plain", "does not run on ROCM6"),
+    ],
+)
+def test_on_a_mixed_server_one_that_fits_all_gpus_or_it_says_which(
+    architectures: tuple[str, ...], label: str, said: str
+) -> None:
+    for ordered in (architectures, architectures[::-1]):
+        found = lookup(SHIPPED, "pytorch", *ordered)
+        assert found.label == label
+        assert said in (reason(found, *ordered) or "")
+
+
+def test_gpus_of_one_kind_need_no_reason() -> None:
+    assert reason(lookup(SHIPPED, "pytorch", "CUDA"), "CUDA", "CUDA", None) is None
+
+
+def test_only_frameworks_with_an_image_for_the_gpus_are_offered() -> None:
+    assert frameworks_for(SHIPPED, "CUDA_AMPERE") == ("Pytorch", "Tensorflow", "Jax", "Mxnet")
+    assert frameworks_for(SHIPPED, "CUDA_BLACKWELL") == ("Pytorch", "Tensorflow", "Jax")
+    assert frameworks_for(SHIPPED, "ROCM5") == ("Pytorch", "Tensorflow", "ROCM")
+    assert frameworks_for(SHIPPED, None) == SHIPPED.frameworks
+
+
+def test_versions_are_offered_newest_first() -> None:
+    assert versions_for(SHIPPED, "Pytorch", "CUDA")[:3] == ("2.9.1-plain", "2.8.0-plain", "2.7.1-plain")
+    assert versions_for(SHIPPED, "Mxnet", "CUDA_ADA") == ()
 
 
 def test_no_shipped_row_is_hidden_but_the_one_of_aime() -> None:
@@ -74,9 +125,10 @@ def test_every_label_finds_its_own_row() -> None:
     ("text", "architecture", "label", "image"),
     [
         ("pytorch", None, "Pytorch-2.9.1", "aimehub/pytorch-2.9.1-cuda12.8.1"),
-        ("torch", "CUDA_AMPERE", "Pytorch-2.7.1-aime", "aimehub/pytorch-2.7.1-aime-cuda11.8.0"),
-        (" PyTorch ", "CUDA_ADA", "Pytorch-2.8.0-aime", "aimehub/pytorch-2.8.0-aime-cuda12.6.3"),
-        ("pytorch", "CUDA", "Pytorch-1.7.0", "aimehub/pytorch-1.7.0-cuda"),
+        ("torch", "CUDA_AMPERE", "Pytorch-2.9.1-plain", "pytorch/pytorch:2.9.1-cuda12.8-cudnn9-runtime"),
+        (" PyTorch ", "CUDA_ADA", "Pytorch-2.9.1-plain", "pytorch/pytorch:2.9.1-cuda12.8-cudnn9-runtime"),
+        ("pytorch", "CUDA_BLACKWELL", "Pytorch-2.9.1", "aimehub/pytorch-2.9.1-cuda12.8.1"),
+        ("pytorch", "CUDA", "Pytorch-2.9.1-plain", "pytorch/pytorch:2.9.1-cuda12.6-cudnn9-runtime"),
         ("pytorch", "ROCM5", "Pytorch-2.2.0", "aimehub/pytorch-2.2.0-rocm5.7"),
         ("Pytorch-2.5.1", None, "Pytorch-2.5.1", "aimehub/pytorch-2.5.1-aime-cuda12.1.1"),
         ("Pytorch-2.5.1", "CUDA_AMPERE", "Pytorch-2.5.1", "aimehub/pytorch-2.5.1-aime-cuda11.8.0"),
@@ -84,7 +136,7 @@ def test_every_label_finds_its_own_row() -> None:
         ("pytorch-2.8.0-AIME", None, "Pytorch-2.8.0-aime", "aimehub/pytorch-2.8.0-aime-cuda12.8.1"),
         ("torch-2.8.0", "CUDA_BLACKWELL", "Pytorch-2.8.0", "aimehub/pytorch-2.8.0-cuda12.8.1"),
         ("tf", None, "Tensorflow-2.16.1", "aimehub/tensorflow-2.16.1-cuda12.3"),
-        ("tensorflow", "CUDA_AMPERE", "Tensorflow-2.14.0", "aimehub/tensorflow-2.14.0-cuda11.8"),
+        ("tensorflow", "CUDA_AMPERE", "Tensorflow-2.20.0-plain", "tensorflow/tensorflow:2.20.0-gpu"),
         ("tensorflow", "CUDA_BLACKWELL", "Tensorflow-2.17.0-nvidia", "nvcr.io/nvidia/tensorflow:25.02-tf2-py3"),
         ("Tensorflow-2.17.0-plain", "CUDA", "Tensorflow-2.17.0-plain", "tensorflow/tensorflow:2.17.0-gpu"),
         ("pytorch-2.5.1-plain", None, "Pytorch-2.5.1-plain", "pytorch/pytorch:2.5.1-cuda11.8-cudnn9-runtime"),
@@ -95,7 +147,7 @@ def test_every_label_finds_its_own_row() -> None:
         ("rocm", None, "ROCM-5.4.2", "rocm/dev-ubuntu-20.04:5.4.2-complete"),
     ],
 )
-def test_a_name_finds_the_first_row_that_fits(text: str, architecture: str | None, label: str, image: str) -> None:
+def test_a_name_finds_the_newest_row_that_fits(text: str, architecture: str | None, label: str, image: str) -> None:
     found = lookup(SHIPPED, text, architecture)
     assert (found.label, found.image) == (label, image)
 
