@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ds01.cli import ask
+from ds01.cli.output import put
 from ds01.cli.session import Session
-from ds01.cli.words import size
+from ds01.cli.words import describe_error, size
 from ds01.engines.protocol import Progress
+from ds01.engines.references import well_formed
+from ds01.errors import EngineAbsent, EngineRejected, WrongUse
 
 
 def pull(session: Session, image: str) -> None:
@@ -28,6 +32,24 @@ def _without_warnings(session: Session, steps: Iterator[Progress]) -> Iterator[P
             session.warn(step.text)
         else:
             yield step
+
+
+def fetch_typed(session: Session, image: str) -> str:
+    """Return an image that was typed at a question, when it is on this server; one that cannot be fetched is asked for
+    again. Raises EngineUnreachable.
+    """
+    while not session.asking.image_is_there(session.actor, image):
+        try:
+            pull(session, image)
+        except (EngineAbsent, EngineRejected) as error:
+            put(describe_error(error), error=True)
+            image = ask.text("Image", check=_check_name)
+    return image
+
+
+def _check_name(reference: str) -> None:
+    if not well_formed(reference):
+        raise WrongUse(f"'{reference}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
 
 
 def _with_progress(steps: Iterator[Progress]) -> None:

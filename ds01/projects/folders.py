@@ -20,6 +20,11 @@ def project_name(text: str) -> str:
     return typed_name(text, "project name")
 
 
+def is_project_name(name: str) -> bool:
+    """Whether a folder of that name can be a project's."""
+    return NAME.fullmatch(name) is not None
+
+
 def folder_of(home: Home, project: str) -> Path:
     """Where a project lies. Raises WrongUse for what is no name: nothing may lead out of ~/workspace."""
     if NAME.fullmatch(project) is None:

@@ -1,6 +1,7 @@
 """`[tool.ds01]` in a project's pyproject.toml: what the project is, for ds01's commands and for people.
 
-Python 3.10 has no parser for TOML. ds01 reads what it writes, `key = "value"`, and never rewrites the file.
+Python 3.10 has no parser for TOML. ds01 reads and changes what it writes, lines of the form `key = "value"`; everything
+else in the file stays as it is.
 """
 
 from __future__ import annotations
@@ -21,22 +22,49 @@ _TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*[\"']?ds01[\"']?\s*\]\s*(#.*)?$", re.
 _OTHERWISE = re.compile(r"^\s*(\[+\s*tool\s*\.\s*ds01\s*[.\]]|tool\s*\.\s*ds01\s*[.=]|ds01\s*[.=])", re.MULTILINE)
 _NEXT = re.compile(r"^\s*\[", re.MULTILINE)
 _LINE = re.compile(r"""^\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*(?:#.*)?$""", re.MULTILINE)
+SETUP = "setup"  # the key of a project whose setup was started and has not finished
+UNFINISHED = "unfinished"
 _ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _SHORT = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 def write(
-    home: Home, folder: Path, project: str, *, kind: str | None, image: str | None, framework: str | None
+    home: Home,
+    folder: Path,
+    project: str,
+    *,
+    kind: str | None,
+    image: str | None,
+    framework: str | None,
+    setup: str | None = None,
 ) -> Step:
     """Write the table: into a new file, or at the end of one that has none. Values that are None are left out."""
     path = folder / FILE
     there = home.read_text(path)
     if there is not None and (_TABLE.search(there) or _OTHERWISE.search(there)):
         return Step(kept=(f"[tool.ds01] in {FILE}",))
-    values = {"project": project, "kind": kind, "image": image, "framework": framework}
+    values = {"project": project, "kind": kind, "image": image, "framework": framework, SETUP: setup}
     lines = [f"{key} = {_quoted(value)}" for key, value in values.items() if value is not None]
     append(home, path, "\n".join([HEADING, "[tool.ds01]", *lines, ""]))
     return Step(made=(FILE if there is None else f"[tool.ds01] in {FILE}",))
+
+
+def update(home: Home, folder: Path, changes: Mapping[str, str | None]) -> bool:
+    """Set keys of the table, or remove those that are None; return whether the file changed.
+
+    A file without the table, and a value in another form than ds01 writes, stay as they are.
+    """
+    path = folder / FILE
+    content = home.read(path)
+    if content is None:
+        return False
+    before = text = content.decode("utf-8", "surrogateescape")
+    for key, value in changes.items():
+        text = _with_value(text, key, value)
+    if text == before:
+        return False
+    home.write(path, text.encode("utf-8", "surrogateescape"))
+    return True
 
 
 def read(home: Home, folder: Path) -> Mapping[str, str]:
@@ -48,7 +76,33 @@ def read(home: Home, folder: Path) -> Mapping[str, str]:
     rest = there[begin.end() :]
     end = _NEXT.search(rest)
     rows = _LINE.finditer(rest[: end.start()] if end else rest)
-    return {row[1]: _unquoted(row[2]) if row[2] is not None else row[3] for row in rows}
+    return {row[1]: _value(row) for row in rows}
+
+
+def _with_value(text: str, key: str, value: str | None) -> str:
+    """The text of the file with one key of the table set, or removed."""
+    begin = _TABLE.search(text)
+    if begin is None:
+        return text
+    end = _NEXT.search(text, begin.end())
+    stop = end.start() if end else len(text)
+    there = re.compile(rf"^[ \t]*{re.escape(key)}[ \t]*=[^\n]*(\n|\Z)", re.MULTILINE).search(text, begin.end(), stop)
+    line_end = "\r\n" if text[begin.end() :].startswith("\r\n") or begin[0].endswith("\r") else "\n"
+    line = "" if value is None else f"{key} = {_quoted(value)}{line_end}"
+    if there is not None:
+        known = _LINE.fullmatch(there[0].rstrip("\r\n"))
+        same = known is not None and value is not None and _value(known) == value
+        return text if known is None or same else text[: there.start()] + line + text[there.end() :]
+    if value is None:
+        return text
+    heading_end = text.find("\n", begin.end())
+    if heading_end < 0:
+        return f"{text}{line_end}{line}"
+    return text[: heading_end + 1] + line + text[heading_end + 1 :]
+
+
+def _value(row: re.Match[str]) -> str:
+    return _unquoted(row[2]) if row[2] is not None else row[3]
 
 
 def _quoted(value: str) -> str:

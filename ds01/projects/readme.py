@@ -29,13 +29,18 @@ def create(
     Raises WrongUse, Ds01Error.
     """
     check_description(description or "")
-    there = tuple(name for name in home.list(folder) if name.casefold() in _READMES)
+    there = names(home, folder)
     same = [name for name in there if name.casefold() == FILE.casefold()]
     if there and not same and not overwrite:
         return Step(kept=there)
     file = same[0] if same else FILE
     content = _content(home, folder, project, description, framework, kind)
     return put_file(home, folder / file, content, called=file, overwrite=overwrite)
+
+
+def names(home: Home, folder: Path) -> tuple[str, ...]:
+    """The README files that a folder has."""
+    return tuple(name for name in home.list(folder) if name.casefold() in _READMES)
 
 
 def check_description(text: str) -> None:

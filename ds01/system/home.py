@@ -63,6 +63,10 @@ class Home:
         """Whether there is anything of that name, a broken link included."""
         return self._do(path, "looked at", partial(_exists, path)) is not None
 
+    def is_folder(self, path: Path) -> bool:
+        """Whether there is a directory of that name, or a link to one."""
+        return self._do(path, "looked at", partial(_is_folder, path)) is not None
+
     def list(self, folder: Path) -> tuple[str, ...]:
         """The names in a folder, sorted; none if it is not there."""
         found = self._do(folder, "listed", partial(_list, folder))
@@ -145,6 +149,10 @@ def _remove(path: Path) -> bytes | None:
 
 def _exists(path: Path) -> bytes | None:
     return b"" if os.path.lexists(path) else None
+
+
+def _is_folder(path: Path) -> bytes | None:
+    return b"" if path.is_dir() else None
 
 
 def _list(folder: Path) -> bytes | None:

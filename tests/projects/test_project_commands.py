@@ -213,7 +213,8 @@ def test_a_step_that_the_policy_refuses_says_why_and_how_to_go_on(ds: CommandLin
     ds.ok("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background")
     said = ds.fails(3, "project-init", "birds", "--quick", "--image", "any/image")
     assert "max_mig_instances" in said and "`container-retire one`" in said
-    assert "`container-deploy birds`" in said and "`project-init birds` again" in said
+    assert "`project-init birds --image any/image --no-container`" in said and "`container-deploy birds`" in said
+    assert not (ds.bed.home("alice") / "workspace" / "birds").exists()
 
 
 def test_an_image_that_cannot_be_built_is_gone_on_with_from_its_dockerfile(ds: CommandLine) -> None:
@@ -233,7 +234,9 @@ def test_an_image_that_cannot_be_built_is_gone_on_with_from_its_dockerfile(ds: C
         (5, ["--framework", "nope", "--no-image"], "no framework 'nope'"),
         (5, ["--type", "cooking"], "or leave --type out"),
         (2, ["--description", "a\x1b[31mb"], "letter 2"),
-        (2, ["--image", "Not An Image"], "no name of an image"),
+        (2, ["--image", "Not An Image"], "not an image name"),
+        (2, ["--gpus", "1", "--cpu-only"], "--cpu-only"),
+        (2, ["--wait-for", "soon"], "--wait-for 2h"),
     ],
 )
 def test_what_a_later_step_could_not_take_is_refused_before_the_first(

@@ -27,6 +27,13 @@ PHASES = (
     ("More apt packages, as ffmpeg (Enter: none)", "ffmpeg;reboot"),  # asked again
     ("More apt packages, as ffmpeg (Enter: none)", "ffmpeg"),
 )
+THE_OTHERS = (
+    ("Install Jupyter? [Y/n]:", "n"),
+    ("Number [1]:", "2"),
+    ("Number [1]:", "1"),
+    ("More pip packages", ""),
+    ("More apt packages", ""),
+)
 STAY = (("leave it in the background", "2"),)
 
 
@@ -218,3 +225,113 @@ def test_what_was_said_is_not_asked_and_what_is_no_number_is_asked_again(program
     assert new.end() == 130
     assert "\nError: interrupted" in new.seen
     assert not (programs.bed.home("alice") / "dockerfiles").exists()
+
+
+def interrupted_at(programs: Programs, question: str, *pairs: tuple[str, str]) -> None:
+    """user-setup that somebody leaves with Ctrl-C at a question."""
+    new = programs.at_terminal("user-setup", "first", "--type", "cv")
+    pairs = (("passphrase):", ""), ("again:", ""), *pairs)
+    questions = iter(pairs)
+    text, reply = next(questions)
+    while True:
+        shown = new.expect("Enter to go on …", question, text)
+        if shown.endswith(question):
+            break
+        new.type("\r" if shown.endswith("…") else f"{reply}\r")
+        if shown.endswith(text):
+            text, reply = next(questions, (question, ""))
+    new.interrupt()
+    assert new.end() == 130
+
+
+@pytest.mark.parametrize("question", ["Your name, for commits", "What shall it be made from?", "And now?"])
+def test_user_setup_continues_where_it_was_interrupted(question: str, programs: Programs) -> None:
+    later = (("Enter: later)", ""),) * 3
+    image = (*FRAMEWORK, *THE_OTHERS[:2], *THE_OTHERS[3:])  # the use case is known
+    interrupted_at(programs, question, *later, *(image if question == "And now?" else ()))
+    again = programs.piped("user-setup", "--quick")
+    assert again.returncode == 0, again.stderr
+    assert runs(programs, "first")
+    requirements = (programs.bed.home("alice") / "dockerfiles" / "first.requirements.txt").read_text()
+    assert "timm" in requirements, "the answer that was given before"
+    assert programs.piped("user-setup", "--quick").stdout.count("was interrupted") == 0
+
+
+def test_user_setup_asks_whether_to_continue(programs: Programs) -> None:
+    interrupted_at(programs, "What shall it be made from?", *((("Enter: later)", ""),) * 3))
+    again = programs.at_terminal("user-setup")
+    answer(again, *((("Enter to go on …", ""),) * 2), ("The setup of first was interrupted. Continue it? [Y/n]:", "n"))
+    again.expect("Begin another? [y/N]:")
+    again.interrupt()
+    assert again.end() == 130
+
+
+def test_only_frameworks_for_these_gpus_are_offered(programs: Programs) -> None:
+    for words in (("image-create", "thesis"), ("container-create",)):
+        new = programs.at_terminal(*words)
+        shown = new.expect("Number [1]:")
+        assert "Pytorch" in shown and "ROCM" not in shown
+        new.interrupt()
+        assert new.end() == 130
+
+
+def test_a_name_that_is_taken_is_asked_again(programs: Programs) -> None:
+    assert programs.piped("image-create", "thesis", "--framework", "pytorch").returncode == 0
+    assert programs.piped("container-create", "thesis", "--cpu-only").returncode == 0
+    image = programs.at_terminal("image-create")
+    answer(image, ("Name of the image:", "thesis"), ("there is a Dockerfile for thesis already", ""))
+    image.expect("Name of the image:")
+    container = programs.at_terminal("container-create", "--cpu-only")
+    answer(container, ("Number [1]:", "1"), ("Name of the container [thesis]:", ""))
+    container.expect("there is a container thesis already")
+    answer(container, ("Name of the container [thesis]:", "other"))
+    assert container.end() == 0
+    assert programs.bed.record("alice", "other").state.value == "created"
+
+
+def test_an_image_that_no_registry_has_is_asked_again(programs: Programs) -> None:
+    new = programs.at_terminal("container-create", "--cpu-only")
+    shown = new.expect("Number [1]:")
+    new.type(f"{shown.count(') ')}\r")
+    answer(new, ("Image:", "absent/typo"), ("Name of the container:", "small"))
+    new.expect("absent/typo")
+    answer(new, ("Image:", "debian:12"))
+    assert new.end() == 0
+    assert programs.bed.record("alice", "small").image == "debian:12"
+
+
+def test_a_base_image_that_no_registry_has_is_asked_again(programs: Programs) -> None:
+    new = programs.at_terminal("image-create", "thesis")
+    shown = new.expect("Number [1]:")
+    new.type(f"{shown.count(') ')}\r")
+    answer(new, ("Image:", "absent/typo"), *THE_OTHERS)
+    new.expect("absent/typo")
+    answer(new, ("Image:", "debian:12"), ("Create a container from it now?", "n"))
+    assert new.end() == 0
+    assert "FROM debian:12" in (programs.bed.home("alice") / "dockerfiles" / "thesis.Dockerfile").read_text()
+
+
+@pytest.mark.parametrize(("reply", "slots"), [("1", 0), ("2", 1)])
+def test_a_refused_number_of_gpus_can_be_chosen_again(reply: str, slots: int, programs: Programs) -> None:
+    assert programs.piped("container-create", "one", "--image", "any/image").returncode == 0
+    new = programs.at_terminal("container-create", "--image", "any/image")
+    answer(new, ("Name of the container:", "two"), ("Number [1]:", "1"), ("How many GPUs? [1]:", "2"))
+    shown = new.expect("How shall it go on?")
+    assert "max_mig_instances" in shown
+    answer(new, ("Number [1]:", reply))
+    assert new.end() == 0
+    lease = programs.bed.record("alice", "two").lease
+    assert len(lease.slots if lease else ()) == slots
+
+
+def test_project_init_offers_what_is_possible_before_it_builds(programs: Programs) -> None:
+    assert programs.piped("container-create", "one", "--image", "any/image", "--gpus", "2").returncode == 0
+    new = programs.at_terminal(
+        "project-init", "birds", "--type", "cv", "--image", "any/image", "--description", "Birds"
+    )
+    shown = new.expect("How shall it go on?")
+    assert "Step 1" not in shown and "max_mig_instances" in shown
+    answer(new, ("Number [1]:", "2"), ("Enter: later)", ""), ("Enter: later)", ""))
+    new.expect("birds is ready")
+    assert new.end() == 0
+    assert "birds" not in [record.name for record in programs.bed.records()]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections import Counter
 from collections.abc import Sequence
 
 from ds01.cli.container import choosing
 from ds01.cli.container.asked import Asked, existing_folder, folded_name, folder, ports_of
+from ds01.cli.container.refusing import refusal_error
 from ds01.cli.guide import explain
 from ds01.cli.options import typed
 from ds01.cli.pulling import pull
 from ds01.cli.session import Session
-from ds01.cli.words import describe_end_of_wait, describe_missing, describe_refusal, gpu_names
-from ds01.errors import Ds01Error, NoGpuFree, WrongUse
-from ds01.gpus.model import Refusal, Rule, SlotRef
-from ds01.lifecycle.refusals import error_of
+from ds01.cli.words import describe_end_of_wait, describe_refusal, gpu_names
+from ds01.errors import NoGpuFree, WrongUse
+from ds01.gpus.model import Refusal, SlotRef
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import Acted, Plan, SlotView
 from ds01.policy.model import Limits
@@ -57,7 +56,7 @@ def make(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
     explain(session, "workspace", workspace=workspace)
     plan = session.gate.plan(session.actor, request, attempt=True, waits=asked.waits)
     if plan.refusal is not None and not (asked.waits and plan.refusal.temporary):
-        raise _refused(session, request, plan.refusal)
+        raise refusal_error(session, request, plan.refusal)
     if not plan.image_there:
         pull(session, request.image)
     explain(session, "gpu", name=request.name)
@@ -98,7 +97,7 @@ def show_plan(session: Session, request: ContainerRequest) -> None:
     """Print what would be made. Raises what create would be refused with."""
     plan = session.gate.plan(session.actor, request)
     if plan.refusal is not None:
-        raise _refused(session, request, plan.refusal)
+        raise refusal_error(session, request, plan.refusal)
     session.answer({"plan": plan})
     if session.as_json:
         return
@@ -112,15 +111,6 @@ def show_plan(session: Session, request: ContainerRequest) -> None:
         session.say(f"  port        {port.container_port} on {port.host_ip}:{port.host_port or '(a free one)'}")
     for warning in plan.warnings:
         session.warn(warning)
-
-
-def _refused(session: Session, request: ContainerRequest, refusal: Refusal) -> Ds01Error:
-    """The refusal as an error; of what the server does not have, with what it has."""
-    if refusal.rule is not Rule.NO_GPUS:
-        return error_of(refusal)
-    kinds = Counter(slot.profile or slot.kind.value for slot in session.gate.gpus(session.actor).slots)
-    message, why, hint = describe_missing(refusal, request.gpus, kinds)
-    return NoGpuFree(message, why=why, hint=hint)
 
 
 def _size(limits: Limits) -> str:

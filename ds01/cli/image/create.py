@@ -21,7 +21,7 @@ def command(session: Session, asked: Asked, no_build: bool) -> int | None:
 
     Its Dockerfile stays in ~/dockerfiles, for you to change: image-update builds it again.
     """
-    asked = making.complete(session, asked)
+    asked = making.complete(session, asked, fetch=not no_build)
     name = asked.name or ""
     place = making.write_source(session, asked)
     answer = {"name": name, "reference": reference_of(session, name), "dockerfile": str(place.dockerfile)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from ds01 import __version__
@@ -13,7 +14,7 @@ from ds01.cli.image.asked import Asked, apt_packages, folded_name
 from ds01.cli.session import Session
 from ds01.errors import Ds01Error, NotFound, NotPossible, WrongUse
 from ds01.images import dockerfile, source
-from ds01.images.catalogue import Catalogue, Entry, lookup
+from ds01.images.catalogue import Entry
 from ds01.images.dockerfile import ImagePlan
 from ds01.images.packages import PackageSet, use_case
 from ds01.images.requirements import Requirements, read, split
@@ -21,13 +22,16 @@ from ds01.images.source import Source
 from ds01.system.home import Home
 
 
-def complete(session: Session, asked: Asked) -> Asked:
-    """What was asked, with a name and a base: by questions on a terminal. Raises WrongUse without one."""
+def complete(session: Session, asked: Asked, *, fetch: bool = True) -> Asked:
+    """Return what was asked for with a name and a base: by questions on a terminal. Raises WrongUse without one.
+
+    `fetch`: a base image that was typed is fetched now, so that a wrong one can be typed again.
+    """
     if asked.name is None:
         if not session.interactive:
-            raise WrongUse("which name shall the image have?", hint="image-create NAME --framework pytorch")
+            raise WrongUse("the image needs a name", hint="image-create NAME --framework pytorch")
         explain(session, "image")
-        asked = dataclasses.replace(asked, name=ask.text("Name of the image", check=folded_name))
+        asked = dataclasses.replace(asked, name=ask.text("Name of the image", check=_new_name(session)))
     name = folded_name(asked.name or "")
     if name != asked.name:
         session.say(f"The name becomes {name}: lower case, without spaces.")
@@ -39,7 +43,7 @@ def complete(session: Session, asked: Asked) -> Asked:
             "what shall the image be made from?", hint="--framework pytorch, --base-image IMAGE, or --dockerfile FILE"
         )
     _check_free(session, name)
-    return wizard.phases(session, asked)
+    return wizard.phases(session, asked, fetch=fetch)
 
 
 def write_source(session: Session, asked: Asked) -> Source:
@@ -60,10 +64,10 @@ def write_source(session: Session, asked: Asked) -> Source:
     return place
 
 
-def entry_of(catalogue: Catalogue, text: str, architecture: str | None) -> Entry:
-    """The catalogue's row for a framework. Raises NotFound, with the option that takes any other image here."""
+def entry_of(session: Session, text: str, architecture: str | None) -> Entry:
+    """Return the catalogue's row for a framework. Raises NotFound, with the option that takes any other image here."""
     try:
-        return lookup(catalogue, text, architecture)
+        return catalogues.choose(session, text, architecture)
     except NotFound as error:
         hint = error.hint and error.hint.replace("--image", "--base-image")
         raise NotFound(error.message, why=error.why, hint=hint) from None
@@ -90,9 +94,9 @@ def _plan(session: Session, asked: Asked, home: Home) -> ImagePlan:
     provides: tuple[str, ...] = ()
     if asked.framework is not None:
         wanted = asked.framework + (f"-{asked.version}" if asked.version else "")
-        catalogue = catalogues.frameworks()
-        entry = entry_of(catalogue, wanted, asked.arch or catalogues.architecture(session))
-        base, framework, provides = entry.image, entry.label, catalogue.provides_of(entry.framework)
+        entry = entry_of(session, wanted, asked.arch)
+        base, framework = entry.image, entry.label
+        provides = catalogues.frameworks().provides_of(entry.framework)
     assert base is not None
     sets = catalogues.package_sets()
     return ImagePlan(
@@ -127,6 +131,18 @@ def _base_packages(asked: str | None, base: PackageSet) -> tuple[str, ...]:
     if asked in (None, "default"):
         return base.requirements
     return () if asked == "none" else split([asked or ""])
+
+
+def _new_name(session: Session) -> Callable[[str], None]:
+    """Return a check for a typed name: well formed, and without a Dockerfile so far."""
+
+    def check(text: str) -> None:
+        try:
+            _check_free(session, folded_name(text))
+        except NotPossible as error:
+            raise WrongUse(error.message, why=error.why, hint=error.hint) from error
+
+    return check
 
 
 def _check_free(session: Session, name: str) -> None:

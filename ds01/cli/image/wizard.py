@@ -7,17 +7,22 @@ import dataclasses
 from ds01.cli import ask, catalogues
 from ds01.cli.guide import explain
 from ds01.cli.image.asked import Asked, apt_packages
+from ds01.cli.pulling import fetch_typed
 from ds01.cli.session import Session
 from ds01.engines.references import well_formed
-from ds01.errors import WrongUse
-from ds01.images.catalogue import lookup
+from ds01.errors import NotFound, WrongUse
+from ds01.images.catalogue import frameworks_for, lookup, versions_for
 from ds01.images.packages import PackageSet
 from ds01.images.plan import check_system
 from ds01.images.requirements import split
 
 
-def phases(session: Session, asked: Asked) -> Asked:
-    """The four phases, each under its heading, and the packages that no phase knows."""
+def phases(session: Session, asked: Asked, *, fetch: bool = True) -> Asked:
+    """Ask the four phases, each under its heading, and for the packages that no phase knows.
+
+    `fetch`: a base image that was typed is fetched at the end; one that cannot be is asked for again.
+    """
+    typed = asked.base_image is None
     for number, (title, phase) in enumerate(
         {
             "Framework": _framework,
@@ -32,32 +37,31 @@ def phases(session: Session, asked: Asked) -> Asked:
         if asked == before:
             session.say("  as you said")
     session.say("\nAnything else?")
-    return _more(asked)
+    asked = _more(asked)
+    if typed and fetch and asked.base_image is not None:
+        asked = dataclasses.replace(asked, base_image=fetch_typed(session, asked.base_image))
+    return asked
 
 
 def _framework(session: Session, asked: Asked) -> Asked:
     explain(session, "framework")
     catalogue = catalogues.frameworks()
-    names = catalogue.frameworks
+    wanted = (asked.arch,) if asked.arch is not None else catalogues.architectures(session)
+    names = frameworks_for(catalogue, *wanted)
     chosen = ask.choose("What shall it be made from?", [*names, "another image, by its name"])
     if chosen == len(names):
         return dataclasses.replace(asked, base_image=ask.text("Image", check=_well_formed))
     name = names[chosen]
-    architecture = asked.arch or catalogues.architecture(session)
-    newest = lookup(catalogue, name, architecture)
+    newest = lookup(catalogue, name, *wanted)
 
     def known(version: str) -> None:
         try:
-            lookup(catalogue, f"{name}-{version}", architecture)
-        except Exception as error:
-            raise WrongUse(getattr(error, "message", str(error)), why=getattr(error, "why", None)) from error
+            lookup(catalogue, f"{name}-{version}", *wanted)
+        except NotFound as error:
+            raise WrongUse(error.message, why=error.why) from error
 
-    versions = dict.fromkeys(
-        entry.version
-        for entry in catalogue.entries
-        if entry.framework == name and (architecture is None or architecture in entry.architectures)
-    )
-    session.say(f"  versions: {', '.join(list(versions)[:8])}{', …' if len(versions) > 8 else ''}")
+    versions = versions_for(catalogue, name, *wanted)
+    session.say(f"  versions: {', '.join(versions[:8])}{', …' if len(versions) > 8 else ''}")
     version = ask.text("Version", default=newest.version, check=known)
     has = catalogue.provides_of(name)
     if has:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from ds01.cli.options import command as verb
-from ds01.cli.project.starting import Wanted, start_project
+from ds01.cli.project.starting import start_project
+from ds01.cli.project.wanted import Wanted, container_options
 from ds01.cli.session import Session
 
 
@@ -19,6 +20,7 @@ from ds01.cli.session import Session
 @click.option("--no-git", is_flag=True, help="Without Git.")
 @click.option("--no-image", is_flag=True, help="Without an image and a container.")
 @click.option("--no-container", is_flag=True, help="Without a container.")
+@container_options
 @click.option("--quick", is_flag=True, help="Ask nothing: the usual for everything.")
 def command(
     session: Session,
@@ -31,11 +33,16 @@ def command(
     no_git: bool,
     no_image: bool,
     no_container: bool,
+    gpus: int | None,
+    cpu_only: bool,
+    wait: bool,
+    wait_for: str | None,
     quick: bool,
 ) -> int | None:
     """Begin a project: its folder, Git, a README, an image of its own, and a container.
 
-    What is there already stays as it is: a project that was begun is gone on with.
+    Whether you may have the container is checked before anything is built. What is there
+    already stays as it is: a project that exists is continued where it stopped.
     """
     session.yes = session.yes or quick
     wanted = Wanted(
@@ -48,5 +55,9 @@ def command(
         git=not no_git,
         with_image=not no_image,
         with_container=not (no_image or no_container),
+        gpus=gpus,
+        cpu_only=cpu_only,
+        wait=wait,
+        wait_for=wait_for,
     )
     return start_project(session, wanted)

@@ -5,170 +5,223 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from ds01.cli import ask, catalogues
-from ds01.cli.container.deploying import deploy_named
+import click
+
+from ds01.cli.container import deploying, making, starting
+from ds01.cli.container.refusing import settle
 from ds01.cli.guide import explain
-from ds01.cli.image import making, wizard
-from ds01.cli.image.asked import Asked as AskedImage
+from ds01.cli.image import making as image_making
+from ds01.cli.image import wizard
+from ds01.cli.image.asked import Asked as ImageOptions
 from ds01.cli.image.building import reference_of
 from ds01.cli.image.sources import image_named, source_of
+from ds01.cli.options import typed
+from ds01.cli.output import put
 from ds01.cli.project.git_init import ask_author
 from ds01.cli.project.meant import Project, show
+from ds01.cli.project.wanted import Wanted, complete
 from ds01.cli.session import Session
-from ds01.cli.words import worded
-from ds01.engines.references import well_formed
-from ds01.errors import Ds01Error, NotFound, WrongUse
-from ds01.images.catalogue import lookup
-from ds01.images.packages import use_case
+from ds01.cli.words import describe_error, worded
+from ds01.errors import Ds01Error
+from ds01.lifecycle.views import ContainerView
 from ds01.projects import folders, git, project_file, readme
+from ds01.system.home import Home
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a project shall have; None: it was not said."""
+class _Step:
+    """`alone`: the command that takes only this step. A failing step ends the rest only if it is `needed`."""
 
-    name: str | None = None
-    kind: str | None = None
-    framework: str | None = None
-    image: str | None = None
-    description: str | None = None
-    blank: bool = False
-    git: bool = True
-    with_image: bool = True
-    with_container: bool = True
-
-    def check(self, session: Session) -> None:
-        """Raises WrongUse for what contradicts itself or cannot be written down, NotFound for a kind or a framework
-        that is none: before the first step, since the later ones would leave half a project.
-        """
-        if self.image is not None and self.framework is not None:
-            raise WrongUse("one image, please", why="--image and --framework each name one")
-        if self.image is not None and not self.with_image:
-            raise WrongUse("--image and --no-image at once")
-        if self.image is not None and not well_formed(self.image):
-            raise WrongUse(f"'{self.image}' is no name of an image", why="it has the form [HOST/]NAME[:TAG]")
-        if self.description is not None:
-            readme.check_description(self.description)
-        if self.kind is not None:
-            try:
-                use_case(catalogues.package_sets(), self.kind)
-            except NotFound as error:
-                hint = "or leave --type out; packages can be added later, with image-update"
-                raise NotFound(error.message, why=error.why, hint=hint) from None
-        if self.framework is not None:
-            architecture = catalogues.architecture(session) if self.with_image else None
-            lookup(catalogues.frameworks(), self.framework, architecture)
+    title: str
+    alone: str
+    take: Callable[[], int | None]
+    needed: bool = True
 
 
 def start_project(session: Session, wanted: Wanted, *, afterwards: str | None = None) -> int | None:
-    """Go through the steps. One that fails leaves those before it, and says how to go on: with that step, and with
-    `afterwards`, a command that would have come next. The exit code of a shell that was opened at the end.
+    """Take the steps from nothing to a running container; steps that were taken before are skipped.
+
+    Whether the container would be refused is found out before the first step. A failing step leaves those before it,
+    and its error says how to go on: with that step, and with `afterwards`, the command that would have come next.
+    Returns the exit code of a shell that was opened at the end, or 1 if a step failed that the others do not need.
     """
     wanted.check(session)
-    wanted = _complete(session, wanted)
-    name, code = wanted.name or "", None
-    home = session.home
-    folder = folders.folder_of(home, name)
-    image = wanted.image
-
-    def make_folder() -> None:
-        explain(session, "project-folder", name=name)
-        show(session, folders.create(home, name, blank=wanted.blank))
-
-    def make_git() -> None:
-        explain(session, "git")
-        person, email = None, None
-        if session.interactive:
-            person, email = ask_author(session, Project(home, name, folder), None, None)
-        show(session, git.init(home, folder, name=person, email=email))
-
-    def make_readme() -> None:
-        kind = wanted.kind
-        made = readme.create(home, folder, name, description=wanted.description, kind=kind, framework=wanted.framework)
-        show(session, made)
-        reference = image or reference_of(session, name)
-        kept = project_file.write(home, folder, name, kind=kind, image=reference, framework=wanted.framework)
-        show(session, kept)
-
-    def make_image() -> None:
-        _image(session, wanted)
-
-    def make_container() -> None:
-        nonlocal code
-        if any(view.name == name for view in session.asking.containers(session.actor, owner=session.owner.uid)):
-            session.say(f"  There is a container {name} already: container-run {name}")
-            return
-        reference = image or reference_of(session, name)
-        code = deploy_named(session, name, image=reference, background=not session.interactive)
-
-    steps: list[tuple[str, str, Callable[[], None]]] = [("Folder", f"dir-create {name}", make_folder)]
-    if wanted.git:
-        steps.append(("Git", f"git-init {name}", make_git))
-    steps.append(("README", f"readme-create {name}", make_readme))
-    if wanted.with_image and image is None:
-        steps.append(("Image", f"image-create {name}", make_image))
-    if wanted.with_container:
-        steps.append(("Container", f"container-deploy {name}", make_container))
-    for number, (title, alone, step) in enumerate(steps, 1):
-        session.say(f"\nStep {number}/{len(steps)}  {title}")
+    wanted = complete(session, wanted)
+    wanted = _check_container(session, wanted, afterwards)
+    project = _NewProject(session, wanted)
+    steps = project.steps()
+    code = None
+    failed = False
+    for number, step in enumerate(steps, 1):
+        session.say(f"\nStep {number}/{len(steps)}  {step.title}")
         try:
-            step()
+            code = step.take()
+        except click.Abort:
+            session.say(f"\n`{typed()} {project.name}` continues from here.")
+            raise
         except Ds01Error as error:
-            if title == "Image" and source_of(session, name, None) is not None:
-                alone = f"image-update {name} --rebuild"
-            raise _with_way_on(worded(error, session.now()), number, alone, name, afterwards) from error
-    session.answer({"project": {"name": name, "folder": str(folder), "image": image or reference_of(session, name)}})
-    session.say(f"\n{name} is ready. Its folder is {folder}, in the container /workspace.")
-    return code
+            error = worded(error, session.now())
+            if step.needed:
+                raise _with_way_on(error, number, project.alone(step), project.name, afterwards) from error
+            put(describe_error(error), error=True)
+            session.say(f"The other steps do not need this one. `{step.alone}` repeats it.")
+            failed = True
+    project.finish()
+    image = wanted.image or reference_of(session, project.name)
+    session.answer({"project": {"name": project.name, "folder": str(project.folder), "image": image}})
+    session.say(f"\n{project.name} is ready. Its folder is {project.folder}, in the container /workspace.")
+    return code or (1 if failed else code)
 
 
-def _complete(session: Session, wanted: Wanted) -> Wanted:
-    """What was said, with a name and a kind: by questions on a terminal. Raises WrongUse without one."""
-    if wanted.name is None:
-        if not session.terminal or session.as_json:
-            raise WrongUse("what shall the project be called?", hint="project-init NAME --type ml")
-        explain(session, "project")
-        wanted = dataclasses.replace(wanted, name=ask.text("Name of the project", check=folders.project_name))
-    name = folders.project_name(wanted.name or "")
-    if name != wanted.name:
-        session.say(f"The name becomes {name}: lower case, without spaces.")
-    wanted = dataclasses.replace(wanted, name=name)
-    if not session.interactive:
-        return wanted
-    if wanted.kind is None:
-        cases = catalogues.package_sets().use_cases
-        chosen = ask.choose("What is it about?", [*(f"{one.title}: {one.summary}" for one in cases), "something else"])
-        wanted = dataclasses.replace(wanted, kind=cases[chosen].key if chosen < len(cases) else "none")
-    if wanted.description is None:
-        described = ask.text("In one line (Enter: later)", default="", check=readme.check_description)
-        wanted = dataclasses.replace(wanted, description=described or None)
-    return wanted
+class _NewProject:
+    """The steps of one project."""
 
+    def __init__(self, session: Session, wanted: Wanted) -> None:
+        self._session = session
+        self._wanted = wanted
+        self._home: Home = session.home
+        self.name = wanted.name or ""
+        self.folder: Path = folders.folder_of(self._home, self.name)
 
-def _image(session: Session, wanted: Wanted) -> None:
-    """The project's own image: there already, built again from its Dockerfile, or made now."""
-    name = wanted.name or ""
-    if image_named(session, name) is not None:
-        session.say(f"  There is an image {name} already: `image-update {name}` changes it.")
-        return
-    place = source_of(session, name, None)
-    if place is None:
-        asked = AskedImage(name=name, framework=wanted.framework, use_case=wanted.kind)
-        if session.interactive and wanted.framework is None:
-            asked = wizard.phases(session, asked)
+    def steps(self) -> list[_Step]:
+        """The steps that were asked for, in their order."""
+        name, wanted = self.name, self._wanted
+        steps = [_Step("Folder", f"dir-create {name}", self._make_folder)]
+        if wanted.git:
+            steps.append(_Step("Git", f"git-init {name}", self._make_git, needed=False))
+        steps.append(_Step("README", f"readme-create {name}", self._make_readme))
+        if wanted.with_image and wanted.image is None:
+            steps.append(_Step("Image", f"image-create {name}", self._make_image))
+        if wanted.with_container:
+            steps.append(_Step("Container", f"container-deploy {name}{wanted.container_flags()}", self._run_container))
+        return steps
+
+    def alone(self, step: _Step) -> str:
+        """The command that takes this step now: an image that has a Dockerfile is built again from it."""
+        if step.title == "Image" and source_of(self._session, self.name, None) is not None:
+            return f"image-update {self.name} --rebuild"
+        return step.alone
+
+    def finish(self) -> None:
+        """Note that nothing is left to do."""
+        project_file.update(self._home, self.folder, {project_file.SETUP: None})
+
+    def _make_folder(self) -> None:
+        session, wanted = self._session, self._wanted
+        explain(session, "project-folder", name=self.name)
+        show(session, folders.create(self._home, self.name, blank=wanted.blank))
+        # First of all, so that a setup that is interrupted continues with the same answers.
+        image = wanted.image or reference_of(session, self.name)
+        values = {"kind": wanted.kind, "image": image, "framework": wanted.framework}
+        setup = project_file.UNFINISHED
+        there = project_file.read(self._home, self.folder)
+        kept = project_file.write(self._home, self.folder, self.name, **values, setup=setup)
+        if not there or not kept.already:
+            show(session, kept)
+            return
+        if wanted.framework is None and wanted.image is not None:
+            values["framework"] = None  # it described the image before
         elif wanted.framework is None:
-            asked = dataclasses.replace(asked, framework="pytorch")
-        place = making.write_source(session, asked)
-    explain(session, "build")
-    session.say(f"Built {making.build(session, name, place)}.")
+            del values["framework"]
+        changed = {key: value for key, value in values.items() if there.get(key) != value and (value or key in there)}
+        if project_file.update(self._home, self.folder, {**changed, project_file.SETUP: setup}) and changed:
+            session.say(f"Changed in {project_file.FILE}: {', '.join(changed)}.")
+
+    def _make_git(self) -> None:
+        explain(self._session, "git")
+        person, email = None, None
+        # Whoever left it open when the repository was made is not asked again.
+        if self._session.interactive and not self._home.exists(self.folder / ".git"):
+            person, email = ask_author(self._session, Project(self._home, self.name, self.folder), None, None)
+        show(self._session, git.init(self._home, self.folder, name=person, email=email))
+
+    def _make_readme(self) -> None:
+        wanted = self._wanted
+        made = readme.create(
+            self._home,
+            self.folder,
+            self.name,
+            description=wanted.description,
+            kind=wanted.kind,
+            framework=wanted.framework,
+        )
+        show(self._session, made)
+
+    def _make_image(self) -> None:
+        """The project's own image: there already, built again from its Dockerfile, or made now."""
+        session, name, wanted = self._session, self.name, self._wanted
+        if image_named(session, name) is not None:
+            session.say(f"  There is an image {name} already: `image-update {name}` changes it.")
+            return
+        place = source_of(session, name, None)
+        if place is None:
+            options = ImageOptions(name=name, framework=wanted.framework, use_case=wanted.kind)
+            if session.interactive and wanted.framework is None:
+                options = wizard.phases(session, options)
+            elif wanted.framework is None:
+                options = dataclasses.replace(options, framework="pytorch")
+            place = image_making.write_source(session, options)
+        explain(session, "build")
+        session.say(f"Built {image_making.build(session, name, place)}.")
+
+    def _run_container(self) -> int | None:
+        session, name = self._session, self.name
+        view = _container_named(session, name)
+        if view is None:
+            options = self._wanted.container_options(self._wanted.image or reference_of(session, name))
+            request = making.request_of(session, options)
+            return deploying.deploy(session, request, options, background=not session.interactive)[1]
+        if view.state == "created":  # interrupted between create and start
+            starting.start(session, view.container)
+            session.say(f"Started {name}.")
+        session.say(f"  There is a container {name} already: container-run {name}")
+        return None
+
+
+def _container_named(session: Session, name: str) -> ContainerView | None:
+    views = session.asking.containers(session.actor, owner=session.owner.uid)
+    return next((view for view in views if view.name == name), None)
+
+
+def _check_container(session: Session, wanted: Wanted, afterwards: str | None) -> Wanted:
+    """Find out whether the container would be refused, before anything is built for it.
+
+    On a terminal a refusal is followed by a choice of what is possible. Raises Ds01Error.
+    """
+    name = wanted.name or ""
+    if not wanted.with_container or _container_named(session, name) is not None:
+        return wanted
+    image = wanted.image or reference_of(session, name)
+    try:
+        options = settle(session, wanted.container_options(), image, instead="everything but the container")
+    except Ds01Error as error:
+        raise _before_all_steps(error, wanted, afterwards) from error
+    return wanted.with_options(options)
+
+
+def _before_all_steps(error: Ds01Error, wanted: Wanted, afterwards: str | None) -> Ds01Error:
+    """The error of a refused container, with how to get the rest."""
+    name = wanted.name or ""
+    what = f" --image {wanted.image}" if wanted.image else ""
+    what = f" --framework {wanted.framework}" if wanted.framework and not what else what
+    on = f"No step was taken. `{typed()} {name}{what} --no-container` takes all the others, and "
+    on += f"`container-deploy {name}` then makes the container."
+    on += f" After that: `{afterwards}`." if afterwards else ""
+    hint = f"{error.hint}\n{on}" if error.hint else on
+    return type(error)(error.message, why=error.why, hint=hint, data=_without_refusal(error))
 
 
 def _with_way_on(error: Ds01Error, number: int, alone: str, name: str, afterwards: str | None) -> Ds01Error:
     """The error of a step, with how to go on from there."""
     before = "What the steps before made stays. " if number > 1 else ""
-    on = f"{before}To go on: `{alone}`, or `project-init {name}` again, which skips what is there."
+    on = f"{before}To go on: `{alone}`, or `{typed()} {name}` again, which skips what is there."
     on += f" After that: `{afterwards}`." if afterwards else ""
     hint = f"{error.hint}\n{on}" if error.hint else on
-    data = {key: value for key, value in (error.data or {}).items() if key != "refusal"}  # it is in words already
-    return type(error)(error.message, why=error.why, hint=hint, data=data or None)
+    return type(error)(error.message, why=error.why, hint=hint, data=_without_refusal(error))
+
+
+def _without_refusal(error: Ds01Error) -> dict[str, object] | None:
+    """The error's data without the refusal, which is in words already."""
+    return {key: value for key, value in (error.data or {}).items() if key != "refusal"} or None

@@ -1,0 +1,187 @@
+"""What a project is to have: from options, from its pyproject.toml, and by questions on a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ds01.cli import ask, catalogues
+from ds01.cli.container.asked import Asked as ContainerOptions
+from ds01.cli.guide import explain
+from ds01.cli.options import Whole, typed
+from ds01.cli.session import Session
+from ds01.engines.references import well_formed
+from ds01.errors import NotFound, WrongUse
+from ds01.images.packages import use_case
+from ds01.projects import folders, project_file, readme
+from ds01.projects.devcontainer import own_image
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a project is to have; None: not specified."""
+
+    name: str | None = None
+    kind: str | None = None
+    framework: str | None = None
+    image: str | None = None
+    description: str | None = None
+    blank: bool = False
+    git: bool = True
+    with_image: bool = True
+    with_container: bool = True
+    gpus: int | None = None
+    cpu_only: bool = False
+    wait: bool = False
+    wait_for: str | None = None
+
+    def check(self, session: Session) -> None:
+        """Raise WrongUse for contradictions and malformed values, NotFound for an unknown use case or framework.
+
+        Called before the first step, since a later failure would leave half a project.
+        """
+        if self.image is not None and self.framework is not None:
+            raise WrongUse("one image, please", why="--image and --framework each name one")
+        if self.image is not None and not self.with_image:
+            raise WrongUse("--image and --no-image at once")
+        if self.image is not None and not well_formed(self.image):
+            raise WrongUse(f"'{self.image}' is not an image name", why="it has the form [HOST/]NAME[:TAG]")
+        self.container_options().check()
+        if self.description is not None:
+            readme.check_description(self.description)
+        if self.kind is not None:
+            try:
+                use_case(catalogues.package_sets(), self.kind)
+            except NotFound as error:
+                hint = "or leave --type out; packages can be added later, with image-update"
+                raise NotFound(error.message, why=error.why, hint=hint) from None
+        if self.framework is not None:
+            catalogues.find(session, self.framework, for_these_gpus=self.with_image)
+
+    def container_options(self, image: str | None = None) -> ContainerOptions:
+        """The options of the project's container, as container-deploy has them."""
+        return ContainerOptions(
+            name=self.name,
+            image=image,
+            gpus=self.gpus,
+            cpu_only=self.cpu_only,
+            wait=self.wait,
+            wait_for=self.wait_for,
+        )
+
+    def with_options(self, options: ContainerOptions | None) -> Wanted:
+        """The same with what was settled about the container; None: without one."""
+        if options is None:
+            return dataclasses.replace(self, with_container=False)
+        gpus, wait = options.gpus, options.wait
+        return dataclasses.replace(self, gpus=gpus, cpu_only=options.cpu_only, wait=wait, wait_for=options.wait_for)
+
+    def container_flags(self) -> str:
+        """The same as they are typed, each with a space before it."""
+        words = [f"--gpus {self.gpus}"] if self.gpus is not None else []
+        words += ["--cpu-only"] if self.cpu_only else []
+        words += ["--wait"] if self.wait else []
+        words += [f"--wait-for {self.wait_for}"] if self.wait_for is not None else []
+        return "".join(f" {word}" for word in words)
+
+
+_CONTAINER_OPTIONS = (
+    click.option("--gpus", type=Whole(min=0), metavar="N", help="How many GPUs the container gets. Default: one."),
+    click.option("--cpu-only", is_flag=True, help="A container without a GPU."),
+    click.option("--wait", is_flag=True, help="Wait in line if no GPU is free; Ctrl-C leaves it."),
+    click.option("--wait-for", metavar="DURATION", help="Wait in line for at most this long, as 2h."),
+)
+
+
+def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what the project's container gets."""
+    for option in reversed(_CONTAINER_OPTIONS):
+        function = option(function)
+    return function
+
+
+def complete(session: Session, wanted: Wanted) -> Wanted:
+    """Return what is wanted with a name, with what the project's file says, and with answers to questions.
+
+    Options go before the file, and what the file says is not asked again. Raises WrongUse without a name where nobody
+    can be asked.
+    """
+    if wanted.name is None:
+        if not session.terminal or session.as_json:
+            raise WrongUse("the project needs a name", hint=f"{typed()} NAME --type ml")
+        explain(session, "project")
+        wanted = dataclasses.replace(wanted, name=ask.text("Name of the project", check=_new_name(session)))
+    name = folders.project_name(wanted.name or "")
+    if name != wanted.name:
+        session.say(f"The name becomes {name}: lower case, without spaces.")
+    wanted = _with_file(session, dataclasses.replace(wanted, name=name))
+    if not session.interactive:
+        return wanted
+    if wanted.kind is None:
+        cases = catalogues.package_sets().use_cases
+        chosen = ask.choose("What is it about?", [*(f"{one.title}: {one.summary}" for one in cases), "something else"])
+        wanted = dataclasses.replace(wanted, kind=cases[chosen].key if chosen < len(cases) else "none")
+    if wanted.description is None and not readme.names(session.home, folders.folder_of(session.home, name)):
+        described = ask.text("In one line (Enter: later)", default="", check=readme.check_description)
+        wanted = dataclasses.replace(wanted, description=described or None)
+    return wanted
+
+
+def unfinished(session: Session) -> tuple[str, ...]:
+    """Return the projects whose setup was started and has not finished: those without a container of their name."""
+    home = session.home
+    names = [name for name in home.list(folders.workspace(home)) if folders.is_project_name(name)]
+    marked = [
+        name
+        for name in names
+        if project_file.read(home, folders.folder_of(home, name)).get(project_file.SETUP) == project_file.UNFINISHED
+    ]
+    if not marked:
+        return ()
+    views = session.asking.containers(session.actor, owner=session.owner.uid)
+    there = {view.name for view in views if view.state != "created"}
+    return tuple(name for name in marked if name not in there)
+
+
+def _with_file(session: Session, wanted: Wanted) -> Wanted:
+    """Fill in what the project's pyproject.toml says and no option contradicts."""
+    home, name = session.home, wanted.name or ""
+    known = project_file.read(home, folders.folder_of(home, name))
+    kind, framework, image = known.get("kind"), known.get("framework"), known.get("image")
+    cases = catalogues.package_sets()
+    if wanted.kind is None and kind is not None and (kind == "none" or _is_use_case(kind)):
+        wanted = dataclasses.replace(wanted, kind="none" if kind == "none" else use_case(cases, kind).key)
+    if wanted.image is not None or wanted.framework is not None or not wanted.with_image:
+        return wanted
+    if image is not None and image.removesuffix(":latest") != own_image(session.owner, name):
+        if well_formed(image):
+            session.say(f"The image is {image}, as {project_file.FILE} of the project says.")
+            return dataclasses.replace(wanted, image=image)
+        session.warn(f"{project_file.FILE} of {name} names '{image}', which is not an image name; it is not used.")
+    if framework is not None and catalogues.is_known(framework):
+        return dataclasses.replace(wanted, framework=framework)
+    return wanted
+
+
+def _is_use_case(text: str) -> bool:
+    try:
+        use_case(catalogues.package_sets(), text)
+    except NotFound:
+        return False
+    return True
+
+
+def _new_name(session: Session) -> Callable[[str], None]:
+    """Return a check for a typed name: a project name, and no file in the way of its folder."""
+
+    def check(text: str) -> None:
+        home = session.home
+        folder = folders.folder_of(home, folders.project_name(text))
+        if home.exists(folder) and not home.is_folder(folder):
+            raise WrongUse(f"{folder} is a file", why="the project's folder would have that name")
+
+    return check
