@@ -36,6 +36,19 @@ def load(path: Path, *, members: Path | None = None, zone: tzinfo | None = None)
     return policy
 
 
+def check_text(text: str, path: Path, zone: tzinfo) -> Policy:
+    """Return the policy in a text, without members' files; `path` is for messages. Raises PolicyUnreadable."""
+    problems = Problems(str(path))
+    try:
+        policy = build(_sections(text, zone, problems), {}, path, problems)
+    except Wrong as wrong:
+        problems.note(wrong)
+        raise unreadable(path, problems.found) from wrong
+    if problems.found:
+        raise unreadable(path, problems.found)
+    return policy
+
+
 def _text(path: Path, problems: Problems) -> str:
     hint = "An administrator mends it: a regular file in UTF-8 that everybody may read (mode 0644)."
     message = f"The policy {path} cannot be read."

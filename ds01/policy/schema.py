@@ -131,27 +131,28 @@ def policy_reader(zone: tzinfo) -> Reader:
     )
 
 
+# The sections about the server whose single keys `ds01 policy import` checks too.
+SERVER_KEYS: dict[str, dict[str, Reader]] = {
+    "gpu_allocation": {
+        "enable_mig": value(BOOLEAN),
+        "mig_profile": value(PROFILE, null=True),
+        "placement": value(one_of(Placement)),
+        "prefer": value(one_of(Prefer)),
+    },
+    "policies": {
+        "idle_cpu_percent": value(number(0, 100 * CORES)),
+        "idle_gpu_percent": value(number(0, 100)),
+        "idle_network_rate": value(size_from(0)),
+        "warn_idle_at": value(number(0, 1)),
+        "warn_runtime_at": value(number(0, 1)),
+        "created_timeout": value(DURATION, null=True),
+        "stop_grace": value(DURATION),
+        "keep_alive_max": value(DURATION, null=True),
+    },
+}
+
 _SERVER: dict[str, Reader] = {
-    "gpu_allocation": section(
-        {
-            "enable_mig": value(BOOLEAN),
-            "mig_profile": value(PROFILE, null=True),
-            "placement": value(one_of(Placement)),
-            "prefer": value(one_of(Prefer)),
-        }
-    ),
-    "policies": section(
-        {
-            "idle_cpu_percent": value(number(0, 100 * CORES)),
-            "idle_gpu_percent": value(number(0, 100)),
-            "idle_network_rate": value(size_from(0)),
-            "warn_idle_at": value(number(0, 1)),
-            "warn_runtime_at": value(number(0, 1)),
-            "created_timeout": value(DURATION, null=True),
-            "stop_grace": value(DURATION),
-            "keep_alive_max": value(DURATION, null=True),
-        }
-    ),
+    **{name: section(readers) for name, readers in SERVER_KEYS.items()},
     "mounts": section({name: list_of(value(FOLDER), "folders") for name in ("workspace", "data", "models")}),
     "ports": list_of(value(whole(1, 65535)), "ports", unique=True),
     "network": value(one_of(Network)),

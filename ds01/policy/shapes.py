@@ -198,7 +198,7 @@ def _what(node: Node) -> str:
 
 
 def _nearest(name: str, known: Mapping[str, Reader]) -> str:
-    from difflib import get_close_matches  # only where something is wrong
+    """Return what an unknown key is: one of ds01-infra, or a typing error for a key that means the same; or nothing."""
+    from ds01.policy.legacy.suggest import suggestion  # only where something is wrong
 
-    near = get_close_matches(name[:80], known, 1)
-    return f", perhaps `{near[0]}`?" if near else ""
+    return suggestion(name, known)

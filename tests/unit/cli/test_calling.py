@@ -39,6 +39,7 @@ GUIDED = (
 OF_THE_MACHINE = (
     "mlc open",
     "policy check",
+    "policy import",
     "doctor",
     "slices apply",
     "user add",

@@ -42,7 +42,7 @@ NAMED = {  # what each command needs besides --json, to have something to do
 WITHOUT_NAME = {"container list", "container stats", "mlc list", "mlc stats"}
 # No container matters to these.
 WITHOUT_CONTAINERS = ("dir ", "git ", "readme ", "devcontainer ", "project ", "image ", "ssh ", "vscode ", "alias")
-OF_THE_MACHINE = ("policy check", "doctor", "slices apply", "emergency-stop")  # run elsewhere
+OF_THE_MACHINE = ("policy check", "policy import", "doctor", "slices apply", "emergency-stop")  # run elsewhere
 MLC_TALK = ("mlc open", "mlc update-sys", "mlc upgrade-sys")
 TALK = ("container run", "container exit", "user add", "user setup")
 WITH_JSON = [words for words in commands.COMMANDS if words not in (*MLC_TALK, *TALK)]

@@ -1,0 +1,217 @@
+"""An old policy as one of today's: `ds01 policy import`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from ds01.errors import PolicyUnreadable
+from ds01.policy.kinds import LOGIN
+from ds01.policy.legacy.draft import Block, Change, listed, quoted
+from ds01.policy.legacy.limits import Notes, convert_limits, reason, rest_of
+from ds01.policy.legacy.server import UNKNOWN, convert_server, switched_off
+from ds01.policy.legacy.sources import ARCHIVED, GROUPS_OF_USERS, Sources, child, entries, read_sources, texts
+from ds01.policy.legacy.special import Exemptions, convert_exemptions, take_reservation
+from ds01.policy.legacy.values import NULL, flag
+from ds01.policy.load import check_text
+from ds01.policy.nodes import Mapping, Node, Scalar, Sequence
+from ds01.policy.units import NotAllowed
+
+SECTIONS: dict[str, type[Node]] = {
+    "defaults": Mapping, "default_group": Scalar, "groups": Mapping, "user_overrides": Mapping, "exemptions": Sequence,
+    "gpu_allocation": Mapping, "policies": Mapping, "advanced": Mapping, "monitoring": Mapping,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The new policy as text, and what became of the old keys."""
+
+    text: str
+    changes: tuple[Change, ...]
+
+
+def import_policy(path: Path, zone: tzinfo) -> Imported:
+    """Return the old policy at `path`, and the files beside it, as a policy of today.
+
+    Times without a zone are in `zone`. Raises PolicyUnreadable where a file cannot be read at all.
+    """
+    sources = read_sources(path)
+    notes, root = Notes(), Block()
+    aggregate = not switched_off(sources.main)
+    file = str(path)
+    for name in ("defaults", "default_group", "groups", "user_overrides", "reservations", "exemptions"):
+        root.entries[name] = Block()
+    defaults = child(sources.main, "defaults")
+    if defaults is not None:
+        root.entries["defaults"] = _plain(defaults, "defaults", file, notes, aggregate=aggregate)
+    _groups(sources, root, notes, aggregate=aggregate)
+    reservations: list[str] = []
+    _overrides(sources, root, notes, zone, reservations, aggregate=aggregate)
+    exemptions = Exemptions()
+    if (node := child(sources.main, "exemptions")) is not None:
+        convert_exemptions(node, file, zone, notes, exemptions)
+    if sources.exemptions is not None:
+        convert_exemptions(sources.exemptions[1], str(sources.exemptions[0]), zone, notes, exemptions)
+    _default_group(sources, root, notes)
+    convert_server(sources.main, root, file, notes)
+    for name, _, value in entries(sources.main):
+        wanted = SECTIONS.get(name)
+        if wanted is None:
+            notes.gone(root, file, name, value, reason(name) or UNKNOWN)
+        elif not isinstance(value, wanted) and not (isinstance(value, Scalar) and value.is_null):
+            notes.gone(root, file, name, value, "it cannot be read as this section")
+    root.entries["reservations"] = reservations
+    root.entries["exemptions"] = exemptions.items
+    text = _text(root, exemptions, path)
+    if _mend_swap(_problems(text, path, zone), root, file, notes):
+        text = _text(root, exemptions, path)
+    if problems := _problems(text, path, zone):
+        raise PolicyUnreadable(
+            f"{path} cannot be imported: the new policy would have errors.",
+            why="\n".join(f"{item['key']}: {item['problem']}; allowed: {item['allowed']}" for item in problems),
+            hint="correct these keys in the old file, then again",
+            data={"errors": problems},
+        )
+    return Imported(text, tuple(notes.changes))
+
+
+def _plain(node: Node, where: str, file: str, notes: Notes, *, aggregate: bool) -> Block:
+    """Return a section of limits; what else stands in it becomes comments."""
+    block = convert_limits(node, where, file, notes, aggregate=aggregate)
+    for name, value in rest_of(node).items():
+        path = f"{where}.{name}"
+        notes.gone(block, file, path, value, reason(path) or UNKNOWN)
+    return block
+
+
+def _groups(sources: Sources, root: Block, notes: Notes, *, aggregate: bool) -> None:
+    file = str(sources.path)
+    groups = root.section("groups")
+    archived = {login for _, login in sources.members.get(ARCHIVED, [])}
+    admins = set(texts(child(child(sources.main, "access_control"), "admin_users")))
+    listed_anywhere = {login for lines in sources.members.values() for _, login in lines}
+    for name, line, node in entries(child(sources.main, "groups")):
+        key = re.sub("[^a-z0-9_]", "_", name.lower())
+        if key != name:
+            notes.changed(file, line, f"groups.{name}", f"now groups.{key}: lower-case letters, digits and _ only")
+        if key in groups.entries:
+            notes.gone(groups, file, f"groups.{name}", node, f"there is a group {key} already")
+            continue
+        block = convert_limits(node, f"groups.{name}", file, notes, aggregate=aggregate)
+        members = texts(child(node, "members")) + [login for _, login in sources.members.get(name, [])]
+        for number, login, group in sources.placed:
+            if group == name and login not in listed_anywhere:
+                members.append(login)
+                notes.changed(
+                    str(sources.path.parent / GROUPS_OF_USERS), number, login, f"now a member of groups.{key}"
+                )
+        kept = [login for login in dict.fromkeys(members) if login not in archived and _is_login(login)]
+        for login in dict.fromkeys(members):
+            if not _is_login(login):
+                notes.changed(file, line, f"groups.{name}", f"{login!r} is not a login, and is left out")
+        head: dict[str, str | Block | list[str]] = {"members": listed(kept)}
+        for extra in ("unix_groups", "admin"):
+            value = child(node, extra)
+            if value is not None:
+                head[extra] = listed(texts(value)) if extra == "unix_groups" else flag("".join(texts(value)))
+        if kept and set(kept) <= admins and "admin" not in head:
+            head["admin"] = "true"
+            notes.changed(file, line, f"groups.{name}", "now with admin: true, since access_control names its members")
+        block.entries = {**head, **block.entries}
+        for extra, value in rest_of(node).items():
+            if extra not in ("members", "unix_groups", "admin"):
+                path = f"groups.{name}.{extra}"
+                notes.gone(block, file, path, value, reason(path) or UNKNOWN)
+        groups.entries[key] = block
+    if archived:
+        members_file = sources.path.parent / "groups" / f"{ARCHIVED}.members"
+        notes.changed(str(members_file), 1, ARCHIVED, f"{len(archived)} people are in no group; do not copy this file")
+
+
+def _overrides(
+    sources: Sources, root: Block, notes: Notes, zone: tzinfo, reservations: list[str], *, aggregate: bool
+) -> None:
+    overrides = root.section("user_overrides")
+    places = [(str(sources.path), child(sources.main, "user_overrides"))]
+    if sources.overrides is not None:
+        places.append((str(sources.overrides[0]), sources.overrides[1]))
+    for file, section in places:
+        for name, line, node in entries(section):
+            where = f"user_overrides.{name}"
+            if not _is_login(name):
+                notes.gone(overrides, file, where, node, "the name is not a login")
+                continue
+            if quoted(name) in overrides.entries:
+                notes.changed(file, line, where, "takes the place of the one in the main file")
+            block = convert_limits(node, where, file, notes, aggregate=aggregate)
+            rest = rest_of(node)
+            take_reservation(name, node, file, zone, notes, block, reservations)
+            for key, value in rest.items():
+                path = f"{where}.{key}"
+                if key in ("until", "reason") and isinstance(value, Scalar) and not value.is_null:
+                    block.entries[key] = quoted(" ".join(value.text.split()))
+                elif key not in ("reservation_start", "reservation_end", "reserved_gpus"):
+                    notes.gone(block, file, path, value, reason(path) or UNKNOWN)
+            overrides.entries[quoted(name)] = block
+
+
+def _default_group(sources: Sources, root: Block, notes: Notes) -> None:
+    node = child(sources.main, "default_group")
+    groups = root.section("groups")
+    name = "".join(texts(node))
+    key = re.sub("[^a-z0-9_]", "_", name.lower())
+    group = groups.entries.get(key)
+    if not name and "default" in groups.entries:
+        key, group = "default", groups.entries["default"]
+    if isinstance(group, Block) and group.entries.get("admin") != "true":
+        root.entries["default_group"] = key
+        return
+    root.entries["default_group"] = NULL
+    if node is not None and name:
+        why = f"there is no group {name}" if group is None else f"{name} has admin: true"
+        notes.gone(root, str(sources.path), "default_group", node, why)
+
+
+def _text(root: Block, exemptions: Exemptions, path: Path) -> str:
+    exempt = [f"# {comment}" for comment in exemptions.comments]
+    lines = [f"# Imported from {path} by `ds01 policy import`.", "# Comments below name keys without counterpart."]
+    for name, value in root.entries.items():
+        part = Block({name: value})
+        lines += ["", *part.lines()]
+        if name == "exemptions":
+            lines += exempt
+    if root.comments:
+        lines += ["", "# Sections without counterpart:", *(f"# {comment}" for comment in root.comments)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _problems(text: str, path: Path, zone: tzinfo) -> list[dict[str, Any]]:
+    """Return what ds01 would find wrong with the new policy."""
+    try:
+        check_text(text, path, zone)
+    except PolicyUnreadable as error:
+        return list((error.data or {})["errors"])
+    return []
+
+
+def _mend_swap(problems: list[dict[str, Any]], root: Block, file: str, notes: Notes) -> bool:
+    """Set `memory_swap` to null where it is less than memory, which Docker refuses; return whether there was any."""
+    places = [item["key"].removesuffix(".memory_swap") for item in problems if item["key"].endswith(".memory_swap")]
+    for place in places:
+        section, _, name = place.partition(".")
+        block = root.section(section)
+        block = block.section(quoted(name)) if name else block
+        block.entries["memory_swap"] = NULL
+        notes.changed(file, 1, f"{place}.memory_swap", "now null: it was less than memory")
+    return bool(places)
+
+
+def _is_login(text: str) -> bool:
+    try:
+        return bool(LOGIN.read(text))
+    except NotAllowed:
+        return False

@@ -1,0 +1,83 @@
+"""A new policy while it is put together, and its text: one key a line, so that a comment can stand for each old one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@%+/-]*|-1")
+_OTHERWISE = re.compile(r"(?i)null|~|true|false|yes|no|on|off|y|n|[0-9.+-][0-9._+-]*|0x.*|\d{4}-\d\d-\d\d.*|.*:\d+")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of a key of an old file: its place, and that in words."""
+
+    file: str
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.key}: {self.text}"
+
+
+@dataclass
+class Block:
+    """A section: its keys with their values as they are written, or with further sections; and comments."""
+
+    entries: dict[str, str | Block | list[str]] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
+
+    def section(self, name: str) -> Block:
+        """Return the section `name` of this one; it is made if there is none."""
+        found = self.entries.setdefault(name, Block())
+        assert isinstance(found, Block)
+        return found
+
+    def put(self, key: str, value: str) -> None:
+        """Set `memory`, or `aggregate.memory`."""
+        name, dot, inner = key.partition(".")
+        if dot:
+            self.section(name).entries[inner] = value
+        else:
+            self.entries[name] = value
+
+    def lines(self, indent: int = 0) -> Iterator[str]:
+        """Yield the lines of the section's content."""
+        space = "  " * indent
+        for name, value in self.entries.items():
+            if isinstance(value, str):
+                yield f"{space}{name}: {value}"
+            elif isinstance(value, Block):
+                yield f"{space}{name}:"
+                yield from value.lines(indent + 1)
+            else:
+                yield f"{space}{name}:"
+                yield from (f"{space}  - {item}" for item in value)
+        yield from (f"{space}# {comment}" for comment in self.comments)
+
+
+def quoted(text: str) -> str:
+    """Return a text as YAML that every reader takes for that text."""
+    if _PLAIN.fullmatch(text) and not _OTHERWISE.fullmatch(text):
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def listed(texts: list[str]) -> str:
+    """Return a list on one line."""
+    return f"[{', '.join(quoted(text) for text in texts)}]"
+
+
+def flow(entries: dict[str, str]) -> str:
+    """Return a section on one line; the values are written as they are."""
+    return f"{{{', '.join(f'{key}: {value}' for key, value in entries.items())}}}"
+
+
+def one_line(text: str) -> str:
+    """Return a text for a comment: short, and on one line."""
+    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return words if len(words) <= 80 else f"{words[:77]}..."

@@ -1,0 +1,125 @@
+"""The keys of ds01-infra's `resource-limits.yaml` in all published versions, and what each is today. Only data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Today(NamedTuple):
+    """What an old key is today: the key, with a dot for a nested one, and the form of its value (see `values`)."""
+
+    key: str
+    form: str
+
+
+# The limits of `defaults`, a group or a user. Of several old keys for one of today's, the first here counts.
+LIMITS: Mapping[str, Today] = {
+    "max_gpu_equivalents": Today("max_mig_instances", "slots"),
+    "max_gpu_slots": Today("max_mig_instances", "slots"),
+    "max_mig_instances": Today("max_mig_instances", "slots"),
+    "max_gpus_per_user": Today("max_mig_instances", "slots"),
+    "gpus": Today("max_mig_instances", "slots"),
+    "max_gpu_slots_per_container": Today("max_gpus_per_container", "slots"),
+    "max_mig_per_container": Today("max_gpus_per_container", "slots"),
+    "max_gpus_per_container": Today("max_gpus_per_container", "slots"),
+    "allow_full_gpu": Today("allow_full_gpu", "flag"),
+    "max_cpus": Today("max_cpus", "same"),
+    "cpus": Today("max_cpus", "same"),
+    "memory": Today("memory", "size"),
+    "memory_swap": Today("memory_swap", "size"),
+    "shm_size": Today("shm_size", "size"),
+    "pids_limit": Today("pids_limit", "same"),
+    "max_containers_per_user": Today("max_containers_per_user", "same"),
+    "max_concurrent_containers": Today("max_containers_per_user", "same"),
+    "idle_timeout_h": Today("idle_timeout", "hours"),
+    "idle_timeout": Today("idle_timeout", "same"),
+    "max_runtime_h": Today("max_runtime", "hours"),
+    "max_runtime": Today("max_runtime", "same"),
+    "gpu_time_limit": Today("max_runtime", "same"),
+    "gpu_hold_after_stop_h": Today("gpu_hold_after_stop", "hours"),
+    "gpu_hold_after_stop": Today("gpu_hold_after_stop", "same"),
+    "container_hold_after_stop_h": Today("container_hold_after_stop", "hours"),
+    "container_hold_after_stop": Today("container_hold_after_stop", "same"),
+    "priority": Today("priority", "same"),
+    "ulimit_nofile": Today("ulimits.nofile", "same"),
+    "aggregate.cpu_quota": Today("aggregate.max_cpus", "percent"),
+    "aggregate.memory_max": Today("aggregate.memory", "size"),
+    "aggregate.tasks_max": Today("aggregate.max_tasks", "same"),
+    "aggregate.gpu_limit": Today("max_mig_instances", "slots"),
+    "max_tasks": Today("aggregate.max_tasks", "same"),
+}
+
+POLICIES: Mapping[str, Today] = {
+    "cpu_idle_threshold": Today("idle_cpu_percent", "same"),
+    "gpu_idle_threshold": Today("idle_gpu_percent", "same"),
+    "created_container_timeout_m": Today("created_timeout", "minutes"),
+    "created_container_timeout": Today("created_timeout", "same"),
+    "sigterm_grace_s": Today("stop_grace", "seconds"),
+    "sigterm_grace_seconds": Today("stop_grace", "seconds"),
+    "keepalive_max_duration_h": Today("keep_alive_max", "hours"),
+    "keepalive_max_duration": Today("keep_alive_max", "same"),
+}
+
+# Why a key, or everything below it, has no counterpart. The longest path that fits counts; `*` is any one name.
+GONE: Mapping[str, str] = {
+    "gpu_memory": "the memory of a GPU or MIG instance is the hardware's",
+    "io_read_bps": "ds01 does not limit disks",
+    "io_write_bps": "ds01 does not limit disks",
+    "storage_workspace": "ds01 sets no disk quotas",
+    "storage_data": "ds01 sets no disk quotas",
+    "storage_tmp": "ds01 sets no disk quotas",
+    "gpu_idle_threshold": "idleness is judged alike for everybody: policies.idle_gpu_percent",
+    "aggregate.memory_high": "ds01 sets only the hard limit, memory",
+    "groups.*.policies": "idleness is judged alike for everybody: the section `policies`",
+    "approved_by": "kept as a comment",
+    "approved_on": "kept as a comment",
+    "category": "kept as a comment",
+    "policies.checkpoint_warning": "write it as a part of the limit: policies.warn_idle_at",
+    "policies.soft_limit_threshold": "there are no soft limits",
+    "policies.high_demand_threshold": "deadlines do not depend on how busy the server is",
+    "policies.high_demand_idle_reduction": "deadlines do not depend on how busy the server is",
+    "policies.network_idle_threshold": "it counted bytes per check; write bytes a second: policies.idle_network_rate",
+    "policies.idle_detection_window": "idleness counts from the last activity",
+    "policies.grace_period": "idleness counts from the start at the earliest",
+    "policies.grace_period_m": "idleness counts from the start at the earliest",
+    "policies.gpu_hold_after_manual_stop": "the hold is the same for every stop: gpu_hold_after_stop",
+    "policies.gpu_hold_after_manual_stop_m": "the hold is the same for every stop: gpu_hold_after_stop",
+    "policies.require_workspace_mount": "every container has its workspace",
+    "policies.enforce_storage_quotas": "ds01 sets no disk quotas",
+    "policies.graceful_errors": "always so",
+    "policies.suggest_alternatives": "always so",
+    "gpu_allocation.strategy": "placement is `spread`, or `pack`",
+    "gpu_allocation.allocation_method": "a GPU is leased when a container is created",
+    "gpu_allocation.pin_gpu": "always so",
+    "gpu_allocation.allow_multi_gpu": "max_gpus_per_container says it",
+    "gpu_allocation.mig_strategy": "MIG is what nvidia-smi has set up",
+    "gpu_allocation.mig_gpus": "ds01 uses the MIG instances that nvidia-smi has made",
+    "gpu_allocation.mig_instances_per_gpu": "each MIG instance counts as one slot",
+    "gpu_allocation.slots_per_gpu": "each MIG instance counts as one slot",
+    "gpu_allocation.respect_reservations": "always so",
+    "enforcement": "limits are always enforced where systemd runs the slices",
+    "container_types": "ds01 acts on its own containers only",
+    "monitoring": "ds01 acts on its own containers only",
+    "bare_metal_access": "ds01 does not control GPU use outside containers; doctor reports it",
+    "access_control": "a group with `admin: true` acts for others",
+    "advanced": "ds01 has no such setting",
+    "wizard": "the wizards have no settings",
+}
+
+# What is read in a way of its own, so that it is neither in LIMITS nor in GONE.
+RESERVATION = ("reservation_start", "reservation_end", "reserved_gpus")
+EXEMPTION = {"username": "user", "exempt_from": "from", "expires_on": "until"}
+
+
+def today(name: str) -> str | None:
+    """Return what a key of an old policy is called today, for a hint; None for a key that is not of an old one."""
+    known = {**LIMITS, **{name.removeprefix("aggregate."): new for name, new in LIMITS.items()}, **POLICIES}
+    if name in known and known[name].key != name:
+        return known[name].key
+    return EXEMPTION.get(name)
+
+
+def is_gone(name: str) -> bool:
+    """Return whether a key is one of an old policy that has no counterpart, whatever section it stands in."""
+    return any(name in path.split(".") for path in GONE if path != "groups.*.policies") or name in RESERVATION

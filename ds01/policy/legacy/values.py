@@ -1,0 +1,87 @@
+"""The values of old policies in today's form. Each function takes the old text; NotAllowed if it cannot be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone, tzinfo
+
+from ds01.policy.units import NotAllowed, format_duration, format_number, parse_number, parse_time, show
+
+NULL = "null"
+_BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT]?)(?:i?[bB])?")
+
+
+def same(text: str) -> str:
+    """Return a value whose form has not changed."""
+    return text
+
+
+def flag(text: str) -> str:
+    """Return true or false from the words of YAML 1.1."""
+    return {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower(), text.lower())
+
+
+def slots(text: str) -> str:
+    """Return a number of slots; `all` is no limit, and a part of a GPU needs a whole slot."""
+    if text == "all":
+        return NULL
+    number = parse_number(text)
+    return str(int(number) if number >= 1 or number == 0 else 1)
+
+
+def size(text: str) -> str:
+    """Return a size with one of today's units: `32G`, `32GB` and `34359738368` are all read."""
+    found = _BYTES.fullmatch(text)
+    if found is None:
+        raise NotAllowed(f"{show(text)} is not a size", "a number with its unit, like 32g")
+    return f"{found[1]}{found[2].lower() or 'b'}"
+
+
+def percent(text: str) -> str:
+    """Return cores from systemd's CPUQuota: `9600%` are 96."""
+    return format_number(parse_number(text.removesuffix("%").strip()) / 100)
+
+
+def hours(text: str) -> str:
+    """Return a duration from a number of hours."""
+    return _duration(text, timedelta(hours=1))
+
+
+def minutes(text: str) -> str:
+    """Return a duration from a number of minutes."""
+    return _duration(text, timedelta(minutes=1))
+
+
+def seconds(text: str) -> str:
+    """Return a duration from a number of seconds."""
+    return _duration(text, timedelta(seconds=1))
+
+
+def slot(text: str) -> str:
+    """Return the name of a slot: ds01-infra wrote MIG instance 1 of GPU 0 as `0.1` or `0:1`."""
+    return text.replace(".", ":")
+
+
+def moment(text: str, zone: tzinfo) -> str:
+    """Return a time as the policy has it. One without a zone is in the server's; a date alone stays a date."""
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        parse_time(text, zone)
+        return text
+    try:
+        when = datetime.fromisoformat(text.strip().replace(" ", "T").replace("Z", "+00:00"))
+    except ValueError as error:
+        raise NotAllowed(f"{show(text)} is not a time", "a date, or a time") from error
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=zone)
+    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+FORMS: Mapping[str, Callable[[str], str]] = {
+    "same": same, "flag": flag, "slots": slots, "size": size, "percent": percent, "hours": hours, "minutes": minutes,
+    "seconds": seconds,
+}  # fmt: skip
+
+
+def _duration(text: str, unit: timedelta) -> str:
+    return format_duration(timedelta(seconds=round(parse_number(text) * unit.total_seconds(), 3)))
