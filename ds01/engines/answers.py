@@ -20,6 +20,10 @@ _KILLED = 137  # 128 and SIGKILL, which the kernel sends when memory runs out
 DISK_FULL = "The disk is full. `docker system df` and `ds01 doctor` say what fills it."
 
 _HINTS = (
+    (
+        "is unexpectedly nil",
+        "Docker has lost this container's files. An administrator removes it with `docker rm --force NAME`.",
+    ),
     ("no space left on device", DISK_FULL),
     ("could not select device driver", "Docker has no NVIDIA hook: the NVIDIA Container Toolkit is not installed."),
     ("nvidia-container-cli", "The GPU or its driver is not as Docker expects it. `ds01 doctor` says more."),

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ds01.engines import docker_build, docker_exec, docker_images
 from ds01.engines.answers import answer_as_error, one_line
-from ds01.engines.docker_client import Client, quoted
+from ds01.engines.docker_client import INSPECT_TIMEOUT, TIMEOUT, Client, quoted
 from ds01.engines.docker_since import booted_at, engine_started_at
 from ds01.engines.docker_translate import create_body, read_facts, read_inspected, read_listed, update_body
 from ds01.engines.docker_usage import belongs_to, read_usage
@@ -60,13 +60,19 @@ class DockerEngine:
         """One container with its detail. `size` makes Docker add up its files, which can take seconds."""
         if not reference:
             return None
+        params, timeout = ({"size": "1"}, TIMEOUT) if size else (None, INSPECT_TIMEOUT)
+        path = f"/containers/{quoted(reference)}/json"
         try:
-            with self._client.asking("look at the container") as api:
-                params = {"size": "1"} if size else None
-                answer = self._client.call(api, "GET", f"/containers/{quoted(reference)}/json", params=params)
-                return read_inspected(answer.json(), self._get_default_runtime)
+            with self._client.asking_about_container("look at the container") as api:
+                entry = self._client.call(api, "GET", path, params=params, timeout=timeout).json()
         except EngineAbsent:
             return None
+        try:
+            return read_inspected(entry, self._get_default_runtime)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # A container that is half gone can lack what every other one has.
+            why = f"its answer lacks a part, or has one of another form: {type(error).__name__}: {error}"
+            raise EngineRejected("Docker could not look at the container", why=one_line(why)) from error
 
     def create(self, spec: ContainerSpec) -> Created:
         """Make a container of exactly this spec."""
@@ -76,7 +82,7 @@ class DockerEngine:
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
         """Change the limits of a container, and its restart policy to `no`."""
-        with self._client.asking("change the limits of the container") as api:
+        with self._client.asking_about_container("change the limits of the container") as api:
             path = f"/containers/{quoted(reference)}"
             host = self._client.call(api, "GET", f"{path}/json").json()["HostConfig"]
             answer = self._client.call(api, "POST", f"{path}/update", json=update_body(limits, host)).json()
@@ -84,44 +90,44 @@ class DockerEngine:
 
     def start(self, reference: str) -> None:
         """Start; nothing if it runs, EngineConflict if it is paused."""
-        with self._client.asking("start the container") as api:
+        with self._client.asking_about_container("start the container") as api:
             api.start(reference)
 
     def stop(self, reference: str, *, grace: float) -> None:
         """Send the stop signal, and SIGKILL after `grace` seconds, of which Docker counts whole ones."""
-        with self._client.asking("stop the container") as api:
+        with self._client.asking_about_container("stop the container") as api:
             api.stop(reference, timeout=max(0, math.ceil(grace)))
 
     def remove(self, reference: str) -> None:
         """Remove a container that does not run, and the unnamed volumes that Docker made for it alone."""
-        with self._client.asking("remove the container") as api:
+        with self._client.asking_about_container("remove the container") as api:
             api.remove_container(reference, v=True, force=False)
 
     def rename(self, reference: str, name: str) -> None:
         """Give a container another name."""
-        with self._client.asking("rename the container") as api:
+        with self._client.asking_about_container("rename the container") as api:
             api.rename(reference, name)
 
     def pause(self, reference: str) -> None:
         """Freeze all its processes."""
-        with self._client.asking("pause the container") as api:
+        with self._client.asking_about_container("pause the container") as api:
             api.pause(reference)
 
     def unpause(self, reference: str) -> None:
         """Let them go on."""
-        with self._client.asking("unpause the container") as api:
+        with self._client.asking_about_container("unpause the container") as api:
             api.unpause(reference)
 
     def put(self, reference: str, folder: str, archive: bytes) -> None:
         """Unpack a tar archive into `folder` inside. Raises EngineRejected if there is no such folder."""
-        with self._client.asking("put files into the container") as api:
+        with self._client.asking_about_container("put files into the container") as api:
             path = f"/containers/{quoted(reference)}/archive"
             self._client.call(api, "PUT", path, params={"path": folder}, data=archive)
 
     def get(self, reference: str, path: str) -> bytes | None:
         """A tar archive of `path` inside; a link is itself, not what it points to."""
         try:
-            with self._client.asking("read files of the container") as api:
+            with self._client.asking_about_container("read files of the container") as api:
                 address = f"/containers/{quoted(reference)}/archive"
                 answer = self._client.call(api, "GET", address, params={"path": path})
                 content: bytes = answer.content
@@ -134,7 +140,7 @@ class DockerEngine:
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The processes, as the host's `ps` sees them."""
         first = self._pid(reference)
-        with self._client.asking("list the container's processes") as api:
+        with self._client.asking_about_container("list the container's processes") as api:
             answer = api.top(reference, ps_args="-eo pid,ppid,args")
         found = [ContainerProcess(int(row[0]), int(row[1]), row[2]) for row in answer.get("Processes") or ()]
         # A program that was started from outside has the same parent as the first one, and pids start over.

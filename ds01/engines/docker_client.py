@@ -15,10 +15,12 @@ import urllib3
 from docker.utils import config as sdk_config
 
 from ds01.engines.answers import answer_as_error, one_line
-from ds01.errors import Ds01Error, EngineAbsent, EngineUnreachable
+from ds01.errors import Ds01Error, EngineAbsent, EngineRejected, EngineUnreachable
 from ds01.system.docker_config import DockerConfig, read_config
 
 TIMEOUT = 60.0  # seconds without a byte from dockerd; a stop adds its grace
+INSPECT_TIMEOUT = 20.0  # an inspect takes milliseconds, unless the container's lock in dockerd is stuck
+PING_TIMEOUT = 5.0
 
 # Where a package or an administrator puts it: PATH of an ordinary user lacks the sbin folders.
 PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin", "/snap/bin")
@@ -66,6 +68,34 @@ class Client:
         new = [warning for warning in warnings if warning not in self._warned]
         self._warned.update(new)
         return new
+
+    @contextmanager
+    def asking_about_container(self, what: str) -> Iterator[Any]:
+        """As `asking`, for a request that concerns one container.
+
+        dockerd can hang on one container, whose lock is stuck, while it answers everything else. That is
+        EngineRejected: it says nothing about other containers.
+        """
+        try:
+            with self.asking(what) as api:
+                yield api
+        except EngineUnreachable as error:
+            if (error.data or {}).get("problem") != "no_answer" or not self._responds():
+                raise
+            raise EngineRejected(
+                f"Docker could not {what}",
+                why=f"it gave no answer about this container, and answers otherwise: {error.why}",
+                hint="`sudo ds01 doctor` names such containers. A restart of Docker usually helps.",
+            ) from error
+
+    def _responds(self) -> bool:
+        """Whether dockerd answers a request that concerns no container."""
+        try:
+            with self.asking("answer") as api:
+                self.call(api, "GET", "/_ping", timeout=PING_TIMEOUT)
+        except Ds01Error:
+            return False
+        return True
 
     @contextmanager
     def asking(self, what: str) -> Iterator[Any]:

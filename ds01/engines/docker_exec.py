@@ -73,7 +73,7 @@ def exit_code(client: Client, session: str) -> int | None:
 
 
 def _open(client: Client, reference: str, what: ExecRequest, *, stdin: bool) -> tuple[str, int, bytes]:
-    with client.asking("run a program in the container") as api:
+    with client.asking_about_container("run a program in the container") as api:
         session: str = api.exec_create(
             reference,
             list(what.command),

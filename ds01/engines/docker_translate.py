@@ -142,14 +142,14 @@ def _port_bindings(ports: tuple[Port, ...]) -> dict[str, list[dict[str, str]]]:
 
 
 def read_listed(entry: Mapping[str, Any]) -> EngineContainer:
-    """A container of a list."""
+    """A container of a list. One that is half gone can lack nearly everything, and must not spoil the list."""
     return EngineContainer(
         id=entry["Id"],
         name=_own_name(entry.get("Names") or []),
-        image=entry["Image"],
-        status=_status(entry["State"]),
+        image=entry.get("Image") or "",
+        status=_status(entry.get("State") or ""),
         labels=entry.get("Labels") or {},
-        created_at=datetime.fromtimestamp(entry["Created"], timezone.utc),
+        created_at=datetime.fromtimestamp(entry.get("Created") or 0, timezone.utc),
         image_id=entry.get("ImageID"),
         ports=tuple(
             Port(port["PrivatePort"], port["PublicPort"], port.get("IP", ""))

@@ -70,9 +70,11 @@ class SimulatedEngine(Outside):
 
     def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
         """One container with its detail; None if there is none."""
-        container = rules.find(self.read(), reference)
+        state = self.read()
+        container = rules.find(state, reference)
         if container is None:
             return None
+        rules.require_whole(state, reference, "inspect")
         return replace(rules.detailed(container), size_bytes=0 if size else None)
 
     def create(self, spec: ContainerSpec) -> Created:
@@ -100,25 +102,25 @@ class SimulatedEngine(Outside):
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
         """Change the limits of a container; one that `add_foreign` made keeps none."""
         with self.change() as state:
-            rules.update(rules.require(state, reference), limits)
+            rules.update(rules.require_whole(state, reference, "update"), limits)
         return ()
 
     def start(self, reference: str) -> None:
         """Start; nothing if it runs, a conflict if it is paused."""
         with self.change() as state:
-            rules.start(state, rules.require(state, reference), self.clock())
+            rules.start(state, rules.require_whole(state, reference, "start"), self.clock())
 
     def stop(self, reference: str, *, grace: float) -> None:
         """End it as if its first process had obeyed the stop signal at once, so `grace` does not matter."""
         with self.change() as state:
-            container = rules.require(state, reference)
+            container = rules.require_whole(state, reference, "stop")
             name = container["spec"]["stop_signal"] if container.get("spec") else "SIGTERM"
             rules.end(container, 128 + signal.Signals[name].value, self.clock())
 
     def remove(self, reference: str) -> None:
         """Remove a container that does not run."""
         with self.change() as state:
-            container = rules.require(state, reference)
+            container = rules.require_whole(state, reference, "remove")
             rules.refuse_removal(container)
             del state["containers"][container["id"]]
             self.store.drop_files(container["id"])
@@ -126,7 +128,7 @@ class SimulatedEngine(Outside):
     def rename(self, reference: str, name: str) -> None:
         """Give a container another name."""
         with self.change() as state:
-            container = rules.require(state, reference)
+            container = rules.require_whole(state, reference, "rename")
             rules.check_name(state, name)
             container["name"] = name
             if container.get("spec"):
@@ -135,30 +137,31 @@ class SimulatedEngine(Outside):
     def pause(self, reference: str) -> None:
         """Freeze a running container."""
         with self.change() as state:
-            rules.pause(rules.require(state, reference))
+            rules.pause(rules.require_whole(state, reference, "pause"))
 
     def unpause(self, reference: str) -> None:
         """Let a paused container go on."""
         with self.change() as state:
-            rules.unpause(rules.require(state, reference))
+            rules.unpause(rules.require_whole(state, reference, "unpause"))
 
     def put(self, reference: str, folder: str, archive: bytes) -> None:
         """Keep the archive's files as lying below `folder`. Any folder is there."""
         with self.change() as state:
-            container = rules.require(state, reference)
+            container = rules.require_whole(state, reference, "put")
             files = {**self.store.files(container["id"]), **images.unpack(archive, folder)}
             self.store.keep_files(container["id"], files)
 
     def get(self, reference: str, path: str) -> bytes | None:
         """What was put there, or the few files that every image has."""
         state = self.read()
-        container = rules.require(state, reference)
+        container = rules.require_whole(state, reference, "get")
         root = images.root_of(state, container.get("source") or "")
         files = {**images.files_of(root), **self.store.files(container["id"])}
         return images.pack(files, path)
 
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The container's command, and what `simulated_outside.spawn` added."""
+        rules.require_whole(self.read(), reference, "processes")
         container = rules.require_processes(self.read(), reference)
         return [
             ContainerProcess(process["pid"], process["parent"], process["command"])
@@ -168,6 +171,7 @@ class SimulatedEngine(Outside):
     def run(self, reference: str, what: ExecRequest) -> int:
         """Nothing runs, and all is well; but a command with `kill` in it ends the spawned processes that obey."""
         with self.change() as state:
+            rules.require_whole(state, reference, "run")
             container = rules.require_running(state, reference)
             if "kill" in " ".join(what.command):
                 container["processes"] = [process for process in container["processes"] if process["stubborn"]]
@@ -175,6 +179,7 @@ class SimulatedEngine(Outside):
 
     def attach(self, reference: str, what: ExecRequest) -> Attachment:
         """A stream that says that nothing runs here, and ends."""
+        rules.require_whole(self.read(), reference, "attach")
         rules.require_running(self.read(), reference)
         ours, theirs = socket.socketpair()
         with ours:
@@ -195,6 +200,7 @@ class SimulatedEngine(Outside):
 
     def usage(self, reference: str, *, pid: int | None = None) -> Usage:
         """One process that uses what `use` said, at first nothing."""
+        rules.require_whole(self.read(), reference, "usage")
         container = rules.require_processes(self.read(), reference)
         limit = container["spec"]["memory"] if container.get("spec") else None
         used = container.get("used") or {"cpu_nanoseconds": 0, "network_bytes": 0}

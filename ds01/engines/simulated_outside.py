@@ -99,6 +99,20 @@ class Outside:
         with self.store.change() as state:
             state["down"] = not answers
 
+    def break_container(self, reference: str, *calls: str, words: str | None = None) -> None:
+        """From now on `calls` of the engine (none named: all of them) fail for this container, as if dockerd had
+        lost a part of it; the list still has it. `words` are Docker's.
+        """
+        with self.store.change() as state:
+            container = rules.require(state, reference)
+            said = words or f"RWLayer of container {container['id']} is unexpectedly nil"
+            container["broken"] = {"calls": list(calls), "words": said}
+
+    def mend_container(self, reference: str) -> None:
+        """End what `break_container` began."""
+        with self.store.change() as state:
+            rules.require(state, reference).pop("broken", None)
+
     def read(self) -> State:
         """The state now. Raises EngineUnreachable if the engine was told not to answer."""
         state = self.store.read()

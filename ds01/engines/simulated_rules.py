@@ -17,6 +17,17 @@ from ds01.system.data import format_time, from_json, parse_time
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SMALLEST_MEMORY = 6 << 20
 _SMALLEST_QUOTA = 1000
+# What Docker could not do, for the calls whose names do not say it.
+_BROKEN_CALLS = {
+    "inspect": "look at the container",
+    "update": "change the limits of the container",
+    "put": "put files into the container",
+    "get": "read files of the container",
+    "processes": "list the container's processes",
+    "usage": "look into the container",
+    "run": "run a program in the container",
+    "attach": "run a program in the container",
+}
 
 
 def find(state: State, reference: str) -> dict[str, Any] | None:
@@ -36,6 +47,15 @@ def require(state: State, reference: str) -> dict[str, Any]:
     container = find(state, reference)
     if container is None:
         raise answer_as_error(404, f"No such container: {reference}", "find the container")
+    return container
+
+
+def require_whole(state: State, reference: str, call: str) -> dict[str, Any]:
+    """As `require`. Raises EngineRejected if `break_container` made this call of the engine fail."""
+    container = require(state, reference)
+    broken = container.get("broken")
+    if broken is not None and (not broken["calls"] or call in broken["calls"]):
+        raise answer_as_error(500, broken["words"], _BROKEN_CALLS.get(call, f"{call} the container"))
     return container
 
 

@@ -171,3 +171,46 @@ def test_a_configuration_without_faults_warns_of_nothing(serve: Serve, configure
     configure(BROKEN[0])
     engine = serve({"/images/create": answer({"status": "done"})})
     assert not [step for step in engine.pull("python") if step.warning]
+
+
+INSPECTED = {
+    "Id": "x",
+    "Name": "/thesis",
+    "Created": "2026-11-30T12:00:00Z",
+    "State": {"Status": "running"},
+    "Config": {"Image": "i", "Labels": None},
+    "HostConfig": None,
+}
+
+
+def test_one_that_docker_cannot_look_at_is_no_sign_of_an_unreachable_engine(serve: Serve) -> None:
+    words = "RWLayer of container x is unexpectedly nil"
+    engine = serve({"/containers/x/json": answer({"message": words}, "500 Internal Server Error")})
+    with pytest.raises(EngineRejected) as error:
+        engine.inspect("x")
+    assert error.value.why == words and "docker rm" in (error.value.hint or "")
+
+
+@pytest.mark.parametrize("entry", [INSPECTED, {}, [], None, "text"])
+def test_an_answer_that_lacks_a_part_concerns_that_container_only(serve: Serve, entry: object) -> None:
+    engine = serve({"/containers/x/json": answer(entry)})
+    with pytest.raises(EngineRejected):
+        engine.inspect("x")
+
+
+@pytest.mark.parametrize(("ping", "kind"), [(True, EngineRejected), (False, EngineUnreachable)])
+def test_a_hang_on_one_container_is_told_from_a_hang_on_all(serve: Serve, ping: bool, kind: type[Exception]) -> None:
+    no_answer: Answers = {"/containers/x/json": b"", "/containers/x/stop": b"", "/_ping": b""}
+    engine = serve(no_answer | ({"/_ping": answer("OK")} if ping else {}))
+    with pytest.raises(kind):
+        engine.inspect("x")
+    with pytest.raises(kind):
+        engine.stop("x", grace=0)
+
+
+def test_an_entry_of_a_list_may_lack_nearly_everything(serve: Serve) -> None:
+    engine = serve({"/containers/json": answer([{"Id": "x", "Names": None, "State": "dead"}, {"Id": "y"}])})
+    assert [(seen.id, seen.name, seen.status.runs) for seen in engine.containers()] == [
+        ("x", "", False),
+        ("y", "", False),
+    ]
