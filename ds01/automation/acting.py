@@ -17,7 +17,8 @@ from ds01.automation.telling import Teller, outcome, warning, warning_of_holder
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import Observation
 from ds01.lifecycle import stop as stopping
-from ds01.lifecycle.reconcile import end_conflict, holders, one
+from ds01.lifecycle.conflicts import end_conflict, holders
+from ds01.lifecycle.reconcile import one
 from ds01.lifecycle.record import Record, settle
 from ds01.lifecycle.world import World
 from ds01.system.data import format_time
@@ -110,7 +111,7 @@ class Acting:
             again = decide(current, *world.rules_of(current), now=world.clock())
             if again != decision or (decision.why is Why.IDLE and not self._still_idle(world, current)):
                 return None
-            if decision.why is Why.CONFLICT and end_conflict(world, current):
+            if decision.why is Why.CONFLICT and end_conflict(world, record.container_name):
                 return None
             return _end(world, current, decision)
 

@@ -70,6 +70,8 @@ class Tick:
             keep_names(world, gpus)
         report.acted += [Item(change.container, "reconcile", change.what) for change in changes]
         drifted = {change.container for change in changes} if self.dry_run else set()
+        # Nothing is concluded from a record that could not be brought to what Docker says.
+        drifted |= {item.container for item in report.errors}
         everything = readable(world.ledger.read())
         found = [record for record in everything if not is_manual(record) and record.container_name not in drifted]
         unsure = self._owners_in_doubt(everything, report)

@@ -10,7 +10,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import counted
-from ds01.errors import WrongUse
+from ds01.errors import Ds01Error, WrongUse
 
 
 @verb(example="ds01 emergency-stop alice", asks=True, guided=False, user=False)
@@ -44,8 +44,14 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     outcome = gate.emergency_stop(actor, owner=owner)
     session.answer({"stopped": outcome.containers, "failed": outcome.failed})
     session.say(f"Stopped: {', '.join(outcome.containers) or 'nothing'}")
-    for container in outcome.containers:
-        tell_owner(session, record_of(session, container), "stopped at once")
     for failed in outcome.failed:
-        session.warn(f"not stopped: {failed}; docker kill NAME may do it")
-    return 1 if outcome.failed else 0
+        name = failed.partition(":")[0]
+        session.warn(f"not stopped: {failed}; `docker kill {name}` may do it")
+    if outcome.problem is not None:
+        session.warn(outcome.problem)
+    for container in outcome.containers:
+        try:
+            tell_owner(session, record_of(session, container), "stopped at once")
+        except Ds01Error as error:
+            session.warn(f"the owner of {container} could not be told: {error.message}")
+    return 1 if outcome.failed or outcome.problem else 0

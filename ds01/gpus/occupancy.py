@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from ds01.engines.protocol import EngineContainer
+from ds01.engines.protocol import Devices, EngineContainer
 from ds01.gpus.devices import slots_of
 from ds01.gpus.model import Blocker, Observation, Process, Slot
 from ds01.policy.model import Outside
 
 UUIDS_LABEL = "ds01.gpu.uuids"
+AIME_LABEL = "aime.mlc.GPUS"
 IGNORE_CONTAINERS = "outside.ignore_containers"
 IGNORE_PROCESSES = "outside.ignore_processes"
 
@@ -52,6 +53,15 @@ def outside_use(
 def labelled_uuids(labels: Mapping[str, str]) -> tuple[str, ...]:
     """The UUIDs that a container's label claims, for `claimed`."""
     return tuple(uuid for uuid in labels.get(UUIDS_LABEL, "").split(";") if uuid)
+
+
+def labelled_devices(labels: Mapping[str, str]) -> Devices:
+    """The devices that the labels of a container name, ds01's or AIME's: all that a list says of them."""
+    uuids = labelled_uuids(labels)
+    # AIME's own tools separate with commas, ds01 writes semicolons.
+    slots = tuple(part for part in labels.get(AIME_LABEL, "").replace(",", ";").split(";") if part not in ("", "-"))
+    ids = uuids or tuple(slot for slot in slots if slot != "all")
+    return Devices(ids, everything=not uuids and "all" in slots, form="label" if uuids or slots else None)
 
 
 def _in_use_by(

@@ -56,6 +56,21 @@ def docker(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def broken(facts: Facts) -> Iterator[Finding]:
+    """Containers that Docker lists and cannot inspect, dead ones mostly."""
+    for item in facts.broken:
+        taken = "its record stays as it is, and its GPUs count as taken"
+        if not item.ours:
+            taken = "the GPUs that its labels name count as taken, and those on which NVML sees its processes"
+        yield error(
+            "containers-broken",
+            f"Docker cannot inspect {item.container}: {item.why}",
+            taken,
+            f"docker rm --force {item.container}; if Docker refuses, `sudo systemctl restart docker` may help, which "
+            "stops all containers unless live-restore is on",
+        )
+
+
 def labels(facts: Facts) -> Iterator[Finding]:
     """Records against the labels that their containers were made with."""
     by_id = {container.id: container for container in facts.containers or ()}
@@ -66,6 +81,9 @@ def labels(facts: Facts) -> Iterator[Finding]:
         wrong = []
         if seen.labels["ds01.id"] != record.id:
             wrong.append(f"the label ds01.id is {seen.labels['ds01.id']}, the record's id {record.id}")
+        name = seen.labels.get("ds01.container")
+        if name != record.container_name:
+            wrong.append(f"the label ds01.container is {name or 'missing'}, the record is of {record.container_name}")
         if seen.labels.get("ds01.uid") != str(record.uid):
             wrong.append(f"the label ds01.uid is {seen.labels.get('ds01.uid')}, the record's owner {record.uid}")
         if set(labelled_uuids(seen.labels)) != {ref.uuid for ref in record.gpus_fixed}:

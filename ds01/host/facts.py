@@ -57,6 +57,16 @@ class Stopped:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """A container that Docker lists and cannot inspect."""
+
+    container: str
+    ours: bool
+    runs: bool
+    why: str
+
+
+@dataclass(frozen=True)
 class Cron:
     """The entry that starts the tick. `mode` None: there is none. `running` None: it is not known."""
 
@@ -133,6 +143,7 @@ class Facts:
     engine_problem: Ds01Error | None = None
     containers: tuple[EngineContainer, ...] | None = None  # None: nobody could list them
     ours: frozenset[str] = frozenset()  # the ids of those that this installation made
+    broken: tuple[Broken, ...] = ()
     stopped: tuple[Stopped, ...] = ()  # looked at when Docker's disk is nearly full: adding up files takes seconds
     nvidia_hook: bool = True
     # GPUs

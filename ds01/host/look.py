@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ds01.engines.protocol import Engine, EngineFacts
-from ds01.errors import Ds01Error
+from ds01.errors import Ds01Error, EngineRejected
 from ds01.gpus.inventory import Inventory
 from ds01.host import apply, layout, machine
 from ds01.host.check_state import drifted, fullness
-from ds01.host.facts import DOCKERS, Disk, Facts, Picture, Stopped
+from ds01.host.facts import DOCKERS, Broken, Disk, Facts, Picture, Stopped
 from ds01.host.machine import Roots
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.host.policy_names import NameFinding, check_names
@@ -146,6 +146,7 @@ def _with_containers(facts: Facts, world: World) -> Facts:
         containers=tuple(listed),
         ours=frozenset(container.id for container in listed if world.is_ours(container)),
     )
+    facts = replace(facts, broken=tuple(_broken(facts, world.engine)))
     if any(DOCKERS in disk.holds and fullness(disk) is not None for disk in facts.disks or ()):
         facts = replace(facts, stopped=tuple(_stopped(facts, world.engine)))
     if facts.observation is None:
@@ -154,6 +155,17 @@ def _with_containers(facts: Facts, world: World) -> Facts:
     observation = facts.observation
     situation, problem = _try(lambda: world.situation(entries, observation, world.foreign(entries, listed)))
     return replace(facts, engine_problem=problem, blockers=situation.occupancy if situation else None)
+
+
+def _broken(facts: Facts, engine: Engine) -> Iterator[Broken]:
+    """Our containers, and those of others that run, which cannot be inspected."""
+    known = facts.ours | {record.docker_id for record in facts.records}
+    for container in facts.containers or ():
+        if container.id in known or container.status.runs:
+            _, problem = _try(partial(engine.inspect, container.id))
+            if isinstance(problem, EngineRejected):
+                why = problem.why or problem.message
+                yield Broken(container.name or container.id, container.id in known, container.status.runs, why)
 
 
 def _stopped(facts: Facts, engine: Engine) -> Iterator[Stopped]:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 
-from ds01.engines.protocol import EngineContainer
-from ds01.errors import Ds01Error, GpusUnreachable, NoGpuFree, NotFound, Refused
+from ds01.engines.protocol import EngineContainer, Usage
+from ds01.errors import (
+    Ds01Error,
+    EngineAbsent,
+    EngineConflict,
+    EngineRejected,
+    GpusUnreachable,
+    NoGpuFree,
+    NotFound,
+    Refused,
+)
 from ds01.gpus.model import Observation
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle.aime import is_marked, owner_of
@@ -90,7 +99,9 @@ class Asking:
         found = []
         for name in containers:
             record = self._record(actor, name)
-            seen = self._world.engine.inspect(record.docker_id, size=True) if record.docker_id else None
+            seen = None
+            with suppress(EngineConflict, EngineRejected):  # it is broken: the others have sizes all the same
+                seen = self._world.engine.inspect(record.docker_id, size=True) if record.docker_id else None
             found.append(Sized(self._view(record, seen), seen.size_bytes if seen else None))
         return tuple(found)
 
@@ -99,12 +110,12 @@ class Asking:
         world = self._world
         records = [self._record(actor, name) for name in containers]
         running = [record for record in records if record.state is State.RUNNING and record.docker_id]
-        first = {record.id: world.engine.usage(record.docker_id or "") for record in running}
+        first = {record.id: self._usage(record) for record in running}
         world.sleep(over)
         gpus = self._busy_gpus() if any(record.lease for record in running) else None
         views = []
         for record in running:
-            before, now = first[record.id], world.engine.usage(record.docker_id or "")
+            before, now = first[record.id], self._usage(record)
             percent = None
             if before.cpu_nanoseconds is not None and now.cpu_nanoseconds is not None:
                 percent = max(0.0, (now.cpu_nanoseconds - before.cpu_nanoseconds) / (over * 1e9) * 100)
@@ -125,6 +136,13 @@ class Asking:
                 )
             )
         return tuple(views)
+
+    def _usage(self, record: Record) -> Usage:
+        """What a container uses; all unknown if it has ended meanwhile, or the engine cannot inspect it."""
+        try:
+            return self._world.engine.usage(record.docker_id or "")
+        except (EngineAbsent, EngineConflict, EngineRejected):
+            return Usage(None, None, None, None)
 
     def _busy_gpus(self) -> Observation | None:
         """The GPUs, with how busy they are; None if they cannot be asked."""
@@ -223,7 +241,10 @@ class Asking:
         if is_manual(record):
             return record
         self._world.ledger.check_engine(self._world.engine.facts().id)
-        glance(self._world, container)
+        try:
+            glance(self._world, container)
+        except (EngineAbsent, EngineConflict, EngineRejected) as error:
+            self._world.cannot_inspect(container, error)  # its record says what was known of it
         return self._known(actor, container)
 
     def _known(self, actor: Actor, container: str) -> Record:
@@ -240,9 +261,11 @@ class Asking:
         """Record what changed behind ds01, as far as the actor's own or everybody's containers go."""
         entries = self._world.ledger.read()
         mine = [record for record in readable(entries) if uid is None or record.uid == uid]
-        changed = any(not is_manual(record) and differs(record, by_id.get(record.docker_id or "")) for record in mine)
-        known = {record.docker_id for record in readable(entries)}
-        strays = any(seen.id not in known and self._world.is_ours(seen) for seen in by_id.values())
+        changed = any(
+            not is_manual(record) and (record.conflict or differs(record, by_id.get(record.docker_id or "")))
+            for record in mine
+        )
+        strays = bool(self._world.unrecorded(entries, by_id.values()))
         if changed or strays or len(readable(entries)) < len(entries):
             reconcile(self._world, list(by_id.values()))
 

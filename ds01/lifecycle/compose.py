@@ -182,6 +182,7 @@ def _labels(
     labels = {
         "ds01.managed": "true",
         "ds01.installation": host.installation,
+        "ds01.container": identity.container_name,
         "ds01.id": identity.id,
         "ds01.schema": str(SCHEMA),
         "ds01.user": owner.login,

@@ -13,7 +13,6 @@ from ds01.lifecycle.reconcile import reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.stop import write_stop
 from ds01.lifecycle.world import World, readable
-from ds01.policy.names import split_container_name
 from ds01.system.users import Actor
 
 AT_ONCE = 8  # stops side by side
@@ -22,19 +21,24 @@ WHY = "emergency stop"
 
 @dataclass(frozen=True)
 class Stopped:
-    """The full names of the containers that were stopped, and of those that were not, with why."""
+    """The full names of the containers that were stopped, and of those that were not, with why.
+
+    `problem`: what went wrong afterwards, when nothing was left to stop.
+    """
 
     containers: tuple[str, ...]
     failed: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 def running(world: World, owner: int | None) -> list[EngineContainer]:
     """The running containers of this installation; of one owner, unless that is None."""
-    known = {record.docker_id: record.uid for record in readable(world.ledger.read()) if record.docker_id}
+    entries, listed = world.ledger.read(), world.listed()
+    owners = {record.docker_id: record.uid for record in readable(entries) if record.docker_id}
+    owners |= {seen.id: int(seen.labels["ds01.uid"]) for seen in world.unrecorded(entries, listed)}
     found = []
-    for container in world.listed():
-        parts = split_container_name(container.name)
-        uid = known.get(container.id, parts[1] if parts and world.is_ours(container) else None)
+    for container in listed:
+        uid = owners.get(container.id)
         if container.status.runs and uid is not None and owner in (None, uid):
             found.append(container)
     return found
@@ -43,21 +47,32 @@ def running(world: World, owner: int | None) -> list[EngineContainer]:
 def stop_at_once(world: World, actor: Actor, owner: int | None) -> Stopped:
     """Stop them, without a grace and without any lock: a command in progress may hold these for minutes.
 
-    What a command has under way it finds changed when it writes; reconcile records what came of it.
+    What a command has under way it finds changed when it writes; reconcile records what came of it. Whatever goes
+    wrong with one container, or after the stops, the answer names what was stopped and what was not.
     """
+    user = None if owner is None else world.users.by_uid(owner).login
     containers = running(world, owner)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         problems = list(pool.map(lambda container: _stop(world, container), containers))
-    failed = [f"{seen.name}: {why}" for seen, why in zip(containers, problems, strict=True) if why]
-    stopped = [seen.name for seen, why in zip(containers, problems, strict=True) if not why]
-    for container in containers:
-        if container.name in stopped:
+    failed = [f"{_name(seen)}: {why}" for seen, why in zip(containers, problems, strict=True) if why]
+    stopped = [seen for seen, why in zip(containers, problems, strict=True) if not why]
+    for container in stopped:
+        with suppress(Ds01Error, OSError):
             _write(world, actor, container)
-    user = None if owner is None else world.users.by_uid(owner).login
+    names = [_name(seen) for seen in stopped]
     facts = {"actor": actor.login, "container": None, "user": user, "why": WHY}
-    world.emit("emergency_stop", facts | {"containers": stopped, "failed": failed})
-    reconcile(world, world.listed())
-    return Stopped(tuple(stopped), tuple(failed))
+    world.emit("emergency_stop", facts | {"containers": names, "failed": failed})
+    problem = None
+    try:
+        reconcile(world, world.listed(), failed=lambda name, error: None)  # what it cannot record the next tick does
+    except (Ds01Error, OSError) as error:
+        problem = f"the records do not show all of it yet: {error}"
+    return Stopped(tuple(names), tuple(failed), problem)
+
+
+def _name(container: EngineContainer) -> str:
+    """The name of a container; a broken one may have lost it."""
+    return container.name or container.id
 
 
 def _write(world: World, actor: Actor, container: EngineContainer) -> None:
@@ -73,11 +88,15 @@ def _write(world: World, actor: Actor, container: EngineContainer) -> None:
 
 
 def _stop(world: World, container: EngineContainer) -> str | None:
-    try:
-        if container.status is Status.PAUSED:
+    """Stop one; why it could not be stopped, or None."""
+    if container.status is Status.PAUSED:
+        with suppress(Ds01Error, OSError):  # the stop itself tells
             world.engine.unpause(container.id)  # a frozen process cannot even be killed with cgroup v1
+    try:
         with suppress(EngineAbsent):
             world.engine.stop(container.id, grace=0)
     except Ds01Error as error:
-        return error.message
+        return f"{error.message}: {error.why}" if error.why else error.message
+    except Exception as error:  # of the connection, say: the other containers are stopped all the same
+        return f"{type(error).__name__}: {error}"
     return None

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TypeVar
 
-from ds01.engines.protocol import Attachment, ExecRequest, Progress
-from ds01.errors import Ds01Error, NotFound, NotPossible, Refused, WrongUse
+from ds01.engines.protocol import Attachment, EngineContainer, ExecRequest, Progress
+from ds01.errors import Ds01Error, EngineConflict, EngineRejected, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest, Refusal
 from ds01.gpus.situation import Requester, is_for
 from ds01.lifecycle import adopt as adopting
@@ -24,10 +24,11 @@ from ds01.lifecycle import wait as waiting
 from ds01.lifecycle.ahead import waiters
 from ds01.lifecycle.aime import is_marked, left_inside, owner_of
 from ds01.lifecycle.asking import Asking, spellings
+from ds01.lifecycle.change import Change
 from ds01.lifecycle.compose import docker_arguments
 from ds01.lifecycle.emergency import Stopped
 from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.reconcile import Change, one, reconcile
+from ds01.lifecycle.reconcile import one, reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.request import BuildRequest, ContainerRequest
@@ -107,18 +108,25 @@ class Gate(Asking):
 
         `sizes`: with the bytes of their own layers, for which Docker may take seconds.
         """
-        world = self._world
         listing = self.listing(actor, owner=owner, all_users=all_users)
         views = []
         for container in listing.containers:
-            seen = world.engine.inspect(container.docker_id or "", size=sizes)
+            seen = self._inspected(container.docker_id or "", sizes=sizes)
             if seen is not None:
                 views.append(aime_view(container, seen, adoptable=False))
         for name in listing.adoptable:
-            seen = world.engine.inspect(name, size=sizes)
+            seen = self._inspected(name, sizes=sizes)
             if seen is not None:
                 views.append(aime_view(foreign_view(seen), seen, adoptable=True))
         return tuple(views)
+
+    def _inspected(self, reference: str, *, sizes: bool) -> EngineContainer | None:
+        """A container with its detail; as the list shows it if it cannot be inspected."""
+        try:
+            return self._world.engine.inspect(reference, size=sizes)
+        except (EngineConflict, EngineRejected):
+            listed = self._world.engine.containers()
+            return next((seen for seen in listed if reference in (seen.id, seen.name)), None)
 
     def find_adoptable(self, actor: Actor, reference: str, *, owner: int | None = None) -> str:
         """The full name of a container that AIME's tools made, and no record knows. Raises NotFound."""
@@ -227,7 +235,7 @@ class Gate(Asking):
     ) -> Acted:
         """Remove a container; `force`: a running one is stopped first. `images`: its image too, if the owner's own."""
         world = self._world
-        with self._locked(actor, container, "removed") as record:
+        with self._locked(actor, container, "removed", broken_too=True) as record:
             stopping.check_running(record, force=force)
             if record.state is State.RUNNING:
                 record, _ = stopping.stop(world, actor, record, grace=grace, release=True)
@@ -358,10 +366,13 @@ class Gate(Asking):
         return self._view(record, seen)
 
     @contextmanager
-    def _locked(self, actor: Actor, container: str, doing: str, *, manual_too: bool = False) -> Iterator[Record]:
+    def _locked(
+        self, actor: Actor, container: str, doing: str, *, manual_too: bool = False, broken_too: bool = False
+    ) -> Iterator[Record]:
         """A record under its container's lock, brought to what the engine says.
 
-        `manual_too`: also a lease that was made by hand, and has no container.
+        `manual_too`: also a lease that was made by hand, and has no container. `broken_too`: also a container that the
+        engine cannot inspect, with its record as it is.
         """
 
         def find() -> Record:
@@ -379,7 +390,12 @@ class Gate(Asking):
             world.refresh_policy()
             if not is_manual(record):
                 world.ledger.check_engine(world.engine.facts().id)
-                one(world, name)
+                try:
+                    one(world, name)
+                except EngineRejected as error:
+                    world.cannot_inspect(name, error)
+                    if not broken_too:
+                        raise
             yield find()
 
     def _remove_image(self, actor: Actor, record: Record) -> tuple[str, ...]:

@@ -134,6 +134,16 @@ class Ledger:
                 continue
         return found
 
+    def removed_as(self, container_name: str) -> list[Record]:
+        """The removed records of containers with this full name that are still kept and readable."""
+        found = []
+        for path in self._removed.glob("*.json"):
+            stamp = _STAMP.search(path.name)
+            if stamp is not None and path.name[: stamp.start()] == container_name:
+                with suppress(OSError, ValueError, RecursionError):
+                    found.append(from_json(Record, json.loads(files.read(path))))
+        return found
+
     def forget_removed(self, *, before: datetime) -> None:
         """Delete the removed records whose last change is older than `before`."""
         for path in self._removed.glob("*.json"):

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from ds01.engines.protocol import EngineContainer
+from ds01.errors import NotFound
 from ds01.gpus.model import GpuRequest, Kind, Lease, SlotRef
 from ds01.gpus.occupancy import labelled_uuids
 from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.judge import OBSERVED, judge
-from ds01.lifecycle.ledger import Transaction
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.record import Record, move, settle
 from ds01.lifecycle.request import ContainerRequest
-from ds01.lifecycle.world import World, taken_uuids
+from ds01.lifecycle.world import World
+from ds01.policy.model import Limits
 from ds01.policy.names import split_container_name
 from ds01.system.data import DataError, format_time, parse_time
 
 
-def rebuilt(world: World, seen: EngineContainer, ledger: Transaction) -> Record:
-    """The record that its labels give: identity, request, slots, creation time. The ledger's lock is held."""
+def described(world: World, seen: EngineContainer) -> Record:
+    """Return what the labels say for certain: identity, request, slots, creation time; without lease and history."""
     labels = seen.labels
     name, uid = split_container_name(seen.name) or (seen.name, int(labels["ds01.uid"]))
-    account = world.users.by_uid(uid)
-    limits = world.limits(account)
-    now = world.clock()
+    login, gid = labels.get("ds01.user", str(uid)), seen.spec.gid if seen.spec else uid
+    with suppress(NotFound):  # the owner was deleted, or the user database does not answer
+        account = world.users.by_uid(uid)
+        login, gid = account.login, account.gid
     refs = tuple(_refs(labels.get("ds01.gpu.slots", ""), labelled_uuids(labels)))
-    created = min(_time(labels.get("ds01.created")) or seen.created_at, now)
     mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
-    record = Record(
+    return Record(
         id=labels["ds01.id"],
         installation=world.ledger.installation,
         container_name=seen.name,
         name=name,
-        user=account.login,
+        user=login,
         uid=uid,
-        gid=account.gid,
-        group=labels.get("ds01.group", limits.group),
+        gid=gid,
+        group=labels.get("ds01.group", ""),
         state=State.CREATED,
         image=labels.get("ds01.image", seen.image),
-        created_at=created,
+        created_at=min(_time(labels.get("ds01.created")) or seen.created_at, world.clock()),
         project=labels.get("ds01.project", name),
         docker_id=seen.id,
         own_tag=seen.image if seen.image.endswith(f":{seen.name}") else None,
@@ -55,14 +57,22 @@ def rebuilt(world: World, seen: EngineContainer, ledger: Transaction) -> Record:
             models=mounts.get("/models"),
         ),
         gpus_fixed=refs,
-        resource_limits=limits.limits,
         workspace=mounts.get("/workspace"),
     )
-    taken = taken_uuids(ledger.records, but=seen.name)
-    free = not {ref.uuid for ref in refs} & taken
+
+
+def rebuilt(record: Record, seen: EngineContainer, limits: Limits, taken: Collection[str], now: datetime) -> Record:
+    """Return the record that `described` began, with its lease and in the state that the engine has. Pure.
+
+    `taken`: the UUIDs that others have leased.
+    """
+    created, refs = record.created_at, record.gpus_fixed
+    free = not {ref.uuid for ref in refs} & set(taken)
     lease = Lease(refs, created) if refs and free else None
-    record = move(record, Trigger.CREATE, actor=OBSERVED, at=created, why="rebuilt from labels", lease=lease)
-    hold = limits.limits.gpu_hold_after_stop
+    why = "rebuilt from labels"
+    record = settle(record, resource_limits=limits)
+    record = move(record, Trigger.CREATE, actor=OBSERVED, at=created, why=why, lease=lease)
+    hold = limits.gpu_hold_after_stop
     record = judge(record, seen, taken=taken, hold=hold, now=now).record
     if record.state is State.CREATED and refs and lease is None:
         return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="somebody else has its GPU")

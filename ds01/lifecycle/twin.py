@@ -10,11 +10,11 @@ from contextlib import suppress
 
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+from ds01.lifecycle import labels
 from ds01.lifecycle.aime import own_tag
 from ds01.lifecycle.machine import Trigger
 from ds01.lifecycle.record import Record, move
 from ds01.lifecycle.world import World
-from ds01.policy.names import split_container_name
 from ds01.system.data import from_json
 
 SUFFIX = ".anew"
@@ -27,11 +27,10 @@ def twin_name(container_name: str) -> str:
 
 def place_of(world: World, container: EngineContainer) -> str | None:
     """The name of the container whose twin this is, whether anybody still waits for it or not; None if it is none."""
-    name, labels = container.name.removesuffix(SUFFIX), container.labels
-    parts = split_container_name(name)
-    if parts is None or name == container.name or labels.get("ds01.installation") != world.ledger.installation:
+    name = container.name.removesuffix(SUFFIX)
+    if name == container.name or not labels.are_own(container, world.ledger.installation, name=name):
         return None
-    return name if labels.get("ds01.uid") == str(parts[1]) else None
+    return name
 
 
 def is_awaited(record: Record) -> bool:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from ds01.engines.protocol import Engine, EngineContainer, EngineFacts
-from ds01.errors import GpusUnreachable, NotFound
+from ds01.errors import Ds01Error, EngineConflict, EngineRejected, GpusUnreachable, NotFound
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND, Inventory
 from ds01.gpus.model import Holding, Observation
 from ds01.gpus.naming import all_called, first_name
-from ds01.gpus.occupancy import labelled_uuids, outside_use
+from ds01.gpus.occupancy import labelled_devices, labelled_uuids, outside_use
 from ds01.gpus.situation import Situation
 from ds01.journal.events import Emit
+from ds01.lifecycle import labels
 from ds01.lifecycle.deadlines import lease_ends
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.machine import State
@@ -23,7 +24,6 @@ from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Origin, Record, Step
 from ds01.policy.identity import identify, reservations
 from ds01.policy.model import Automation, Limits, Policy, Reservation, UserLimits
-from ds01.policy.names import split_container_name
 from ds01.policy.resolve import automation_of, is_admin, resolve
 from ds01.system.clock import Clock, Sleep
 from ds01.system.users import Account, Users
@@ -54,6 +54,7 @@ class World:
     memory: Memory | None = None  # what the tick remembers; read when it is needed
     _owners: Owners | None = field(default=None, init=False)
     _facts: EngineFacts | None = field(default=None, init=False)  # of the last look at all containers
+    _not_inspected: set[str] = field(default_factory=set, init=False)  # of which an event was written
 
     def refresh_policy(self) -> None:
         """Read the policy again. Raises PolicyUnreadable.
@@ -165,20 +166,47 @@ class World:
             ) from error
 
     def is_ours(self, container: EngineContainer) -> bool:
-        """Whether the labels say that this installation made the container, and agree with its name and owner.
+        """Whether the labels are this container's own, set by this installation.
 
-        Labels alone prove nothing: a container inherits those of its image.
+        The user database is not asked: that an owner is renamed, deleted or not found now does not make the container
+        somebody else's.
         """
-        labels = container.labels
-        if labels.get("ds01.managed") != "true" or labels.get("ds01.installation") != self.ledger.installation:
-            return False
-        parts = split_container_name(container.name)
-        if parts is None or str(parts[1]) != labels.get("ds01.uid") or not labels.get("ds01.id"):
-            return False
-        try:
-            return self.users.by_uid(parts[1]).login == labels.get("ds01.user")
-        except NotFound:
-            return True  # the owner was deleted, or the user database is down: that does not make it somebody else's
+        return labels.are_own(container, self.ledger.installation)
+
+    def unrecorded(self, entries: Entries, listed: Iterable[EngineContainer]) -> list[EngineContainer]:
+        """Our containers whose records were lost, or cannot be read."""
+        records = readable(entries)
+        ids = {record.docker_id for record in records}
+        known = {record.id for record in records}
+        names = {record.container_name for record in records}
+        return [
+            seen
+            for seen in listed
+            if seen.id not in ids
+            and seen.name not in names  # it is in use from outside
+            and self.is_ours(seen)
+            and seen.labels["ds01.id"] not in known  # one that is just being made
+            and not self.is_copy(seen, entries)
+        ]
+
+    def is_copy(self, container: EngineContainer, entries: Entries, *, name: str | None = None) -> bool:
+        """Whether a container has the labels of another one: it was made by hand from a committed image.
+
+        `name`: the full name in its labels, if it is not called so.
+        """
+        identity = container.labels.get("ds01.id")
+        others = (*readable(entries), *self.ledger.removed_as(name or container.name))
+        return any(other.id == identity and other.docker_id not in (None, container.id) for other in others)
+
+    def cannot_inspect(self, container: EngineContainer | str, error: Ds01Error) -> None:
+        """Write an event about a container that the engine cannot look at; once in the life of this object."""
+        name = container if isinstance(container, str) else container.name or container.id
+        if name not in self._not_inspected:
+            self._not_inspected.add(name)
+            entry = self.ledger.read().get(name)
+            user = entry.user if isinstance(entry, Record) else None
+            facts = {"actor": "observed", "container": name, "user": user}
+            self.emit("not_inspected", facts | {"why": f"{error.message}: {error.why}" if error.why else error.message})
 
     def holdings(self, entries: Entries, *, but: str | None = None) -> list[Holding]:
         """The leases of all records as the allocator sees them; without the one of the container `but`."""
@@ -189,7 +217,7 @@ class World:
         ]
 
     def situation(self, entries: Entries, observation: Observation, foreign: list[EngineContainer]) -> Situation:
-        """What a choice depends on. `foreign`: the containers that no readable record explains, with detail."""
+        """What a choice depends on. `foreign` is the answer of `foreign`."""
         records = readable(entries)
         explained = {
             record.docker_id: tuple(ref.uuid for ref in record.lease.slots) if record.lease else ()
@@ -199,11 +227,17 @@ class World:
         claimed = {
             uuid: container.name
             for container in foreign
-            if self.is_ours(container)
+            if container.id not in explained and self.is_ours(container)
             for uuid in labelled_uuids(container.labels)
         }
-        # One that runs without a lease on devices that it has: started behind ds01, and still there.
-        claimed |= {ref.uuid: record.name for record in records if record.conflict for ref in record.gpus_fixed}
+        # Those that run without a lease on the devices that they have: started behind ds01, and still there.
+        started = {container.id for container in foreign}
+        claimed |= {
+            ref.uuid: record.name
+            for record in records
+            if record.conflict or (record.lease is None and record.docker_id in started)
+            for ref in record.gpus_fixed
+        }
         if observation.simulated and not self.inject:
             foreign = [seen for seen in foreign if not _has_other_gpus(seen, self.ledger.installation)]
         blockers = outside_use(observation, foreign, leased=explained, claimed=claimed, outside=self.policy.outside)
@@ -217,17 +251,36 @@ class World:
         )
 
     def foreign(self, entries: Entries, listed: Iterable[EngineContainer]) -> list[EngineContainer]:
-        """The containers that no readable record explains, inspected where they run and could use a GPU."""
-        known = {record.docker_id for record in readable(entries)}
+        """The containers that no readable record explains, inspected where they run and could use a GPU.
+
+        Also those of ours that run, and whose record does not know it yet, without detail: a command is at work on
+        them, or they cannot be inspected.
+        """
+        records = {record.docker_id: record for record in readable(entries)}
         pending = {record.id for record in readable(entries) if record.docker_id is None}
         found = []
         for container in listed:
-            if container.id in known or container.labels.get("ds01.id") in pending:
-                continue
-            detail = self.engine.inspect(container.id) if container.status.runs else container
-            if detail is not None:
-                found.append(detail)
+            record = records.get(container.id)
+            if record is not None:
+                if container.status.runs and record.state is not State.RUNNING:
+                    found.append(container)
+            elif container.labels.get("ds01.id") not in pending:
+                detail = self._inspected(container) if container.status.runs else container
+                if detail is not None:
+                    found.append(detail)
         return found
+
+    def _inspected(self, container: EngineContainer) -> EngineContainer | None:
+        """A running container with its detail. One that cannot be inspected has the devices that its labels name.
+
+        What it may have beyond these is unknown. If that counted as use, one broken container would take every GPU of
+        the server out of service; a GPU on which it really has a process is found by NVML, and is in use.
+        """
+        try:
+            return self.engine.inspect(container.id)
+        except (EngineRejected, EngineConflict) as error:
+            self.cannot_inspect(container, error)
+            return replace(container, devices=labelled_devices(container.labels))
 
     def report(self, record: Record, steps: Iterable[Step], **more: Any) -> None:
         """Emit the event of each transition."""

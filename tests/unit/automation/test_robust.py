@@ -13,6 +13,7 @@ import pytest
 
 from ds01.automation import looking as looking_module
 from ds01.automation import tick as tick_module
+from ds01.engines.protocol import Status
 from ds01.engines.simulated import SimulatedEngine
 from ds01.errors import Ds01Error, EngineRejected, EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import Observation
@@ -401,3 +402,19 @@ def test_an_extension_that_came_while_others_saved_counts(ticking: Ticking, monk
     monkeypatch.setattr(tick_module.Acting, "apply", later)
     assert acted(ticking.tick()) == [("thesis", "stop")]
     assert (ticking.state("alice"), ticking.state("bob")) == ("running", "held")
+
+
+def test_one_that_cannot_be_inspected_is_not_judged_and_the_others_are(bed: Bed) -> None:
+    bed.set_policy("defaults: {max_mig_instances: 2, gpu_hold_after_stop: 1h, max_runtime: 1h}\n")
+    ticking = Ticking(bed)
+    ticking.runs("alice")
+    ticking.runs("bob")
+    bed.gate.stop(bed.actor("bob"), bed.full("bob"))
+    before = bed.record("alice")
+    bed.engine.set_status(ALICE, Status.DEAD)
+    bed.engine.break_container(ALICE)
+    report = ticking.any_tick(hours=2)
+    assert [(item.container, item.action) for item in report.errors] == [(ALICE, "reconcile")]
+    assert "RWLayer" in report.errors[0].why
+    assert bed.record("alice") == before
+    assert bed.record("bob").lease is None

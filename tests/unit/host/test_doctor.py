@@ -15,7 +15,7 @@ from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnr
 from ds01.gpus.model import Blocker, Mig
 from ds01.host import check_state
 from ds01.host.doctor import CHECKS, examine, exit_code, mend, repairs_of
-from ds01.host.facts import DOCKERS, Cron, Disk, Facts, Kernel, Link, Picture, Stopped, Tick
+from ds01.host.facts import DOCKERS, Broken, Cron, Disk, Facts, Kernel, Link, Picture, Stopped, Tick
 from ds01.host.findings import Finding, Level, Repair
 from ds01.host.policy_names import NameFinding, NameKind
 from ds01.host.slices import Change
@@ -255,6 +255,16 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     "a labelled container without a record": (
         lambda f: replace(f, records=()), "records-missing", Level.WARNING, "has no record",
     ),
+    "a container that Docker cannot inspect": (
+        lambda f: replace(f, broken=(Broken("thesis._.70001", True, False, "RWLayer is nil"),)),
+        "containers-broken", Level.ERROR, "cannot inspect thesis._.70001: RWLayer is nil",
+    ),
+    "a label with another name": (
+        lambda f: replace(f, containers=tuple(
+            replace(seen, labels={**seen.labels, "ds01.container": "other._.70001"}) for seen in f.containers or ()
+        )),
+        "records-labels", Level.ERROR, "the label ds01.container is other._.70001",
+    ),
     "labels that name another GPU": (other_labels, "records-labels", Level.ERROR, "the labels name GPU"),
     "a record of another owner than the label": (
         with_record(uid=70002), "records-labels", Level.ERROR, "the label ds01.uid is 70001",
@@ -395,7 +405,9 @@ UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
     "an engine that is simulated": (
         {"engine": replace(DOCKER, name="simulated")}, {"docker", "docker-setup", "slices", "gpu-device-links"},
     ),
-    "containers that nobody could list": ({"containers": None}, {"records-docker", "records-labels"}),
+    "containers that nobody could list": (
+        {"containers": None}, {"records-docker", "records-labels", "containers-broken"},
+    ),
     "GPUs that nobody could ask": ({"observation": None}, {"policy-names", "gpu-health", "gpu-mig", "leases"}),
     "processes on GPUs that nobody could tell apart": ({"blockers": None}, {"gpu-outside"}),
     "no group docker to compare with": ({"docker_group": None}, {"people", "docker-group"}),

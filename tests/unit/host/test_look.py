@@ -201,3 +201,16 @@ def test_what_a_pass_could_not_judge_is_read_from_its_record(tmp_path: Path) -> 
     report.unknown = [Item("a._.1", "activity", "its CPU time cannot be read"), Item("b._.1", BUSY, "at work")]
     (tmp_path / "tick.json").write_text(json.dumps(to_keep(report, {})))
     assert machine.tick(tmp_path / "tick.json").not_judged == ("a._.1: its CPU time cannot be read",)
+
+
+def test_containers_that_cannot_be_inspected_are_found(bed: Bed, sources: Sources) -> None:
+    bed.engine.add_foreign("foreign")
+    bed.engine.add_foreign("foreign-and-stopped", running=False)
+    for name in (bed.full("alice"), "foreign", "foreign-and-stopped"):
+        bed.engine.break_container(name)
+    facts = look(sources)
+    assert {(item.container, item.ours, item.runs) for item in facts.broken} == {
+        (bed.full("alice"), True, True),
+        ("foreign", False, True),
+    }
+    assert facts.blockers == {} and facts.engine_problem is None

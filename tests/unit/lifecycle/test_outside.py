@@ -115,11 +115,11 @@ def test_a_start_on_slots_that_somebody_has_is_a_conflict_told_to_both(running: 
     running.gate.remove(running.actor("bob"), BOB)
     for name in ("a", "b", "c"):
         running.gate.create(running.actor("boss"), running.request("boss", name, 1))
-    with pytest.raises(NoGpuFree):  # alice's still runs on it
+    with pytest.raises(NoGpuFree):  # alice's runs on it, and got its lease back before anybody else could have it
         running.gate.create(running.actor("carol"), running.request("carol"))
-    assert running.uuid["1:0"] not in running.leased()
-    assert running.gate.stop(running.actor("alice"), ALICE).container.state == "stopped"
+    assert running.leased()[running.uuid["1:0"]] == ALICE
     assert running.record("alice").conflict is None
+    assert running.gate.stop(running.actor("alice"), ALICE).container.state == "held"
 
 
 def test_a_restart_behind_ds01_ends_no_conflict(running: Bed) -> None:
