@@ -115,3 +115,19 @@ def test_others_are_rebuilt_meanwhile(bed: Bed) -> None:
     lose(bed, "alice", "bob")
     bed.another_gate().reconcile(bed.actor("root"))
     assert bed.leased() == {bed.uuid["1:1"]: BOB}
+
+
+@pytest.mark.parametrize("gone", ["renamed", "unknown"])
+def test_one_of_an_owner_who_is_renamed_or_unknown_is_rebuilt(bed: Bed, gone: str) -> None:
+    fill(bed, "alice", start=True)
+    group = bed.record("alice").group
+    lose(bed, "alice")
+    passwd = bed.state / "passwd"
+    lines = [line for line in passwd.read_text().splitlines(True) if not line.startswith("alice:")]
+    if gone == "renamed":
+        lines.append(f"alicia:x:70001:70001::{bed.home('alice')}:/bin/sh\n")
+    passwd.write_text("".join(lines))
+    bed.another_gate().reconcile(bed.actor("root"))
+    record = bed.record("alice")
+    assert (record.user, record.group) == ("alicia" if gone == "renamed" else "alice", group)
+    assert bed.leased() == {bed.uuid["1:0"]: ALICE}
