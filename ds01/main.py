@@ -50,6 +50,7 @@ def run(argv: Sequence[str]) -> int:
     words, arguments = _split(Path(argv[0]).name, list(argv[1:]))
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     try:
+        _check_texts(arguments)
         if words not in COMMANDS:
             return _without_command(words)
         # The command reads the settings itself, so that --help needs none.
@@ -62,6 +63,16 @@ def run(argv: Sequence[str]) -> int:
             code = OWN_FAILURE
         _tell(failure, code, as_json="--json" in own, debug="--debug" in own)
         return code
+
+
+def _check_texts(arguments: Sequence[str]) -> None:
+    """Check all that was typed before any of it is acted on. Raises WrongUse."""
+    if all(map(str.isascii, arguments)):
+        return
+    from ds01.system.texts import expect_utf8
+
+    for argument in arguments:
+        expect_utf8(argument, "an argument")
 
 
 def load(words: str) -> click.Command:
@@ -165,8 +176,13 @@ def _failure(error: BaseException, words: str) -> tuple[Ds01Error, int]:
 
 def _settings() -> Settings:
     from ds01.system.settings import read
+    from ds01.system.texts import expect_utf8, is_utf8
 
-    return read(os.environ, euid=os.geteuid())
+    for name, value in os.environ.items():
+        if name.startswith("DS01_"):
+            expect_utf8(value, name)
+    # The others, as TERM, are only handed on.
+    return read({name: value for name, value in os.environ.items() if is_utf8(value)}, euid=os.geteuid())
 
 
 def _tell(failure: Ds01Error, code: int, *, as_json: bool, debug: bool) -> None:

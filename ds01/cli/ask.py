@@ -7,7 +7,6 @@ import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
@@ -17,8 +16,7 @@ from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
 from ds01.system.home import Home
 from ds01.system.programs import at_terminal, find
-
-T = TypeVar("T")
+from ds01.system.texts import is_utf8
 
 EDITORS = ("sensible-editor", "editor", "nano", "vim", "vi")  # Debian's own choice first
 
@@ -112,10 +110,19 @@ def pick_container(session: Session, *, states: tuple[str, ...], verb: str) -> s
     return fitting[choose(f"Which container to {verb}?", list(rows), default=default)].container
 
 
-def _answered(ask: Callable[[], T]) -> T:
-    """The answer to a question. After Ctrl-C what is said next does not stand behind the question."""
-    try:
-        return ask()
-    except click.Abort:
-        put(error=True)
-        raise
+def _answered(ask: Callable[[], str]) -> str:
+    """Return the answer to a question; one that is not UTF-8 is asked again.
+
+    After Ctrl-C what is said next does not stand behind the question.
+    """
+    while True:
+        try:
+            answer = ask()
+        except click.Abort:
+            put(error=True)
+            raise
+        except UnicodeDecodeError:
+            answer = None
+        if answer is not None and is_utf8(answer):
+            return answer
+        put("That was not UTF-8; once more, please.")

@@ -32,6 +32,7 @@ class EventLog:
         line = {"time": format_time(self._clock()), "type": kind} | dict.fromkeys(COMMON)
         line |= {key: to_json(fact) for key, fact in facts.items()}
         try:
-            files.append(self._path, json.dumps(line, ensure_ascii=False).encode() + b"\n", mode=self._mode)
+            content = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+            files.append(self._path, content, mode=self._mode)
         except OSError as error:
             self.failure = f"{self._path}: {error.strerror}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ds01.errors import Ds01Error, NotFound, Refused, WrongUse
 from ds01.system.as_user import run_as
+from ds01.system.texts import expect_utf8
 from ds01.system.users import Account, Actor
 
 
@@ -45,6 +46,7 @@ def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int 
         raise NotFound(f"the folder {path} cannot be mounted", why=error.strerror) from error
     if not stat.S_ISDIR(status.st_mode):
         raise WrongUse(f"{path} is not a folder")
+    expect_utf8(real, f"the folder {path}")
     if ":" in real:
         raise WrongUse(f"{real} has a colon in it, which Docker cannot mount")
     listed = any(Path(real).is_relative_to(os.path.realpath(folder)) for folder in allowed)

@@ -175,7 +175,7 @@ class Ledger:
 
     def write_tick(self, report: Mapping[str, object]) -> None:
         """Keep what the last tick did, in tick.json. Raises OSError."""
-        content = json.dumps(report, ensure_ascii=False).encode() + b"\n"
+        content = json.dumps(report, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         files.replace(self.state / "tick.json", content, mode=0o644)
 
     def tick_memory(self) -> Memory:
@@ -421,7 +421,8 @@ class Transaction:
 
 
 def _content(record: Record) -> bytes:
-    return json.dumps(to_json(record), ensure_ascii=False).encode() + b"\n"
+    # A label or a login from outside may hold what is no text; by then Docker has acted, and the record has to say so.
+    return json.dumps(to_json(record), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def _is_removed(entry: Record | Unreadable) -> bool:

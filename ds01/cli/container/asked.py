@@ -17,6 +17,7 @@ from ds01.errors import WrongUse
 from ds01.gpus.model import GpuRequest, GpuType
 from ds01.policy.names import typed_name
 from ds01.policy.units import parse_duration
+from ds01.system.texts import expect_utf8
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def folder(session: Session, text: str | None) -> str | None:
         raise WrongUse("a folder without a name", hint="leave the option out for the usual one")
     if text == "~" or text.startswith("~/"):
         return session.owner.home + text[1:]
-    return str(Path.cwd() / text)
+    return expect_utf8(str(Path.cwd() / text), "the folder")
 
 
 def existing_folder(session: Session, text: str | None, option: str) -> str | None:

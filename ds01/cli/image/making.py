@@ -20,6 +20,7 @@ from ds01.images.packages import PackageSet, use_case
 from ds01.images.requirements import Requirements, read, split
 from ds01.images.source import Source
 from ds01.system.home import Home
+from ds01.system.texts import expect_utf8
 
 
 def complete(session: Session, asked: Asked, *, fetch: bool = True) -> Asked:
@@ -168,4 +169,4 @@ def _absolute(session: Session, text: str) -> Path:
     """A path as it was typed; `~` is the owner's home."""
     if text == "~" or text.startswith("~/"):
         return Path(session.owner.home + text[1:])
-    return Path.cwd() / text
+    return Path(expect_utf8(str(Path.cwd() / text), "the path"))
