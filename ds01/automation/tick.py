@@ -18,6 +18,7 @@ from ds01.automation.timekeeping import check_clock
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import Observation
 from ds01.gpus.naming import first_name
+from ds01.lifecycle.gpu_processes import to_keep
 from ds01.lifecycle.ledger import REMOVED_KEPT
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.memory import Memory
@@ -68,6 +69,7 @@ class Tick:
             changes = reconcile(world, listed, failed=lambda name, why: report.failed(name, "reconcile", why))
         if not self.dry_run:
             keep_names(world, gpus)
+            self._keep_processes(gpus, report)
         report.acted += [Item(change.container, "reconcile", change.what) for change in changes]
         drifted = {change.container for change in changes} if self.dry_run else set()
         # Nothing is concluded from a record that could not be brought to what Docker says.
@@ -164,6 +166,15 @@ class Tick:
         if wanted is None:
             report.unknown.append(Item(record.container_name, "keep-alive", "its workspace cannot be read"))
         return decision if wanted is False else None
+
+    def _keep_processes(self, gpus: Observation, report: Report) -> None:
+        """Keep what only root can see of the processes on the GPUs, where /proc hides others' processes."""
+        if gpus.simulated or not gpus.slots:
+            return
+        try:
+            self.world.ledger.write_gpu_processes(to_keep(gpus, self.world.clock()))
+        except OSError as error:
+            report.failed("", "tick-processes.json", error)
 
     def _clear_up(self, records: Sequence[Record], report: Report) -> None:
         self.world.ledger.forget_removed(before=self.world.clock() - REMOVED_KEPT)

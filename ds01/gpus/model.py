@@ -65,6 +65,7 @@ class Process:
     name: str | None = None
     container: str | None = None
     memory_bytes: int | None = None
+    graphics_only: bool = False  # it draws, and computes nothing
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Slot:
     ci: int | None = None
     unhealthy: str | None = None  # why it must not be given out
     processes: tuple[Process, ...] | None = ()  # None: NVML would not say, which counts as use
+    lists_processes: bool = True  # False: the driver has no such list for this GPU at all, as in a vGPU guest
     utilisation_percent: float | None = None  # of a MIG instance; None: unknown, or nobody asked
     boot: str | None = None  # the id of the kernel's boot, where it is known
 

@@ -170,7 +170,7 @@ class NvmlInventory:
             model=gpu.model,
             memory_bytes=gpu.memory_bytes,
             memory_used_bytes=gpu.memory_used_bytes,
-            processes=self._processes(handle),
+            **self._processes(handle),
         )
 
     def _instances(self, gpu: Gpu, handle: Any) -> Iterator[Slot]:
@@ -204,36 +204,39 @@ class NvmlInventory:
             slices=_slices(profile, attributes),
             gi=_ask(pynvml.nvmlDeviceGetGpuInstanceId, handle),
             ci=_ask(pynvml.nvmlDeviceGetComputeInstanceId, handle),
-            processes=self._processes(handle),
+            **self._processes(handle),
         )
 
-    def _processes(self, handle: Any) -> tuple[Process, ...] | None:
-        """What computes or draws on a slot; None if NVML does not say it.
+    def _processes(self, handle: Any) -> dict[str, Any]:
+        """Return what computes or draws on a slot, as fields of it.
 
         The versioned functions, since pynvml refuses the others beside a library of another release. MIG
         instances and data centre GPUs cannot draw, and say so: that is no lack of knowledge.
         """
         try:
             compute = _running(handle, "Compute")
+        except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
+            return {"processes": None, "lists_processes": False}
         except NVMLError as error:
             _raise_if_dead(error)
-            return None
+            return {"processes": None}
         try:
             graphics = _running(handle, "Graphics")
         except pynvml.NVMLError_NotSupported:
             graphics = []
         except NVMLError as error:
             _raise_if_dead(error)
-            return None
+            return {"processes": None}
         # Clients of an MPS server compute too, but NVML lists them apart, where it knows of MPS.
         shared = _ask(_running, handle, "MPSCompute") or []
         found = {int(process.pid): process for process in [*graphics, *shared, *compute]}
-        return tuple(self._process(pid, found[pid]) for pid in sorted(found))
+        computing = {int(process.pid) for process in [*shared, *compute]}
+        return {"processes": tuple(self._process(pid, found[pid], pid not in computing) for pid in sorted(found))}
 
-    def _process(self, pid: int, shown: Any) -> Process:
+    def _process(self, pid: int, shown: Any, graphics_only: bool) -> Process:
         used = shown.usedGpuMemory
         memory = int(used) if used is not None else None
-        return Process(pid, name_of(pid, self.proc), container_of(pid, self.proc), memory)
+        return Process(pid, name_of(pid, self.proc), container_of(pid, self.proc), memory, graphics_only)
 
 
 def _unreachable(error: NVMLError) -> GpusUnreachable:

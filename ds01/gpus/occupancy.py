@@ -16,6 +16,8 @@ UUIDS_LABEL = "ds01.gpu.uuids"
 AIME_LABEL = "aime.mlc.GPUS"
 IGNORE_CONTAINERS = "outside.ignore_containers"
 IGNORE_PROCESSES = "outside.ignore_processes"
+IGNORE_MISSING_LIST = "outside.ignore_missing_process_list"
+NO_LIST = "the driver has no process list for this GPU"
 
 # The kernel cuts a process's name (TASK_COMM_LEN, 16 with the final zero).
 _NAME_LENGTH = 15
@@ -101,13 +103,16 @@ def _processes(
 ) -> Iterator[Blocker]:
     """A blocker for every process on the slot that neither a lease explains nor the policy ignores."""
     if slot.processes is None:
-        yield Blocker("unknown", "NVML does not say which processes use it")
+        if slot.lists_processes:
+            yield Blocker("unknown", "NVML does not say which processes use it")
+        elif not outside.ignore_missing_process_list:
+            yield Blocker("unknown", NO_LIST, IGNORE_MISSING_LIST)
         return
     for process in sorted(slot.processes, key=lambda process: process.pid):
         lease = leased.get(process.container or "")
         if lease is not None and slot.uuid in lease:
             continue
-        if _named_in(process, outside.ignore_processes):
+        if _named_in(process, outside.ignore_processes) or _only_draws(process, outside.ignore_graphics_below):
             continue
         container = by_id.get(process.container or "")
         if container is not None and lease is None:
@@ -119,6 +124,13 @@ def _processes(
 
 def _named_in(process: Process, names: Collection[str]) -> bool:
     return process.name is not None and any(process.name in (name, name[:_NAME_LENGTH]) for name in names)
+
+
+def _only_draws(process: Process, below: int | None) -> bool:
+    """Return whether a process only draws, and little: a desktop. `below` None: however much memory it has."""
+    if not process.graphics_only or below is None:
+        return process.graphics_only
+    return process.memory_bytes is not None and process.memory_bytes < below
 
 
 def _in_container(process: Process, container: EngineContainer) -> Blocker:

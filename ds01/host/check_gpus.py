@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Kind, Mig, slot_number
+from ds01.gpus.occupancy import IGNORE_MISSING_LIST
 from ds01.gpus.situation import describe
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, MakeLink, error, few, warning
@@ -78,13 +79,24 @@ def outside(facts: Facts) -> Iterator[Finding]:
     is another check's.
     """
     own = {container.name for container in facts.containers or () if container.id in facts.ours}
+    silent = []
     for slot, blocker in sorted((facts.blockers or {}).items(), key=lambda item: slot_number(item[0])):
         if blocker.what == "container" and (blocker.who in own or "label" in blocker.detail):  # labels claim it: ours
+            continue
+        if blocker.key == IGNORE_MISSING_LIST:
+            silent.append(slot)
             continue
         yield warning(
             "gpu-outside", f"{slot} is used by {describe(blocker)}", "ds01 gives it to nobody as long as that runs",
             "end it, or let the policy's `outside` section ignore it",
         )  # fmt: skip
+    if silent:
+        yield warning(
+            "gpu-outside",
+            f"the driver does not say which processes use {few(silent)}",
+            "as in a virtual machine with a vGPU; what may be used by others is given to nobody",
+            f"`{IGNORE_MISSING_LIST}: true` in the policy counts them as unused, if only ds01 uses them",
+        )
 
 
 def device_links(facts: Facts) -> Iterator[Finding]:

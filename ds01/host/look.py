@@ -18,6 +18,7 @@ from ds01.host.facts import DOCKERS, Broken, Disk, Facts, Picture, Stopped
 from ds01.host.machine import Roots
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.host.policy_names import NameFinding, check_names
+from ds01.lifecycle.gpu_processes import has_hidden, with_names
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Record
@@ -76,6 +77,8 @@ def look(sources: Sources) -> Facts:
             doubts=tuple(user_database_doubts(owners, facts.records, facts.now)),
         )
     observation, gpus_problem = _try(lambda: sources.inventory().observe())
+    if observation is not None and ledger is not None and has_hidden(observation):
+        observation = with_names(observation, ledger.gpu_processes(), sources.now)
     facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
     if policy is not None:
         facts = replace(facts, names=_names(facts, policy, sources.users))

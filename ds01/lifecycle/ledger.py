@@ -167,8 +167,20 @@ class Ledger:
 
     def tick(self) -> dict[str, Any]:
         """What tick.json says; nothing if it is not there or cannot be read."""
+        return self._document("tick.json")
+
+    def gpu_processes(self) -> dict[str, Any]:
+        """Return the processes on the GPUs that the last tick saw; nothing if that cannot be read."""
+        return self._document("tick-processes.json")
+
+    def write_gpu_processes(self, document: Mapping[str, object]) -> None:
+        """Keep the processes on the GPUs that a tick saw, for everybody to read. Raises OSError."""
+        content = json.dumps(document, ensure_ascii=False).encode() + b"\n"
+        files.replace(self.state / "tick-processes.json", content, mode=0o644, durable=False)
+
+    def _document(self, name: str) -> dict[str, Any]:
         try:
-            document = json.loads(files.read(self.state / "tick.json"))
+            document = json.loads(files.read(self.state / name))
         except (OSError, ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}

@@ -17,6 +17,7 @@ from ds01.gpus.situation import Situation
 from ds01.journal.events import Emit
 from ds01.lifecycle import labels
 from ds01.lifecycle.deadlines import lease_ends
+from ds01.lifecycle.gpu_processes import has_hidden, with_names
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.memory import Memory
@@ -149,7 +150,7 @@ class World:
         Raises GpusUnreachable.
         """
         try:
-            return self.inventory.observe(utilisation=utilisation)
+            seen = self.inventory.observe(utilisation=utilisation)
         except GpusUnreachable as error:
             data = error.data or {}
             if data.get("problem") != LIBRARY_NOT_FOUND:
@@ -164,6 +165,9 @@ class World:
                 "--cpu-only needs no GPU",
                 data=data,
             ) from error
+        if has_hidden(seen):
+            seen = with_names(seen, self.ledger.gpu_processes(), self.clock())
+        return seen
 
     def is_ours(self, container: EngineContainer) -> bool:
         """Whether the labels are this container's own, set by this installation.

@@ -159,10 +159,26 @@ class Mounts:
 
 @dataclass(frozen=True)
 class Outside:
-    """Use from outside that does not make a GPU busy."""
+    """Use from outside that does not make a GPU busy.
+
+    `ignore_graphics_below`: a process that only draws and has less GPU memory than this; None: however much.
+    """
 
     ignore_containers: tuple[str, ...] = ("dcgm-exporter",)
-    ignore_processes: tuple[str, ...] = ("Xorg", "gnome-shell", "nvidia-cuda-mps-server", "nv-hostengine")
+    ignore_processes: tuple[str, ...] = (
+        # display servers, desktops and login screens
+        "Xorg", "X", "Xwayland", "gnome-shell", "gnome-remote-desktop-daemon", "mutter", "kwin_x11", "kwin_wayland",
+        "plasmashell", "ksmserver", "cinnamon", "xfwm4", "marco", "compiz", "sway", "weston", "gdm-x-session",
+        "gdm-wayland-session", "sddm", "sddm-greeter", "lightdm", "lightdm-gtk-greeter", "Xvnc",
+        # NVIDIA's own services and tools
+        "nvidia-persistenced", "nvidia-powerd", "nv-fabricmanager", "nvidia-imex", "nvidia-smi", "nvidia-settings",
+        "nvidia-cuda-mps-server", "nvidia-cuda-mps-control", "nv-hostengine", "dcgmi", "dcgm-exporter",
+        # monitoring
+        "nvtop", "nvitop", "gpustat", "btop", "glances", "nvidia_gpu_exporter", "node_exporter", "telegraf", "netdata",
+        "go.d.plugin", "collectd", "zabbix_agentd", "zabbix_agent2", "otelcol-contrib",
+    )  # fmt: skip
+    ignore_graphics_below: int | None = 512 << 20
+    ignore_missing_process_list: bool = False  # count GPUs of which the driver has no list (vGPU guests) as unused
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,14 @@ _SERVER: dict[str, Reader] = {
     "ports": list_of(value(whole(1, 65535)), "ports", unique=True),
     "network": value(one_of(Network)),
     "reclaim_held": value(BOOLEAN),
-    "outside": section({name: list_of(value(TEXT), "names") for name in ("ignore_containers", "ignore_processes")}),
+    "outside": section(
+        {
+            "ignore_containers": list_of(value(TEXT), "names"),
+            "ignore_processes": list_of(value(TEXT), "names"),
+            "ignore_graphics_below": value(size_from(0), null=True),
+            "ignore_missing_process_list": value(BOOLEAN),
+        }
+    ),
     "notify": section(
         {
             "terminal": value(BOOLEAN),

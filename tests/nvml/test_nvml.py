@@ -203,7 +203,12 @@ def test_processes_by_slot_with_their_names_and_containers(server: Server) -> No
     first, second, whole = server.observe().slots
     assert first.processes == ()
     assert second.processes == (Process(11, "python3", ID, GIB),)
-    assert whole.processes == (Process(9), Process(12, "Xorg"), Process(13))
+    assert whole.processes == (Process(9), Process(12, "Xorg", graphics_only=True), Process(13))
+
+
+def test_a_process_that_draws_and_computes_does_not_only_draw(server: Server) -> None:
+    server.show(WHOLE, "process 0 pid=9 type=graphics memory=1024", "process 0 pid=9 memory=1024")
+    assert server.observe().slots[0].processes == (Process(9, memory_bytes=1024),)
 
 
 @pytest.mark.parametrize("code", [NOT_SUPPORTED, NO_PERMISSION, UNKNOWN])
@@ -211,6 +216,7 @@ def test_processes_that_nvml_does_not_tell_are_unknown(server: Server, code: int
     server.show(WHOLE, WHOLE.replace("GPU-a", "GPU-b"), f"error nvmlDeviceGetComputeRunningProcesses_v3 1 {code}")
     first, second = server.observe().slots
     assert (first.processes, second.processes, second.unhealthy) == ((), None, None)
+    assert (first.lists_processes, second.lists_processes) == (True, code != NOT_SUPPORTED)
 
 
 def test_drawing_that_is_not_supported_is_no_lack_of_knowledge(server: Server) -> None:

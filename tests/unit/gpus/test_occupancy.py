@@ -100,6 +100,44 @@ def test_ignored_processes_are_compared_as_the_kernel_cuts_their_names() -> None
     assert set(outside_use(gpus, [], leased={}, outside=Outside(ignore_processes=("Xorg",)))) == {"0"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Xorg", "Xwayland", "gnome-shell", "gnome-remote-desktop-daemon", "kwin_x11", "kwin_wayland", "plasmashell",
+     "nvidia-persistenced", "nvidia-smi", "nvidia-cuda-mps-control", "nv-hostengine", "nvtop", "telegraf", "netdata"],
+)  # fmt: skip
+def test_the_usual_desktops_and_monitors_block_nothing(name: str) -> None:
+    gpus = with_processes("0", Process(7, name[:15], memory_bytes=2 << 30))
+    assert outside_use(gpus, [], leased={}, outside=Outside()) == {}
+
+
+@pytest.mark.parametrize(
+    ("process", "below", "blocks"),
+    [
+        (Process(7, "blender", memory_bytes=511 << 20, graphics_only=True), 512 << 20, False),
+        (Process(7, "blender", memory_bytes=512 << 20, graphics_only=True), 512 << 20, True),
+        (Process(7, None, memory_bytes=4 << 20, graphics_only=True), 512 << 20, False),
+        (Process(7, "blender", memory_bytes=None, graphics_only=True), 512 << 20, True),
+        (Process(7, "blender", memory_bytes=8 << 30, graphics_only=True), None, False),
+        (Process(7, "blender", memory_bytes=0, graphics_only=True), 0, True),
+        (Process(7, "blender", memory_bytes=1 << 20), None, True),
+        (Process(7, "blender", memory_bytes=1 << 20), 512 << 20, True),
+    ],
+)
+def test_a_process_that_only_draws_blocks_from_a_limit_on(process: Process, below: int | None, blocks: bool) -> None:
+    outside = Outside((), (), ignore_graphics_below=below)
+    assert bool(outside_use(with_processes("0", process), [], leased={}, outside=outside)) is blocks
+
+
+def test_a_driver_without_a_process_list_can_be_ignored_and_nothing_else_that_is_unknown() -> None:
+    guest = replace(GPUS, slots=tuple(replace(slot, processes=None, lists_processes=False) for slot in GPUS.slots))
+    found = outside_use(guest, [], leased={}, outside=Outside())
+    assert {blocker.key for blocker in found.values()} == {"outside.ignore_missing_process_list"}
+    ignoring = Outside(ignore_missing_process_list=True)
+    assert outside_use(guest, [], leased={}, outside=ignoring) == {}
+    silent = replace(GPUS, slots=tuple(replace(slot, processes=None) for slot in GPUS.slots))
+    assert set(outside_use(silent, [], leased={}, outside=ignoring)) == ALL
+
+
 def test_processes_that_nvml_does_not_show_count_as_use() -> None:
     slots = [replace(slot, processes=None) if slot.slot == "1:2" else slot for slot in GPUS.slots]
     found = outside_use(replace(GPUS, slots=tuple(slots)), [], leased={}, outside=Outside())

@@ -354,6 +354,14 @@ def test_a_server_without_gpus_and_driver_is_sound(facts: Facts) -> None:
     assert wrong(examine(nothing)) == []
 
 
+def test_gpus_without_a_process_list_are_one_finding(facts: Facts) -> None:
+    blocker = Blocker("unknown", "no list", "outside.ignore_missing_process_list")
+    (finding,) = wrong(examine(replace(facts, blockers=dict.fromkeys(("0:0", "0:1", "0:2"), blocker))))
+    assert finding.check == "gpu-outside"
+    assert "0:0, 0:1, 0:2" in finding.found
+    assert "outside.ignore_missing_process_list" in (finding.hint or "")
+
+
 def test_a_missing_driver_is_an_error_where_a_container_has_a_gpu(facts: Facts) -> None:
     (finding,) = wrong(examine(replace(unreachable(GONE)(facts), kernel=Kernel())))
     assert (finding.check, finding.level) == ("nvml", Level.ERROR)

@@ -67,7 +67,7 @@ def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
     )
     assert policy.mounts == Mounts(("/scratch",), ("/data", "/nfs/data"), ())
     assert (policy.ports, policy.network, policy.reclaim_held) == ((8888,), Network.NONE, True)
-    assert policy.outside == Outside((), ("Xorg",))
+    assert policy.outside == Outside((), ("Xorg",), 1 << 30, ignore_missing_process_list=True)
     assert policy.notify == Notify(False, ("/usr/local/bin/tell", "--to", ""))
     assert policy.old_keys == ()
 
@@ -238,6 +238,8 @@ SERVER_ERRORS = [
     ("reclaim_held: no", "reclaim_held"),
     ("outside: {ignore_containers: dcgm}", "outside.ignore_containers"),
     ("outside: {ignore_processes: ['']}", "outside.ignore_processes[0]"),
+    ("outside: {ignore_graphics_below: 512}", "outside.ignore_graphics_below"),
+    ("outside: {ignore_missing_process_list: never}", "outside.ignore_missing_process_list"),
     ("notify: {terminal: 1}", "notify.terminal"),
     ("notify: {command: mail root}", "notify.command"),
     ("notify: {command: [mail, ~]}", "notify.command[1]"),
