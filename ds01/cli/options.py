@@ -85,12 +85,12 @@ def typed() -> str:
     return click.get_current_context().command_path
 
 
-def check_profile(text: str | None) -> None:
-    """Raises WrongUse for what is no profile of a MIG instance, whatever the server has."""
+def check_profile(text: str | None) -> str | None:
+    """Return a MIG profile as NVML writes it, whatever the server has. Raises WrongUse if it is none."""
     if text is None:
-        return
+        return None
     try:
-        PROFILE.read(text.casefold())
+        return str(PROFILE.read(text))
     except ValueError:
         shown = text if len(text) <= 40 else f"{text[:40]}…"
         hint = "--profile 2g.20gb; `ds01 gpu status` shows what there is"

@@ -70,7 +70,7 @@ def _group(part: str) -> tuple[int, str, list[str] | None]:
 
     known = {profile.casefold(): profile for profile in _MODELS[model].profiles}
     profiles: list[str] = []
-    for piece in after.split("+"):
+    for piece in re.split(r"\+(?=\s*\d+x)", after):  # profiles have a plus of their own, as 1g.10gb+me
         instances, wanted = _counted(piece, part)
         profile = known.get(wanted.casefold())
         if profile is None:
@@ -135,6 +135,7 @@ def _seven(one: int, two: int, four: int, eight: int) -> dict[str, tuple[int, in
     """The profiles of a GPU with 7 compute and 8 memory slices, from the GB that 1, 2, 4 and 8 of those are called."""
     return {
         f"1g.{one}gb": (1, 1),
+        f"1g.{one}gb+me": (1, 1),
         f"1g.{two}gb": (1, 2),
         f"2g.{two}gb": (2, 2),
         f"3g.{four}gb": (3, 4),
@@ -144,7 +145,9 @@ def _seven(one: int, two: int, four: int, eight: int) -> dict[str, tuple[int, in
 
 
 # Memory and profiles as in NVIDIA's MIG user guide.
-_A30 = _Model(24, {"1g.6gb": (1, 1), "2g.12gb": (2, 2), "4g.24gb": (4, 4)}, compute_slices=4, memory_slices=4)
+_A30 = _Model(
+    24, {"1g.6gb": (1, 1), "1g.6gb+me": (1, 1), "2g.12gb": (2, 2), "4g.24gb": (4, 4)}, compute_slices=4, memory_slices=4
+)
 _MODELS = {
     "A100": _Model(40, _seven(5, 10, 20, 40)),
     "A100-40GB": _Model(40, _seven(5, 10, 20, 40)),

@@ -64,7 +64,10 @@ def mig(facts: Facts) -> Iterator[Finding]:
             "they are given to nobody", "turn MIG off, or say enable_mig: true",
         )  # fmt: skip
     elif want.enable_mig and want.mig_profile is not None:
-        others = sorted((s for s in instances if s.profile != want.mig_profile), key=lambda s: slot_number(s.slot))
+        others = sorted(
+            (s for s in instances if (s.profile or "").casefold() != want.mig_profile),
+            key=lambda s: slot_number(s.slot),
+        )
         if others or (facts.observation.gpus and not instances):
             found = few([f"{slot.slot} is {slot.profile}" for slot in others]) or "no GPU has a MIG instance"
             yield warning(

@@ -73,6 +73,18 @@ def _reason(text: str) -> str:
     return _text(" ".join(text.split()))
 
 
+_PROFILE_FORM = "a MIG profile like 2g.20gb, 1g.10gb+me or 1c.2g.20gb"
+_PROFILE = re.compile(r"(?:mig )?((?:[1-9]\d?c\.)?[1-9]\d?g\.[1-9]\d*gb(?:[+-][a-z]+(?:\.[a-z]+)*)*)", re.ASCII)
+
+
+def _profile(text: str) -> str:
+    """Read a MIG profile as NVIDIA's tools print it, with any suffix, `MIG` before it or not, in any case."""
+    match = _PROFILE.fullmatch(" ".join(text.casefold().split()))
+    if match is None:
+        raise NotAllowed(f"{show(text)} is not a MIG profile", _PROFILE_FORM)
+    return match[1]
+
+
 def _folder(text: str) -> str:
     path = PurePosixPath(_text(text))
     if not re.match("/[^/]", text) or ".." in path.parts:
@@ -108,7 +120,7 @@ MEMORY = size_from(6 << 20)  # less, and Docker refuses to create the container
 TEXT = Kind(_text, "a text")
 REASON = Kind(_reason, "a text")
 SLOT = matching("(0|[1-9][0-9]{0,3})(:(0|[1-9][0-9]{0,3}))?", "a slot: 0 for a whole GPU, 0:1 for a MIG instance")
-PROFILE = matching(r"([1-9]c\.)?[1-9]g\.[1-9][0-9]*gb(\+[a-z.]+)*", "a MIG profile like 2g.20gb")
+PROFILE = Kind(_profile, _PROFILE_FORM)
 ULIMIT = Kind(_ulimit, "-1 for unlimited, a count like 65536, or a size like 64m")
 FOLDER = Kind(_folder, "an absolute path below /")
 ARGUMENT = Kind(_argument, "a text")

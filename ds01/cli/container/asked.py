@@ -71,7 +71,7 @@ class Asked:
     def gpu_request(self) -> GpuRequest:
         """The GPUs that were asked for."""
         count = 0 if self.cpu_only else self.gpus
-        return GpuRequest(count, GpuType(self.gpu_type or "any"), self.profile)
+        return GpuRequest(count, GpuType(self.gpu_type or "any"), check_profile(self.profile))
 
 
 _OPTIONS = (

@@ -32,7 +32,7 @@ def command(
     profile: str | None,
 ) -> None:
     """Lease slots without a container (administrators). Only `ds01 gpu release` ends such a lease."""
-    check_profile(profile)
+    profile = check_profile(profile)
     full = split_container_name(container)
     try:
         name = full[0] if full else fold_name(container)[0]

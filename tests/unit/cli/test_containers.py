@@ -128,6 +128,16 @@ def test_what_the_server_does_not_have_is_named_beside_what_it_has(ds: CommandLi
     error = ds.fails(4, "container-create", "thesis", "pytorch", "--gpu-type", "full", "--gpus", "2")
     assert "cannot give 2 GPUs, whole ones" in error and "it has 1 of these" in error
     assert "2g.10gb" in ds.ok("container-create", "thesis", "pytorch", "--profile", "2G.10GB")
+    assert "2g.10gb" in ds.ok("container-create", "other", "pytorch", "--profile", "MIG 2g.10gb")
+
+
+@pytest.mark.parametrize("profile", ["1g.5gb+me", "MIG 1g.5gb+ME", "1g.5gb"])
+def test_a_profile_is_asked_for_with_its_suffix(profile: str, ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DS01_GPUS", "simulated:1xA100:1x2g.10gb+1x1g.5gb+1x1g.5gb+me")
+    wanted = profile.removeprefix("MIG ").casefold()
+    assert f"({wanted})" in ds.ok("container-create", "thesis", "pytorch", "--profile", profile)
+    error = ds.fails(4, "container-create", "other", "pytorch", "--profile", profile, who="bob")
+    assert "free now, of another kind" in error
 
 
 # names

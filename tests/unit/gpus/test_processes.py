@@ -50,6 +50,10 @@ def test_a_name_is_any_bytes(tmp_path: Path) -> None:
         ("NVIDIA A100-SXM4-40GB MIG 2g.10gb", "2g.10gb"),
         ("NVIDIA A100-SXM4-40GB MIG 1c.3g.20gb", "1c.3g.20gb"),
         ("NVIDIA H100 80GB HBM3 MIG 1g.10gb+me", "1g.10gb+me"),
+        ("NVIDIA RTX PRO 6000 Blackwell MIG 1g.24gb+me.all", "1g.24gb+me.all"),
+        ("NVIDIA RTX PRO 6000 Blackwell MIG 1g.24gb-me", "1g.24gb-me"),
+        ("NVIDIA RTX PRO 6000 Blackwell MIG 2g.48gb+gfx", "2g.48gb+gfx"),
+        ("NVIDIA H100 80GB HBM3 MIG 1c.2g.20gb", "1c.2g.20gb"),
         ("NVIDIA A100-SXM4-40GB", None),
     ],
 )

@@ -72,6 +72,21 @@ def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
     assert policy.old_keys == ()
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (profile, profile)
+        for profile in (
+            "1g.5gb", "1g.10gb+me", "1g.24gb+me.all", "1g.24gb-me", "1g.24gb+gfx", "4g.96gb+gfx", "2g.47gb-me.all",
+            "1c.2g.20gb", "1c.7g.80gb", "2c.3g.20gb", "1c.1g.10gb+me", "7g.141gb", "1g.24gb+gfx+me.all",
+        )
+    ]
+    + [("MIG 1g.10gb+me", "1g.10gb+me"), ("2G.20GB", "2g.20gb"), ("'mig  2g.20gb'", "2g.20gb")],
+)  # fmt: skip
+def test_profiles_are_read_as_nvidia_prints_them(tmp_path: Path, written: str, meant: str) -> None:
+    assert read(tmp_path, f"gpu_allocation: {{mig_profile: {written}}}").gpu_allocation.mig_profile == meant
+
+
 def test_the_shipped_policy_says_what_is_built_in(tmp_path: Path) -> None:
     shipped, bare = load(SHIPPED), read(tmp_path, "defaults:\n")
     assert shipped.policies == bare.policies
@@ -213,6 +228,8 @@ SERVER_ERRORS = [
     ("exemptions: [{user: a, from: [idle_timeout], until: 5}]", "exemptions[0].until"),
     ("gpu_allocation: {enable_mig: on}", "gpu_allocation.enable_mig"),
     ("gpu_allocation: {mig_profile: 20gb}", "gpu_allocation.mig_profile"),
+    ("gpu_allocation: {mig_profile: 2g.20gb+}", "gpu_allocation.mig_profile"),
+    ("gpu_allocation: {mig_profile: 2g.20gbme}", "gpu_allocation.mig_profile"),
     ("gpu_allocation: {placement: random}", "gpu_allocation.placement"),
     ("gpu_allocation: {prefer: any}", "gpu_allocation.prefer"),
     ("policies: {idle_cpu_percent: -1}", "policies.idle_cpu_percent"),
