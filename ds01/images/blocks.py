@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 
 from ds01.images.plan import ImagePlan
-from ds01.images.requirements import requirements_file
+from ds01.images.requirements import extra_file, requirements_file
 
 FIRST, LAST = "# ds01: system packages, one a line", "# ds01: end of the system packages"
+NOT_ISOLATED = "--no-build-isolation"
 _FOLDER = "/tmp/ds01"  # noqa: S108  in the image, while it is built
 _ENVIRONMENT = {  # each run logs at once; GPUs have nvidia-smi's order; what is fetched once outlives the container
     "PYTHONUNBUFFERED": "1",
@@ -78,18 +79,35 @@ def system_lines(packages: Iterable[str]) -> str:
 
 def pip_block(name: str) -> str:
     """The step that installs NAME.requirements.txt."""
-    file = requirements_file(name)
     return "\n".join(
         [
             "# Python packages. The pattern takes in NAME.constraints.txt, where there is one.",
             f"COPY {name}.*.txt {_FOLDER}/",
-            "RUN python3 -m pip --version >/dev/null \\",
-            f"    {_or_say('the base image has no Python with pip. On Debian or Ubuntu: --system python3-pip')} \\",
-            # A Python of Debian's refuses without the first; a pip that knows neither passes over them.
-            "    && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore \\",
-            f"    python3 -m pip install --no-cache-dir -r {_FOLDER}/{file}",
+            *_pip(requirements_file(name)),
         ]
     )
+
+
+def extra_block(name: str, *, isolated: bool = True) -> str:
+    """The step that installs NAME.extra.txt. `isolated` is False where builds use what the image has, as PyTorch."""
+    return "\n".join(
+        [
+            "# Your requirements, in a step of their own: what they say of an index, of hashes or of how packages are",
+            "# built does not hold for the packages above.",
+            f"COPY {name}.*.txt {_FOLDER}/",
+            *_pip(extra_file(name), *(() if isolated else (NOT_ISOLATED,))),
+        ]
+    )
+
+
+def _pip(file: str, *options: str) -> list[str]:
+    return [
+        "RUN python3 -m pip --version >/dev/null \\",
+        f"    {_or_say('the base image has no Python with pip. On Debian or Ubuntu: --system python3-pip')} \\",
+        # A Python of Debian's refuses without the first; a pip that knows neither passes over them.
+        "    && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore \\",
+        f"    {' '.join(('python3 -m pip install --no-cache-dir', *options))} -r {_FOLDER}/{file}",
+    ]
 
 
 def jupyter_block(plan: ImagePlan) -> str:

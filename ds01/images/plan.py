@@ -11,7 +11,7 @@ from ds01.engines.references import well_formed
 from ds01.errors import WrongUse
 from ds01.images.packages import PackageSet, PackageSets
 from ds01.images.requirement_lines import check, has_control, name_of
-from ds01.images.requirements import Requirements, check_hashes, without
+from ds01.images.requirements import Requirements, without
 from ds01.policy.names import NAME, NAME_FORM
 
 _SYSTEM = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?", re.ASCII)
@@ -38,6 +38,12 @@ class ImagePlan:
     created: datetime
     ds01_version: str
     sets: PackageSets
+    isolated: bool = True  # False: pip builds the user's packages with what the image has
+
+    @property
+    def extra_apart(self) -> bool:
+        """Whether the user's requirements are installed in a step of their own, after all others."""
+        return not self.isolated or (self.extra is not None and self.extra.has_options)
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,19 @@ def groups(plan: ImagePlan) -> list[Group]:
         fresh = [one for one in requirements if name_of(one) not in taken]
         taken |= {name_of(one) for one in fresh}
         found.append(Group(title, *without(fresh, plan.provides)))
-    found.append(Group("Your packages", plan.packages))
-    if plan.extra is not None:
-        check_hashes(plan.extra, beside=[group.title for group in found if group.lines])
-    found.append(Group("From your requirements file", extra))
+    if plan.isolated:
+        found.append(Group("Your packages", plan.packages))
+    if not plan.extra_apart:
+        found.append(Group("From your requirements file", extra))
     found = [group for group in found if group.lines or group.left_out]
     return found if any(group.lines for group in found) else []
+
+
+def apart(plan: ImagePlan) -> tuple[str, ...]:
+    """The lines that are installed in a step of their own."""
+    if not plan.extra_apart:
+        return ()
+    return (*(() if plan.isolated else plan.packages), *(plan.extra.lines if plan.extra else ()))
 
 
 def checked_name(name: str) -> str:

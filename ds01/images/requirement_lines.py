@@ -60,8 +60,11 @@ def parted(said: str) -> tuple[str, str]:
     return " ".join(words[:cut]).strip(), " ".join(words[cut:]).strip()
 
 
-def check(requirement: str) -> None:
-    """Raises WrongUse for what pip would not take, or would read as something else than a requirement."""
+def check(requirement: str, *, in_file: bool = False) -> None:
+    """Raise WrongUse for what pip would not take, or would read as something else than a requirement.
+
+    `in_file`: an address need not name an archive; on a command line that is more likely a slip.
+    """
     text = requirement.strip()
     shown = text if len(text) < 80 else f"{text[:80]}…"
     if has_control(requirement):
@@ -76,8 +79,11 @@ def check(requirement: str) -> None:
         )
     if re.search(r"\s[-#]", text) or text.endswith("\\"):
         raise WrongUse(f"'{shown}' is more than one requirement to pip", hint=f"one each, as {EXAMPLE}")
-    if not _is_address(text):
+    address = _without_marker(text)
+    if not (_is_address(address) or (in_file and _is_page(address))):
         _parse(text, shown)
+    elif address != text:
+        _check_marker(text, shown)
 
 
 def has_control(text: str) -> bool:
@@ -91,7 +97,7 @@ def name_of(requirement: str) -> str | None:
     """
     from packaging.utils import canonicalize_name
 
-    text = parted(requirement.strip())[0]
+    text = _without_marker(parted(requirement.strip())[0])
     if _is_address(text):
         named = _name_in(text)
         return canonicalize_name(named) if named else _without_revision(text)
@@ -156,9 +162,28 @@ def _is_address(text: str) -> bool:
     """Whether it is an address that pip takes in place of a requirement."""
     if _REPOSITORY.fullmatch(text):
         return True
-    if not re.fullmatch(r"https?://\S+", text):
-        return False
-    return _path(text).lower().endswith(_ARCHIVES)
+    return _is_page(text) and _path(text).lower().endswith(_ARCHIVES)
+
+
+def _is_page(text: str) -> bool:
+    return re.fullmatch(r"https?://\S+", text) is not None
+
+
+def _without_marker(text: str) -> str:
+    """An address without the environment marker behind it; pip wants a space between. Anything else as it is."""
+    address = text.partition("; ")[0].rstrip()
+    return address if _is_address(address) or _is_page(address) else text
+
+
+def _check_marker(text: str, shown: str) -> None:
+    from packaging.markers import InvalidMarker, Marker
+
+    try:
+        Marker(text.partition("; ")[2])
+    except InvalidMarker as error:
+        why = str(error).partition("\n")[0]
+        hint = "as https://HOST/FILE.whl ; python_version < '3.12'"
+        raise WrongUse(f"the environment marker of '{shown}' is wrong", why=why, hint=hint) from None
 
 
 def _name_in(address: str) -> str | None:

@@ -11,15 +11,17 @@ from posixpath import dirname, join, normpath
 
 from ds01.errors import WrongUse
 from ds01.images.requirement_lines import EXAMPLE, check, has_control, is_one, lines, name_of, only_name, parted
+from ds01.images.requirement_text import check_kind
 
 __all__ = [
-    "Requirements", "add", "check", "check_hashes", "constraints_file", "merge", "name_of", "read", "remove",
+    "Requirements", "add", "check", "constraints_file", "extra_file", "merge", "name_of", "names", "read", "remove",
     "requirements_file", "split", "without",
 ]  # fmt: skip
 
 # The options that pip takes in a requirements file: those for all of it, and those behind one requirement.
 _FLAGS = frozenset({"--pre", "--no-index", "--prefer-binary", "--require-hashes"})
-_VALUES = frozenset({"--index-url", "--extra-index-url", "--trusted-host", "--no-binary", "--only-binary"}) | {
+_VALUES = frozenset({"--index-url", "--pypi-url", "--extra-index-url", "--trusted-host", "--no-binary"}) | {
+    "--only-binary",
     "--use-feature",
     "--find-links",
 }
@@ -31,6 +33,7 @@ _SHORT = {
     "-c": "--constraint",
     "-e": "--editable",
 }
+_BUILD_OPTIONS = frozenset({"--no-build-isolation", "--no-use-pep517", "--use-pep517"})
 _OF_ONE = ("--hash", "--config-settings", "--config-setting", "-C", "--global-option")
 
 _QUOTING = """quote one that has spaces in it: --packages '"name @ https://HOST/FILE.whl" torch'"""
@@ -51,6 +54,11 @@ class Requirements:
     def has_hashes(self) -> bool:
         """Whether pip will want a hash for everything that it installs."""
         return any(" --hash" in line or line.startswith("--require-hashes") for line in self.lines)
+
+    @property
+    def has_options(self) -> bool:
+        """Whether it has what would hold for all other packages of the same pip command too: an index, hashes."""
+        return self.has_hashes or any(line.startswith("-") for line in self.lines)
 
 
 def split(texts: Iterable[str]) -> tuple[str, ...]:
@@ -85,21 +93,10 @@ def merge(text: str, extra: Requirements, name: str) -> tuple[str, dict[str, str
 
     Constraints take the place of those of an earlier file. Raises WrongUse.
     """
-    check_hashes(extra, beside=["what is there"] if any(name_of(line.said) for line in lines(text)) else [])
     if not extra.constraints:
         return _with(text, extra.lines), {}
     constraints = "".join(f"{line}\n" for line in extra.constraints)
     return _with(text, [f"-c {constraints_file(name)}", *extra.lines]), {constraints_file(name): constraints}
-
-
-def check_hashes(extra: Requirements, *, beside: list[str]) -> None:
-    """Raises WrongUse if `extra` has hashes and is not alone: pip then wants one for everything."""
-    if extra.has_hashes and beside:
-        raise WrongUse(
-            "the requirements file has hashes, and pip then wants one for every package",
-            why=f"{', '.join(beside)} would come without",
-            hint="leave the hashes out, or take nothing else: --no-jupyter --base-packages none",
-        )
 
 
 def requirements_file(name: str) -> str:
@@ -110,6 +107,17 @@ def requirements_file(name: str) -> str:
 def constraints_file(name: str) -> str:
     """What the file of its constraints is called."""
     return f"{name}.constraints.txt"
+
+
+def extra_file(name: str) -> str:
+    """What a requirements file of the user's is called that is installed in a step of its own."""
+    return f"{name}.extra.txt"
+
+
+def names(text: str) -> frozenset[str]:
+    """The names of the packages in a requirements file."""
+    found = (name_of(line.said) for line in lines(text) if line.said)
+    return frozenset(name for name in found if name is not None)
 
 
 def remove(text: str, names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
@@ -167,6 +175,7 @@ def _with_spaces(text: str, error: WrongUse) -> WrongUse:
 
 def _read(text: str, path: str, include: Include, above: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
     """Each line that is left, and whether it is a constraint."""
+    check_kind(text)
     for line in lines(text.removeprefix("\ufeff")):
         if not line.said:
             continue
@@ -174,7 +183,7 @@ def _read(text: str, path: str, include: Include, above: tuple[str, ...]) -> Ite
             raise WrongUse(f"the requirements have a control character in {line.said!r}")
         requirement, options = parted(line.said)
         if requirement:
-            check(requirement.replace("\t", " "))
+            check(requirement.replace("\t", " "), in_file=True)
             _check_options_of_one(requirement, options)
             yield False, line.said
         else:
@@ -223,12 +232,26 @@ def _pairs(said: str) -> Iterator[tuple[str, str]]:
         option, equals, value = word.partition("=")
         if word[:2] in _SHORT:
             option, equals, value = _SHORT[word[:2]], word[2:], word[2:].removeprefix("=")
+        option = _long(option)
         if option in _FLAGS and not equals:
             yield option, ""
         elif option in _VALUES | _FILES and (equals or words):
             yield option, value if equals else words.pop(0)
+        elif option in _BUILD_OPTIONS:
+            raise WrongUse(
+                f"pip takes {option} on its command line only, not in a file",
+                why=f"it stands in '{said}'",
+                hint="take that line out, and give ds01 the option: image-create or image-update --no-build-isolation",
+            )
         else:
             raise WrongUse(f"pip takes no {word} in a requirements file", why=f"it stands in '{said}'")
+
+
+def _long(option: str) -> str:
+    """An option as pip understands one that is cut short: the only one that begins so."""
+    known = _FLAGS | _VALUES | _FILES
+    fitting = [name for name in known if name.startswith(option)] if option.startswith("--") else []
+    return fitting[0] if len(fitting) == 1 and option not in known and len(option) > len("--") else option
 
 
 def _included(

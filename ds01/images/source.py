@@ -13,7 +13,7 @@ from ds01.images.context import copied
 from ds01.images.dockerfile import Sources
 from ds01.images.gather import gather
 from ds01.images.instructions import instructions
-from ds01.images.requirements import constraints_file, requirements_file
+from ds01.images.requirements import constraints_file, extra_file, requirements_file
 from ds01.policy.names import NAME, NAME_FORM
 from ds01.system.home import Home
 
@@ -105,7 +105,8 @@ def read(home: Home, source: Source, *, dockerfile: bytes | None = None) -> dict
 def files(source: Source) -> tuple[Path, ...]:
     """The files that ds01 writes for an image, there or not."""
     name = source.requirements.name.removesuffix(requirements_file(""))
-    return source.dockerfile, source.requirements, source.folder / constraints_file(name)
+    others = (constraints_file(name), extra_file(name))
+    return source.dockerfile, source.requirements, *(source.folder / other for other in others)
 
 
 def digest(context: Mapping[str, bytes]) -> str:

@@ -29,6 +29,7 @@ class Asked:
     requirements: str | None = None
     arch: str | None = None
     project_dockerfile: bool = False
+    no_build_isolation: bool = False
 
     def check(self) -> None:
         """Raises WrongUse for what contradicts itself, before anybody is asked anything."""
@@ -51,6 +52,7 @@ class Asked:
                     "--system": self.system,
                     "--requirements": self.requirements,
                     "--project-dockerfile": self.project_dockerfile,
+                    "--no-build-isolation": self.no_build_isolation,
                 }.items()
                 if value
             ]
@@ -86,6 +88,9 @@ _OPTIONS = (
         "--system", multiple=True, metavar="LIST", help='apt packages, parted by spaces: "ffmpeg libsndfile1".'
     ),
     click.option("--requirements", metavar="FILE", help="A requirements file for pip."),
+    click.option(
+        "--no-build-isolation", is_flag=True, help="Let pip build your packages with what the image has (flash-attn)."
+    ),
     click.option("--arch", metavar="ARCH", help="As CUDA_ADA. Default: what the GPUs are."),
     click.option("--project-dockerfile", is_flag=True, help="Keep the Dockerfile in ~/workspace/NAME."),
 )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ds01.errors import NotFound
 from ds01.images import dockerfile
 from ds01.images import requirements as pip
-from ds01.images.requirements import Requirements
+from ds01.images.requirement_text import Decoded, decode
+from ds01.images.requirements import Requirements, extra_file
 from ds01.images.source import Source
 
 
@@ -20,6 +21,7 @@ class Changes:
     remove: tuple[str, ...] = ()
     add_system: tuple[str, ...] = ()
     extra: Requirements | None = None
+    isolated: bool = True  # False: pip builds what is added with what the image has
 
     @property
     def any(self) -> bool:
@@ -28,33 +30,52 @@ class Changes:
 
 
 def changed(files: Mapping[str, bytes], image: str, place: Source, changes: Changes) -> dict[str, bytes]:
-    """The files of an image's source, changed. Raises NotFound for a package to be removed that is not in them,
+    """Return the files of an image's source, changed. Raises NotFound for a package to be removed that is not in them,
     WrongUse for what cannot stand there.
     """
-    after = {name: content.decode("utf-8", "replace") for name, content in files.items() if name in _own(place)}
-    source, wanted = place.dockerfile.name, place.requirements.name
-    if changes.add or changes.remove or changes.extra:
+    source, wanted, own_step = place.dockerfile.name, place.requirements.name, extra_file(image)
+    before = {name: decode(files[name], name) for name in (wanted, own_step) if name in files}
+    before[source] = Decoded(files[source].decode("utf-8", "surrogateescape"), "utf-8", "surrogateescape")
+    after = {name: decoded.text for name, decoded in before.items()}
+    beside: dict[str, str] = {}
+    if changes.remove:
+        _remove(after, (wanted, own_step), image, changes.remove)
+    there = pip.names(after.get(own_step, ""))
+    in_own_step = [one for one in changes.add if not changes.isolated or pip.name_of(one) in there]
+    others = [one for one in changes.add if one not in in_own_step]
+    apart = changes.extra is not None and (not changes.isolated or changes.extra.has_options)
+    if others or (changes.extra is not None and not apart):
         if wanted not in after:  # it was made without packages
             after[source] = dockerfile.add_requirements(after[source], image)
-        text, missing = pip.remove(after.get(wanted, ""), changes.remove)
-        if missing:
-            raise NotFound(
-                f"{', '.join(map(repr, missing))} is not among the packages of {image}",
-                why=f"looked in {place.requirements}",
-            )
-        after[wanted] = pip.add(text, changes.add)
-        if changes.extra is not None:
+        after[wanted] = pip.add(after.get(wanted, ""), others)
+        if changes.extra is not None and not apart:
             after[wanted], beside = pip.merge(after[wanted], changes.extra, image)
-            after |= beside
+    if in_own_step or apart:
+        after[source] = dockerfile.add_extra(after[source], image, isolated=changes.isolated)
+        after[own_step] = pip.add(after.get(own_step, ""), in_own_step)
+        if changes.extra is not None and apart:
+            after[own_step], beside = pip.merge(after[own_step], changes.extra, image)
+        if wanted in after:  # what both name would be installed twice
+            after[wanted] = pip.remove(after[wanted], pip.names(after[own_step]))[0]
     if changes.add_system:
         after[source] = dockerfile.add_system(after[source], changes.add_system)
-    # Only what was changed: what else is in the context may be no text.
-    return {**files, **{name: text.encode() for name, text in after.items() if text != _text(files.get(name))}}
+    # Only what was changed: the rest stays byte for byte.
+    new = {name: text for name, text in after.items() if name not in before or text != before[name].text}
+    encoded = {
+        name: before[name].encode(text) if name in before else text.encode() for name, text in (new | beside).items()
+    }
+    return {**files, **encoded}
 
 
-def _own(place: Source) -> tuple[str, str]:
-    return place.dockerfile.name, place.requirements.name
-
-
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else content.decode("utf-8", "replace")
+def _remove(texts: dict[str, str], places: tuple[str, ...], image: str, names: tuple[str, ...]) -> None:
+    """Take packages out of the files that have them. Raises NotFound for those that none has."""
+    missing = set(names)
+    for place in places:
+        if place in texts:
+            texts[place], left = pip.remove(texts[place], names)
+            missing &= set(left)
+    if missing:
+        raise NotFound(
+            f"{', '.join(repr(name) for name in names if name in missing)} is not among the packages of {image}",
+            why=f"looked in {' and '.join(place for place in places if place in texts) or 'its Dockerfile'}",
+        )

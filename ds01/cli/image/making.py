@@ -17,6 +17,7 @@ from ds01.images import dockerfile, source
 from ds01.images.catalogue import Entry
 from ds01.images.dockerfile import ImagePlan
 from ds01.images.packages import PackageSet, use_case
+from ds01.images.requirement_text import decode
 from ds01.images.requirements import Requirements, read, split
 from ds01.images.source import Source
 from ds01.system.home import Home
@@ -116,16 +117,22 @@ def _plan(session: Session, asked: Asked, home: Home) -> ImagePlan:
         created=session.now(),
         ds01_version=__version__,
         sets=sets,
+        isolated=not asked.no_build_isolation,
     )
 
 
 def requirements_in(session: Session, home: Home, text: str) -> Requirements:
     """What a requirements file asks for, with those that it includes. Raises WrongUse."""
     path = _absolute(session, text)
-    content = home.read_text(path)
+    content = home.read(path)
     if content is None:
         raise _no_file(path, "--requirements")
-    return read(content, lambda name: home.read_text(path.parent / name))
+
+    def include(name: str) -> str | None:
+        included = home.read(path.parent / name)
+        return None if included is None else decode(included, name).text
+
+    return read(decode(content, path.name).text, include)
 
 
 def _base_packages(asked: str | None, base: PackageSet) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from ds01.system.home import Home
 @click.option("--remove", multiple=True, metavar="LIST", help="pip packages to take out.")
 @click.option("--add-system", multiple=True, metavar="LIST", help="apt packages to add.")
 @click.option("--requirements", metavar="FILE", help="Add what this requirements file asks for.")
+@click.option("--no-build-isolation", is_flag=True, help="Let pip build what is added with what the image has.")
 @click.option("--rebuild", is_flag=True, help="Build it again, changed or not.")
 @click.option("--no-cache", is_flag=True, help="Build every step again.")
 @click.option("--recreate", is_flag=True, help="Make the containers that use it anew, each on its own GPU.")
@@ -38,6 +39,7 @@ def command(
     remove: tuple[str, ...],
     add_system: tuple[str, ...],
     requirements: str | None,
+    no_build_isolation: bool,
     rebuild: bool,
     no_cache: bool,
     recreate: bool,
@@ -57,7 +59,7 @@ def command(
             hint="`image-create NAME` writes one",
         )
     extra = making.requirements_in(session, home, requirements) if requirements is not None else None
-    changes = Changes(split(add), split(remove), apt_packages(add_system), extra)
+    changes = Changes(split(add), split(remove), apt_packages(add_system), extra, isolated=not no_build_isolation)
     before = source.read(home, place)
     after = changed(before, name, place, changes)
     by_hand = not (changes.any or rebuild or no_cache or recreate)

@@ -216,3 +216,31 @@ def test_a_first_build_of_a_dockerfile_of_ones_own_is_asked_for_once_more(ds: Co
     (ds.bed.home("alice") / "Dockerfile").write_text("FROM busybox\nRUN exit 3\n")
     said = ds.fails(1, "image-create", "own", "--dockerfile", "~/Dockerfile")
     assert "`image-create own --dockerfile FILE` builds it" in said
+
+
+def test_a_requirements_file_with_an_index_has_a_step_of_its_own_also_later(ds: CommandLine, dockerfiles: Path) -> None:
+    wanted = ds.bed.root / "wanted.txt"
+    wanted.write_bytes(b"# coding: latin-1\n-i https://h/simple\nrich # \xe4\n")
+    wanted.chmod(0o644)
+    ds.ok("image-create", "thesis", *BASE)
+    ds.ok("image-update", "thesis", "--requirements", str(wanted))
+    extra = dockerfiles / "thesis.extra.txt"
+    assert extra.read_text() == "-i https://h/simple\nrich\n"
+    assert "simple" not in (dockerfiles / "thesis.requirements.txt").read_text()
+    ds.ok("image-update", "thesis", "--add", "rich>=13 tqdm")
+    assert "rich>=13" in extra.read_text() and "tqdm" in (dockerfiles / "thesis.requirements.txt").read_text()
+    ds.ok("image-update", "thesis", "--remove", "rich")
+    assert "rich" not in extra.read_text()
+    ds.ok("image-update", "thesis", "--add", "flash-attn", "--no-build-isolation")
+    assert "--no-build-isolation" in (dockerfiles / "thesis.Dockerfile").read_text()
+    assert "flash-attn" in extra.read_text()
+    ds.ok("image-delete", "thesis", "--dockerfile")
+    assert list(dockerfiles.iterdir()) == []
+
+
+def test_a_requirements_file_keeps_its_encoding(ds: CommandLine, dockerfiles: Path) -> None:
+    ds.ok("image-create", "thesis", *BASE)
+    path = dockerfiles / "thesis.requirements.txt"
+    path.write_bytes(b"# coding: latin-1\ntqdm # \xe4\n")
+    ds.ok("image-update", "thesis", "--add", "rich")
+    assert path.read_bytes() == b"# coding: latin-1\ntqdm # \xe4\nrich\n"

@@ -17,7 +17,7 @@ import pytest
 from ds01.errors import WrongUse
 from ds01.images.catalogue import load, lookup
 from ds01.images.context import copied
-from ds01.images.dockerfile import Sources, add_requirements, add_system, base_of, system_of, write
+from ds01.images.dockerfile import Sources, add_extra, add_requirements, add_system, base_of, system_of, write
 from ds01.images.instructions import instructions
 from ds01.images.packages import use_case
 from ds01.images.requirements import Requirements, read
@@ -133,12 +133,37 @@ def test_constraints_lie_beside_and_are_copied_with_the_requirements() -> None:
     assert not Path("thesis.Dockerfile").match(pattern) and not Path("thesis2.requirements.txt").match(pattern)
 
 
-def test_a_file_with_hashes_is_alone_or_refused() -> None:
-    extra = read("numpy==2 --hash=sha256:aa", {}.get)
-    with pytest.raises(WrongUse) as caught:
-        write(plan(extra=extra))
-    assert "Jupyter" in (caught.value.why or "")
-    assert required(write(plan(extra=extra, **BARE))) == extra.lines
+OPTIONS = ("-i https://h/simple", "--extra-index-url https://h", "--pre", "--no-index", "numpy==2 --hash=sha256:aa")
+
+
+@pytest.mark.parametrize("line", OPTIONS)
+def test_options_of_the_users_file_hold_for_its_own_step_only(line: str) -> None:
+    extra = read(f"{line}\nrich\n-c c.txt", {"c.txt": "scipy<2"}.get)
+    sources = write(plan(extra=extra))
+    assert sources.files["thesis.extra.txt"].splitlines()[1:] == ["-c thesis.constraints.txt", *extra.lines]
+    assert not {"rich", line, "-c thesis.constraints.txt"}.intersection((sources.requirements or "").splitlines())
+    installs = [step for step in steps(sources) if "pip install" in step]
+    assert [("thesis.requirements.txt" in step, "thesis.extra.txt" in step) for step in installs] == [
+        (True, False),
+        (False, True),
+    ]
+    assert write(plan(extra=extra, **BARE)).requirements is None
+
+
+def test_without_isolation_the_users_packages_have_a_step_that_says_so() -> None:
+    sources = write(plan(packages=("flash-attn",), isolated=False))
+    assert "flash-attn" in sources.files["thesis.extra.txt"] and "flash-attn" not in (sources.requirements or "")
+    isolated = ["--no-build-isolation" not in step for step in steps(sources) if "pip install" in step]
+    assert isolated == [True, False]
+
+
+def test_the_step_is_added_once_and_can_lose_its_isolation() -> None:
+    once = add_extra(write(plan()).dockerfile, "thesis")
+    assert once.count("thesis.extra.txt") == 1 and once.index("thesis.extra.txt") < once.index("CMD")
+    assert add_extra(once, "thesis") == once
+    twice = add_extra(once, "thesis", isolated=False)
+    assert twice.count("pip install --no-build-isolation --no-cache-dir -r /tmp/ds01/thesis.extra.txt") == 1
+    assert add_extra(twice, "thesis", isolated=False) == twice
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ds01.errors import WrongUse
+from ds01.images.requirement_text import decode
 from ds01.images.requirements import Requirements, add, check, merge, name_of, read, remove, split, without
 
 
@@ -208,13 +209,6 @@ def test_a_whole_file_is_merged_with_its_options_and_constraints() -> None:
     assert merge(text, extra, "thesis") == (text, files)
 
 
-def test_hashes_are_merged_only_into_an_empty_file() -> None:
-    extra = Requirements(("numpy==2 --hash=sha256:aa",))
-    assert merge("# nothing yet\n", extra, "thesis")[0].endswith("numpy==2 --hash=sha256:aa\n")
-    with pytest.raises(WrongUse, match="hash"):
-        merge("pandas\n", extra, "thesis")
-
-
 def test_what_the_base_has_is_left_out_but_not_another_version_of_it() -> None:
     asked = ("Torch", "torchvision>=0.2", "pandas", "torch[x]", "numpy")
     assert without(asked, ["torch", "torchvision", "NumPy"]) == (
@@ -235,3 +229,82 @@ def test_what_the_base_has_is_left_out_but_not_another_version_of_it() -> None:
 )  # fmt: skip
 def test_the_name_of_a_requirement(requirement: str, name: str | None) -> None:
     assert name_of(requirement) == name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'https://h/x-1-py3-none-any.whl ; python_version < "3.9"', "https://h/x.zip; sys_platform == 'linux'",
+        'git+https://h/o/r@v1 ; python_version < "3.9"', "git+https://h/o/r@v1#egg=x ; extra == 'y'",
+        "https://h/o/zipball/main", "name @ https://h/x.whl ; python_version<'3'", "--extra-index https://h",
+        "--pypi-url https://h", "--index=https://h", "--trusted h", "--prefer", "numpy==1 --config-settings=a=b",
+    ],
+)  # fmt: skip
+def test_what_pip_takes_passes_unchanged(line: str) -> None:
+    assert read(line, nothing).lines == (line,)
+
+
+def test_an_address_with_a_wrong_marker_is_refused() -> None:
+    with pytest.raises(WrongUse, match="marker"):
+        read("https://h/x.whl ; python_version <", nothing)
+
+
+def test_an_address_with_a_marker_has_the_name_of_the_package() -> None:
+    assert name_of('https://h/x-1-py3-none-any.whl ; python_version < "3.9"') == "x"
+
+
+def test_build_options_are_of_the_command_line() -> None:
+    with pytest.raises(WrongUse) as caught:
+        read("--no-build-isolation\nflash-attn", nothing)
+    assert "--no-build-isolation" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"numpy # \xc3\xa4", "numpy # ä"), (b"\xef\xbb\xbfnumpy", "numpy"), ("numpy\n".encode("utf-16"), "numpy\n"),
+        (b"\xfe\xff" + "numpy".encode("utf-16-be"), "numpy"), ("numpy".encode("utf-32"), "numpy"),
+        (b"# -*- coding: latin-1 -*-\nx # \xe4", "# -*- coding: latin-1 -*-\nx # ä"),
+        (b"#\n# vim: set fileencoding=cp1252 :\n# \x80", "#\n# vim: set fileencoding=cp1252 :\n# €"),
+        (b"", ""),
+    ],
+)  # fmt: skip
+def test_the_encoding_is_found_as_pip_finds_it(content: bytes, text: str) -> None:
+    decoded = decode(content)
+    assert decoded.text == text
+    assert decode(decoded.encode(f"{text}\nx")).text == f"{text}\nx"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"a\nb # \xe4", "line 2"), (b"# coding: nonsense\na", "nonsense"), (b"# coding: ascii\n\n\xe4", "line 3")],
+)
+def test_what_is_in_another_encoding_is_told_where(content: bytes, said: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        decode(content)
+    assert said in f"{caught.value.message} {caught.value.why}"
+
+
+def test_what_cannot_be_written_in_the_files_encoding_is_refused() -> None:
+    with pytest.raises(WrongUse, match="latin-1"):
+        decode(b"# coding: latin-1\n").encode("€")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\nchannels:\n  - defaults\ndependencies:\n  - numpy\n", "environment of conda"),
+        ("dependencies:\n- pip:\n  - torch\n", "environment of conda"),
+        ("# platform: linux-64\n_libgcc_mutex=0.1=main\nnumpy=1.26=py311_0\n", "conda packages"),
+        ("@EXPLICIT\nhttps://repo.anaconda.com/pkgs/x.conda\n", "conda packages"),
+        ("numpy @ file:///croot/numpy/work\nscipy @ file:///x\ntorch==2\n", "2 of the requirements"),
+        ("numpy==1\npkg_resources==0.0.0\n", "pkg_resources"), ("pkg-resources==0.0.0\n", "pkg_resources"),
+        ('[project]\nname = "x"\ndependencies = ["numpy"]\n', "describes a project"),
+        ('[[source]]\nurl = "https://pypi.org"\n', "describes a project"),
+        ("from setuptools import setup\nsetup(name='x')\n", "describes a project"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_something_else_is_told_so_in_one_sentence(text: str, said: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        read(text, nothing)
+    assert said in caught.value.message and caught.value.hint

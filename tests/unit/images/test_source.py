@@ -41,8 +41,11 @@ def test_what_is_no_name_has_no_place(home: Home, name: str) -> None:
         source.place(home, "thesis", project=name)
 
 
+OTHERS = {"thesis.constraints.txt": "scipy<2\n", "thesis.extra.txt": "torch\n"}
+
+
 def test_what_is_written_is_found_and_read(home: Home) -> None:
-    sources = Sources("FROM a\nCOPY thesis.*.txt /x/\n", "numpy\n", {"thesis.constraints.txt": "scipy<2\n"})
+    sources = Sources("FROM a\nCOPY thesis.*.txt /x/\n", "numpy\n", OTHERS)
     place = source.place(home, "thesis")
     assert source.find(home, "thesis") is None
     source.write(home, place, sources)
@@ -50,7 +53,7 @@ def test_what_is_written_is_found_and_read(home: Home) -> None:
     assert source.read(home, place) == {
         "thesis.Dockerfile": sources.dockerfile.encode(),
         "thesis.requirements.txt": b"numpy\n",
-        "thesis.constraints.txt": b"scipy<2\n",
+        **{name: text.encode() for name, text in OTHERS.items()},
     }
     assert all(path.exists() for path in source.files(place))
 

@@ -38,6 +38,14 @@ RUN python3 -m pip --version >/dev/null \
     && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore \
     python3 -m pip install --no-cache-dir -r /tmp/ds01/everything.requirements.txt
 
+# Your requirements, in a step of their own: what they say of an index, of hashes or of how packages are
+# built does not hold for the packages above.
+COPY everything.*.txt /tmp/ds01/
+RUN python3 -m pip --version >/dev/null \
+    || { echo 'ds01: the base image has no Python with pip. On Debian or Ubuntu: --system python3-pip' >&2; exit 1; } \
+    && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore \
+    python3 -m pip install --no-cache-dir -r /tmp/ds01/everything.extra.txt
+
 # Jupyter listens on all addresses inside; outside, only the server's own loopback has its port. It wants
 # the token that it makes itself and shows at its start.
 RUN mkdir -p /etc/jupyter \

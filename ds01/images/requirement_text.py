@@ -1,0 +1,103 @@
+"""A requirements file as text: its encoding as pip finds it out, and files that are something else altogether."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+
+from ds01.errors import WrongUse
+
+# The longer ones first: UTF-32's begins as UTF-16's does.
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
+_FREEZE = "`pip list --format=freeze > requirements.txt` there writes one that other computers can read"
+_CONDA_YAML = re.compile(r"^(channels|dependencies|prefix)\s*:", re.MULTILINE)
+_CONDA_EXPORT = re.compile(r"^[A-Za-z0-9_.-]+=[^=\s]+=[^=\s]+\s*$", re.MULTILINE)
+_CONDA_FILE = re.compile(r"^[A-Za-z0-9_.-]+ @ file://", re.MULTILINE)
+_DEBIAN = re.compile(r"^pkg[-_.]resources\s*==\s*0\.0\.0\b", re.MULTILINE | re.IGNORECASE)
+_TOML = re.compile(
+    r"^\[+\s*(project|build-system|tool\.[\w.-]+|source|packages|dev-packages|package|metadata)\s*\]+", re.M
+)
+_SETUP = re.compile(r"^(from setuptools|import setuptools|from distutils|setup\()", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A file's text, and the encoding to write it in again."""
+
+    text: str
+    encoding: str
+    errors: str = "strict"
+
+    def encode(self, text: str) -> bytes:
+        """Another text in the encoding of this file. Raises WrongUse."""
+        try:
+            return text.encode(self.encoding, self.errors)
+        except UnicodeEncodeError as error:
+            raise WrongUse(f"{text[error.start]!r} cannot be written in {self.encoding}, as the file is") from None
+
+
+def decode(content: bytes, name: str = "the requirements file") -> Decoded:
+    """Return the text of a requirements file: by a byte order mark, by a coding line at its top, else as UTF-8.
+
+    Raises WrongUse, naming the line that is not in that encoding.
+    """
+    encoding = next((encoding for mark, encoding in _BOMS if content.startswith(mark)), None)
+    for line in content.split(b"\n")[:2] if encoding is None else ():
+        found = _CODING.search(line) if line[:1] == b"#" else None
+        if found is not None:
+            encoding = found[1].decode("ascii", "replace")
+            break
+    try:
+        return Decoded(content.decode(encoding or "utf-8"), encoding or "utf-8")
+    except LookupError:
+        raise WrongUse(f"{name} is in an encoding that Python does not know: {encoding}") from None
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise WrongUse(
+            f"{name} is not in {encoding or 'UTF-8'}",
+            why=f"line {number} is not",
+            hint="save it as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-",
+        ) from None
+
+
+def check_kind(text: str) -> None:
+    """Raise WrongUse for a file that is no requirements file, or one that only its own computer can read."""
+    if _CONDA_YAML.search(text) and not _TOML.search(text):
+        raise WrongUse(
+            "this is an environment of conda, not a requirements file for pip",
+            why="it has `dependencies:` and `channels:`, which only conda reads",
+            hint=f"in that environment {_FREEZE}",
+        )
+    if text.lstrip().startswith("@EXPLICIT") or "\n@EXPLICIT" in text or _CONDA_EXPORT.search(text):
+        raise WrongUse(
+            "this is a list of conda packages, not a requirements file for pip",
+            why="its lines have the form NAME=VERSION=BUILD, or addresses of conda's packages",
+            hint=f"in that environment {_FREEZE}",
+        )
+    files = _CONDA_FILE.findall(text)
+    if files:
+        raise WrongUse(
+            f"{len(files)} of the requirements are files of the computer on which the list was written",
+            why=f"the first is {files[0].partition(' ')[0]} @ file://…: `pip freeze` in conda writes such lines",
+            hint=_FREEZE,
+        )
+    if _DEBIAN.search(text):
+        raise WrongUse(
+            "the requirements file has pkg_resources==0.0.0, which no package index has",
+            why="a mistake of the `pip freeze` of older Debian and Ubuntu systems",
+            hint="take that line out; the rest of the file can stay as it is",
+        )
+    if _TOML.search(text) or _SETUP.search(text):
+        raise WrongUse(
+            "this is a file that describes a project, not a requirements file for pip",
+            why="it is a TOML file or a setup.py",
+            hint="list the packages that the project needs, one a line",
+        )
