@@ -33,14 +33,19 @@ def pack(files: Mapping[str, bytes]) -> Iterator[bytes]:
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def copied(dockerfile_text: str) -> tuple[str, ...]:
-    """The files and folders beside a Dockerfile that it copies, each once, as it names them but for `./` and a slash
-    at the end; they may be patterns. Raises WrongUse for what leads elsewhere, or would send everything.
+WHOLE = "."  # the folder of the Dockerfile, with all that is in it
+
+
+def copied(dockerfile_text: str, *, whole: bool = False) -> tuple[str, ...]:
+    """Return the files and folders beside a Dockerfile that it copies, each once, as it names them but for `./` and a
+    slash at the end; they may be patterns. Raises WrongUse for what leads elsewhere.
+
+    `whole`: the folder may be copied whole, since a `.dockerignore` says what is left out; else that is an error too.
     """
     found: dict[str, None] = {}
     for instruction in instructions(dockerfile_text):
         if instruction.word in ("COPY", "ADD"):
-            found.update(dict.fromkeys(_checked(source) for source in _sources(instruction)))
+            found.update(dict.fromkeys(_checked(source, whole) for source in _sources(instruction)))
     return tuple(found)
 
 
@@ -66,14 +71,16 @@ def _listed(rest: str) -> list[str] | None:
     return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 
 
-def _checked(source: str) -> str:
+def _checked(source: str, whole: bool) -> str:
     if len(source) > 1 and source[0] == source[-1] and source[0] in "'\"":
         source = source[1:-1]
+    if _ALL.fullmatch(source) and whole:
+        return WHOLE
     if _ALL.fullmatch(source):
         raise WrongUse(
             f"the Dockerfile copies the whole folder that it is in (COPY {source})",
             why="all of it would be sent to Docker, data and models too",
-            hint="name what the image needs: COPY src requirements.txt /app/",
+            hint="name what the image needs: COPY src requirements.txt /app/; or what it does not, in a .dockerignore",
         )
     if source.startswith("/") or ".." in source.split("/"):
         raise WrongUse(

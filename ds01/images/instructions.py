@@ -12,11 +12,15 @@ _HEREDOC = re.compile(r"<<(-?)\s*([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
 
 @dataclass(frozen=True)
 class Instruction:
-    """`word` in upper case, `rest` on one line; `line` is the number of its first line, from 0."""
+    """`word` in upper case, `rest` on one line; `line` is the number of its first line, from 0.
+
+    `heredocs`: the words that end the here-documents behind it.
+    """
 
     word: str
     rest: str
     line: int
+    heredocs: tuple[str, ...] = ()
 
 
 def instructions(text: str) -> tuple[Instruction, ...]:
@@ -43,9 +47,10 @@ def _read(lines: list[str]) -> Iterator[Instruction]:
         if not word:
             continue
         word = word.upper()
-        yield Instruction(word, rest.strip(), first)
+        heredocs: tuple[str, ...] = ()
         if word in ("RUN", "COPY", "ADD") and not rest.lstrip().startswith("["):
-            number = _behind_heredocs(rest, lines, number)
+            heredocs, number = _heredocs(rest, lines, number)
+        yield Instruction(word, rest.strip(), first, heredocs)
 
 
 def _escape(lines: list[str]) -> str:
@@ -59,13 +64,15 @@ def _escape(lines: list[str]) -> str:
     return "\\"
 
 
-def _behind_heredocs(rest: str, lines: list[str], number: int) -> int:
-    """The number of the first line after the here-documents that an instruction opens."""
+def _heredocs(rest: str, lines: list[str], number: int) -> tuple[tuple[str, ...], int]:
+    """The here-documents that an instruction opens, and the number of the first line after them."""
+    found = []
     for tabs, _, name in _HEREDOC.findall(rest):
         end = number
         while end < len(lines) and (lines[end].lstrip("\t") if tabs else lines[end]).rstrip("\r") != name:
             end += 1
         if end == len(lines):  # it was something else, as `<<` in an expression of the shell
-            return number
+            break
+        found.append(name)
         number = end + 1
-    return number
+    return tuple(found), number

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ds01.errors import NotFound, NotPossible, WrongUse
-from ds01.images.context import copied
+from ds01.images import ignore
+from ds01.images.buildkit import check_classic
+from ds01.images.context import WHOLE, copied
 from ds01.images.dockerfile import Sources
 from ds01.images.gather import gather
 from ds01.images.instructions import instructions
@@ -95,11 +97,27 @@ def read(home: Home, source: Source, *, dockerfile: bytes | None = None) -> dict
         dockerfile = home.read(source.dockerfile)
     if dockerfile is None:
         raise NotFound(f"there is no Dockerfile {source.dockerfile}", hint="image-create makes one")
-    names = dict.fromkeys(copied(dockerfile.decode("utf-8", "replace")))
+    text = dockerfile.decode("utf-8", "replace")
+    check_classic(text)
+    ignored = _ignored(home, source)
+    names = dict.fromkeys(copied(text, whole=ignored is not None))
     if home.exists(source.requirements):
         names[source.requirements.name] = None
-    found = gather(home.account, source.folder, tuple(names)) if names else {}
+    if WHOLE in names and home.exists(source.folder / ignore.FILE):
+        names[ignore.FILE] = None  # Docker itself leaves it and the Dockerfile out, if it says so
+    # The files that ds01 wrote are needed, whatever a .dockerignore says.
+    own = tuple(path.name for path in files(source))
+    found = gather(home.account, source.folder, tuple(names), ignored=ignored or "", always=(*own, ignore.FILE))
     return {**found, source.dockerfile.name: dockerfile}
+
+
+def _ignored(home: Home, source: Source) -> str | None:
+    """The text of the `.dockerignore` for a Dockerfile: its own, else that of the folder; None if there is none."""
+    for name in (f"{source.dockerfile.name}{ignore.FILE}", ignore.FILE):
+        text = home.read_text(source.folder / name)
+        if text is not None:
+            return text
+    return None
 
 
 def files(source: Source) -> tuple[Path, ...]:

@@ -335,3 +335,18 @@ def test_project_init_offers_what_is_possible_before_it_builds(programs: Program
     new.expect("birds is ready")
     assert new.end() == 0
     assert "birds" not in [record.name for record in programs.bed.records()]
+
+
+def test_a_dockerfile_that_cannot_be_built_can_be_edited_again(programs: Programs) -> None:
+    assert programs.piped("image-create", "thesis", "--framework", "pytorch").returncode == 0
+    path = programs.bed.home("alice") / "dockerfiles" / "thesis.Dockerfile"
+    before = path.read_text()
+    editor = programs.bed.root / "editor"
+    # The first time it adds what only BuildKit knows, the second time it takes that out.
+    editor.write_text('#!/bin/sh\nif grep -q mount "$1"; then sed -i /mount/d "$1"; echo "RUN true" >>"$1"; '
+                      'else echo "RUN --mount=type=cache true" >>"$1"; fi\n')  # fmt: skip
+    editor.chmod(0o755)
+    new = programs.at_terminal("image-update", "thesis", EDITOR=str(editor))
+    answer(new, ("Edit it now? [Y/n]:", ""), ("Edit it again? [Y/n]:", ""), ("Build it again? [Y/n]:", ""))
+    assert new.end() == 0
+    assert path.read_text() == before + "RUN true\n"

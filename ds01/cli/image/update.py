@@ -13,7 +13,9 @@ from ds01.cli.image import building, making, sources
 from ds01.cli.image.asked import apt_packages
 from ds01.cli.image.changing import Changes, changed
 from ds01.cli.options import command as verb
+from ds01.cli.output import put
 from ds01.cli.session import Session
+from ds01.cli.words import describe_error
 from ds01.errors import Ds01Error, NotFound, WrongUse
 from ds01.images import source
 from ds01.images.requirements import split
@@ -60,9 +62,9 @@ def command(
         )
     extra = making.requirements_in(session, home, requirements) if requirements is not None else None
     changes = Changes(split(add), split(remove), apt_packages(add_system), extra, isolated=not no_build_isolation)
-    before = source.read(home, place)
-    after = changed(before, name, place, changes)
     by_hand = not (changes.any or rebuild or no_cache or recreate)
+    before = _read(session, place, to_edit=by_hand and session.interactive)
+    after = changed(before, name, place, changes)
     if by_hand:
         after = _edited(session, place, before)
     newer = image is None or bool(sources.is_newer(session, place, image))
@@ -101,17 +103,34 @@ def _build(
         building.build(session, name, place.dockerfile.name, after, at=place.dockerfile, no_cache=no_cache)
     except (Ds01Error, KeyboardInterrupt):
         if by_hand and after != before:
-            kept = place.dockerfile.with_name(f"{place.dockerfile.name}.failed")
-            home.write(kept, after[place.dockerfile.name])
-            session.warn(f"the Dockerfile is as it was; your changed one is {kept}")
+            _keep_failed(session, place, after[place.dockerfile.name])
         raise
     _keep(home, place, before, after)
+
+
+def _keep_failed(session: Session, place: Source, dockerfile: bytes) -> None:
+    """Keep what was typed in an editor beside the Dockerfile, and say where."""
+    kept = place.dockerfile.with_name(f"{place.dockerfile.name}.failed")
+    session.home.write(kept, dockerfile)
+    session.warn(f"the Dockerfile is as it was; your changed one is {kept}")
 
 
 def _keep(home: Home, place: Source, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> None:
     for path in source.files(place):
         if after.get(path.name) not in (None, before.get(path.name)):
             home.write(path, after[path.name])
+
+
+def _read(session: Session, place: Source, *, to_edit: bool) -> dict[str, bytes]:
+    """The files of the image's source. `to_edit`: a Dockerfile that cannot be built is shown to be mended."""
+    try:
+        return source.read(session.home, place)
+    except (WrongUse, NotFound) as error:
+        content = session.home.read(place.dockerfile)
+        if content is None or not to_edit:
+            raise
+        put(describe_error(error), error=True)
+        return {place.dockerfile.name: content}
 
 
 def _edited(session: Session, place: Source, before: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -122,9 +141,17 @@ def _edited(session: Session, place: Source, before: Mapping[str, bytes]) -> dic
     name = place.dockerfile.name
     if not ask.confirm("Edit it now?", default=True):
         return dict(before)
-    text = ask.edit(session, before[name].decode("utf-8", "replace"), name=name)
-    edited = text.encode()
-    return {**source.read(session.home, place, dockerfile=edited), name: edited}
+    text = before[name].decode("utf-8", "replace")
+    while True:
+        text = ask.edit(session, text, name=name)
+        edited = text.encode()
+        try:
+            return {**source.read(session.home, place, dockerfile=edited), name: edited}
+        except (WrongUse, NotFound) as error:
+            put(describe_error(error), error=True)
+            if not ask.confirm("Edit it again?", default=True):
+                _keep_failed(session, place, edited)
+                raise
 
 
 def _recreate(session: Session, image: ImageView | None, *, recreate: bool, heading: str) -> list[ContainerView]:

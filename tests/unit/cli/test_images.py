@@ -244,3 +244,15 @@ def test_a_requirements_file_keeps_its_encoding(ds: CommandLine, dockerfiles: Pa
     path.write_bytes(b"# coding: latin-1\ntqdm # \xe4\n")
     ds.ok("image-update", "thesis", "--add", "rich")
     assert path.read_bytes() == b"# coding: latin-1\ntqdm # \xe4\nrich\n"
+
+
+@pytest.mark.parametrize("line", ["RUN --mount=type=cache,target=/x true", "RUN <<EOF\ntrue\nEOF", "COPY . /app"])
+def test_a_dockerfile_for_another_builder_is_refused_before_its_base_is_fetched(
+    line: str, ds: CommandLine, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o755)
+    path = tmp_path / "Dockerfile"
+    path.write_text(f"FROM remote/base\n{line}\n")
+    answer = ds("image-create", "thesis", "--dockerfile", str(path))
+    assert answer.code == 2 and "Fetching" not in answer.out + answer.err
+    assert ds.engine.image("remote/base") is None

@@ -1,0 +1,67 @@
+"""What a Dockerfile may have that only BuildKit understands, found before anything is fetched for it.
+
+ds01 builds with Docker's classic builder: it keeps the steps of a build within the owner's limits, and every Docker has
+it. BuildKit runs the steps outside of them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ds01.errors import WrongUse
+from ds01.images.instructions import Instruction, instructions
+
+_FLAGS = {
+    "RUN": {
+        "--mount": "leave the mount out: a cache only makes a build faster; what is bound can be copied with COPY",
+        "--network": "leave it out: steps have the network that the policy says",
+        "--security": "leave it out",
+        "--device": "leave it out: a build has no GPU",
+    },
+    "COPY": {
+        "--link": "leave it out: it only makes a build faster",
+        "--chmod": "change the mode in a step of its own: RUN chmod 0755 FILE",
+        "--parents": "copy each directory to its own place",
+        "--exclude": "name what is not wanted in .dockerignore",
+    },
+    "ADD": {
+        "--link": "leave it out: it only makes a build faster",
+        "--chmod": "change the mode in a step of its own: RUN chmod 0755 FILE",
+        "--checksum": "check it in a step of its own: RUN echo 'SUM  FILE' | sha256sum -c",
+        "--keep-git-dir": "clone it in a step of its own: RUN git clone ADDRESS",
+        "--exclude": "name what is not wanted in .dockerignore",
+    },
+}
+_PLATFORM = re.compile(r"--platform=\S*\$\{?(BUILD|TARGET)")
+
+
+def check_classic(dockerfile: str) -> None:
+    """Raise WrongUse for the first instruction that the classic builder does not know, with what to write instead."""
+    for instruction in instructions(dockerfile):
+        found = _needed(instruction)
+        if found is not None:
+            feature, hint = found
+            raise WrongUse(
+                f"line {instruction.line + 1} of the Dockerfile needs BuildKit: {feature}",
+                why="ds01 builds with Docker's classic builder, since that keeps a build within your limits",
+                hint=hint,
+            )
+
+
+def _needed(instruction: Instruction) -> tuple[str, str] | None:
+    """The feature of BuildKit that an instruction uses, and what does the same without."""
+    word = instruction.word
+    flags = _FLAGS.get(word, {})
+    for part in instruction.rest.split():
+        if not part.startswith("--"):
+            break
+        flag = part.partition("=")[0]
+        if flag in flags:
+            return f"{word} {flag}", flags[flag]
+    if instruction.heredocs:
+        if word == "RUN":
+            return "RUN with a here-document", "join the commands with && and end each line but the last with \\"
+        return f"{word} with a here-document", "put the text into a file beside the Dockerfile, and copy that"
+    if word == "FROM" and _PLATFORM.search(instruction.rest):
+        return "a variable of the platform", "leave --platform out: an image is for this server"
+    return None

@@ -1,0 +1,46 @@
+"""What only BuildKit knows is found in a Dockerfile, and nothing else is taken for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ds01.errors import WrongUse
+from ds01.images.buildkit import check_classic
+from ds01.images.dockerfile import write
+from tests.unit.images.plans import plan
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("FROM a\nRUN --mount=type=cache,target=/x pip install x\n", "line 2 of the Dockerfile needs BuildKit"),
+        ("FROM a\nrun --network=none true", "RUN --network"),
+        ("FROM a\nRUN --security=insecure \\\n  true", "RUN --security"),
+        ("FROM a\nRUN <<EOF\necho a\nEOF\n", "RUN with a here-document"),
+        ("FROM a\nRUN cat <<-'EOF' > /x\n\ta\n\tEOF\n", "RUN with a here-document"),
+        ("FROM a\nCOPY <<EOF /x\na\nEOF\n", "COPY with a here-document"),
+        ("FROM a\nCOPY --link a /a", "COPY --link"), ("FROM a\nCOPY --from=b --chmod=755 a /a", "COPY --chmod"),
+        ("FROM a\nADD --checksum=sha256:aa https://h/x /x", "ADD --checksum"),
+        ("FROM --platform=$BUILDPLATFORM a\n", "a variable of the platform"),
+    ],
+)  # fmt: skip
+def test_it_is_named_with_its_line_and_what_to_write(text: str, said: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        check_classic(text)
+    assert said in caught.value.message and "classic builder" in (caught.value.why or "") and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\nRUN echo --mount=x", "FROM a\nRUN python -c 'print(1<<x)'", 'FROM a\nRUN ["sh", "-c", "a <<EOF"]',
+        "FROM a AS b\nCOPY --from=b --chown=1:1 /a /a", "# syntax=docker/dockerfile:1\nFROM --platform=linux/amd64 a",
+        "FROM a\n# RUN --mount=type=cache true\n", "", "nonsense",
+    ],
+)  # fmt: skip
+def test_what_the_classic_builder_knows_passes(text: str) -> None:
+    check_classic(text)
+
+
+def test_what_ds01_writes_passes() -> None:
+    check_classic(write(plan()).dockerfile)

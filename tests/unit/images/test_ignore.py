@@ -1,0 +1,105 @@
+"""`.dockerignore`, as Docker reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ds01.errors import NotFound, WrongUse
+from ds01.images import ignore, source
+from ds01.system.home import Home
+from ds01.system.users import Users
+from tests.bed import Bed
+
+FILES = ("a.py", "b.txt", "sub/a.py", "sub/deep/c.txt", "data/big.bin", "data/keep.txt", ".git/config", "a[1].py")
+
+
+def left(text: str) -> set[str]:
+    rules = ignore.parse(text)
+    return {name for name in FILES if not rules.leaves_out(name)}
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        ("", set()), ("# a.py\n\n  \n", set()), ("data", {"data/big.bin", "data/keep.txt"}),
+        ("/data/", {"data/big.bin", "data/keep.txt"}), ("./data", {"data/big.bin", "data/keep.txt"}),
+        ("*.py", {"a.py", "a[1].py"}), ("**/*.py", {"a.py", "sub/a.py", "a[1].py"}), ("*/*.py", {"sub/a.py"}),
+        ("**", set(FILES)), ("*", set(FILES)), ("sub/**", {"sub/a.py", "sub/deep/c.txt"}),
+        ("**/c.txt", {"sub/deep/c.txt"}),
+        ("?.py", {"a.py"}), ("[ab].*", {"a.py", "b.txt"}), ("[^a]*.txt", {"b.txt"}), ("a\\[1\\].py", {"a[1].py"}),
+        ("data\n!data/keep.txt", {"data/big.bin"}), ("!data/keep.txt\ndata", {"data/big.bin", "data/keep.txt"}),
+        ("*\n!a.py\n!sub", set(FILES) - {"a.py", "sub/a.py", "sub/deep/c.txt"}),
+        ("*\r\n!a.py\r\n", set(FILES) - {"a.py"}), ("\ufeffdata", {"data/big.bin", "data/keep.txt"}),
+        (".git", {".git/config"}), ("[", set()), (".", set()), ("dat", set()), ("a", set()),
+    ],
+)  # fmt: skip
+def test_what_a_pattern_leaves_out(text: str, out: set[str]) -> None:
+    assert left(text) == set(FILES) - out
+
+
+@pytest.mark.parametrize(
+    ("text", "all_below"),
+    [
+        ("data", True), ("data\n!data/keep.txt", False), ("data\n!other/x", True), ("data\n!**/keep.txt", False),
+        ("data\n!d*/keep.txt", False), ("*.bin", False), ("data/*", False),
+    ],
+)  # fmt: skip
+def test_a_directory_is_looked_into_only_if_something_below_may_be_wanted(text: str, all_below: bool) -> None:
+    assert ignore.parse(text).leaves_out_all_below("data") == all_below
+
+
+@pytest.fixture
+def project(bed: Bed) -> tuple[Home, source.Source]:
+    home = Home(Users(bed.state / "passwd").by_login("alice"))
+    place = source.place(home, "x", project="x")
+    for name in FILES:
+        home.write(place.folder / name, name)
+    home.write(place.dockerfile, "FROM scratch\nCOPY . /app\n")
+    return home, place
+
+
+def test_the_whole_folder_is_copied_if_something_says_what_is_left_out(project: tuple[Home, source.Source]) -> None:
+    home, place = project
+    with pytest.raises(WrongUse, match="whole folder") as caught:
+        source.read(home, place)
+    assert ".dockerignore" in (caught.value.hint or "")
+    home.write(place.folder / ".dockerignore", "data\n.git\n")
+    there = set(FILES) - {"data/big.bin", "data/keep.txt", ".git/config"}
+    assert set(source.read(home, place)) == {*there, "Dockerfile", ".dockerignore"}
+
+
+def test_the_dockerfiles_own_ignore_file_goes_before_the_folders(project: tuple[Home, source.Source]) -> None:
+    home, place = project
+    home.write(place.folder / ".dockerignore", "data\n")
+    home.write(place.folder / "Dockerfile.dockerignore", "*\n!a.py\n")
+    assert set(source.read(home, place)) == {"a.py", "Dockerfile", ".dockerignore"}
+
+
+def test_a_folder_that_is_named_is_filtered_too_and_what_is_left_out_is_said(
+    project: tuple[Home, source.Source],
+) -> None:
+    home, place = project
+    home.write(place.folder / ".dockerignore", "data/big.bin\nsub\n")
+    home.write(place.dockerfile, "FROM scratch\nCOPY data /app\n")
+    assert set(source.read(home, place)) == {"data/keep.txt", "Dockerfile"}
+    home.write(place.dockerfile, "FROM scratch\nCOPY sub /app\n")
+    with pytest.raises(NotFound) as caught:
+        source.read(home, place)
+    assert ".dockerignore" in (caught.value.why or "")
+
+
+def test_the_requirements_of_ds01_are_there_whatever_is_left_out(project: tuple[Home, source.Source]) -> None:
+    home, place = project
+    home.write(place.folder / ".dockerignore", "*\n")
+    home.write(place.requirements, "tqdm\n")
+    home.write(place.dockerfile, "FROM scratch\nCOPY x.*.txt /app/\n")
+    assert set(source.read(home, place)) == {"Dockerfile", place.requirements.name}
+
+
+def test_a_link_in_what_is_left_out_is_no_problem(project: tuple[Home, source.Source]) -> None:
+    home, place = project
+    (Path(place.folder) / "data" / "far").symlink_to("/srv")
+    home.write(place.folder / ".dockerignore", "data\n")
+    assert "a.py" in source.read(home, place)
