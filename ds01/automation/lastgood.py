@@ -1,53 +1,78 @@
-"""The last good policy: a slip of the pen in the YAML must not stop the automation, nor mean no limits."""
+"""The last good policy: a typing error in the YAML must not stop the automation, nor mean no limits."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from ds01.errors import PolicyUnreadable
 from ds01.lifecycle.ledger import Ledger
-from ds01.policy.load import load
+from ds01.policy.emptied import KEPT_FOR, emptied_since, last_members, logins_in, marker, with_last_members
+from ds01.policy.load import load, load_sources
 from ds01.policy.model import Policy
+from ds01.policy.sources import PolicySources
 from ds01.system import files
+from ds01.system.data import format_time
 
 FILE = "resource-limits.yaml"
 
 
-def policy_or_last(path: Path, ledger: Ledger) -> tuple[Policy, str | None]:
-    """Today's policy; if that is unreadable the last one that was not, and what is wrong with today's.
+def policy_or_last(path: Path, ledger: Ledger, now: datetime) -> tuple[Policy, str | None, PolicySources | None]:
+    """Return the policy in force, what is wrong with today's file, and what was read of it.
 
-    Raises PolicyUnreadable if there is no last one either. Changes nothing: `keep` does.
+    If today's is unreadable that is the last one that was not, and nothing was read. Raises PolicyUnreadable if there
+    is no last one either. Changes nothing: `keep` does.
     """
+    kept = ledger.kept_policy
     try:
-        return load(path), None
+        sources = load_sources(path)
     except PolicyUnreadable as error:
-        last = _folder(ledger) / FILE
+        last = kept / FILE
         if not last.exists():
             raise
-        return load(last), f"the policy is unreadable, the last good one counts: {error.why or error.message}"
+        trouble = f"the policy is unreadable, the last good one counts: {error.why or error.message}"
+        return load(last), trouble, None
+    return with_last_members(sources, kept / "groups", now), None, sources
 
 
-def keep(path: Path, ledger: Ledger) -> bool:
-    """Copy the policy, which was read well, and its members, where they changed; whether anything had changed.
+def keep(sources: PolicySources, ledger: Ledger, now: datetime | None) -> bool:
+    """Write the bytes that were parsed where the last good policy is kept; whether anything had changed.
 
-    Raises OSError: it is a copy for bad days, and a full disk is one.
+    An emptied file of members replaces its copy after a day only, and never while `now` is None: the clock is not
+    trusted. Raises OSError: it is a copy for bad days, and a full disk is one.
     """
-    kept = _folder(ledger)
-    new = not kept.exists()
+    kept, groups = ledger.kept_policy, ledger.kept_policy / "groups"
+    is_new = not kept.exists()
     files.make_folder(kept, mode=ledger.folder_mode)
-    files.make_folder(kept / "groups", mode=ledger.folder_mode)
-    sources = {path: kept / FILE} | {item: kept / "groups" / item.name for item in path.parent.glob("groups/*.members")}
-    changed = False
-    for gone in set(kept.glob("groups/*.members")) - set(sources.values()):
-        gone.unlink()
-        changed = True
-    for source, target in sources.items():
-        content = source.read_bytes()
-        if not target.exists() or target.read_bytes() != content:
-            files.replace(target, content, mode=ledger.file_mode)
+    files.make_folder(groups, mode=ledger.folder_mode)
+    changed = _write(kept / FILE, sources.content, ledger)
+    for name, content in sources.members.items():
+        if not _waits(groups, name, content, ledger, now):
+            marker(groups, name).unlink(missing_ok=True)
+            changed |= _write(groups / name, content, ledger)
+    for copy in groups.glob("*.members"):
+        if copy.name not in sources.members:
+            copy.unlink()
+            marker(groups, copy.name).unlink(missing_ok=True)
             changed = True
-    return changed and not new
+    return changed and not is_new
 
 
-def _folder(ledger: Ledger) -> Path:
-    return ledger.state / "last-good-policy"
+def _waits(groups: Path, name: str, content: bytes, ledger: Ledger, now: datetime | None) -> bool:
+    """Whether a file was emptied, and its last members count still; since when is written down the first time."""
+    if logins_in(content) or not last_members(groups, name):
+        return False
+    since = emptied_since(groups, name)
+    if now is None:
+        return True
+    if since is None:
+        files.replace(marker(groups, name), format_time(now).encode() + b"\n", mode=ledger.file_mode)
+        return True
+    return now - since < KEPT_FOR
+
+
+def _write(path: Path, content: bytes, ledger: Ledger) -> bool:
+    if path.exists() and path.read_bytes() == content:
+        return False
+    files.replace(path, content, mode=ledger.file_mode)
+    return True

@@ -24,7 +24,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     if (who is None) != everybody:
         raise WrongUse("whose containers?", why="either USER or --all", hint="ds01 emergency-stop --all")
     # It is needed most when something is odd: an unreadable policy must not be in its way.
-    session.policy, trouble = policy_or_last(session.settings.config, session.ledger)
+    session.policy, trouble, _ = policy_or_last(session.settings.config, session.ledger, session.now())
     if trouble is not None:
         session.warn(trouble)
     owner = None if who is None else session.users.by_login(who).uid

@@ -18,7 +18,7 @@ from ds01.gpus.inventory import Inventory
 from ds01.lifecycle.asking import Asking
 from ds01.lifecycle.ledger import Ledger
 from ds01.lifecycle.world import World
-from ds01.policy.load import load
+from ds01.policy.load import load_current
 from ds01.policy.model import Policy
 from ds01.system import clock, files
 from ds01.system.data import to_json
@@ -85,7 +85,10 @@ class Session:
     @cached_property
     def policy(self) -> Policy:
         """The policy. Raises PolicyUnreadable."""
-        return load(self.settings.config)
+        return self._load_policy()
+
+    def _load_policy(self) -> Policy:
+        return load_current(self.settings.config, self.settings.kept_policy, self.now())
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -139,7 +142,7 @@ class Session:
             sleep=clock.sleep,
             own=settings.own,
             inject=settings.engine == "simulated" or settings.gpus == "nvml",
-            load_policy=lambda: load(settings.config),
+            load_policy=self._load_policy,
         )
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from datetime import datetime
 
 import click
 
@@ -18,6 +19,7 @@ from ds01.errors import Busy, PolicyUnreadable
 from ds01.host.slicing import bring_slices
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.world import World
+from ds01.policy.sources import PolicySources
 from ds01.system import clock
 from ds01.system.data import format_time
 
@@ -54,15 +56,21 @@ def command(session: Session, dry_run: bool) -> int:
 def _pass(session: Session, dry_run: bool) -> Report:
     """The pass, and its record in tick.json, also of one that could not begin."""
     try:
-        session.policy, trouble = policy_or_last(session.settings.config, session.ledger)
+        session.policy, trouble, sources = policy_or_last(session.settings.config, session.ledger, session.now())
     except PolicyUnreadable as error:
         report = Report(session.now())
         report.failed("", "policy", error)
     else:
+        # What was parsed is kept at once: the pass takes minutes, and the file may be edited meanwhile.
+        failure = None if dry_run or sources is None else _keep_policy(session, sources, None)
         report = _tick(session, dry_run).run()
         report.errors += [Item("", "policy", trouble)] if trouble else []
-        if not dry_run and not trouble:
-            _keep_policy(session, report)
+        for emptied in session.policy.kept_members:
+            report.unknown.append(Item("", "members", f"{emptied}; delete the file if that is meant"))
+        if not dry_run and sources is not None and failure is None and not report.clock_is_doubted:
+            failure = _keep_policy(session, sources, session.now())
+        if failure is not None:
+            report.failed("", "policy", failure)
         if not dry_run:
             _tell(session, report)
     if not dry_run:
@@ -96,13 +104,15 @@ def _tick(session: Session, dry_run: bool) -> Tick:
     return Tick(world, another, teller, dry_run, slices=slices, uptime=uptime)
 
 
-def _keep_policy(session: Session, report: Report) -> None:
+def _keep_policy(session: Session, sources: PolicySources, now: datetime | None) -> OSError | None:
+    """Keep what was parsed, with an event if that is new; what went wrong."""
     try:
-        if keep(session.settings.config, session.ledger):
+        if keep(sources, session.ledger, now):
             facts = {"actor": "tick", "container": None, "user": None}
             session.world.emit("configuration", facts | {"why": f"{session.settings.config} was changed"})
     except OSError as error:
-        report.failed("", "policy", error)
+        return error
+    return None
 
 
 def _show(session: Session, title: str, items: Iterable[Item]) -> None:

@@ -31,6 +31,17 @@ def old_keys(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def emptied_members(facts: Facts) -> Iterator[Finding]:
+    """Files of members that were emptied, perhaps by a directory that did not answer."""
+    for kept in facts.policy.kept_members if facts.policy else ():
+        yield warning(
+            "policy-members",
+            str(kept),
+            f"then all members of {kept.group} fall into the groups after it, or into the default group",
+            f"write the logins into {kept.file} again, or delete it if nobody is meant",
+        )
+
+
 def beyond_the_host(facts: Facts) -> Iterator[Finding]:
     """Limits that are more than this machine has."""
     if facts.policy is None or facts.engine is None:

@@ -17,6 +17,7 @@ Check = Callable[[Facts], Iterator[Finding]]
 CHECKS: tuple[tuple[str, Check, str | Callable[[Facts], str], tuple[str, ...]], ...] = (
     ("policy", check_policy.policy, "the policy is right", ("policy",)),
     ("policy-old-keys", check_policy.old_keys, "no key is of an older installation", ("policy",)),
+    ("policy-members", check_policy.emptied_members, "no file of members was emptied", ("policy",)),
     ("policy-limits", check_policy.beyond_the_host, "no limit is beyond this server", ("policy", "engine")),
     ("policy-cpus", check_policy.cpus_of_slices, "no CPU limit is beyond its slice's", ("policy", "engine")),
     ("policy-swap", check_policy.swap, "swap cannot get around a limit", ("policy",)),

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ds01.host.facts import Entry
+from ds01.system.settings import KEPT_POLICY
 
 FOLDER = 0o2775  # setgid: what anybody makes there is the group's
 FILE = 0o664
 NOTICES = 0o755
 NOTICE = 0o600
 TICK = 0o644
-KEPT_POLICY = "last-good-policy"  # the tick's copy of the policy and its members
 
 
 def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:

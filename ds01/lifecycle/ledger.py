@@ -28,6 +28,7 @@ from ds01.lifecycle.picture import allocations
 from ds01.lifecycle.record import SCHEMA, Record
 from ds01.system import files, locks
 from ds01.system.data import DataError, format_time, from_json, to_json
+from ds01.system.settings import KEPT_POLICY
 
 LEDGER_WAIT = 30.0  # seconds; the lock is held for milliseconds, so a longer wait means a stuck machine
 CONTAINER_WAIT = 10.0
@@ -189,6 +190,11 @@ class Ledger:
         """Keep what the last tick did, in tick.json. Raises OSError."""
         content = json.dumps(report, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         files.replace(self.state / "tick.json", content, mode=0o644)
+
+    @property
+    def kept_policy(self) -> Path:
+        """The folder with the tick's copy of the last good policy."""
+        return self.state / KEPT_POLICY
 
     def tick_memory(self) -> Memory:
         """Return what the last tick remembered; an empty memory if there is none, or it cannot be read."""

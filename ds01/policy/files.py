@@ -15,8 +15,8 @@ LARGEST_FILE = 1 << 20
 _ENDING = ".members"
 
 
-def read_text(path: Path) -> str:
-    """The text of a regular file in UTF-8, below 1 MiB. Raises OSError, or Wrong for what is no such file."""
+def read_content(path: Path) -> bytes:
+    """Return the content of a regular file below 1 MiB. Raises OSError, or Wrong for what is no such file."""
     # Without O_NONBLOCK, opening a FIFO would wait for somebody to write into it.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -28,6 +28,11 @@ def read_text(path: Path) -> str:
         os.close(descriptor)
     if len(data) > LARGEST_FILE:
         raise Wrong(None, "", "is larger than 1 MiB")
+    return data
+
+
+def decode(data: bytes) -> str:
+    """Return the text of a file. Raises Wrong if it is not UTF-8."""
     try:
         return data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
@@ -35,9 +40,9 @@ def read_text(path: Path) -> str:
         raise Wrong(line, "", "is not UTF-8", "text in UTF-8") from error
 
 
-def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, frozenset[str]], list[Problem]]:
-    """The logins in `folder/NAME.members` for each of `groups`, and what is wrong with these files."""
-    found: dict[str, frozenset[str]] = {}
+def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, bytes], list[Problem]]:
+    """Return the content of `folder/NAME.members` for each of `groups`, by file name, and what is wrong."""
+    found: dict[str, bytes] = {}
     wrong: list[Problem] = []
     try:
         names = sorted(entry.name for entry in folder.iterdir())
@@ -51,24 +56,22 @@ def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, froze
         problems = Problems(str(folder / name))
         group = name.removesuffix(_ENDING)
         if group in groups:
-            found[group] = _read_members(folder / name, problems)
+            try:
+                found[name] = read_content(folder / name)
+            except OSError as error:
+                problems.add(None, "", words(error))
+            except Wrong as error:
+                problems.note(error)
         else:  # whoever wrote it meant to put people somewhere
             problems.add(None, "", f"there is no group {show(group)}", ", ".join(groups) or "no such file")
         wrong += problems.found
     return found, wrong
 
 
-def words(error: OSError) -> str:
-    """What the system says, without number and path."""
-    return f"cannot be read: {error.strerror or error}"
-
-
-def _read_members(path: Path, problems: Problems) -> frozenset[str]:
+def parse_members(content: bytes, problems: Problems) -> frozenset[str]:
+    """Return the logins in the content of a file of members."""
     try:
-        lines = read_text(path).split("\n")
-    except OSError as error:
-        problems.add(None, "", words(error))
-        return frozenset()
+        lines = decode(content).split("\n")
     except Wrong as wrong:
         problems.note(wrong)
         return frozenset()
@@ -82,3 +85,8 @@ def _read_members(path: Path, problems: Problems) -> frozenset[str]:
         except NotAllowed as error:
             problems.add(number, "", error.problem, f"one login a line: {LOGIN.allowed}")
     return frozenset(logins)
+
+
+def words(error: OSError) -> str:
+    """What the system says, without number and path."""
+    return f"cannot be read: {error.strerror or error}"

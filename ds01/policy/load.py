@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from ds01.policy.build import build
-from ds01.policy.files import read_members, read_text, words
+from ds01.policy.emptied import with_last_members
+from ds01.policy.files import decode, parse_members, read_content, read_members, words
 from ds01.policy.model import Policy
 from ds01.policy.nodes import Scalar, parse
 from ds01.policy.problems import Problems, Wrong, unreadable
 from ds01.policy.schema import policy_reader
 from ds01.policy.shapes import Section
+from ds01.policy.sources import PolicySources
 from ds01.system.clock import server_zone
 
 
 def load(path: Path, *, members: Path | None = None, zone: tzinfo | None = None) -> Policy:
-    """The policy in `path`, with the members' files in the folder `members` (None: `groups` beside it).
+    """Return the policy in `path`, as `load_sources` does."""
+    return load_sources(path, members=members, zone=zone).policy
+
+
+def load_current(path: Path, kept: Path, now: datetime) -> Policy:
+    """Return the policy in force: as `load` does, with the last good members where a file of members was emptied.
+
+    `kept` is the folder with the tick's copy of the policy and of the files of members.
+    """
+    return with_last_members(load_sources(path), kept / "groups", now)
+
+
+def load_sources(path: Path, *, members: Path | None = None, zone: tzinfo | None = None) -> PolicySources:
+    """Return the policy in `path`, with the members' files in the folder `members` (None: `groups` beside it).
 
     Dates alone are days in `zone`; None is the server's, never the caller's.
     Raises PolicyUnreadable, with all errors at once.
     """
     problems = Problems(str(path))
-    text = _text(path, problems)
+    content = _content(path, problems)
     try:
-        root = _sections(text, zone or server_zone(), problems)
+        root = _sections(decode(content), zone or server_zone(), problems)
     except Wrong as wrong:
         problems.note(wrong)
         raise unreadable(path, problems.found) from wrong
     groups = root.values["groups"].lines if "groups" in root.values else {}
-    listed, more = read_members(members or path.parent / "groups", groups)
+    folder = members or path.parent / "groups"
+    files, more = read_members(folder, groups)
+    listed = {}
+    for name, lines in files.items():
+        found = Problems(str(folder / name))
+        listed[name.removesuffix(".members")] = parse_members(lines, found)
+        more += found.found
     policy = build(root, listed, path, problems)
     if problems.found or more:
         raise unreadable(path, problems.found + more)
-    return policy
+    return PolicySources(policy, content, files)
 
 
 def check_text(text: str, path: Path, zone: tzinfo) -> Policy:
@@ -49,12 +70,12 @@ def check_text(text: str, path: Path, zone: tzinfo) -> Policy:
     return policy
 
 
-def _text(path: Path, problems: Problems) -> str:
+def _content(path: Path, problems: Problems) -> bytes:
     hint = "An administrator mends it: a regular file in UTF-8 that everybody may read (mode 0644)."
     message = f"The policy {path} cannot be read."
     cause: Exception
     try:
-        return read_text(path)
+        return read_content(path)
     except FileNotFoundError as error:
         message, cause = f"There is no policy at {path}.", error
         problems.add(None, "", "there is no such file")

@@ -200,6 +200,22 @@ class OldKey:
 
 
 @dataclass(frozen=True)
+class KeptMembers:
+    """A file of members that was emptied; the group's last good members, so many, count `until` then."""
+
+    file: str
+    group: str
+    count: int
+    until: datetime
+
+    def __str__(self) -> str:
+        members = "1 member" if self.count == 1 else f"{self.count} members"
+        return (
+            f"{self.file} was emptied; the last {members} of {self.group} count until {self.until:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+@dataclass(frozen=True)
 class Policy:
     """The validated policy. `groups` are in file order; None for `default_group` is the group `default`."""
 
@@ -219,3 +235,4 @@ class Policy:
     outside: Outside = field(default_factory=Outside)
     notify: Notify = field(default_factory=Notify)
     old_keys: tuple[OldKey, ...] = ()
+    kept_members: tuple[KeptMembers, ...] = ()

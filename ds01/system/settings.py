@@ -10,6 +10,8 @@ from pathlib import Path
 from ds01.errors import WrongUse
 from ds01.system.data import DataError, parse_time
 
+KEPT_POLICY = "last-good-policy"  # the tick's copy of the policy and its members, in the state folder
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,6 +28,11 @@ class Settings:
     sudo_uid: int | None = None
     terminal: str | None = None  # TERM, for programs in containers
     editor: str | None = None  # what the person writes in, with its options
+
+    @property
+    def kept_policy(self) -> Path:
+        """The folder with the tick's copy of the last good policy."""
+        return self.state / KEPT_POLICY
 
     @property
     def mailboxes(self) -> Path:

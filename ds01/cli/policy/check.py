@@ -16,7 +16,7 @@ from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.host.policy_names import NameFinding, check_names, names_slots
 from ds01.host.whatif import Replay, replay
 from ds01.lifecycle.world import readable
-from ds01.policy.load import load
+from ds01.policy.load import load, load_current
 from ds01.policy.model import Policy
 
 
@@ -28,7 +28,10 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
     current = session.settings.config
     # The members' files stay where they are, also for a draft that lies elsewhere.
     try:
-        checked = load(file or current, members=current.parent / "groups")
+        if file is None:
+            checked = load_current(current, session.settings.kept_policy, session.now())
+        else:
+            checked = load(file, members=current.parent / "groups")
     except PolicyUnreadable as error:
         if file is None:
             raise
@@ -47,6 +50,8 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
         session.warn(str(item))
     if gpus_problem is not None:
         session.warn(f"the slots of reservations could not be checked: {gpus_problem.message}")
+    for emptied in checked.kept_members:
+        session.warn(f"{emptied}; delete the file if that is meant")
     groups, overrides = counted(len(checked.groups), "group"), counted(len(checked.user_overrides), "override")
     session.say(f"{checked.path} is right: {groups}, {overrides}.")
     if found is not None:

@@ -398,8 +398,8 @@ def test_more_than_25_kinds() -> None:
 UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
     "no policy": (
         {"policy": None},
-        {"policy", "policy-names", "policy-old-keys", "policy-limits", "policy-cpus", "policy-swap", "people",
-         "user-database", "slices", "gpu-mig"},
+        {"policy", "policy-names", "policy-old-keys", "policy-members", "policy-limits", "policy-cpus", "policy-swap",
+         "people",          "user-database", "slices", "gpu-mig"},
     ),
     "no state": (
         {"ledger_problem": Ds01Error("x")},

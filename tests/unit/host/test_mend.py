@@ -23,6 +23,7 @@ from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redra
 from ds01.host.mend import Mender
 from ds01.host.systemd import Systemd
 from ds01.lifecycle.machine import State
+from ds01.policy.load import load_sources
 from tests.bed import NOON, Bed, umask
 
 WHY = "it was found so"
@@ -82,7 +83,7 @@ def test_the_policy_that_the_tick_keeps_has_the_modes_that_are_wanted(fast_tmp: 
         bed = Bed(fast_tmp / "bed", policy="groups: {students: {}}", shared=999)
         (bed.root / "groups").mkdir()
         (bed.root / "groups" / "students.members").write_text("alice\n")
-        lastgood.keep(bed.root / "resource-limits.yaml", bed.open_ledger())
+        lastgood.keep(load_sources(bed.root / "resource-limits.yaml"), bed.open_ledger(), bed.clock())
     found = [entry for entry in layout.entries(bed.state, bed.root, 999) if "last-good" in entry.path]
     assert [Path(entry.path).name for entry in found] == [
         "last-good-policy", "groups", "resource-limits.yaml", "students.members",

@@ -1,0 +1,17 @@
+"""A policy with the bytes it was read from, so that what is kept is what was parsed, whoever edits it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ds01.policy.model import Policy
+
+
+@dataclass(frozen=True)
+class PolicySources:
+    """A policy, the content of its file, and of each file of members by name (`NAME.members`)."""
+
+    policy: Policy
+    content: bytes
+    members: Mapping[str, bytes] = field(default_factory=dict)
