@@ -1,5 +1,8 @@
 """Whether a container did something since the last look: differences of counters. Pure.
 
+Between two looks far apart nobody knows when something was done: whatever is more than an idle container does in
+`GAP` counts as activity now, where a mean over the whole time would hide some minutes of full load.
+
 An unknown counter proves neither activity nor idleness, and is said. Its last known value is kept: when it can be read
 again, the difference counts for the whole time in which it could not.
 """
@@ -7,9 +10,11 @@ again, the difference counts for the whole time in which it could not.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ds01.policy.model import Automation
+
+GAP = timedelta(minutes=15)  # looks that are further apart have missed several ticks
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,10 @@ def assess(before: Activity | None, sample: Sample, policies: Automation) -> Act
     signs = _signs(old, sample, cpu, policies)
     kept = _with_last_known(old, sample)
     if signs:
-        return Activity(kept, sample.at, "active", ", ".join(signs))
+        gap = sample.at - old.at
+        # Percentages of a longer time would mislead: all of it counts as if it had come within GAP.
+        missed = f"it did something in the {gap // timedelta(minutes=1)} minutes since the last look"
+        return Activity(kept, sample.at, "active", missed if gap > GAP else ", ".join(signs))
     if cpu is None:
         return Activity(kept, before.last, "unknown", "its CPU time cannot be read")
     return Activity(kept, before.last, "idle", None)
@@ -118,7 +126,8 @@ def _went_back(before: int | None, now: int | None) -> bool:
 
 
 def _per_second(before: int | None, then: datetime, now: int | None, at: datetime) -> float | None:
-    seconds = (at - then).total_seconds()
+    """The difference a second; of a longer time as if all of it had come within `GAP`."""
+    seconds = min(at - then, GAP).total_seconds()
     if before is None or now is None or now < before or seconds <= 0:
         return None
     return (now - before) / seconds

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from ds01.automation.acting import Acting
 from ds01.automation.correcting import correct_times
@@ -28,6 +29,7 @@ from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World, is_manual, readable
 from ds01.system.clock import Reading, Uptime
 
+WARNINGS_LAST = timedelta(hours=3)  # without a tick: its first act after that must not be a stop
 Slices = Callable[[World, Sequence[Record], Report], None]
 
 
@@ -45,6 +47,7 @@ class Tick:
     dry_run: bool = False
     slices: Slices | None = None
     uptime: Callable[[], Uptime | None] = lambda: None
+    _gap: timedelta = field(default=timedelta(0), init=False)  # since the last tick
 
     def run(self) -> Report:
         """Do the pass. The caller holds the tick's lock."""
@@ -98,6 +101,8 @@ class Tick:
         records = readable(world.ledger.read())
         reading = Reading(world.clock(), self.uptime())
         written = [record.last_seen for record in records] + [seen.created_at for seen in listed]
+        before = world.ledger.tick_memory().believed
+        self._gap = reading.at - before.at if before is not None else timedelta(0)
         why, memory = check_clock(world.ledger.tick_memory(), reading, max(written, default=None))
         world.memory = memory
         if why is not None:
@@ -148,6 +153,8 @@ class Tick:
             if record.container_name in unsure:
                 continue
             judged = seen.get(record.container_name) if record.state is State.RUNNING else record
+            if judged is not None and self._gap > WARNINGS_LAST:
+                judged = replace(judged, warnings={})
             try:
                 decision = self._judge(judged, report) if judged is not None else None
             except Exception as error:

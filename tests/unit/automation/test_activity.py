@@ -116,3 +116,26 @@ def test_used_once_and_idle_for_days_is_idle() -> None:
 def test_it_lies_in_a_record_as_json() -> None:
     seen = assess(FIRST, sample(1, cpu_nanoseconds=None), POLICIES)
     assert from_json(Activity, to_json(seen)) == seen
+
+
+# looks that are far apart
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(1, 30), (10, 300), (72, 60)])
+def test_some_load_in_a_long_gap_is_activity(hours: int, seconds: int) -> None:
+    seen = assess(FIRST, sample(60 * hours, cpu_nanoseconds=seconds * 10**9), POLICIES)
+    assert (seen.state, seen.last) == ("active", NOON + timedelta(hours=hours))
+    assert seen.why == f"it did something in the {hours * 60} minutes since the last look"
+
+
+def test_some_traffic_in_a_long_gap_is_activity() -> None:
+    assert assess(FIRST, sample(600, network_bytes=100 << 20), POLICIES).state == "active"
+
+
+def test_next_to_nothing_in_a_long_gap_is_idle() -> None:
+    seen = assess(FIRST, sample(600, cpu_nanoseconds=5 * 10**9, network_bytes=1 << 20), POLICIES)
+    assert (seen.state, seen.last) == ("idle", FIRST.last)
+
+
+def test_a_late_first_look_does_not_average_load_away() -> None:
+    assert assess(None, sample(600, cpu_nanoseconds=300 * 10**9), POLICIES).state == "active"

@@ -138,6 +138,25 @@ def test_what_worked_while_no_tick_ran_or_nobody_could_read_it_was_not_idle(tick
         assert (warned(report), acted(report)) == ([], [])
 
 
+def test_five_minutes_of_load_while_no_tick_ran_for_ten_hours_begin_a_new_idle_time(ticking: Ticking) -> None:
+    ticking.runs()
+    ticking.tick(hours=8)
+    assert ticking.kinds() == ["idle"]
+    ticking.works(300)
+    assert idles(ticking) == []
+    assert ticking.post() == []
+    assert idles(ticking, hours=8) == []
+    assert ticking.kinds() == ["idle"]
+
+
+def test_a_warning_does_not_outlast_a_long_time_without_a_tick(ticking: Ticking) -> None:
+    ticking.runs()
+    assert warned(ticking.tick(hours=9)) == [("thesis", "idle")]
+    report = ticking.tick(hours=10)
+    assert (warned(report), acted(report)) == ([("thesis", "idle")], [])
+    assert acted(ticking.tick(minutes=5)) == [("thesis", "stop")]
+
+
 def test_network_counts(ticking: Ticking) -> None:
     ticking.runs()
     ticking.works(0, network=10_000 * 1024 * 3600)
