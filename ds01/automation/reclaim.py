@@ -28,7 +28,11 @@ def to_reclaim(situation: Situation, line: Sequence[Ahead]) -> list[Holding]:
 
 def _enough(situation: Situation, waiter: Ahead) -> list[Holding]:
     """The held leases whose end serves the waiter, the lowest priority and the oldest first; none if none does."""
-    held = [lease for lease in situation.leases if lease.held and lease.priority < waiter.limits.priority]
+    held = [
+        lease
+        for lease in situation.leases
+        if lease.held and not lease.by_hand and lease.priority < waiter.limits.priority
+    ]
     ended: list[Holding] = []
     for lease in sorted(held, key=lambda lease: (lease.priority, lease.since, lease.container)):
         ended.append(lease)

@@ -159,6 +159,7 @@ class Holding:
     since: datetime
     until: datetime | None = None
     held: bool = False  # of a stopped container
+    by_hand: bool = False  # only an administrator ends it
     waiting: bool = False  # no lease yet: what somebody ahead in the line could have now
     first_names: tuple[str, ...] = ()  # of its slots, at the time of the lease; none: as `slots`
 

@@ -313,10 +313,12 @@ class World:
             uid=record.uid,
             slots=tuple(ref.slot for ref in record.lease.slots),
             uuids=tuple(ref.uuid for ref in record.lease.slots),
-            priority=record.resource_limits.priority,
+            # What a lease by hand has was said with it; a container's owner has what today's policy gives.
+            priority=(record.resource_limits if is_manual(record) else self.limits_of(record).limits).priority,
             since=record.lease.since,
             until=lease_ends(record, *self.rules_of(record)),
             held=record.state is State.HELD,
+            by_hand=is_manual(record),
             first_names=tuple(first_name(ref) for ref in record.lease.slots),
         )
 

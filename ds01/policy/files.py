@@ -40,6 +40,11 @@ def decode(data: bytes) -> str:
         raise Wrong(line, "", "is not UTF-8", "text in UTF-8") from error
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a regular file in UTF-8, below 1 MiB. Raises OSError, or Wrong for what is no such file."""
+    return decode(read_content(path))
+
+
 def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, bytes], list[Problem]]:
     """Return the content of `folder/NAME.members` for each of `groups`, by file name, and what is wrong."""
     found: dict[str, bytes] = {}

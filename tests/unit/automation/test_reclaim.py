@@ -7,7 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from ds01.gpus.model import GpuRequest
 from ds01.lifecycle.line import Waiter
+from ds01.lifecycle.machine import Trigger
 from tests.bed import Bed
 from tests.ticking import Ticking, acted
 
@@ -78,6 +80,37 @@ def test_equal_priority_takes_nothing(held: Ticking, line: Line) -> None:
     line.joins("bob")
     assert acted(held.tick(minutes=1)) == []
     assert held.state("alice") == "held"
+
+
+def test_the_holders_priority_that_counts_is_todays(held: Ticking, line: Line) -> None:
+    bed = held.bed
+    bed.set_policy(POLICY.replace("members: [carol], priority: 5", "members: [carol], priority: 95").replace(
+        "idle_timeout: null", "idle_timeout: null, priority: 50"))  # fmt: skip
+    line.joins("boss")
+    assert acted(held.tick(minutes=1)) == [("thesis", "release")]
+    assert (held.state("carol"), held.state("alice")) == ("held", "stopped")
+
+
+def test_an_override_that_ended_protects_no_hold(held: Ticking, line: Line) -> None:
+    bed = held.bed
+    bed.set_policy(POLICY + "user_overrides: {carol: {priority: 95, until: 2026-11-01}}\n")
+    line.joins("boss")
+    assert acted(held.tick(minutes=1)) == [("thesis", "release")]
+    assert held.state("carol") == "stopped"
+
+
+def test_a_lease_by_hand_is_not_planned_with(held: Ticking, line: Line) -> None:
+    """Three MIG instances would serve the waiter: alice and carol hold one each, the third is leased by hand."""
+    bed = held.bed
+    boss = bed.actor("boss")
+    for login, name in (("bob", "thesis"), ("bob", "other")):
+        bed.gate.remove(bed.actor(login), bed.full(login, name), force=True)
+    for name in ("one", "two"):
+        bed.gate.allocate(boss, bed.people["alice"], name, GpuRequest(1), priority=1)
+        bed.gate.mark(boss, bed.full("alice", name), Trigger.STOP)
+    line.joins("boss", gpus=3)
+    assert acted(held.tick(minutes=1)) == []
+    assert (held.state("alice"), held.state("carol")) == ("held", "held")
 
 
 def test_only_as_much_as_serves_a_waiter_ends(held: Ticking, line: Line) -> None:
