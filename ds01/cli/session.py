@@ -43,6 +43,7 @@ class Session:
     guided: bool = False
     user: str | None = None
     explained: set[str] = field(default_factory=set)  # the steps of --guided that were
+    warned: set[str] = field(default_factory=set)  # warnings that were given: each is once
 
     @cached_property
     def users(self) -> Users:
@@ -178,7 +179,9 @@ class Session:
 
     def warn(self, text: str) -> None:
         """Tell people something that is not as it should be."""
-        put(f"Warning: {text}", error=True)
+        if text not in self.warned:
+            self.warned.add(text)
+            put(f"Warning: {text}", error=True)
 
     def answer(self, document: dict[str, Any]) -> None:
         """Print the one JSON document of a command, if it was asked for."""

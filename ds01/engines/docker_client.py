@@ -61,7 +61,8 @@ class Client:
     def config(self) -> DockerConfig:
         """Read the caller's Docker configuration, in $DOCKER_CONFIG or ~/.docker. Never raises."""
         path = _find_config_file()
-        return DockerConfig() if path is None else read_config(Path(path))
+        # `~` stays as it is for a uid that the user database does not have, without HOME.
+        return DockerConfig() if path is None or path.startswith("~") else read_config(Path(path))
 
     def new_warnings(self, warnings: Iterable[str]) -> list[str]:
         """Return those that were not given before: each is shown once in a command."""

@@ -45,9 +45,9 @@ def devices_of(inspected: Mapping[str, Any], default_runtime: Callable[[], str])
 
 
 def environment_of(inspected: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of a container or image, the image's own included."""
+    """The variables of a container or image, the image's own included. An entry without a `=` takes one away."""
     pairs = (entry.partition("=") for entry in (inspected.get("Config") or {}).get("Env") or [])
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, sign, value in pairs if sign}
 
 
 def _requested(requests: list[dict[str, Any]]) -> tuple[str, list[str], bool]:

@@ -37,7 +37,11 @@ def pull_headers(config: DockerConfig, repository: str, *, ask: Ask | None = Non
     """Return the header with the login for a repository's registry, if the configuration has one."""
     registry = registry_of(repository)
     ask = ask or _ask
-    problems = [item for item in config.problems if item.registry is None or _host(item.registry) == registry]
+    problems = [
+        problem
+        for problem in config.problems
+        if problem.logins and (problem.registry is None or _host(problem.registry) == registry)
+    ]
     login = None
     helper = next((name for key, name in config.helpers.items() if _host(key) == registry), config.store)
     if helper is not None:
@@ -49,7 +53,7 @@ def pull_headers(config: DockerConfig, repository: str, *, ask: Ask | None = Non
 
 
 def build_headers(config: DockerConfig, *, ask: Ask | None = None) -> Headers:
-    """Return the header with all logins: a build may need any registry."""
+    """Return the header with all logins: a build may need any registry. It needs the proxies, too."""
     ask = ask or _ask
     problems = list(config.problems)
     logins = {_key(_host(registry)): login for registry, login in config.logins.items()}

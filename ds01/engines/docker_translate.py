@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -33,7 +33,7 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "Domainname": "",
         "User": f"{spec.uid}:{spec.gid}",
         "WorkingDir": spec.workdir,
-        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Env": [*(f"{name}={value}" for name, value in spec.environment.items()), *spec.removed_variables],
         "Labels": dict(spec.labels),
         "Tty": spec.tty,
         "OpenStdin": True,
@@ -57,10 +57,11 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "IpcMode": "private",
         "PidMode": "",
         "UTSMode": "",
-        "UsernsMode": "",
+        "UsernsMode": spec.user_namespace,
         "CapAdd": [],
         "CapDrop": [],
-        "SecurityOpt": [],
+        # Written out, or `no-new-privileges` in the daemon's configuration would decide whether sudo works inside.
+        "SecurityOpt": [f"no-new-privileges:{str(spec.no_new_privileges).lower()}"],
         "Sysctls": {},
         "ReadonlyRootfs": False,
         "Runtime": "",
@@ -200,6 +201,7 @@ def _read_spec(entry: Mapping[str, Any]) -> ContainerSpec:
         workdir=config.get("WorkingDir") or "/",
         hostname=config["Hostname"] if config.get("Hostname") not in ("", None, entry["Id"][:12]) else None,
         environment=environment_of(entry),
+        removed_variables=tuple(sorted(name for name in config.get("Env") or () if "=" not in name)),
         labels=config.get("Labels") or {},
         mounts=_read_mounts(host),
         ports=_read_ports(host.get("PortBindings")),
@@ -214,6 +216,8 @@ def _read_spec(entry: Mapping[str, Any]) -> ContainerSpec:
         pids_limit=_positive(host.get("PidsLimit")),
         ulimits={limit["Name"]: limit["Soft"] for limit in host.get("Ulimits") or ()},
         cgroup_parent=host.get("CgroupParent") or None,
+        no_new_privileges=_read_no_new_privileges(host.get("SecurityOpt") or ()),
+        user_namespace=host.get("UsernsMode") or "",
         device_uuids=tuple(device for request in requests for device in request.get("DeviceIDs") or ()),
     )
 
@@ -223,6 +227,11 @@ def _read_user(user: str) -> tuple[int, int]:
     # Docker has put the image's user here already, if there is one: empty is root.
     uid = int(name) if name.isdigit() else 0 if name in ("", "root") else -1
     return uid, int(group) if group.isdigit() else 0 if user == "" else -1
+
+
+def _read_no_new_privileges(options: Iterable[str]) -> bool:
+    found = [option.replace("=", ":", 1) for option in options]
+    return any(option in ("no-new-privileges", "no-new-privileges:true") for option in found)
 
 
 def _read_cpu(host: Mapping[str, Any]) -> tuple[int | None, int]:
@@ -268,8 +277,14 @@ def read_facts(info: Mapping[str, Any]) -> EngineFacts:
         runtimes=tuple(sorted(info.get("Runtimes") or {})),
         cpus=info.get("NCPU") or 0,
         memory_bytes=info.get("MemTotal") or 0,
+        security_options=tuple(_security_option(option) for option in info.get("SecurityOptions") or ()),
         root_dir=info.get("DockerRootDir") or None,
     )
+
+
+def _security_option(option: str) -> str:
+    """`name=seccomp,profile=default` as `seccomp`; releases before 17 give the bare name."""
+    return option.partition(",")[0].removeprefix("name=")
 
 
 def read_image(entry: Mapping[str, Any]) -> EngineImage:

@@ -60,6 +60,7 @@ class ContainerSpec:
     workdir: str = "/workspace"
     hostname: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    removed_variables: tuple[str, ...] = ()  # of the image's, sorted: not set at all
     labels: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     ports: tuple[Port, ...] = ()
@@ -74,6 +75,8 @@ class ContainerSpec:
     pids_limit: int | None = None
     ulimits: Mapping[str, int] = field(default_factory=dict)  # soft and hard alike; -1 unlimited
     cgroup_parent: str | None = None
+    no_new_privileges: bool = False  # whether setuid programs such as sudo are without effect
+    user_namespace: str = "host"  # uids inside are those of the host, also where Docker remaps by default
     device_uuids: tuple[str, ...] = ()  # what the engine injects; empty: no device request at all
 
 
@@ -107,6 +110,7 @@ class EngineFacts:
     memory_bytes: int
     started_at: datetime | None = None  # the engine itself; None: it cannot be known
     booted_at: datetime | None = None  # the machine that it runs on
+    security_options: tuple[str, ...] = ()  # as Docker names them: seccomp, apparmor, userns, rootless, ...
     root_dir: str | None = None  # the folder with its images and containers; None: it has none, or does not say
 
 

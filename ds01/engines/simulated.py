@@ -90,7 +90,11 @@ class SimulatedEngine(Outside):
             spec = replace(
                 spec,
                 labels={**image.labels, **spec.labels},
-                environment={**image.environment, **spec.environment},
+                environment={
+                    name: value
+                    for name, value in {**image.environment, **spec.environment}.items()
+                    if name not in spec.removed_variables
+                },
             )
             devices = Devices(spec.device_uuids, form="device_request" if spec.device_uuids else None)
             container = self.new_container(spec.name, spec.image, spec.labels, devices)

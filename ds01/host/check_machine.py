@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from ds01.host.apply import obstacle_words, share_words
+from ds01.host.check_docker_security import docker_security
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, MakeGroup, MakeLink, SetMode, SetSlices, error, few, warning
 from ds01.policy.model import Share
@@ -65,6 +66,7 @@ def docker_setup(facts: Facts) -> Iterator[Finding]:
             "no container can be given a GPU",
             "install nvidia-container-toolkit, then restart Docker",
         )
+    yield from docker_security(facts)
 
 
 def slices(facts: Facts) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ds01.errors import Refused
+from ds01.system.owner_groups import HostGroup
 
 ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/shadow")
 
@@ -24,10 +25,16 @@ _SHRC = """\
 # Written by ds01 when the container was made; yours to change.
 case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) PATH="$HOME/.local/bin:$PATH" ;; esac
 PS1='[{name}] $PWD $ '
-case $- in *i*)
+{root}case $- in *i*)
     echo "This is {name}. Your work belongs in /workspace: it outlives the container."
     echo "'exit' leaves and everything goes on running; 'container-stop {name}', outside, ends it."
 esac
+"""
+_ROOT_HINT = """\
+command -v sudo >/dev/null 2>&1 || sudo() {
+    echo "This image has no sudo. On the server, outside: container-run {name} --root -- COMMAND" >&2
+    return 127
+}
 """
 _PROFILE = """\
 if [ -n "$BASH_VERSION" ]; then . ~/.bashrc; else . ~/.shrc; fi
@@ -36,12 +43,17 @@ if [ -n "$BASH_VERSION" ]; then . ~/.bashrc; else . ~/.shrc; fi
 
 @dataclass(frozen=True)
 class Insider:
-    """Whom to make: the login and the numbers of the owner, and the container's name for the prompt."""
+    """Whom to make: the login and the numbers of the owner, and the container's name for the prompt.
+
+    `groups` are shown by name; with `root_inside` the owner may use the image's sudo without a password.
+    """
 
     login: str
     uid: int
     gid: int
     container: str
+    groups: tuple[HostGroup, ...] = ()
+    root_inside: bool = True
 
     @property
     def home(self) -> str:
@@ -59,7 +71,7 @@ def archive(who: Insider, read: Callable[[str], bytes | None]) -> bytes:
         raise Refused(f"the login {who.login!r} cannot exist inside a container")
     owner = f"{who.login}:x:{who.uid}:{who.gid}::{who.home}:{_shell(read)}"
     passwd = _with_first(owner, read("/etc/passwd"), replaces=lambda fields: fields[0] == who.login)
-    groups = read("/etc/group")
+    groups = _with_members(who, read("/etc/group"))
     if not any(fields[2:3] == [str(who.gid)] for fields in _lines(groups)):
         groups = _with_first(f"{who.login}:x:{who.gid}:", groups, replaces=lambda fields: False)
     shadow = _with_first(f"{who.login}:*:::::::", read("/etc/shadow"), replaces=lambda fields: fields[0] == who.login)
@@ -82,21 +94,41 @@ def _with_first(line: str, content: bytes | None, *, replaces: Callable[[list[st
     return ("\n".join([line, *kept]) + "\n").encode("utf-8", "surrogateescape")
 
 
+def _with_members(who: Insider, content: bytes | None) -> bytes | None:
+    """The image's groups, with the owner in those of the host: a number that the image has keeps the image's name."""
+    if not who.groups:
+        return content
+    lines = _lines(content)
+    names = {fields[0] for fields in lines}
+    for group in who.groups:
+        known = next((fields for fields in lines if fields[2:3] == [str(group.gid)]), None)
+        if known is not None:
+            members = [name for name in ",".join(known[3:]).split(",") if name and name != who.login]
+            known[3:] = [",".join([*members, who.login])]
+        elif not set(group.name) & set(":,\n\0"):
+            # Two groups of one name would be one to programs that look it up by name.
+            name = group.name if group.name not in names else f"host-{group.name}"
+            lines.append([name, "x", str(group.gid), who.login])
+            names.add(name)
+    return "".join(f"{':'.join(fields)}\n" for fields in lines).encode("utf-8", "surrogateescape")
+
+
 def _tar(who: Insider, accounts: Mapping[str, bytes]) -> bytes:
     home = who.home.removeprefix("/")
-    words = {"name": who.container}
+    root = _ROOT_HINT.replace("{name}", who.container) if who.root_inside else ""
     # By number: a login may hold characters that mean something to sudo. Harmless where there is no sudo.
     sudoers = f"#{who.uid} ALL=(ALL:ALL) NOPASSWD: ALL\n".encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for path, content in accounts.items():
             _add(tar, path, content, mode=0o640 if path.endswith("shadow") else 0o644)
-        _add(tar, "etc/sudoers.d/ds01", sudoers, mode=0o440)
+        if who.root_inside:
+            _add(tar, "etc/sudoers.d/ds01", sudoers, mode=0o440)
         folder = tarfile.TarInfo(home)
         folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o755, who.uid, who.gid
         tar.addfile(folder)
         for name, text in ((".bashrc", _BASHRC), (".shrc", _SHRC), (".profile", _PROFILE)):
-            content = text.replace("{name}", words["name"]).encode()
+            content = text.replace("{name}", who.container).replace("{root}", root).encode()
             _add(tar, f"{home}/{name}", content, mode=0o644, uid=who.uid, gid=who.gid)
     return buffer.getvalue()
 

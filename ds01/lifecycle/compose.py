@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,12 +15,16 @@ from ds01.lifecycle.request import ContainerRequest, Wants
 from ds01.policy.model import Limits, UserLimits
 from ds01.policy.units import format_size
 from ds01.system.data import format_time
+from ds01.system.owner_groups import HostGroup
 from ds01.system.users import Account
 
 CPU_PERIOD = 100_000  # microseconds; the kernel's default
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # One process, and never an entrypoint of the image's: AIME's tools end the container when only process 1 is left.
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+# What an image may have set when it was built, and what would be wrong in every container: which of all GPUs CUDA
+# takes, how large a terminal is, and after how many idle seconds process 1, a shell, ends the container.
+IMAGE_ONLY = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "COLUMNS", "LINES", "TMOUT")
 RESERVED_LABELS = ("ds01.", "aime.mlc")
 
 
@@ -62,19 +66,25 @@ def compose(
     image: EngineImage,
     host: Host,
     identity: Identity,
+    groups: Sequence[HostGroup] = (),
 ) -> ContainerSpec:
     """The complete container. The request's folders are resolved, and its wants were checked against the limits."""
     given = within(limits.limits, request.wants)
     insider = Insider(owner.login, owner.uid, owner.gid, request.name)
     memory = given.memory
+    environment = _environment(request, insider, given, placement, image)
     return ContainerSpec(
         name=identity.container_name,
         image=identity.own_tag,
         command=SHELL,
         uid=owner.uid,
         gid=owner.gid,
+        groups=tuple(group.gid for group in groups),
         hostname=request.name,
-        environment=_environment(request, insider, placement, image),
+        environment=environment,
+        removed_variables=tuple(
+            sorted(name for name in IMAGE_ONLY if name in image.environment and name not in environment)
+        ),
         labels=_labels(request, owner, limits, given, placement, image, host, identity),
         mounts=_mounts(request),
         ports=_ports(request, host),
@@ -88,6 +98,8 @@ def compose(
         pids_limit=given.pids_limit,
         ulimits={name: value for name, value in given.ulimits.items() if value is not None},
         cgroup_parent=placement.cgroup_parent,
+        # Who may not be root inside must not become it through a setuid program of an own image either.
+        no_new_privileges=not given.root_inside,
         device_uuids=_uuids(placement) if placement.inject else (),
     )
 
@@ -141,8 +153,9 @@ def _uuids(placement: Placement) -> tuple[str, ...]:
 
 
 def _environment(
-    request: ContainerRequest, insider: Insider, placement: Placement, image: EngineImage
+    request: ContainerRequest, insider: Insider, limits: Limits, placement: Placement, image: EngineImage
 ) -> dict[str, str]:
+    """The policy's variables, over these the request's, over these ds01's own. The image's lie below all of them."""
     path = image.environment.get("PATH") or DEFAULT_PATH
     devices = _uuids(placement) if placement.inject else ()
     own = {
@@ -157,9 +170,17 @@ def _environment(
         # Always set: images bring `all`, and under an nvidia default runtime that would give every GPU.
         "NVIDIA_VISIBLE_DEVICES": ",".join(devices) or "void",
     }
-    if devices and "NVIDIA_DRIVER_CAPABILITIES" not in image.environment:
-        own["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility"
-    return dict(request.environment) | own
+    if devices:
+        own |= _driver_capabilities(image)
+    given = {name: value for name, value in limits.environment.items() if value is not None}
+    return given | dict(request.environment) | own
+
+
+def _driver_capabilities(image: EngineImage) -> dict[str, str]:
+    """The image's, with those that CUDA needs: an image for graphics alone would leave its GPU without use."""
+    has = [part.strip() for part in image.environment.get("NVIDIA_DRIVER_CAPABILITIES", "").split(",") if part.strip()]
+    missing = [part for part in ("compute", "utility") if part not in has]
+    return {} if "all" in has or not missing else {"NVIDIA_DRIVER_CAPABILITIES": ",".join([*missing, *has])}
 
 
 def _labels(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
-import re
 import secrets
 import tarfile
 from collections.abc import Callable
@@ -36,14 +35,15 @@ from ds01.lifecycle.record import Pending, Record, move
 from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.request import ContainerRequest, Wants
 from ds01.lifecycle.world import Entries, World, is_manual, readable
+from ds01.policy import variables
 from ds01.policy.model import Limits, UserLimits
 from ds01.policy.names import NAME, NAME_FORM, container_name, slice_name, slice_path
 from ds01.policy.units import format_size
+from ds01.system.owner_groups import HostGroup, groups_of_directories
 from ds01.system.users import Account, Actor
 
 LOOPBACK = "127.0.0.1"
 NO_GPUS = Gpus((), (), "none")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,7 @@ def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only:
     for key in request.labels:
         if key.startswith(RESERVED_LABELS):
             raise Refused(f"the label {key} is ds01's own")
-    for key in request.environment:
-        if not _VARIABLE.fullmatch(key):  # with a `=` in it, it would be another variable to whoever reads it
-            raise WrongUse(f"{key!r} is no name of a variable")
+    _check_environment(request)
     image = world.engine.image(request.image)
     if image is None and not plan_only:
         raise NotFound(
@@ -263,7 +261,8 @@ def make_container(
     assert record.own_tag is not None
     assert prepared.image is not None
     engine.tag(record.image, record.own_tag)
-    spec = spec_of(world, prepared, record)
+    groups = owner_groups(prepared)
+    spec = spec_of(world, prepared, record, groups)
     spec = spec if name is None else dataclasses.replace(spec, name=name)
     created = engine.create(spec)
     if engine.get(created.id, "/bin/sh") is None:
@@ -272,7 +271,8 @@ def make_container(
             why="it has no /bin/sh, and a container of ds01 is something one works in",
             hint="build an image on top of it that has one",
         )
-    insider = Insider(record.user, record.uid, record.gid, record.name)
+    root_inside = prepared.limits.limits.root_inside
+    insider = Insider(record.user, record.uid, record.gid, record.name, groups, root_inside)
     engine.put(created.id, "/", archive(insider, partial(_read_inside, world, created.id)))
     seen = engine.inspect(created.id)
     if seen is None:
@@ -285,7 +285,12 @@ def make_container(
     return created.id, tuple(warnings)
 
 
-def spec_of(world: World, prepared: Prepared, record: Record) -> ContainerSpec:
+def owner_groups(prepared: Prepared) -> tuple[HostGroup, ...]:
+    """Return the owner's groups that own mounted directories. Walks these directories for up to a second."""
+    return groups_of_directories(prepared.owner, [folder.path for folder in prepared.folders])
+
+
+def spec_of(world: World, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = ()) -> ContainerSpec:
     """The complete container of a record."""
     assert prepared.image is not None
     facts = world.engine.facts()
@@ -299,6 +304,7 @@ def spec_of(world: World, prepared: Prepared, record: Record) -> ContainerSpec:
         prepared.image,
         Host(record.installation, world.policy.network.value, world.policy.ports, facts.memory_bytes),
         Identity(record.id, record.container_name, record.own_tag or record.image, record.created_at),
+        groups,
     )
 
 
@@ -362,6 +368,21 @@ def _check_numbers(request: ContainerRequest) -> None:
             raise WrongUse(f"{key} {wanted} is no limit", hint="it has to be more than 0")
     if request.gpus.count is not None and request.gpus.count < 0:
         raise WrongUse(f"{request.gpus.count} is no number of GPUs")
+
+
+def _check_environment(request: ContainerRequest) -> None:
+    for name, value in request.environment.items():
+        if not variables.NAME.fullmatch(name):  # with a `=` in it, it would be another variable to whoever reads it
+            raise WrongUse(f"{name!r} cannot be the name of a variable", why=f"allowed: {variables.NAME_FORM}")
+        if "\0" in value:
+            raise WrongUse(f"the variable {name} cannot hold a NUL byte")
+        if variables.is_reserved(name):
+            raise Refused(
+                f"the variable {name} is set by ds01 itself",
+                why=f"{variables.PREFIX}* and {', '.join(variables.SET_BY_DS01)} decide the home, the programs and "
+                "the GPUs of a container",
+                hint="set it inside, in the program's own start script",
+            )
 
 
 def _check_wants(wants: Wants, limits: UserLimits) -> None:

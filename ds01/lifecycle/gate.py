@@ -17,6 +17,7 @@ from ds01.gpus.situation import Requester, is_for
 from ds01.lifecycle import adopt as adopting
 from ds01.lifecycle import anew, emergency, images, manual
 from ds01.lifecycle import create as creating
+from ds01.lifecycle import exec as executing
 from ds01.lifecycle import extend as extending
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
@@ -85,7 +86,8 @@ class Gate(Asking):
         slots = tuple(slot.ref for slot in choice.slots)
         if not there:
             return Plan(prepared.limits, there, None, choice.note, slots, None, flags, warnings)
-        spec = creating.spec_of(world, prepared, creating.new_record(world, actor, prepared, choice))
+        record = creating.new_record(world, actor, prepared, choice)
+        spec = creating.spec_of(world, prepared, record, creating.owner_groups(prepared))
         return Plan(prepared.limits, there, None, choice.note, slots, spec, tuple(docker_arguments(spec)), warnings)
 
     def limits(self, actor: Actor, *, owner: int | None = None) -> LimitsView:
@@ -317,13 +319,15 @@ class Gate(Asking):
 
     # streams
 
-    def exec(self, actor: Actor, container: str, what: ExecRequest) -> Attachment:
-        """Start a program in a running container, as its owner; `what.user` is overwritten."""
+    def exec(self, actor: Actor, container: str, what: ExecRequest, *, root: bool = False) -> Attachment:
+        """Start a program in a running container, as its owner; `what.user` is overwritten.
+
+        `root`: as uid 0 of the container instead. Raises Refused where the policy's `root_inside` forbids that.
+        """
         record = self._record(actor, container)
         if record.state is not State.RUNNING or record.docker_id is None:
             raise NotPossible(f"{record.name} is {record.state.value}, not running")
-        as_owner = ExecRequest(**vars(what) | {"user": f"{record.uid}:{record.gid}"})
-        return self._world.engine.attach(record.docker_id, as_owner)
+        return self._world.engine.attach(record.docker_id, executing.exec_request(self._world, record, what, root=root))
 
     def resize(self, actor: Actor, session: str, *, rows: int, columns: int) -> None:
         """Tell a program inside the size of its terminal."""

@@ -16,6 +16,10 @@ def differences(wanted: ContainerSpec, seen: EngineContainer) -> tuple[list[str]
         f"{what}: wanted {want!r}, has {got!r}"
         for what, want, got in (
             ("user", (wanted.uid, wanted.gid), (has.uid, has.gid)),
+            ("groups", sorted(wanted.groups), sorted(has.groups)),
+            ("no-new-privileges", wanted.no_new_privileges, has.no_new_privileges),
+            ("user namespace", wanted.user_namespace, has.user_namespace),
+            ("removed variables", wanted.removed_variables, has.removed_variables),
             ("devices", sorted(wanted.device_uuids), sorted(seen.devices.ids) if seen.devices else []),
             ("mounts", sorted(map(str, wanted.mounts)), sorted(map(str, has.mounts))),
             ("labels", dict(wanted.labels), {key: has.labels.get(key) for key in wanted.labels}),

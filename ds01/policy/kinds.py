@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import Enum
 from pathlib import PurePosixPath
 
-from ds01.policy import names, units
+from ds01.policy import names, units, variables
 from ds01.policy.shapes import Kind, matching
 from ds01.policy.units import NotAllowed, show
 
@@ -110,6 +110,21 @@ def _login(text: str) -> str:
     return text
 
 
+def _variable(text: str) -> str:
+    allowed = VARIABLE.allowed
+    if variables.NAME.fullmatch(text) is None:
+        raise NotAllowed(f"{show(text)} is not the name of a variable", allowed)
+    if variables.is_reserved(text):
+        raise NotAllowed(f"{text} is set by ds01 itself", allowed)
+    return text
+
+
+def _variable_value(text: str) -> str:
+    if "\0" in text:
+        raise NotAllowed("a variable cannot hold a NUL byte", "a text")
+    return text
+
+
 LOGIN = Kind(_login, "a login, like alice or first.last@example.org")
 GROUP_NAME = matching(names.GROUP.pattern, f"a group: {names.GROUP_FORM}")
 UNIX_GROUP = matching(r"[^\s:,#+-][^\n:,#]{0,255}", "the name of a Unix group")
@@ -121,6 +136,11 @@ TEXT = Kind(_text, "a text")
 REASON = Kind(_reason, "a text")
 SLOT = matching("(0|[1-9][0-9]{0,3})(:(0|[1-9][0-9]{0,3}))?", "a slot: 0 for a whole GPU, 0:1 for a MIG instance")
 PROFILE = Kind(_profile, _PROFILE_FORM)
+VARIABLE = Kind(
+    _variable,
+    f"a variable's name: {variables.NAME_FORM}; not {variables.PREFIX}* or {', '.join(variables.SET_BY_DS01)}",
+)
+VARIABLE_VALUE = Kind(_variable_value, "a text")
 ULIMIT = Kind(_ulimit, "-1 for unlimited, a count like 65536, or a size like 64m")
 FOLDER = Kind(_folder, "an absolute path below /")
 ARGUMENT = Kind(_argument, "a text")

@@ -60,6 +60,8 @@ class Limits:
     container_hold_after_stop: timedelta | None = None
     max_extension: timedelta | None = timedelta(hours=48)
     priority: int = 10
+    root_inside: bool = True
+    environment: Mapping[str, str | None] = field(default_factory=dict)  # None: not set, whatever a wider level says
     ulimits: Mapping[str, int | None] = field(default_factory=lambda: {"memlock": -1, "stack": 64 << 20})
     aggregate: Share = field(default_factory=Share)
     group_total: Share = field(default_factory=Share)

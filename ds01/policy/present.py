@@ -35,6 +35,7 @@ _LABELS = {
     "gpu_hold_after_stop": "GPU Hold After Stop",
     "container_hold_after_stop": "Container Hold After Stop",
     "max_extension": "Max Extension",
+    "root_inside": "Root Inside",
 }
 _SIZES = ("memory", "memory_swap", "shm_size")
 _BYTES = ("core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")  # the ulimits that count these
@@ -49,6 +50,10 @@ def lines(user: UserLimits) -> tuple[Line, ...]:
     found += [Line(key, label, _text(key, getattr(user.limits, key))) for key, label in _LABELS.items()]
     found += [
         Line(f"ulimits.{name}", f"Ulimit {name}", _ulimit(name, value)) for name, value in user.limits.ulimits.items()
+    ]
+    found += [
+        Line(f"environment.{name}", f"Variable {name}", "not set" if value is None else value)
+        for name, value in user.limits.environment.items()
     ]
     for section, whose in _SHARES.items():
         share: Share = getattr(user.limits, section)

@@ -79,7 +79,7 @@ def merge(levels: Iterable[tuple[str, Values]]) -> tuple[Limits, Mapping[str, st
     for name, written in levels:
         values.update(written)
         sources.update(dict.fromkeys(written, name))
-    nested: dict[str, dict[str, Any]] = {"ulimits": {}, "aggregate": {}, "group_total": {}}
+    nested: dict[str, dict[str, Any]] = {"ulimits": {}, "environment": {}, "aggregate": {}, "group_total": {}}
     plain: dict[str, Any] = {}
     for key, value in values.items():
         section, dot, name = key.partition(".")
@@ -88,7 +88,7 @@ def merge(levels: Iterable[tuple[str, Values]]) -> tuple[Limits, Mapping[str, st
         else:
             plain[key] = value
     shares: dict[str, Any] = {key: Share(**nested[key]) for key in ("aggregate", "group_total")}
-    return Limits(**plain, **shares, ulimits=nested["ulimits"]), sources
+    return Limits(**plain, **shares, ulimits=nested["ulimits"], environment=nested["environment"]), sources
 
 
 def _spared(policy: Policy, names: Collection[str], now: datetime) -> set[str]:

@@ -24,6 +24,8 @@ from ds01.policy.kinds import (
     TEXT,
     ULIMIT,
     UNIX_GROUP,
+    VARIABLE,
+    VARIABLE_VALUE,
     number,
     one_of,
     size_from,
@@ -33,7 +35,7 @@ from ds01.policy.kinds import (
 from ds01.policy.model import Network, Placement, Prefer
 from ds01.policy.shapes import Kind, Reader, Renamed, list_of, section, table, value
 
-NESTED = ("ulimits", "aggregate", "group_total")
+NESTED = ("ulimits", "environment", "aggregate", "group_total")
 EXEMPTIBLE = ("idle_timeout", "max_runtime", "gpu_hold_after_stop", "container_hold_after_stop", "created_timeout")
 ULIMITS = (
     "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
@@ -65,6 +67,8 @@ LIMITS: dict[str, Reader] = {
     "container_hold_after_stop": value(DURATION, null=True),
     "max_extension": value(DURATION, null=True),
     "priority": value(whole(1, 100)),
+    "environment": table(VARIABLE, value(VARIABLE_VALUE, null=True)),
+    "root_inside": value(BOOLEAN),
     "ulimits": table(word(ULIMITS), value(ULIMIT, null=True)),
     "aggregate": _SHARE,
     "group_total": _SHARE,

@@ -41,10 +41,12 @@ class Login:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in the file that cannot be used. `registry` is None if it concerns all of them."""
+    """Something in the file that cannot be used, and what it concerns; `registry` None means all registries."""
 
     text: str
     registry: str | None = None
+    logins: bool = True
+    proxies: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def read_config(path: Path) -> DockerConfig:
         return DockerConfig()
     except (OSError, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) else None
-        return DockerConfig(path, problems=(Problem(f"cannot be read: {words or error}"),))
+        return DockerConfig(path, problems=(Problem(f"cannot be read: {words or error}", proxies=True),))
     return parse_config(content, path)
 
 
@@ -99,9 +101,9 @@ def parse_config(content: bytes, path: Path) -> DockerConfig:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         words = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return DockerConfig(path, problems=(Problem(f"is not JSON: {words}"),))
+        return DockerConfig(path, problems=(Problem(f"is not JSON: {words}", proxies=True),))
     if not isinstance(document, dict):
-        return DockerConfig(path, problems=(Problem("is not a JSON object"),))
+        return DockerConfig(path, problems=(Problem("is not a JSON object", proxies=True),))
     if path.name == LEGACY_FILE_NAME:
         document = {"auths": document}
     problems: list[Problem] = []
@@ -119,7 +121,8 @@ def _object(document: Mapping[str, Any], key: str, problems: list[Problem]) -> d
     value = document.get(key)
     if value is None or isinstance(value, dict):
         return value or {}
-    problems.append(Problem(f"`{key}` is not a JSON object"))
+    is_proxies = key == "proxies"
+    problems.append(Problem(f"`{key}` is not a JSON object", logins=not is_proxies, proxies=is_proxies))
     return {}
 
 
@@ -179,11 +182,13 @@ def _proxies(entries: Mapping[str, Any], problems: list[Problem]) -> dict[str, d
     found: dict[str, dict[str, str]] = {}
     for host, entry in entries.items():
         if not isinstance(entry, dict):
-            problems.append(Problem(f"the proxies for {host} are not a JSON object"))
+            problems.append(Problem(f"the proxies for {host} are not a JSON object", logins=False, proxies=True))
             continue
         wrong = [key for key in _PROXIES if not _is_variable_value(entry.get(key, ""))]
-        problems.extend(Problem(f"`{key}` in the proxies for {host} is not a text") for key in wrong)
-        found[host] = {key: entry[key] for key in _PROXIES if key in entry and key not in wrong}
+        problems.extend(
+            Problem(f"`{key}` in the proxies for {host} is not a text", logins=False, proxies=True) for key in wrong
+        )
+        found[host] = {key: entry[key] for key in _PROXIES if entry.get(key) and key not in wrong}
     return found
 
 

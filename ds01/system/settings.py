@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class Settings:
     docker_socket: str = "/var/run/docker.sock"
     now: datetime | None = None
     sudo_uid: int | None = None
+    docker_config: str | None = None  # DOCKER_CONFIG, the directory of the caller's Docker configuration
     terminal: str | None = None  # TERM, for programs in containers
     editor: str | None = None  # what the person writes in, with its options
 
@@ -46,22 +47,26 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
     SUDO_UID is believed only from euid 0: anybody can set it, but root could do everything anyway.
     """
     sudo = environment.get("SUDO_UID", "")
-    sudo_uid = int(sudo) if euid == 0 and sudo.isascii() and sudo.isdigit() else None
+    plain = Settings(
+        sudo_uid=int(sudo) if euid == 0 and sudo.isascii() and sudo.isdigit() else None,
+        docker_config=environment.get("DOCKER_CONFIG") or None,
+        terminal=environment.get("TERM"),
+        editor=environment.get("VISUAL") or environment.get("EDITOR") or None,
+    )
     state = environment.get("DS01_STATE")
     if not state:
-        now = _time(environment) if euid == 0 else None
-        return Settings(now=now, sudo_uid=sudo_uid, terminal=environment.get("TERM"), editor=_editor(environment))
+        return replace(plain, now=_time(environment) if euid == 0 else None)
     folder = Path(state)
     if not folder.is_absolute():
         raise WrongUse("DS01_STATE must be an absolute path", why=f"it is {state!r}")
-    plain = Settings()
     engine = environment.get("DS01_ENGINE") or plain.engine
     if engine not in ("docker", "simulated"):
         raise WrongUse("DS01_ENGINE must be docker or simulated", why=f"it is {engine!r}")
     gpus = environment.get("DS01_GPUS") or plain.gpus
     if gpus != "nvml" and not gpus.startswith("simulated:"):
         raise WrongUse("DS01_GPUS must be nvml or simulated:COUNTxMODEL,…", why=f"it is {gpus!r}")
-    return Settings(
+    return replace(
+        plain,
         state=folder,
         config=Path(environment.get("DS01_CONFIG") or plain.config),
         log=folder / "log",
@@ -70,14 +75,7 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
         gpus=gpus,
         docker_socket=environment.get("DS01_DOCKER_SOCKET") or plain.docker_socket,
         now=_time(environment),
-        sudo_uid=sudo_uid,
-        terminal=environment.get("TERM"),
-        editor=_editor(environment),
     )
-
-
-def _editor(environment: Mapping[str, str]) -> str | None:
-    return environment.get("VISUAL") or environment.get("EDITOR") or None
 
 
 def _time(environment: Mapping[str, str]) -> datetime | None:

@@ -70,6 +70,45 @@ def test_the_login_exists_inside_and_files_belong_to_it_outside(server: Server) 
     assert (made.stat().st_uid, made.stat().st_gid) == (ALICE, ALICE)
 
 
+def test_root_inside_is_root_and_an_image_without_sudo_says_how(server: Server) -> None:
+    container = server.deploy(ALICE)
+    run = ("container", "run", container["name"], "--root", "--")
+    assert server.types(ALICE, *run, "id", "-u").stdout == "0\n"
+    assert server.types(ALICE, *run, "sh", "-c", "echo $HOME $USER").stdout == "/root root\n"
+    hint = ("container", "run", container["name"], "--", "sh", "-c", ". ~/.shrc; sudo true")
+    assert f"container-run {container['name']} --root" in server.types(ALICE, *hint, code=127).stderr
+
+
+def test_who_may_not_be_root_inside_gets_no_new_privileges(server: Server) -> None:
+    with (server.state / "policy.yaml").open("a") as policy:
+        policy.write("user_overrides: {alice: {root_inside: false}}\n")
+    container = server.deploy(ALICE)
+    assert (
+        "root_inside"
+        in server.types(ALICE, "container", "run", container["name"], "--root", "--", "id", code=125).stderr
+    )
+    status = server.types(ALICE, "container", "run", container["name"], "--", "cat", "/proc/self/status").stdout
+    assert "NoNewPrivs:\t1" in status
+    server.types(ALICE, "container", "run", container["name"], "--", "ls", "/etc/sudoers.d/ds01", code=1)
+
+
+def test_a_variable_of_the_image_that_ends_shells_is_not_set_inside(server: Server, dockerd: Any) -> None:
+    name = f"ds01-test/variables:{secrets.token_hex(4)}"
+    made = dockerd.create_container(server.image, "sh")["Id"]
+    changes = ["ENV CUDA_VISIBLE_DEVICES=7", "ENV TMOUT=1"]
+    dockerd.commit(made, *name.split(":"), changes=changes)
+    dockerd.remove_container(made)
+    try:
+        server.image = name
+        container = server.deploy(ALICE, "-e", "SEED=a b")
+        found = server.types(ALICE, "container", "run", container["name"], "--", "env").stdout.splitlines()
+        assert "SEED=a b" in found
+        assert not [line for line in found if line.startswith(("CUDA_VISIBLE_DEVICES", "TMOUT"))]
+    finally:
+        server.clean_up()
+        dockerd.remove_image(name)
+
+
 def test_an_image_with_the_uid_under_another_name_is_adapted(server: Server, users_image: str) -> None:
     server.image = users_image
     container = server.deploy(ALICE)

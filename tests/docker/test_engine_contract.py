@@ -85,6 +85,20 @@ def test_create_is_read_back_identically(engine: Engine, make_spec: MakeSpec, ma
     assert read == spec
 
 
+def test_a_variable_of_the_image_is_taken_away(engine: Engine, make: Make) -> None:
+    container = engine.inspect(make(environment={"A": "b"}, removed_variables=("NVIDIA_VISIBLE_DEVICES", "TMOUT")))
+    assert container is not None and container.spec is not None
+    assert container.spec.environment["A"] == "b" and "NVIDIA_VISIBLE_DEVICES" not in container.spec.environment
+    assert container.spec.removed_variables == ("NVIDIA_VISIBLE_DEVICES", "TMOUT")
+
+
+@pytest.mark.parametrize("hardened", [True, False])
+def test_hardening_is_read_back(engine: Engine, make: Make, hardened: bool) -> None:
+    container = engine.inspect(make(no_new_privileges=hardened))
+    assert container is not None and container.spec is not None
+    assert (container.spec.no_new_privileges, container.spec.user_namespace) == (hardened, "host")
+
+
 def test_created_container_never_ran(engine: Engine, make: Make) -> None:
     container = engine.inspect(make())
     assert container is not None

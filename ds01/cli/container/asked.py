@@ -36,6 +36,7 @@ class Asked:
     data: str | None = None
     models: str | None = None
     ports: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     project: str | None = None
     wait: bool = False
     wait_for: str | None = None
@@ -87,6 +88,14 @@ _OPTIONS = (
     click.option("-d", "--data", metavar="DIR", help="Mounted at /data."),
     click.option("-m", "--models", metavar="DIR", help="Mounted at /models."),
     click.option("-p", "--port", "ports", multiple=True, metavar="[HOST:]CONTAINER", help="Publish this port too."),
+    click.option(
+        "-e",
+        "--env",
+        "environment",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Set a variable in the container. Not for secrets: others on the server can read it.",
+    ),
     click.option("--project", metavar="PROJECT", help="Default: the name."),
     click.option("--wait", is_flag=True, help="Wait in line if no GPU is free; Ctrl-C leaves it."),
     click.option("--wait-for", metavar="DURATION", help="Wait in line for at most this long, as 2h."),

@@ -13,12 +13,12 @@ from ds01.lifecycle.views import ContainerView
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
 
-def enter(session: Session, container: ContainerView, command: tuple[str, ...] = ()) -> int:
+def enter(session: Session, container: ContainerView, command: tuple[str, ...] = (), *, root: bool = False) -> int:
     """Open a shell, on a terminal, or run `command` in a running container; the exit code of what ran."""
     if not command:
         explain(session, "run", name=container.name)
         session.say(f"Entering {container.name}. `exit` leaves it, and everything in it goes on running.")
-    code = join(session, container, command)
+    code = join(session, container, command, root=root)
     if not command:
         name = container.name
         session.say(f"You left {name}; it goes on running. container-run {name} enters it again,")
@@ -26,7 +26,7 @@ def enter(session: Session, container: ContainerView, command: tuple[str, ...] =
     return code
 
 
-def join(session: Session, container: ContainerView, command: tuple[str, ...] = ()) -> int:
+def join(session: Session, container: ContainerView, command: tuple[str, ...] = (), *, root: bool = False) -> int:
     """As `enter`, and nothing is said."""
     rows, columns = size() if session.terminal else (None, None)
     environment = {"TERM": session.settings.terminal} if session.terminal and session.settings.terminal else {}
@@ -40,7 +40,7 @@ def join(session: Session, container: ContainerView, command: tuple[str, ...] = 
         columns=columns,
     )
     gate, actor = session.gate, session.actor
-    attachment = gate.exec(actor, container.container, what)
+    attachment = gate.exec(actor, container.container, what, root=root)
     return connect(
         attachment,
         resize=lambda rows, columns: gate.resize(actor, attachment.session, rows=rows, columns=columns),

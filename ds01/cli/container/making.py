@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ds01.cli.container import choosing
 from ds01.cli.container.asked import Asked, existing_folder, folded_name, folder, ports_of
+from ds01.cli.container.environment import environment_of
 from ds01.cli.container.refusing import refusal_error
 from ds01.cli.guide import explain
 from ds01.cli.options import typed
@@ -27,6 +28,7 @@ from ds01.system.data import from_json
 def request_of(session: Session, asked: Asked) -> ContainerRequest:
     """The request that the options make; asks for what is missing, on a terminal. Raises WrongUse, NotFound."""
     ports = ports_of(asked.ports) or None
+    environment = environment_of(session, asked.environment)
     if asked.name is None:
         if not session.interactive:
             raise WrongUse("which name shall it have?", hint=f"say it: {typed()} NAME --framework pytorch")
@@ -46,6 +48,7 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
         data=existing_folder(session, asked.data, "--data"),
         models=existing_folder(session, asked.models, "--models"),
         ports=ports,
+        environment=environment,
     )
 
 

@@ -30,7 +30,8 @@ class _AfterDashes(Command):
 
 @verb(example="container-run my-thesis -- python train.py", json=False, asks=True, kind=_AfterDashes)
 @click.argument("name", required=False)
-def command(session: Session, name: str | None, what: tuple[str, ...]) -> int:
+@click.option("--root", is_flag=True, help="As root of the container: to install system packages, say.")
+def command(session: Session, name: str | None, what: tuple[str, ...], *, root: bool) -> int:
     """Enter a container with a shell, or run COMMAND in it. Starts it if needed.
 
     With COMMAND the exit code is the command's, and 125 for a failure of ds01's own.
@@ -42,4 +43,4 @@ def command(session: Session, name: str | None, what: tuple[str, ...]) -> int:
     acted = starting.start(session, container)
     if not acted.already and not what:
         session.say(f"Started {acted.container.name}.")
-    return enter(session, acted.container, what)
+    return enter(session, acted.container, what, root=root)

@@ -271,7 +271,7 @@ def test_interrupted_is_130(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.in_process("no simulated container returns a code of its own")
 def test_container_run_returns_the_code_of_the_command(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     ds.ok("container-create", "thesis", "pytorch")
-    monkeypatch.setattr("ds01.cli.container.run.enter", lambda session, view, what: len(what))
+    monkeypatch.setattr("ds01.cli.container.run.enter", lambda session, view, what, root: len(what))
     assert ds("container-run", "thesis", "--", "a", "--json", "--help").code == 3
     assert ds("container-run", "thesis", "--", "--", "-q").code == 2
     assert ds.state() == "running"

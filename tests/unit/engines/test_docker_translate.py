@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -57,6 +58,7 @@ def read_spec(**changes: Any) -> ContainerSpec:
             workdir="/x",
             hostname="h",
             environment={"A": "b=c", "E": ""},
+            removed_variables=("COLUMNS", "TMOUT"),
             labels={"l": "v"},
             mounts=(Mount("/home/a b", "/workspace"), Mount("/data", "/data", read_only=True)),
             ports=(Port(6006), Port(8888, 8889, "0.0.0.0")),
@@ -71,6 +73,8 @@ def read_spec(**changes: Any) -> ContainerSpec:
             pids_limit=9,
             ulimits={"memlock": -1, "stack": 67_108_864},
             cgroup_parent="ds01-a-b.slice",
+            no_new_privileges=True,
+            user_namespace="",
             device_uuids=("GPU-1",),
         ),
     ],
@@ -84,15 +88,39 @@ def test_every_key_that_matters_for_security_is_written() -> None:
     host = create_body(SPEC)["HostConfig"]
     assert host["Privileged"] is False and host["AutoRemove"] is False and host["Init"] is False
     assert host["RestartPolicy"]["Name"] == "no" and host["IpcMode"] == "private"
-    assert host["PidMode"] == host["UTSMode"] == host["UsernsMode"] == host["Runtime"] == ""
+    assert host["PidMode"] == host["UTSMode"] == host["Runtime"] == ""
     lists = (
-        "CapAdd", "CapDrop", "SecurityOpt", "Devices", "DeviceRequests", "DeviceCgroupRules", "Binds", "Mounts",
+        "CapAdd", "CapDrop", "Devices", "DeviceRequests", "DeviceCgroupRules", "Binds", "Mounts",
         "VolumesFrom", "GroupAdd", "Ulimits",
     )  # fmt: skip
+    assert host["UsernsMode"] == "host" and host["SecurityOpt"] == ["no-new-privileges:false"]
     assert [host[key] for key in lists] == [[]] * len(lists)
     assert host["PublishAllPorts"] is False and host["PortBindings"] == {}
     assert "MaskedPaths" not in host and "ReadonlyPaths" not in host  # empty lists would unmask
     assert create_body(SPEC)["Entrypoint"] == [] and create_body(SPEC)["User"] == "1001:1002"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["no-new-privileges"], True), (["no-new-privileges:true"], True), (["no-new-privileges=true"], True),
+        (["no-new-privileges:false"], False), (["seccomp=unconfined"], False), (None, False),
+    ],
+)  # fmt: skip
+def test_the_hardening_of_a_container_is_read_back(options: list[str] | None, expected: bool) -> None:
+    spec = read_spec(host={"SecurityOpt": options, "UsernsMode": "host"})
+    assert (spec.no_new_privileges, spec.user_namespace) == (expected, "host")
+
+
+def test_a_container_is_hardened_as_asked_and_a_variable_is_taken_away() -> None:
+    body = create_body(replace(SPEC, no_new_privileges=True, removed_variables=("TMOUT",)))
+    assert body["HostConfig"]["SecurityOpt"] == ["no-new-privileges:true"]
+    assert "TMOUT" in body["Env"]
+
+
+def test_the_security_options_are_names() -> None:
+    options = ["name=seccomp,profile=default", "name=userns", "apparmor"]
+    assert read_facts({"SecurityOptions": options}).security_options == ("seccomp", "userns", "apparmor")
 
 
 def test_devices_are_one_request_with_exactly_these_ids() -> None:

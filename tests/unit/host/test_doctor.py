@@ -212,6 +212,14 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     "nvidia as the default runtime": (
         with_docker(default_runtime="nvidia"), "docker-runtime", Level.WARNING, "default runtime is nvidia",
     ),
+    "a rootless Docker": (
+        with_docker(security_options=("seccomp", "rootless")), "docker-rootless", Level.ERROR, "rootless",
+    ),
+    "userns-remap": (with_docker(security_options=("userns",)), "docker-userns", Level.WARNING, "remaps users"),
+    "no-new-privileges": (
+        with_docker(security_options=("no-new-privileges",)), "docker-no-new-privileges", Level.WARNING, "not in force",
+    ),
+    "SELinux": (with_docker(security_options=("selinux",)), "docker-selinux", Level.WARNING, "SELinux"),
     "no NVIDIA runtime hook": (
         lambda f: replace(f, nvidia_hook=False, engine=replace(DOCKER, runtimes=("runc",))),
         "docker-nvidia", Level.ERROR, "no NVIDIA runtime hook",

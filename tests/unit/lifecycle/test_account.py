@@ -9,6 +9,7 @@ import pytest
 
 from ds01.errors import Refused
 from ds01.lifecycle.account import Insider, archive
+from ds01.system.owner_groups import HostGroup
 
 PASSWD = b"root:x:0:0:root:/root:/bin/bash\nubuntu:x:1000:1000::/home/ubuntu:/bin/sh\n"
 GROUP = b"root:x:0:\nubuntu:x:1000:\n"
@@ -69,6 +70,34 @@ def test_an_image_that_has_the_group_keeps_its_line_and_a_new_one_is_added_once(
     ]
     group = lines(Insider("alice", 70001, 70001, "x"), IMAGE, "etc/group")
     assert [entry for entry in group if entry[2] == "70001"] == [["alice", "x", "70001", ""]]
+
+
+def test_groups_of_the_host_are_shown_by_name() -> None:
+    groups = (HostGroup(5001, "vision"), HostGroup(1000, "audio"), HostGroup(6001, "root"))
+    group = lines(Insider("alice", 70001, 70001, "x", groups), IMAGE, "etc/group")
+    assert first(group, 2, "5001") == ["vision", "x", "5001", "alice"]
+    assert first(group, 2, "1000") == ["ubuntu", "x", "1000", "alice"]  # the image's name for the number stays
+    assert first(group, 2, "6001")[0] == "host-root"  # the image's root is another group
+    assert first(group, 2, "0")[0] == "root"
+
+
+def test_members_that_the_image_has_stay_members() -> None:
+    image = IMAGE | {"/etc/group": b"root:x:0:\nvision:x:5001:bob,alice\n"}
+    group = lines(Insider("alice", 70001, 70001, "x", (HostGroup(5001, "v"),)), image, "etc/group")
+    assert first(group, 2, "5001") == ["vision", "x", "5001", "bob,alice"]
+
+
+def test_a_group_whose_name_would_break_the_file_is_left_out() -> None:
+    group = lines(Insider("alice", 70001, 70001, "x", (HostGroup(5001, "a:b\nc"),)), IMAGE, "etc/group")
+    assert [entry[2] for entry in group] == ["70001", "0", "1000"]
+
+
+def test_sudo_is_free_only_where_the_policy_lets_the_owner_be_root() -> None:
+    allowed = unpacked(Insider("alice", 70001, 70001, "x"), IMAGE)
+    assert allowed["etc/sudoers.d/ds01"][1].startswith(b"#70001 ")
+    assert b"container-run x --root" in allowed["home/alice/.shrc"][1]
+    forbidden = unpacked(Insider("alice", 70001, 70001, "x", root_inside=False), IMAGE)
+    assert "etc/sudoers.d/ds01" not in forbidden and b"--root" not in forbidden["home/alice/.shrc"][1]
 
 
 def test_an_image_without_these_files_gets_them_with_root() -> None:

@@ -71,6 +71,41 @@ def test_no_label_has_a_comma_whoever_set_it() -> None:
     assert (labels["ds01.gpu.slots"], labels["ds01.gpu.uuids"]) == ("1:0;1:1", "MIG-a;MIG-b")
 
 
+def test_variables_of_the_policy_lie_between_the_images_and_the_requests() -> None:
+    limits = Limits(environment={"PROXY": "policy", "SEED": "policy", "UNSET": None})
+    image = replace(IMAGE, environment={"PROXY": "image", "UNSET": "image"})
+    environment = made(replace(REQUEST, environment={"SEED": "request"}), limits=limits, image=image).environment
+    assert (environment["PROXY"], environment["SEED"]) == ("policy", "request")
+    assert "UNSET" not in environment
+
+
+@pytest.mark.parametrize("name", ["CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "TMOUT", "COLUMNS", "LINES"])
+def test_a_variable_of_the_image_that_defeats_lease_or_terminal_is_taken_away(name: str) -> None:
+    image = replace(IMAGE, environment={name: "3"})
+    assert made(image=image).removed_variables == (name,)
+    assert made().removed_variables == ()
+    asked = made(replace(REQUEST, environment={name: "0"}), image=image)
+    assert asked.removed_variables == () and asked.environment[name] == "0"
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ({}, "compute,utility"), ({"NVIDIA_DRIVER_CAPABILITIES": ""}, "compute,utility"),
+        ({"NVIDIA_DRIVER_CAPABILITIES": "graphics,utility"}, "compute,graphics,utility"),
+        ({"NVIDIA_DRIVER_CAPABILITIES": "all"}, None), ({"NVIDIA_DRIVER_CAPABILITIES": "utility,compute"}, None),
+    ],
+)  # fmt: skip
+def test_the_driver_gives_at_least_what_cuda_needs(image: dict[str, str], expected: str | None) -> None:
+    environment = made(image=replace(IMAGE, environment=image)).environment
+    assert environment.get("NVIDIA_DRIVER_CAPABILITIES") == expected
+
+
+def test_a_container_is_hardened_explicitly_whatever_docker_does_by_default() -> None:
+    assert (made().no_new_privileges, made().user_namespace) == (False, "host")
+    assert made(limits=Limits(root_inside=False)).no_new_privileges is True
+
+
 def test_a_path_with_a_comma_is_mounted_as_it_is() -> None:
     spec = made(replace(REQUEST, data="/data/a,b"))
     assert {mount.target: mount.source for mount in spec.mounts}["/data"] == "/data/a,b"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ds01.errors import EngineAbsent, NotFound, NotPossible
+from ds01.engines.protocol import ExecRequest
+from ds01.errors import EngineAbsent, NotFound, NotPossible, Refused
 from ds01.lifecycle.machine import State, Trigger
 from tests.bed import NOON, POLICY, Bed
 
@@ -352,6 +355,44 @@ def test_a_program_inside_runs_as_the_owner_whatever_was_asked(bed: Bed, gate: A
         assert os.read(attachment.fileno, 4096)
     finally:
         os.close(attachment.fileno)
+
+
+def test_root_inside_is_uid_0_with_a_home_of_its_own(bed: Bed, gate: Any) -> None:
+    alice, asked = bed.actor("alice"), executed(bed)
+    gate.create(alice, bed.request("alice"))
+    gate.start(alice, ALICE)
+    os.close(gate.exec(alice, ALICE, ExecRequest(("id",), "", environment={"TERM": "xterm"}), root=True).fileno)
+    assert asked[0].user == "0:0"
+    assert asked[0].environment == {"HOME": "/root", "USER": "root", "LOGNAME": "root", "TERM": "xterm"}
+
+
+def test_root_inside_is_the_policys_to_forbid(bed: Bed, gate: Any) -> None:
+    alice, asked = bed.actor("alice"), executed(bed)
+    gate.create(alice, bed.request("alice"))
+    gate.start(alice, ALICE)
+    bed.set_policy("groups: {students: {members: [alice], root_inside: false}}\n")
+    with pytest.raises(Refused) as caught:
+        bed.gate.exec(alice, ALICE, ExecRequest(("id",), ""), root=True)
+    assert "root_inside" in (caught.value.why or "") and "groups.students" in (caught.value.why or "")
+    assert asked == []
+
+
+def test_a_terminal_that_the_image_does_not_know_becomes_one_it_does(bed: Bed, gate: Any) -> None:
+    alice, asked = bed.actor("alice"), executed(bed)
+    gate.create(alice, bed.request("alice"))
+    gate.start(alice, ALICE)
+    kitty = ExecRequest(("sh",), "", environment={"TERM": "xterm-kitty"})
+    for tty in (True, False):
+        os.close(gate.exec(alice, ALICE, replace(kitty, tty=tty)).fileno)
+    assert [what.environment["TERM"] for what in asked] == ["xterm-256color", "xterm-kitty"]
+
+
+def executed(bed: Bed) -> list[ExecRequest]:
+    """The programs that the engine is asked to start from now on."""
+    asked: list[ExecRequest] = []
+    attach = bed.engine.attach
+    bed.engine.attach = lambda reference, what: asked.append(what) or attach(reference, what)  # type: ignore
+    return asked
 
 
 def test_a_pull_is_a_stream_whose_error_comes_as_one(bed: Bed, gate: Any) -> None:

@@ -227,14 +227,21 @@ def test_labels_that_are_ds01s_own_are_refused(bed: Bed, gate: Any, label: str) 
         gate.create(bed.actor("alice"), bed.request("alice", labels={label: "x"}))
 
 
-def test_own_labels_and_variables_arrive_and_cannot_widen_the_devices(bed: Bed, gate: Any) -> None:
-    request = bed.request("alice", labels={"team": "a, b"}, environment={"SEED": "1", "NVIDIA_VISIBLE_DEVICES": "all"})
+def test_own_labels_and_variables_arrive_beside_the_devices(bed: Bed, gate: Any) -> None:
+    request = bed.request("alice", labels={"team": "a, b"}, environment={"SEED": "1"})
     gate.create(bed.actor("alice"), request)
     seen = bed.engine.inspect(ALICE)
     assert seen is not None and seen.spec is not None
     assert seen.labels["team"] == "a; b"
     assert seen.spec.environment["SEED"] == "1"
     assert seen.spec.environment["NVIDIA_VISIBLE_DEVICES"] == bed.uuid["1:0"]
+
+
+@pytest.mark.parametrize("name", ["NVIDIA_VISIBLE_DEVICES", "NVIDIA_ANYTHING", "HOME", "PATH", "CUDA_DEVICE_ORDER"])
+def test_a_variable_that_ds01_sets_is_refused(bed: Bed, gate: Any, name: str) -> None:
+    with pytest.raises(Refused) as caught:
+        gate.create(bed.actor("alice"), bed.request("alice", environment={name: "all"}))
+    assert name in caught.value.message and bed.records() == []
 
 
 @pytest.mark.parametrize("key", ["", "NVIDIA_VISIBLE_DEVICES=all", "A B", "A\0"])

@@ -116,7 +116,7 @@ def test_the_lines_for_people_name_every_limit_and_its_key() -> None:
     assert shown["All Containers: Memory"] == "192g"
     assert "Whole Group: Memory" not in shown
     keys = {line.key for line in lines(alice)}
-    assert {item.name for item in fields(Limits)} - keys == {"ulimits", "aggregate", "group_total"}
+    assert {item.name for item in fields(Limits)} - keys == {"ulimits", "environment", "aggregate", "group_total"}
     assert keys - {""} <= alice.sources.keys()
 
 

@@ -1,0 +1,42 @@
+"""Programs started in a running container: as whom, and with which variables."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+from ds01.engines.protocol import ExecRequest
+from ds01.errors import Refused
+from ds01.lifecycle.record import Record
+from ds01.lifecycle.terminal_type import terminal_type
+from ds01.lifecycle.world import World
+
+ROOT = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}  # or root's files would land in the owner's home
+
+
+def exec_request(world: World, record: Record, what: ExecRequest, *, root: bool) -> ExecRequest:
+    """Return the request as the owner, or as root of the container, with a TERM that it knows. Raises Refused."""
+    environment = dict(what.environment)
+    if root:
+        _check_root(world, record)
+        environment = ROOT | environment
+    if what.tty and "TERM" in environment:
+        environment["TERM"] = terminal_type(environment["TERM"], partial(_has_file, world, record))
+    user = "0:0" if root else f"{record.uid}:{record.gid}"
+    return dataclasses.replace(what, user=user, environment=environment)
+
+
+def _check_root(world: World, record: Record) -> None:
+    limits = world.limits_of(record)
+    if limits.limits.root_inside:
+        return
+    source = limits.sources.get("root_inside", "defaults")
+    raise Refused(
+        f"{record.user} may not be root in containers",
+        why=f"the policy says `root_inside: false` in {source}",
+        hint="put what needs root into the image, or ask an administrator",
+    )
+
+
+def _has_file(world: World, record: Record, path: str) -> bool:
+    return record.docker_id is not None and world.engine.get(record.docker_id, path) is not None
