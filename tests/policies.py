@@ -42,6 +42,7 @@ mounts: {workspace: [/scratch/], data: [/data, /nfs/data], models: []}
 ports: [8888]
 network: none
 reclaim_held: true
+server_name: gpu.example.org
 outside:
   {ignore_containers: [], ignore_processes: [Xorg], ignore_graphics_below: 1g, ignore_missing_process_list: true}
 notify: {terminal: false, command: [/usr/local/bin/tell, "--to", ""]}

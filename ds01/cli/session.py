@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ds01.cli.output import put, put_json
 from ds01.cli.words import describe_error, worded
 from ds01.engines.protocol import Engine
-from ds01.errors import Ds01Error, Refused, WrongUse
+from ds01.errors import Ds01Error, PolicyUnreadable, Refused, WrongUse
 from ds01.gpus.inventory import Inventory
 from ds01.lifecycle.asking import Asking
 from ds01.lifecycle.ledger import Ledger
@@ -22,6 +22,7 @@ from ds01.policy.load import load_current
 from ds01.policy.model import Policy
 from ds01.system import clock, files
 from ds01.system.data import to_json
+from ds01.system.host_name import host_name
 from ds01.system.settings import Settings
 from ds01.system.users import Account, Actor, Users
 
@@ -90,6 +91,17 @@ class Session:
 
     def _load_policy(self) -> Policy:
         return load_current(self.settings.config, self.settings.kept_policy, self.now())
+
+    @cached_property
+    def server_name(self) -> str:
+        """Return what people type to reach this server: the policy's `server_name`, else the name it has itself.
+
+        It only stands in hints, so a policy that cannot be read does not matter here.
+        """
+        try:
+            return self.policy.server_name or host_name()
+        except PolicyUnreadable:
+            return host_name()
 
     @cached_property
     def ledger(self) -> Ledger:

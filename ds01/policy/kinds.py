@@ -135,6 +135,10 @@ MEMORY = size_from(6 << 20)  # less, and Docker refuses to create the container
 TEXT = Kind(_text, "a text")
 REASON = Kind(_reason, "a text")
 SLOT = matching("(0|[1-9][0-9]{0,3})(:(0|[1-9][0-9]{0,3}))?", "a slot: 0 for a whole GPU, 0:1 for a MIG instance")
+# names, and both kinds of addresses
+HOST = matching(
+    r"[A-Za-z0-9]([A-Za-z0-9._:%-]{0,251}[A-Za-z0-9])?", "the name or address of a host, like gpu.example.org"
+)
 PROFILE = Kind(_profile, _PROFILE_FORM)
 VARIABLE = Kind(
     _variable,

@@ -234,6 +234,7 @@ class Policy:
     ports: tuple[int, ...] = (8888, 6006)
     network: Network = Network.BRIDGE
     reclaim_held: bool = False
+    server_name: str | None = None  # what people type to reach this server; None: the name that it has itself
     outside: Outside = field(default_factory=Outside)
     notify: Notify = field(default_factory=Notify)
     old_keys: tuple[OldKey, ...] = ()

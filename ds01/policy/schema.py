@@ -13,6 +13,7 @@ from ds01.policy.kinds import (
     DURATION,
     FOLDER,
     GROUP_NAME,
+    HOST,
     HOURS,
     LOGIN,
     LOGIN_OR_GROUP,
@@ -161,6 +162,7 @@ _SERVER: dict[str, Reader] = {
     "ports": list_of(value(whole(1, 65535)), "ports", unique=True),
     "network": value(one_of(Network)),
     "reclaim_held": value(BOOLEAN),
+    "server_name": value(HOST, null=True),
     "outside": section(
         {
             "ignore_containers": list_of(value(TEXT), "names"),

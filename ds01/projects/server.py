@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from ds01.errors import WrongUse
+from ds01.policy.kinds import HOST
 
 SSH_PORT = 22
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:%-]{0,251}[A-Za-z0-9])?")  # names, and both kinds of addresses
 
 
 def check_host(text: str) -> str:
     """The same text. Raises WrongUse if it is no host's name or address."""
-    if _HOST.fullmatch(text) is None:
+    try:
+        return str(HOST.read(text))
+    except ValueError:
         shown = text if len(text) < 80 else f"{text[:80]}…"
-        raise WrongUse(f"'{shown}' is no name of a host", hint="--host server.example.org")
-    return text
+        raise WrongUse(f"'{shown}' is no name of a host", hint="--host server.example.org") from None

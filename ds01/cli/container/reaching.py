@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ds01.cli.session import Session
 from ds01.lifecycle.views import ContainerView
-from ds01.system.host_name import host_name
 
 JUPYTER = 8888  # Jupyter's own default
 
@@ -19,5 +18,5 @@ def say_how_to_reach(session: Session, container: ContainerView) -> None:
     if session.asking.image_labels(session.actor, container.image).get("ds01.jupyter") != "true":
         return
     session.say(f"Jupyter: container-run {container.name} -- jupyter lab")
-    session.say(f"  on your computer: ssh -L {JUPYTER}:127.0.0.1:{port} {session.owner.login}@{host_name()}")
+    session.say(f"  on your computer: ssh -L {JUPYTER}:127.0.0.1:{port} {session.owner.login}@{session.server_name}")
     session.say("  then open the address that Jupyter prints, with its token.")

@@ -20,7 +20,6 @@ from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error, WrongUse
 from ds01.projects import vscode
 from ds01.projects.server import check_host
-from ds01.system.host_name import host_name
 
 
 @verb(example="user-setup my-first-project --quick", asks=True, json=False)
@@ -52,7 +51,7 @@ def command(
     """
     session.yes = session.yes or quick
     session.guided = session.guided or not session.yes  # whoever is new wants to know; --quick does not
-    server = host_name() if host is None else check_host(host)
+    server = session.server_name if host is None else check_host(host)
     wanted = Wanted(
         name=project,
         kind=kind,

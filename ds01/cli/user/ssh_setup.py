@@ -10,7 +10,6 @@ from ds01.cli.project import meant
 from ds01.cli.session import Session
 from ds01.projects import ssh
 from ds01.projects.server import check_host
-from ds01.system.host_name import host_name
 
 
 @verb(example="ssh-setup --no-passphrase", asks=True)
@@ -22,7 +21,7 @@ def command(session: Session, comment: str | None, no_passphrase: bool, host: st
 
     The private part stays in ~/.ssh/id_ed25519, and is never shown. A key that is there stays.
     """
-    host = host_name() if host is None else check_host(host)
+    host = session.server_name if host is None else check_host(host)
     set_up(session, host, comment, ask_passphrase=session.interactive and not no_passphrase)
 
 

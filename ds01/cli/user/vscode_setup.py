@@ -14,7 +14,6 @@ from ds01.cli.project import meant
 from ds01.cli.session import Session
 from ds01.projects import vscode
 from ds01.projects.server import SSH_PORT, check_host
-from ds01.system.host_name import host_name
 
 
 @verb(example="vscode-setup --host server.example.org")
@@ -25,7 +24,7 @@ def command(session: Session, file: str | None, host: str | None, port: int) -> 
     """Say how VS Code on your own computer gets to work on this server, and show the entry for it."""
     explain(session, "vscode")
     login = session.owner.login
-    host = host_name() if host is None else check_host(host)
+    host = session.server_name if host is None else check_host(host)
     entry = vscode.host_entry(login, host, port)
     path = absolute(session, file)
     step = None if path is None else vscode.write(session.home, Path(path), entry)

@@ -67,6 +67,7 @@ def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
     )
     assert policy.mounts == Mounts(("/scratch",), ("/data", "/nfs/data"), ())
     assert (policy.ports, policy.network, policy.reclaim_held) == ((8888,), Network.NONE, True)
+    assert policy.server_name == "gpu.example.org"
     assert policy.outside == Outside((), ("Xorg",), 1 << 30, ignore_missing_process_list=True)
     assert policy.notify == Notify(False, ("/usr/local/bin/tell", "--to", ""))
     assert policy.old_keys == ()
@@ -94,6 +95,7 @@ def test_the_shipped_policy_says_what_is_built_in(tmp_path: Path) -> None:
     assert shipped.outside == bare.outside
     assert shipped.notify == bare.notify
     assert shipped.gpu_allocation == bare.gpu_allocation
+    assert shipped.server_name is None
     assert (shipped.ports, shipped.network, shipped.reclaim_held) == (bare.ports, bare.network, bare.reclaim_held)
     assert all(not group.members for group in shipped.groups.values())
 
