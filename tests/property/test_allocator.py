@@ -109,12 +109,8 @@ def legal(case: Case, slots: tuple[Slot, ...]) -> bool:
 
 def may_have(case: Case, slot: Slot) -> bool:
     at, limits, request = case.situation, case.limits, case.request
-    there = {slot.uuid for slot in at.observation.slots}
-    for lease in at.leases:
-        if slot.uuid in lease.uuids:
-            return False
-        if slot.slot in lease.slots and not there.intersection(lease.uuids):
-            return False
+    if any(slot.uuid in lease.uuids for lease in at.leases):
+        return False
     for reservation in at.reservations:
         others = reservation.user not in (None, "me") or reservation.group not in (None, "mine")
         if slot.slot in reservation.slots and reservation.start <= NOW < reservation.end and others:
@@ -169,11 +165,10 @@ def test_one_slot_is_of_the_best_kind_profile_and_score(case: Case) -> None:
 def rank(case: Case, slot: Slot) -> tuple[bool, int, int, list[int]]:
     at = case.situation
     there = {slot.uuid: slot for slot in at.observation.slots}
-    names = {slot.slot: slot for slot in at.observation.slots}
     beside = [
         lease.priority
         for lease in at.leases
-        if (there.get(lease.uuids[0]) or names[lease.slots[0]]).gpu == slot.gpu
+        if lease.uuids[0] in there and there[lease.uuids[0]].gpu == slot.gpu
     ]  # fmt: skip
     term = 100 * abs(max(beside) - case.limits.priority) if beside else 0
     sign = -1 if at.allocation.placement is Placement.PACK else 1
