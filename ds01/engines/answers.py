@@ -19,7 +19,15 @@ _KILLED = 137  # 128 and SIGKILL, which the kernel sends when memory runs out
 
 DISK_FULL = "The disk is full. `docker system df` and `ds01 doctor` say what fills it."
 
+_STALE_CDI = (
+    "Docker's list of GPUs (CDI) is not that of the driver, as after a change of the MIG layout. An administrator runs "
+    "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`; `sudo ds01 doctor` says whether that was it."
+)
 _HINTS = (
+    ("unresolvable cdi devices", _STALE_CDI),
+    ("cdi device injection failed", _STALE_CDI),
+    ("failed to discover gpu vendor from cdi", _STALE_CDI),
+    ("no known gpu vendor found", _STALE_CDI),
     (
         "is unexpectedly nil",
         "Docker has lost this container's files. An administrator removes it with `docker rm --force NAME`.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
@@ -11,6 +12,9 @@ from ds01.gpus.situation import describe
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, MakeLink, error, few, warning
 from ds01.lifecycle.world import sign_of_gpus
+
+FIRST_DOCKER_WITH_CDI = 29
+CDI_REMEDY = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, after each change of the MIG layout"
 
 
 def nvml(facts: Facts) -> Iterator[Finding]:
@@ -100,6 +104,32 @@ def outside(facts: Facts) -> Iterator[Finding]:
             "as in a virtual machine with a vGPU; what may be used by others is given to nobody",
             f"`{IGNORE_MISSING_LIST}: true` in the policy counts them as unused, if only ds01 uses them",
         )
+
+
+def cdi(facts: Facts) -> Iterator[Finding]:
+    """The devices that Docker knows by CDI against those that the driver has.
+
+    From version 29 on, Docker looks a requested GPU up in these specifications first.
+    """
+    if facts.cdi is None or facts.docker is None or facts.observation is None or facts.observation.simulated:
+        return
+    version = re.match(r"\d+", facts.docker.version)
+    if version is None or int(version[0]) < FIRST_DOCKER_WITH_CDI:
+        return
+    listed = set(facts.cdi)
+    missing = [f"{slot.slot} ({slot.uuid})" for slot in facts.observation.slots if slot.uuid not in listed]
+    there = {slot.uuid for slot in facts.observation.slots} | {gpu.uuid for gpu in facts.observation.gpus}
+    stale = sorted(name for name in listed - there if name.startswith(("GPU-", "MIG-")))
+    if missing:
+        yield error(
+            "gpu-cdi", f"Docker does not know {few(missing, 3)}",
+            "it is not in the CDI specifications, so a container with it fails at its start", CDI_REMEDY,
+        )  # fmt: skip
+    elif stale:
+        yield warning(
+            "gpu-cdi", f"the CDI specifications have {few(stale, 3)}, which the driver does not",
+            "they were made before the MIG layout changed", CDI_REMEDY,
+        )  # fmt: skip
 
 
 def device_links(facts: Facts) -> Iterator[Finding]:

@@ -146,6 +146,7 @@ class Facts:
     broken: tuple[Broken, ...] = ()
     stopped: tuple[Stopped, ...] = ()  # looked at when Docker's disk is nearly full: adding up files takes seconds
     nvidia_hook: bool = True
+    cdi: tuple[str, ...] | None = None  # NVIDIA's devices in the CDI specifications; None: they are not used
     # GPUs
     observation: Observation | None = None
     gpus_problem: Ds01Error | None = None

@@ -60,6 +60,7 @@ def look(sources: Sources) -> Facts:
         tick=machine.tick(settings.state / "tick.json"),
         docker_group=group,
         nvidia_hook=machine.has_nvidia_hook(),
+        cdi=machine.cdi_devices(),
     )
     if not settings.own:
         found = tuple(layout.entries(settings.state, settings.log, group.gid if group else None))

@@ -22,7 +22,9 @@ from ds01.system.data import DataError, parse_time
 # The daemons of cron, cronie, bcron, fcron and busybox. systemd-cron has none of its own, but a target that is up.
 CRONS = frozenset({"cron", "crond", "bcron-sched", "fcron"})
 CRON_UNITS = ("cron.target", "cron.service", "crond.service", "bcron.service", "fcron.service")
-HOOKS = ("nvidia-container-runtime-hook", "nvidia-cdi-hook")
+CDI_HOOK = "nvidia-cdi-hook"
+CDI_KIND = "nvidia.com/gpu="
+HOOKS = ("nvidia-container-runtime-hook", CDI_HOOK)
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,20 @@ def program_and_links() -> tuple[str | None, tuple[Link, ...]]:
 def has_nvidia_hook() -> bool:
     """Whether Docker finds what puts GPUs into containers."""
     return any(programs.find(name) for name in HOOKS)
+
+
+def cdi_devices() -> tuple[str, ...] | None:
+    """Return the names of NVIDIA's devices in the CDI specifications, as `MIG-…` and `0:1`.
+
+    None where Docker does not use them: it does where NVIDIA's CDI hook is installed.
+    """
+    if programs.find(CDI_HOOK) is None:
+        return None
+    try:
+        lines = programs.run(["nvidia-ctk", "cdi", "list"]).splitlines()
+    except Ds01Error:
+        return None
+    return tuple(line.strip().removeprefix(CDI_KIND) for line in lines if line.strip().startswith(CDI_KIND))
 
 
 def _links(folder: Path, names: list[str]) -> Iterator[Link]:

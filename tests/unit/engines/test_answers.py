@@ -40,6 +40,9 @@ def test_words_are_one_line_of_bounded_length() -> None:
         ("write /var/lib/docker/x: no space left on device", "docker system df"),
         ('could not select device driver "" with capabilities: [[gpu]]', "NVIDIA Container Toolkit"),
         ("nvidia-container-cli: device error: MIG-1: unknown device: unknown", "ds01 doctor"),
+        ("CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=MIG-1", "nvidia-ctk cdi generate"),
+        ("error modifying OCI spec: failed to inject CDI devices: unresolvable CDI devices MIG-1", "MIG layout"),
+        ("failed to discover GPU vendor from CDI: no known GPU vendor found", "nvidia-ctk cdi generate"),
         ("Bind for 127.0.0.1:8888 failed: port is already allocated", "Choose another"),
     ],
 )

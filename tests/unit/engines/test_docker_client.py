@@ -113,6 +113,13 @@ def test_an_error_that_is_not_json_is_still_said(serve: Serve) -> None:
         serve({"/containers/json": body}).containers()
 
 
+def test_a_docker_that_takes_only_newer_versions_of_its_interface_is_asked_in_its_own(serve: Serve) -> None:
+    """Docker 29 refuses what is older than 1.44."""
+    version = {"ApiVersion": "1.52", "MinAPIVersion": "1.44"}
+    engine = serve({"/version": answer(version), "/v1.52/containers/json": answer([])})
+    assert engine.containers() == []
+
+
 def test_requests_are_counted(serve: Serve) -> None:
     engine = serve({"/containers/json": answer([])})
     assert engine.calls == 0

@@ -59,6 +59,7 @@ def sound(bed: Bed) -> Facts:
         blockers={},
         observation=replace(parse(GPUS).observe(), driver="550.54", simulated=False),
         kernel=Kernel(swap_bytes=8 << 30, nvidia_cards=1),
+        cdi=("0:0", "0:1", "0:2"),
         cron=Cron("/etc/cron.d/ds01", 0o644, 0, CRON, True),
         tick=Tick(NOON - timedelta(minutes=3), NOON - timedelta(minutes=3)),
         docker_group=UnixGroup("docker", 999, frozenset({"alice", "bob"})),

@@ -362,6 +362,37 @@ def test_a_server_without_gpus_and_driver_is_sound(facts: Facts) -> None:
     assert wrong(examine(nothing)) == []
 
 
+def with_cdi(facts: Facts, *names: str, version: str = "29.1.3") -> list[Finding]:
+    """What is found where Docker of this version knows these devices by CDI."""
+    assert facts.observation is not None
+    real = replace(facts.observation, simulated=False)
+    return wrong(examine(replace(facts, observation=real, engine=replace(DOCKER, version=version), cdi=names)))
+
+
+def test_cdi_specifications_that_have_every_gpu_are_fine(facts: Facts) -> None:
+    assert facts.observation is not None
+    uuids = [slot.uuid for slot in facts.observation.slots]
+    assert with_cdi(facts, *uuids, facts.observation.gpus[0].uuid, "0", "0:0", "all") == []
+    assert with_cdi(facts, "MIG-old", version="28.5.2") == []
+
+
+def test_an_instance_that_docker_does_not_know_by_cdi_is_an_error(facts: Facts) -> None:
+    assert facts.observation is not None
+    known, *others = (slot.uuid for slot in facts.observation.slots)
+    (finding,) = with_cdi(facts, known, "MIG-old")
+    assert (finding.check, finding.level) == ("gpu-cdi", Level.ERROR)
+    assert all(uuid in finding.found for uuid in others)
+    assert "nvidia-ctk cdi generate" in (finding.hint or "")
+    assert [item.check for item in with_cdi(facts)] == ["gpu-cdi"]
+
+
+def test_an_instance_that_is_gone_from_the_driver_is_a_warning(facts: Facts) -> None:
+    assert facts.observation is not None
+    (finding,) = with_cdi(facts, *(slot.uuid for slot in facts.observation.slots), "MIG-old")
+    assert (finding.check, finding.level) == ("gpu-cdi", Level.WARNING)
+    assert "MIG-old" in finding.found
+
+
 def test_gpus_without_a_process_list_are_one_finding(facts: Facts) -> None:
     blocker = Blocker("unknown", "no list", "outside.ignore_missing_process_list")
     (finding,) = wrong(examine(replace(facts, blockers=dict.fromkeys(("0:0", "0:1", "0:2"), blocker))))
@@ -416,15 +447,19 @@ UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
     ),
     "no engine": (
         {"engine": None},
-        {"docker", "docker-setup", "policy-limits", "policy-cpus", "slices", "gpu-device-links"},
+        {"docker", "docker-setup", "policy-limits", "policy-cpus", "slices", "gpu-device-links", "gpu-cdi"},
     ),
     "an engine that is simulated": (
-        {"engine": replace(DOCKER, name="simulated")}, {"docker", "docker-setup", "slices", "gpu-device-links"},
+        {"engine": replace(DOCKER, name="simulated")},
+        {"docker", "docker-setup", "slices", "gpu-device-links", "gpu-cdi"},
     ),
     "containers that nobody could list": (
         {"containers": None}, {"records-docker", "records-labels", "containers-broken"},
     ),
-    "GPUs that nobody could ask": ({"observation": None}, {"policy-names", "gpu-health", "gpu-mig", "leases"}),
+    "GPUs that nobody could ask": (
+        {"observation": None}, {"policy-names", "gpu-health", "gpu-mig", "gpu-cdi", "leases"},
+    ),
+    "a Docker without CDI": ({"cdi": None}, {"gpu-cdi"}),
     "processes on GPUs that nobody could tell apart": ({"blockers": None}, {"gpu-outside"}),
     "no group docker to compare with": ({"docker_group": None}, {"people", "docker-group"}),
     "others' processes hidden": ({"cron": Cron("/etc/cron.d/ds01", 0o644, 0, CRON)}, {"cron-daemon"}),

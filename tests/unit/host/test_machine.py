@@ -175,6 +175,17 @@ def test_a_program_that_does_not_answer_is_none(
     assert machine.program_and_links() == (None, ())
 
 
+def test_the_devices_in_the_cdi_specifications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "ADMINISTRATORS", ())
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    program(tmp_path, "nvidia-ctk", "echo nvidia.com/gpu=0:1; echo ' nvidia.com/gpu=MIG-1'; echo other.com/x=1; echo")
+    assert machine.cdi_devices() is None, "Docker does not use them without the hook"
+    program(tmp_path, "nvidia-cdi-hook")
+    assert machine.cdi_devices() == ("0:1", "MIG-1")
+    program(tmp_path, "nvidia-ctk", "exit 1")
+    assert machine.cdi_devices() is None
+
+
 def test_either_of_nvidias_hooks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "ADMINISTRATORS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
