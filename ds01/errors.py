@@ -79,6 +79,10 @@ class PolicyUnreadable(Ds01Error):
     """The policy is missing, unreadable or wrong; never replaced by a default."""
 
 
+class StateUnwritable(Ds01Error):
+    """The state directory takes no more: its disk is full or read-only. What was observed is right all the same."""
+
+
 class EngineUnreachable(Ds01Error):
     """The engine did not answer: nothing was observed, and nothing may be concluded."""
 
@@ -103,6 +107,6 @@ _KINDS: dict[str, type[Ds01Error]] = {
     kind.__name__: kind
     for kind in (
         Ds01Error, WrongUse, Refused, NoGpuFree, NotFound, NotPossible, Busy, PolicyUnreadable,
-        EngineUnreachable, EngineAbsent, EngineConflict, EngineRejected, GpusUnreachable,
+        StateUnwritable, EngineUnreachable, EngineAbsent, EngineConflict, EngineRejected, GpusUnreachable,
     )
 }  # fmt: skip

@@ -6,7 +6,6 @@ A change holds a kernel lock and ends in an atomic rename; a reader needs no loc
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import os
 import secrets
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ds01.errors import Ds01Error, EngineUnreachable
-from ds01.system import files
+from ds01.system import locks
 
 FIRST_PID = 1 << 22  # the kernel's largest pid_max: no process of the host can be meant by a simulated pid
 LARGEST_KEPT_FILE = 1 << 20
@@ -105,7 +104,7 @@ class Store:
     def _locked(self) -> Iterator[None]:
         # Opened anew each time: a lock belongs to the open file, and threads that share one do not exclude each other.
         try:
-            lock = files.open_shared(self._lock_path, os.O_RDONLY, mode=self._mode())
+            lock = locks.acquire(self._lock_path, wait=None, mode=self._mode())
         except OSError as error:
             raise EngineUnreachable(
                 "The simulated engine does not answer",
@@ -113,13 +112,12 @@ class Store:
                 data={"problem": "not_permitted" if isinstance(error, PermissionError) else "no_answer"},
             ) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
             os.close(lock)
 
     def _write(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -6,6 +6,7 @@ Times are RFC 3339 in UTC with `Z`, durations seconds, enums their values, absen
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -18,9 +19,48 @@ T = TypeVar("T")
 
 _LENGTH = len("2026-11-21T22:32:57.123456+00:00")  # a time that Python reads as it is
 
+# Numbers are what a signed 64-bit field can hold, and times leave room for arithmetic inside the calendar: what is
+# beyond that would fail where it is used, for everybody who looks at the record.
+LARGEST_NUMBER = 2**63 - 1
+LONGEST = timedelta(days=2 * 36525)  # twice what a policy can say
+YEARS = range(2, 9000)
+
 
 class DataError(ValueError):
-    """The JSON does not have the shape of the type that was asked for."""
+    """The text is no JSON, or not of the shape of the type that was asked for."""
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Return the JSON value of a text. Raises DataError, also for nesting or numbers beyond all bounds."""
+    try:
+        return _DECODER.decode(content if isinstance(content, str) else content.decode("utf-8-sig"))
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    except RecursionError as error:
+        raise DataError("it is nested too deep") from error
+
+
+def _bounded(number: float) -> float:
+    if not -LARGEST_NUMBER <= number <= LARGEST_NUMBER:  # also true of what is not a number
+        raise DataError("a number out of range")
+    return number
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > 20:  # Python is slow at long ones, and refuses some
+        raise DataError("a number out of range")
+    return int(_bounded(int(text)))
+
+
+def _parse_constant(text: str) -> float:
+    raise DataError(f"{text} is not a number")
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=lambda text: _bounded(float(text)), parse_int=_parse_int, parse_constant=_parse_constant
+)
 
 
 def to_json(value: Any) -> Any:
@@ -98,9 +138,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         item = _reader(get_args(kind)[1])
         return lambda value: {key: item(part) for key, part in _expect(dict, value).items()}
     if kind is datetime:
-        return parse_time
+        return _time
     if kind is timedelta:
-        return lambda value: timedelta(seconds=_number(value))
+        return _duration
     if kind is float:
         return _number
     if dataclasses.is_dataclass(kind):
@@ -122,7 +162,7 @@ def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         known = {}
         for key, part in _expect(dict, value).items():
-            if type(part) is plain.get(key):
+            if type(part) is plain.get(key) and type(part) is not int:
                 known[names[key]] = part
                 continue
             if key not in readers:
@@ -147,13 +187,29 @@ def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
 def _expect(kind: type, value: Any) -> Any:
     if type(value) is not kind:
         raise DataError(f"expected {kind.__name__}, got {type(value).__name__}")
+    if type(value) is int:
+        _bounded(value)
     return value
 
 
 def _number(value: Any) -> float:
     if type(value) not in (int, float):
         raise DataError(f"expected a number, got {type(value).__name__}")
-    return float(value)
+    return float(_bounded(value))
+
+
+def _duration(value: Any) -> timedelta:
+    seconds = _number(value)
+    if abs(seconds) > LONGEST.total_seconds():
+        raise DataError("a duration out of range")
+    return timedelta(seconds=seconds)
+
+
+def _time(value: Any) -> datetime:
+    when = parse_time(value)
+    if when.year not in YEARS:
+        raise DataError(f"a time out of range: {value!r}")
+    return when
 
 
 def _enum(kind: type[Enum], value: Any) -> Enum:

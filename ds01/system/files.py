@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
+from contextlib import suppress
 from pathlib import Path
 
+TEMPORARY_KEPT = 3600.0  # seconds; a temporary file has its final name within milliseconds
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # a write failed for want of a place to write
+SHORTAGES = frozenset({errno.ENFILE, errno.EMFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})  # of the machine
 LARGEST = 1 << 20  # bytes; a record is a few KB, and a larger file is not one of ours
 
 
@@ -55,12 +61,38 @@ def sync_folder(folder: Path) -> None:
 
 
 def append(path: Path, line: bytes, *, mode: int) -> None:
-    """Append one line in one write, so that lines of several processes do not mix. Raises OSError."""
-    descriptor = open_shared(path, os.O_WRONLY | os.O_APPEND, mode=mode)
+    """Append one line in one write, so that lines of several processes do not mix. Raises OSError.
+
+    A full disk takes a part of a line only. The line after such a part begins on a line of its own.
+    """
+    descriptor = open_shared(path, os.O_RDWR | os.O_APPEND, mode=mode)
     try:
-        os.write(descriptor, line)
+        size = os.fstat(descriptor).st_size
+        if size > 0 and os.pread(descriptor, 1, size - 1) not in (b"", b"\n"):
+            line = b"\n" + line
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether a path still names an open file: somebody may have deleted or replaced it. Raises OSError."""
+    try:
+        there = path.lstat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(descriptor))
+
+
+def drop_temporary(folder: Path) -> None:
+    """Delete the temporary files of processes that were killed before these had their final names."""
+    with suppress(OSError):
+        for path in folder.glob(".*.tmp"):
+            with suppress(OSError):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > TEMPORARY_KEPT:
+                    path.unlink()
 
 
 def open_shared(path: Path, flags: int, *, mode: int) -> int:

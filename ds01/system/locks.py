@@ -1,7 +1,12 @@
-"""The kernel's locks: a file each, never unlinked, asked for repeatedly rather than by an alarm."""
+"""The kernel's locks: one file each, never unlinked by ds01, polled rather than waited for with an alarm.
+
+Anybody who shares the state directory can delete a lock file. So whoever gets a lock compares the file that it has
+locked with the one that the path names now, and starts over if they differ.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -10,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ds01.errors import Busy, Ds01Error
+from ds01.errors import Busy, Ds01Error, StateUnwritable
 from ds01.system import clock, files
 
 FIRST_WAIT = 0.001  # seconds; doubled up to LONGEST_WAIT between two tries
@@ -18,14 +23,14 @@ LONGEST_WAIT = 0.05
 
 
 @contextmanager
-def hold(path: Path, *, wait: float, mode: int, doing: str | None = None) -> Iterator[None]:
-    """Hold the lock `path` for the block; ask for at most `wait` seconds.
+def hold(path: Path, *, wait: float, mode: int, doing: str | None = None) -> Iterator[int]:
+    """Hold the lock `path` for the block; ask for at most `wait` seconds. Gives the descriptor of the locked file.
 
     `doing` is left in the file for whoever waits. Raises Busy, which says what the holder left there, and
     Ds01Error if the file cannot be opened. Opened anew each time: two threads that share an open file share its lock.
     """
     try:
-        descriptor = files.open_shared(path, os.O_RDWR, mode=mode)
+        descriptor = acquire(path, wait=wait, mode=mode)
     except PermissionError as error:
         raise Ds01Error(
             f"no permission for the lock {path}",
@@ -33,12 +38,12 @@ def hold(path: Path, *, wait: float, mode: int, doing: str | None = None) -> Ite
             hint="ds01's users are in the group docker; `ds01 user add LOGIN` adds one",
         ) from error
     except OSError as error:
-        raise Ds01Error(f"the lock {path} cannot be opened", why=str(error.strerror)) from error
+        kind = StateUnwritable if error.errno in files.NO_SPACE else Ds01Error
+        raise kind(f"the lock {path} cannot be opened", why=str(error.strerror)) from error
     try:
-        _acquire(descriptor, wait)
         if doing is not None:
             _note(descriptor, doing)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)  # and the lock with it
 
@@ -52,8 +57,38 @@ def is_free(path: Path) -> bool:
         return False
 
 
-def _acquire(descriptor: int, wait: float) -> None:
-    until = time.monotonic() + wait
+def acquire(path: Path, *, wait: float | None, mode: int) -> int:
+    """Lock the file `path`, making it if it is not there; the open descriptor. `wait` None: as long as it takes.
+
+    Raises Busy, OSError.
+    """
+    until = None if wait is None else time.monotonic() + wait
+    while True:
+        descriptor = _open(path, mode)
+        try:
+            if until is None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            else:
+                _poll(descriptor, until)
+            if files.is_at(path, descriptor):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # the file was replaced meanwhile: its lock keeps nobody out
+
+
+def _open(path: Path, mode: int) -> int:
+    try:
+        return files.open_shared(path, os.O_RDWR, mode=mode)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        # Nothing can be written there, and reads still need to exclude each other.
+        return files.open_shared(path, os.O_RDONLY, mode=mode)
+
+
+def _poll(descriptor: int, until: float) -> None:
     pause = FIRST_WAIT
     while True:
         try:
@@ -79,5 +114,5 @@ def _holder(descriptor: int) -> str:
     try:
         note = json.loads(os.pread(descriptor, 4096, 0))
         return f"{note['doing']} since {note['since']}"
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another command is at work"
