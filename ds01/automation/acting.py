@@ -29,7 +29,7 @@ AT_ONCE = 8  # containers that are stopped side by side, each with its grace
 FRESH = 5.0  # seconds for which a look is still good; the difference of two that are closer proves nothing
 
 
-def lock_of(world: World, record: Record) -> AbstractContextManager[None]:
+def lock_of(world: World, record: Record) -> AbstractContextManager[object]:
     """A container's lock, or Busy at once: what a command is at work on is left to it."""
     return world.ledger.container_lock(record.container_name, doing="being handled by the tick", wait=0)
 

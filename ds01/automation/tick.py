@@ -184,7 +184,7 @@ class Tick:
             report.failed("", "tick-processes.json", error)
 
     def _clear_up(self, records: Sequence[Record], report: Report) -> None:
-        self.world.ledger.forget_removed(before=self.world.clock() - REMOVED_KEPT)
+        self.world.ledger.clear_up(removed_before=self.world.clock() - REMOVED_KEPT)
         if self.slices is not None:
             try:
                 self.slices(self.world, records, report)

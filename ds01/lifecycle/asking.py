@@ -21,6 +21,7 @@ from ds01.gpus.situation import slot_states
 from ds01.lifecycle.aime import is_marked, owner_of
 from ds01.lifecycle.images import own_images
 from ds01.lifecycle.judge import differs
+from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.naming import keep_names
 from ds01.lifecycle.reconcile import glance, reconcile
@@ -240,7 +241,7 @@ class Asking:
         record = self._known(actor, container)
         if is_manual(record):
             return record
-        self._world.ledger.check_engine(self._world.engine.facts().id)
+        self._world.check_engine()
         try:
             glance(self._world, container)
         except (EngineAbsent, EngineConflict, EngineRejected) as error:
@@ -252,6 +253,8 @@ class Asking:
         if entry is not None and not isinstance(entry, Record):
             reconcile(self._world, self._world.listed())
             entry = self._world.ledger.read().get(container)
+        if isinstance(entry, Unreadable) and not entry.corrupt:
+            raise entry.error()
         if not isinstance(entry, Record) or not self._may(actor, entry.uid):
             name = container.partition("._.")[0]
             raise NotFound(f"there is no container {name}", hint="`container-list` shows yours")

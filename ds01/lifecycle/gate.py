@@ -393,7 +393,7 @@ class Gate(Asking):
         with self._told(actor, name, record.uid), world.ledger.container_lock(name, doing=doing):
             world.refresh_policy()
             if not is_manual(record):
-                world.ledger.check_engine(world.engine.facts().id)
+                world.check_engine()
                 try:
                     one(world, name)
                 except EngineRejected as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -16,9 +17,10 @@ from pathlib import Path
 from ds01.errors import Ds01Error, NotFound
 from ds01.lifecycle.request import ContainerRequest
 from ds01.system import files
-from ds01.system.data import from_json, to_json
+from ds01.system.data import DataError, from_json, parse_json, to_json
 
-HALF_MADE_KEPT = 3600.0  # seconds; who joins has its file's name within milliseconds
+# What an open answers for a file that is gone, a link, a socket, and what users of ds01 cannot read: no waiter's file.
+NO_WAITER = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Line:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)  # before it has its name: nobody sees it unlocked
                 content = json.dumps(to_json(waiter)).encode()
                 if os.write(descriptor, content) < len(content):
-                    raise OSError(0, "the disk is full")
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 hidden.rename(path)
             except OSError as error:
                 raise Ds01Error("the waiting line cannot be joined", why=f"{path}: {error.strerror}") from error
@@ -74,15 +76,16 @@ class Line:
 
     def refresh(self, waiter: Waiter) -> bool:
         """Note that the waiter makes an attempt now. False if its entry is gone: somebody cancelled the wait."""
+        path = self._folder / f"{waiter.id}.json"
         now = time.time()
         try:
             # Explicit times: a file server's own clock may differ from the one that others compare with.
-            os.utime(self._folder / f"{waiter.id}.json", (now, now), follow_symlinks=False)
+            os.utime(path, (now, now), follow_symlinks=False)
         except FileNotFoundError:
             return False
         except OSError:
             pass  # a disk that became read-only: then no attempt succeeds either
-        return True
+        return _is_held(path) is not False  # somebody may have put another file there
 
     def cancel(self, identity: str) -> None:
         """Take a waiter out of the line; its process sees that. Raises NotFound."""
@@ -92,35 +95,41 @@ class Line:
                 return
         raise NotFound(f"nobody waits under {identity}", hint="`ds01 queue` shows who waits")
 
+    def names(self) -> frozenset[str]:
+        """Return the ids of all waiters, also of those whose processes have exited."""
+        return frozenset(path.stem for path in self._files())
+
     def drop_gone(self) -> list[str]:
-        """Delete the files of those who are gone, and of what is no waiter; their ids."""
-        gone = [path for path in self._files() if not _is_held(path)]
-        for path in [*gone, *self._half_made()]:
+        """Delete the files whose processes have exited, and those that are no waiter's; return their ids."""
+        gone = []
+        for path in self._files():
             with suppress(OSError):
-                path.unlink(missing_ok=True)
-        return [path.stem for path in gone]
+                if _is_held(path) is False:
+                    path.unlink()
+                    gone.append(path.stem)
+        files.drop_temporary(self._folder)  # of who was killed while joining
+        return gone
 
     def _files(self) -> list[Path]:
+        """The waiters' files; a directory there is nobody's."""
         try:
-            return sorted(path for path in self._folder.iterdir() if path.suffix == ".json")
+            with os.scandir(self._folder) as entries:
+                found = [Path(entry.path) for entry in entries if not entry.is_dir(follow_symlinks=False)]
         except OSError:
             return []
-
-    def _half_made(self) -> Iterator[Path]:
-        """What somebody left who was killed while joining."""
-        with suppress(OSError):
-            for path in self._folder.glob(".*.tmp"):
-                if time.time() - path.lstat().st_mtime > HALF_MADE_KEPT:
-                    yield path
+        return sorted(path for path in found if path.suffix == ".json")
 
     @staticmethod
     def _read(path: Path) -> Waiter | None:
         try:
-            waiter = from_json(Waiter, json.loads(files.read(path)))
+            waiter = from_json(Waiter, parse_json(files.read(path)))
             status = path.lstat()
             waiter = replace(waiter, by=status.st_uid, tried_at=status.st_mtime)
             return waiter if path.stem == waiter.id else None
-        except (OSError, ValueError, RecursionError):
+        except DataError:
+            return None
+        except OSError as error:
+            _raise_shortage(path, error)
             return None
 
 
@@ -129,11 +138,13 @@ def in_order(waiters: Iterable[Waiter]) -> tuple[Waiter, ...]:
     return tuple(sorted(waiters, key=lambda waiter: (-waiter.priority, waiter.since, waiter.id)))
 
 
-def _is_held(path: Path) -> bool:
+def _is_held(path: Path) -> bool | None:
+    """Whether a process has the file locked; None if nobody can tell now. Raises Ds01Error as `_raise_shortage`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False  # gone, or a link, or not readable for those who share the folder: no waiter of ds01's
+    except OSError as error:
+        _raise_shortage(path, error)
+        return False if error.errno in NO_WAITER else None
     try:
         # Shared: two who look at the same time must not take each other for the waiter.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -142,3 +153,9 @@ def _is_held(path: Path) -> bool:
         return True
     finally:
         os.close(descriptor)
+
+
+def _raise_shortage(path: Path, error: OSError) -> None:
+    """Raise Ds01Error if the machine lacks something: passing over all waiters would let later ones go first."""
+    if error.errno in files.SHORTAGES:
+        raise Ds01Error("the queue cannot be read", why=f"{path}: {error.strerror}", hint="try again") from error

@@ -46,7 +46,7 @@ def restore(world: World, listed: list[EngineContainer], guarded: Guarded) -> No
             waits |= uuids
     names = {container.name for container in lost}
     for name, entry in entries.items():
-        if isinstance(entry, Unreadable) and name not in names:
+        if isinstance(entry, Unreadable) and entry.corrupt and name not in names:
             guarded(name, partial(_set_aside, world, name))
 
 
@@ -81,8 +81,9 @@ def _orphan(world: World, container: EngineContainer) -> list[Change]:
         return []
     if not world.unrecorded(world.ledger.read(), [seen]):
         return []
-    given_up = any(gone.id == seen.labels["ds01.id"] for gone in world.ledger.removed_as(seen.name))
-    if seen.started_at is None and given_up:
+    # One that was whole is no leftover: it vanished with Docker's data, say, and came back with it.
+    removed = [gone for gone in world.ledger.removed_as(seen.name) if gone.id == seen.labels["ds01.id"]]
+    if seen.started_at is None and any(gone.docker_id is None for gone in removed):
         return _leftover(world, seen)
     record = described(world, seen)
     limits = world.limits_of(record).limits  # nobody asks the user database under the ledger's lock
@@ -93,7 +94,7 @@ def _orphan(world: World, container: EngineContainer) -> list[Change]:
         taken = taken_uuids(ledger.records, but=seen.name)
         record = rebuilt(record, seen, limits, taken, world.clock())
         if isinstance(entry, Unreadable):
-            ledger.set_aside(seen.name, now=world.clock())
+            ledger.set_aside(seen.name, now=world.clock())  # Busy if it may be whole: then nothing is rebuilt
         record = ledger.commit(record, now=world.clock())
     why = f"its record was unreadable: {entry.why}" if entry is not None else "it had no record"
     world.emit("repair", {"container": seen.name, "user": record.user, "why": why, "actor": OBSERVED})

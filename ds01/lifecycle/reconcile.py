@@ -178,7 +178,10 @@ def _guarded(world: World, name: str, locked: Collection[str], act: Callable[[],
 
 def _look(world: World, record: Record) -> EngineContainer | None:
     if record.docker_id is not None:
-        return world.engine.inspect(record.docker_id)
+        seen = world.engine.inspect(record.docker_id)
+        if seen is None:
+            world.confirm_absence()
+        return seen
     seen = world.engine.inspect(record.container_name)
     if seen is not None and world.is_ours(seen) and seen.labels.get("ds01.id") == record.id:
         return seen

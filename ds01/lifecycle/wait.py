@@ -12,6 +12,7 @@ from ds01.gpus.allocator import behind, check_containers, choose
 from ds01.gpus.model import Refusal
 from ds01.lifecycle import ahead
 from ds01.lifecycle import create as creating
+from ds01.lifecycle.ledger import Version
 from ds01.lifecycle.line import Waiter
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.request import ContainerRequest
@@ -110,7 +111,7 @@ def _until_served(world: World, actor: Actor, waiter: Waiter, until: float | Non
     while True:
         if not line.refresh(waiter):
             raise NotPossible("the wait was cancelled", hint="`ds01 queue` shows who waits")
-        before = world.ledger.changed_at()
+        before = world.ledger.version()
         over = until is not None and time.monotonic() >= until
         try:
             world.refresh_policy()  # `create` does too, but whether this waiter may wait depends on it as well
@@ -143,11 +144,11 @@ def _check_may_wait(world: World, waiter: Waiter) -> None:
         )
 
 
-def _until_something_changed(world: World, before: int, until: float | None) -> None:
+def _until_something_changed(world: World, before: Version, until: float | None) -> None:
     """Sleep until the ledger or the line is no longer as it was `before` the last try, or a try is worth it anyway."""
     again = time.monotonic() + TRY_EVERY
     end = again if until is None else min(again, until)
-    while world.ledger.changed_at() == before:
+    while world.ledger.version() == before:
         left = end - time.monotonic()
         if left <= 0:
             return

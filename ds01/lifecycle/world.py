@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from ds01.engines.protocol import Engine, EngineContainer, EngineFacts
 from ds01.errors import Ds01Error, EngineConflict, EngineRejected, GpusUnreachable, NotFound
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND, Inventory
-from ds01.gpus.model import Holding, Observation
+from ds01.gpus.model import Blocker, Holding, Observation
 from ds01.gpus.naming import all_called, first_name
 from ds01.gpus.occupancy import labelled_devices, labelled_uuids, outside_use
 from ds01.gpus.situation import Situation
@@ -56,6 +56,7 @@ class World:
     _owners: Owners | None = field(default=None, init=False)
     _facts: EngineFacts | None = field(default=None, init=False)  # of the last look at all containers
     _not_inspected: set[str] = field(default_factory=set, init=False)  # of which an event was written
+    _looked: bool = field(default=False, init=False)  # whether all containers were listed with these facts
 
     def refresh_policy(self) -> None:
         """Read the policy again. Raises PolicyUnreadable.
@@ -83,9 +84,12 @@ class World:
     def limits_of(self, record: Record) -> UserLimits:
         """Return what today's policy gives the owner of a record, who may be missing in the user database.
 
-        Kept for the life of this object, a command: the user database must not be asked under the ledger's lock.
+        Kept for the life of this object, a command: the user database is not asked under the ledger's lock, where
+        somebody whose record is new since the last look has the limits that it was made with.
         """
         key = (record.uid, record.group)
+        if key not in self._limits and self.ledger.is_locked:
+            return UserLimits(record.user, record.group, False, record.resource_limits, {})
         if key not in self._limits:
             self._limits[key] = self.owners.limits_of(record, self.clock())
         return self._limits[key]
@@ -132,8 +136,24 @@ class World:
     def listed(self) -> list[EngineContainer]:
         """All containers, after it was made sure that this is the engine of last time. Raises EngineUnreachable."""
         self._facts = self.engine.facts()
-        self.ledger.check_engine(self._facts.id)
-        return self.engine.containers()
+        recorded = self.ledger.docker_ids()  # before the list: what is made meanwhile is not missing from it
+        found = self.engine.containers()
+        listed = {container.id for container in found}
+        self.ledger.check_engine(self._facts, listed=listed, recorded=recorded, now=self.clock())
+        self._looked = True
+        return found
+
+    def check_engine(self) -> None:
+        """Make sure that this is the engine of last time, before a question about one container. As `listed`."""
+        self._facts = self.engine.facts()
+        self._looked = False
+        if not self.ledger.is_same_engine(self._facts):
+            self.listed()
+
+    def confirm_absence(self) -> None:
+        """Make sure that what the engine does not have has vanished alone, and not all that is known. As `listed`."""
+        if not self._looked:
+            self.listed()
 
     def engine_facts(self) -> EngineFacts:
         """What the engine said of itself at the last look at all containers; without one it is asked.
@@ -245,6 +265,7 @@ class World:
         if observation.simulated and not self.inject:
             foreign = [seen for seen in foreign if not _has_other_gpus(seen, self.ledger.installation)]
         blockers = outside_use(observation, foreign, leased=explained, claimed=claimed, outside=self.policy.outside)
+        blockers |= _unknown_leases(entries, observation, {container.name for container in foreign}, blockers)
         return Situation(
             observation=observation,
             occupancy=blockers,
@@ -342,6 +363,17 @@ def sign_of_gpus(entries: Entries, cards: int) -> str | None:
         if refs:
             return f"{entry.name} of {entry.user} has GPU {all_called(refs)}"
     return None
+
+
+def _unknown_leases(
+    entries: Entries, observation: Observation, labelled: Collection[str], blockers: Mapping[str, Blocker]
+) -> dict[str, Blocker]:
+    """What any slot may be used by while a record cannot be read, unless the labels of its container say which."""
+    for entry in entries.values():
+        if isinstance(entry, Unreadable) and not entry.corrupt and entry.container_name not in labelled:
+            unknown = Blocker("unknown", f"the record of {entry.container_name} cannot be read: {entry.why}")
+            return {slot.slot: unknown for slot in observation.slots if slot.slot not in blockers}
+    return {}
 
 
 def readable(entries: Entries) -> list[Record]:

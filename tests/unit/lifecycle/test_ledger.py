@@ -118,7 +118,8 @@ def test_a_removed_record_is_kept_beside_the_others_of_its_name(bed: Bed) -> Non
         bed.gate.create(bed.actor("alice"), bed.request("alice"))
         bed.gate.remove(bed.actor("alice"), ALICE)
     assert len({record.id for record in bed.ledger.removed()}) == 3
-    assert all(path.name.startswith(f"{ALICE}.2026") for path in bed.ledger._removed.iterdir())
+    removed = bed.state / "container-metadata" / "removed"
+    assert all(path.name.startswith(f"{ALICE}.2026") for path in removed.iterdir())
 
 
 def test_nothing_temporary_is_left(bed: Bed) -> None:

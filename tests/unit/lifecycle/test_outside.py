@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import Devices, Status
-from ds01.errors import EngineUnreachable, NoGpuFree, NotPossible
+from ds01.engines.protocol import ContainerSpec, Created, Devices, Status
+from ds01.engines.simulated import SimulatedEngine
+from ds01.errors import EngineRejected, EngineUnreachable, NoGpuFree, NotPossible
 from ds01.lifecycle.machine import State
 from tests import legal
 from tests.bed import NOON, POLICY, Bed
@@ -285,13 +286,21 @@ def test_others_are_not_told_of_what_is_not_theirs_and_nothing_foreign_is_touche
 
 
 def test_a_leftover_of_a_create_that_was_given_up_is_removed_if_it_never_ran(bed: Bed) -> None:
-    alice = bed.actor("alice")
-    bed.gate.create(alice, bed.request("alice"))
+    kept: dict[str, Any] = {}
+
+    class Slow(SimulatedEngine):
+        """It gives an error, and makes the container all the same, later."""
+
+        def create(self, spec: ContainerSpec) -> Created:
+            created = super().create(spec)
+            with self.change() as state:
+                kept.update(state["containers"].pop(created.id))
+            raise EngineRejected("Docker could not create the container")
+
+    gate = bed.another_gate(engine=Slow(bed.engine.store.path, clock=bed.clock))
+    with pytest.raises(EngineRejected):
+        gate.create(bed.actor("alice"), bed.request("alice"))
     with bed.engine.change() as state:
-        (kept,) = state["containers"].values()
-        kept = dict(kept)
-    bed.gate.remove(alice, ALICE)
-    with bed.engine.change() as state:  # Docker was slow: it appears after its create was given up
         state["containers"][kept["id"]] = kept
     look(bed)
     assert bed.engine.containers() == []

@@ -67,6 +67,9 @@ def aside(bed: Bed) -> list[str]:
 
 def make(bed: Bed, state: str) -> None:
     alice = bed.actor("alice")
+    # What is removed vouches for the installation: were all records of another one, nothing would be set aside.
+    bed.gate.create(alice, bed.request("alice", "earlier", gpus=0))
+    bed.gate.remove(alice, bed.full("alice", "earlier"))
     bed.gate.create(alice, bed.request("alice"))
     bed.clock.advance(minutes=5)
     if state != "created":

@@ -1,0 +1,112 @@
+"""The commit counter: tells whether records were written since a look, whatever the file system's timestamps say.
+
+Timestamps do not: with 128-byte inodes ext4 counts whole seconds, and inodes are used again at once. The counter lies
+in the ledger's lock file and is only changed under that lock. A commit counts itself as begun before it writes a
+record, and as ended afterwards, so that one that was killed in between is seen too.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ds01.system import files
+from ds01.system.data import DataError, from_json, parse_json, to_json
+
+SIZE = 4096  # bytes: one page, always written whole
+ROOM = SIZE - 500  # for the names of the latest commits
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point in the sequence of commits: everything up to it was seen. Without an epoch nothing was."""
+
+    epoch: str = ""
+    commit: int = -1
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit, and the container whose record it wrote."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Commits:
+    """What the lock file says. `epoch` is made with the counter: another one means that the file was replaced."""
+
+    epoch: str = ""
+    begun: int = 0
+    ended: int = 0
+    latest: tuple[Commit, ...] = ()
+
+    def names_since(self, mark: Mark) -> frozenset[str] | None:
+        """Return the containers whose records may have been written since `mark`; None if it can be any."""
+        if not self.epoch or mark.epoch != self.epoch or not 0 <= mark.commit <= self.begun:
+            return None
+        names = [commit.name for commit in self.latest if commit.number > mark.commit]
+        return frozenset(names) if len(names) == self.begun - mark.commit else None
+
+
+def read(path: Path) -> Commits:
+    """Return the counter without its lock. A torn or missing one has no epoch, and so means that anything changed."""
+    try:
+        return _parse(files.read(path))
+    except FileNotFoundError:
+        return Commits()
+
+
+def read_locked(descriptor: int) -> Commits:
+    """Return the counter from the locked file. Raises OSError."""
+    return _parse(os.pread(descriptor, SIZE, 0))
+
+
+def begin(descriptor: int, name: str) -> None:
+    """Count a commit of the record `name` as begun. Raises OSError."""
+    before = read_locked(descriptor)
+    number = before.begun + 1
+    epoch = before.epoch or secrets.token_hex(8)
+    _write(descriptor, Commits(epoch, number, before.ended, (*before.latest, Commit(number, name))))
+
+
+def end(descriptor: int) -> Mark:
+    """Count all commits that were begun as ended, and return the mark behind them. Raises OSError."""
+    now = read_locked(descriptor)
+    _write(descriptor, replace(now, ended=now.begun))
+    return Mark(now.epoch, now.begun)
+
+
+def _parse(content: bytes) -> Commits:
+    body, _, check = content.rstrip().rpartition(b" ")
+    try:
+        if check != _checksum(body):
+            return Commits()
+        return from_json(Commits, parse_json(body))
+    except DataError:
+        return Commits()
+
+
+def _write(descriptor: int, commits: Commits) -> None:
+    while len(body := json.dumps(to_json(commits), separators=(",", ":")).encode()) > ROOM:
+        commits = replace(commits, latest=commits.latest[len(commits.latest) // 4 + 1 :])
+    content = (body + b" " + _checksum(body)).ljust(SIZE - 1) + b"\n"
+    try:
+        written = os.pwrite(descriptor, content, 0)
+    except OSError as error:
+        if error.errno == errno.EBADF:  # opened for reading only, since nothing can be written there
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS)) from error
+        raise
+    if written < len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _checksum(body: bytes) -> bytes:
+    """A reader without the lock may see half of a write."""
+    return b"%08x" % zlib.crc32(body)

@@ -1,0 +1,173 @@
+"""Which installation a state directory is, and which engine its records are about. A wrong answer frees every lease.
+
+The engine's id alone is not enough: before Docker 23 it survives the loss of all containers, when the disk with
+Docker's data is not mounted, say. So the data root's device and inode are kept beside it, and containers that are known
+vouch for the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ds01.errors import Ds01Error, EngineUnreachable
+from ds01.system import files
+from ds01.system.data import DataError, format_time, parse_json, parse_time
+
+SEVERAL = 2  # known containers that hardly vanish together
+SECOND_LOOK = timedelta(minutes=2)  # how much later a second look has to be to be believed
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_ROOT = re.compile(r"root (?P<device>[0-9]{1,20}) (?P<inode>[0-9]{1,20})")
+_MISSING = re.compile(r"missing (?P<since>\S+)")
+
+
+def installation_id(state: Path, folders: Collection[Path], *, mode: int) -> str:
+    """Return the installation's id; a state directory without records gets one. `folders` are those of the records.
+
+    Raises Ds01Error if there are records and no id, or none that can be one; OSError.
+    """
+    path = state / "installation"
+    while True:
+        try:
+            content = files.read(path).decode("utf-8", "replace").strip()
+        except FileNotFoundError:
+            pass
+        else:
+            if _ID.fullmatch(content):
+                return content
+            raise _no_id(path, folders, f"it says {content[:40]!r}" if content else "it is empty")
+        if any(True for folder in folders for _ in _record_paths(folder)) and not os.path.lexists(path):
+            raise _no_id(path, folders, "it is not there, and there are records")
+        candidate = state / f".installation.{secrets.token_hex(4)}.tmp"
+        files.replace(candidate, secrets.token_hex(16).encode() + b"\n", mode=mode)
+        try:
+            os.link(candidate, path)  # unlike a rename it does not overwrite the id of whoever was quicker
+        except FileExistsError:
+            pass
+        finally:
+            candidate.unlink()
+
+
+def _no_id(path: Path, folders: Collection[Path], why: str) -> Ds01Error:
+    """With another id all records would be somebody else's, and their GPUs free."""
+    said = Counter(identity for folder in folders for identity in _installations(folder))
+    if said:
+        known = said.most_common(1)[0][0]
+        why += f"; {said[known]} of {said.total()} records say {known}"
+        hint = f"root writes it back: echo {known} | sudo tee {path}"
+    else:
+        hint = (
+            "the containers know it: docker ps -a --format '{{.Names}} {{.Label \"ds01.installation\"}}' shows it, and "
+            f"root writes it into the file; without any container root removes {path}"
+        )
+    return Ds01Error(f"{path} does not say which installation this is", why=why, hint=hint)
+
+
+def _record_paths(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob("*.json") if not path.name.startswith("."))
+
+
+def _installations(folder: Path) -> Iterator[str]:
+    for path in _record_paths(folder):
+        with suppress(OSError, DataError, AttributeError):
+            identity = parse_json(files.read(path)).get("installation")
+            if isinstance(identity, str) and _ID.fullmatch(identity):
+                yield identity
+
+
+Root = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class EngineMark:
+    """What the file `engine` says: the id, device and inode of the data root, since when all containers are missing."""
+
+    id: str
+    root: Root | None = None
+    missing_since: datetime | None = None
+
+    def to_text(self) -> str:
+        """Return the file's content: the id alone on the first line, for people."""
+        lines = [self.id]
+        if self.root is not None:
+            lines.append(f"root {self.root[0]} {self.root[1]}")
+        if self.missing_since is not None:
+            lines.append(f"missing {format_time(self.missing_since)}")
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def from_text(text: str) -> EngineMark:
+        """Return what a file says. Lines that are of no known form are passed over."""
+        lines = text.splitlines() or [""]
+        mark = EngineMark(lines[0].strip())
+        for line in lines[1:]:
+            if match := _ROOT.fullmatch(line.strip()):
+                mark = replace(mark, root=(int(match["device"]), int(match["inode"])))
+            elif match := _MISSING.fullmatch(line.strip()):
+                with suppress(DataError):
+                    mark = replace(mark, missing_since=parse_time(match["since"]))
+        return mark
+
+
+def root_of(folder: str | None) -> Root | None:
+    """Return device and inode of the engine's data root; None if it has none, or not for this user's eyes."""
+    if folder is None:
+        return None
+    try:
+        status = Path(folder).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def needs_look(known: EngineMark | None, now: EngineMark) -> bool:
+    """Whether the id and the data root alone do not prove that this is the engine of last time."""
+    return known is None or (known.id, known.root, known.missing_since) != (now.id, now.root or known.root, None)
+
+
+def compare(
+    known: EngineMark | None, now: EngineMark, *, listed: Collection[str], recorded: Collection[str], at: datetime
+) -> tuple[EngineMark, str | None]:
+    """Compare the engine with the one of last time: what to remember, and what keeps it from being believed. Pure.
+
+    `listed` are the ids of its containers, `recorded` those that records are about. A missing file (`known` None) is
+    an administrator's word that this engine counts.
+    """
+    if known is None or not recorded or not set(recorded).isdisjoint(listed):
+        if known is not None and known.id not in ("", now.id):
+            return known, f"its id is {now.id}, the state directory knows {known.id}"
+        return replace(now, root=now.root or (known.root if known else None)), None
+    if known.id != now.id:
+        return known, f"its id is {now.id}, the state directory knows {known.id or 'none'}"
+    count = "the one container" if len(recorded) == 1 else f"any of the {len(recorded)} containers"
+    if known.root is not None and known.root != now.root:
+        where = "cannot be looked at" if now.root is None else "is another one"
+        return known, f"its data root {where}, and it does not list {count} that ds01 knows"
+    if len(recorded) < SEVERAL:
+        return now, None
+    since = known.missing_since
+    if since is None or since > at:  # a clock that was set back
+        return replace(known, missing_since=at), f"it does not list {count} that ds01 knows"
+    if at - since < SECOND_LOOK:
+        return known, f"since {format_time(since)} it does not list {count} that ds01 knows"
+    return now, None
+
+
+def another_engine(why: str, path: Path, *, same_id: bool) -> EngineUnreachable:
+    """Return the error for an engine that is not believed."""
+    if not same_id:
+        hint = f"if Docker was set up anew, an administrator removes {path}"
+        return EngineUnreachable("this is another Docker than last time", why=why, hint=hint)
+    return EngineUnreachable(
+        "Docker has lost its containers, or is another one than last time",
+        why=why,
+        hint=f"check that the disk with Docker's data is mounted; if they are gone for good, root removes {path}",
+    )

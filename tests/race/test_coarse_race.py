@@ -1,0 +1,39 @@
+"""The race on file systems that stamp files with whole seconds, where timestamps do not tell what was just written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import coarse
+from tests.bed import Bed
+from tests.race.test_race import check_round, folder, make, race, warm
+
+__all__ = ["folder", "warm"]
+ROUNDS = 12
+
+
+@pytest.fixture
+def coarse_folder() -> Iterator[Path]:
+    with coarse.mounted() as mounted:
+        if mounted is None:
+            pytest.skip("no file system can be mounted here: the test with cut timestamps has to do")
+        yield mounted
+
+
+def rounds(bed: Bed) -> None:
+    for _ in range(ROUNDS):
+        check_round(bed, race(bed))
+        for record in bed.records():
+            bed.gate.remove(bed.world.users.actor(record.uid), record.container_name, force=True)
+
+
+def test_on_ext4_with_inodes_of_128_bytes(coarse_folder: Path) -> None:
+    rounds(make(coarse_folder / "bed"))
+
+
+def test_with_cut_timestamps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coarse.cut_stamps(monkeypatch, folder)
+    rounds(make(folder / "bed"))
