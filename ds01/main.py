@@ -107,6 +107,9 @@ def _without_command(words: str) -> int:
     if first == "--names":
         put("\n".join(names()))
         return 0
+    if first == "mlc" and second in ("-v", "--version"):
+        put(f"ds01 {__version__}, with the commands of AIME MLC 1 and 2.2.0")
+        return 0
     noun = first if any(known.startswith(f"{first} ") for known in COMMANDS) else None
     if (first if noun is None else second) in ("", "--help", "-h", "help"):
         put(_overview(noun))

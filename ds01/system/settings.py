@@ -29,6 +29,7 @@ class Settings:
     docker_config: str | None = None  # DOCKER_CONFIG, the directory of the caller's Docker configuration
     terminal: str | None = None  # TERM, for programs in containers
     editor: str | None = None  # what the person writes in, with its options
+    mlc_arch: str | None = None  # the architecture that AIME's users ask for images of
 
     @property
     def kept_policy(self) -> Path:
@@ -52,6 +53,7 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
         docker_config=environment.get("DOCKER_CONFIG") or None,
         terminal=environment.get("TERM"),
         editor=environment.get("VISUAL") or environment.get("EDITOR") or None,
+        mlc_arch=environment.get("MLC_ARCH") or None,
     )
     state = environment.get("DS01_STATE")
     if not state:

@@ -26,7 +26,7 @@ from ds01.images.catalogue import Entry, frameworks_for, lookup, versions_for
 @click.option("-d", "--data", "--data_dir", metavar="DIR", help="At /data.")
 @click.option("-m", "--models", "--models_dir", metavar="DIR", help="At /models.")
 @click.option("-g", "-ng", "--num_gpus", "--gpus", metavar="N|all", help="How many GPUs. Default: one.")
-@click.option("-arch", "--architecture", metavar="ARCH", help="Default: what this server's GPUs are.")
+@click.option("-arch", "--architecture", metavar="ARCH", help="Default: MLC_ARCH, else what this server's GPUs are.")
 @click.option("-i", "--info", is_flag=True, help="List the frameworks and versions, and make nothing.")
 @click.option("-s", "--script", is_flag=True, help="Ask nothing, as --yes.")
 @click.option("--interactive", is_flag=True, help="Changes nothing: on a terminal it asks for what is missing.")
@@ -49,7 +49,7 @@ def command(
     As container-create, with the same limits; only the workspace is ~/workspace as a whole, as with AIME.
     """
     session.yes |= script
-    architectures = _architectures(session, architecture)
+    architectures = _architectures(session, architecture or session.settings.mlc_arch)
     if info:
         return _show_info(session, architectures)
     if framework is None and not session.interactive:
@@ -81,7 +81,8 @@ def _architectures(session: Session, given: str | None) -> tuple[str, ...]:
     for name in known:
         if name.casefold() == given.casefold():
             return (name,)
-    raise WrongUse(f"no architecture '{given}'", why=f"there are {', '.join(known)}")
+    why = f"there are {', '.join(known)}"
+    raise WrongUse(f"no architecture '{given}'", why=why, hint="-arch and MLC_ARCH name one of these")
 
 
 def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) -> Entry:
