@@ -12,7 +12,7 @@ from ds01.lifecycle import ledger as ledger_module
 from ds01.lifecycle.ledger import Transaction
 
 CHANGES = ("create", "start", "stop", "remove", "rename", "pause", "unpause", "put", "run", "tag", "untag", "update")
-QUESTIONS = ("facts", "containers", "inspect", "get", "processes", "image")
+QUESTIONS = ("facts", "containers", "inspect", "get", "stat", "processes", "image")
 
 
 class Steps:

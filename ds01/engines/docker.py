@@ -12,6 +12,7 @@ from dataclasses import replace
 from ds01.engines import docker_build, docker_exec, docker_images
 from ds01.engines.answers import answer_as_error, one_line
 from ds01.engines.docker_client import INSPECT_TIMEOUT, TIMEOUT, Client, quoted
+from ds01.engines.docker_paths import path_status
 from ds01.engines.docker_since import booted_at, engine_started_at
 from ds01.engines.docker_translate import create_body, read_facts, read_inspected, read_listed, update_body
 from ds01.engines.docker_usage import belongs_to, read_usage
@@ -25,6 +26,7 @@ from ds01.engines.protocol import (
     EngineFacts,
     EngineImage,
     ExecRequest,
+    PathStatus,
     Progress,
     UpdateSpec,
     Usage,
@@ -136,6 +138,15 @@ class DockerEngine:
             if "could not find the file" in (error.why or "").lower():
                 return None
             raise
+
+    def stat(self, reference: str, path: str) -> PathStatus | None:
+        """The status of `path` inside; None also where the container is gone, which Docker's answer does not tell."""
+        try:
+            with self._client.asking_about_container("look at files of the container") as api:
+                address = f"/containers/{quoted(reference)}/archive"
+                return path_status(self._client, api, address, path)
+        except EngineAbsent:
+            return None
 
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The processes, as the host's `ps` sees them."""

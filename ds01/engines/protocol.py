@@ -115,6 +115,14 @@ class EngineFacts:
 
 
 @dataclass(frozen=True)
+class PathStatus:
+    """A path inside a container: the mode's permission bits, and of a link where it leads in the end."""
+
+    mode: int
+    link: str | None = None
+
+
+@dataclass(frozen=True)
 class Devices:
     """The GPU access of a container in whichever form it was given.
 
@@ -302,6 +310,9 @@ class Engine(Protocol):
 
     def get(self, reference: str, path: str) -> bytes | None:
         """A tar archive of `path` inside, created containers included; None if there is no such path."""
+
+    def stat(self, reference: str, path: str) -> PathStatus | None:
+        """The status of `path` inside, created containers included; None if there is no such path."""
 
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The processes of a running container, the first one first."""

@@ -26,6 +26,7 @@ from ds01.engines.protocol import (
     EngineFacts,
     EngineImage,
     ExecRequest,
+    PathStatus,
     Progress,
     UpdateSpec,
     Usage,
@@ -162,6 +163,13 @@ class SimulatedEngine(Outside):
         root = images.root_of(state, container.get("source") or "")
         files = {**images.files_of(root), **self.store.files(container["id"])}
         return images.pack(files, path)
+
+    def stat(self, reference: str, path: str) -> PathStatus | None:
+        """The status of what `get` gives; /root is root's alone."""
+        state = self.read()
+        container = rules.require_whole(state, reference, "stat")
+        root = images.root_of(state, container.get("source") or "")
+        return images.path_status({**images.files_of(root), **self.store.files(container["id"])}, path)
 
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The container's command, and what `simulated_outside.spawn` added."""

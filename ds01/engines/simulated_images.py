@@ -3,7 +3,8 @@
 What was built is known by its id, and has what the build gave it. `absent/…` is not there and cannot be pulled;
 `remote/…` is there once it was pulled; `ds01-UID/…`, somebody's own, once it was tagged; `labelled/…` has labels of its
 own. A name with `noshell` has no shell, with `nobash` no bash, with `cuda` asks for all GPUs as CUDA images do, with
-`ubuntu` has a user with uid 1000. A tag that looks like a container's own (`NAME._.UID`) is there once it was given.
+`ubuntu` has a user with uid 1000, with `rootconda` its Python below /root, with `rootuv` a link to one there. A tag
+that looks like a container's own (`NAME._.UID`) is there once it was given.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import posixpath
 import tarfile
 
 from ds01.engines.answers import answer_as_error
-from ds01.engines.protocol import EngineImage
+from ds01.engines.protocol import EngineImage, PathStatus
 from ds01.engines.references import split, well_formed, with_tag
 from ds01.engines.simulated_store import Files, State, file_entry
 from ds01.system.data import parse_time
@@ -63,6 +64,10 @@ def describe(state: State, source: str) -> EngineImage:
     environment = {"PATH": DEFAULT_PATH}
     if "cuda" in source:
         environment |= {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+    if "rootconda" in source:
+        environment["PATH"] = f"/root/miniconda3/bin:{DEFAULT_PATH}"
+    if "rootuv" in source:
+        environment["PATH"] = f"/opt/venv/bin:{DEFAULT_PATH}"
     labels = {"org.example.authors": "A. Author, B. Author", "ds01.managed": "true"}
     return EngineImage(
         id=image_id(source),
@@ -112,11 +117,16 @@ def files_of(source: str) -> Files:
     if "ubuntu" in source:
         users += "ubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/bash\n"
         group += "ubuntu:x:1000:\n"
+    program = "/root/.local/share/uv/python/bin/python3" if "rootuv" in source else "/root/miniconda3/bin/python3"
     files = {
         "/etc/passwd": file_entry(users.encode()),
         "/etc/group": file_entry(group.encode()),
         "/etc/shadow": file_entry(b"root:*:19000:0:99999:7:::\n", mode=0o640),
     }
+    if "rootuv" in source or "rootconda" in source:
+        files[program] = file_entry(b"#!simulated\n", mode=0o755)
+    if "rootuv" in source:
+        files["/opt/venv/bin/python"] = file_entry(b"", mode=0o777, link=program)
     if "noshell" not in source and source != "scratch":
         files["/bin/sh"] = file_entry(b"#!simulated\n", mode=0o755)
         if "nobash" not in source:
@@ -137,6 +147,17 @@ def unpack(archive: bytes, folder: str) -> Files:
             link = member.linkname if member.issym() else None
             files[path] = file_entry(content, mode=member.mode, uid=member.uid, gid=member.gid, link=link)
     return files
+
+
+def path_status(files: Files, path: str) -> PathStatus | None:
+    """The status of a path; folders are implied by what lies in them, and /root is root's alone."""
+    path = posixpath.normpath(posixpath.join("/", path))
+    if path == "/root":
+        return PathStatus(0o700)
+    if path in files:
+        return PathStatus(files[path]["mode"] & 0o777, files[path]["link"])
+    below = path.rstrip("/") + "/"
+    return PathStatus(0o755) if any(name.startswith(below) for name in files) else None
 
 
 def pack(files: Files, path: str) -> bytes | None:

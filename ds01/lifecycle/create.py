@@ -20,7 +20,7 @@ from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
 from ds01.gpus.situation import Requester
-from ds01.lifecycle import folders
+from ds01.lifecycle import folders, root_only
 from ds01.lifecycle.account import Insider, archive
 from ds01.lifecycle.ahead import in_line, waiters
 from ds01.lifecycle.aime import is_marked, own_tag
@@ -281,13 +281,26 @@ def make_container(
     wrong += [f"the folder {folder.path} was swapped" for folder in prepared.folders if not folder.is_still_there()]
     if wrong:
         raise EngineRejected("what Docker made is not what was asked for", why="; ".join(wrong))
-    warnings = dict.fromkeys((*created.warnings, *weak))
+    warnings = dict.fromkeys((*created.warnings, *weak, *_about_the_image(world, prepared, created.id)))
     return created.id, tuple(warnings)
 
 
 def owner_groups(prepared: Prepared) -> tuple[HostGroup, ...]:
     """Return the owner's groups that own mounted directories. Walks these directories for up to a second."""
     return groups_of_directories(prepared.owner, [folder.path for folder in prepared.folders])
+
+
+def _about_the_image(world: World, prepared: Prepared, identity: str) -> tuple[str, ...]:
+    """What does not work for the owner in a container of this image."""
+    assert prepared.image is not None
+    request = prepared.request
+    try:
+        found = root_only.warning(
+            request.image, request.owner, prepared.image.environment, partial(world.engine.stat, identity)
+        )
+    except EngineRejected:  # a container without a warning is better than none
+        return ()
+    return () if found is None else (found,)
 
 
 def spec_of(world: World, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = ()) -> ContainerSpec:

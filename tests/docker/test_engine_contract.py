@@ -13,7 +13,17 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import ContainerSpec, Devices, Engine, ExecRequest, Mount, Port, Status, UpdateSpec
+from ds01.engines.protocol import (
+    ContainerSpec,
+    Devices,
+    Engine,
+    ExecRequest,
+    Mount,
+    PathStatus,
+    Port,
+    Status,
+    UpdateSpec,
+)
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
 from tests.waiting import until
 
@@ -336,6 +346,23 @@ def test_files_are_put_and_got_before_the_first_start(engine: Engine, make: Make
     assert engine.get(container, "/nonexistent") is None
     assert engine.get(container, "/nonexistent/deeper") is None
     assert engine.get(container, "/bin/sh") is not None
+
+
+def test_the_status_of_a_path_is_its_mode_and_where_a_link_leads(engine: Engine, make: Make) -> None:
+    container = make()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        file, link = tarfile.TarInfo("file"), tarfile.TarInfo("link")
+        file.mode, link.type, link.linkname = 0o640, tarfile.SYMTYPE, "/tmp/file"
+        tar.addfile(file)
+        tar.addfile(link)
+    engine.put(container, "/tmp", buffer.getvalue())
+    assert engine.stat(container, "/tmp/file") == PathStatus(0o640)
+    status = engine.stat(container, "/tmp/link")
+    assert status is not None and status.link == "/tmp/file"
+    assert engine.stat(container, "/nonexistent") is None
+    folder = engine.stat(container, "/etc")
+    assert folder is not None and folder.mode == 0o755
 
 
 def test_owner_and_mode_of_files_are_kept(engine: Engine, make: Make) -> None:

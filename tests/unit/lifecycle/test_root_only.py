@@ -1,0 +1,52 @@
+"""Images whose programs lie below /root are warned of at create, with the line that mends them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ds01.engines.protocol import PathStatus
+from ds01.lifecycle.root_only import warning
+from tests.bed import Bed
+
+STANDARD = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CLOSED = {"/root": PathStatus(0o700)}
+UV = "/root/.local/share/uv/python/bin/python3.12"
+
+
+def said(path: str, statuses: dict[str, PathStatus], uid: int = 1001) -> str | None:
+    return warning("a/b", uid, {"PATH": path}, statuses.get)
+
+
+@pytest.mark.parametrize(
+    ("path", "statuses", "named"),
+    [
+        (f"/root/miniconda3/bin:{STANDARD}", CLOSED, "PATH has /root/miniconda3/bin"),
+        (f"{STANDARD}:/root/.local/bin/", CLOSED, "PATH has /root/.local/bin"),
+        (f"/opt/venv/bin:{STANDARD}", {**CLOSED, "/opt/venv/bin/python": PathStatus(0o777, UV)}, UV),
+        (STANDARD, {**CLOSED, "/usr/local/bin/python3": PathStatus(0o777, UV)}, "/usr/local/bin/python3"),
+        (f"/root/x/bin:{STANDARD}", {**CLOSED, "/root/x": PathStatus(0o750)}, "RUN chmod a+rx /root /root/x"),
+    ],
+)  # fmt: skip
+def test_what_only_root_can_start_is_named(path: str, statuses: dict[str, PathStatus], named: str) -> None:
+    found = said(path, statuses)
+    assert found is not None and named in found and "RUN chmod a+rx /root" in found
+
+
+@pytest.mark.parametrize(
+    ("path", "statuses", "uid"),
+    [
+        (STANDARD, CLOSED, 1001), (f"/root/bin:{STANDARD}", {"/root": PathStatus(0o755)}, 1001),
+        (f"/root/bin:{STANDARD}", {}, 1001), (f"/root/bin:{STANDARD}", CLOSED, 0), ("", CLOSED, 1001),
+        (f"/rootless/bin:{STANDARD}", CLOSED, 1001),
+        (f"/opt/venv/bin:{STANDARD}", {**CLOSED, "/opt/venv/bin/python": PathStatus(0o777, "/usr/bin/python3")}, 1001),
+    ],
+)  # fmt: skip
+def test_what_works_is_not_warned_of(path: str, statuses: dict[str, PathStatus], uid: int) -> None:
+    assert said(path, statuses, uid) is None
+
+
+@pytest.mark.parametrize("image", ["lab/rootconda", "lab/rootuv"])
+def test_create_warns_and_makes_the_container(image: str, bed: Bed) -> None:
+    acted = bed.gate.create(bed.actor("alice"), bed.request("alice", image=image))
+    assert any("RUN chmod a+rx /root" in text for text in acted.warnings)
+    assert not bed.gate.create(bed.actor("bob"), bed.request("bob")).warnings
