@@ -68,7 +68,10 @@ def make(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
     for warning in acted.warnings:
         session.warn(warning)
     gpus = acted.container.gpus
-    session.say(f"Created {request.name} from {request.image}: {_devices(plan, gpus)}, {_size(plan.limits.limits)}.")
+    limits = plan.limits
+    if asked.waits or not plan.image_there:  # that took its time, and the policy may be another by now
+        limits = session.gate.limits(session.actor, owner=session.owner.uid).limits
+    session.say(f"Created {request.name} from {request.image}: {_devices(plan, gpus)}, {_size(limits.limits)}.")
     if len(gpus) > 1 and gpus[0].profile:
         session.say("Note: one CUDA process sees one MIG instance only; start a process for each.")
     return acted

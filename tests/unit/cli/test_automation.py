@@ -203,6 +203,34 @@ def test_the_queue_is_shown_and_cancelled(ds: CommandLine) -> None:
     assert ds("queue", "--json").json == {"waiting": []}
 
 
+@pytest.mark.in_process("changes the policy between two steps")
+def test_a_policy_that_changes_during_the_pull_counts(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ds01.cli.container import making
+
+    def saved_meanwhile(session: object, step: str, **more: str) -> None:
+        if step == "create":
+            ds.bed.set_policy("defaults: {max_mig_instances: 0}\n")
+
+    monkeypatch.setattr(making, "explain", saved_meanwhile)
+    error = ds.fails(3, "container-create", "thesis", "pytorch", "--gpus", "1")
+    assert "max_mig_instances" in error
+    assert ds.bed.records() == []
+
+
+@pytest.mark.in_process("changes the policy between two steps")
+def test_what_was_created_after_a_wait_is_said_with_the_limits_of_now(
+    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ds01.cli.container import making
+
+    def saved_meanwhile(session: object, step: str, **more: str) -> None:
+        if step == "create":
+            ds.bed.set_policy("defaults: {memory: 7g}\n")
+
+    monkeypatch.setattr(making, "explain", saved_meanwhile)
+    assert "7g memory" in ds.ok("container-create", "thesis", "pytorch", "--gpus", "1", "--wait")
+
+
 def test_wait_for_ends_with_4(ds: CommandLine) -> None:
     ds.bed.set_policy("defaults: {max_mig_instances: null, max_gpus_per_container: 3, max_containers_per_user: null}\n")
     for name, gpus in (("one", "3"), ("two", "1")):
