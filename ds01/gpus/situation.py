@@ -56,6 +56,11 @@ class SlotState:
     why: str | None = None
     was: str | None = None  # its name at the time of the lease, where that is another
 
+    @property
+    def lost(self) -> bool:
+        """Whether the hardware no longer has it."""
+        return self.memory_bytes is None
+
 
 def slot_states(situation: Situation) -> tuple[SlotState, ...]:
     """Return a row for every slot that is offered or leased, sorted by number, and one for each lost slot of a lease.
@@ -209,5 +214,4 @@ def _first_names(holder: Holding) -> dict[str, str]:
 
 def _order(row: SlotState) -> tuple[tuple[int, ...], bool, str]:
     """A lost slot stands after the one that has its old name now."""
-    lost = row.memory_bytes is None
-    return slot_number((row.was if lost else None) or row.slot), lost, row.uuid
+    return slot_number((row.was if row.lost else None) or row.slot), row.lost, row.uuid

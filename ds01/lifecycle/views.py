@@ -159,13 +159,18 @@ class UsageView:
 
 @dataclass(frozen=True)
 class GpuStatus:
-    """All slots of the server."""
+    """All slots of the server, and those of leases that it no longer has."""
 
     slots: tuple[SlotState, ...]
     gpus: tuple[Gpu, ...]
     driver: str
     simulated: bool
     reservations: tuple[Reservation, ...] = ()  # in force or to come, the next first
+
+    @property
+    def present(self) -> tuple[SlotState, ...]:
+        """The slots that the hardware has."""
+        return tuple(slot for slot in self.slots if not slot.lost)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def _ask_gpus(session: Session, asked: Asked) -> Asked:
 def _most_gpus(session: Session) -> int | None:
     """How many GPUs a container can have: by the policy, and by what the server has of one kind."""
     most = session.gate.limits(session.actor, owner=session.owner.uid).limits.limits.max_gpus_per_container
-    kinds = Counter((slot.kind, slot.profile) for slot in session.gate.gpus(session.actor).slots)
+    kinds = Counter((slot.kind, slot.profile) for slot in session.gate.gpus(session.actor).present)
     there = max(kinds.values(), default=0)
     return there if most is None else min(most, there)
 

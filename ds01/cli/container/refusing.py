@@ -20,7 +20,7 @@ def refusal_error(session: Session, request: ContainerRequest, refusal: Refusal)
     """Return the refusal as an error; of what the server does not have, with what it has."""
     if refusal.rule is not Rule.NO_GPUS:
         return error_of(refusal)
-    kinds = Counter(slot.profile or slot.kind.value for slot in session.gate.gpus(session.actor).slots)
+    kinds = Counter(slot.profile or slot.kind.value for slot in session.gate.gpus(session.actor).present)
     message, why, hint = describe_missing(refusal, request.gpus, kinds)
     return NoGpuFree(message, why=why, hint=hint)
 

@@ -48,7 +48,7 @@ def command(
 
 
 def _uuids(session: Session, slots: str) -> tuple[str, ...]:
-    known = {row.slot: row.uuid for row in session.gate.gpus(session.actor).slots}
+    known = {row.slot: row.uuid for row in session.gate.gpus(session.actor).present}
     asked = [slot.strip() for slot in slots.split(",")]
     missing = [slot for slot in asked if slot not in known]
     if missing:

@@ -44,4 +44,4 @@ def _row(row: SlotState, models: dict[int, str], at: datetime) -> tuple[str, ...
 
 def _summary(session: Session, status: GpuStatus) -> None:
     free = sum(row.state == "free" for row in status.slots)
-    session.say(f"{free} of {len(status.slots)} free; driver {status.driver}")
+    session.say(f"{free} of {len(status.present)} free; driver {status.driver}")

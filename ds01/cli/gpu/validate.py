@@ -30,7 +30,7 @@ def command(session: Session, container: str, slot: str | None) -> None:
     wanted = [item for item in fixed if slot in (None, item.slot, item.was)]
     if slot is not None and not wanted:
         raise NotPossible(f"{short(full)} has no GPU {slot}")
-    there = {row.uuid for row in rows if row.memory_bytes is not None}  # what the hardware lost has none
+    there = {row.uuid for row in rows if not row.lost}
     gone = [item for item in wanted if item.uuid not in there]
     if gone:
         raise NotPossible(

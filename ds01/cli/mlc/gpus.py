@@ -38,7 +38,7 @@ def _all(session: Session) -> int | None:
         left = limits.max_mig_instances - sum(len(view.gpus) for view in views)
         # With nothing left the one that is asked for is refused, in words that say who has them.
         caps["that is what is left of your quota (max_mig_instances)"] = max(left, min(1, limits.max_mig_instances))
-    kinds = Counter((slot.kind, slot.profile) for slot in session.gate.gpus(session.actor).slots)
+    kinds = Counter((slot.kind, slot.profile) for slot in session.gate.gpus(session.actor).present)
     caps["that is what this server has of one kind"] = max(kinds.values(), default=0)
     why, count = min(((why, cap) for why, cap in caps.items() if cap is not None), key=lambda pair: pair[1])
     if count == 0:

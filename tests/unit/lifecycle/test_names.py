@@ -168,3 +168,11 @@ def test_everything_that_is_there_can_be_leased_after_a_change(mig: Bed) -> None
     fill(mig, "bob", gpus=1)
     with pytest.raises(NoGpuFree):
         fill(mig, "carol", gpus=1)
+
+
+def test_a_lost_slot_is_none_of_those_that_the_server_has(mig: Bed) -> None:
+    fill(mig, "alice", gpus=1)
+    layout(mig, 1, 2)
+    seen = mig.gate.gpus(mig.actor("alice"))
+    assert [row.slot for row in seen.present] == ["0:0", "0:1"]
+    assert [called(row) for row in seen.slots if row.lost] == ["gone, was 0:0"]
