@@ -13,6 +13,7 @@ from ds01.host.slices import plan_slices, wanted_slices
 from ds01.host.systemd import Systemd
 from ds01.lifecycle import folders
 from ds01.lifecycle.world import World, readable
+from ds01.policy.identity import identify
 from ds01.system import programs
 from ds01.system.programs import Run
 from ds01.system.users import Account, Actor
@@ -54,6 +55,7 @@ def ensure_workspace(account: Account, actor: Actor) -> Step:
 
 def ensure_slice(account: Account, world: World, *, systemd: Systemd | None = None) -> Step:
     """The user's slice and the group's, if the policy limits these."""
+    account = identify(world.policy, account, world.users)
     wanted = wanted_slices(world.policy, [account], [], world.clock())
     records = [record for record in readable(world.ledger.read()) if record.uid == account.uid]
     wanted |= wanted_slices(world.policy, [account], records, world.clock())

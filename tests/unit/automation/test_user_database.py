@@ -9,7 +9,8 @@ import pytest
 
 from ds01.automation.report import Report
 from ds01.engines.simulated import SimulatedEngine
-from ds01.host import apply
+from ds01.errors import NotPossible
+from ds01.host import apply, welcome
 from ds01.host.slicing import bring_slices
 from ds01.host.systemd import Systemd
 from ds01.lifecycle.world import World
@@ -234,3 +235,11 @@ def test_a_member_in_another_spelling_stays_one_while_the_directory_is_silent(be
         assert acted(report) == []
         assert {item.container for item in report.unknown} == {ALICE}
     assert lab.state("alice") == "held"
+
+
+def test_a_new_user_gets_the_slice_of_the_unix_group(
+    bed: Bed, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "obstacle", lambda driver: NotPossible("no systemd here", why="a test"))
+    step = welcome.ensure_slice(bed.world.users.by_uid(70001), bed.world)
+    assert "ds01-researchers-alice.slice" in step.what
