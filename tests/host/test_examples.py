@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.host.machine import Host
 from tests.server import IMAGE
 
+DOCS = Path(__file__).parents[2] / "docs" / "admin.md"
 POLICY = """\
 defaults: {max_cpus: 1, memory: 96m, shm_size: 24m, ulimits: {memlock: null}}
 ports: []
 policies: {stop_grace: 0s}
 """
+
+
+# The commands of docs/admin.md that a simulated server cannot follow.
+IN_THE_DOCS = sorted(
+    set(re.findall(r"^\$ sudo (ds01 (?:doctor|slices apply).*)$", DOCS.read_text("utf-8"), re.MULTILINE))
+)
+
+
+@pytest.mark.parametrize("line", IN_THE_DOCS)
+def test_what_the_docs_show_of_the_machine_works(host: Host, line: str) -> None:
+    host.write("/etc/ds01/resource-limits.yaml", POLICY)
+    code = None if "doctor" in line else 0  # doctor returns what it found
+    assert "Error" not in host.run(line, code=code).stderr
 
 
 @pytest.mark.parametrize(

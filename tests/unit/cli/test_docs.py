@@ -1,0 +1,136 @@
+"""Every command in docs/ runs, in its order, on a server with the shipped policy; what is named in the text exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from ds01.commands import ALIASES, COMMANDS, hyphenated
+from ds01.main import load
+from tests.command_line import CommandLine
+from tests.policies import read
+
+TOP = Path(__file__).parents[3]
+PAGES = sorted((TOP / "docs").glob("*.md"))
+# These look at the machine or change it: parsed here, run on a whole host by tests/host/test_examples.py.
+ON_A_HOST = ("doctor", "slices apply")
+OLD = "defaults: {cpus: 16, gpu_memory: null}\n"
+WORDS = {hyphenated(words): words for words in COMMANDS} | ALIASES
+
+
+def text_of(page: Path) -> str:
+    return page.read_text("utf-8")
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text_of(page), re.DOTALL | re.MULTILINE)
+
+
+def examples(page: Path) -> list[tuple[str, str]]:
+    """Each command of the console blocks, and what the page shows below it."""
+    found: list[tuple[str, str]] = []
+    for line in "".join(blocks(page, "console")).splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], ""))
+        else:
+            command, shown = found[-1]
+            found[-1] = (command, f"{shown}{line}\n")
+    return found
+
+
+def command_of(words: list[str]) -> tuple[str, list[str]] | None:
+    """The command that a line calls, and its arguments; None if it is not one of ds01's."""
+    words = words[1:] if words[:1] == ["sudo"] else words
+    if words[:1] == ["ds01"]:
+        words = words[1:]
+        if " ".join(words[:2]) in COMMANDS:
+            return " ".join(words[:2]), words[2:]
+    if words and words[0] in WORDS:
+        return WORDS[words[0]], words[1:]
+    return None
+
+
+def parse(command: str, arguments: list[str]) -> None:
+    """Fails for an option that the command does not have, or for too many or too few arguments."""
+    load(command).make_context(command, list(arguments))
+
+
+def named(page: Path) -> list[str]:
+    """The commands that the text names with an argument or an option, or as they are, in backquotes."""
+    found = re.findall(r"`([a-z][^`\n]*)`", re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE))
+    return [text for text in found if command_of(text.split()) is not None or text.startswith(("ds01 ", "sudo "))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes the workspaces of people who are played, which only root can")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_run_in_their_order_and_say_what_stands_there(
+    page: Path, ds: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = (TOP / "config" / "resource-limits.yaml").read_text("utf-8")
+    (ds.bed.root / "resource-limits.yaml").write_text(policy)
+    (ds.bed.root / "old").mkdir()
+    (ds.bed.root / "old" / "resource-limits.yaml").write_text(OLD)
+    os.chown(ds.bed.root, ds.bed.people["alice"], -1)
+    monkeypatch.chdir(ds.bed.root)
+    assert len(examples(page)) > 12
+    for line, shown in examples(page):
+        words = shlex.split(line)
+        called = command_of(words)
+        assert called is not None, line
+        if called[0] in ON_A_HOST:
+            parse(*called)
+            continue
+        who = "root" if words[0] == "sudo" else "alice"
+        answer = ds(*(word for word in words if word not in ("sudo", "ds01")), who=who)
+        assert answer.code == 0, (line, answer)
+        if shown:
+            assert answer.out == shown, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_the_text_names_exists(page: Path) -> None:
+    assert len(named(page)) > 8
+    for text in named(page):
+        called = command_of(shlex.split(text.replace("NAME", "name").replace("LOGIN", "alice")))
+        assert called is not None, text
+        options = [word for word in called[1] if word.startswith("-")]
+        known = {option for param in load(called[0]).params for option in param.opts} | {"--help"}
+        assert set(options) <= known, text
+        if called[1] and "--help" not in options:
+            try:
+                parse(*called)
+            except click.MissingParameter:
+                continue  # the text names the command with an option, not the whole line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_policies_are_right(page: Path, tmp_path: Path) -> None:
+    base = "groups: {staff: {}}\n"
+    for block in blocks(page, "yaml"):
+        policy = read(tmp_path, block if "groups:" in block else base + block)
+        assert policy.old_keys == ()
+
+
+@pytest.mark.parametrize("page", [*PAGES, TOP / "README.md"], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", text_of(page)):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (TOP / "README.md").read_text("utf-8")
+    assert not [page.name for page in PAGES if f"(docs/{page.name})" not in readme]
+
+
+@pytest.mark.parametrize(
+    "words", ["user add", "policy check", "policy import", "emergency-stop", "slices apply", "doctor", "gpu allocate"]
+)
+def test_the_administrators_page_names(words: str) -> None:
+    assert words in {
+        called[0] for line, _ in examples(TOP / "docs" / "admin.md") if (called := command_of(line.split()))
+    }
