@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ds01.lifecycle.deadlines import after, hold_ends, idle_ends, runtime_ends
+from ds01.lifecycle.deadlines import after, created_ends, hold_ends, idle_ends, runtime_ends
 from ds01.lifecycle.future import AHEAD
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Origin, Record
@@ -54,7 +54,7 @@ def decide(record: Record, limits: Limits, policies: Automation, *, now: datetim
     if record.state is State.RUNNING:
         return _conflict(record, now) or _runtime(record, limits, policies, now) or _idle(record, limits, policies, now)
     if record.state is State.CREATED:
-        due = after(record.created_at, policies.created_timeout)
+        due = created_ends(record, limits, policies)
         waits = record.lease is None or due is None or now < due
         return None if waits or due is None else Decision(Act.RELEASE, Why.CREATED, due)
     removal = _removal(record, limits, policies, now)

@@ -12,7 +12,7 @@ from ds01.automation.decide import Act, Decision, Why
 from ds01.errors import Ds01Error
 from ds01.journal.events import Emit
 from ds01.journal.notices import Mailboxes, Notice, show_on_terminals
-from ds01.lifecycle.record import Record
+from ds01.lifecycle.record import Ended, Record
 from ds01.policy.model import Limits, Notify
 from ds01.policy.units import format_duration
 from ds01.system.clock import local
@@ -90,6 +90,21 @@ def warning_of_holder(holder: Record, record: Record, now: datetime) -> Notice:
         "It is stopped in a few minutes; until then it may use the memory of your GPU."
     )
     return Notice(now, "conflict", holder.container_name, text)
+
+
+def conflict_is_over(record: Record, now: datetime) -> Notice:
+    """What corrects the warning of a conflict whose cause is gone."""
+    slots = ", ".join(ref.slot for ref in record.gpus_fixed)
+    text = f"{record.name} has GPU {slots} to itself again. It is not stopped: the warning about it holds no longer."
+    return Notice(now, "conflict", record.container_name, text)
+
+
+def ended(record: Record, end: Ended, now: datetime) -> Notice:
+    """That a container ended which nobody stopped through ds01, and why."""
+    text = f"{record.name} ended {_time(end.at)}: {end.why}."
+    if record.held_until is not None:
+        text += f" Its GPU is held until {_time(record.held_until)}."
+    return Notice(now, "ended", record.container_name, text, f"container-start {record.name}")
 
 
 def outcome(record: Record, decision: Decision, now: datetime) -> Notice:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from ds01.automation.acting import Acting
+from ds01.automation.announcing import announce
 from ds01.automation.correcting import correct_times
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.looking import Looking
@@ -77,6 +78,9 @@ class Tick:
         drifted = {change.container for change in changes} if self.dry_run else set()
         # Nothing is concluded from a record that could not be brought to what Docker says.
         drifted |= {item.container for item in report.errors}
+        if not self.dry_run:
+            sure = [record for record in readable(world.ledger.read()) if record.container_name not in drifted]
+            announce(world, self.teller, sure, report)
         everything = readable(world.ledger.read())
         found = [record for record in everything if not is_manual(record) and record.container_name not in drifted]
         unsure = self._owners_in_doubt(everything, report)

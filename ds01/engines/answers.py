@@ -14,6 +14,12 @@ _ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x0
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _ABSENT = (("container", "container"), ("image", "image"), ("exec instance", "running program"))
 
+# runc names the number of the resource (setrlimit(2), on Linux), crun its name.
+_REFUSED_RLIMIT = re.compile(r"rlimit type (?P<number>\d+)|setrlimit `?RLIMIT_(?P<name>[A-Z]+)", re.IGNORECASE)
+RLIMITS = {
+    0: "cpu", 1: "fsize", 2: "data", 3: "stack", 4: "core", 5: "rss", 6: "nproc", 7: "nofile", 8: "memlock",
+    10: "locks", 11: "sigpending", 12: "msgqueue", 13: "nice", 14: "rtprio", 15: "rttime",
+}  # fmt: skip
 _LONGEST_STEP = 80  # letters of it in a message; the data has all
 _KILLED = 137  # 128 and SIGKILL, which the kernel sends when memory runs out
 
@@ -51,7 +57,18 @@ def answer_as_error(status: int | None, words: str, what: str) -> Ds01Error:
     if status == 409 or "is not paused" in lower:
         return EngineConflict(f"Docker could not {what}", why=words)
     hint = next((hint for part, hint in _HINTS if part in lower), None)
-    return EngineRejected(f"Docker could not {what}", why=words, hint=hint)
+    ulimit = refused_ulimit(words)
+    data = None if ulimit is None else {"problem": "ulimit", "ulimit": ulimit}
+    return EngineRejected(f"Docker could not {what}", why=words, hint=hint, data=data)
+
+
+def refused_ulimit(words: str) -> str | None:
+    """The name of the ulimit that the kernel refused, if a runtime's words say so; as Docker spells it."""
+    found = _REFUSED_RLIMIT.search(words)
+    if found is None:
+        return None
+    name = (found["name"] or "").lower() or RLIMITS.get(int(found["number"] or -1))
+    return name or "unknown"
 
 
 def build_error(

@@ -108,6 +108,11 @@ class Outside:
             said = words or f"RWLayer of container {container['id']} is unexpectedly nil"
             container["broken"] = {"calls": list(calls), "words": said}
 
+    def set_hard_limits(self, limits: Mapping[str, int]) -> None:
+        """The machine's hard ulimits, which nobody may raise: a container with more of one does not start."""
+        with self.store.change() as state:
+            state["hard_limits"] = dict(limits)
+
     def mend_container(self, reference: str) -> None:
         """End what `break_container` began."""
         with self.store.change() as state:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ds01.engines.answers import answer_as_error
+from ds01.engines.answers import RLIMITS, answer_as_error
 from ds01.engines.protocol import ContainerSpec, Devices, EngineContainer, Port, Status, UpdateSpec
 from ds01.engines.simulated_images import image_id
 from ds01.engines.simulated_store import State
@@ -17,6 +17,7 @@ from ds01.system.data import format_time, from_json, parse_time
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SMALLEST_MEMORY = 6 << 20
 _SMALLEST_QUOTA = 1000
+_KERNELS_LIMITS = {"nofile": 1073741816}  # the largest fs.nr_open: nobody may have more
 # What Docker could not do, for the calls whose names do not say it.
 _BROKEN_CALLS = {
     "inspect": "look at the container",
@@ -105,6 +106,7 @@ def start(state: State, container: dict[str, Any], now: datetime) -> None:
     if container["status"] == Status.PAUSED.value:
         raise answer_as_error(409, "cannot start a paused container, try unpause instead", "start the container")
     spec = container.get("spec") or {"ports": [], "command": ["foreign"]}
+    _check_hard_limits(state, spec.get("ulimits") or {})
     container["ports"] = _assign_ports(state, spec["ports"])
     container["pid"] = state["next_pid"]
     state["next_pid"] += 1
@@ -112,6 +114,16 @@ def start(state: State, container: dict[str, Any], now: datetime) -> None:
     container["processes"] = [{"pid": container["pid"], "parent": 1, "command": command, "stubborn": True}]
     container["status"] = Status.RUNNING.value
     container["started_at"] = format_time(now)
+
+
+def _check_hard_limits(state: State, ulimits: dict[str, int]) -> None:
+    """Raises EngineRejected in runc's words for a ulimit beyond what `set_hard_limits` allows."""
+    for name, most in (_KERNELS_LIMITS | state.get("hard_limits", {})).items():
+        wanted = ulimits.get(name)
+        if wanted is not None and (wanted < 0 or wanted > most):
+            number = next((number for number, other in RLIMITS.items() if other == name), 9)
+            words = f"OCI runtime create failed: error setting rlimit type {number}: operation not permitted"
+            raise answer_as_error(500, words, "start the container")
 
 
 def end(container: dict[str, Any], code: int, now: datetime) -> None:

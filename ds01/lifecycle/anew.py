@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import suppress
+from datetime import timedelta
 
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.lifecycle import create, twin
+from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.naming import bring_names, with_names
 from ds01.lifecycle.reconcile import one
@@ -85,11 +87,20 @@ def _make_and_swap(
     if old.state is State.RUNNING:
         old, _ = stop(world, actor, old, grace=grace, hold=True, why="to be made anew")
     made = move(new, Trigger.CREATE, actor=actor.login, at=world.clock(), docker_id=identity)
+    made = _inherit(made, old, world.hold_of(old))
     assert old.pending is not None
     with world.ledger.transaction() as ledger:
         pending = dataclasses.replace(old.pending, successor=to_json(made))
         old = ledger.commit(settle(old, pending=pending), now=world.clock())
     return twin.swap(world, old), warnings
+
+
+def _inherit(new: Record, old: Record, hold: timedelta | None) -> Record:
+    """The new record with what its owner was promised for the old one: its hold, and that it is kept."""
+    new = settle(new, keep=old.keep, pending=new.pending)
+    if old.state is State.HELD and new.lease is not None:
+        new = settle(new, stopped_at=old.stopped_at, held_until=hold_ends(old, hold), pending=new.pending)
+    return new
 
 
 def _check_names(record: Record, found: create.Found) -> None:

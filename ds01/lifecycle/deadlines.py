@@ -25,9 +25,26 @@ def deadline(record: Record, limits: Limits, policies: Automation) -> Deadline |
 
 
 def lease_ends(record: Record, limits: Limits, policies: Automation) -> datetime | None:
-    """When the record's slots come free if nobody does anything, as far as can be said."""
+    """When the record's slots come free if nobody does anything, as far as can be said.
+
+    That is not known of a container that a command is at work on: one that is being started keeps them.
+    """
+    if record.pending is not None:
+        return None
     ends = [item.at for item in _deadlines(record, limits, policies) if item.because in ("runtime", "hold", "created")]
     return min(ends, default=None)
+
+
+def created_ends(record: Record, limits: Limits, policies: Automation) -> datetime | None:
+    """When a container that never ran loses its lease; None: never.
+
+    One that replaced a stopped container (it has `stopped_at`) keeps it at least as long as that one's hold.
+    """
+    due = after(record.created_at, policies.created_timeout)
+    if record.stopped_at is None or due is None:
+        return due
+    held = hold_ends(record, limits.gpu_hold_after_stop)
+    return None if held is None else max(due, held)
 
 
 def hold_ends(record: Record, hold: timedelta | None) -> datetime | None:
@@ -79,7 +96,7 @@ def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Dea
         ends["runtime"] = runtime_ends(record, limits)
         ends["idle"] = idle_ends(record, limits)
     elif record.state is State.CREATED and record.lease is not None:
-        ends["created"] = after(record.created_at, policies.created_timeout)
+        ends["created"] = created_ends(record, limits, policies)
     elif record.state is State.HELD:
         ends["hold"] = hold_ends(record, limits.gpu_hold_after_stop)
     if record.state in (State.HELD, State.STOPPED) and not record.keep:

@@ -12,6 +12,7 @@ from ds01.engines.protocol import EngineContainer, EngineFacts, Status
 from ds01.gpus.model import Lease
 from ds01.gpus.naming import all_called
 from ds01.lifecycle.deadlines import hold_ends
+from ds01.lifecycle.ending import observed_end
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.record import Record, Step, move, settle
 
@@ -115,7 +116,7 @@ def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -
             if record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
                 walk.record = settle(record, **fresh)
             return
-        walk.stop(seen.finished_at or started, walk.why_it_ended(seen))
+        walk.stop(seen.finished_at or started, seen)
         why = "started again behind ds01"
     if lease is None and record.gpus_fixed:
         if any(ref.uuid in taken for ref in record.gpus_fixed):
@@ -130,7 +131,7 @@ def _judge_stopped(walk: _Walk, seen: EngineContainer) -> None:
     record = walk.record
     ended = seen.finished_at or walk.now
     if record.state is State.RUNNING:
-        walk.stop(ended, walk.why_it_ended(seen))
+        walk.stop(ended, seen)
         return
     if _ran(seen) and seen.started_at != record.engine_started_at:
         # It was started and has ended since; without a lease it ran without one.
@@ -140,7 +141,7 @@ def _judge_stopped(walk: _Walk, seen: EngineContainer) -> None:
             None if record.pending is not None else "started behind ds01",
             engine_started_at=seen.started_at,
         )
-        walk.stop(ended, walk.why_it_ended(seen))
+        walk.stop(ended, seen)
         return
     if record.pending is not None:
         # A start that did not come to its end: what it leased for it goes back.
@@ -150,16 +151,6 @@ def _judge_stopped(walk: _Walk, seen: EngineContainer) -> None:
 
 def _ran(seen: EngineContainer) -> bool:
     return seen.started_at is not None
-
-
-def _why_it_ended(seen: EngineContainer) -> str:
-    if seen.oom_killed:
-        return "out of memory"
-    if seen.status.runs:
-        return "stopped behind ds01"
-    if seen.exit_code in (None, 0):
-        return "its process ended"
-    return f"its process ended with code {seen.exit_code}"
 
 
 class _Walk:
@@ -183,11 +174,10 @@ class _Walk:
         """
         return max(min(at, self.now), self.record.last_seen)
 
-    def why_it_ended(self, seen: EngineContainer) -> str:
-        return self._restart or _why_it_ended(seen)
-
-    def stop(self, at: datetime, why: str) -> None:
-        self.go(Trigger.STOP, at, why, holds=self._hold != timedelta(0))
+    def stop(self, at: datetime, seen: EngineContainer) -> None:
+        why = observed_end(self.record, seen, self._restart)
+        self.go(Trigger.STOP, at, why.why, holds=self._hold != timedelta(0))
+        self.record = settle(self.record, ended=dataclasses.replace(why, at=self.record.last_change))
         if self.record.state is State.HELD:
             self.record = settle(self.record, held_until=hold_ends(self.record, self._hold))
 

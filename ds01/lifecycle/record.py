@@ -51,6 +51,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """Why a container ended, in a line for people. `exit_code` None: it was not asked for, or is not known."""
+
+    at: datetime
+    why: str
+    exit_code: int | None = None
+    oom: bool = False  # the kernel ended it because its memory ran out
+
+
+@dataclass(frozen=True)
 class Record:
     """All that ds01 knows of one container and the engine cannot say."""
 
@@ -83,6 +93,7 @@ class Record:
     started_at: datetime | None = None
     engine_started_at: datetime | None = None  # the engine's own word, compared for change only
     stopped_at: datetime | None = None
+    ended: Ended | None = None
     held_until: datetime | None = None
     extended_until: datetime | None = None
     extended: timedelta = timedelta(0)  # all extensions since the last start
@@ -149,7 +160,7 @@ def _facts(after: State, at: datetime) -> dict[str, Any]:
     """What a new state means for the record's facts."""
     if after is State.RUNNING:
         fresh: dict[str, Any] = {"extended_until": None, "extended": timedelta(0), "activity": {}, "warnings": {}}
-        return {"started_at": at, "stopped_at": None, "held_until": None} | fresh
+        return {"started_at": at, "stopped_at": None, "held_until": None, "ended": None} | fresh
     if after is State.HELD:
         return {"stopped_at": at, "paused": False, "warnings": {}}
     if after in (State.STOPPED, State.REMOVED):

@@ -11,8 +11,9 @@ from typing import Any
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import Ds01Error, EngineAbsent, NotPossible
 from ds01.lifecycle.deadlines import hold_ends
+from ds01.lifecycle.ending import commanded_end
 from ds01.lifecycle.machine import State, Trigger, next_state
-from ds01.lifecycle.record import Record, move
+from ds01.lifecycle.record import Ended, Record, move
 from ds01.lifecycle.world import World
 from ds01.system.users import Actor
 
@@ -74,6 +75,7 @@ def write_stop(
             why=why,
             holds=hold or held_for != timedelta(0),
             keep=keep or record.keep,
+            ended=Ended(now, commanded_end(actor.login, why)),
             pending=record.pending if hold else None,
         )
         if record.state is State.HELD:

@@ -10,7 +10,7 @@ from ds01.engines.protocol import ContainerSpec, EngineContainer
 from ds01.gpus.model import Gpu, Kind, Observation, Refusal, SlotRef
 from ds01.gpus.situation import SlotState
 from ds01.lifecycle.deadlines import Deadline, deadline, idle_since
-from ds01.lifecycle.record import Record
+from ds01.lifecycle.record import Ended, Record
 from ds01.policy.model import Automation, Limits, Reservation, UserLimits
 
 
@@ -57,6 +57,7 @@ class ContainerView:
     deadline: Deadline | None
     docker_id: str | None
     conflict: str | None
+    ended: Ended | None
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,7 @@ def view(record: Record, limits: Limits, policies: Automation, seen: EngineConta
         deadline=deadline(record, limits, policies),
         docker_id=record.docker_id,
         conflict=record.conflict,
+        ended=record.ended,
     )
 
 
@@ -231,6 +233,7 @@ def foreign_view(seen: EngineContainer) -> ContainerView:
         deadline=None,
         docker_id=seen.id,
         conflict=None,
+        ended=None,
     )
 
 

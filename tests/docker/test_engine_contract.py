@@ -336,6 +336,14 @@ def test_a_port_in_use_is_rejected_at_start(engine: Engine, make: Make) -> None:
     assert "port is already allocated" in (caught.value.why or "") and caught.value.hint
 
 
+def test_a_ulimit_that_nobody_may_have_is_named_at_the_start(engine: Engine, make: Make) -> None:
+    container = make(ulimits={"nofile": 2_000_000_000})  # more than any fs.nr_open
+    with pytest.raises(EngineRejected) as error:
+        engine.start(container)
+    assert error.value.data == {"problem": "ulimit", "ulimit": "nofile"}
+    assert status(engine, container) is Status.CREATED
+
+
 def test_files_are_put_and_got_before_the_first_start(engine: Engine, make: Make) -> None:
     container = make()
     engine.put(container, "/etc", archive(group=b"a:x:1:\n", passwd=b"b:x:1:1::/:/bin/sh\n"))

@@ -55,6 +55,8 @@ def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
     state = "paused" if view.paused else view.state
     if view.state == "running" and view.idle_since and view.started_at and view.idle_since > view.started_at:
         state += f", idle {span(at - view.idle_since)}"
+    if view.ended is not None and view.state in ("held", "stopped"):
+        state += f", {view.ended.why}"
     since = view.started_at if view.state == "running" else view.stopped_at or view.created_at
     gpus = ",".join(map(called, view.gpus))
     if not gpus and view.gpus_fixed and view.state == "stopped":

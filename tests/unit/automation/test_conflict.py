@@ -52,7 +52,11 @@ def test_if_the_other_gave_it_back_meanwhile_it_runs_on(met: Ticking) -> None:
     bed = met.bed
     met.tick(minutes=1)
     bed.gate.remove(bed.actor("bob"), BOB, force=True)
+    met.post("alice")
     assert acted(met.tick(minutes=5)) == []
+    (corrected,) = met.post("alice")
+    assert (corrected.kind, corrected.container) == ("conflict", ALICE)
+    assert "not stopped" in corrected.text
     record = bed.record("alice")
     assert (record.state.value, record.slots, record.conflict) == ("running", ("1:0",), None)
     assert acted(met.tick(minutes=5)) == []
@@ -65,3 +69,45 @@ def test_on_a_free_gpu_it_takes_the_lease(met: Ticking) -> None:
     met.tick(minutes=1)
     assert bed.record("alice").slots == ("1:0",)
     assert met.kinds("alice") == []
+
+
+@pytest.mark.parametrize("command", ["list", "gpus", "create"])
+def test_any_command_gives_it_its_lease_back_before_somebody_else_has_it(met: Ticking, command: str) -> None:
+    bed = met.bed
+    met.tick(minutes=1)
+    bed.gate.remove(bed.actor("bob"), BOB, force=True)
+    met.post("alice")
+    if command == "list":
+        bed.gate.containers(bed.actor("alice"))
+    elif command == "gpus":
+        bed.gate.gpus(bed.actor("bob"))
+    else:
+        bed.gate.create(bed.actor("bob"), bed.request("bob"))
+    assert bed.leased()[bed.uuid["1:0"]] == ALICE
+    assert warned(met.tick(minutes=5)) == []
+    assert met.kinds("alice") == ["conflict"]
+    met.tick(minutes=5)
+    assert met.kinds("alice") == []
+
+
+def test_it_is_not_warned_where_the_cause_went_before_the_tick(met: Ticking) -> None:
+    bed = met.bed
+    bed.gate.reconcile(bed.actor("root"))
+    assert bed.record("alice").conflict
+    bed.gate.remove(bed.actor("bob"), BOB, force=True)
+    assert warned(met.tick(minutes=1)) == []
+    assert met.kinds("alice") == []
+    assert bed.record("alice").slots == ("1:0",)
+
+
+def test_of_two_gpus_one_is_not_enough(bed: Bed) -> None:
+    ticking = Ticking(bed)
+    ticking.runs("alice", gpus=2)
+    bed.gate.stop(bed.actor("alice"), ALICE, release=True)
+    ticking.runs("bob")
+    ticking.runs("carol")
+    bed.engine.start(ALICE)
+    ticking.tick(minutes=1)
+    bed.gate.remove(bed.actor("bob"), BOB, force=True)
+    bed.gate.reconcile(bed.actor("root"))
+    assert bed.record("alice").conflict and bed.record("alice").lease is None

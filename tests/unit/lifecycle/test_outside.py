@@ -62,7 +62,9 @@ def test_a_stop_without_a_hold_ends_the_lease(running: Bed) -> None:
     assert running.leased() == {}
 
 
-@pytest.mark.parametrize(("code", "oom", "words"), [(0, False, "ended"), (1, False, "code 1"), (137, True, "memory")])
+@pytest.mark.parametrize(
+    ("code", "oom", "words"), [(0, False, "exit code 0"), (1, False, "exit code 1"), (137, True, "OOM at 32g")]
+)
 def test_why_it_ended_is_recorded(running: Bed, code: int, oom: bool, words: str) -> None:
     running.engine.kill(ALICE, code=code, out_of_memory=oom)
     look(running)

@@ -52,13 +52,13 @@ def test_a_crash_long_before_or_after_a_restart_is_one(two: Bed) -> None:
     two.clock.advance(minutes=5)
     two.engine.restart_engine()
     two.clock.advance(minutes=1)
-    assert why(two, "alice") == "its process ended with code 137"
+    assert why(two, "alice") == "exit code 137 (SIGKILL)"
     assert why(two, "bob") == "Docker restarted"
     two.clock.advance(minutes=1)
     two.gate.start(two.actor("alice"), ALICE)
     two.clock.advance(seconds=1)
     two.engine.kill(ALICE)
-    assert why(two, "alice") == "its process ended with code 137"
+    assert why(two, "alice") == "exit code 137 (SIGKILL)"
 
 
 def test_a_process_that_ran_out_of_memory_before_does_not_hide_a_reboot(two: Bed) -> None:
@@ -72,8 +72,8 @@ def test_out_of_memory_and_an_end_of_its_own_are_what_they_were(two: Bed) -> Non
     two.engine.kill(BOB, code=0)
     two.clock.advance(minutes=2)
     two.engine.restart_engine()
-    assert why(two, "alice") == "out of memory"
-    assert why(two, "bob") == "its process ended"
+    assert why(two, "alice") == "OOM at 32g (limit)"
+    assert why(two, "bob") == "exit code 0"
 
 
 def test_started_again_after_the_restart_both_are_recorded_by_a_tick(two: Bed) -> None:

@@ -1,0 +1,70 @@
+"""A ulimit of the policy that the machine cannot grant."""
+
+from __future__ import annotations
+
+import pytest
+
+from ds01.engines.answers import refused_ulimit
+from ds01.errors import EngineRejected
+from ds01.lifecycle.machine import State
+from tests.acts import ALICE, fill
+from tests.bed import Bed
+
+REFUSED = "defaults: {ulimits: {memlock: -1, nofile: 4096}}\n"
+MENDED = "defaults: {ulimits: {memlock: null, nofile: 4096}}\n"
+
+
+@pytest.fixture
+def weak(bed: Bed) -> Bed:
+    bed.set_policy(REFUSED)
+    bed.engine.set_hard_limits({"memlock": 65536, "nofile": 20000})
+    return bed
+
+
+def test_the_start_names_the_key_and_gives_the_gpu_back(weak: Bed) -> None:
+    fill(weak, "alice")
+    with pytest.raises(EngineRejected) as error:
+        weak.another_gate().start(weak.actor("alice"), ALICE)
+    assert "memlock" in error.value.message
+    assert "ulimits: {memlock: -1" in (error.value.why or "")
+    assert "ulimits" in (error.value.hint or "") and "container-start thesis --recreate" in (error.value.hint or "")
+    assert weak.leased() == {}
+    assert weak.record("alice").state is State.STOPPED
+
+
+def test_once_the_policy_is_mended_it_starts_when_it_is_made_anew(weak: Bed) -> None:
+    fill(weak, "alice")
+    alice = weak.actor("alice")
+    with pytest.raises(EngineRejected):
+        weak.gate.start(alice, ALICE)
+    weak.set_policy(MENDED)
+    with pytest.raises(EngineRejected) as error:
+        weak.gate.start(alice, ALICE)
+    assert "--recreate" in (error.value.hint or "") and "administrator" not in (error.value.hint or "")
+    assert weak.leased() == {}
+    assert weak.gate.start(alice, ALICE, recreate=True).container.state == "running"
+
+
+def test_one_that_was_held_keeps_its_hold(bed: Bed) -> None:
+    bed.set_policy(REFUSED)
+    fill(bed, "alice", start=True)
+    bed.gate.stop(bed.actor("alice"), ALICE)
+    bed.engine.set_hard_limits({"memlock": 65536})
+    before = bed.record("alice").lease
+    with pytest.raises(EngineRejected):
+        bed.gate.start(bed.actor("alice"), ALICE)
+    assert bed.record("alice").lease == before and bed.record("alice").state is State.HELD
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("error setting rlimits for ready process: error setting rlimit type 8: operation not permitted", "memlock"),
+        ("error setting rlimit type 7: operation not permitted: unknown", "nofile"),
+        ("crun: setrlimit `RLIMIT_MEMLOCK`: Operation not permitted: OCI permission denied", "memlock"),
+        ("error setting rlimit type 99: operation not permitted", "unknown"),
+        ("port is already allocated", None),
+    ],
+)
+def test_the_words_of_the_runtimes_are_understood(words: str, name: str | None) -> None:
+    assert refused_ulimit(words) == name
