@@ -19,25 +19,92 @@ CHUNK = 65536  # bytes
 EXIT_WAIT = 5.0  # seconds that the engine may take to say the exit code after the stream has ended
 READER_GONE = 128 + signal.SIGPIPE  # what a program has as its code whose output nobody reads any more
 
+PIPE_WAIT = 1.0  # seconds that a program gets to end after a signal, when nobody reads its output any more
+LOOK_EVERY = 1.0  # seconds between looks whether anybody still reads the output
+MOST_SIGNALS = 2  # forwarded before the connection ends, whatever the program inside does
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 Resize = Callable[[int, int], None]  # rows, columns
+SendSignal = Callable[[int], bool]  # false: it could not be sent
 
 
-def connect(attachment: Attachment, *, resize: Resize, exit_code: Callable[[], int | None]) -> int:
-    """Copy between the terminal and the attachment until the program inside ends; its exit code."""
+class LeftRunning(Exception):
+    """A signal ended the connection, and the program inside goes on."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+
+
+def connect(
+    attachment: Attachment,
+    *,
+    resize: Resize,
+    exit_code: Callable[[], int | None],
+    send_signal: SendSignal = lambda number: False,
+) -> int:
+    """Copy between the terminal and the attachment until the program inside ends; its exit code.
+
+    Without a terminal, signals that would end this program go to the one inside, whose end is waited for. On one, keys
+    like Ctrl-C do that; SIGTERM and SIGHUP then end the connection alone. Raises LeftRunning.
+    """
     try:
         with socket.socket(fileno=attachment.fileno) as stream:
             stream.setblocking(False)
             if attachment.tty:
-                with _raw(sys.stdin.fileno()), _size_changes() as changes:
-                    _copy(stream, _Plain(attachment.early), changes, lambda: resize(*size()))
+                with _raw(sys.stdin.fileno()), _signals(signal.SIGWINCH, *_ENDING[1:]) as signals:
+                    _copy(stream, _Plain(attachment.early), signals, _at_terminal(resize))
             else:
-                _copy(stream, _Frames(attachment.early))
+                with _signals(*_ENDING) as signals:
+                    _copy(stream, _Frames(attachment.early), signals, _forwarding(send_signal), until=_nobody_listens)
     except BrokenPipeError:
+        _end_unheard(send_signal, exit_code)
         return READER_GONE
-    until = time.monotonic() + EXIT_WAIT
+    return 1 if (code := _wait_for_end(exit_code, EXIT_WAIT)) is None else code
+
+
+def _wait_for_end(exit_code: Callable[[], int | None], seconds: float) -> int | None:
+    until = time.monotonic() + seconds
     while (code := exit_code()) is None and time.monotonic() < until:
         time.sleep(0.02)
-    return 1 if code is None else code
+    return code
+
+
+def _end_unheard(send_signal: SendSignal, exit_code: Callable[[], int | None]) -> None:
+    """End the program inside as one here would: by SIGPIPE, and where that is ignored, as Python does, by SIGHUP."""
+    for number in (signal.SIGPIPE, signal.SIGHUP):
+        if not send_signal(number) or _wait_for_end(exit_code, PIPE_WAIT) is not None:
+            return
+
+
+def _at_terminal(resize: Resize) -> Callable[[int], None]:
+    def handle(number: int) -> None:
+        if number != signal.SIGWINCH:
+            raise LeftRunning(number)
+        resize(*size())
+
+    return handle
+
+
+def _forwarding(send_signal: SendSignal) -> Callable[[int], None]:
+    received = 0
+
+    def handle(number: int) -> None:
+        nonlocal received
+        received += 1
+        # Whoever asks a third time wants to be rid of it, whatever the program makes of the signals.
+        if received > MOST_SIGNALS or not send_signal(number):
+            raise LeftRunning(number)
+
+    return handle
+
+
+def _nobody_listens() -> bool:
+    """Whether both outputs have lost their reader: the caller, an SSH connection say, is gone."""
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)  # errors and hang-ups are reported all the same
+    return len(poll.poll(0)) == 2
 
 
 def size() -> tuple[int, int]:
@@ -76,20 +143,28 @@ class _Frames:
 def _copy(
     stream: socket.socket,
     sink: _Plain | _Frames,
-    changes: int | None = None,
-    changed: Callable[[], None] = lambda: None,
+    signals: int,
+    handle: Callable[[int], None],
+    *,
+    until: Callable[[], bool] | None = None,
 ) -> None:
     """Copy until the stream ends. What was typed is sent as fast as it is taken, and meanwhile output is read: a
     program that writes while it reads, such as `cat`, would otherwise wait for us and we for it.
+
+    `handle` gets each signal that arrives. When `until` becomes true, that is a hang-up.
     """
     stdin: int | None = sys.stdin.fileno()
     typed = b""
     while True:
-        watched = [item for item in (stream, changes, None if typed else stdin) if item is not None]
-        ready, writable, _ = select.select(watched, [stream] if typed else [], [])
-        if changes is not None and changes in ready:
-            os.read(changes, CHUNK)
-            changed()
+        watched = [item for item in (stream, signals, None if typed else stdin) if item is not None]
+        timeout = LOOK_EVERY if until is not None else None
+        ready, writable, _ = select.select(watched, [stream] if typed else [], [], timeout)
+        if signals in ready:
+            for number in os.read(signals, CHUNK):
+                handle(number)
+        if until is not None and until():
+            handle(signal.SIGHUP)
+            raise LeftRunning(signal.SIGHUP)
         if stdin is not None and stdin in ready:
             typed = os.read(stdin, CHUNK)
             if not typed:
@@ -130,16 +205,22 @@ def _raw(descriptor: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _size_changes() -> Iterator[int]:
-    """A file number that becomes readable when the terminal's size changed."""
+def _signals(*numbers: int) -> Iterator[int]:
+    """A file number from which the numbers of signals that arrive are read, a byte each. What was ignored stays so."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    handler = signal.signal(signal.SIGWINCH, lambda *_: None)  # without a handler nothing wakes up
+    # A handler that does nothing: without one nothing wakes up, or the process ends.
+    before = {
+        number: signal.signal(number, lambda *_: None)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield reading
     finally:
-        signal.signal(signal.SIGWINCH, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup)
         os.close(reading)
         os.close(writing)

@@ -169,6 +169,10 @@ class DockerEngine:
         """Tell an attached program the size of its terminal; nothing if it has ended."""
         docker_exec.resize(self._client, session, rows=rows, columns=columns)
 
+    def signal(self, session: str, number: int) -> bool:
+        """Send a signal to an attached program and its process group; False if its process cannot be found."""
+        return docker_exec.signal(self._client, session, number)
+
     def exit_code(self, session: str) -> int | None:
         """The exit code of an attached program; None while it runs."""
         return docker_exec.exit_code(self._client, session)

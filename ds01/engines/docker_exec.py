@@ -6,11 +6,13 @@ import os
 import select
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 from ds01.engines.docker_client import TIMEOUT, Client
+from ds01.engines.docker_usage import belongs_to
 from ds01.engines.protocol import Attachment, ExecRequest
-from ds01.errors import EngineConflict, EngineRejected
+from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
 
 # dockerd keeps back what could begin its detach keys, by default ctrl-p, until the next key: shells recall the last
 # line with it. There is no way to say "none", so it gets keys that nobody types in this order.
@@ -63,6 +65,40 @@ def resize(client: Client, session: str, *, rows: int, columns: int) -> None:
     except (EngineConflict, EngineRejected):
         if exit_code(client, session) is None:
             raise
+
+
+def signal(client: Client, session: str, number: int) -> bool:
+    """Send a signal to a program and its process group; False if its process cannot be found.
+
+    It is sent inside, by the number that the process has there: a number on the host could be somebody else's by now.
+    As root, because the program may have become another user. Every program that Docker starts leads its own group.
+    """
+    _wait_for_start(client, session)
+    state = _state(client, session)
+    if not state.get("Running"):
+        return True
+    container = str(state.get("ContainerID") or "")
+    pid = _pid_inside(int(state.get("Pid") or 0), container)
+    if pid is None:
+        return False
+    kill = f"kill -{number} -{pid} 2>/dev/null || kill -{number} {pid}"
+    try:
+        code = run(client, container, ExecRequest(("sh", "-c", kill), user="0:0", tty=False))
+    except (EngineAbsent, EngineConflict):
+        return True  # the whole container has ended
+    return code == 0 or exit_code(client, session) is not None
+
+
+def _pid_inside(pid: int, container: str) -> int | None:
+    """The number that a process of the container has inside; None if that cannot be seen, as with hidepid."""
+    if not pid or not container or not belongs_to(pid, container):
+        return None
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    numbers = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+    return int(numbers[-1]) if len(numbers) > 1 else None  # one number: it shares the host's processes
 
 
 def exit_code(client: Client, session: str) -> int | None:

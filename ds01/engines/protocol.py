@@ -326,6 +326,12 @@ class Engine(Protocol):
     def resize(self, session: str, *, rows: int, columns: int) -> None:
         """Tell an attached program the size of its terminal; nothing if it has ended."""
 
+    def signal(self, session: str, number: int) -> bool:
+        """Send a signal to an attached program and its process group; nothing if it has ended.
+
+        False if the engine cannot tell which process that is: the program then goes on.
+        """
+
     def exit_code(self, session: str) -> int | None:
         """The exit code of an attached program; None while it runs."""
 

@@ -203,6 +203,11 @@ class SimulatedEngine(Outside):
         """Nothing: it has ended."""
         self.exit_code(session)
 
+    def signal(self, session: str, number: int) -> bool:
+        """Nothing: it has ended."""
+        self.exit_code(session)
+        return True
+
     def exit_code(self, session: str) -> int | None:
         """Always 0."""
         self.read()

@@ -333,6 +333,10 @@ class Gate(Asking):
         """Tell a program inside the size of its terminal."""
         self._world.engine.resize(session, rows=rows, columns=columns)
 
+    def signal(self, actor: Actor, session: str, number: int) -> bool:
+        """Send a signal to a program inside; False if it could not be, and the program goes on."""
+        return self._world.engine.signal(session, number)
+
     def exit_code(self, actor: Actor, session: str) -> int | None:
         """The exit code of a program inside; None while it runs."""
         return self._world.engine.exit_code(session)

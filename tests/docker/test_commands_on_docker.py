@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,21 @@ def test_a_process_that_needs_two_seconds_to_save_has_saved_when_stop_returns(se
     server.types(ALICE, "container", "stop", container["name"])
     assert (workspace / "saved").read_text() == "saved\n"
     running.wait(30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_container_run_ends_the_program_inside(server: Server, number: signal.Signals) -> None:
+    container = server.deploy(ALICE)
+    name = number.name.removeprefix("SIG")
+    script = f"trap 'echo saved; exit 9' {name}; echo ready; while :; do sleep 0.1; done"
+    running = subprocess.Popen(
+        [str(server.program), "container", "run", container["name"], "--", "sh", "-c", script],
+        user=ALICE, group=ALICE, extra_groups=[server.group], env=server.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stdout is not None and running.stdout.readline() == "ready\n"
+    running.send_signal(number)
+    assert running.communicate(timeout=60)[0] == "saved\n" and running.returncode == 9
 
 
 def test_containers_of_another_installation_are_left_alone(server: Server, open_folder: Path) -> None:

@@ -324,3 +324,21 @@ def test_a_foreign_containers_limits_are_read(engine: DockerEngine, make_foreign
     assert [mount.target for mount in found.spec.mounts if mount.read_only] == ["/data"]
     assert found.spec.command == ("sh", "-c", "true")
     assert found.spec.network == "bridge"
+
+
+@pytest.mark.parametrize(("user", "number"), [("1001:1001", 15), ("0:0", 1)])
+def test_a_signal_reaches_the_program_and_its_children(
+    docker_engine: DockerEngine, make: Make, user: str, number: int
+) -> None:
+    container = make(start=True)
+    child = f"trap 'echo child; exit' {number}; echo ready; sleep 60 & wait"
+    script = f"trap 'wait; exit 7' {number}; sh -c \"{child}\" & wait"
+    attachment = docker_engine.attach(container, ExecRequest(("sh", "-c", script), user=user, tty=False))
+    try:
+        read_until(attachment, b"ready", before=attachment.early)
+        assert docker_engine.signal(attachment.session, number)
+        assert b"child" in read_until(attachment, b"child")
+        assert until(lambda: docker_engine.exit_code(attachment.session)) == 7
+        assert docker_engine.signal(attachment.session, number)  # nothing, once it has ended
+    finally:
+        os.close(attachment.fileno)

@@ -58,6 +58,10 @@ class Typist:
         before, _, self.seen = self.seen.partition(first)
         return before + first
 
+    def send_signal(self, number: int) -> None:
+        """A signal from elsewhere, as when the machine shuts down."""
+        self._process.send_signal(number)
+
     def end(self) -> int:
         """The exit code, when all was read."""
         until = time.monotonic() + PATIENCE

@@ -10,6 +10,7 @@ import fcntl
 import os
 import pty
 import selectors
+import signal
 import socket
 import struct
 import subprocess
@@ -17,8 +18,11 @@ import sys
 import termios
 import threading
 
-from ds01.cli.terminal import connect, size
+from ds01.cli.terminal import LeftRunning, connect, size
 from ds01.engines.protocol import Attachment
+
+UNREACHABLE = "# no signal reaches this"  # in a command that the engine cannot find
+LEFT = 200  # and the signal: the exit code when the program inside is left running
 
 
 def main() -> int:
@@ -39,10 +43,27 @@ def main() -> int:
         threading.Thread(target=_copy_terminal, args=(theirs, master), daemon=True).start()
     else:
         pipe = subprocess.PIPE
-        process = subprocess.Popen(["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
+        process = subprocess.Popen(
+            ["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
+        )
         threading.Thread(target=_feed, args=(theirs, process), daemon=True).start()
         threading.Thread(target=_frame, args=(theirs, process), daemon=True).start()
-    return connect(Attachment(ours.detach(), "session", tty), resize=resize, exit_code=process.poll)
+
+    def send_signal(number: int) -> bool:
+        if UNREACHABLE in command:
+            return False
+        os.killpg(process.pid, number)
+        return True
+
+    attachment = Attachment(ours.detach(), "session", tty)
+    try:
+        return connect(attachment, resize=resize, exit_code=process.poll, send_signal=send_signal)
+    except LeftRunning as left:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)  # it may be ending by that signal
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return LEFT + left.signal
 
 
 def _copy_terminal(stream: socket.socket, master: int) -> None:

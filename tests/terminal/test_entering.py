@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.terminal.conftest import PATIENCE, TOP, Typist
+from tests.terminal.inside import LEFT, UNREACHABLE
+from tests.waiting import until
 
 Enter = Callable[..., Typist]
+Connected = Callable[[str], "subprocess.Popen[bytes]"]
 
 
 def inside(kind: str, command: str) -> list[str]:
@@ -93,3 +98,78 @@ def test_a_reader_that_has_gone_is_141() -> None:
         program.stdout.close()
         assert program.wait(PATIENCE) == 141
         assert b"Traceback" not in program.stderr.read()
+
+
+@pytest.fixture
+def connected() -> Iterator[Connected]:
+    """Connects to a program inside on pipes, as `ssh server 'container-run …'` does; it has said that it is ready."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def start(command: str) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            inside("frames", command), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=TOP
+        )
+        begun.append(process)
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        return process
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+WAITS = "while :; do sleep 0.05; done"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_without_a_terminal_a_signal_reaches_the_program_inside(connected: Connected, number: signal.Signals) -> None:
+    name = number.name.removeprefix("SIG")
+    process = connected(f"trap 'echo saved; exit 7' {name}; echo ready; {WAITS}")
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (7, b"saved\n")
+
+
+def test_a_program_that_ignores_signals_is_left_at_the_third(connected: Connected) -> None:
+    process = connected(f"trap 'echo again' TERM; echo ready; {WAITS}")
+    assert process.stdout is not None
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == b"again\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == LEFT + signal.SIGTERM
+
+
+def test_a_program_that_no_signal_reaches_is_left_at_once(connected: Connected) -> None:
+    process = connected(f"echo ready; {WAITS} {UNREACHABLE}")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == LEFT + signal.SIGINT
+
+
+@pytest.mark.parametrize("ignored", ["", "trap '' PIPE;"])
+def test_a_program_ends_when_nobody_reads_what_it_writes(connected: Connected, ignored: str, tmp_path: Path) -> None:
+    process = connected(f"{ignored} trap 'touch {tmp_path}/ended; exit' PIPE HUP; echo ready; while :; do echo x; done")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(PATIENCE) == 128 + signal.SIGPIPE
+    assert (tmp_path / "ended").exists()
+
+
+def test_a_silent_program_ends_when_the_caller_is_gone(connected: Connected, tmp_path: Path) -> None:
+    process = connected(f"trap 'touch {tmp_path}/ended; exit' HUP; echo ready; {WAITS}")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    process.wait(PATIENCE)
+    until((tmp_path / "ended").exists)
+
+
+def test_on_a_terminal_a_hang_up_ends_the_connection_and_restores_the_terminal(enter: Enter) -> None:
+    shell = enter("echo ready; exec cat")
+    shell.expect("ready")
+    assert shell.is_raw()
+    shell.send_signal(signal.SIGTERM)
+    assert shell.end() == LEFT + signal.SIGTERM
+    assert not shell.is_raw()

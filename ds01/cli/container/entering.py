@@ -6,7 +6,7 @@ from functools import partial
 
 from ds01.cli.guide import explain
 from ds01.cli.session import Session
-from ds01.cli.terminal import connect, size
+from ds01.cli.terminal import LeftRunning, connect, size
 from ds01.engines.protocol import ExecRequest
 from ds01.lifecycle.views import ContainerView
 
@@ -41,8 +41,17 @@ def join(session: Session, container: ContainerView, command: tuple[str, ...] = 
     )
     gate, actor = session.gate, session.actor
     attachment = gate.exec(actor, container.container, what, root=root)
-    return connect(
-        attachment,
-        resize=lambda rows, columns: gate.resize(actor, attachment.session, rows=rows, columns=columns),
-        exit_code=partial(gate.exit_code, actor, attachment.session),
-    )
+    try:
+        return connect(
+            attachment,
+            resize=lambda rows, columns: gate.resize(actor, attachment.session, rows=rows, columns=columns),
+            exit_code=partial(gate.exit_code, actor, attachment.session),
+            send_signal=partial(gate.signal, actor, attachment.session),
+        )
+    except LeftRunning as left:
+        program = command[0] if command else "the shell"
+        session.warn(
+            f"{program} goes on in {container.name}. End it inside with `kill`, or all of it with "
+            f"`container-stop {container.name}`."
+        )
+        return 128 + left.signal
