@@ -150,6 +150,7 @@ def _parameters(spec: BuildSpec) -> dict[str, Any]:
         "dockerfile": spec.dockerfile,
         "labels": json.dumps(dict(spec.labels)),
         "nocache": int(spec.no_cache),
+        "buildargs": json.dumps(dict(spec.arguments)) if spec.arguments else None,
         "pull": 0,
         "rm": 1,
         "forcerm": 1,

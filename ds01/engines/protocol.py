@@ -209,6 +209,7 @@ class BuildSpec:
     dockerfile: str = "Dockerfile"  # its path in the context
     labels: Mapping[str, str] = field(default_factory=dict)  # put on the image besides the Dockerfile's own
     no_cache: bool = False
+    arguments: Mapping[str, str] = field(default_factory=dict)  # values of ARG; the usual proxies need no ARG
     network: str | None = None  # None: the engine's default
     memory: int | None = None
     memory_swap: int | None = None  # RAM and swap together; None: no limit on swap

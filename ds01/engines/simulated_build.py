@@ -55,6 +55,7 @@ def build(
     count = len(instructions)
     stages: dict[str, Stage] = {}
     arguments: dict[str, str] = {}
+    given = dict(spec.arguments)
     stage = Stage(_SCRATCH)
     for number, one in enumerate(instructions, 1):
         step = f"{number}/{count} {one.text}"
@@ -65,7 +66,7 @@ def build(
             stages[name[-1].lower() if name else str(len(stages))] = stage
             continue
         try:
-            lines, code = _apply(one, stage, files, arguments)
+            lines, code = _apply(one, stage, files, arguments, given)
         except steps.StepError as error:
             raise build_error(spec, error.words, step=step) from None
         for line, _ in lines:
@@ -163,14 +164,15 @@ def _from(
 
 
 def _apply(
-    one: Instruction, stage: Stage, context: dict[str, bytes], arguments: dict[str, str]
+    one: Instruction, stage: Stage, context: dict[str, bytes], arguments: dict[str, str], given: dict[str, str]
 ) -> tuple[tuple[tuple[str, bool], ...], int]:
     """Do an instruction to `stage`; the lines that it wrote, and how it ended. Raises StepError."""
     variables = {**arguments, **stage.environment}
     rest = dockerfiles.expand(one.rest, variables)
     did = one.text
     if one.word == "ARG":
-        arguments |= {key: value for key, value in dockerfiles.pairs(rest).items() if key not in arguments}
+        declared = {key: "" for key in rest.split() if "=" not in key} | dockerfiles.pairs(rest) if rest else {}
+        arguments |= {key: given.get(key, value) for key, value in declared.items() if key not in arguments}
     elif one.word == "ENV":
         stage.environment |= dockerfiles.pairs(rest)
     elif one.word == "LABEL":

@@ -78,6 +78,23 @@ def find(home: Home, name: str, project: str | None = None) -> Source | None:
     return None
 
 
+def every(home: Home) -> dict[str, Source]:
+    """Return the sources of all images by name: in `~/dockerfiles`, and in projects where the Dockerfile says so."""
+    suffix = ".Dockerfile"
+    files = home.list(home.path / "dockerfiles")
+    names = [file.removesuffix(suffix) for file in files if file.endswith(suffix)]
+    found = {name: place(home, name) for name in names if NAME.fullmatch(name)}
+    for project in home.list(home.path / "workspace"):
+        if not NAME.fullmatch(project):
+            continue
+        source = place(home, project, project)
+        text = home.read_text(source.dockerfile) if home.exists(source.dockerfile) else None
+        name = None if text is None else _image_of(text)
+        if name is not None and NAME.fullmatch(name):
+            found.setdefault(name, place(home, name, project))
+    return found
+
+
 def write(home: Home, source: Source, sources: Sources, *, replace: bool = False) -> None:
     """Write the files, the Dockerfile last. Raises NotPossible if one is there and shall not be replaced."""
     if not replace and home.exists(source.dockerfile):

@@ -72,6 +72,7 @@ def build_spec(world: World, owner: Account, request: BuildRequest) -> BuildSpec
         dockerfile=request.dockerfile,
         labels=_checked(request.labels),
         no_cache=request.no_cache,
+        arguments=request.arguments,
         # A server without containers' networks still has to install packages.
         network="host" if world.policy.network is Network.HOST else None,
         memory=given.memory,
@@ -87,6 +88,7 @@ def own_images(world: World, uid: int) -> tuple[ImageView, ...]:
     """A user's own images by name, each with the containers that were made from it."""
     found = {tag: image for image in world.engine.images() for tag in image.tags if owner_of(tag) == uid}
     users = _users(world, found, uid)
+    older = _outdated(world, found)
     return tuple(
         ImageView(
             reference=tag,
@@ -96,6 +98,7 @@ def own_images(world: World, uid: int) -> tuple[ImageView, ...]:
             size_bytes=image.size_bytes,
             labels=image.labels,
             used_by=users[tag],
+            outdated=tuple(name for name in users[tag] if name in older[tag]),
         )
         for tag, image in sorted(found.items())
     )
@@ -174,6 +177,18 @@ def _users(world: World, images: Mapping[str, EngineImage], uid: int) -> dict[st
         tag: tuple(sorted({_short(name, uid) for name in by_reference[tag] + by_id[image.id]}))
         for tag, image in images.items()
     }
+
+
+def _outdated(world: World, images: Mapping[str, EngineImage]) -> dict[str, frozenset[str]]:
+    """The containers by image that were made when the image was another one."""
+    made_from = {seen.name: seen.image_id for seen in world.listed() if seen.name and seen.image_id}
+    records = [record for record in readable(world.ledger.read()) if well_formed(record.image)]
+    found: dict[str, frozenset[str]] = {}
+    for tag, image in images.items():
+        names = (record.container_name for record in records if with_tag(record.image) == tag)
+        older = (name for name in names if made_from.get(name, image.id) != image.id)
+        found[tag] = frozenset(_short(name, owner_of(tag) or 0) for name in older)
+    return found
 
 
 def _name(seen: EngineContainer) -> str:

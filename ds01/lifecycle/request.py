@@ -47,3 +47,4 @@ class BuildRequest:
     dockerfile: str = "Dockerfile"
     labels: Mapping[str, str] = field(default_factory=dict)
     no_cache: bool = False
+    arguments: Mapping[str, str] = field(default_factory=dict)

@@ -118,7 +118,8 @@ class Sized:
 class ImageView:
     """An image of somebody's own. `name` is NAME, or NAME:TAG for another tag than latest.
 
-    `used_by`: names of the containers that were made from it, with the uid for those of others.
+    `used_by`: names of the containers that were made from it, with the uid for those of others. `outdated`: those of
+    them that were made before the image became what it is.
     """
 
     reference: str
@@ -128,6 +129,7 @@ class ImageView:
     size_bytes: int | None
     labels: Mapping[str, str]
     used_by: tuple[str, ...]
+    outdated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -307,3 +307,9 @@ def test_a_removed_image_leaves_nothing_of_its_steps(engine: Engine, build: Buil
     again = build(*lines)
     assert id_of(engine, reference) not in (None, first)
     assert not [step for step in again if step.text == "Using cache" and (step.current or 0) > 2]
+
+
+def test_the_proxies_of_a_build_reach_its_steps_and_not_the_image(engine: Engine, build: Build, reference: str) -> None:
+    build("ARG HTTP_PROXY", "LABEL seen=$HTTP_PROXY", arguments={"HTTP_PROXY": "http://proxy:3128"})
+    found = engine.image(reference)
+    assert found is not None and found.labels["seen"] == "http://proxy:3128" and "HTTP_PROXY" not in found.environment

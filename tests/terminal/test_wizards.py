@@ -350,3 +350,12 @@ def test_a_dockerfile_that_cannot_be_built_can_be_edited_again(programs: Program
     answer(new, ("Edit it now? [Y/n]:", ""), ("Edit it again? [Y/n]:", ""), ("Build it again? [Y/n]:", ""))
     assert new.end() == 0
     assert path.read_text() == before + "RUN true\n"
+
+
+def test_image_update_asks_about_containers_only_if_the_image_changed(programs: Programs) -> None:
+    assert programs.piped("image-create", "thesis", "--framework", "pytorch").returncode == 0
+    assert programs.piped("container-create", "thesis", "--cpu-only").returncode == 0
+    new = programs.at_terminal("image-update", "thesis")
+    shown = answer(new, ("Edit it now? [Y/n]:", "n"))
+    assert new.end() == 0
+    assert "anew" not in shown + new.seen and "nothing to build" in new.seen

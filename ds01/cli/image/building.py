@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 
+from ds01.cli.container.environment import proxies_of
 from ds01.cli.output import printable, terminal_width
 from ds01.cli.pulling import pull
 from ds01.cli.session import Session
@@ -49,7 +50,7 @@ def build(
     session.say(f"Building {reference} …")
     # All of them each time: an image has those of its base, too.
     labels = {"ds01.image": name, "ds01.source": digest(files), "ds01.dockerfile": str(at)}
-    request = BuildRequest(session.owner.uid, name, dockerfile, labels, no_cache)
+    request = BuildRequest(session.owner.uid, name, dockerfile, labels, no_cache, proxies_of(session))
     log: list[str] = []
     try:
         with contextlib.closing(_shown(session, session.gate.build(session.actor, request, pack(files)))) as steps:

@@ -12,6 +12,9 @@ from ds01.cli.image.sources import is_newer, source_of
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import size, span
+from ds01.errors import Ds01Error
+from ds01.images import source
+from ds01.images.source import Source
 from ds01.lifecycle.views import ImageView
 
 
@@ -32,22 +35,40 @@ class Row:
 
 @verb(example="image-list")
 def command(session: Session) -> None:
-    """List your images: how large and old they are, what they were made from, and which containers use them."""
+    """List your images: how large and old they are, what they were made from, and which containers use them.
+
+    Dockerfiles of which no image was built are listed too.
+    """
     explain(session, "images")
     views = session.asking.images(session.actor, owner=session.owner.uid)
     rows = [_row(session, view) for view in views]
-    session.answer({"images": [row.flat() for row in rows]})
+    unbuilt = _unbuilt(session, {view.name for view in views})
+    document = [{"name": name, "dockerfile": str(place.dockerfile)} for name, place in unbuilt.items()]
+    session.answer({"images": [row.flat() for row in rows], "not_built": document})
     if session.as_json:
         return
-    if not rows:
+    if not rows and not unbuilt:
         session.say("No images of your own. `image-create NAME` builds one.")
         return
     headings = ("NAME", "SIZE", "AGE", "FRAMEWORK", "USED BY", "DOCKERFILE")
-    tables.show(headings, [_cells(row, session.now()) for row in rows], cut="DOCKERFILE")
+    cells = [_cells(row, session.now()) for row in rows]
+    cells += [(name, "–", "not built", "–", "–", str(place.dockerfile)) for name, place in unbuilt.items()]
+    tables.show(headings, cells, cut="DOCKERFILE")
     for row in rows:
         if row.dockerfile_newer:
             name = row.image.name
             session.say(f"The Dockerfile of {name} was changed since: `image-update {name}` builds it.")
+    for name in unbuilt:
+        session.say(f"{name} was not built yet: `image-update {name} --rebuild` builds it.")
+
+
+def _unbuilt(session: Session, built: set[str]) -> dict[str, Source]:
+    """The Dockerfiles of which there is no image, by the image's name."""
+    try:
+        found = source.every(session.home)
+    except Ds01Error:  # in somebody else's home, say: their images are listed all the same
+        return {}
+    return {name: place for name, place in sorted(found.items()) if name not in built}
 
 
 def _row(session: Session, view: ImageView) -> Row:

@@ -81,7 +81,8 @@ def command(
         session.say(f"Built {reference}.")
     else:
         session.say(f"{name} is as its Dockerfile says: nothing to build. --rebuild builds it all the same.")
-    made_anew = _recreate(session, image, recreate=recreate, heading="Phase 3/3  " if by_hand else "")
+    now = sources.image_named(session, name)
+    made_anew = _recreate(session, now, recreate=recreate, heading="Phase 3/3  " if by_hand else "")
     session.answer(
         {"image": {"name": name, "reference": reference, "dockerfile": str(place.dockerfile)}, "recreated": made_anew}
     )
@@ -155,8 +156,12 @@ def _edited(session: Session, place: Source, before: Mapping[str, bytes]) -> dic
 
 
 def _recreate(session: Session, image: ImageView | None, *, recreate: bool, heading: str) -> list[ContainerView]:
-    """Make the containers that use the image anew, each on its own slots: those that somebody wants so."""
-    names = image.used_by if image is not None else ()
+    """Create the containers again that use the image, each on its own slots: those that somebody wants so.
+
+    Asked about are those that were made from an older image; `recreate` means all.
+    """
+    outdated = image.outdated if image is not None else ()
+    names = image.used_by if image is not None and recreate else outdated
     own = {view.name for view in session.asking.containers(session.actor, owner=session.owner.uid)} if names else ()
     anew = []
     for name in (name for name in names if name in own):
@@ -173,7 +178,7 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
         session.say(f"Made {name} anew; it is {acted.container.state}.")
         say_how_to_reach(session, acted.container)
         anew.append(acted.container)
-    left = [name for name in names if name not in {view.name for view in anew}]
+    left = [name for name in outdated if name not in {view.name for view in anew}]
     if left:
         session.say(f"Still on the image as it was: {', '.join(left)}. --recreate makes them anew.")
     return anew

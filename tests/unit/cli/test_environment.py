@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from ds01.engines.protocol import BuildSpec, Progress
+from ds01.engines.simulated import SimulatedEngine
 from tests.command_line import CommandLine
 
 PROXIES = {"proxies": {"default": {"httpProxy": "http://proxy:3128", "noProxy": "localhost"}}}
@@ -88,3 +90,21 @@ def test_no_docker_configuration_ends_a_command(ds: CommandLine, monkeypatch: py
     configure(ds, content, monkeypatch)
     ds.ok("container-deploy", "thesis", "pytorch", "--background")
     ds.ok("container-list")
+
+
+@pytest.mark.in_process
+def test_proxies_reach_a_build(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(ds, PROXIES, monkeypatch)
+    specs: list[BuildSpec] = []
+    build = SimulatedEngine.build
+
+    def record(engine: SimulatedEngine, spec: BuildSpec, context: Iterable[bytes]) -> Iterator[Progress]:
+        specs.append(spec)
+        return build(engine, spec, context)
+
+    monkeypatch.setattr(SimulatedEngine, "build", record)
+    ds.ok("image-create", "thesis", "--framework", "pytorch")
+    ds.ok("image-update", "thesis", "--add", "rich")
+    wanted = {"HTTP_PROXY": "http://proxy:3128", "http_proxy": "http://proxy:3128", "NO_PROXY": "localhost",
+              "no_proxy": "localhost"}  # fmt: skip
+    assert [spec.arguments for spec in specs] == [wanted, wanted]

@@ -256,3 +256,26 @@ def test_a_dockerfile_for_another_builder_is_refused_before_its_base_is_fetched(
     answer = ds("image-create", "thesis", "--dockerfile", str(path))
     assert answer.code == 2 and "Fetching" not in answer.out + answer.err
     assert ds.engine.image("remote/base") is None
+
+
+def test_dockerfiles_that_were_never_built_are_listed(ds: CommandLine, dockerfiles: Path) -> None:
+    ds.ok("image-create", "thesis", *BASE, "--no-build")
+    ds.ok("image-create", "birds", *BASE, "--no-build", "--project-dockerfile")
+    said = ds.ok("image-list")
+    assert "thesis" in said and "birds" in said and "not built" in said and "`image-update thesis --rebuild`" in said
+    document = ds("image-list", "--json").json
+    assert document["images"] == [] and [row["name"] for row in document["not_built"]] == ["birds", "thesis"]
+    assert document["not_built"][1]["dockerfile"] == str(dockerfiles / "thesis.Dockerfile")
+    ds.ok("image-update", "thesis", "--rebuild")
+    assert [row["name"] for row in ds("image-list", "--json").json["not_built"]] == ["birds"]
+
+
+def test_no_container_is_on_an_older_image_where_nothing_changed(ds: CommandLine) -> None:
+    ds.ok("image-create", "thesis", *BASE)
+    ds.ok("container-deploy", "thesis", "--background")
+    assert "Still on" not in ds.ok("image-update", "thesis", "--rebuild")
+    assert ds("image-list", "--json").json["images"][0]["outdated"] == []
+    assert "Still on the image as it was: thesis" in ds.ok("image-update", "thesis", "--add", "rich")
+    assert ds("image-list", "--json").json["images"][0]["outdated"] == ["thesis"]
+    assert "Made thesis anew" in ds.ok("image-update", "thesis", "--recreate")
+    assert "Still on" not in ds.ok("image-update", "thesis", "--rebuild")

@@ -35,7 +35,7 @@ def test_other_peoples_containers_are_not_made_anew(ds: CommandLine) -> None:
     gate.create(ds.bed.actor("bob"), ds.bed.request("bob", image=f"{THESIS}:latest", gpus=0))
     ds.ok("container-deploy", "thesis", "--background")
     made = ds.bed.record("bob")
-    said = ds.ok("image-update", "thesis", "--rebuild", "--recreate")
+    said = ds.ok("image-update", "thesis", "--no-cache", "--recreate")
     assert "Made thesis anew" in said and "thesis._.70002" in said
     assert ds.bed.record("bob") == made
 
