@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from ds01 import __version__
 from ds01.commands import ALIASES, COMMANDS, DISPATCHERS, GROUPS, hyphenated, names, shown
@@ -31,7 +31,7 @@ def main() -> None:
     """Run the command that the process was started as, and exit with its code."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # it was closed: the number would go to the next file that is opened
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  it stays
+            setattr(sys, name, _nowhere(mode))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of another encoding gets `?` for what it cannot show
@@ -200,6 +200,18 @@ def _tell(failure: Ds01Error, code: int, *, as_json: bool, debug: bool) -> None:
         put_json({"error": {"code": code, "message": failure.message, "why": failure.why, "hint": failure.hint}})
     else:
         put(describe_error(failure), error=True)
+
+
+def _nowhere(mode: str) -> TextIO:
+    """A stream in place of one that was closed, with its number where that is possible."""
+    from io import StringIO
+
+    from ds01.cli.output import open_nowhere
+
+    try:
+        return cast("TextIO", os.fdopen(open_nowhere(), mode))
+    except OSError:
+        return StringIO()
 
 
 def _flush() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -45,9 +46,23 @@ def send(text: str, stream: TextIO) -> None:
 
 def mute(stream: TextIO) -> None:
     """Let what is written from now on, and what Python still keeps back, go nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    try:
+        nowhere = open_nowhere()
+        try:
+            os.dup2(nowhere, stream.fileno())
+        finally:
+            os.close(nowhere)
+    except OSError:
+        # No file can be opened: the stream itself has to go, or Python would complain of it at its end.
+        setattr(sys, "stdout" if stream is sys.stdout else "stderr", io.StringIO())
+
+
+def open_nowhere() -> int:
+    """Open a file whose content nobody sees. Raises OSError. In a container or a chroot there may be no /dev/null."""
+    try:
+        return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return os.memfd_create("nowhere")
 
 
 def printable(text: str) -> str:

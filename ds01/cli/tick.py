@@ -20,7 +20,7 @@ from ds01.host.slicing import bring_slices
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.world import World
 from ds01.policy.sources import PolicySources
-from ds01.system import clock
+from ds01.system import clock, files
 from ds01.system.data import format_time
 
 
@@ -74,6 +74,7 @@ def _pass(session: Session, dry_run: bool) -> Report:
         if not dry_run:
             _tell(session, report)
     if not dry_run:
+        files.drop_temporary(session.settings.log)
         try:
             session.ledger.write_tick(to_keep(report, session.ledger.tick()))
         except OSError as error:

@@ -17,7 +17,7 @@ from ds01.gpus.pci import nvidia_cards
 from ds01.host.facts import Cron, Disk, Kernel, Link, Picture, Tick
 from ds01.host.systemd import Systemd
 from ds01.system import files, programs
-from ds01.system.data import DataError, parse_time
+from ds01.system.data import DataError, parse_json, parse_time
 
 # The daemons of cron, cronie, bcron, fcron and busybox. systemd-cron has none of its own, but a target that is up.
 CRONS = frozenset({"cron", "crond", "bcron-sched", "fcron"})
@@ -90,7 +90,7 @@ def cron(roots: Roots, systemd: Systemd | None = None) -> Cron:
 def tick(path: Path) -> Tick:
     """The record of the last pass."""
     try:
-        document = json.loads(files.read(path))
+        document = parse_json(files.read(path))
         errors = tuple(_error(item) for item in document.get("errors", ()))
         good = last_good(document)
         good_at = None if good is None else parse_time(good)
@@ -112,12 +112,12 @@ def unwritable(folder: Path) -> str | None:
 def picture(path: Path) -> Picture:
     """What gpu-state.json shows."""
     try:
-        shown = json.loads(files.read(path))["allocations"]
+        shown = parse_json(files.read(path))["allocations"]
     except FileNotFoundError:
         return Picture()
     except KeyError:
         return Picture(problem="it has no `allocations`")
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError) as error:
         return Picture(problem=str(error))
     return Picture(shown) if isinstance(shown, dict) else Picture(problem="its `allocations` are no table")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ds01.system.data import DataError, from_json, to_json
+from ds01.system import files
+from ds01.system.data import DataError, from_json, parse_json, to_json
 
 LARGEST = 1 << 20  # bytes of a mailbox; past that its owner has not looked for years
+# What an open answers if there is none, or a link, a socket, a directory, or a file that is not the owner's.
+NO_MAILBOX = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.EPERM})
 PATIENCE = 1.0  # seconds for which a reader may keep the mailbox: it needs microseconds
 
 
@@ -50,6 +54,8 @@ class Mailboxes:
         try:
             # The owner can keep the lock for ever, or the tick would hang; without it a line may be lost at worst.
             _lock(descriptor, PATIENCE)
+            if not files.is_at(self._folder / f"{uid}.jsonl", descriptor):
+                return False  # somebody put another file there: the next tick delivers
             size = os.fstat(descriptor).st_size
             if size + len(line) > LARGEST:
                 os.ftruncate(descriptor, 0)
@@ -81,8 +87,8 @@ class Mailboxes:
             os.ftruncate(descriptor, 0)
         notices = []
         for line in lines:
-            with suppress(ValueError, DataError, RecursionError):
-                notices.append(from_json(Notice, json.loads(line)))
+            with suppress(DataError):
+                notices.append(from_json(Notice, parse_json(line)))
         return notices
 
     def _open_folder(self) -> int:
@@ -131,8 +137,12 @@ def _open_mailbox(folder: int, uid: int, gid: int) -> int:
     """The mailbox of an owner, theirs and nobody else's; what is no such file makes place for one. Raises OSError."""
     name = f"{uid}.jsonl"
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with suppress(OSError):
+    try:
         descriptor = os.open(name, flags, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in NO_MAILBOX:
+            raise  # what is in it cannot be read now, and is not thrown away
+    else:
         status = os.fstat(descriptor)
         if _is_mailbox(status, uid):
             if stat.S_IMODE(status.st_mode) != 0o600:

@@ -15,13 +15,15 @@ from ds01.errors import (
     NoGpuFree,
     NotFound,
     Refused,
+    StateUnwritable,
 )
 from ds01.gpus.model import Observation
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle.aime import is_marked, owner_of
+from ds01.lifecycle.change import Change
 from ds01.lifecycle.images import own_images
 from ds01.lifecycle.judge import differs
-from ds01.lifecycle.ledger import Unreadable
+from ds01.lifecycle.ledger import NotSaved, Unreadable
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.naming import keep_names
 from ds01.lifecycle.reconcile import glance, reconcile
@@ -37,7 +39,7 @@ from ds01.lifecycle.views import (
     slot_usage,
     view,
 )
-from ds01.lifecycle.world import World, is_manual, readable
+from ds01.lifecycle.world import Entries, World, is_manual, readable
 from ds01.policy.names import container_name, fold_name
 from ds01.system.users import Actor
 
@@ -65,8 +67,8 @@ class Asking:
         uid = actor.uid if owner is None else owner
         listed = world.listed()
         by_id = {seen.id: seen for seen in listed}
-        self._catch_up(actor, by_id, None if all_users else uid)
-        records = [record for record in readable(world.ledger.read()) if not is_manual(record)]
+        entries = self._catch_up(by_id, None if all_users else uid)
+        records = [record for record in readable(entries) if not is_manual(record)]
         views = [self._view(record, by_id.get(record.docker_id or "")) for record in records]
         if everything:
             known = {record.docker_id for record in records}
@@ -173,11 +175,12 @@ class Asking:
         """All slots, and what stands on them, for everybody to see."""
         world = self._world
         listed = world.listed()
-        if reconcile(world, listed):
+        changes, unsaved = self._record_changes(listed)
+        if changes:
             listed = world.engine.containers()
         observation = world.observe_gpus()
         keep_names(world, observation)
-        entries = world.ledger.read()
+        entries = _with_unsaved(world.ledger.read(), unsaved)
         situation = world.situation(entries, observation, world.foreign(entries, listed))
         rows = slot_states(situation)
         reserved = world.open_reservations()
@@ -244,6 +247,9 @@ class Asking:
         self._world.check_engine()
         try:
             glance(self._world, container)
+        except NotSaved as error:
+            if error.record.state is not State.REMOVED and self._may(actor, error.record.uid):
+                return error.record
         except (EngineAbsent, EngineConflict, EngineRejected) as error:
             self._world.cannot_inspect(container, error)  # its record says what was known of it
         return self._known(actor, container)
@@ -260,8 +266,23 @@ class Asking:
             raise NotFound(f"there is no container {name}", hint="`container-list` shows yours")
         return entry
 
-    def _catch_up(self, actor: Actor, by_id: dict[str, EngineContainer], uid: int | None) -> None:
-        """Record what changed behind ds01, as far as the actor's own or everybody's containers go."""
+    def _record_changes(self, listed: list[EngineContainer]) -> tuple[list[Change], list[Record]]:
+        """Record what changed behind ds01: the changes, and the records that a full or read-only disk did not take.
+
+        Who only asks is shown what is so, whether it could be written or not.
+        """
+        unsaved: list[Record] = []
+
+        def failed(name: str, error: Exception) -> None:
+            if isinstance(error, NotSaved):
+                unsaved.append(error.record)
+            elif not isinstance(error, (StateUnwritable, EngineRejected)):  # reconcile tells of what Docker rejects
+                raise error
+
+        return reconcile(self._world, listed, failed=failed), unsaved
+
+    def _catch_up(self, by_id: dict[str, EngineContainer], uid: int | None) -> Entries:
+        """Record what changed behind ds01, as far as `uid`'s or (None) everybody's containers go; all records then."""
         entries = self._world.ledger.read()
         mine = [record for record in readable(entries) if uid is None or record.uid == uid]
         changed = any(
@@ -270,7 +291,9 @@ class Asking:
         )
         strays = bool(self._world.unrecorded(entries, by_id.values()))
         if changed or strays or len(readable(entries)) < len(entries):
-            reconcile(self._world, list(by_id.values()))
+            _, unsaved = self._record_changes(list(by_id.values()))
+            return _with_unsaved(self._world.ledger.read(), unsaved)
+        return entries
 
     def _adoptable(
         self, listed: list[EngineContainer], known: Set[str | None], uid: int | None
@@ -287,6 +310,13 @@ class Asking:
 
     def _view(self, record: Record, seen: EngineContainer | None = None) -> ContainerView:
         return view(record, *self._world.rules_of(record), seen)
+
+
+def _with_unsaved(entries: Entries, unsaved: list[Record]) -> Entries:
+    """All records, those that could not be saved as they would be."""
+    merged = {**entries, **{record.container_name: record for record in unsaved}}
+    gone = {record.container_name for record in unsaved if record.state is State.REMOVED}
+    return {name: entry for name, entry in merged.items() if name not in gone}
 
 
 def spellings(reference: str, uid: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -47,9 +48,11 @@ def stop(
     seconds = world.policy.policies.stop_grace.total_seconds() if grace is None else max(0.0, grace)
     if record.paused:
         world.engine.unpause(record.docker_id)  # a frozen process can neither save nor end
+    until = time.monotonic() + seconds
     if seconds > 0:
         let_save(world, record.docker_id, seconds)
-    world.engine.stop(record.docker_id, grace=min(seconds, LAST_GRACE))
+    left = max(0.0, until - time.monotonic())
+    world.engine.stop(record.docker_id, grace=min(left, LAST_GRACE))
     return write_stop(world, actor, record, release=release, keep=keep, hold=hold, why=why), False
 
 
@@ -90,12 +93,15 @@ def let_save(world: World, docker_id: str, seconds: float) -> None:
 
     Process 1 is a shell, and the engine's stop signal reaches nobody else.
     """
+    until = time.monotonic() + seconds
     try:
         if not _at_work(world.engine.processes(docker_id)):
             return
         # To -1: everybody but process 1 and the sender. As root inside, since some may have become others.
         world.engine.run(docker_id, ExecRequest(("/bin/sh", "-c", "kill -TERM -1"), user="0:0", tty=False))
         for _ in range(round(seconds / LOOK_EVERY)):
+            if time.monotonic() >= until:  # Docker may take longer to list the processes than the pauses in between
+                return
             if not _at_work(world.engine.processes(docker_id)):
                 return
             world.sleep(LOOK_EVERY)

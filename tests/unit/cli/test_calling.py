@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 from typing import Any
 
 import click
@@ -434,3 +436,27 @@ def test_quiet_says_nothing_but_answers(ds: CommandLine) -> None:
         assert ds.ok(*words.split(), "-q") == ""
     assert json.loads(ds.ok("container-list", "--json", "-q")) == {"containers": []}
     assert ds.fails(5, "container-stop", "thesis", "-q")
+
+
+@pytest.mark.in_process("it takes /dev/null away from the process")
+@pytest.mark.parametrize("memory", [True, False])
+@pytest.mark.parametrize("closed", [False, True])
+def test_without_dev_null_nothing_ends_in_a_traceback(memory: bool, closed: bool) -> None:
+    script = (
+        "import os, sys\n"
+        "real, memory = os.open, os.memfd_create\n"
+        "def refuse(path, *rest, **more):\n"
+        "    if path == os.devnull: raise FileNotFoundError(2, 'No such file or directory', path)\n"
+        "    return real(path, *rest, **more)\n"
+        "def none(*rest): raise OSError(24, 'Too many open files')\n"
+        "os.open = refuse\n"
+        f"os.memfd_create = memory if {memory} else none\n"
+        f"if {closed}: sys.stdout = None\n"
+        "sys.argv = ['ds01', '--version']\n"
+        "from ds01.main import main\n"
+        "main()\n"
+    )
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr, done.stderr
+    assert done.returncode in (0, 1)

@@ -214,3 +214,13 @@ def test_containers_that_cannot_be_inspected_are_found(bed: Bed, sources: Source
         ("foreign", False, True),
     }
     assert facts.blockers == {} and facts.engine_problem is None
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"errors": ' * 50_000, "1e999", '{"started_at": 1e300}', "9" * 5000]
+)
+def test_a_tick_record_that_no_parser_takes_is_a_problem_and_no_failure(tmp_path: Path, content: str) -> None:
+    for name in ("tick.json", "gpu-state.json"):
+        (tmp_path / name).write_text(content)
+    assert machine.tick(tmp_path / "tick.json").problem is not None
+    assert machine.picture(tmp_path / "gpu-state.json").problem is not None

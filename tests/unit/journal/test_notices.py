@@ -214,3 +214,21 @@ def test_a_terminal_that_takes_nothing_holds_nobody_up(terminal: tuple[int, Path
     _, path = terminal
     for _ in range(1000):  # nobody reads
         show_on_terminals(0, "x" * 500, find=lambda uid: [path, Path("/nonexistent")])
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM])
+def test_a_mailbox_that_cannot_be_opened_now_keeps_what_is_in_it(
+    boxes: Mailboxes, path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    assert boxes.deliver(UID, UID, notice("first"))
+    opened = os.open
+
+    def failing(name: object, flags: int, *rest: int, **more: int) -> int:
+        if name == path.name and not flags & os.O_CREAT:
+            raise OSError(number, os.strerror(number))
+        return opened(name, flags, *rest, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "open", failing)
+    assert not boxes.deliver(UID, UID, notice("second"))
+    monkeypatch.undo()
+    assert [item.text for item in boxes.take(UID)] == ["first"]

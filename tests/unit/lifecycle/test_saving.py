@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -116,3 +117,29 @@ def test_whose_shell_is_broken_is_stopped_all_the_same(bed: Bed) -> None:
 
 def test_no_grace_is_longer_than_asked_for(bed: Bed) -> None:
     assert save(bed, Scripted([FIRST, (101, 100, "python")]), seconds=0.35) <= 4
+
+
+def test_the_grace_is_time_also_if_docker_is_slow(running: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker takes 0.7 s to list the processes, and every pause takes its time."""
+    running.engine.spawn(ALICE, "python train.py", stubborn=True)
+    now = [1000.0]
+    graces: list[float] = []
+    processes, stop = running.engine.processes, running.engine.stop
+
+    def slow(reference: str) -> list[ContainerProcess]:
+        now[0] += 0.7
+        return processes(reference)
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
+
+    def noted(reference: str, *, grace: float) -> None:
+        graces.append(grace)
+        stop(reference, grace=grace)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(running.engine, "processes", slow)
+    monkeypatch.setattr(running.engine, "stop", noted)
+    running.world.sleep = pause
+    running.gate.stop(running.actor("alice"), ALICE, grace=10)
+    assert 10 <= now[0] - 1000 + graces[0] < 11
