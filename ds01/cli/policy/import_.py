@@ -19,10 +19,12 @@ from ds01.system.clock import server_zone
 
 
 @verb(
-    example="ds01 policy import /opt/ds01-infra/config/resource-limits.yaml -o /tmp/new.yaml", guided=False, user=False
+    example="ds01 policy import /opt/ds01-infra/config/resource-limits.yaml --output /tmp/new.yaml",
+    guided=False,
+    user=False,
 )
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the policy to a new file.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the policy to a new file.")
 def command(session: Session, file: Path, output: Path | None) -> None:
     """Write a policy from the resource-limits.yaml of ds01-infra, and say what changed.
 

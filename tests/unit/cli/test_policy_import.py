@@ -34,7 +34,7 @@ def test_the_policy_is_on_stdout_and_what_changed_beside_it(ds: CommandLine, old
 
 
 def test_a_file_that_is_written_is_valid(ds: CommandLine, old: Path, target: Path) -> None:
-    told = ds.ok("policy", "import", str(old), "-o", str(target))
+    told = ds.ok("policy", "import", str(old), "--output", str(target))
     assert "defaults.cpus: now max_cpus: 16" in told
     assert f"ds01 policy check {target} --against-current" in told
     ds.ok("policy", "check", str(target))
@@ -42,9 +42,9 @@ def test_a_file_that_is_written_is_valid(ds: CommandLine, old: Path, target: Pat
 
 
 def test_a_file_that_exists_is_left_alone(ds: CommandLine, old: Path, target: Path) -> None:
-    ds.ok("policy", "import", str(old), "-o", str(target))
+    ds.ok("policy", "import", str(old), "--output", str(target))
     before = target.read_text()
-    ds.fails(6, "policy", "import", str(old), "-o", str(target))
+    ds.fails(6, "policy", "import", str(old), "--output", str(target))
     assert target.read_text() == before
 
 
