@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # What can be typed, by what it is for: the words, where the command is, and one line on it. `container create` is also
 # the program `container-create`, by a symlink.
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
@@ -96,6 +98,22 @@ def names() -> list[str]:
 def shown(words: str) -> str:
     """How a command is called in its own texts: `container-create`, `ds01 gpu status`."""
     return hyphenated(words) if _is_program(words) else f"ds01 {words}"
+
+
+def split(program: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return a command's words, and the arguments that are left.
+
+    `program` is what was started, `container-create` or `ds01`. Words that name no command come back as they are.
+    """
+    by_hyphen = {hyphenated(words): words for words in COMMANDS} | ALIASES
+    if program in by_hyphen:
+        return by_hyphen[program], [*arguments]
+    said = [program, *arguments] if program in DISPATCHERS else [*arguments]
+    if said and said[0] in by_hyphen:
+        return by_hyphen[said[0]], said[1:]
+    if len(said) > 1 and f"{said[0]} {said[1]}" in COMMANDS:
+        return f"{said[0]} {said[1]}", said[2:]
+    return " ".join(said[:2]), said[2:]
 
 
 def hyphenated(words: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 from ds01 import __version__
-from ds01.commands import ALIASES, COMMANDS, DISPATCHERS, GROUPS, hyphenated, names, shown
+from ds01.commands import ALIASES, COMMANDS, DISPATCHERS, GROUPS, names, shown, split
 
 if TYPE_CHECKING:
     import click
@@ -47,7 +47,7 @@ def main() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line, program name first; the exit code."""
-    words, arguments = _split(Path(argv[0]).name, list(argv[1:]))
+    words, arguments = split(Path(argv[0]).name, argv[1:])
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     try:
         _check_texts(arguments)
@@ -81,19 +81,6 @@ def load(words: str) -> click.Command:
 
     command: click.Command = import_module(COMMANDS[words][0]).command
     return command
-
-
-def _split(program: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """The command's words, and the arguments that are left; words that name no command are returned as they are."""
-    by_hyphen = {hyphenated(words): words for words in COMMANDS} | ALIASES
-    if program in by_hyphen:
-        return by_hyphen[program], arguments
-    said = [program, *arguments] if program in DISPATCHERS else arguments
-    if said and said[0] in by_hyphen:
-        return by_hyphen[said[0]], said[1:]
-    if len(said) > 1 and f"{said[0]} {said[1]}" in COMMANDS:
-        return f"{said[0]} {said[1]}", said[2:]
-    return " ".join(said[:2]), said[2:]
 
 
 def _without_command(words: str) -> int:
@@ -173,7 +160,7 @@ def _failure(error: BaseException, words: str) -> tuple[Ds01Error, int]:
         error = Ds01Error(error.strerror or str(error), why=str(error.filename) if error.filename else None)
     elif not isinstance(error, Ds01Error):
         why = f"{type(error).__name__}: {error}"
-        error = Ds01Error("something unexpected went wrong", why=why, hint="--debug shows where; please report it")
+        error = Ds01Error("something unexpected went wrong", why=why, hint="`--debug` shows where; please report it")
     return error, error.code
 
 

@@ -22,6 +22,7 @@ from ds01.cli.session import Session
 from ds01.engines.simulated import SimulatedEngine
 from ds01.main import names, run
 from ds01.system.data import format_time
+from tests.advice import check_output
 from tests.bed import GPUS, Bed
 
 GROUP = 70100  # shares the state folder of a program's bed, as `docker` does on a server
@@ -104,6 +105,7 @@ class CommandLine(ABC):
             code, out, err = self._run(words, stdout)
         finally:
             self.who = before
+        check_output(words, out, err, root=(who or self.who) == "root")
         return Answer(code, out, err.replace(ANNOUNCEMENT, ""), ANNOUNCEMENT in err)
 
     def ok(self, *words: str, who: str | None = None) -> str:

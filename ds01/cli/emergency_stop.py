@@ -22,7 +22,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     Nothing can be saved, and commands in progress are not waited for. GPUs are held as after any stop.
     """
     if (who is None) != everybody:
-        raise WrongUse("whose containers?", why="either USER or --all", hint="ds01 emergency-stop --all")
+        raise WrongUse("whose containers?", why="either USER or --all", hint="`ds01 emergency-stop --all`")
     # It is needed most when something is odd: an unreadable policy must not be in its way.
     session.policy, trouble, _ = policy_or_last(session.settings.config, session.ledger, session.now())
     if trouble is not None:
@@ -36,7 +36,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
         return 0
     if not session.yes:
         if not session.interactive:
-            raise WrongUse(f"this stops {counted(len(found), 'container')} at once", hint="-y says that it is meant")
+            raise WrongUse(f"this stops {counted(len(found), 'container')} at once", hint="`-y` says that it is meant")
         session.say("\n".join(found))
         if not confirm(f"Stop {counted(len(found), 'container')} now, without saving?", default=False):
             session.say("Nothing was stopped.")

@@ -56,7 +56,7 @@ def command(
             try:
                 return function(session, **given)
             except Ds01Error as error:
-                raise worded(error, session.now()) from error
+                raise worded(error, session.now(), login=session.login) from error
 
         context = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
         made = click.command(cls=kind, epilog=f"Example: {example}", context_settings=context)(run)
@@ -93,7 +93,7 @@ def check_profile(text: str | None) -> str | None:
         return str(PROFILE.read(text))
     except ValueError:
         shown = text if len(text) <= 40 else f"{text[:40]}…"
-        hint = "--profile 2g.20gb; `ds01 gpu status` shows what there is"
+        hint = "`--profile 2g.20gb`; `ds01 gpu status` shows what there is"
         raise WrongUse(f"'{shown}' is no profile", why=f"allowed: {PROFILE.allowed}", hint=hint) from None
 
 

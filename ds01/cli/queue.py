@@ -18,9 +18,9 @@ def command(session: Session, what: tuple[str, ...]) -> None:
     """Show who waits for a GPU, in order; `ds01 queue cancel ID` takes a waiter out of the line."""
     if what:
         if what == ("cancel",):
-            raise WrongUse("which ID?", hint="ds01 queue cancel ID; `ds01 queue` shows them")
+            raise WrongUse("which ID?", hint="`ds01 queue cancel ID`; `ds01 queue` shows them")
         if len(what) != 2 or what[0] != "cancel":
-            raise WrongUse(f"{' '.join(what)!r} is nothing to do with the line", hint="ds01 queue cancel ID")
+            raise WrongUse(f"{' '.join(what)!r} is nothing to do with the line", hint="`ds01 queue cancel ID`")
         session.gate.cancel_wait(session.actor, what[1])
         session.say(f"{what[1]} waits no more.")
     rows = session.gate.queue(session.actor)

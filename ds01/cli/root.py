@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import suppress
 
 from ds01.cli.session import Session
@@ -13,11 +14,11 @@ def need_root(session: Session, what: str) -> None:
     """Raises Refused. In a state folder of one's own there is nothing of the machine's, and its owner may."""
     if os.geteuid() == 0 or (session.settings.own and session.ledger.owner_uid == os.geteuid()):
         return
-    typed = _typed()
-    facts = {"actor": session.actor.login, "container": None, "user": None, "why": f"{typed} is root's"}
+    command, words = _typed()
+    facts = {"actor": session.actor.login, "container": None, "user": None, "why": f"{command} is root's"}
     with suppress(Ds01Error):  # an unreadable policy, say, has the last word in another command
         session.world.emit("refusal", facts | {"refusal": None})
-    raise Refused("this is root's", why=f"it changes {what}", hint=f"sudo {typed}")
+    raise Refused("this is root's", why=f"it changes {what}", hint=f"`sudo {shlex.join([*command.split(), *words])}`")
 
 
 def need_machine(session: Session, what: str) -> None:
@@ -26,11 +27,13 @@ def need_machine(session: Session, what: str) -> None:
         raise NotPossible(
             f"{what} are the machine's",
             why=f"DS01_STATE names a state folder of one's own, {session.settings.state}",
-            hint="unset DS01_STATE",
+            hint="`unset DS01_STATE`",
         )
 
 
-def _typed() -> str:
-    import click
+def _typed() -> tuple[str, tuple[str, ...]]:
+    """Return the command's name and the words after it, as typed."""
+    from ds01.cli.arguments import typed_words
+    from ds01.cli.options import typed
 
-    return click.get_current_context().command_path
+    return typed(), typed_words()

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ds01.cli.advice import act_for, typeable
 from ds01.cli.output import put, put_json
 from ds01.cli.words import describe_error, worded
 from ds01.engines.protocol import Engine
@@ -180,6 +181,14 @@ class Session:
         """Whether somebody can be asked: on a terminal, unless options say to ask nothing."""
         return self.terminal and not (self.yes or self.as_json or self.quiet)
 
+    @property
+    def login(self) -> str | None:
+        """The login of the person who types, for hints; None if it cannot be found out."""
+        try:
+            return self.actor.login
+        except Ds01Error:
+            return None
+
     def now(self) -> datetime:
         """The time, or the one that DS01_NOW gives."""
         return self.settings.now or clock.now()
@@ -187,13 +196,13 @@ class Session:
     def say(self, text: str = "") -> None:
         """Tell people something."""
         if not self.quiet:
-            put(text, error=self.as_json)
+            put(typeable(text), error=self.as_json)
 
     def warn(self, text: str) -> None:
         """Tell people something that is not as it should be."""
         if text not in self.warned:
             self.warned.add(text)
-            put(f"Warning: {text}", error=True)
+            put(typeable(f"Warning: {text}", login=self.login), error=True)
 
     def answer(self, document: dict[str, Any]) -> None:
         """Print the one JSON document of a command, if it was asked for."""
@@ -210,7 +219,7 @@ class Session:
             except Ds01Error as error:
                 failed.append(error)
         for failure in failed[:-1]:
-            put(describe_error(worded(failure, self.now())), error=True)
+            put(describe_error(worded(failure, self.now(), login=self.login)), error=True)
         if failed:
             raise failed[-1]
         return done
@@ -218,12 +227,20 @@ class Session:
     def find(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
         """The full name of the container that is meant; without one a picker on a terminal, else WrongUse."""
         if reference is not None:
-            return self.asking.resolve(self.actor, reference, owner=self.owner.uid)
+            container = self.asking.resolve(self.actor, reference, owner=self.owner.uid)
+            self._remember_owner(container)
+            return container
         from ds01.cli.ask import pick_container
 
         if not self.interactive:
-            raise WrongUse("which container?", hint=f"say its name: container-{verb} NAME")
+            raise WrongUse("which container?", hint=f"say its name: `container-{verb} NAME`")
         return pick_container(self, states=states, verb=verb)
+
+    def _remember_owner(self, container: str) -> None:
+        """Let hints name the owner of a container that an administrator called by its full name."""
+        uid = container.rpartition("._.")[2]
+        if uid != str(self.owner.uid):
+            act_for(uid)
 
     @cached_property
     def inventory(self) -> Inventory:

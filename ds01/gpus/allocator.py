@@ -178,7 +178,15 @@ def _refuse_quota(situation: Situation, asked: int, who: Requester, limits: Limi
         return None
     own = [lease for lease in situation.leases if lease.uid == who.uid and lease.container != who.container]
     claims = tuple(
-        Claim(slot, "held" if lease.held else "leased", lease.container, lease.user, lease.since, lease.until)
+        Claim(
+            slot,
+            "held" if lease.held else "leased",
+            lease.container,
+            lease.user,
+            lease.since,
+            lease.until,
+            manual=lease.by_hand,
+        )
         for lease in own
         for slot in names_of(situation, lease)
     )

@@ -159,7 +159,7 @@ class Holding:
     since: datetime
     until: datetime | None = None
     held: bool = False  # of a stopped container
-    by_hand: bool = False  # only an administrator ends it
+    by_hand: bool = False  # without a container: its owner, or an administrator, ends it with `ds01 gpu release`
     waiting: bool = False  # no lease yet: what somebody ahead in the line could have now
     first_names: tuple[str, ...] = ()  # of its slots, at the time of the lease; none: as `slots`
 
@@ -195,6 +195,7 @@ class Claim:
     since: datetime | None = None
     until: datetime | None = None
     why: str | None = None
+    manual: bool = False  # the lease was allocated by hand, without a container
 
 
 class Rule(str, Enum):

@@ -162,7 +162,8 @@ def describe(blocker: Blocker) -> str:
 
 def _lease_claim(slot: Slot, holder: Holding) -> Claim:
     state = "held" if holder.held else "waiting" if holder.waiting else "leased"
-    return Claim(slot.slot, state, holder.container, holder.user, holder.since, holder.until, slot.unhealthy)
+    about = (holder.container, holder.user, holder.since, holder.until, slot.unhealthy)
+    return Claim(slot.slot, state, *about, manual=holder.by_hand)
 
 
 def _reserved(situation: Situation, slot: Slot, when: datetime, who: Requester | None) -> Reservation | None:

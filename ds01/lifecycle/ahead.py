@@ -9,7 +9,10 @@ from dataclasses import replace
 from ds01.errors import NotFound
 from ds01.gpus.allocator import Ahead
 from ds01.gpus.situation import Requester
+from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.line import Waiter, in_order
+from ds01.lifecycle.machine import State
+from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import Entries, World, is_manual, readable
 from ds01.system.users import Account
 
@@ -27,14 +30,20 @@ def waiters(world: World) -> tuple[Waiter, ...]:
 def in_line(world: World, line: Iterable[Waiter], entries: Entries) -> tuple[Ahead, ...]:
     """Return the waiters as the allocator sees them.
 
-    Left out: one whose container is being made, since it has its lease already, and a suspended one, since a GPU that
-    is kept for it would be used by nobody.
+    Left out: one whose container is being made or started, since it has its lease already, and a suspended one, since a
+    GPU that is kept for it would be used by nobody.
     """
     return tuple(
         seen_by_allocator(world, waiter, entries)
         for waiter in line
-        if waiter.container not in entries and not is_suspended(waiter)
+        if _lacks_lease(entries.get(waiter.container)) and not is_suspended(waiter)
     )
+
+
+def earlier_than(line: tuple[Waiter, ...], waiting_as: str | None) -> tuple[Waiter, ...]:
+    """Return the waiters before the one with the id `waiting_as`; all of them for whoever does not wait."""
+    ids = [waiter.id for waiter in line]
+    return line[: ids.index(waiting_as)] if waiting_as in ids else line
 
 
 def is_suspended(waiter: Waiter) -> bool:
@@ -50,8 +59,14 @@ def seen_by_allocator(world: World, waiter: Waiter, entries: Entries) -> Ahead:
     account = _account(world, waiter.uid)
     limits = world.limits(account)
     own = [record for record in readable(entries) if record.uid == waiter.uid and not is_manual(record)]
+    others = [record for record in own if record.container_name != waiter.container]
     who = Requester(account.login, account.uid, limits.group, waiter.container)
-    return Ahead(waiter.request.gpus, who, limits.limits, len(own))
+    return Ahead(waiter.request.gpus, who, limits.limits, len(others))
+
+
+def _lacks_lease(entry: Record | Unreadable | None) -> bool:
+    """Whether a waiter's container does not exist yet, or is stopped and waits to be started."""
+    return entry is None or (isinstance(entry, Record) and entry.state is State.STOPPED and entry.lease is None)
 
 
 def may_wait(world: World, waiter: Waiter) -> bool:

@@ -95,7 +95,7 @@ def what_stays(name: str, seen: EngineContainer) -> str:
     kept = ["shared memory", "ulimits", "its cgroup"]
     kept += ["all privileges"] if seen.privileged else []
     kept += [f"the network ({seen.spec.network})"] if seen.spec is not None and seen.spec.network != "bridge" else []
-    again = f"container-start {name} --recreate makes it anew with ds01's"
+    again = f"`container-start {name} --recreate` makes it again with ds01's"
     return f"what cannot be changed stays as AIME made it: {', '.join(kept)}; {again}"
 
 

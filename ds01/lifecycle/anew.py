@@ -7,30 +7,36 @@ from contextlib import suppress
 from datetime import timedelta
 
 from ds01.errors import Ds01Error, NotPossible
+from ds01.gpus.allocator import behind
 from ds01.gpus.model import Choice, Lease, Refusal
+from ds01.gpus.situation import Requester
 from ds01.lifecycle import create, twin
 from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.naming import bring_names, with_names
 from ds01.lifecycle.reconcile import one
 from ds01.lifecycle.record import Pending, Record, move, settle
-from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.refusals import WaysOut, error_of
 from ds01.lifecycle.start import lost_slots, start
 from ds01.lifecycle.stop import stop
-from ds01.lifecycle.world import World
+from ds01.lifecycle.ways_out import ways_out
+from ds01.lifecycle.world import Entries, World
 from ds01.system.data import to_json
 from ds01.system.users import Actor
 
 
-def recreate(world: World, actor: Actor, record: Record) -> tuple[Record, tuple[str, ...]]:
-    """Make a container that does not run anew, on any slots, and not start it. The workspace stays.
+def recreate(
+    world: World, actor: Actor, record: Record, *, waiting_as: str | None = None
+) -> tuple[Record, tuple[str, ...]]:
+    """Make a container that does not run again, on any slots, and do not start it. The workspace stays.
 
-    The record and warnings. Raises Ds01Error, and then everything is as it was.
+    `waiting_as`: the id in the queue; who does not wait comes after everybody in it.
+    Returns the record and warnings. Raises Ds01Error, and then everything is as it was.
     """
     prepared = _prepare(world, actor, record)
     if record.state is State.RUNNING:
         raise NotPossible(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
-    return _replace(world, actor, record, prepared, None, None)
+    return _replace(world, actor, record, prepared, None, None, waiting_as)
 
 
 def remake(world: World, actor: Actor, record: Record, *, grace: float | None) -> tuple[Record, tuple[str, ...]]:
@@ -39,7 +45,7 @@ def remake(world: World, actor: Actor, record: Record, *, grace: float | None) -
     Whatever can fail before anything is stopped fails before.
     """
     prepared = _prepare(world, actor, record)
-    kept = _leased(world, record)
+    kept = _leased(world, record, prepared)
     ran = record.state is State.RUNNING
     record, warnings = _replace(world, actor, record, prepared, kept, grace)
     if ran:
@@ -48,10 +54,16 @@ def remake(world: World, actor: Actor, record: Record, *, grace: float | None) -
 
 
 def _replace(
-    world: World, actor: Actor, record: Record, prepared: create.Prepared, kept: Choice | None, grace: float | None
+    world: World,
+    actor: Actor,
+    record: Record,
+    prepared: create.Prepared,
+    kept: Choice | None,
+    grace: float | None,
+    waiting_as: str | None = None,
 ) -> tuple[Record, tuple[str, ...]]:
     """`kept`: the slots that it keeps; None: chosen as for any other."""
-    found = create.look(world, prepared, locked=True)
+    found = create.look(world, prepared, locked=True, waiting_as=waiting_as)
     if kept is not None:
         create.check_driver(prepared, found, {slot.gpu for slot in kept.slots})
     _check_names(record, found)
@@ -61,7 +73,7 @@ def _replace(
         record = with_names(record, found.gpus)
         choice = create.decide(world, prepared, found, ledger.records) if kept is None else kept
         if isinstance(choice, Refusal):
-            raise error_of(choice)
+            raise error_of(choice, _ways_out(world, record, prepared, found, ledger.records))
         slots = tuple(slot.ref for slot in choice.slots)
         # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
         uuids = {ref.uuid for ref in slots}
@@ -78,6 +90,15 @@ def _replace(
         with suppress(Ds01Error):  # else whoever looks next undoes it, or brings it to its end
             one(world, record.container_name)
         raise
+
+
+def _ways_out(
+    world: World, record: Record, prepared: create.Prepared, found: create.Found, entries: Entries
+) -> WaysOut:
+    """Return what helps instead; making it again is what was refused."""
+    who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, record.container_name)
+    situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
+    return dataclasses.replace(ways_out(record, situation, who, prepared.limits.limits), recreate=False)
 
 
 def _make_and_swap(
@@ -125,7 +146,7 @@ def _prepare(world: World, actor: Actor, record: Record) -> create.Prepared:
     return create.prepare(world, actor, record.request)
 
 
-def _leased(world: World, record: Record) -> Choice:
+def _leased(world: World, record: Record, prepared: create.Prepared) -> Choice:
     """The slots that a container has, as if they had been chosen for it. Raises Ds01Error if it has not got them."""
     if record.lease is None:
         if not record.gpus_fixed:
@@ -134,11 +155,12 @@ def _leased(world: World, record: Record) -> Choice:
         raise NotPossible(
             f"{record.name} has no GPU on which it could be made anew",
             why=record.conflict or f"it is {record.state.value}",
-            hint=f"{first}`container-start {record.name} --recreate` makes it anew, with a GPU that is free",
+            hint=f"{first}`container-start {record.name} --recreate` makes it again, with a GPU that is free",
         )
     gpus = world.observe_gpus()
     lost = lost_slots(record.lease.slots, gpus)
     if lost is not None:
-        raise error_of(lost)
+        found = create.look(world, prepared, locked=True)
+        raise error_of(lost, _ways_out(world, record, prepared, found, world.ledger.read()))
     uuids = {ref.uuid for ref in record.lease.slots}
     return Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))

@@ -22,7 +22,7 @@ from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, 
 from ds01.gpus.situation import Requester
 from ds01.lifecycle import folders, root_only
 from ds01.lifecycle.account import Insider, archive
-from ds01.lifecycle.ahead import in_line, waiters
+from ds01.lifecycle.ahead import earlier_than, in_line, waiters
 from ds01.lifecycle.aime import is_marked, own_tag
 from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose, docker_arguments
 from ds01.lifecycle.folders import Folder
@@ -120,9 +120,7 @@ def look(world: World, prepared: Prepared, *, locked: bool, waiting_as: str | No
     driver = world.inventory.driver_facts() if gpus.gpus and requirements_of(image) else NOTHING_KNOWN
     entries = world.ledger.read()
     world.ask_owners(entries)
-    line = waiters(world)
-    ids = [waiter.id for waiter in line]
-    earlier = line[: ids.index(waiting_as)] if waiting_as in ids else line
+    earlier = earlier_than(waiters(world), waiting_as)
     return Found(gpus, world.foreign(entries, listed), listed, driver, in_line(world, earlier, entries))
 
 

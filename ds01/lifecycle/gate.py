@@ -28,6 +28,7 @@ from ds01.lifecycle.asking import Asking, spellings
 from ds01.lifecycle.change import Change
 from ds01.lifecycle.compose import docker_arguments
 from ds01.lifecycle.emergency import Stopped
+from ds01.lifecycle.line import Waiter
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.reconcile import one, reconcile
 from ds01.lifecycle.record import Record
@@ -184,7 +185,9 @@ class Gate(Asking):
         Closing it leaves the line. Raises NoGpuFree when `longest` is over.
         """
         self.check_owner(actor, request.owner)
-        steps = waiting.wait(self._world, actor, request, longest)
+        owner = self._world.users.by_uid(request.owner)
+        attempt = waiting.create_attempt(self._world, actor)
+        steps = waiting.wait(self._world, owner, _full(request), request, longest, attempt)
         try:
             with self._told(actor, _full(request), request.owner):
                 for step in steps:
@@ -207,13 +210,42 @@ class Gate(Asking):
         self._world.ledger.line().cancel(identity)
 
     def start(self, actor: Actor, container: str, *, recreate: bool = False) -> Acted:
-        """Start a container; `recreate`: make it anew from its request first, on any slots."""
+        """Start a container; `recreate`: make it again from its request first, on any slots."""
         with self._locked(actor, container, "started") as record:
-            warnings: tuple[str, ...] = ()
-            if recreate:
-                record, warnings = anew.recreate(self._world, actor, record)
-            record, already = starting.start(self._world, actor, record)
-            return Acted(self._view_of_running(record), already, warnings)
+            return self._start(actor, record, recreate=recreate)
+
+    def wait_to_start(
+        self, actor: Actor, container: str, *, recreate: bool = False, longest: timedelta | None = None
+    ) -> Generator[Waited, None, None]:
+        """Wait in the queue, and start when it is one's turn: each new position, at last the container.
+
+        Without `recreate` it is the container's own slots that are waited for. Closing it leaves the queue. Raises
+        NoGpuFree when `longest` is over.
+        """
+        record = self._record(actor, container)
+        if is_manual(record):
+            raise _by_hand(record)
+
+        def attempt(waiter: Waiter, *, first: bool) -> Acted:
+            with self._locked_quietly(actor, container, "started") as found:
+                return self._start(actor, found, recreate=recreate, waiting_as=waiter.id)
+
+        owner = self._world.users.by_uid(record.uid)
+        request = starting.request_of(record, recreate=recreate)
+        steps = waiting.wait(self._world, owner, record.container_name, request, longest, attempt)
+        try:
+            with self._told(actor, record.container_name, record.uid):
+                for step in steps:
+                    yield Waited(waiting=step) if isinstance(step, Waiting) else Waited(acted=step)
+        finally:
+            steps.close()
+
+    def _start(self, actor: Actor, record: Record, *, recreate: bool, waiting_as: str | None = None) -> Acted:
+        warnings: tuple[str, ...] = ()
+        if recreate:
+            record, warnings = anew.recreate(self._world, actor, record, waiting_as=waiting_as)
+        record, already = starting.start(self._world, actor, record, waiting_as=waiting_as)
+        return Acted(self._view_of_running(record), already, warnings)
 
     def remake(self, actor: Actor, container: str, *, grace: float | None = None) -> Acted:
         """Make a container anew from its request, on the slots that it has; one that ran is stopped, and runs again.
@@ -377,24 +409,33 @@ class Gate(Asking):
     def _locked(
         self, actor: Actor, container: str, doing: str, *, manual_too: bool = False, broken_too: bool = False
     ) -> Iterator[Record]:
-        """A record under its container's lock, brought to what the engine says.
+        """Yield a record under its container's lock, brought to what the engine says. A refusal inside is an event.
 
-        `manual_too`: also a lease that was made by hand, and has no container. `broken_too`: also a container that the
-        engine cannot inspect, with its record as it is.
+        `manual_too`: also a lease that was allocated by hand, and has no container. `broken_too`: also a container that
+        the engine cannot inspect, with its record as it is.
         """
+        record = self._known(actor, container)
+        with (
+            self._told(actor, record.container_name, record.uid),
+            self._locked_quietly(actor, container, doing, manual_too=manual_too, broken_too=broken_too) as found,
+        ):
+            yield found
+
+    @contextmanager
+    def _locked_quietly(
+        self, actor: Actor, container: str, doing: str, *, manual_too: bool = False, broken_too: bool = False
+    ) -> Iterator[Record]:
+        """As `_locked`, for an attempt of many, whose refusals are no events."""
 
         def find() -> Record:
             record = self._known(actor, container)
             if is_manual(record) and not manual_too:
-                raise NotPossible(
-                    f"{record.name} is a lease that was made by hand, without a container",
-                    hint="`ds01 gpu release` ends it",
-                )
+                raise _by_hand(record)
             return record
 
         world, record = self._world, find()
         name, doing = record.container_name, f"being {doing} by {actor.login}"
-        with self._told(actor, name, record.uid), world.ledger.container_lock(name, doing=doing):
+        with world.ledger.container_lock(name, doing=doing):
             world.refresh_policy()
             if not is_manual(record):
                 world.check_engine()
@@ -417,6 +458,13 @@ class Gate(Asking):
         except Ds01Error as error:
             return (f"the image {record.image} stays: {error.why or error.message}",)
         return ()
+
+
+def _by_hand(record: Record) -> NotPossible:
+    return NotPossible(
+        f"{record.name} is a lease that was allocated by hand, without a container",
+        hint=f"`ds01 gpu release --container {record.name}` ends it",
+    )
 
 
 def _full(request: ContainerRequest) -> str:

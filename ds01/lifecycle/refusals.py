@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ds01.errors import Ds01Error, NoGpuFree, NotPossible, Refused
 from ds01.gpus.model import Refusal, Rule
 from ds01.system.data import to_json
 
 
-def error_of(refusal: Refusal) -> Ds01Error:
-    """The error that carries a refusal."""
+@dataclass(frozen=True)
+class WaysOut:
+    """What helps a container that cannot have the slots which Docker fixed for it.
+
+    `recreate`: made again from its request it would not be refused for good; `free`: nor now; `cpu_only`: it would
+    then have no GPU. `gpus`: how many a new container could have, 0: none.
+    """
+
+    container: str
+    recreate: bool
+    free: bool
+    cpu_only: bool
+    gpus: int
+
+
+def error_of(refusal: Refusal, ways: WaysOut | None = None) -> Ds01Error:
+    """Return the error that carries a refusal, and the ways out of it if they are known."""
     data = {"refusal": to_json(refusal)}
+    if ways is not None:
+        data["ways"] = to_json(ways)
     if refusal.rule is Rule.LOST:
         return NotPossible("the GPU of this container is gone", data=data)
     kind = NoGpuFree if refusal.rule in (Rule.NONE_FREE, Rule.NO_GPUS) else Refused

@@ -10,21 +10,26 @@ from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule
 from ds01.gpus.naming import all_called, difference, first_name
 from ds01.gpus.situation import Requester
 from ds01.lifecycle import ulimits
-from ds01.lifecycle.ahead import in_line, waiters
+from ds01.lifecycle.ahead import earlier_than, in_line, waiters
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.naming import bring_names, with_names
 from ds01.lifecycle.reconcile import devices_now, one, reconcile
 from ds01.lifecycle.record import Origin, Pending, Record, move, settle
 from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.request import ContainerRequest
+from ds01.lifecycle.ways_out import ways_out
 from ds01.lifecycle.world import World
 from ds01.system.users import Actor
 
 
-def start(world: World, actor: Actor, record: Record) -> tuple[Record, bool]:
-    """Start a container whose lock is held; the record, and whether it ran already. Raises Ds01Error."""
+def start(world: World, actor: Actor, record: Record, *, waiting_as: str | None = None) -> tuple[Record, bool]:
+    """Start a container whose lock is held; the record, and whether it ran already. Raises Ds01Error.
+
+    `waiting_as`: the id in the queue; who does not wait comes after everybody in it.
+    """
     if record.state is State.RUNNING:
         return (resume(world, actor, record), True) if record.paused else (record, True)
-    record = _lease_again(world, actor, record)
+    record = _lease_again(world, actor, record, waiting_as)
     assert record.docker_id is not None
     try:
         world.engine.start(record.docker_id)
@@ -44,6 +49,15 @@ def start(world: World, actor: Actor, record: Record) -> tuple[Record, bool]:
         record = ledger.commit(record, now=now)
     world.report(record, record.history[-1:])
     return record, False
+
+
+def request_of(record: Record, *, recreate: bool) -> ContainerRequest:
+    """Return what a container that waits to be started asks for: its own slots, or with `recreate` any."""
+    request = record.request or ContainerRequest(record.uid, record.name, record.image)
+    if recreate and record.request is not None:
+        return request
+    own = GpuRequest(len(record.gpus_fixed), uuids=tuple(ref.uuid for ref in record.gpus_fixed))
+    return dataclasses.replace(request, gpus=own)
 
 
 def resume(world: World, actor: Actor, record: Record) -> Record:
@@ -72,7 +86,7 @@ def _flag(world: World, actor: Actor, record: Record, *, paused: bool) -> Record
     return record
 
 
-def _lease_again(world: World, actor: Actor, record: Record) -> Record:
+def _lease_again(world: World, actor: Actor, record: Record, waiting_as: str | None) -> Record:
     """Write what is about to happen; for a stopped container first take the slots that Docker fixed for it."""
     needed = record.gpus_fixed
     _check_devices(world, record)
@@ -81,30 +95,28 @@ def _lease_again(world: World, actor: Actor, record: Record) -> Record:
         with world.ledger.transaction() as ledger:
             return ledger.commit(settle(record, pending=pending), now=world.clock())
     gpus = world.observe_gpus()
-    lost = lost_slots(needed, gpus)
-    if lost is not None:
-        raise error_of(lost)
     lease = record.lease
+    lost = lost_slots(needed, gpus)
     owner = world.users.by_uid(record.uid)
     limits = world.limits(owner)
+    who = Requester(owner.login, owner.uid, limits.group, record.container_name)
     listed = []
-    if lease is None:
+    if lease is None or lost is not None:
         listed = world.listed()
         if reconcile(world, listed, locked=(record.container_name,)):
             listed = world.engine.containers()
     entries = world.ledger.read()
     world.ask_owners(entries)
     foreign = world.foreign(entries, listed)
-    line = in_line(world, waiters(world), entries) if lease is None else ()  # who does not wait stands behind it
+    line = in_line(world, earlier_than(waiters(world), waiting_as), entries) if lease is None else ()
     with world.ledger.transaction() as ledger:
         bring_names(ledger, gpus, now=world.clock())
-        if lease is None:
+        if lease is None or lost is not None:
             situation = behind(world.situation(ledger.records, gpus, foreign), line)
             request = GpuRequest(len(needed), uuids=tuple(ref.uuid for ref in needed))
-            who = Requester(owner.login, owner.uid, limits.group, record.container_name)
-            choice = choose(situation, request, who, limits.limits)
+            choice = lost or choose(situation, request, who, limits.limits)
             if isinstance(choice, Refusal):
-                raise error_of(choice)
+                raise error_of(choice, ways_out(record, situation, who, limits.limits))
             lease = Lease(needed, world.clock())
         changed = with_names(settle(record, pending=pending, lease=lease), gpus)
         changed = dataclasses.replace(changed, resource_limits=limits.limits)
@@ -122,7 +134,7 @@ def _check_devices(world: World, record: Record) -> None:
         raise NotPossible(
             f"{record.name} would get GPU {all_called(more)} too",
             why="AIME's tools made it for all GPUs, or for some by number, and the server's have changed since",
-            hint=f"`container-start {record.name} --recreate` makes it anew, with a GPU of its own; /workspace stays",
+            hint=f"`container-start {record.name} --recreate` makes it again, with a GPU of its own; /workspace stays",
         )
 
 

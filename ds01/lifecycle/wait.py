@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from ds01.errors import Busy, EngineUnreachable, GpusUnreachable, NoGpuFree, NotPossible, PolicyUnreadable, Refused
 from ds01.gpus.allocator import behind, check_containers, choose
@@ -18,9 +19,8 @@ from ds01.lifecycle.record import Record
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import Acted
 from ds01.lifecycle.world import World
-from ds01.policy.names import container_name
 from ds01.system.data import from_json
-from ds01.system.users import Actor
+from ds01.system.users import Account, Actor
 
 SUSPENDED = "suspended"
 LOOK_EVERY = 0.5  # seconds between two looks at whether the ledger or the line changed
@@ -62,6 +62,14 @@ class QueueRow:
 
 
 Made = tuple[Record, tuple[str, ...]]  # what `create` gives
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Attempt(Protocol[T_co]):
+    """One try to get what is waited for. `first`: there was none before. Raises NoGpuFree while there is no GPU."""
+
+    def __call__(self, waiter: Waiter, *, first: bool) -> T_co: ...
 
 
 def queue_rows(world: World) -> tuple[QueueRow, ...]:
@@ -88,25 +96,43 @@ def queue_rows(world: World) -> tuple[QueueRow, ...]:
 
 
 def wait(
-    world: World, actor: Actor, request: ContainerRequest, longest: timedelta | None
-) -> Generator[Waiting | Made, None, None]:
-    """Yield each change of the position, and at last what `create` gives. Closing it leaves the line.
+    world: World,
+    owner: Account,
+    container: str,
+    request: ContainerRequest,
+    longest: timedelta | None,
+    attempt: Attempt[T],
+) -> Generator[Waiting | T, None, None]:
+    """Yield each change of the position, and at last what `attempt` returns. Closing it leaves the queue.
 
-    Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `create` raises.
+    Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `attempt` raises.
     """
     world.refresh_policy()
-    owner = world.users.by_uid(request.owner)
-    name = container_name(request.name, owner.uid)
     priority = world.limits(owner).limits.priority
     until = None if longest is None else time.monotonic() + longest.total_seconds()
-    with world.ledger.line().join(Waiter("", owner.login, owner.uid, priority, world.clock(), name, request)) as waiter:
-        made = yield from _until_served(world, actor, waiter, until)
+    entry = Waiter("", owner.login, owner.uid, priority, world.clock(), container, request)
+    with world.ledger.line().join(entry) as waiter:
+        made = yield from _until_served(world, waiter, until, attempt)
     yield made
 
 
-def _until_served(world: World, actor: Actor, waiter: Waiter, until: float | None) -> Generator[Waiting, None, Made]:
+def create_attempt(world: World, actor: Actor) -> Attempt[Made]:
+    """Return the attempt to create the container that is waited for."""
+
+    def attempt(waiter: Waiter, *, first: bool) -> Made:
+        request = waiter.request
+        if not first:
+            # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
+            request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
+        return creating.create(world, actor, request, waiting_as=waiter.id)
+
+    return attempt
+
+
+def _until_served(
+    world: World, waiter: Waiter, until: float | None, attempt: Attempt[T]
+) -> Generator[Waiting, None, T]:
     line = world.ledger.line()
-    request = waiter.request
     told: Waiting | None = None
     while True:
         if not line.refresh(waiter):
@@ -114,9 +140,9 @@ def _until_served(world: World, actor: Actor, waiter: Waiter, until: float | Non
         before = world.ledger.version()
         over = until is not None and time.monotonic() >= until
         try:
-            world.refresh_policy()  # `create` does too, but whether this waiter may wait depends on it as well
+            world.refresh_policy()  # the attempt does too, but whether this waiter may wait depends on it as well
             _check_may_wait(world, waiter)
-            return creating.create(world, actor, request, waiting_as=waiter.id)
+            return attempt(waiter, first=told is None)
         except NoGpuFree as error:
             refusal = from_json(Refusal, (error.data or {})["refusal"])
             if not refusal.temporary or over:
@@ -125,8 +151,6 @@ def _until_served(world: World, actor: Actor, waiter: Waiter, until: float | Non
             if told is None or over:
                 raise
             refusal = told.refusal  # a Docker that restarts, or a policy saved half-written, ends no wait of hours
-        # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
-        request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
         others = [item.id for item in ahead.waiters(world)]
         now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
         if told is None or now.position != told.position:

@@ -22,6 +22,7 @@ import pytest
 
 from ds01.engines.simulated import SimulatedEngine
 from ds01.system.clock import now
+from tests.advice import check_output
 from tests.bed import GPUS, Bed
 
 TOP = Path(__file__).resolve().parents[2]
@@ -142,10 +143,12 @@ class Programs:
 
     def piped(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
         """Without a terminal."""
-        return subprocess.run(
+        answer = subprocess.run(
             self.command(*words), stdin=stdin, capture_output=True, text=True, env=self.environment, cwd=TOP,
             timeout=PATIENCE, start_new_session=True, check=False,
         )  # fmt: skip
+        check_output(words, answer.stdout, answer.stderr, root=True)
+        return answer
 
     def close(self) -> None:
         for typist in self._typists:

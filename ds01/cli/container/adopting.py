@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ds01.cli import words
+from ds01.cli.refusals import describe_claims
 from ds01.cli.session import Session
 from ds01.errors import NoGpuFree, NotFound
 from ds01.gpus.model import Refusal
@@ -26,7 +27,7 @@ def say_adoptable(session: Session, listing: Listing, more: str) -> None:
     mine = [words.short(name) for name in listing.adoptable if name.endswith(f"._.{session.owner.uid}")]
     if mine:
         session.say(
-            f"{len(mine)} {more} made by AIME's tools ({', '.join(mine)}): container-adopt NAME takes one over."
+            f"{len(mine)} {more} made by AIME's tools ({', '.join(mine)}): `container-adopt NAME` takes one over."
         )
 
 
@@ -54,6 +55,6 @@ def _worded(session: Session, container: str, error: NoGpuFree) -> NoGpuFree:
     ends = f" (by {words.when(refusal.earliest, session.now())} at the latest)" if refusal.earliest else ""
     return NoGpuFree(
         f"{name} runs on a GPU that is not free for it",
-        why=words.describe_claims(refusal.claims, session.now()),
-        hint=f"adopt it when that is over{ends}, or stop it: mlc-stop {name}",
+        why=describe_claims(refusal.claims, session.now()),
+        hint=f"adopt it when that is over{ends}, or stop it: `mlc-stop {name}`",
     )

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import click
 
+from ds01.cli.container.waiting import OPTIONS as WAIT_OPTIONS
+from ds01.cli.container.waiting import longest_wait
 from ds01.cli.options import Whole, check_profile, gathered
 from ds01.cli.session import Session
 from ds01.engines.protocol import Port
 from ds01.errors import WrongUse
 from ds01.gpus.model import GpuRequest, GpuType
 from ds01.policy.names import typed_name
-from ds01.policy.units import parse_duration
 from ds01.system.texts import expect_utf8
 
 
@@ -48,7 +49,7 @@ class Asked:
         if len(given) > 1:
             raise WrongUse("one image, please", why=f"{' and '.join(given)} each name one")
         if (self.cpu_only or self.gpus == 0) and (self.gpus or self.profile or self.gpu_type):
-            raise WrongUse("CPU only and a GPU at once", hint="leave out --cpu-only, or what is said about GPUs")
+            raise WrongUse("CPU only and a GPU at once", hint="leave out `--cpu-only`, or what is said about GPUs")
         if self.profile is not None and self.gpu_type == "full":
             raise WrongUse("--profile is of MIG instances, --gpu-type full of whole GPUs")
         check_profile(self.profile)
@@ -62,12 +63,7 @@ class Asked:
 
     def longest_wait(self) -> timedelta | None:
         """How long to stand there; None: until it is one's turn. Raises WrongUse."""
-        if self.wait_for is None:
-            return None
-        try:
-            return parse_duration(self.wait_for)
-        except ValueError as error:
-            raise WrongUse(f"{self.wait_for!r} is no duration", why=str(error), hint="--wait-for 2h") from None
+        return longest_wait(self.wait_for)
 
     def gpu_request(self) -> GpuRequest:
         """The GPUs that were asked for."""
@@ -97,8 +93,7 @@ _OPTIONS = (
         help="Set a variable in the container. Not for secrets: others on the server can read it.",
     ),
     click.option("--project", metavar="PROJECT", help="Default: the name."),
-    click.option("--wait", is_flag=True, help="Wait in line if no GPU is free; Ctrl-C leaves it."),
-    click.option("--wait-for", metavar="DURATION", help="Wait in line for at most this long, as 2h."),
+    *WAIT_OPTIONS,
     click.option("--dry-run", is_flag=True, help="Show what would be made, and make nothing."),
 )
 # The options of create and deploy; the function gets them as one `asked`.
@@ -128,7 +123,7 @@ def existing_folder(session: Session, text: str | None, option: str) -> str | No
         if path is not None:
             Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
-        hint = f"{option} DIR, a folder on this server; `ls` shows what is there"
+        hint = f"`{option} DIR`, a folder on this server; `ls` shows what is there"
         raise WrongUse(f"there is no folder {path}", why=f"{option} shall mount it", hint=hint) from None
     except (OSError, ValueError):
         pass  # the gate says what is wrong with it
@@ -149,7 +144,7 @@ def ports_of(texts: Sequence[str]) -> tuple[Port, ...]:
             raise WrongUse(
                 f"port {twice[0]} {side} is asked for {numbers.count(twice[0])} times",
                 why=f"-p {' -p '.join(texts)}",
-                hint="each port once, on both sides: -p HOST:CONTAINER",
+                hint="each port once, on both sides: `-p HOST:CONTAINER`",
             )
     return ports
 
@@ -158,5 +153,5 @@ def _port_of(text: str) -> Port:
     host, colon, container = text.rpartition(":")
     for part in (host, container) if colon else (container,):
         if not (part.isascii() and part.isdigit() and len(part) <= 5 and 0 < int(part) < 65536):
-            raise WrongUse(f"'{text}' is no port", hint="-p CONTAINER or -p HOST:CONTAINER, numbers from 1 to 65535")
+            raise WrongUse(f"'{text}' is no port", hint="`-p CONTAINER` or `-p HOST:CONTAINER`, from 1 to 65535")
     return Port(int(container), int(host) if colon else None)

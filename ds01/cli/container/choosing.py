@@ -38,7 +38,7 @@ def image(session: Session, asked: Asked, name: str) -> Chosen:
         raise NotFound(
             f"{asked.what} is no framework and no image on this server",
             why=f"looked for {own}/{asked.what} and {asked.what}",
-            hint=f"--image {asked.what} fetches it from a registry",
+            hint=f"`--image {asked.what}` fetches it from a registry",
         )
     project = asked.project or name
     default = f"{own}/{project}"
@@ -53,7 +53,7 @@ def image(session: Session, asked: Asked, name: str) -> Chosen:
     raise NotFound(
         f"which image shall {name} have?",
         why=f"there is no {default}",
-        hint=f"--image IMAGE, --framework pytorch, or a second word: {typed()} {name} pytorch;\n"
+        hint=f"`--image IMAGE`, `--framework pytorch`, or a second word: `{typed()} {name} pytorch`;\n"
         f"`image-create {project}` builds one of your own",
     )
 

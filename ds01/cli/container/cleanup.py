@@ -33,7 +33,7 @@ def command(session: Session, every: bool, dry_run: bool) -> None:
     if dry_run:
         return session.answer({"containers": [item.container for item in found]})
     if not every and not session.interactive:
-        raise WrongUse("which of them?", hint="--all removes them, --dry-run only shows them")
+        raise WrongUse("which of them?", hint="`--all` removes them, `--dry-run` only shows them")
     chosen = found if every else [found[index] for index in ask.choose_several(len(found))]
     names = [item.container.container for item in chosen]
     removed = session.each(names, lambda name: session.gate.remove(session.actor, name).container)

@@ -20,5 +20,5 @@ def command(session: Session, asked: Asked, *, dry_run: bool) -> None:
     if dry_run:
         return making.show_plan(session, request)
     acted = making.make(session, request, asked)
-    session.say(f"Start it: container-start {request.name}, or enter it: container-run {request.name}")
+    session.say(f"Start it: `container-start {request.name}`, or enter it: `container-run {request.name}`")
     return session.answer({"container": acted.container})

@@ -24,7 +24,7 @@ def command(session: Session, asked: Asked, *, dry_run: bool, open_it: bool, bac
     if open_it and (background or session.as_json):
         raise WrongUse(f"--open and {'--background' if background else '--json'} at once")
     if open_it and not session.terminal:
-        raise WrongUse("--open needs a terminal", hint="--background leaves it running, and opens nothing")
+        raise WrongUse("--open needs a terminal", hint="`--background` leaves it running, and opens nothing")
     request = making.request_of(session, asked)
     if dry_run:
         making.show_plan(session, request)

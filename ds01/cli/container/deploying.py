@@ -29,7 +29,7 @@ def deploy(
     say_how_to_reach(session, container)
     if not open_it:
         # Before the question, so that it is read by whoever ends it with Ctrl-C.
-        session.say(f"Enter it: container-run {request.name}. Give it back: container-retire {request.name}")
+        session.say(f"Enter it: `container-run {request.name}`. Give it back: `container-retire {request.name}`")
     if not (open_it or background) and session.interactive:
         try:
             open_it = ask.choose("And now?", ["open a terminal in it", "leave it in the background"]) == 0

@@ -21,8 +21,8 @@ def enter(session: Session, container: ContainerView, command: tuple[str, ...] =
     code = join(session, container, command, root=root)
     if not command:
         name = container.name
-        session.say(f"You left {name}; it goes on running. container-run {name} enters it again,")
-        session.say(f"container-stop {name} ends it, container-retire {name} gives its GPU back too.")
+        session.say(f"You left {name}; it goes on running. `container-run {name}` enters it again,")
+        session.say(f"`container-stop {name}` ends it, `container-retire {name}` gives its GPU back too.")
     return code
 
 

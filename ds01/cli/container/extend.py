@@ -25,10 +25,10 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
     """
     explain(session, "extend")
     if len(words) > 2:
-        raise WrongUse("a name and a duration, please", hint="container-extend my-thesis 12h")
+        raise WrongUse("a name and a duration, please", hint="`container-extend my-thesis 12h`")
     duration = _duration(session, words)
     if len(words) == 1 and not session.interactive:
-        raise WrongUse("which container?", hint=f"say its name: container-extend NAME {words[0]}")
+        raise WrongUse("which container?", hint=f"say its name: `container-extend NAME {words[0]}`")
     container = session.find(words[0] if len(words) == 2 else None, states=("running",), verb="extend")
     with hint_to_start(container):
         acted = session.gate.extend(session.actor, container, duration, reason=reason)
@@ -48,12 +48,12 @@ def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
         duration = parse_duration(words[-1])
     except ValueError as error:
         if len(words) == 1 and _is_container(session, words[0]):
-            hint = f"container-extend {words[0]} 12h"
+            hint = f"`container-extend {words[0]} 12h`"
             raise WrongUse("by how long?", why=f"{words[0]} is a container, DURATION is missing", hint=hint) from None
-        hint = f"12h, 30m, 2d: container-extend {name} 12h"
+        hint = f"12h, 30m, 2d: `container-extend {name} 12h`"
         raise WrongUse(f"'{words[-1]}' is no duration", why=str(error), hint=hint) from None
     if not duration:
-        hint = f"container-extend {name} 12h"
+        hint = f"`container-extend {name} 12h`"
         raise WrongUse(f"'{words[-1]}' extends nothing", why="an extension is longer than 0", hint=hint)
     return duration
 

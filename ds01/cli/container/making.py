@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 from collections.abc import Sequence
 
 from ds01.cli.container import choosing
 from ds01.cli.container.asked import Asked, existing_folder, folded_name, folder, ports_of
 from ds01.cli.container.environment import environment_of
 from ds01.cli.container.refusing import refusal_error
+from ds01.cli.container.waiting import follow
 from ds01.cli.guide import explain
 from ds01.cli.options import typed
 from ds01.cli.pulling import pull
 from ds01.cli.session import Session
-from ds01.cli.words import describe_end_of_wait, describe_refusal, gpu_names
-from ds01.errors import NoGpuFree, WrongUse
-from ds01.gpus.model import Refusal, SlotRef
+from ds01.cli.words import gpu_names
+from ds01.errors import WrongUse
+from ds01.gpus.model import SlotRef
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import Acted, Plan, SlotView
 from ds01.policy.model import Limits
 from ds01.policy.names import typed_name
 from ds01.policy.units import format_number, format_size
-from ds01.system.data import from_json
 
 
 def request_of(session: Session, asked: Asked) -> ContainerRequest:
@@ -31,7 +29,7 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
     environment = environment_of(session, asked.environment)
     if asked.name is None:
         if not session.interactive:
-            raise WrongUse("which name shall it have?", hint=f"say it: {typed()} NAME --framework pytorch")
+            raise WrongUse("which name shall it have?", hint=f"say it: `{typed()} NAME --framework pytorch`")
         asked = choosing.wizard(session, asked)
     name = folded_name(asked.name or "")
     if name != asked.name:
@@ -78,25 +76,8 @@ def make(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
 
 
 def _in_line(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
-    """Create when it is one's turn. Ctrl-C leaves the line."""
-    gc.enable()  # this may take days
-    steps = session.gate.wait(session.actor, request, longest=asked.longest_wait())
-    try:
-        with contextlib.closing(steps):
-            for step in steps:
-                if step.acted is not None:
-                    return step.acted
-                assert step.waiting is not None
-                why = describe_refusal(step.waiting.refusal, session.now())
-                session.say(f"Waiting, number {step.waiting.position} in line ({step.waiting.id}): {why[0]}")
-                session.say("\n".join(f"  {line}" for line in (why[1] or "").splitlines()))
-    except NoGpuFree as error:
-        refusal = from_json(Refusal, (error.data or {})["refusal"])
-        if asked.wait_for is None or not refusal.temporary:
-            raise
-        message, claims, hint = describe_end_of_wait(refusal, asked.wait_for, session.now())
-        raise NoGpuFree(message, why=claims, hint=hint) from error
-    raise AssertionError("the wait ended without an outcome")
+    """Create when it is one's turn. Ctrl-C leaves the queue."""
+    return follow(session, session.gate.wait(session.actor, request, longest=asked.longest_wait()), asked.wait_for)
 
 
 def show_plan(session: Session, request: ContainerRequest) -> None:

@@ -17,6 +17,6 @@ def say_how_to_reach(session: Session, container: ContainerView) -> None:
         return
     if session.asking.image_labels(session.actor, container.image).get("ds01.jupyter") != "true":
         return
-    session.say(f"Jupyter: container-run {container.name} -- jupyter lab")
+    session.say(f"Jupyter: `container-run {container.name} -- jupyter lab`")
     session.say(f"  on your computer: ssh -L {JUPYTER}:127.0.0.1:{port} {session.owner.login}@{session.server_name}")
     session.say("  then open the address that Jupyter prints, with its token.")

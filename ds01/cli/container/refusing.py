@@ -6,10 +6,12 @@ import dataclasses
 from collections import Counter
 
 from ds01.cli import ask
+from ds01.cli.advice import offer
 from ds01.cli.container.asked import Asked
 from ds01.cli.output import put
+from ds01.cli.refusals import describe_missing
 from ds01.cli.session import Session
-from ds01.cli.words import describe_error, describe_missing, worded
+from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error, NoGpuFree
 from ds01.gpus.model import Refusal, Rule
 from ds01.lifecycle.refusals import error_of
@@ -21,7 +23,7 @@ def refusal_error(session: Session, request: ContainerRequest, refusal: Refusal)
     if refusal.rule is not Rule.NO_GPUS:
         return error_of(refusal)
     kinds = Counter(slot.profile or slot.kind.value for slot in session.gate.gpus(session.actor).present)
-    message, why, hint = describe_missing(refusal, request.gpus, kinds)
+    message, why, hint = describe_missing(refusal, request.gpus, kinds, offer())
     return NoGpuFree(message, why=why, hint=hint)
 
 

@@ -1,18 +1,15 @@
-"""Starting a container, and what helps when its GPUs are more than the policy gives."""
+"""Starting a container, as every command that starts one does."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 
+from ds01.cli.container.waiting import WaitOptions, follow, longest_wait
 from ds01.cli.session import Session
-from ds01.cli.words import short, worded
-from ds01.errors import NotPossible, Refused
-from ds01.gpus.model import Rule
+from ds01.cli.words import short
+from ds01.errors import NotPossible
 from ds01.lifecycle.views import Acted
-
-# What another number of GPUs would help against, and Docker fixed that when the container was made.
-FIXED = (Rule.PER_CONTAINER.value, Rule.FULL_GPU.value)
 
 
 @contextlib.contextmanager
@@ -23,19 +20,15 @@ def hint_to_start(container: str) -> Iterator[None]:
     except NotPossible as error:
         if error.hint is not None:
             raise
-        hint = f"container-start {short(container)} starts it"
+        hint = f"`container-start {short(container)}` starts it"
         raise type(error)(error.message, why=error.why, hint=hint, data=error.data) from error
 
 
-def start(session: Session, container: str, *, recreate: bool = False) -> Acted:
-    """Start a container. Raises Ds01Error."""
-    try:
-        return session.gate.start(session.actor, container, recreate=recreate)
-    except Refused as error:
-        if recreate or (error.data or {}).get("refusal", {}).get("rule") not in FIXED:
-            raise
-        refused = worded(error, session.now())
-        hint = (
-            f"container-start {short(container)} --recreate makes it anew with what the policy gives; /workspace stays"
-        )
-        raise Refused(refused.message, why="its GPUs were fixed when it was made", hint=hint) from error
+def start(session: Session, container: str, *, recreate: bool = False, waiting: WaitOptions | None = None) -> Acted:
+    """Start a container; with `waiting`, in the queue if its GPU is not free. Raises Ds01Error."""
+    gate, actor = session.gate, session.actor
+    if waiting is None or not waiting.waits:
+        return gate.start(actor, container, recreate=recreate)
+    longest = longest_wait(waiting.wait_for)
+    steps = gate.wait_to_start(actor, container, recreate=recreate, longest=longest)
+    return follow(session, steps, waiting.wait_for)

@@ -24,10 +24,10 @@ from ds01.lifecycle.views import UsageView
 def command(session: Session, name: str | None, watch: bool, interval: int | None) -> int:
     """Show what running containers use of CPU, memory and their GPUs, against their limits."""
     if watch and session.as_json:
-        raise WrongUse("--watch and --json at once", hint="--json prints one document: ask again and again")
+        raise WrongUse("--watch and --json at once", hint="`--json` prints one document: ask again and again")
     if interval is not None and not watch:
         raise WrongUse(
-            "--interval without --watch", why="one look has nothing to wait for", hint="--watch --interval 5"
+            "--interval without --watch", why="one look has nothing to wait for", hint="`--watch --interval 5`"
         )
     explain(session, "stats")
 

@@ -80,7 +80,7 @@ def say_outcome(session: Session, acted: Acted, *, released: bool) -> None:
     session.say(f"{view.name} does not run (it is {view.state})." if acted.already else f"Stopped {view.name}.")
     if view.gpus:
         session.say(f"GPU {gpu_names(view.gpus)} is held for you {_until(session, view)}.")
-        session.say(f"Give it back now: container-stop {view.name} --release")
+        session.say(f"Give it back now: `container-stop {view.name} --release`")
     elif released:
         session.say("It has no GPU any more.")
 

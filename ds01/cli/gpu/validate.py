@@ -35,7 +35,7 @@ def command(session: Session, container: str, slot: str | None) -> None:
     if gone:
         raise NotPossible(
             f"GPU {', '.join(map(first_name, gone))} of {short(full)} is gone",
-            hint=f"container-start {short(full)} --recreate makes it anew on another one",
+            hint=f"`container-retire {short(full)}`, then `container-deploy {short(full)}`, makes it again",
         )
     session.answer({"container": view, "gone": []})
     gpus = f"GPU {all_called(wanted)} is there" if wanted else "it has no GPU"

@@ -37,5 +37,5 @@ def command(session: Session, asked: Asked, no_build: bool) -> int | None:
         from ds01.cli.container.deploying import deploy_named
 
         return deploy_named(session, name, image=reference)
-    session.say(f"A container from it: container-deploy {name}. To change it: image-update {name}")
+    session.say(f"A container from it: `container-deploy {name}`. To change it: `image-update {name}`")
     return None

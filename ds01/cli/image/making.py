@@ -31,7 +31,7 @@ def complete(session: Session, asked: Asked, *, fetch: bool = True) -> Asked:
     """
     if asked.name is None:
         if not session.interactive:
-            raise WrongUse("the image needs a name", hint="image-create NAME --framework pytorch")
+            raise WrongUse("the image needs a name", hint="`image-create NAME --framework pytorch`")
         explain(session, "image")
         asked = dataclasses.replace(asked, name=ask.text("Name of the image", check=_new_name(session)))
     name = folded_name(asked.name or "")

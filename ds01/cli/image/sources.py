@@ -23,7 +23,7 @@ def pick(session: Session, name: str | None, *, verb: str) -> str:
     if name is not None:
         return name.removeprefix(f"ds01-{session.owner.uid}/").removesuffix(":latest")
     if not session.interactive:
-        raise WrongUse("which image?", hint=f"say its name: image-{verb} NAME")
+        raise WrongUse("which image?", hint=f"say its name: `image-{verb} NAME`")
     views = session.asking.images(session.actor, owner=session.owner.uid)
     if not views:
         raise NotFound("you have no image of your own", hint="`image-create NAME` builds one")

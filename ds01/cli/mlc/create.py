@@ -54,7 +54,7 @@ def command(
         return _show_info(session, architectures)
     if framework is None and not session.interactive:
         what = "which name, and which framework?" if name is None else f"which framework shall {name} have?"
-        raise WrongUse(what, hint="mlc-create NAME Pytorch [VERSION]; mlc-create --info lists them")
+        raise WrongUse(what, hint="`mlc-create NAME Pytorch`; `mlc-create --info` lists them")
     entry = _entry(framework, version, architectures) if framework is not None else None
     asked = Asked(
         name=name,
@@ -91,7 +91,7 @@ def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) 
         text = framework if version is None else f"{framework}-{version}"
         return lookup(catalogues.frameworks(), text, *architectures)
     except NotFound as error:
-        hint = "mlc-create --info lists them; any other image: container-create --image"
+        hint = "`mlc-create --info` lists them; any other image: `container-create --image IMAGE`"
         raise NotFound(error.message, why=error.why, hint=hint) from None
 
 

@@ -40,7 +40,7 @@ def find(session: Session, reference: str | None, *, verb: str, running: bool | 
     if reference is not None:
         return Meant(*find_any(session, reference))
     if not session.interactive:
-        raise WrongUse("which container?", hint=f"say its name: mlc-{verb} NAME")
+        raise WrongUse("which container?", hint=f"say its name: `mlc-{verb} NAME`")
     views = session.gate.as_aime(session.actor, owner=session.owner.uid)
     if not views:
         raise NotFound(f"you have no container to {verb}", hint="`mlc-create NAME Pytorch` makes one")

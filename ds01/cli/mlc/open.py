@@ -26,7 +26,7 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     """
     session.yes |= unasked
     if not session.terminal:
-        hint = f"container-run {name or 'NAME'} -- COMMAND runs something without one"
+        hint = f"`container-run {name or 'NAME'} -- COMMAND` runs something without one"
         raise WrongUse("a shell needs a terminal", hint=hint)
     acted = starting.start(session, find(session, name, verb="open").ours(session))
     view = acted.container
@@ -42,6 +42,6 @@ def _leave(session: Session, container: str, name: str) -> None:
     left = session.gate.inside(session.actor, container)
     if left:
         processes = f"{left} process{'' if left == 1 else 'es'}"
-        session.say(f"[{name}] goes on running: {processes} left in it. mlc-stop {name} ends it.")
+        session.say(f"[{name}] goes on running: {processes} left in it. `mlc-stop {name}` ends it.")
         return
     say_outcome(session, session.gate.stop(session.actor, container), released=False)

@@ -176,7 +176,7 @@ class _NewProject:
         if view.state == "created":  # interrupted between create and start
             starting.start(session, view.container)
             session.say(f"Started {name}.")
-        session.say(f"  There is a container {name} already: container-run {name}")
+        session.say(f"  There is a container {name} already: `container-run {name}`")
         return None
 
 

@@ -57,7 +57,7 @@ class Wanted:
             try:
                 use_case(catalogues.package_sets(), self.kind)
             except NotFound as error:
-                hint = "or leave --type out; packages can be added later, with image-update"
+                hint = "or leave --type out; packages can be added later, with `image-update NAME`"
                 raise NotFound(error.message, why=error.why, hint=hint) from None
         if self.framework is not None:
             catalogues.find(session, self.framework, for_these_gpus=self.with_image)
@@ -112,7 +112,7 @@ def complete(session: Session, wanted: Wanted) -> Wanted:
     """
     if wanted.name is None:
         if not session.terminal or session.as_json:
-            raise WrongUse("the project needs a name", hint=f"{typed()} NAME --type ml")
+            raise WrongUse("the project needs a name", hint=f"`{typed()} NAME --type ml`")
         explain(session, "project")
         wanted = dataclasses.replace(wanted, name=ask.text("Name of the project", check=_new_name(session)))
     name = folders.project_name(wanted.name or "")

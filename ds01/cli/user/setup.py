@@ -67,7 +67,7 @@ def command(
     home = session.home
     begun = tuple(name for name in home.list(home.path / "workspace") if not name.startswith("."))
     if project is None and not session.interactive and not begun:
-        raise WrongUse("the first project needs a name", hint=f"{typed()} NAME --quick")
+        raise WrongUse("the first project needs a name", hint=f"`{typed()} NAME --quick`")
     explain(session, "welcome")
     session.say("\nPart 1/3  SSH")
     has_key = _set_up_ssh(session, server)

@@ -260,7 +260,7 @@ def test_the_callers_notices_come_once_before_the_commands_own_words(ds: Command
     answer = ds("queue")
     assert answer.code == 0
     assert answer.out == "Nobody waits.\n"
-    assert "thesis does nothing → container-extend thesis 6h" in " ".join(answer.err.split())
+    assert "thesis does nothing → `container-extend thesis 6h`" in " ".join(answer.err.split())
     assert ds("queue").err == ""
 
 

@@ -38,7 +38,7 @@ def test_the_second_word_as_an_own_image_then_as_any(ds: CommandLine) -> None:
     ds.ok("container-create", "two", "debian", "--cpu-only")
     assert image_of(ds, "two") == "debian"
     error = ds.fails(5, "container-create", "three", "absent/image")
-    assert "no framework and no image" in error and "--image absent/image fetches it" in error
+    assert "no framework and no image" in error and "`--image absent/image` fetches it" in error
 
 
 def test_nothing_said_is_the_own_image_of_that_name_or_project(ds: CommandLine) -> None:
@@ -258,7 +258,7 @@ def test_cleanup_shows_sizes_and_removes_what_was_chosen(ds: CommandLine) -> Non
     assert "No container of yours is stopped" in ds.ok("container-cleanup")
     ds.ok("container-stop", "one")
     shown = ds("container-cleanup")
-    assert shown.code == 2 and "--all removes them" in shown.err
+    assert shown.code == 2 and "`--all` removes them" in shown.err
     assert "SIZE" in shown.out and "one" in shown.out
     assert "one" in ds.ok("container-cleanup", "--dry-run") and ds.state("one") == "held"
     assert "Removed 1" in ds.ok("container-cleanup", "--all")
@@ -278,7 +278,7 @@ def test_pause_and_unpause(ds: CommandLine) -> None:
 @pytest.mark.parametrize("words", [["container-pause", "thesis"], ["container-extend", "thesis", "1h"]])
 def test_what_needs_a_running_container_says_how_to_start_it(words: list[str], ds: CommandLine) -> None:
     ds.ok("container-create", "thesis", "pytorch")
-    assert "→ container-start thesis starts it" in ds.fails(6, *words)
+    assert "→ `container-start thesis` starts it" in ds.fails(6, *words)
 
 
 def test_start_when_somebody_else_has_the_gpu_says_how_to_go_on(

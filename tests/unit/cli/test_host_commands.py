@@ -205,7 +205,7 @@ def test_emergency_stop_is_for_administrators_and_asks(ds: CommandLine) -> None:
     ds.fails(3, "emergency-stop", "--all", "-y", who="bob")
     ds.fails(2, "emergency-stop", who="boss")
     ds.fails(2, "emergency-stop", "alice", "--all", who="boss")
-    assert "-y says that it is meant" in ds.fails(2, "emergency-stop", "--all", who="boss")
+    assert "`-y` says that it is meant" in ds.fails(2, "emergency-stop", "--all", who="boss")
     assert ds.bed.record("alice").state is State.RUNNING
     assert "Nothing runs" in ds.ok("emergency-stop", "bob", "-y", who="boss")
 

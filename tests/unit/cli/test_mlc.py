@@ -260,7 +260,7 @@ def test_a_refused_adoption_names_who_has_the_gpu(ds: CommandLine) -> None:
 
 def test_the_lists_name_it(ds: CommandLine) -> None:
     theirs(ds)
-    assert "1 more made by AIME's tools (theirs): container-adopt NAME" in ds.ok("container-list")
+    assert "1 more made by AIME's tools (theirs): `container-adopt NAME`" in ds.ok("container-list")
     assert "made by AIME's tools (theirs)" in ds.ok("container-list", "--all")
     assert "AIME" not in ds.ok("container-list", who="bob")
     assert "AIME" not in ds.ok("container-list", "--all-users", who="bob")
@@ -325,7 +325,7 @@ def test_one_that_somebody_adopts_at_the_same_moment_is_found(ds: CommandLine, m
 @pytest.mark.parametrize("name", ["Theirs", "tf1.15.0"])
 def test_names_that_only_aime_gives(ds: CommandLine, name: str) -> None:
     theirs(ds, name=name)
-    assert f"1 more made by AIME's tools ({name}): container-adopt" in ds.ok("mlc-stats")
+    assert f"1 more made by AIME's tools ({name}): `container-adopt" in ds.ok("mlc-stats")
     ds.ok("mlc-start", name)
     assert f"[{name}]" in ds.ok("mlc-list") and f"[{name}]" in ds.ok("mlc-stats")
     assert "container-adopt" not in ds.ok("mlc-stats")

@@ -1,0 +1,82 @@
+"""Waiting in the queue for a GPU: the options of the commands that can, and what is said meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import click
+
+from ds01.cli.advice import offer
+from ds01.cli.options import gathered
+from ds01.cli.refusals import describe_end_of_wait, describe_refusal
+from ds01.cli.session import Session
+from ds01.errors import NoGpuFree, WrongUse
+from ds01.gpus.model import Refusal
+from ds01.lifecycle.views import Acted
+from ds01.lifecycle.wait import Waited
+from ds01.policy.units import parse_duration
+from ds01.system.data import from_json
+
+OPTIONS = (
+    click.option("--wait", is_flag=True, help="Wait in the queue if no GPU is free; Ctrl-C leaves it."),
+    click.option("--wait-for", metavar="DURATION", help="Wait in the queue for at most this long, as 2h."),
+)
+
+
+@dataclass(frozen=True)
+class WaitOptions:
+    """Whether to wait in the queue if no GPU is free, and for how long."""
+
+    wait: bool = False
+    wait_for: str | None = None
+
+    def check(self) -> None:
+        """Raises WrongUse for a duration that is none."""
+        longest_wait(self.wait_for)
+
+    @property
+    def waits(self) -> bool:
+        """Whether to wait if no GPU is free."""
+        return self.wait or self.wait_for is not None
+
+
+# For the commands that start a container; the function gets them as one `WaitOptions`.
+wait_options = gathered(WaitOptions, OPTIONS)
+
+
+def longest_wait(text: str | None) -> timedelta | None:
+    """Return how long to wait; None: until it is one's turn. Raises WrongUse."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise WrongUse(f"{text!r} is no duration", why=str(error), hint="`--wait-for 2h`") from None
+
+
+def follow(session: Session, steps: Generator[Waited, None, None], wait_for: str | None) -> Acted:
+    """Say each new position in the queue, and return what was waited for. Ctrl-C leaves the queue.
+
+    `wait_for`: the longest wait as it was typed. Raises NoGpuFree when it is over.
+    """
+    gc.enable()  # this may take days
+    try:
+        with contextlib.closing(steps):
+            for step in steps:
+                if step.acted is not None:
+                    return step.acted
+                assert step.waiting is not None
+                why = describe_refusal(step.waiting.refusal, session.now(), offer())
+                session.say(f"Waiting, number {step.waiting.position} in line ({step.waiting.id}): {why[0]}")
+                session.say("\n".join(f"  {line}" for line in (why[1] or "").splitlines()))
+    except NoGpuFree as error:
+        refusal = from_json(Refusal, (error.data or {})["refusal"])
+        if wait_for is None or not refusal.temporary:
+            raise
+        message, claims, hint = describe_end_of_wait(refusal, wait_for, session.now())
+        raise NoGpuFree(message, why=claims, hint=hint) from error
+    raise AssertionError("the wait ended without an outcome")

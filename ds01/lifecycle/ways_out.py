@@ -1,0 +1,33 @@
+"""What helps a container whose slots, fixed by Docker when it was made, cannot be given to it again. Pure."""
+
+from __future__ import annotations
+
+from ds01.gpus.allocator import choose
+from ds01.gpus.model import Choice, GpuRequest, Refusal
+from ds01.gpus.situation import Requester, Situation
+from ds01.lifecycle.record import Record
+from ds01.lifecycle.refusals import WaysOut
+from ds01.policy.model import Limits
+
+
+def ways_out(record: Record, situation: Situation, who: Requester, limits: Limits) -> WaysOut:
+    """Return what would become of the container made again from its request, or of a new one in its place."""
+    again = choose(situation, record.request.gpus, who, limits) if record.request is not None else None
+    free = isinstance(again, Choice)
+    return WaysOut(
+        container=record.name,
+        recreate=free or (isinstance(again, Refusal) and again.temporary),
+        free=free,
+        cpu_only=isinstance(again, Choice) and not again.slots,
+        gpus=_most(situation, who, limits, len(record.gpus_fixed)),
+    )
+
+
+def _most(situation: Situation, who: Requester, limits: Limits, count: int) -> int:
+    """Return how many slots of whatever kind, at most `count`, would not be refused for good."""
+    while count > 0:
+        answer = choose(situation, GpuRequest(count), who, limits)
+        if isinstance(answer, Choice) or answer.temporary:
+            return count
+        count -= 1
+    return 0
