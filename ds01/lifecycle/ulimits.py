@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ds01.errors import Ds01Error, EngineRejected
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Record
@@ -9,29 +11,29 @@ from ds01.lifecycle.stop import give_back
 from ds01.lifecycle.world import World
 from ds01.system.users import Actor
 
-UNLIMITED = -1
-
 
 def explain(world: World, record: Record, error: Ds01Error) -> EngineRejected | None:
-    """The error of a start that failed for a ulimit, with the policy's key and what to do; None for any other error."""
+    """Return the error of a start that failed for a ulimit, with the policy's key; None for any other error."""
     data = error.data or {}
     if data.get("problem") != "ulimit":
         return None
     name = str(data["ulimit"])
-    given = record.resource_limits.ulimits.get(name)
+    given = _made_with(world, record).get(name)
     again = f"`container-start {record.name} --recreate`"
-    key = f"ulimits: {{{name}: {_value(given)}}}"
+    key = f"ulimits: {{{name}: {given}}}"
     if given is None:
         hint = f"it is not in the policy's `ulimits`: look at default-ulimits in Docker's daemon.json, then {again}"
     elif world.limits_of(record).limits.ulimits.get(name) != given:
-        hint = f"the policy gives another {name} by now: {again} makes the container with it"
+        hint = f"the policy's `ulimits` gives another {name} by now: {again} makes the container with it"
     else:
         raised = f"Limit{name.upper()}=infinity for the services of Docker and containerd"
-        hint = f"an administrator lowers `{key}` in the policy, or sets {raised}; then {again}, since limits are fixed"
+        hint = (
+            f"an administrator changes `{key}` in the policy, or sets {raised}; then {again}: "
+            "a container keeps the limits that it was made with"
+        )
     return EngineRejected(
-        f"this server cannot grant {record.name} the limit {name}"
-        + (f" = {_value(given)}" if given is not None else ""),
-        why=f"the kernel refused `{key}` of the policy: {error.why}" if given is not None else error.why,
+        f"this server cannot grant {record.name} the limit {name}" + ("" if given is None else f" = {given}"),
+        why=error.why if given is None else f"the kernel refused `{key}` of the policy: {error.why}",
         hint=hint,
         data={**data, "key": "ulimits"},
     )
@@ -45,5 +47,10 @@ def give_back_unstarted(world: World, actor: Actor, container_name: str) -> None
         give_back(world, actor, record, why="it cannot be started with its limits")
 
 
-def _value(limit: int | None) -> str:
-    return "-1 (unlimited)" if limit == UNLIMITED else str(limit)
+def _made_with(world: World, record: Record) -> dict[str, int]:
+    """The ulimits that the container has: the record's are today's by the time that it is started."""
+    with suppress(Ds01Error):
+        seen = world.engine.inspect(record.docker_id or "")
+        if seen is not None and seen.spec is not None:
+            return dict(seen.spec.ulimits)
+    return {name: value for name, value in record.resource_limits.ulimits.items() if value is not None}
