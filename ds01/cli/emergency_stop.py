@@ -10,7 +10,8 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import counted
-from ds01.errors import Ds01Error, WrongUse
+from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.lifecycle.record import Record
 
 
 @verb(example="ds01 emergency-stop alice", asks=True, guided=False, user=False)
@@ -27,7 +28,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     session.policy, trouble, _ = policy_or_last(session.settings.config, session.ledger, session.now())
     if trouble is not None:
         session.warn(trouble)
-    owner = None if who is None else session.users.by_login(who).uid
+    owner = None if who is None else _uid_of(session, who)
     gate, actor = session.gate, session.actor
     found = gate.emergency_stop(actor, owner=owner, dry_run=True).containers
     if not found:
@@ -55,3 +56,15 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
         except Ds01Error as error:
             session.warn(f"the owner of {container} could not be told: {error.message}")
     return 1 if outcome.failed or outcome.problem else 0
+
+
+def _uid_of(session: Session, login: str) -> int:
+    """The uid of a login; by the records where the user database does not know it, or does not answer."""
+    try:
+        return session.users.by_login(login).uid
+    except NotFound:
+        entries = session.ledger.read().values()
+        uids = {entry.uid for entry in entries if isinstance(entry, Record) and entry.user == login}
+        if len(uids) != 1:
+            raise
+        return uids.pop()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ds01.engines.protocol import EngineContainer, Status
-from ds01.errors import Ds01Error, EngineAbsent
+from ds01.errors import Ds01Error, EngineAbsent, NotFound
 from ds01.lifecycle.machine import State
 from ds01.lifecycle.reconcile import reconcile
 from ds01.lifecycle.record import Record
@@ -50,7 +50,7 @@ def stop_at_once(world: World, actor: Actor, owner: int | None) -> Stopped:
     What a command has under way it finds changed when it writes; reconcile records what came of it. Whatever goes
     wrong with one container, or after the stops, the answer names what was stopped and what was not.
     """
-    user = None if owner is None else world.users.by_uid(owner).login
+    user = None if owner is None else _login(world, owner)
     containers = running(world, owner)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         problems = list(pool.map(lambda container: _stop(world, container), containers))
@@ -68,6 +68,14 @@ def stop_at_once(world: World, actor: Actor, owner: int | None) -> Stopped:
     except (Ds01Error, OSError) as error:
         problem = f"the records do not show all of it yet: {error}"
     return Stopped(tuple(names), tuple(failed), problem)
+
+
+def _login(world: World, owner: int) -> str:
+    """The owner's login; a user database that does not answer must not keep anything from being stopped."""
+    try:
+        return world.users.by_uid(owner).login
+    except NotFound:
+        return f"uid {owner}"
 
 
 def _name(container: EngineContainer) -> str:

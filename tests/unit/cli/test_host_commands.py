@@ -200,6 +200,24 @@ def test_emergency_stop_stops_without_waiting_for_locks(ds: CommandLine) -> None
     assert "Nothing runs" in ds.ok("emergency-stop", "--all", "-y", who="boss")
 
 
+def test_emergency_stop_names_what_it_could_and_could_not_stop(ds: CommandLine) -> None:
+    running(ds, "thesis", "other")
+    ds.engine.break_container(ds.bed.full("alice"))
+    answer = ds("emergency-stop", "--all", "-y", who="boss")
+    assert (answer.code, answer.out) == (1, "Stopped: other._.70001\n")
+    assert "not stopped: thesis._.70001" in answer.err and "RWLayer" in answer.err
+    assert "docker kill thesis._.70001" in answer.err
+
+
+def test_emergency_stop_knows_an_owner_whom_the_user_database_does_not(ds: CommandLine) -> None:
+    running(ds, "thesis")
+    passwd = ds.bed.state / "passwd"
+    lines = passwd.read_text().splitlines(keepends=True)
+    passwd.write_text("".join(line for line in lines if not line.startswith("alice:")))
+    assert "thesis._.70001" in ds.ok("emergency-stop", "alice", "-y", who="boss")
+    ds.fails(5, "emergency-stop", "nobody-at-all", "-y", who="boss")
+
+
 def test_emergency_stop_is_for_administrators_and_asks(ds: CommandLine) -> None:
     running(ds, "thesis")
     ds.fails(3, "emergency-stop", "--all", "-y", who="bob")
