@@ -28,7 +28,9 @@ def short_options_with_a_value() -> list[tuple[str, str, str]]:
 
 
 def value_of(words: str, args: Sequence[str], parameter: str) -> object:
-    context = main.load(words).make_context(words, [*args], resilient_parsing=False)
+    command = main.load(words)
+    required = [__file__ for param in command.params if isinstance(param, click.Argument) and param.required]
+    context = command.make_context(words, [*args, *required], resilient_parsing=False)
     return context.params[parameter]
 
 
