@@ -13,6 +13,8 @@ from typing import Protocol
 
 from ds01.gpus.model import Observation, Slot, SlotRef
 
+UNKNOWN = "unknown-"  # begins the UUID of a GPU or instance that does not tell its own
+
 
 class Named(Protocol):
     """Anything that stands for a slot of a lease."""
@@ -31,9 +33,15 @@ class Named(Protocol):
 
 
 def renamed(ref: SlotRef, observation: Observation) -> SlotRef:
-    """Return the slot of a lease under the name that it has in the observation."""
+    """Return the slot of a lease under the name that it has in the observation.
+
+    One whose GPU did not answer keeps its name, unless another has it: what was not seen is not gone.
+    """
     first = first_name(ref)
-    name = next((slot.slot for slot in observation.slots if slot.uuid == ref.uuid), ref.uuid)
+    name = next((slot.slot for slot in observation.slots if slot.uuid == ref.uuid), None)
+    if name is None and not _answered(ref, observation) and not _is_taken(ref.slot, observation):
+        return ref
+    name = name or ref.uuid
     return replace(ref, slot=name, was=None if name == first else first)
 
 
@@ -71,6 +79,19 @@ def difference(ref: SlotRef, slot: Slot | None, boot: str | None) -> str | None:
         if known is not None and now is not None and known != now:
             return f"{ref.uuid} is another instance now: {now}, was {known}"
     return None
+
+
+def _answered(ref: SlotRef, observation: Observation) -> bool:
+    """Return whether the GPU of a slot answered, so that a slot that was not seen is not there."""
+    gpu = next((gpu for gpu in observation.gpus if gpu.uuid == ref.gpu_uuid), None)
+    if gpu is not None:
+        return gpu.unhealthy is None
+    return not any(gpu.unhealthy and gpu.uuid.startswith(UNKNOWN) for gpu in observation.gpus)
+
+
+def _is_taken(name: str, observation: Observation) -> bool:
+    """Return whether a slot that tells its UUID has the name; a GPU that tells none may be the one that is meant."""
+    return any(slot.slot == name and not slot.uuid.startswith(UNKNOWN) for slot in observation.slots)
 
 
 def _place(gi: int | None, ci: int | None) -> str | None:

@@ -19,6 +19,7 @@ from ds01.errors import GpusUnreachable
 from ds01.gpus import gpm
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Gpu, Kind, Mig, Observation, Process, Slot
+from ds01.gpus.naming import UNKNOWN
 from ds01.gpus.pci import nvidia_cards
 from ds01.gpus.processes import boot_id, container_of, name_of
 from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
@@ -142,7 +143,7 @@ class NvmlInventory:
 
     def _device(self, index: int) -> tuple[Gpu, list[Slot]]:
         """One GPU and its slots. A GPU that does not answer is one slot that nobody gets."""
-        gpu = Gpu(index, f"unknown-{index}", "unknown", 0)
+        gpu = Gpu(index, f"{UNKNOWN}{index}", "unknown", 0)
         slots: list[Slot] = []
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
@@ -184,7 +185,7 @@ class NvmlInventory:
             except NVMLError as error:
                 _raise_if_dead(error)
                 name = f"{gpu.index}:{place}"
-                yield replace(_silent(gpu, name, f"unknown-{name}", Kind.MIG), unhealthy=_sickness(error))
+                yield replace(_silent(gpu, name, f"{UNKNOWN}{name}", Kind.MIG), unhealthy=_sickness(error))
 
     def _instance(self, gpu: Gpu, place: int, handle: Any) -> Slot:
         uuid = str(pynvml.nvmlDeviceGetUUID(handle))

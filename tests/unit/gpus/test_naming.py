@@ -35,6 +35,18 @@ def test_a_slot_that_is_gone_is_called_by_its_uuid_and_comes_back() -> None:
     assert renamed(gone, GPUS) == ref
 
 
+def test_a_slot_whose_gpu_does_not_answer_keeps_its_name() -> None:
+    ref = slot_of(GPUS, "0:1").ref
+    sick = replace(GPUS, gpus=(replace(GPUS.gpus[0], unhealthy="the GPU is lost"),), slots=())
+    assert renamed(ref, sick) == ref
+    silent = replace(sick, gpus=(replace(sick.gpus[0], uuid="unknown-0"),))
+    assert renamed(ref, silent) == ref
+    moved = renamed(ref, without_first(GPUS))
+    assert renamed(moved, silent) == moved
+    known = replace(without_first(GPUS), gpus=sick.gpus)
+    assert called(renamed(slot_of(GPUS, "0:0").ref, known)) == "gone, was 0:0"
+
+
 def test_no_two_slots_are_ever_called_the_same() -> None:
     first = slot_of(GPUS, "0:0").ref
     second = next(slot.ref for slot in without_first(GPUS).slots if slot.slot == "0:0")  # leased while that was gone
