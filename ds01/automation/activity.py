@@ -44,6 +44,8 @@ class Activity:
     state: str = "unknown"  # active, idle, unknown
     why: str | None = None
     begins: bool = False  # unknown only since there is nothing yet to compare it with: the next look knows
+    keep_alive: str | None = None  # what its workspace said when an idle stop was due: absent, kept, unknown, gone
+    gone_since: datetime | None = None  # since when its workspace has not been there
 
 
 def assess(before: Activity | None, sample: Sample, policies: Automation) -> Activity:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from ds01.automation.acting import lock_of
 from ds01.automation.activity import Activity
-from ds01.automation.observe import look, started_anew
+from ds01.automation.decide import Why, decide
+from ds01.automation.observe import ask_workspace, look, started_anew
 from ds01.automation.report import BEGINS, BUSY, Item, Report
 from ds01.errors import Busy, EngineUnreachable
 from ds01.gpus.model import Observation
@@ -70,7 +71,11 @@ class Looking:
                 raise Busy(f"{record.name} has ended")
             record, activity = current, look(self.world, current, self.gpus)
         self._say(record, activity)
-        return replace(record, activity=to_json(activity))
+        seen = replace(record, activity=to_json(activity))
+        due = decide(seen, *self.world.rules_of(seen), now=self.world.clock())
+        if due is None or due.why is not Why.IDLE:
+            return seen
+        return replace(record, activity=to_json(ask_workspace(self.world, record, activity)))
 
     def _keep(self, records: Sequence[Record]) -> list[Record]:
         """Write what was seen, unless a command changed the record since it was read."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,16 @@ from ds01.system.as_user import run_as
 from ds01.system.data import DataError, from_json
 
 KEEP_ALIVE = ".keep-alive"
+GONE_AFTER = timedelta(days=1)
+
+
+class KeepAlive(str, Enum):
+    """What a workspace says about the idle stop of its container."""
+
+    ABSENT = "absent"
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+    GONE = "gone"  # there is no such folder
 
 
 def known(record: Record) -> Activity | None:
@@ -58,13 +69,35 @@ def started_anew(record: Record, activity: Activity) -> bool:
     )
 
 
-def keeps_alive(record: Record, *, now: datetime, longest: timedelta | None) -> bool | None:
-    """Whether the owner's `.keep-alive` holds off the idle stop; None if it cannot be read.
+def ask_workspace(world: World, record: Record, activity: Activity) -> Activity:
+    """Return the activity with what the workspace says about an idle stop, which is due."""
+    now = world.clock()
+    before = known(record)
+    said = keep_alive(record, now=now, longest=world.policy.policies.keep_alive_max)
+    since = (before.gone_since if before is not None else None) or now
+    return replace(activity, keep_alive=said.value, gone_since=since if said is KeepAlive.GONE else None)
 
-    Looked up with the owner's rights: root may see nothing in a home on NFS. `longest`: it counts from its mtime.
+
+def keeps_alive(record: Record, *, now: datetime, longest: timedelta | None) -> bool | None:
+    """Whether the workspace holds off the idle stop; None if that is unknown.
+
+    A workspace that is not there may be on a disk that is not mounted; after a day it counts as deleted.
+    """
+    said = keep_alive(record, now=now, longest=longest)
+    if said is KeepAlive.GONE:
+        activity = known(record)
+        since = activity.gone_since if activity is not None else None
+        return False if since is not None and now - since >= GONE_AFTER else None
+    return {KeepAlive.KEPT: True, KeepAlive.ABSENT: False}.get(said)
+
+
+def keep_alive(record: Record, *, now: datetime, longest: timedelta | None) -> KeepAlive:
+    """What the workspace says now. `longest`: the file counts for so long, from its mtime.
+
+    Looked up with the owner's rights: root may see nothing in a home on NFS.
     """
     if record.workspace is None:
-        return False
+        return KeepAlive.ABSENT
     said: str | None
     if os.geteuid() not in (0, record.uid):
         said = _age(record.workspace)
@@ -72,13 +105,14 @@ def keeps_alive(record: Record, *, now: datetime, longest: timedelta | None) -> 
         # The groups too: a project's folder may be open to its group only.
         groups = os.getgrouplist(record.user, record.gid)
         said = run_as(record.uid, record.gid, partial(_age, record.workspace), groups=groups)
-    if said is None or said == "unknown":
-        return None
-    if said == "absent":
-        return False
+    if said is None:
+        return KeepAlive.UNKNOWN
+    if said in (KeepAlive.ABSENT.value, KeepAlive.GONE.value, KeepAlive.UNKNOWN.value):
+        return KeepAlive(said)
     changed, stamped = (float(part) for part in said.split())
     since = changed if changed <= now.timestamp() else min(changed, stamped)
-    return longest is None or now.timestamp() - since <= longest.total_seconds()
+    counts = longest is None or now.timestamp() - since <= longest.total_seconds()
+    return KeepAlive.KEPT if counts else KeepAlive.ABSENT
 
 
 def _age(workspace: str) -> str:
@@ -86,7 +120,7 @@ def _age(workspace: str) -> str:
         status = os.lstat(f"{workspace}/{KEEP_ALIVE}")
         return f"{status.st_mtime} {status.st_ctime}"  # `touch` can set a mtime in the future, but no ctime
     except FileNotFoundError:
-        return "absent" if Path(workspace).is_dir() else "unknown"
+        return "absent" if Path(workspace).is_dir() else "gone"
     except OSError:
         return "unknown"
 

@@ -12,7 +12,7 @@ from ds01.automation.announcing import announce
 from ds01.automation.correcting import correct_times
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.looking import Looking
-from ds01.automation.observe import keeps_alive
+from ds01.automation.observe import GONE_AFTER, KeepAlive, known
 from ds01.automation.report import LOST, Item, Report, item_of
 from ds01.automation.serving import Serving
 from ds01.automation.telling import Teller
@@ -173,10 +173,16 @@ class Tick:
         decision = decide(record, *world.rules_of(record), now=world.clock())
         if decision is None or decision.why is not Why.IDLE:
             return decision
-        wanted = keeps_alive(record, now=world.clock(), longest=world.policy.policies.keep_alive_max)
-        if wanted is None:
+        activity = known(record)
+        said = activity.keep_alive if activity is not None else KeepAlive.UNKNOWN.value
+        if said == KeepAlive.UNKNOWN.value:
             report.unknown.append(Item(record.container_name, "keep-alive", "its workspace cannot be read"))
-        return decision if wanted is False else None
+        elif said == KeepAlive.GONE.value:
+            since = activity.gone_since if activity is not None else None
+            if since is not None and world.clock() - since >= GONE_AFTER:
+                return decision
+            report.unknown.append(Item(record.container_name, "keep-alive", "its workspace is gone, or not mounted"))
+        return decision if said == KeepAlive.ABSENT.value else None
 
     def _keep_processes(self, gpus: Observation, report: Report) -> None:
         """Keep what only root can see of the processes on the GPUs, where /proc hides others' processes."""

@@ -13,7 +13,7 @@ from ds01.system.data import DataError, parse_time
 
 @dataclass(frozen=True)
 class Deadline:
-    """The earliest end, and which rule sets it: idle, runtime, hold, removal, created."""
+    """The earliest end, and which rule sets it: idle, runtime, conflict, hold, removal, created."""
 
     at: datetime
     because: str
@@ -67,6 +67,16 @@ def last_activity(record: Record) -> datetime | None:
         return None
 
 
+def is_idle(record: Record) -> bool:
+    """Whether a running container did nothing when the tick last looked at it."""
+    return record.state is State.RUNNING and record.activity.get("state") == "idle"
+
+
+def is_kept_alive(record: Record) -> bool:
+    """Whether the tick found that the owner's `.keep-alive` holds off a stop that is due."""
+    return is_idle(record) and record.activity.get("keep_alive") == "kept"
+
+
 def after(start: datetime | None, delay: timedelta | None) -> datetime | None:
     """`start` and `delay`; None, never, if either is."""
     if start is None or delay is None:
@@ -94,7 +104,10 @@ def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Dea
     ends: dict[str, datetime | None] = {}
     if record.state is State.RUNNING:
         ends["runtime"] = runtime_ends(record, limits)
-        ends["idle"] = idle_ends(record, limits)
+        if not is_kept_alive(record):
+            ends["idle"] = idle_ends(record, limits)
+        if record.conflict is not None:
+            ends["conflict"] = record.started_at  # stopped as soon as its owner was warned
     elif record.state is State.CREATED and record.lease is not None:
         ends["created"] = created_ends(record, limits, policies)
     elif record.state is State.HELD:

@@ -9,7 +9,7 @@ from datetime import datetime
 from ds01.engines.protocol import ContainerSpec, EngineContainer
 from ds01.gpus.model import Gpu, Kind, Observation, Refusal, SlotRef
 from ds01.gpus.situation import SlotState
-from ds01.lifecycle.deadlines import Deadline, deadline, idle_since
+from ds01.lifecycle.deadlines import Deadline, deadline, idle_since, is_idle, is_kept_alive
 from ds01.lifecycle.record import Ended, Record
 from ds01.policy.model import Automation, Limits, Reservation, UserLimits
 
@@ -53,7 +53,8 @@ class ContainerView:
     started_at: datetime | None
     stopped_at: datetime | None
     held_until: datetime | None
-    idle_since: datetime | None
+    idle_since: datetime | None  # None while it works, or nobody can tell
+    kept_alive: bool  # `.keep-alive` holds off an idle stop that is due
     deadline: Deadline | None
     docker_id: str | None
     conflict: str | None
@@ -205,7 +206,8 @@ def view(record: Record, limits: Limits, policies: Automation, seen: EngineConta
         started_at=record.started_at,
         stopped_at=record.stopped_at,
         held_until=record.held_until,
-        idle_since=idle_since(record),
+        idle_since=idle_since(record) if is_idle(record) else None,
+        kept_alive=is_kept_alive(record),
         deadline=deadline(record, limits, policies),
         docker_id=record.docker_id,
         conflict=record.conflict,
@@ -232,6 +234,7 @@ def foreign_view(seen: EngineContainer) -> ContainerView:
         stopped_at=seen.finished_at,
         held_until=None,
         idle_since=None,
+        kept_alive=False,
         deadline=None,
         docker_id=seen.id,
         conflict=None,

@@ -17,7 +17,14 @@ from ds01.gpus.naming import called
 from ds01.lifecycle.views import ContainerView
 
 # What happens by itself, by the word for the deadline's rule.
-NEXT = {"hold": "hold ends", "idle": "idle stop", "runtime": "stop", "removal": "removal", "created": "release"}
+NEXT = {
+    "hold": "hold ends",
+    "idle": "idle stop",
+    "runtime": "stop",
+    "removal": "removal",
+    "created": "release",
+    "conflict": "stop",
+}
 
 
 @verb(example="container-list --all")
@@ -53,7 +60,7 @@ def _show(session: Session, views: Sequence[ContainerView], *, users: bool) -> N
 
 def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
     state = "paused" if view.paused else view.state
-    if view.state == "running" and view.idle_since and view.started_at and view.idle_since > view.started_at:
+    if view.idle_since is not None:
         state += f", idle {span(at - view.idle_since)}"
     if view.ended is not None and view.state in ("held", "stopped"):
         state += f", {view.ended.why}"
@@ -76,6 +83,6 @@ def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
 def next_of(view: ContainerView, at: datetime) -> str:
     """What happens next by itself, and when."""
     if view.deadline is None:
-        return "–"
+        return "kept by .keep-alive" if view.kept_alive else "–"
     what = NEXT.get(view.deadline.because, view.deadline.because)
     return f"{what} in {span(view.deadline.at - at)}" if view.deadline.at > at else f"{what} is due"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ds01.cli.container.list import next_of
 from tests import legal
 from tests.bed import Bed
 from tests.ticking import Ticking, acted, warned
@@ -111,3 +112,11 @@ def test_of_two_gpus_one_is_not_enough(bed: Bed) -> None:
     bed.gate.remove(bed.actor("bob"), BOB, force=True)
     bed.gate.reconcile(bed.actor("root"))
     assert bed.record("alice").conflict and bed.record("alice").lease is None
+
+
+def test_a_list_says_that_its_stop_is_what_comes_next(met: Ticking) -> None:
+    bed = met.bed
+    met.tick(minutes=1)
+    (view,) = bed.another_gate().listing(bed.actor("alice"), owner=70001).containers
+    assert view.deadline is not None
+    assert (view.deadline.because, next_of(view, bed.clock())) == ("conflict", "stop is due")

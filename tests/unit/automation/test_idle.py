@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from ds01.automation import observe
+from ds01.cli.container.list import next_of
 from ds01.gpus.model import Observation, Process
 from ds01.gpus.simulated import SimulatedInventory
+from ds01.lifecycle.views import ContainerView
 from tests.bed import Bed
 from tests.ticking import Ticking, acted, warned
 
@@ -277,6 +279,74 @@ def test_a_workspace_that_is_gone_is_unknown(ticking: Ticking) -> None:
     ticking.runs()
     workspace(ticking.bed).rmdir()
     assert idles(ticking, hours=50) == []
+
+
+def test_a_workspace_that_is_gone_for_a_day_is_deleted(ticking: Ticking) -> None:
+    ticking.runs()
+    workspace(ticking.bed).rmdir()
+    report = ticking.tick(hours=10)
+    assert [(item.action, item.why) for item in report.unknown] == [
+        ("keep-alive", "its workspace is gone, or not mounted")
+    ]
+    assert idles(ticking, hours=23) == []
+    assert idles(ticking, hours=1) == [("thesis", "stop")]
+
+
+def test_a_workspace_that_comes_back_is_not_deleted(ticking: Ticking) -> None:
+    """As after a mount that came late; the day counts anew."""
+    ticking.runs()
+    workspace(ticking.bed).rmdir()
+    ticking.tick(hours=10)
+    workspace(ticking.bed).mkdir()
+    path = keep(ticking.bed)
+    ticking.tick(hours=20)
+    path.unlink()
+    workspace(ticking.bed).rmdir()
+    assert idles(ticking, hours=20) == []
+
+
+def shown(ticking: Ticking) -> ContainerView:
+    bed = ticking.bed
+    (found,) = bed.another_gate().listing(bed.actor("alice"), owner=70001).containers
+    return found
+
+
+def test_a_list_says_what_keep_alive_keeps(ticking: Ticking) -> None:
+    bed = ticking.bed
+    ticking.runs()
+    path = keep(bed)
+    ticking.tick(hours=12)
+    view = shown(ticking)
+    assert (view.kept_alive, view.deadline, next_of(view, bed.clock())) == (True, None, "kept by .keep-alive")
+    path.unlink()
+    ticking.tick(minutes=5)
+    view = shown(ticking)
+    assert (view.kept_alive, next_of(view, bed.clock())) == (False, "idle stop is due")
+
+
+def test_a_kept_container_still_shows_its_runtime(ticking: Ticking) -> None:
+    bed = ticking.bed
+    bed.set_policy("defaults: {idle_timeout: 1h, max_runtime: 100h}\n")
+    ticking.runs()
+    keep(bed)
+    ticking.tick(hours=12)
+    view = shown(ticking)
+    assert view.deadline is not None
+    assert (view.kept_alive, view.deadline.because) == (True, "runtime")
+
+
+def test_idle_time_is_shown_of_what_does_nothing_and_of_nothing_else(ticking: Ticking) -> None:
+    bed = ticking.bed
+    ticking.runs()
+    assert shown(ticking).idle_since is None  # nobody can tell yet
+    ticking.tick(hours=2)
+    assert shown(ticking).idle_since == bed.record("alice").started_at  # it never did anything
+    ticking.works(3600)
+    ticking.tick(minutes=5)
+    assert shown(ticking).idle_since is None  # it works
+    worked = bed.clock()
+    ticking.tick(hours=1)
+    assert shown(ticking).idle_since == worked
 
 
 def test_a_keep_alive_that_is_a_link_to_nowhere_is_there(ticking: Ticking) -> None:

@@ -12,7 +12,8 @@ from tests.command_line import CommandLine
 
 CONTAINER = {
     "name", "container", "user", "uid", "state", "paused", "image", "project", "gpus", "gpus_fixed", "ports",
-    "created_at", "started_at", "stopped_at", "held_until", "idle_since", "deadline", "docker_id", "conflict", "ended",
+    "created_at", "started_at", "stopped_at", "held_until", "idle_since", "kept_alive", "deadline", "docker_id",
+    "conflict", "ended",
 }  # fmt: skip
 SLOT = {"slot", "uuid", "kind", "profile", "gpu", "memory_bytes", "state", "container", "user", "since", "why", "was"}
 NAMED = {  # what each command needs besides --json, to have something to do
