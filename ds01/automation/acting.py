@@ -72,7 +72,10 @@ class Acting:
                 if not self.teller.deliver(record, notice):
                     raise Ds01Error("the notice could not be delivered")
                 with world.ledger.transaction() as ledger:
-                    ledger.commit(settle(current, warnings={**current.warnings, decision.why.value: told}), now=now)
+                    changes: dict[str, object] = {"warnings": {**current.warnings, decision.why.value: told}}
+                    if decision.why is Why.HOLD:
+                        changes["held_until"] = decision.deadline
+                    ledger.commit(settle(current, **changes), now=now)
         except Busy:
             return
         report.warned.append(item_of(record, decision))

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ds01.automation.acting import lock_of
-from ds01.automation.decide import Why
+from ds01.automation.decide import ENDED, Why
 from ds01.automation.report import Report
 from ds01.automation.telling import Teller, conflict_is_over, ended
 from ds01.errors import Busy, Ds01Error
@@ -20,8 +20,6 @@ from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.record import Record, settle
 from ds01.lifecycle.world import World, is_manual
 from ds01.system.data import format_time
-
-ENDED = "ended"  # the key in the record's warnings
 
 
 def announce(world: World, teller: Teller, records: list[Record], report: Report) -> None:

@@ -1,6 +1,7 @@
 """What should happen to one container now, by its record, its limits and the time. Pure.
 
-Nothing is stopped or removed without a warning that was delivered at an earlier tick, about this very deadline.
+Nothing is stopped or removed without a warning that was delivered at an earlier tick, about this very deadline. A hold
+ends when it was said at the stop that it would; where nobody said so, after a warning too.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from enum import Enum
 
 from ds01.lifecycle.deadlines import after, created_ends, hold_ends, idle_ends, runtime_ends
 from ds01.lifecycle.future import AHEAD
-from ds01.lifecycle.machine import State
+from ds01.lifecycle.judge import OBSERVED
+from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.record import Origin, Record
 from ds01.policy.model import Automation, Limits
 from ds01.system.data import DataError, format_time, parse_time
+
+ENDED = "ended"  # the key in the record's warnings of the notice that a container ended
 
 
 class Act(str, Enum):
@@ -61,10 +65,36 @@ def decide(record: Record, limits: Limits, policies: Automation, *, now: datetim
     if removal is not None and removal.act is Act.REMOVE:
         return removal
     if record.state is State.HELD:
-        ends = hold_ends(record, limits.gpu_hold_after_stop)
-        if ends is not None and now >= ends:
-            return Decision(Act.RELEASE, Why.HOLD, ends)
+        return _hold(record, limits, now) or removal
     return removal
+
+
+def _hold(record: Record, limits: Limits, now: datetime) -> Decision | None:
+    ends = hold_ends(record, limits.gpu_hold_after_stop)
+    if ends is None or record.stopped_at is None:
+        return None
+    observed = _was_observed(record)
+    if record.held_until is None or ends < record.held_until or (observed and record.ended is None):
+        # A policy has shortened it since, or nobody was told of it.
+        return _warned_first(record, Why.HOLD, Act.RELEASE, record.stopped_at, ends, now)
+    if observed and not _was_told(record, now):
+        return None
+    return Decision(Act.RELEASE, Why.HOLD, ends) if now >= ends else None
+
+
+def _was_observed(record: Record) -> bool:
+    """Whether it stopped behind ds01: no command and no tick said how long its GPU is held."""
+    stops = [step for step in record.history if step.trigger is Trigger.STOP]
+    return bool(stops) and stops[-1].actor == OBSERVED
+
+
+def _was_told(record: Record, now: datetime) -> bool:
+    """Whether the notice that it ended, and how long its GPU is held, was delivered at an earlier tick."""
+    told = record.warnings.get(ENDED)
+    try:
+        return isinstance(told, dict) and parse_time(told["at"]) < now
+    except (DataError, KeyError):
+        return False
 
 
 def _conflict(record: Record, now: datetime) -> Decision | None:

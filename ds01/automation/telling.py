@@ -76,11 +76,19 @@ def warning(record: Record, decision: Decision, limits: Limits, now: datetime) -
     if decision.why is Why.REMOVAL:
         text = f"{name} is stopped since {_time(record.stopped_at)} and will be removed {when}; /workspace stays."
         return Notice(now, "removal", record.container_name, text, f"container-start {name}")
+    if decision.why is Why.HOLD:
+        return Notice(now, "hold", record.container_name, _hold_words(record, decision, now), f"container-start {name}")
     because = "does nothing" if decision.why is Why.IDLE else "has run for long"
     text = f"{name} {because} and will be stopped {when}."
     left = USUAL if limits.max_extension is None else min(USUAL, limits.max_extension - record.extended)
     command = f"container-extend {name} {format_duration(left)}" if left > timedelta(0) else None
     return Notice(now, decision.why.value, record.container_name, text, command)
+
+
+def _hold_words(record: Record, decision: Decision, now: datetime) -> str:
+    if decision.deadline <= now:
+        return f"{record.name} is stopped; its GPU comes free for others in a few minutes."
+    return f"{record.name} is stopped; its GPU is held until {_time(decision.deadline)}."
 
 
 def warning_of_holder(holder: Record, record: Record, now: datetime) -> Notice:

@@ -133,7 +133,8 @@ def test_whoever_left_a_group_is_judged_by_the_new_one(lab: Ticking, directory: 
     lab.tick(minutes=5)
     holds(lab, "alice")
     directory.members["research"] = set()
-    assert acted(lab.tick(minutes=90)) == [("thesis", "release")]
+    assert warned(lab.tick(minutes=90)) == [("thesis", "hold")]  # it was promised for longer
+    assert acted(lab.tick(minutes=5)) == [("thesis", "release")]
 
 
 def test_a_deleted_owner_is_judged_by_the_group_in_the_record_after_a_day(lab: Ticking, directory: Directory) -> None:
