@@ -30,9 +30,13 @@ def architectures(session: Session) -> tuple[str, ...]:
     return tuple(dict.fromkeys(architecture for architecture in found if architecture is not None))
 
 
-def fitting_frameworks(session: Session) -> tuple[str, ...]:
-    """Return the frameworks that have an image for the server's GPUs."""
-    return catalogue.frameworks_for(frameworks(), *architectures(session))
+def fitting_frameworks(session: Session, architecture: str | None = None) -> tuple[str, ...]:
+    """Return the frameworks that have an image for the server's GPUs, or for those of one architecture.
+
+    If nothing is known of the GPUs, those that have one for GPUs of NVIDIA: ds01 lends no others.
+    """
+    wanted = architectures(session) if architecture is None else (architecture,)
+    return catalogue.frameworks_for(frameworks(), *wanted) if wanted else catalogue.frameworks_for_cuda(frameworks())
 
 
 def is_known(text: str) -> bool:

@@ -162,6 +162,16 @@ def frameworks_for(catalogue: Catalogue, *architectures: str | None) -> tuple[st
     return tuple(found)
 
 
+def frameworks_for_cuda(catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the frameworks that have an image for some GPU of NVIDIA, or whose rows name no architecture of AIME's."""
+    amd = re.compile(r"ROCM\d*", re.IGNORECASE)
+    return tuple(
+        framework
+        for framework in catalogue.frameworks
+        if any(not amd.fullmatch(one) for row in _rows(catalogue, framework.casefold()) for one in row.architectures)
+    )
+
+
 def versions_for(catalogue: Catalogue, framework: str, *architectures: str | None) -> tuple[str, ...]:
     """Return a framework's versions for GPUs of these architectures, the newest first."""
     rows = _rows(catalogue, framework.casefold())

@@ -11,7 +11,7 @@ from ds01.cli.pulling import fetch_typed
 from ds01.cli.session import Session
 from ds01.engines.references import well_formed
 from ds01.errors import NotFound, WrongUse
-from ds01.images.catalogue import frameworks_for, lookup, versions_for
+from ds01.images.catalogue import lookup, versions_for
 from ds01.images.packages import PackageSet
 from ds01.images.plan import check_system
 from ds01.images.requirements import split
@@ -47,7 +47,7 @@ def _framework(session: Session, asked: Asked) -> Asked:
     explain(session, "framework")
     catalogue = catalogues.frameworks()
     wanted = (asked.arch,) if asked.arch is not None else catalogues.architectures(session)
-    names = frameworks_for(catalogue, *wanted)
+    names = catalogues.fitting_frameworks(session, asked.arch)
     chosen = ask.choose("What shall it be made from?", [*names, "another image, by its name"])
     if chosen == len(names):
         return dataclasses.replace(asked, base_image=ask.text("Image", check=_well_formed))

@@ -15,7 +15,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
-from ds01.images.catalogue import Entry, frameworks_for, lookup, versions_for
+from ds01.images.catalogue import Entry, frameworks_for, lookup, reason, versions_for
 
 
 @verb(example="mlc-create my-thesis Pytorch 2.5.1 -w ~/workspace", asks=True, guided=False, kind=AimeLine)
@@ -66,6 +66,9 @@ def command(
     )
     request = making.request_of(session, asked)
     if entry is not None:
+        why = reason(entry, *architectures)
+        if why is not None and version is None:
+            session.say(why)
         request = dataclasses.replace(request, framework=entry.label)
     acted = making.make(session, request, asked)
     session.say(f"/workspace in it is {request.workspace}.")

@@ -95,3 +95,12 @@ def test_every_argument_is_taken_also_cut_short(words: str, ds: CommandLine) -> 
 
 def test_what_is_ambiguous_is_refused(ds: CommandLine) -> None:
     ds.fails(2, "mlc-list", "--a")
+
+
+def test_on_a_server_with_different_gpus_it_says_what_was_chosen(
+    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DS01_GPUS", "simulated:1xV100,1xA100")
+    assert "was made for all of them" in ds.ok("mlc-create", "one", "Pytorch", "-s", "-g", "none")
+    assert "was made for all of them" in ds.ok("container-create", "two", "pytorch", "--cpu-only")
+    assert ds.bed.record("alice", "two").image == "pytorch/pytorch:2.7.1-cuda11.8-cudnn9-runtime"

@@ -16,6 +16,7 @@ from ds01.images.catalogue import (
     Entry,
     architecture_of,
     frameworks_for,
+    frameworks_for_cuda,
     is_framework,
     load,
     lookup,
@@ -94,6 +95,14 @@ def test_only_frameworks_with_an_image_for_the_gpus_are_offered() -> None:
     assert frameworks_for(SHIPPED, "CUDA_BLACKWELL") == ("Pytorch", "Tensorflow", "Jax")
     assert frameworks_for(SHIPPED, "ROCM5") == ("Pytorch", "Tensorflow", "ROCM")
     assert frameworks_for(SHIPPED, None) == SHIPPED.frameworks
+    assert frameworks_for_cuda(SHIPPED) == ("Pytorch", "Tensorflow", "Jax", "Mxnet")
+
+
+def test_aimes_own_rows_on_the_server_do_not_hide_newer_versions(tmp_path: Path) -> None:
+    (tmp_path / "ml_images.repo").write_text("Pytorch, 1.8.0, [CUDA], aimehub/pytorch-1.8.0-cuda\n" + V1)
+    catalogue = load(PATH, [tmp_path / "ml_images.repo"])
+    assert lookup(catalogue, "pytorch", "CUDA").label == "Pytorch-2.9.1-plain"
+    assert lookup(catalogue, "pytorch", "CUDA_AMPERE").label == "Pytorch-2.3.0-lab"
 
 
 def test_versions_are_offered_newest_first() -> None:
