@@ -18,6 +18,15 @@ from ds01.lifecycle.world import is_manual
 def unreadable(facts: Facts) -> Iterator[Finding]:
     """Records that do not parse: rebuilt from their containers' labels, or set aside."""
     for entry in facts.unreadable:
+        if not entry.corrupt:  # it may be whole, and stays where it is
+            yield error(
+                "records-unreadable",
+                f"the record of {entry.container_name} cannot be read now: {entry.why}",
+                "nobody knows which GPUs it leases, so those that its container's labels name, or else all that nobody "
+                "has, are given to nobody",
+                f"check the disk of {facts.state} (`dmesg`); restore the file from a backup if it stays so",
+            )
+            continue
         yield error(
             "records-unreadable",
             f"the record of {entry.container_name} cannot be read: {entry.why}",

@@ -32,12 +32,11 @@ class RemovedRecords:
 
     def has(self, identity: str, *, container_name: str) -> bool:
         """Whether the record with this id lies here already. Cheap enough for the ledger's lock."""
-        for path, match in self._files():
-            if match["id"] == identity:
-                return True
-            if match["id"] is None and match["container"] == container_name and _id_of(path) == identity:
-                return True
-        return False
+        with os.scandir(self._folder) as entries:
+            own = [entry.name for entry in entries if entry.name.startswith(f"{container_name}.")]
+        if any(name.endswith(f".{identity}.json") for name in own):
+            return True
+        return any(_id_of(self._folder / name) == identity for name in own if name.endswith("Z.json"))  # without an id
 
     def all(self) -> list[Record]:
         """Return the removed records that can be read."""

@@ -9,10 +9,11 @@ import pytest
 
 from tests import coarse
 from tests.bed import Bed
+from tests.race.test_line_race import test_each_is_served_once_in_order_of_priority as serve_in_order
 from tests.race.test_race import check_round, folder, make, race, warm
 
 __all__ = ["folder", "warm"]
-ROUNDS = 12
+ROUNDS = 6
 
 
 @pytest.fixture
@@ -32,6 +33,10 @@ def rounds(bed: Bed) -> None:
 
 def test_on_ext4_with_inodes_of_128_bytes(coarse_folder: Path) -> None:
     rounds(make(coarse_folder / "bed"))
+
+
+def test_a_queue_on_ext4_with_inodes_of_128_bytes(coarse_folder: Path) -> None:
+    serve_in_order(coarse_folder)
 
 
 def test_with_cut_timestamps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
