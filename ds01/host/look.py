@@ -51,6 +51,8 @@ def look(sources: Sources) -> Facts:
     settings, roots = sources.settings, sources.roots
     facts = Facts(now=sources.now, own=settings.own, state=str(settings.state))
     group = unix_group_of(DOCKER)
+    if group is not None:  # its members are spelled as somebody typed them
+        group = replace(group, members=frozenset(map(sources.users.canonical, group.members)))
     policy, policy_problem = _try(sources.policy)
     facts = replace(
         facts,

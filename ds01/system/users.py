@@ -70,7 +70,7 @@ class Users:
         """The account of a login, or of a uid in digits if no login is spelt so. Raises NotFound."""
         for account in self._extra:
             if account.login == text:
-                return account
+                return self.by_uid(account.uid)  # under its first login, if it has several
         try:
             return _account(pwd.getpwnam(text))
         except (KeyError, ValueError):

@@ -49,3 +49,8 @@ def test_what_would_change_knows_spellings(directory: CommandLine) -> None:
     draft.write_text(POLICY.replace("max_cpus: 5", "max_cpus: 6"))
     found = json.loads(directory.ok("policy", "check", str(draft), "--against-current", "--json"))
     assert [(item["user"], item["after"]) for item in found["changed"]] == [("alice", "6")]
+
+
+def test_acting_for_somebody_by_another_spelling(directory: CommandLine) -> None:
+    directory.ok("container-create", "thesis", "pytorch", "--cpu-only", "--user", "ALICE", "-q", who="boss")
+    assert directory.bed.record("alice").user == "alice"

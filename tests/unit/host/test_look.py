@@ -19,7 +19,9 @@ from ds01.host import look as looking
 from ds01.host.facts import DOCKERS, Disk, Facts
 from ds01.host.look import Sources, look
 from ds01.host.machine import Roots
+from ds01.host.people import UnixGroup
 from ds01.system.settings import Settings
+from ds01.system.users import Users
 from tests.bed import NOON, Bed
 
 
@@ -224,3 +226,14 @@ def test_a_tick_record_that_no_parser_takes_is_a_problem_and_no_failure(tmp_path
         (tmp_path / name).write_text(content)
     assert machine.tick(tmp_path / "tick.json").problem is not None
     assert machine.picture(tmp_path / "gpu-state.json").problem is not None
+
+
+def test_members_of_the_group_docker_are_known_in_every_spelling(
+    bed: Bed, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (bed.state / "passwd").open("a") as file:
+        file.write(f"ALICE@uni.example:x:70001:70001::{bed.home('alice')}:/bin/sh\n")
+    group = UnixGroup("docker", 999, frozenset({"ALICE@uni.example", "boss"}))
+    monkeypatch.setattr(looking, "unix_group_of", lambda name: group)
+    seen = look(replace(sources, users=Users(bed.state / "passwd"))).docker_group
+    assert seen is not None and seen.members == {"alice", "boss"}
