@@ -83,7 +83,8 @@ class Session:
                 why="what is new would not belong to them",
                 hint=f"{self.owner.login} runs this, or root",
             )
-        return Home(self.owner)
+        # The policy is read only by what needs the place of workspaces.
+        return Home(self.owner, workspaces=lambda: self.policy.workspaces_of(self.owner.login, self.owner.home))
 
     @cached_property
     def policy(self) -> Policy:

@@ -29,6 +29,11 @@ _STALE_CDI = (
     "Docker's list of GPUs (CDI) is not that of the driver, as after a change of the MIG layout. An administrator runs "
     "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`; `sudo ds01 doctor` says whether that was it."
 )
+MOUNT_DENIED = (
+    "Docker, which runs as root, does not reach this directory: on file servers root often has no rights. Let others "
+    "pass through the directories above it (`chmod o+x ~`), or mount one on a local disk."
+)
+
 _HINTS = (
     ("unresolvable cdi devices", _STALE_CDI),
     ("cdi device injection failed", _STALE_CDI),
@@ -41,6 +46,8 @@ _HINTS = (
     ("no space left on device", DISK_FULL),
     ("could not select device driver", "Docker has no NVIDIA hook: the NVIDIA Container Toolkit is not installed."),
     ("nvidia-container-cli", "The GPU or its driver is not as Docker expects it. `ds01 doctor` says more."),
+    ("bind source path does not exist", MOUNT_DENIED),
+    ("invalid mount config", MOUNT_DENIED),
     ("port is already allocated", "Another program has this port. Choose another, or none: Docker finds a free one."),
 )
 

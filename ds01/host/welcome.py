@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ds01.errors import Ds01Error
+from ds01.errors import Ds01Error, NotPossible
 from ds01.host import apply
 from ds01.host.people import unix_group_of
 from ds01.host.slices import plan_slices, wanted_slices
@@ -41,16 +42,37 @@ def ensure_group(account: Account, name: str, *, run: Run = programs.run) -> Ste
     return Step(f"group {name}")
 
 
-def ensure_workspace(account: Account, actor: Actor) -> Step:
-    """`~/workspace`, made with the owner's rights: a link in a home must not lead root anywhere."""
-    path = Path(account.home) / "workspace"
-    if path.is_dir():
-        return Step(f"folder {path}", already=True)
+def ensure_workspace(account: Account, actor: Actor, workspaces: str | None = None) -> Step:
+    """Make the directory of the user's workspaces, by default `~/workspace`.
+
+    In a home that is done with the owner's rights: a link there must not lead root anywhere, and on a file server root
+    may have no rights. `workspaces` is where the policy puts them all; there root makes one that is the owner's.
+    """
+    path = str(Path(account.home) / "workspace") if workspaces is None else f"{workspaces}/{account.login}"
+    step = Step(f"folder {path}", already=folders.exists(path, owner=account))
     try:
-        folders.make(str(path), owner=account, actor=actor)
+        if not step.already and workspaces is not None:
+            _make_for(account, path)
+        elif not step.already:
+            folders.make(path, owner=account, actor=actor)
+        folders.check_docker_enters(path)
     except Ds01Error as error:
-        return Step(f"folder {path}", problem=error.why or error.message)
-    return Step(f"folder {path}")
+        hint = f"; {error.hint}" if isinstance(error, NotPossible) else ""
+        return Step(step.what, problem=f"{error.why or error.message}{hint}")
+    except OSError as error:
+        return Step(step.what, problem=f"{error.filename or path}: {error.strerror}")
+    return step
+
+
+def _make_for(account: Account, path: str) -> None:
+    """Make a directory for an account. Raises OSError, also if there is anything of that name."""
+    Path(path).mkdir(0o700)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchown(descriptor, account.uid, account.gid)
+        os.fchmod(descriptor, 0o755)
+    finally:
+        os.close(descriptor)
 
 
 def ensure_slice(account: Account, world: World, *, systemd: Systemd | None = None) -> Step:

@@ -10,7 +10,6 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineImage
@@ -276,7 +275,11 @@ def make_container(
     if seen is None:
         raise EngineAbsent(f"the container {record.name} vanished while it was made")
     wrong, weak = differences(spec, seen)
-    wrong += [f"the folder {folder.path} was swapped" for folder in prepared.folders if not folder.is_still_there()]
+    wrong += [
+        f"the folder {folder.path} was swapped"
+        for folder in prepared.folders
+        if not folder.is_still_there(prepared.owner)
+    ]
     if wrong:
         raise EngineRejected("what Docker made is not what was asked for", why="; ".join(wrong))
     warnings = dict.fromkeys((*created.warnings, *weak, *_about_the_image(world, prepared, created.id)))
@@ -409,7 +412,8 @@ def _check_wants(wants: Wants, limits: UserLimits) -> None:
 def _resolve_folders(
     world: World, actor: Actor, request: ContainerRequest, owner: Account, *, make: bool
 ) -> tuple[ContainerRequest, tuple[Folder, ...]]:
-    workspace = request.workspace or f"{owner.home}/workspace/{request.project or request.name}"
+    workspaces = world.policy.workspaces_of(owner.login, owner.home)
+    workspace = request.workspace or f"{workspaces}/{request.project or request.name}"
     if make:
         folders.make(workspace, owner=owner, actor=actor)
     # In a state folder of one's own its owner may do everything, also lend own folders to the people played there.
@@ -417,7 +421,7 @@ def _resolve_folders(
     resolve: Callable[..., Folder] = partial(folders.resolve, owner=owner, also_uid=also)
     mounts = world.policy.mounts
     found: dict[str, Folder] = {}
-    if make or Path(workspace).exists():
+    if make or folders.exists(workspace, owner=owner):
         found["workspace"] = resolve(workspace, allowed=mounts.workspace)
     if request.data is not None:
         found["data"] = resolve(request.data, allowed=mounts.data)

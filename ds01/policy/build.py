@@ -26,7 +26,7 @@ from ds01.policy.schema import NESTED
 from ds01.policy.shapes import Section
 from ds01.policy.units import format_size, show
 
-_PLAIN = ("ports", "network", "reclaim_held", "server_name")
+_PLAIN = ("workspaces", "ports", "network", "reclaim_held", "server_name")
 
 
 def build(root: Section, members: Mapping[str, frozenset[str]], path: Path, problems: Problems) -> Policy:

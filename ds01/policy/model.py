@@ -237,5 +237,11 @@ class Policy:
     server_name: str | None = None  # what people type to reach this server; None: the name that it has itself
     outside: Outside = field(default_factory=Outside)
     notify: Notify = field(default_factory=Notify)
+    workspaces: str | None = None
     old_keys: tuple[OldKey, ...] = ()
+
+    def workspaces_of(self, login: str, home: str) -> str:
+        """Return the directory of a user's workspaces: below `workspaces` one for each login, else `~/workspace`."""
+        return f"{home}/workspace" if self.workspaces is None else f"{self.workspaces}/{login}"
+
     kept_members: tuple[KeptMembers, ...] = ()

@@ -159,6 +159,7 @@ SERVER_KEYS: dict[str, dict[str, Reader]] = {
 _SERVER: dict[str, Reader] = {
     **{name: section(readers) for name, readers in SERVER_KEYS.items()},
     "mounts": section({name: list_of(value(FOLDER), "folders") for name in ("workspace", "data", "models")}),
+    "workspaces": value(FOLDER, null=True),
     "ports": list_of(value(whole(1, 65535)), "ports", unique=True),
     "network": value(one_of(Network)),
     "reclaim_held": value(BOOLEAN),

@@ -34,7 +34,7 @@ def folder_of(home: Home, project: str) -> Path:
 
 def workspace(home: Home) -> Path:
     """The folder of all projects."""
-    return home.path / "workspace"
+    return home.workspaces
 
 
 def tree() -> Mapping[str, str]:

@@ -27,13 +27,19 @@ class Home:
     Paths are absolute. Every method raises Ds01Error with the path and the kernel's words.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, *, workspaces: Callable[[], str] | None = None) -> None:
         self.account = account
+        self._workspaces = workspaces
 
     @property
     def path(self) -> Path:
         """The home folder."""
         return Path(self.account.home)
+
+    @property
+    def workspaces(self) -> Path:
+        """The directory of all projects; in the home, unless the policy names another place."""
+        return self.path / "workspace" if self._workspaces is None else Path(self._workspaces())
 
     def read(self, path: Path) -> bytes | None:
         """What stands in a file; None if there is none."""

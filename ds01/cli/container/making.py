@@ -52,7 +52,8 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
 
 def make(session: Session, request: ContainerRequest, asked: Asked) -> Acted:
     """Plan, pull, lease, create: in this order, so that nothing is leased during a pull. Raises Ds01Error."""
-    workspace = request.workspace or f"~/workspace/{request.project or request.name}"
+    workspaces = session.policy.workspaces_of(session.owner.login, "~")
+    workspace = request.workspace or f"{workspaces}/{request.project or request.name}"
     explain(session, "image")
     explain(session, "workspace", workspace=workspace)
     plan = session.gate.plan(session.actor, request, attempt=True, waits=asked.waits)

@@ -59,7 +59,7 @@ def command(
     asked = Asked(
         name=name,
         image=entry.image if entry else None,
-        workspace=f"{session.owner.home}/workspace" if workspace is None else workspace,
+        workspace=str(session.home.workspaces) if workspace is None else workspace,
         data=data,
         models=models,
         gpus=request_of(session, num_gpus),

@@ -10,7 +10,7 @@ import click
 from ds01.cli.options import command as verb
 from ds01.cli.root import need_root
 from ds01.cli.session import Session
-from ds01.errors import Ds01Error
+from ds01.errors import Ds01Error, PolicyUnreadable
 from ds01.host import welcome
 from ds01.host.welcome import Step
 
@@ -18,10 +18,10 @@ from ds01.host.welcome import Step
 @verb(example="sudo ds01 user add alice", json=False, guided=False, user=False)
 @click.argument("login")
 def command(session: Session, login: str) -> int:
-    """Let somebody use ds01: groups docker and video, the folder ~/workspace, the slice. Safe to run again."""
+    """Let somebody use ds01: groups docker and video, the folder for workspaces, the slice. Safe to run again."""
     need_root(session, "the groups of the machine")
     account = session.users.by_login(login)
-    steps: list[Callable[[], Step]] = [lambda: welcome.ensure_workspace(account, session.actor)]
+    steps: list[Callable[[], Step]] = [lambda: welcome.ensure_workspace(account, session.actor, _workspaces(session))]
     if not session.settings.own:  # there everybody is a user already, and groups and slices are the machine's
         groups = [lambda name=name: welcome.ensure_group(account, name) for name in welcome.GROUPS]
         steps = [*groups, *steps, lambda: welcome.ensure_slice(account, session.world)]
@@ -37,6 +37,13 @@ def command(session: Session, login: str) -> int:
         session.say(f"{account.login} has to log out and in again: groups count from the next login on.")
     needed = [step for step in taken if step.problem and step.what != "group video"]
     return 1 if needed else 0
+
+
+def _workspaces(session: Session) -> str | None:
+    try:
+        return session.policy.workspaces
+    except PolicyUnreadable:  # which keeps nobody from becoming a user
+        return None
 
 
 def _write_down(session: Session, login: str, step: Step) -> None:

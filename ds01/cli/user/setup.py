@@ -65,7 +65,7 @@ def command(
     )
     wanted.check(session)
     home = session.home
-    begun = tuple(name for name in home.list(home.path / "workspace") if not name.startswith("."))
+    begun = tuple(name for name in home.list(home.workspaces) if not name.startswith("."))
     if project is None and not session.interactive and not begun:
         raise WrongUse("the first project needs a name", hint=f"`{typed()} NAME --quick`")
     explain(session, "welcome")

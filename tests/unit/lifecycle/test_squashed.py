@@ -1,0 +1,76 @@
+"""Homes on a file server that gives root no rights: played by a root without the capabilities that pass over modes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[3]
+SQUASHED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner,-chown"]
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="takes rights from root, which needs root and setpriv"
+)
+UID = 70001
+BEGIN = f"""\
+import sys
+from ds01.errors import Ds01Error
+from ds01.host.welcome import ensure_workspace
+from ds01.lifecycle import folders
+from ds01.system.users import Account, Actor
+home = sys.argv[1]
+alice, root = Account({UID}, {UID}, "alice", home), Actor(0, 0, "root")
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == 0 and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o711)
+    path = tmp_path / "alice"
+    path.mkdir(mode=0o700)
+    os.chown(path, UID, UID)
+    return path
+
+
+def squashed(home: Path, script: str) -> str:
+    command = [*SQUASHED, sys.executable, "-c", BEGIN + script, str(home)]
+    ended = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return ended.stdout
+
+
+def test_a_workspace_is_made_with_the_owners_rights_and_said_to_be_out_of_dockers_reach(home: Path) -> None:
+    said = squashed(home, "print(ensure_workspace(alice, root))")
+    assert (home / "workspace").stat().st_uid == UID
+    assert "root_squash" in said and "chmod o+x" in said and "`workspaces`" in said
+
+
+def test_a_home_that_others_may_pass_through_is_sound(home: Path) -> None:
+    home.chmod(0o711)
+    assert "problem=None" in squashed(home, "print(ensure_workspace(alice, root))")
+    assert "already=True" in squashed(home, "print(ensure_workspace(alice, root))")
+
+
+def test_a_mount_that_docker_cannot_enter_is_refused_with_what_to_do(home: Path) -> None:
+    (home / "data").mkdir()
+    os.chown(home / "data", UID, UID)
+    script = """
+try:
+    folders.resolve(home + "/data", owner=alice, allowed=())
+except Ds01Error as error:
+    print(error.code, error.why, error.hint)
+"""
+    said = squashed(home, script)
+    assert said.startswith("6 ") and "root_squash" in said and "`workspaces`" in said
+
+
+def test_what_is_there_is_seen_with_the_owners_rights(home: Path) -> None:
+    (home / "data").mkdir()
+    script = 'print(*(folders.exists(f"{home}/{name}", owner=alice) for name in ("data", "none", "none/below")))'
+    assert squashed(home, script) == "True False False\n"
