@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from ds01.automation.decide import Act, Decision, Why
 from ds01.errors import Ds01Error
@@ -27,6 +27,19 @@ def _nothing(kind: str, facts: Mapping[str, Any]) -> None:
     pass
 
 
+class Addressee(Protocol):
+    """Whom a notice is for: a record's owner, say."""
+
+    @property
+    def uid(self) -> int: ...
+
+    @property
+    def gid(self) -> int: ...
+
+    @property
+    def user(self) -> str: ...
+
+
 @dataclass
 class Teller:
     """Delivers notices. The mailbox is what counts; what goes wrong with the lab's program is an event."""
@@ -38,20 +51,20 @@ class Teller:
     actor: str = "tick"
     _hangs: bool = field(default=False, init=False)
 
-    def tell(self, record: Record, notice: Notice) -> bool:
+    def tell(self, record: Addressee, notice: Notice) -> bool:
         """Tell the owner of a record in all ways; whether the notice is in the mailbox."""
         delivered = self.deliver(record, notice)
         self.announce(record, notice)
         return delivered
 
-    def deliver(self, record: Record, notice: Notice) -> bool:
+    def deliver(self, record: Addressee, notice: Notice) -> bool:
         """Put a notice into the mailbox of a record's owner; whether it is there. Quick."""
         delivered = self.mailboxes.deliver(record.uid, record.gid, notice)
         facts = {"actor": self.actor, "container": notice.container, "user": record.user, "why": notice.kind}
         self.emit("notice", facts | {"delivered": delivered})
         return delivered
 
-    def announce(self, record: Record, notice: Notice) -> None:
+    def announce(self, record: Addressee, notice: Notice) -> None:
         """Show a notice on the owner's terminals, and hand it to the lab's program, which may take its time."""
         if self.notify.terminal:
             self.show(record.uid, notice.text)

@@ -13,6 +13,7 @@ from ds01.automation.correcting import correct_times
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.looking import Looking
 from ds01.automation.observe import GONE_AFTER, KeepAlive, known
+from ds01.automation.posting import post
 from ds01.automation.report import LOST, Item, Report, item_of
 from ds01.automation.serving import Serving
 from ds01.automation.telling import Teller
@@ -54,6 +55,8 @@ class Tick:
         """Do the pass. The caller holds the tick's lock."""
         began = time.monotonic()
         report = Report(self.world.clock())
+        if not self.dry_run:
+            post(self.world, self.teller, report)
         try:
             self._pass(report)
         except Exception as error:

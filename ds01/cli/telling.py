@@ -5,6 +5,7 @@ from __future__ import annotations
 from ds01.automation.telling import Teller
 from ds01.cli.session import Session
 from ds01.journal.notices import Mailboxes, Notice
+from ds01.journal.outbox import Letter
 from ds01.lifecycle.record import Record
 
 
@@ -17,7 +18,7 @@ def record_of(session: Session, container: str) -> Record | None:
 def tell_owner(session: Session, record: Record | None, done: str, command: str = "container-start") -> None:
     """Put a notice into the owner's mailbox and show it on their terminals, unless it was they who did it.
 
-    Only root can write into others' mailboxes; what could not be delivered is an event, like every notice.
+    Only root can write into others' mailboxes; what could not be delivered waits for the tick.
     `command` is the one that brings it back.
     """
     by = session.actor.login
@@ -26,4 +27,8 @@ def tell_owner(session: Session, record: Record | None, done: str, command: str 
     emit = session.world.emit
     teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, emit, actor=by)
     text = f"{record.name} was {done} by {by}."
-    teller.tell(record, Notice(session.now(), done.split()[0], record.container_name, text, f"{command} {record.name}"))
+    notice = Notice(session.now(), done.split()[0], record.container_name, text, f"{command} {record.name}")
+    if teller.deliver(record, notice):
+        teller.announce(record, notice)
+    elif not session.ledger.outbox().put(Letter(record.uid, record.gid, record.user, notice)):
+        session.warn(f"{record.user} could not be told; the state folder cannot be written")

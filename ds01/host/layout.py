@@ -21,7 +21,17 @@ def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
     """What is there, against what it should be; of folders that have to be there also those that are not."""
     records, kept = state / "container-metadata", state / KEPT_POLICY
     # The log first: what is mended after it can be written down there.
-    shared = (log, state, records, records / "removed", state / "locks", state / "queue", kept, kept / "groups")
+    shared = (
+        log,
+        state,
+        records,
+        records / "removed",
+        state / "locks",
+        state / "queue",
+        state / "outbox",
+        kept,
+        kept / "groups",
+    )
     for folder in shared:
         required = folder in (state, log)
         if required or folder.exists():
@@ -31,6 +41,7 @@ def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
         (records / "removed", "*.json"),
         (state / "locks", "*"),
         (state / "queue", "*"),
+        (state / "outbox", "*"),
         (kept, "*"),
         (kept / "groups", "*"),
     ):

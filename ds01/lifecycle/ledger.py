@@ -17,6 +17,7 @@ from typing import Any
 from ds01.engines.protocol import EngineFacts
 from ds01.errors import Ds01Error
 from ds01.journal.leases import LeaseLog
+from ds01.journal.outbox import Outbox
 from ds01.lifecycle import commits, identity
 from ds01.lifecycle.identity import EngineMark
 from ds01.lifecycle.line import Line
@@ -188,6 +189,10 @@ class Ledger:
     def kept_policy(self) -> Path:
         """The folder with the tick's copy of the last good policy."""
         return self.state / KEPT_POLICY
+
+    def outbox(self) -> Outbox:
+        """Notices that wait for the tick to deliver them."""
+        return Outbox(self.state / "outbox", folder_mode=self.folder_mode, file_mode=self.file_mode)
 
     def tick_memory(self) -> Memory:
         """Return what the last tick remembered; an empty memory if there is none, or it cannot be read."""

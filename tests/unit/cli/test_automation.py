@@ -161,6 +161,17 @@ def test_a_tick_is_roots(ds: CommandLine) -> None:
     ds.fails(3, "tick", who="bob")
 
 
+@pytest.mark.in_process("as if the caller might not write into others' mailboxes")
+def test_what_an_administrator_did_is_told_by_the_next_tick(idle: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Mailboxes, "deliver", lambda *args: False)
+        idle.ok("emergency-stop", "alice", "-y", who="boss")
+    mailboxes = Mailboxes(idle.bed.state / "notices")
+    assert mailboxes.take(idle.bed.people["alice"]) == []
+    idle.ok("tick", who="root")
+    assert ["stopped at once by" in notice.text for notice in mailboxes.take(idle.bed.people["alice"])] == [True]
+
+
 # container-extend
 
 
