@@ -16,18 +16,17 @@ from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.rebuild import described, rebuilt
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.twin import is_awaited, place_of, remove_unused
-from ds01.lifecycle.world import World, readable, taken_uuids
+from ds01.lifecycle.world import Entries, World, readable, taken_uuids
 
 # Does something to a container under its lock; whether it could be done.
 Guarded = Callable[[str, Callable[[], list[Change]]], bool]
 
 
-def restore(world: World, listed: list[EngineContainer], guarded: Guarded) -> None:
+def restore(world: World, listed: list[EngineContainer], entries: Entries, guarded: Guarded) -> None:
     """Rebuild the records that were lost, and set aside the unreadable ones without a container.
 
     One whose slots may be those of another lost record that cannot be rebuilt now has to wait for it.
     """
-    entries = world.ledger.read()
     lost = world.unrecorded(entries, listed)
     waits: set[str] = set()  # the UUIDs of those that cannot be rebuilt now
     looked = []
@@ -50,9 +49,8 @@ def restore(world: World, listed: list[EngineContainer], guarded: Guarded) -> No
             guarded(name, partial(_set_aside, world, name))
 
 
-def remove_strays(world: World, listed: list[EngineContainer], guarded: Guarded) -> None:
+def remove_strays(world: World, listed: list[EngineContainer], entries: Entries, guarded: Guarded) -> None:
     """Remove the replacements that nobody waits for."""
-    entries = world.ledger.read()
     known = {record.docker_id for record in readable(entries)}
     for container in listed:
         place = place_of(world, container) if container.id not in known else None

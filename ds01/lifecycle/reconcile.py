@@ -60,18 +60,23 @@ def reconcile(
         changes.extend(done or ())
         return done is not None
 
-    orphans.restore(world, listed, guarded)
     entries = world.ledger.read()
+    orphans.restore(world, listed, entries, guarded)
+    # Each look at the ledger costs a look at every file, and all this happens before every lease.
+    entries = world.ledger.read() if changes else entries
     by_id = {container.id: container for container in listed}
-    by_label = {container.labels.get("ds01.id"): container for container in listed if world.is_ours(container)}
+    by_label = {}
+    if any(record.docker_id is None for record in readable(entries)):
+        by_label = {container.labels.get("ds01.id"): container for container in listed if world.is_ours(container)}
     for record in readable(entries):
         found = by_id.get(record.docker_id) if record.docker_id else by_label.get(record.id)
         if not is_manual(record) and differs(record, found):
             guarded(record.container_name, partial(one, world, record.container_name))
-    for record in readable(world.ledger.read()):
+    entries = world.ledger.read() if changes else entries
+    for record in readable(entries):
         if record.conflict:
             guarded(record.container_name, partial(end_conflict, world, record.container_name))
-    orphans.remove_strays(world, listed, guarded)
+    orphans.remove_strays(world, listed, entries, guarded)
     return changes
 
 

@@ -48,7 +48,7 @@ def test_nor_one_of_the_same_name(bed: Bed, gate: Any, running: bool, later: tim
     labels = labels_of(bed, ALICE)
     bed.gate.remove(bed.actor("alice"), ALICE, force=True)
     bed.clock.advance(seconds=later.total_seconds())
-    bed.ledger.forget_removed(before=bed.clock() - timedelta(days=30))
+    bed.ledger.clear_up(removed_before=bed.clock() - timedelta(days=30))
     bed.engine.add_foreign(ALICE, labels=labels, running=running, devices=Devices((bed.uuid["1:2"],)))
     gate.reconcile(bed.actor("root"))
     assert bed.records() == [] and ALICE in names(bed)
