@@ -61,7 +61,7 @@ def run(argv: Sequence[str]) -> int:
         # `container-run NAME -- COMMAND` hands the command's code on, so ds01's own failures have one that is free.
         if words == "container run" and own != arguments and code != INTERRUPTED:
             code = OWN_FAILURE
-        _tell(failure, code, as_json="--json" in own, debug="--debug" in own)
+        _tell(failure, code, as_json="--json" in (own if words in COMMANDS else argv[1:]), debug="--debug" in own)
         return code
 
 

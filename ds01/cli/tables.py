@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 from ds01.cli.output import printable, put, send, terminal_width
@@ -20,11 +20,22 @@ NARROWEST = 8  # letters that a column keeps when the others need the room
 Row = Sequence[str]
 
 
+class Lines(str):
+    """A cell of several lines; a line break in any other cell came from outside, and is shown as such."""
+
+    __slots__ = ()
+
+
+def lines(parts: Iterable[str]) -> Lines:
+    """Return a cell with a line for each of `parts`; a dash without any."""
+    return Lines("\n".join(map(printable, parts)) or "–")
+
+
 def show(headings: Row, rows: Sequence[Row], *, cut: str | None = None) -> None:
     """Print a table. Where a terminal is too narrow, lists become lines, then one column gives way: of the column
     `cut` the path and the end; without it the last one is broken between words.
     """
-    clean = [[printable(cell) for cell in row] for row in rows]
+    clean = [[cell if isinstance(cell, Lines) else printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         put("\n".join(plain([headings, *clean])))
         return

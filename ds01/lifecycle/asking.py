@@ -28,6 +28,7 @@ from ds01.lifecycle.machine import State
 from ds01.lifecycle.naming import keep_names
 from ds01.lifecycle.reconcile import glance, reconcile
 from ds01.lifecycle.record import Record
+from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import (
     ContainerView,
     GpuStatus,
@@ -78,6 +79,14 @@ class Asking:
         mine.sort(key=lambda item: (item.state == State.REMOVED.value, item.user or "~", item.name))
         theirs = self._adoptable(listed, {record.docker_id for record in records}, None if all_users else uid)
         return Listing(tuple(mine), tuple(sorted(seen.name for seen in theirs)))
+
+    def last_request(self, actor: Actor, name: str, *, owner: int | None = None) -> ContainerRequest | None:
+        """The request of the last removed container of a name; None if none is kept. For a container made again."""
+        uid = actor.uid if owner is None else owner
+        removed = self._world.ledger.removed_as(container_name(name, uid)) if self._may(actor, uid) else []
+        made = [record for record in removed if record.request is not None and not is_manual(record)]
+        last = max(made, key=lambda record: record.last_change, default=None)
+        return None if last is None else last.request
 
     def resolve(self, actor: Actor, reference: str, *, owner: int | None = None) -> str:
         """The full name of a container that the actor means: exact spelling first, then folded.

@@ -12,8 +12,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineImage
-from ds01.errors import Busy, Ds01Error, EngineAbsent, EngineRejected, NotFound, NotPossible, Refused, WrongUse
+from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineFacts, EngineImage
+from ds01.errors import (
+    Busy,
+    Ds01Error,
+    EngineAbsent,
+    EngineRejected,
+    EngineUnreachable,
+    NotFound,
+    NotPossible,
+    Refused,
+    WrongUse,
+)
 from ds01.gpus.allocator import Ahead, behind, check_containers, choose
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
@@ -304,10 +314,12 @@ def _about_the_image(world: World, prepared: Prepared, identity: str) -> tuple[s
     return () if found is None else (found,)
 
 
-def spec_of(world: World, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = ()) -> ContainerSpec:
-    """The complete container of a record."""
+def spec_of(
+    world: World, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = (), *, bare: bool = False
+) -> ContainerSpec:
+    """Return the complete container of a record. `bare`: only for its limits, for which no engine need answer."""
     assert prepared.image is not None
-    facts = world.engine.facts()
+    facts = _facts(world) if bare else world.engine.facts()
     names = (record.group, record.user, record.uid)
     parent = slice_path(*names) if facts.cgroup_driver == "cgroupfs" else slice_name(*names)
     return compose(
@@ -324,7 +336,7 @@ def spec_of(world: World, prepared: Prepared, record: Record, groups: tuple[Host
 
 def as_flags(world: World, account: Account, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """An account's limits as Docker's flags, and what of them this server cannot give."""
-    facts = world.engine.facts()
+    facts = _facts(world)
     warnings = []
     if limits.max_cpus is not None and 0 < facts.cpus < limits.max_cpus:
         warnings.append(f"max_cpus is {limits.max_cpus:g}, this server has {facts.cpus}")
@@ -342,7 +354,15 @@ def bare_spec(world: World, account: Account) -> ContainerSpec:
     nothing = EngineImage("", (), {}, {})
     prepared = Prepared(request, account, limits, nothing, (), container_name("any", account.uid))
     actor = Actor(account.uid, account.gid, account.login)
-    return spec_of(world, prepared, new_record(world, actor, prepared, Choice(())))
+    return spec_of(world, prepared, new_record(world, actor, prepared, Choice(())), bare=True)
+
+
+def _facts(world: World) -> EngineFacts:
+    """Return what the engine is; of one that does not answer, what is usual: limits are the policy's alone."""
+    try:
+        return world.engine.facts()
+    except EngineUnreachable:
+        return EngineFacts("", "docker", "", "systemd", "2", False, "runc", (), 0, 0)
 
 
 def _read_inside(world: World, identity: str, path: str) -> bytes | None:

@@ -19,6 +19,9 @@ class Deadline:
     because: str
 
 
+LEASE_ENDS = ("runtime", "hold", "created", "removal")  # what ends the lease of a container that has one
+
+
 def deadline(record: Record, limits: Limits, policies: Automation) -> Deadline | None:
     """The earliest of a container's deadlines; None if there is none."""
     return min(_deadlines(record, limits, policies), key=lambda item: item.at, default=None)
@@ -31,7 +34,7 @@ def lease_ends(record: Record, limits: Limits, policies: Automation) -> datetime
     """
     if record.pending is not None:
         return None
-    ends = [item.at for item in _deadlines(record, limits, policies) if item.because in ("runtime", "hold", "created")]
+    ends = [item.at for item in _deadlines(record, limits, policies) if item.because in LEASE_ENDS]
     return min(ends, default=None)
 
 
@@ -45,6 +48,19 @@ def created_ends(record: Record, limits: Limits, policies: Automation) -> dateti
         return due
     held = hold_ends(record, limits.gpu_hold_after_stop)
     return None if held is None else max(due, held)
+
+
+def held_until(record: Record, limits: Limits) -> datetime | None:
+    """When a stopped container loses its slots: when its hold ends, or it is removed; None: never, or it has none."""
+    if record.state is not State.HELD:
+        return None
+    return hold_ends(record, hold_duration(record, limits))
+
+
+def hold_duration(record: Record, limits: Limits) -> timedelta | None:
+    """How long a stopped container has its slots: until its hold ends or it is removed; None: for ever."""
+    kept = None if record.keep else limits.container_hold_after_stop
+    return min((hold for hold in (limits.gpu_hold_after_stop, kept) if hold is not None), default=None)
 
 
 def hold_ends(record: Record, hold: timedelta | None) -> datetime | None:

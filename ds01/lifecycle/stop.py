@@ -43,6 +43,8 @@ def stop(
     if record.state is not State.RUNNING:
         if release and record.lease is not None:
             record = give_back(world, actor, record, why="released")
+        if keep and not record.keep:
+            record = _keep(world, actor, record)
         return record, True
     assert record.docker_id is not None
     seconds = world.policy.policies.stop_grace.total_seconds() if grace is None else max(0.0, grace)
@@ -67,7 +69,7 @@ def write_stop(
     why: str | None = None,
 ) -> Record:
     """Write that a container was stopped, as `stop` does. Its lock is held."""
-    held_for = timedelta(0) if release else world.hold_of(record)
+    held_for = timedelta(0) if release else world.hold_of(dataclasses.replace(record, keep=keep or record.keep))
     with world.ledger.transaction() as ledger:
         now = world.clock()
         record = move(
@@ -86,6 +88,18 @@ def write_stop(
         record = ledger.commit(record, now=now)
     world.report(record, record.history[-1:])
     return record
+
+
+def _keep(world: World, actor: Actor, record: Record) -> Record:
+    """Keep a stopped container past `container_hold_after_stop`; what was promised of its hold changes with it."""
+    kept = dataclasses.replace(record, keep=True)
+    if kept.state is State.HELD:
+        kept = dataclasses.replace(kept, held_until=hold_ends(kept, world.hold_of(kept)))
+    with world.ledger.transaction() as ledger:
+        kept = ledger.commit(dataclasses.replace(kept, warnings={}), now=world.clock())
+    facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": None}
+    world.emit("keep", facts)
+    return kept
 
 
 def let_save(world: World, docker_id: str, seconds: float) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from ds01.engines.protocol import ContainerSpec, EngineContainer
 from ds01.gpus.model import Gpu, Kind, Observation, Refusal, SlotRef
 from ds01.gpus.situation import SlotState
-from ds01.lifecycle.deadlines import Deadline, deadline, idle_since, is_idle, is_kept_alive
+from ds01.lifecycle.deadlines import Deadline, deadline, held_until, idle_since, is_idle, is_kept_alive
 from ds01.lifecycle.record import Ended, Record
 from ds01.policy.model import Automation, Limits, Reservation, UserLimits
 
@@ -205,7 +205,7 @@ def view(record: Record, limits: Limits, policies: Automation, seen: EngineConta
         created_at=record.created_at,
         started_at=record.started_at,
         stopped_at=record.stopped_at,
-        held_until=record.held_until,
+        held_until=held_until(record, limits),
         idle_since=idle_since(record) if is_idle(record) else None,
         kept_alive=is_kept_alive(record),
         deadline=deadline(record, limits, policies),

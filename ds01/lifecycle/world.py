@@ -16,7 +16,7 @@ from ds01.gpus.occupancy import labelled_devices, labelled_uuids, outside_use
 from ds01.gpus.situation import Situation
 from ds01.journal.events import Emit
 from ds01.lifecycle import labels
-from ds01.lifecycle.deadlines import lease_ends
+from ds01.lifecycle.deadlines import hold_duration, lease_ends
 from ds01.lifecycle.gpu_processes import has_hidden, with_names
 from ds01.lifecycle.ledger import Ledger, Unreadable
 from ds01.lifecycle.machine import State
@@ -130,8 +130,8 @@ class World:
         return tuple(sorted(coming, key=lambda item: (item.start, item.end)))
 
     def hold_of(self, record: Record) -> timedelta | None:
-        """How long the owner's stopped containers keep their lease; None: for ever."""
-        return self.limits_of(record).limits.gpu_hold_after_stop
+        """How long the record's container keeps its lease once it is stopped; None: for ever."""
+        return hold_duration(record, self.limits_of(record).limits)
 
     def listed(self) -> list[EngineContainer]:
         """All containers, after it was made sure that this is the engine of last time. Raises EngineUnreachable."""

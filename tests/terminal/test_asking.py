@@ -64,7 +64,7 @@ def test_the_wizard_for_an_image_by_name_and_cpu(programs: Programs) -> None:
 def test_how_to_enter_it_is_said_before_the_last_question(answer: str, programs: Programs) -> None:
     new = programs.at_terminal("container-deploy", "thesis", "pytorch")
     shown = new.expect("And now?")
-    assert "Enter it: container-run thesis. Give it back: container-retire thesis" in shown
+    assert "Enter it: `container-run thesis`. Give it back: `container-retire thesis`" in shown
     new.expect("Number [1]: ")
     new.interrupt() if answer == "\x03" else new.type(answer)
     assert new.end() == (130 if answer == "\x03" else 0)
@@ -203,3 +203,13 @@ def test_stats_again_and_again_until_ctrl_c(thesis: Programs) -> None:
     watching.expect("PROCESSES")
     watching.interrupt()
     assert watching.end() == 130 and "Traceback" not in watching.seen and "Error" not in watching.seen
+
+
+def test_the_end_of_input_at_the_offer_to_remove_keeps_what_was_done(thesis: Programs) -> None:
+    stopping = thesis.at_terminal("container-stop", "thesis")
+    stopping.expect("[Y/n]: ")
+    stopping.type("\r")
+    stopping.expect("[y/N]: ")
+    stopping.type("\x04")
+    assert stopping.end() == 0 and "interrupted" not in stopping.seen
+    assert thesis.bed.record("alice").state.value == "held"

@@ -18,17 +18,23 @@ from ds01.cli.pulling import fetch_typed
 from ds01.cli.session import Session
 from ds01.engines.references import well_formed
 from ds01.errors import NotFound, WrongUse
+from ds01.lifecycle.request import ContainerRequest
 
 Chosen = tuple[str, str | None]  # the image's reference, and the framework's label if it is one
 
 
-def image(session: Session, asked: Asked, name: str) -> Chosen:
-    """The image for the container `name`. The order is the contract's. Raises NotFound, WrongUse."""
+def image(session: Session, asked: Asked, name: str, before: ContainerRequest | None = None) -> Chosen:
+    """Return the image for the container `name`, in the documented order. Raises NotFound, WrongUse.
+
+    `before`: the request of the removed container of this name.
+    """
+    own = f"ds01-{session.owner.uid}"
     if asked.image is not None:
-        return _checked(asked.image), None
+        mine = f"{own}/{asked.image}"
+        is_mine = well_formed(mine) and session.gate.image_is_there(session.actor, mine)
+        return mine if is_mine else _checked(asked.image), None
     if asked.framework is not None:
         return _framework(session, asked.framework)
-    own = f"ds01-{session.owner.uid}"
     if asked.what is not None:
         if catalogues.is_known(asked.what):
             return _framework(session, asked.what)
@@ -47,6 +53,8 @@ def image(session: Session, asked: Asked, name: str) -> Chosen:
     stated = stated_image(session, project, folder(session, asked.workspace))
     if stated is not None and (chosen := _stated(session, stated)) is not None:
         return chosen
+    if before is not None:
+        return before.image, before.framework
     if session.interactive:
         chosen = _ask_image(session, project)
         return (chosen[0], chosen[1]) if chosen[1] is not None else (fetch_typed(session, chosen[0]), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from ds01.cli.container import choosing
@@ -34,8 +35,11 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
     name = folded_name(asked.name or "")
     if name != asked.name:
         session.say(f"The name becomes {name}: lower case, without spaces.")
-    image, framework = choosing.image(session, asked, name)
-    return ContainerRequest(
+    before = None
+    if (asked.what, asked.image, asked.framework) == (None, None, None):
+        before = session.gate.last_request(session.actor, name, owner=session.owner.uid)
+    image, framework = choosing.image(session, asked, name, before)
+    request = ContainerRequest(
         owner=session.owner.uid,
         name=name,
         image=image,
@@ -48,6 +52,22 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
         ports=ports,
         environment=environment,
     )
+    return request if before is None else _as_before(session, request, before, asked)
+
+
+def _as_before(session: Session, request: ContainerRequest, before: ContainerRequest, asked: Asked) -> ContainerRequest:
+    """Return the request with what the removed container of this name had, where nothing else was asked for."""
+    says_gpus = asked.cpu_only or (asked.gpus, asked.gpu_type, asked.profile) != (None, None, None)
+    kept = {
+        key: getattr(request, key) if getattr(request, key) is not None else getattr(before, key)
+        for key in ("project", "workspace", "data", "models", "ports")
+    }
+    if asked.project is not None and asked.workspace is None:
+        kept["workspace"] = None  # another project lies elsewhere
+    gpus = request.gpus if says_gpus else before.gpus
+    session.say(f"As the {request.name} that was removed, with {request.image}; `--image IMAGE` begins anew.")
+    environment = {**before.environment, **request.environment}
+    return dataclasses.replace(request, gpus=gpus, environment=environment, **kept)
 
 
 def make(session: Session, request: ContainerRequest, asked: Asked) -> Acted:

@@ -46,7 +46,7 @@ def command(session: Session, names: tuple[str, ...], force: bool, every: bool, 
     removed = session.each(containers, remove)
     if not containers:
         session.say("No container of yours is stopped.")
-    return session.answer({"containers": removed} if every or len(names) > 1 else {"container": removed[0]})
+    return session.answer({"containers": removed})
 
 
 def _meant(session: Session, names: tuple[str, ...], every: bool, force: bool) -> list[str]:

@@ -67,10 +67,10 @@ def _row(item: UsageView) -> tuple[str, ...]:
         _percent(item.cpu_percent) + ("" if item.cpus is None else f"/{item.cpus * 100:.0f}%"),
         f"{size(item.memory_bytes)}/{size(item.memory_limit_bytes)}",
         _count(item.pids) + ("" if item.pids_limit is None else f"/{item.pids_limit}"),
-        "\n".join(gpu_names([slot]) for slot in item.gpus) or "–",
-        "\n".join(_percent(slot.utilisation_percent) for slot in item.gpu_usage) or "–",
-        "\n".join(f"{size(slot.memory_used_bytes)}/{size(slot.memory_bytes)}" for slot in item.gpu_usage) or "–",
-        "\n".join(_count(slot.processes) for slot in item.gpu_usage) or "–",
+        tables.lines(gpu_names([slot]) for slot in item.gpus),
+        tables.lines(_percent(slot.utilisation_percent) for slot in item.gpu_usage),
+        tables.lines(f"{size(slot.memory_used_bytes)}/{size(slot.memory_bytes)}" for slot in item.gpu_usage),
+        tables.lines(_count(slot.processes) for slot in item.gpu_usage),
     )
 
 

@@ -64,20 +64,30 @@ def _stop(
     elif count:
         session.say(f"Stopping {name}: {processes(count)} …")
     acted = session.gate.stop(session.actor, container, grace=grace, release=release, keep=keep)
-    say_outcome(session, acted, released=release)
+    say_outcome(session, acted, released=release, kept=keep)
     if not acted.already:
         tell_owner(session, record_of(session, container), "stopped")
     offered = session.interactive and not (force or keep or acted.already)
-    if offered and ask.confirm(f"Remove {name} now? Its workspace stays", default=False):
+    if offered and _wants_removal(name):
         acted = session.gate.remove(session.actor, container)
         session.say(f"Removed {name}.")
     return acted
 
 
-def say_outcome(session: Session, acted: Acted, *, released: bool) -> None:
+def _wants_removal(name: str) -> bool:
+    """Ask whether a stopped container goes now. The stop is done, whatever the answer: no answer is no."""
+    try:
+        return ask.confirm(f"Remove {name} now? Its workspace stays", default=False)
+    except click.Abort:
+        return False
+
+
+def say_outcome(session: Session, acted: Acted, *, released: bool, kept: bool = False) -> None:
     """Say what came of a stop, and until when the GPU is held."""
     view = acted.container
     session.say(f"{view.name} does not run (it is {view.state})." if acted.already else f"Stopped {view.name}.")
+    if acted.already and kept:
+        session.say("It is kept: nothing removes it but you.")
     if view.gpus:
         session.say(f"GPU {gpu_names(view.gpus)} is held for you {_until(session, view)}.")
         session.say(f"Give it back now: `container-stop {view.name} --release`")

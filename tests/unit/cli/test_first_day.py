@@ -1,0 +1,121 @@
+"""What people meet on the first day: promises that hold, containers made again, and answers in the expected form."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.bed import NOON
+from tests.command_line import CommandLine
+
+SHORT = "defaults: {max_mig_instances: 2, max_gpus_per_container: 2, container_hold_after_stop: 2h}\n"
+ENDS = NOON + timedelta(hours=2)
+
+
+@pytest.fixture
+def short(ds: CommandLine) -> CommandLine:
+    """A server where stopped containers are removed before their hold would end, and alice has one."""
+    ds.bed.set_policy(SHORT)
+    ds.ok("container-deploy", "one", "pytorch")
+    return ds
+
+
+# the hold
+
+
+def test_a_stop_promises_no_more_than_the_removal_leaves(short: CommandLine) -> None:
+    assert "(2h left)" in short.ok("container-stop", "one")
+    assert short.bed.record("alice", "one").held_until == ENDS
+    (view,) = short("container-list", "--json").json["containers"]
+    assert view["held_until"] == view["deadline"]["at"] == "2026-11-30T14:00:00Z"
+
+
+def test_gpu_status_and_refusals_name_the_removal_too(short: CommandLine) -> None:
+    short.ok("container-stop", "one")
+    assert "14:00" in short.ok("gpu", "status")
+    short.bed.set_policy(SHORT.replace("max_mig_instances: 2", "max_mig_instances: 9"))
+    for number in range(3):
+        short.ok("gpu", "allocate", "--container", f"rest{number}", "--user", "carol", who="root")
+    assert "the first comes free at 14:00 at the latest" in short.fails(
+        4, "container-create", "x", "pytorch", who="bob"
+    )
+
+
+def test_a_container_that_is_kept_has_its_whole_hold(short: CommandLine) -> None:
+    assert "(1d left)" in short.ok("container-stop", "one", "--keep-container")
+
+
+def test_a_stopped_container_can_be_kept_still(short: CommandLine) -> None:
+    short.ok("container-stop", "one")
+    assert "It is kept" in short.ok("container-stop", "one", "--keep-container")
+    record = short.bed.record("alice", "one")
+    assert record.keep and record.held_until == NOON + timedelta(hours=24)
+    assert short("container-list", "--json").json["containers"][0]["deadline"]["because"] == "hold"
+
+
+# made again
+
+
+def test_retire_then_deploy_makes_it_again(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "t", "pytorch", "--gpus", "2", "-p", "5000")
+    image = ds.bed.record("alice", "t").image
+    ds.ok("container-retire", "t")
+    assert f"As the t that was removed, with {image}" in ds.ok("container-deploy", "t")
+    record = ds.bed.record("alice", "t")
+    assert record.image == image and len(record.slots) == 2 and record.request is not None
+    assert [port.container_port for port in record.request.ports or ()] == [5000]
+
+
+def test_an_image_that_is_given_begins_anew(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "t", "pytorch", "--gpus", "2")
+    ds.ok("container-retire", "t")
+    assert "As the t" not in ds.ok("container-deploy", "t", "any/image")
+    assert len(ds.bed.record("alice", "t").slots) == 1
+
+
+def test_what_is_said_about_gpus_counts_for_the_one_made_again(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "t", "pytorch", "--gpus", "2")
+    ds.ok("container-retire", "t")
+    ds.ok("container-deploy", "t", "--cpu-only")
+    assert ds.bed.record("alice", "t").slots == ()
+
+
+def test_anothers_removed_container_is_not_made_again(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "t", "pytorch")
+    ds.ok("container-retire", "t")
+    assert "which image" in ds.fails(5, "container-deploy", "t", who="bob")
+
+
+def test_image_means_the_users_own_image_first(ds: CommandLine) -> None:
+    ds.ok("image-create", "vision", "--framework", "pytorch", who="root")
+    ds.ok("container-create", "v", "--image", "vision", who="root")
+    assert ds.bed.record("root", "v").image == "ds01-0/vision"
+
+
+# answers
+
+
+def test_stats_of_two_slots_have_a_line_for_each(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "two", "pytorch", "--gpus", "2")
+    shown = ds.ok("container-stats")
+    assert "\ufffd" not in shown and len(shown.splitlines()) == 3
+
+
+@pytest.mark.parametrize("words", [("limits",), ("limits", "--docker-args"), ("limits", "--json")])
+def test_limits_need_no_docker(words: tuple[str, ...], ds: CommandLine) -> None:
+    ds.engine.set_answering(False)
+    shown = ds.ok(*words)
+    assert "--docker-args" not in words or "--cgroup-parent=ds01-default-alice.slice" in shown
+
+
+def test_remove_answers_alike_for_any_number_of_names(ds: CommandLine) -> None:
+    for name in ("one", "two", "three"):
+        ds.ok("container-create", name, "pytorch", "--cpu-only")
+    first, both = ds("container-remove", "one", "--json").json, ds("container-remove", "two", "three", "--json").json
+    assert first.keys() == both.keys() == {"containers"} and len(both["containers"]) == 2
+
+
+def test_an_unknown_command_answers_in_json_too(ds: CommandLine) -> None:
+    for words in (["nosuch", "--json"], ["container", "nosuch", "--json"], ["container-nosuch", "x", "--json"]):
+        assert "error" in ds(*words).json
