@@ -23,6 +23,7 @@ from ds01.journal.leases import LeaseLog
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.ledger import Ledger
 from ds01.lifecycle.world import World
+from ds01.system import clock
 from ds01.system.users import Users
 from tests.bed import Bed
 
@@ -138,4 +139,5 @@ class Arena:
         """One pass of the automation."""
         world = self.world()
         mailboxes = Mailboxes(self.bed.state / "notices")
-        return Tick(world, self.world, Teller(mailboxes, world.policy.notify, world.emit, lambda uid, text: None))
+        teller = Teller(mailboxes, world.policy.notify, world.emit, lambda uid, text: None)
+        return Tick(world, self.world, teller, uptime=clock.uptime)

@@ -24,7 +24,8 @@ from tests.stress.arena import GROUP, MEMBERS, PEOPLE, USERS, Arena
 from tests.stress.invariants import Broken, Checker, Snapshot, check_warned, steps_of_tick
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-DAY = 24 * 3600
+HOUR = 3600
+DAY = 24 * HOUR
 OUTSIDE = "outside"
 LONGEST_STOP = 0.3  # seconds for which a process is suspended
 LONGEST_TICK = 20.0
@@ -35,6 +36,7 @@ WEATHER = {
     "silent": (2, 0, True),
     "clock back": (1, -2 * DAY, False),
     "clock ahead": (1, 400 * DAY, False),
+    "clock a little ahead": (1, HOUR, False),
 }
 
 
