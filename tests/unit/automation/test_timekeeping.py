@@ -69,6 +69,11 @@ def test_across_a_reboot_a_clock_before_the_last_change_is_not_trusted() -> None
     assert is_trusted(LAST, reading(4 * HOUR, up, "second"), latest=3 * HOUR)
 
 
+def test_what_was_written_down_with_a_clock_that_is_ahead_does_not_speak_for_it() -> None:
+    year = timedelta(days=400)
+    assert not is_trusted(LAST, reading(year, timedelta(minutes=1), "second"), latest=year - timedelta(seconds=5))
+
+
 def test_a_change_in_the_future_does_not_outweigh_the_time_since_boot() -> None:
     assert is_trusted(LAST, reading(HOUR, HOUR), latest=8760 * HOUR)
 
