@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ds01.cli import tables
-from ds01.cli.container.list import next_of
+from ds01.cli.container.list import describe_manual, next_of
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 
@@ -12,7 +12,9 @@ from ds01.cli.session import Session
 def command(session: Session) -> None:
     """Show what you use of your quotas, what is left, and what will happen to your containers by itself."""
     owner, asking = session.owner, session.asking
-    views = asking.containers(session.actor, owner=owner.uid)
+    listed = asking.listing(session.actor, owner=owner.uid, manual=True).containers
+    manual = [view for view in listed if view.is_manual]
+    views = [view for view in listed if not view.is_manual]
     limits = session.gate.limits(session.actor, owner=owner.uid).limits
     slots = [slot for slot in asking.gpus(session.actor).slots if slot.user == owner.login]
     quotas = {
@@ -20,7 +22,9 @@ def command(session: Session) -> None:
         "containers": _quota(len(views), limits.limits.max_containers_per_user),
     }
     deadlines = [{"name": view.name, "deadline": view.deadline} for view in views if view.deadline is not None]
-    session.answer({"user": limits.user, "group": limits.group, "quotas": quotas, "deadlines": deadlines})
+    by_hand = [{"name": view.name, "origin": view.origin, "gpus": view.gpus} for view in manual]
+    head = {"user": limits.user, "group": limits.group, "quotas": quotas}
+    session.answer(head | {"deadlines": deadlines, "manual": by_hand})
     if session.as_json:
         return
     session.say(f"{limits.user}, group {limits.group}")
@@ -31,6 +35,8 @@ def command(session: Session) -> None:
     tables.show(("QUOTA", "USED", "LIMIT", "LEFT"), rows)
     for view in views:
         session.say(f"{view.name}: {next_of(view, session.now())}")
+    for view in manual:
+        session.say(describe_manual(view))
     session.say("`ds01 limits` shows what each container gets.")
 
 

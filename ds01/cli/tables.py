@@ -31,16 +31,20 @@ def lines(parts: Iterable[str]) -> Lines:
     return Lines("\n".join(map(printable, parts)) or "–")
 
 
-def show(headings: Row, rows: Sequence[Row], *, cut: str | None = None) -> None:
+def show(headings: Row, rows: Sequence[Row], *, cut: str | None = None, optional: str | None = None) -> None:
     """Print a table. Where a terminal is too narrow, lists become lines, then one column gives way: of the column
-    `cut` the path and the end; without it the last one is broken between words.
+    `cut` the path and the end; without it the last one is broken between words. The column `optional` is left out
+    where that is not enough.
     """
     clean = [[cell if isinstance(cell, Lines) else printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         put("\n".join(plain([headings, *clean])))
         return
     coloured = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    send("\n".join(fitted([headings, *clean], terminal_width(), cut=cut, coloured=coloured)), sys.stdout)
+    send(
+        "\n".join(fitted([headings, *clean], terminal_width(), cut=cut, optional=optional, coloured=coloured)),
+        sys.stdout,
+    )
 
 
 def plain(rows: Sequence[Row], *, state: int | None = None) -> Iterator[str]:
@@ -58,8 +62,10 @@ def plain(rows: Sequence[Row], *, state: int | None = None) -> Iterator[str]:
             yield f"\x1b[1m{line}\x1b[0m" if number == 0 and state is not None else line
 
 
-def fitted(rows: Sequence[Row], width: int, *, cut: str | None = None, coloured: bool = False) -> list[str]:
-    """The rows as lines that fit a terminal, if they can."""
+def fitted(
+    rows: Sequence[Row], width: int, *, cut: str | None = None, optional: str | None = None, coloured: bool = False
+) -> list[str]:
+    """Return the rows as lines that fit a terminal, if they can."""
     table = [list(row) for row in rows]
     if _too_wide(table, width) > 0:
         table = [[cell.replace(", ", "\n").replace(",", "\n") for cell in row] for row in table]
@@ -68,6 +74,10 @@ def fitted(rows: Sequence[Row], width: int, *, cut: str | None = None, coloured:
         room = max(NARROWEST, _width(table, giving) - over)
         for row in table[1:]:
             row[giving] = "\n".join(textwrap.wrap(row[giving], room)) if cut is None else _shortened(row[giving], room)
+    if optional is not None and optional in table[0] and _too_wide(table, width) > 0:
+        left_out = table[0].index(optional)
+        rest = [[cell for column, cell in enumerate(row) if column != left_out] for row in rows]
+        return fitted(rest, width, cut=cut, coloured=coloured)
     state = table[0].index("STATE") if coloured and "STATE" in table[0] else None
     return list(plain(table, state=state))
 

@@ -61,15 +61,24 @@ class Asking:
         return self.listing(actor, owner=owner, all_users=all_users, everything=everything).containers
 
     def listing(
-        self, actor: Actor, *, owner: int | None = None, all_users: bool = False, everything: bool = False
+        self,
+        actor: Actor,
+        *,
+        owner: int | None = None,
+        all_users: bool = False,
+        everything: bool = False,
+        manual: bool = False,
     ) -> Listing:
-        """As `containers`, and what could be adopted, from one look at the engine."""
+        """Return the same as `containers`, and what could be adopted, from one list of the engine.
+
+        `manual`: also leases that were allocated by hand, without a container.
+        """
         world = self._world
         uid = actor.uid if owner is None else owner
         listed = world.listed()
         by_id = {seen.id: seen for seen in listed}
         entries = self._catch_up(by_id, None if all_users else uid)
-        records = [record for record in readable(entries) if not is_manual(record)]
+        records = [record for record in readable(entries) if manual or not is_manual(record)]
         views = [self._view(record, by_id.get(record.docker_id or "")) for record in records]
         if everything:
             known = {record.docker_id for record in records}
@@ -79,6 +88,10 @@ class Asking:
         mine.sort(key=lambda item: (item.state == State.REMOVED.value, item.user or "~", item.name))
         theirs = self._adoptable(listed, {record.docker_id for record in records}, None if all_users else uid)
         return Listing(tuple(mine), tuple(sorted(seen.name for seen in theirs)))
+
+    def gpu_quota(self, owner: int) -> int | None:
+        """Return how many GPUs and MIG instances a user may have at once; None: any number."""
+        return self._world.limits(self._world.users.by_uid(owner)).limits.max_mig_instances
 
     def last_request(self, actor: Actor, name: str, *, owner: int | None = None) -> ContainerRequest | None:
         """The request of the last removed container of a name; None if none is kept. For a container made again."""

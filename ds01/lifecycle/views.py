@@ -10,7 +10,7 @@ from ds01.engines.protocol import ContainerSpec, EngineContainer
 from ds01.gpus.model import Gpu, Kind, Observation, Refusal, SlotRef
 from ds01.gpus.situation import SlotState
 from ds01.lifecycle.deadlines import Deadline, deadline, held_until, idle_since, is_idle, is_kept_alive
-from ds01.lifecycle.record import Ended, Record
+from ds01.lifecycle.record import Ended, Origin, Record
 from ds01.policy.model import Automation, Limits, Reservation, UserLimits
 
 
@@ -36,7 +36,10 @@ class PortView:
 
 @dataclass(frozen=True)
 class ContainerView:
-    """A container as people and scripts see it. `state` is the lifecycle's, or Docker's word for a foreign one."""
+    """A container as people and scripts see it. `state` is the lifecycle's, or Docker's word for a foreign one.
+
+    `origin`: created, adopted, or manual for a lease without a container; None for a foreign container.
+    """
 
     name: str
     container: str
@@ -59,6 +62,12 @@ class ContainerView:
     docker_id: str | None
     conflict: str | None
     ended: Ended | None
+    origin: Origin | None
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether this is a lease that was allocated by hand, without a container."""
+        return self.origin is Origin.MANUAL
 
 
 @dataclass(frozen=True)
@@ -212,6 +221,7 @@ def view(record: Record, limits: Limits, policies: Automation, seen: EngineConta
         docker_id=record.docker_id,
         conflict=record.conflict,
         ended=record.ended,
+        origin=record.origin,
     )
 
 
@@ -239,6 +249,7 @@ def foreign_view(seen: EngineContainer) -> ContainerView:
         docker_id=seen.id,
         conflict=None,
         ended=None,
+        origin=None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from ds01.cli.container.adopting import say_adoptable
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import span
+from ds01.cli.words import counted, gpu_names, span
 from ds01.gpus.naming import called
 from ds01.lifecycle.views import ContainerView
 
@@ -33,11 +34,14 @@ NEXT = {
 def command(session: Session, everything: bool, all_users: bool) -> None:
     """List your containers: state, GPU, for how long, and what happens next by itself.
 
-    A GPU in brackets is the one that a stopped container would get again at its start, if it is free then.
+    A GPU in brackets is the one that a stopped container would get again at its start, if it is free then. GPUs that an
+    administrator allocated by hand, without a container, are listed too.
     """
     explain(session, "list")
     asking = session.asking
-    listing = asking.listing(session.actor, owner=session.owner.uid, all_users=all_users, everything=everything)
+    listing = asking.listing(
+        session.actor, owner=session.owner.uid, all_users=all_users, everything=everything, manual=True
+    )
     views = listing.containers
     session.answer({"containers": views})
     if session.as_json:
@@ -46,20 +50,54 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
         session.say("No containers. `container-deploy NAME` makes one.")
     else:
         _show(session, views, users=all_users or everything)
+        session.say(summary(views, None if all_users else asking.gpu_quota(session.owner.uid)))
     say_adoptable(session, listing, "of these" if everything else "more")
 
 
 def _show(session: Session, views: Sequence[ContainerView], *, users: bool) -> None:
     at = session.now()
-    headings = ("NAME", *(("USER",) if users else ()), "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE")
-    tables.show(headings, [_row(view, at, users=users) for view in views], cut="IMAGE")
+    projects = any(view.project not in (None, view.name) for view in views)
+    more = [heading for heading, wanted in (("USER", users), ("PROJECT", projects)) if wanted]
+    headings = ("NAME", *more, "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE")
+    rows = [_row(view, at, users=users, projects=projects) for view in views]
+    tables.show(headings, rows, cut="IMAGE", optional="PROJECT")
     for view in views:
+        if view.is_manual and view.uid == session.owner.uid and view.gpus:
+            session.say(describe_manual(view))
         if view.conflict:
             session.warn(f"{view.name}: {view.conflict}")
 
 
-def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
+def summary(views: Sequence[ContainerView], quota: int | None) -> str:
+    """Return the last line of a list: `2 containers, 1 running; 1 of 2 GPUs used`.
+
+    `quota`: how many GPUs the owner of all these may have; None: any number, or they are of several owners.
+    """
+    known = [view for view in views if view.uid is not None and view.state != "removed"]
+    containers = [view for view in known if not view.is_manual]
+    running = sum(view.state == "running" for view in containers)
+    parts = [counted(len(containers), "container")]
+    parts += [f"{running} running"] if containers else []
+    for number, what in (
+        (sum(view.state == "removed" for view in views), "removed"),
+        (sum(view.uid is None for view in views), "not made by ds01"),
+    ):
+        parts += [f"{number} {what}"] if number else []
+    used = sum(len(view.gpus) for view in known)
+    gpus = counted(used, "GPU") if quota is None else f"{used} of {counted(quota, 'GPU')}"
+    return f"{', '.join(parts)}; {gpus} used"
+
+
+def describe_manual(view: ContainerView) -> str:
+    """Return a lease that was allocated by hand in one line, with the command that ends it."""
+    release = f"`ds01 gpu release --container {shlex.quote(view.name)}`"
+    return f"{view.name}: GPU {gpu_names(view.gpus)}, allocated by hand; {release} gives it back"
+
+
+def _row(view: ContainerView, at: datetime, *, users: bool, projects: bool) -> tuple[str, ...]:
     state = "paused" if view.paused else view.state
+    if view.is_manual and view.state != "removed":
+        state = "by hand" if view.state == "running" else f"by hand, {view.state}"
     if view.idle_since is not None:
         state += f", idle {span(at - view.idle_since)}"
     if view.ended is not None and view.state in ("held", "stopped"):
@@ -71,12 +109,13 @@ def _row(view: ContainerView, at: datetime, *, users: bool) -> tuple[str, ...]:
     return (
         view.name,
         *((view.user or "–",) if users else ()),
+        *((view.project or "–",) if projects else ()),
         state,
         gpus or "–",
         span(at - since) if since else "–",
         next_of(view, at),
         ",".join(f"{port.host_port}→{port.container_port}" for port in view.ports if port.host_port) or "–",
-        view.image,
+        "–" if view.is_manual else view.image,
     )
 
 

@@ -13,7 +13,7 @@ from tests.command_line import CommandLine
 CONTAINER = {
     "name", "container", "user", "uid", "state", "paused", "image", "project", "gpus", "gpus_fixed", "ports",
     "created_at", "started_at", "stopped_at", "held_until", "idle_since", "kept_alive", "deadline", "docker_id",
-    "conflict", "ended",
+    "conflict", "ended", "origin",
 }  # fmt: skip
 SLOT = {"slot", "uuid", "kind", "profile", "gpu", "memory_bytes", "state", "container", "user", "since", "why", "was"}
 NAMED = {  # what each command needs besides --json, to have something to do
