@@ -11,6 +11,7 @@ from ds01.errors import Ds01Error
 from ds01.gpus.model import Refusal
 from ds01.gpus.naming import called
 from ds01.lifecycle.refusals import WaysOut
+from ds01.policy.units import readable_size
 from ds01.system.clock import local
 from ds01.system.data import from_json
 
@@ -90,15 +91,8 @@ def notice_line(notice: Notice) -> str:
 
 
 def size(number: int | None) -> str:
-    """Bytes for people, binary: `1.2G`."""
-    if number is None:
-        return "–"
-    value = float(number)
-    for unit in ("B", "K", "M", "G"):
-        if value < 1024:
-            return f"{value:.0f}{unit}" if unit in "BK" or value >= 100 else f"{value:.1f}{unit}"
-        value /= 1024
-    return f"{value:.1f}T"
+    """Return bytes in the one form for people, `1.2g`; a dash if they are unknown."""
+    return "–" if number is None else readable_size(number)
 
 
 def gpu_names(slots: Sequence[Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ds01.engines.protocol import BuildSpec
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+from ds01.policy.units import readable_size
 
 _LONGEST_WORDS = 600
 # What programs write for a terminal: ESC [ … letter (colours), ESC ] … BEL (titles), and shorter ones.
@@ -87,7 +88,7 @@ def build_error(
     if "no space left" in f"{words} {why}".lower():
         hint = DISK_FULL
     elif exit_code == _KILLED and spec.memory is not None:
-        hint = f"It was killed, most likely for memory: a build has {spec.memory / (1 << 30):g}g, as a container has."
+        hint = f"It was killed, most likely for memory: a build has {readable_size(spec.memory)}, as a container has."
     return EngineRejected(
         f"The image {spec.reference} could not be built" + (f": step {_short(step)} failed" if step else ""),
         why=why if exit_code is None else f"{why} (exit code {exit_code})",

@@ -14,7 +14,7 @@ from ds01.lifecycle.memory import Memory
 from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Policy, Share
-from ds01.policy.units import format_number, format_size
+from ds01.policy.units import format_number, readable_size
 from ds01.system.users import Users
 
 NOTHING = Memory()
@@ -117,7 +117,7 @@ def share_words(share: Share) -> str:
     """Limits in words, as `48 CPUs, 192g, 16384 tasks`."""
     words = [
         f"{format_number(share.max_cpus)} CPUs" if share.max_cpus is not None else None,
-        format_size(share.memory) if share.memory is not None else None,
+        readable_size(share.memory) if share.memory is not None else None,
         f"{share.max_tasks} tasks" if share.max_tasks is not None else None,
     ]
     return ", ".join(word for word in words if word) or "no limits"

@@ -9,7 +9,7 @@ from ds01.host.findings import Finding, error, few, warning
 from ds01.host.policy_names import NameKind
 from ds01.policy.model import Limits, Policy
 from ds01.policy.resolve import group_limits, in_force, merge, resolve
-from ds01.policy.units import format_number, format_size
+from ds01.policy.units import format_number, readable_size, readable_sizes
 from ds01.system.users import Account
 
 
@@ -52,7 +52,8 @@ def beyond_the_host(facts: Facts) -> Iterator[Finding]:
         if cpus and limits.max_cpus is not None and limits.max_cpus > cpus:
             over.append(f"max_cpus is {format_number(limits.max_cpus)}, the server has {cpus}")
         if memory and limits.memory is not None and limits.memory > memory:
-            over.append(f"memory is {format_size(limits.memory)}, the server has {format_size(memory >> 20 << 20)}")
+            wanted, there = readable_sizes(limits.memory, memory)
+            over.append(f"memory is {wanted}, the server has {there}")
         if over:
             yield warning(
                 "policy-limits",
@@ -89,7 +90,7 @@ def swap(facts: Facts) -> Iterator[Finding]:
         yield warning(
             "policy-swap",
             "this kernel cannot limit swap",
-            f"a container over its memory takes the server's swap ({format_size(facts.kernel.swap_bytes)}) too",
+            f"a container over its memory takes the server's swap ({readable_size(facts.kernel.swap_bytes)}) too",
             "boot with swapaccount=1 or with cgroup v2, or turn swap off",
         )
 

@@ -10,6 +10,7 @@ from ds01.host.findings import Finding, Level, MakeFolder, Redraw, Repair, SetMo
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.picture import allocations
 from ds01.lifecycle.record import Record
+from ds01.policy.units import readable_size
 
 FEW_BYTES = 1 << 30
 FULL_BYTES = 100 << 20
@@ -57,14 +58,14 @@ def space(facts: Facts) -> Iterator[Finding]:
         hint = "`docker system df` shows what Docker's data takes"
         biggest = sorted(facts.stopped, key=lambda item: -item.size_bytes) if DOCKERS in disk.holds else []
         if biggest:
-            words = [f"{item.container} of {item.user} ({item.size_bytes >> 20} MiB)" for item in biggest]
+            words = [f"{item.container} of {item.user} ({readable_size(item.size_bytes)})" for item in biggest]
             why += f". Stopped containers: {few(words, 3)}"
             hint = f"their owners remove them with `container-cleanup`, root with `--user {biggest[0].user}`; {hint}"
         yield Finding(
             "space",
             level,
-            f"{disk.path} has {disk.free_bytes >> 20} MiB and {disk.free_files} files left of "
-            f"{disk.total_bytes >> 20} MiB",
+            f"{disk.path} has {readable_size(disk.free_bytes)} and {disk.free_files} files left of "
+            f"{readable_size(disk.total_bytes)}",
             why,
             hint,
         )

@@ -86,10 +86,15 @@ def replay(before: Policy, after: Policy, people: People, records: Sequence[Reco
 
 
 def _changed(old: UserLimits, new: UserLimits) -> Iterator[Changed]:
-    was, will = ({line.label: line.text for line in lines(limits)} for limits in (old, new))
+    was, will = ({line.label: line.text for line in lines(limits, exact=True)} for limits in (old, new))
+    rounded = [{line.label: line.text for line in lines(limits)} for limits in (old, new)]
     for label in dict.fromkeys([*was, *will]):
-        if was.get(label) != will.get(label):
-            yield Changed(new.user, label, was.get(label, NONE), will.get(label, NONE))
+        if was.get(label) == will.get(label):
+            continue
+        before, after = (texts.get(label, NONE) for texts in rounded)
+        if before == after:  # two sizes that are the same only when rounded
+            before, after = was.get(label, NONE), will.get(label, NONE)
+        yield Changed(new.user, label, before, after)
 
 
 def _over(account: Account, own: Sequence[Record], limits: Limits) -> Iterator[Over]:

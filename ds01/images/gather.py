@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ds01.errors import Ds01Error, NotFound, WrongUse
 from ds01.images.ignore import Ignore, parse
+from ds01.policy.units import readable_size
 from ds01.system.as_user import run_for
 from ds01.system.users import Account
 
@@ -145,6 +146,6 @@ def _content(path: Path, left: int) -> bytes:
         if status.st_size > left or len(content) > left:
             raise _Wrong(
                 "what the Dockerfile copies is too large to send",
-                f"at most {MOST >> 20} MiB in all; {path} goes over it",
+                f"at most {readable_size(MOST)} in all; {path} goes over it",
             )
         return content

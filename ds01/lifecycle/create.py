@@ -47,7 +47,7 @@ from ds01.lifecycle.world import Entries, World, is_manual, readable
 from ds01.policy import variables
 from ds01.policy.model import Limits, UserLimits
 from ds01.policy.names import NAME, NAME_FORM, container_name, slice_name, slice_path
-from ds01.policy.units import format_size
+from ds01.policy.units import readable_sizes
 from ds01.system.owner_groups import HostGroup, groups_of_directories
 from ds01.system.users import Account, Actor
 
@@ -341,9 +341,8 @@ def as_flags(world: World, account: Account, limits: Limits) -> tuple[tuple[str,
     if limits.max_cpus is not None and 0 < facts.cpus < limits.max_cpus:
         warnings.append(f"max_cpus is {limits.max_cpus:g}, this server has {facts.cpus}")
     if limits.memory is not None and 0 < facts.memory_bytes < limits.memory:
-        warnings.append(
-            f"memory is {format_size(limits.memory)}, this server has {facts.memory_bytes / (1 << 30):.1f}g"
-        )
+        wanted, there = readable_sizes(limits.memory, facts.memory_bytes)
+        warnings.append(f"memory is {wanted}, this server has {there}")
     return tuple(docker_arguments(bare_spec(world, account))), tuple(warnings)
 
 

@@ -6,7 +6,7 @@ import signal
 
 from ds01.engines.protocol import EngineContainer
 from ds01.lifecycle.record import Ended, Record
-from ds01.policy.units import format_size
+from ds01.policy.units import readable_size
 
 KILLED = 128 + signal.SIGKILL
 # The tick's rules in the words of a list; any other reason stands as it is.
@@ -41,7 +41,7 @@ def commanded_end(actor: str, why: str | None) -> str:
 
 def _memory(record: Record, seen: EngineContainer) -> str:
     limit = seen.spec.memory if seen.spec is not None else record.resource_limits.memory
-    return "the server's own memory, it has no limit" if limit is None else f"{format_size(limit)} (limit)"
+    return "the server's own memory, it has no limit" if limit is None else f"{readable_size(limit)} (limit)"
 
 
 def _signal(code: int) -> str:

@@ -10,7 +10,7 @@ from ds01.errors import EngineConflict, EngineRejected
 from ds01.lifecycle.compose import changeable
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World
-from ds01.policy.units import format_size
+from ds01.policy.units import readable_size, readable_sizes
 
 
 def limit(world: World, record: Record, seen: EngineContainer) -> tuple[str, ...]:
@@ -23,9 +23,12 @@ def limit(world: World, record: Record, seen: EngineContainer) -> tuple[str, ...
     if wanted.memory is not None and seen.status.runs:
         used = _memory_used(world, seen)
         if used is None or used > wanted.memory:
-            uses = "nobody knows how much it uses" if used is None else f"it uses {used / (1 << 30):.1f}g now"
+            uses, limit = "nobody knows how much it uses", readable_size(wanted.memory)
+            if used is not None:
+                amount, limit = readable_sizes(used, wanted.memory)
+                uses = f"it uses {amount} now"
             warnings.append(
-                f"its memory stays as it is, since {uses} and the limit is {format_size(wanted.memory)}: "
+                f"its memory stays as it is, since {uses} and the limit is {limit}: "
                 f"once it is stopped, container-adopt {record.name} sets that"
             )
             wanted = dataclasses.replace(wanted, memory=None, memory_swap=None)

@@ -24,7 +24,7 @@ from ds01.policy.problems import Problems
 from ds01.policy.resolve import BUILT_IN, UNGROUPED
 from ds01.policy.schema import NESTED
 from ds01.policy.shapes import Section
-from ds01.policy.units import format_size, show
+from ds01.policy.units import readable_size, readable_sizes, show
 
 _PLAIN = ("workspaces", "ports", "network", "reclaim_held", "server_name")
 
@@ -151,5 +151,8 @@ def _check_swap(part: Section, key: str, below: Values, problems: Problems) -> N
     memory, both = values["memory"], values["memory_swap"]
     if both is None or (memory is not None and both >= memory):
         return
-    problem = f"is {format_size(both)}, and memory {'has no limit' if memory is None else 'is ' + format_size(memory)}"
+    if memory is None:
+        problem = f"is {readable_size(both)}, and memory has no limit"
+    else:
+        problem = "is {}, and memory is {}".format(*readable_sizes(both, memory))
     problems.add(line, f"{key}.memory_swap", problem, "memory and swap together, not less than memory; or null")

@@ -30,7 +30,7 @@ def number(least: float, most: float) -> Kind:
 
 def size_from(least: int) -> Kind:
     """Sizes of at least `least` bytes."""
-    allowed = f"{units.SIZE_FORM}, at least {units.format_size(least)}"
+    allowed = f"{units.SIZE_FORM}, at least {units.readable_size(least)}"
 
     def read(text: str) -> int:
         size = units.parse_size(text)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from ds01.policy.model import Share, UserLimits
-from ds01.policy.units import format_duration, format_number, format_size
+from ds01.policy.units import format_duration, format_number, format_size, readable_size
 
 NO_LIMIT = "no limit"
 
@@ -42,14 +42,18 @@ _BYTES = ("core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")  # the
 _SHARES = {"aggregate": "All Containers", "group_total": "Whole Group"}
 
 
-def lines(user: UserLimits) -> tuple[Line, ...]:
-    """The limits in reading order. Of the slices' limits only those that are set."""
+def lines(user: UserLimits, *, exact: bool = False) -> tuple[Line, ...]:
+    """Return the limits in reading order; of the slices' limits only those that are set.
+
+    `exact`: sizes are not rounded.
+    """
     found = [Line("", "User", user.user), Line("", "Group", user.group)]
     if user.admin:
         found.append(Line("", "Administrator", "yes"))
-    found += [Line(key, label, _text(key, getattr(user.limits, key))) for key, label in _LABELS.items()]
+    found += [Line(key, label, _text(key, getattr(user.limits, key), exact)) for key, label in _LABELS.items()]
     found += [
-        Line(f"ulimits.{name}", f"Ulimit {name}", _ulimit(name, value)) for name, value in user.limits.ulimits.items()
+        Line(f"ulimits.{name}", f"Ulimit {name}", _ulimit(name, value, exact))
+        for name, value in user.limits.ulimits.items()
     ]
     found += [
         Line(f"environment.{name}", f"Variable {name}", "not set" if value is None else value)
@@ -59,26 +63,30 @@ def lines(user: UserLimits) -> tuple[Line, ...]:
         share: Share = getattr(user.limits, section)
         shown = (("max_cpus", "CPUs"), ("memory", "Memory"), ("max_tasks", "Tasks"))
         found += [
-            Line(f"{section}.{key}", f"{whose}: {what}", _text(key, getattr(share, key)))
+            Line(f"{section}.{key}", f"{whose}: {what}", _text(key, getattr(share, key), exact))
             for key, what in shown
             if getattr(share, key) is not None
         ]
     return tuple(found)
 
 
-def _text(key: str, value: Any) -> str:
+def _text(key: str, value: Any, exact: bool) -> str:
     if value is None:
         return "as Memory" if key == "memory_swap" else NO_LIMIT
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, timedelta):
         return format_duration(value)
-    return format_size(value) if key in _SIZES else format_number(value)
+    if key in _SIZES:
+        return format_size(value) if exact else readable_size(value)
+    return format_number(value)
 
 
-def _ulimit(name: str, value: int | None) -> str:
+def _ulimit(name: str, value: int | None, exact: bool) -> str:
     if value is None:
         return "Docker's own"
     if value == -1:
         return "unlimited"
-    return format_size(value) if name in _BYTES else str(value)
+    if name in _BYTES:
+        return format_size(value) if exact else readable_size(value)
+    return str(value)

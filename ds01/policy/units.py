@@ -111,13 +111,35 @@ def format_duration(span: timedelta) -> str:
 
 
 def format_size(size: int) -> str:
-    """The bytes in their largest exact unit: `64g`, `1536m`, `0b`."""
+    """Return the bytes in their largest exact unit, for what is read back: `64g`, `1536m`, `0b`."""
     if size < 0:
         raise ValueError("a size is not negative")
     for unit in ("t", "g", "m", "k"):
         if size % _SIZES[unit] == 0 and size:
             return f"{size // _SIZES[unit]}{unit}"
     return f"{size}b"
+
+
+def readable_size(size: int, places: int = 1) -> str:
+    """Return bytes as people read them everywhere: `64g`, `23.5g`, `512m`, `0b`; rounded, so not for Docker."""
+    if size < 0:
+        raise ValueError("a size is not negative")
+    value = float(size)
+    for unit in ("b", "k", "m", "g"):
+        rounded = round(value, places)
+        if rounded < 1024:
+            return f"{format_number(rounded)}{unit}"
+        value /= 1024
+    return f"{format_number(round(value, places))}t"
+
+
+def readable_sizes(*sizes: int) -> tuple[str, ...]:
+    """Return sizes that a message compares, with as many decimals as it takes to tell them apart."""
+    for places in range(1, 5):
+        texts = tuple(readable_size(size, places) for size in sizes)
+        if len(set(texts)) == len(set(sizes)):
+            return texts
+    return tuple(format_size(size) for size in sizes)
 
 
 def format_number(value: float) -> str:

@@ -21,7 +21,7 @@ from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import Acted, Plan, SlotView
 from ds01.policy.model import Limits
 from ds01.policy.names import typed_name
-from ds01.policy.units import format_number, format_size
+from ds01.policy.units import format_number, readable_size
 
 
 def request_of(session: Session, asked: Asked) -> ContainerRequest:
@@ -124,7 +124,7 @@ def show_plan(session: Session, request: ContainerRequest) -> None:
 def _size(limits: Limits) -> str:
     """CPU and memory in a few words."""
     cpus = "all" if limits.max_cpus is None else format_number(limits.max_cpus)
-    memory = "all" if limits.memory is None else format_size(limits.memory)
+    memory = "all" if limits.memory is None else readable_size(limits.memory)
     return f"{cpus} CPU{'' if cpus == '1' else 's'}, {memory} memory"
 
 

@@ -318,6 +318,34 @@ def test_the_list_says_what_happens_next(ds: CommandLine) -> None:
     assert "hold ends is due" in ds.ok("container-list") or "stopped" in ds.ok("container-list")
 
 
+def test_a_summary_is_below_the_list(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "one", "pytorch")
+    assert ds.ok("container-list").splitlines()[-1] == "1 container, 1 running; 1 of 2 GPUs used"
+    ds.ok("container-create", "two", "pytorch", "--cpu-only")
+    ds.ok("container-deploy", "three", "pytorch", "--cpu-only")
+    ds.ok("container-retire", "three")
+    ds.engine.add_foreign("other", labels={}, devices=Devices())
+    assert ds.ok("container-list").splitlines()[-1] == "2 containers, 1 running; 1 of 2 GPUs used"
+    said = ds.ok("container-list", "--all").splitlines()[-1]
+    assert said == "2 containers, 1 running, 1 removed, 1 not made by ds01; 1 of 2 GPUs used"
+
+
+def test_a_summary_names_no_quota_where_there_is_none_or_several(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "one", "pytorch")
+    ds.ok("container-deploy", "two", "pytorch", who="boss")
+    assert ds.ok("container-list", who="boss").splitlines()[-1] == "1 container, 1 running; 1 GPU used"
+    assert ds.ok("container-list", "--all-users").splitlines()[-1] == "2 containers, 2 running; 2 GPUs used"
+
+
+def test_a_project_has_a_column_where_it_is_not_the_name(ds: CommandLine) -> None:
+    ds.ok("container-create", "plain", "pytorch", "--cpu-only")
+    assert "PROJECT" not in ds.ok("container-list")
+    ds.ok("container-create", "second", "pytorch", "--project", "thesis", "--cpu-only")
+    heading, plain, second = ds.ok("container-list").splitlines()[:3]
+    assert heading.split()[:3] == ["NAME", "PROJECT", "STATE"]
+    assert plain.split()[:2] == ["plain", "plain"] and second.split()[:2] == ["second", "thesis"]
+
+
 def test_piped_it_is_plain_and_whole(ds: CommandLine) -> None:
     image = "registry.example.org:5000/a/very/long/path/to/an/image-of-somebody:with-a-long-tag"
     ds.ok("container-create", "n" * 60, "--image", image)
@@ -376,6 +404,15 @@ def test_ulimits_are_shown_as_the_policy_writes_them(ds: CommandLine) -> None:
         assert f"Ulimit {line}" in shown
 
 
+def test_sizes_have_one_form_for_people_and_are_exact_for_docker(ds: CommandLine) -> None:
+    ds.bed.set_policy("defaults: {memory: 24105m, shm_size: 1536m, aggregate: {memory: 48210m}}\n")
+    assert "23.5g memory" in ds.ok("container-create", "thesis", "pytorch", "--cpu-only")
+    shown = ds.ok("limits")
+    for line in ("Memory: 23.5g", "Shared Memory: 1.5g", "All Containers: Memory: 47.1g"):
+        assert line in shown.splitlines()
+    assert "--memory=24105m" in ds.ok("limits", "--docker-args")
+
+
 def test_leases_by_hand(ds: CommandLine) -> None:
     said = ds.ok("gpu", "allocate", "--user", "alice", "--container", "reserve", "--gpu", "0,1:2", who="boss")
     assert "no GPU" not in said
@@ -386,6 +423,38 @@ def test_leases_by_hand(ds: CommandLine) -> None:
     assert "is there" in ds.ok("gpu", "validate", "--container", "reserve")
     ds.ok("gpu", "release", "--container", "reserve")
     assert "4 of 4 free" in ds.ok("gpu", "status")
+
+
+def test_a_lease_by_hand_is_listed_with_the_command_that_ends_it(ds: CommandLine) -> None:
+    ds.ok("container-create", "mine", "pytorch", "--cpu-only")
+    ds.ok("gpu", "allocate", "--user", "alice", "--container", "reserve", "--gpu", "1:2", who="boss")
+    listed = json.loads(ds.ok("container-list", "--json"))["containers"]
+    origins = [(one["name"], one["origin"], [slot["slot"] for slot in one["gpus"]]) for one in listed]
+    assert origins == [("mine", "created", []), ("reserve", "manual", ["1:2"])]
+    said = ds.ok("container-list")
+    row = next(line for line in said.splitlines() if line.startswith("reserve "))
+    assert "by hand" in row and "1:2" in row and "running" not in row
+    assert "`ds01 gpu release --container reserve`" in said
+    assert said.splitlines()[-1] == "1 container, 0 running; 1 of 2 GPUs used"
+    ds.ok("gpu", "release", "--container", "reserve")
+    assert "reserve" not in ds.ok("container-list")
+
+
+def test_hints_for_leases_by_hand_can_be_typed_as_they_stand(ds: CommandLine) -> None:
+    ds.ok("gpu", "allocate", "--user", "alice", "--container", "reserve", "--gpu", "1:2", who="boss")
+    said = ds.ok("container-list", "--user", "alice", who="boss")
+    assert "`ds01 gpu release --container reserve --user alice`" in said
+    everybody = ds.ok("container-list", "--all-users", who="bob")
+    assert "reserve" in everybody and "gpu release" not in everybody, "bob may not end it"
+
+
+def test_check_limits_names_leases_by_hand(ds: CommandLine) -> None:
+    ds.ok("gpu", "allocate", "--user", "alice", "--container", "reserve", "--gpu", "1:2", who="boss")
+    document = ds("check-limits", "--json").json
+    assert document["quotas"]["gpus"]["used"] == 1 and document["quotas"]["containers"]["used"] == 0
+    (lease,) = document["manual"]
+    assert (lease["name"], lease["origin"], lease["gpus"][0]["slot"]) == ("reserve", "manual", "1:2")
+    assert "`ds01 gpu release --container reserve`" in ds.ok("check-limits")
 
 
 @pytest.mark.in_process("puts findings into its inside")
@@ -450,4 +519,4 @@ def test_stats_show_the_gpu_beside_cpu_and_memory(ds: CommandLine) -> None:
         "GPU",
         "PROCS",
     ]
-    assert "0B/40.0G" in said and "0%" in said
+    assert "0b/40g" in said and "0%" in said

@@ -337,6 +337,17 @@ def test_a_draft_elsewhere_has_the_members_of_the_server(ds: CommandLine) -> Non
     assert document["changed"] == []
 
 
+def test_two_sizes_that_round_to_the_same_are_told_apart_in_a_draft(ds: CommandLine) -> None:
+    ds.bed.set_policy("defaults: {memory: 24105m}\n")
+    ds.ok("container-create", "thesis", "debian", "--cpu-only")
+    document = ds("policy", "check", draft(ds, "defaults: {memory: 24100m}\n"), "--against-current", "--json").json
+    changes = {(item["before"], item["after"]) for item in document["changed"] if item["label"] == "Memory"}
+    assert changes == {("24105m", "24100m")}
+    document = ds("policy", "check", draft(ds, "defaults: {memory: 8g}\n"), "--against-current", "--json").json
+    changes = {(item["before"], item["after"]) for item in document["changed"] if item["label"] == "Memory"}
+    assert changes == {("23.5g", "8g")}
+
+
 def test_what_a_draft_would_change_is_said_for_whom(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "debian", "--background")
     ds.ok("container-create", "second", "debian", "--cpu-only")

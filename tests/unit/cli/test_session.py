@@ -61,7 +61,7 @@ def test_spans(seconds: float, text: str) -> None:
 
 def test_sizes() -> None:
     assert [size(number) for number in (None, 0, 1023, 1024, 1 << 20, 1 << 35, 1 << 42)] == [
-        "–", "0B", "1023B", "1K", "1.0M", "32.0G", "4.0T",
+        "–", "0b", "1023b", "1k", "1m", "32g", "4t",
     ]  # fmt: skip
 
 
@@ -74,6 +74,14 @@ def test_a_table_fits_80_columns() -> None:
     lines = tables.fitted([HEADINGS, ROW], 80, cut="IMAGE")
     assert max(len(line) for line in lines) <= 80
     assert "32769→6006" in "\n".join(lines) and "pytorch" in lines[1] and "…" in lines[1]
+
+
+def test_an_optional_column_is_left_out_where_the_others_need_the_room() -> None:
+    rows = [(*HEADINGS[:1], "PROJECT", *HEADINGS[1:]), (*ROW[:1], "diffusion-models", *ROW[1:])]
+    narrow = tables.fitted(rows, 80, cut="IMAGE", optional="PROJECT")
+    assert max(len(line) for line in narrow) <= 80 and "PROJECT" not in narrow[0] and "diffusion" not in narrow[1]
+    wide = tables.fitted(rows, 200, cut="IMAGE", optional="PROJECT")
+    assert "PROJECT" in wide[0] and "diffusion-models" in wide[1]
 
 
 def test_a_table_that_fits_is_left_as_it_is() -> None:

@@ -193,7 +193,7 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     "no state folder": (with_entry(0, mode=None), "state-modes", Level.ERROR, "is not there"),
     "a full disk": (
         lambda f: replace(f, disks=(Disk(FULL, ("state",), 1 << 40, 1 << 20, 1 << 20, 9999),)),
-        "space", Level.ERROR, "1 MiB",
+        "space", Level.ERROR, "has 1m and 9999 files left of 1t",
     ),
     "a disk without room for more files": (
         lambda f: replace(f, disks=(Disk(FULL, ("state",), 1 << 40, 1 << 39, 100000, 5),)),
@@ -201,7 +201,7 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     ),
     "a disk that is full soon": (
         lambda f: replace(f, disks=(Disk(FULL, ("state",), 1 << 40, 1 << 29, 0, 0),)),
-        "space", Level.WARNING, "512 MiB",
+        "space", Level.WARNING, "has 512m and",
     ),
     "Docker does not answer": (
         lambda f: replace(f, engine=None, containers=None, engine_problem=EngineUnreachable("Docker is not running")),
@@ -511,7 +511,7 @@ def test_a_full_disk_of_dockers_names_who_has_the_biggest_stopped_containers(fac
     disks = (Disk("/", ("ds01's state",), 1 << 40, 1 << 29, 0, 0), Disk("/d", (DOCKERS,), 1 << 40, 1 << 29, 0, 0))
     states, dockers = wrong(examine(replace(facts, disks=disks, stopped=stopped)))
     assert "a._.70001" not in (states.why or "")
-    assert "d._.70001 of alice (4000 MiB), c._.70001 of alice (300 MiB), b._.70001 of alice (20 MiB) and 1 more" in (
+    assert "d._.70001 of alice (3.9g), c._.70001 of alice (300m), b._.70001 of alice (20m) and 1 more" in (
         dockers.why or ""
     )
     assert "`container-cleanup`, root with `--user alice`" in (dockers.hint or "")

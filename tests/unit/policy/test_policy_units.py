@@ -143,11 +143,38 @@ def test_sizes_are_written_in_the_largest_exact_unit(size: int, text: str) -> No
     assert units.format_size(size) == text
 
 
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0b"),
+        (1023, "1023b"),
+        (1025, "1k"),
+        (64 << 30, "64g"),
+        (3 << 29, "1.5g"),
+        (24105 << 20, "23.5g"),
+        ((1 << 30) - 1, "1g"),
+        (1 << 40, "1t"),
+        (5 << 50, "5120t"),
+    ],
+)
+def test_sizes_for_people_are_rounded_to_one_decimal(size: int, text: str) -> None:
+    assert units.readable_size(size) == text
+
+
+def test_sizes_that_are_compared_do_not_look_the_same() -> None:
+    assert units.readable_sizes(24 << 30, (24 << 30) - (20 << 20)) == ("24g", "23.98g")
+    assert units.readable_sizes(64 << 30, 24105 << 20) == ("64g", "23.5g")
+    assert units.readable_sizes(1 << 30, 1 << 30) == ("1g", "1g")
+    assert units.readable_sizes(1 << 40, (1 << 40) + 1) == ("1t", "1099511627777b")
+
+
 def test_what_is_negative_is_not_written() -> None:
     with pytest.raises(ValueError, match="not negative"):
         units.format_duration(timedelta(seconds=-1))
     with pytest.raises(ValueError, match="not negative"):
         units.format_size(-1)
+    with pytest.raises(ValueError, match="not negative"):
+        units.readable_size(-1)
 
 
 @pytest.mark.parametrize(("value", "text"), [(16.0, "16"), (1.5, "1.5"), (100, "100"), (0.0, "0"), (0.01, "0.01")])
