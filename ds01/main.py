@@ -150,8 +150,11 @@ def _failure(error: BaseException, words: str) -> tuple[Ds01Error, int]:
     """An error as one that people understand, and the exit code."""
     import click
 
+    from ds01.cli.interrupted import Interrupted
     from ds01.errors import Ds01Error, WrongUse
 
+    if isinstance(error, Interrupted):
+        return error.error, INTERRUPTED
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return Ds01Error("interrupted"), INTERRUPTED
     if isinstance(error, click.ClickException):

@@ -27,15 +27,33 @@ def put(text: str = "", *, error: bool = False) -> None:
     send("\n".join(lines), stream)
 
 
+def takes_codes(stream: TextIO) -> bool:
+    """Return whether escape codes may be written: to a terminal that understands them."""
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def takes_colours(stream: TextIO) -> bool:
+    """Return whether text may be coloured: see no-color.org."""
+    return takes_codes(stream) and not os.environ.get("NO_COLOR")
+
+
+def clear_screen() -> None:
+    """Start at the top of an empty screen; below an empty line where the terminal cannot do that."""
+    if takes_codes(sys.stdout):
+        send("\x1b[2J\x1b[1;1H", sys.stdout, end="")
+    elif sys.stdout.isatty():
+        put()
+
+
 def put_json(document: Mapping[str, Any]) -> None:
     """Write the one JSON document of a command to stdout. In ASCII, so that no name in it can steer a terminal."""
     send(json.dumps(document), sys.stdout)
 
 
-def send(text: str, stream: TextIO) -> None:
+def send(text: str, stream: TextIO, *, end: str = "\n") -> None:
     """Write a finished text. A reader that has gone, as `head` does, does not stop the work."""
     try:
-        print(text, file=stream, flush=True)
+        print(text, file=stream, flush=True, end=end)
     except BrokenPipeError:
         mute(stream)
     except OSError as problem:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from ds01.cli import ask
-from ds01.cli.output import put
+from ds01.cli.output import put, takes_codes
 from ds01.cli.session import Session
 from ds01.cli.words import describe_error, size
 from ds01.engines.protocol import Progress
@@ -17,7 +18,7 @@ def pull(session: Session, image: str) -> None:
     """Fetch an image. Raises EngineAbsent if no registry has it. Ctrl-C ends it, and what came is kept."""
     session.say(f"Fetching {image} …")
     steps = _without_warnings(session, session.gate.pull(session.actor, image))
-    if session.quiet or session.as_json or not session.terminal:
+    if session.quiet or session.as_json or not (session.terminal and takes_codes(sys.stdout)):
         for _ in steps:
             pass
     else:

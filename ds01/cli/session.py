@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
 from ds01.cli.advice import act_for, typeable
 from ds01.cli.output import put, put_json
 from ds01.cli.words import describe_error, worded
@@ -214,11 +216,18 @@ class Session:
         """What `act` gives for each. One that fails does not keep the others; Ds01Error is raised at the end."""
         done: list[T] = []
         failed: list[Ds01Error] = []
-        for container in containers:
+        left = list(containers)
+        while left:
+            container = left.pop(0)
             try:
                 done.append(act(container))
             except Ds01Error as error:
                 failed.append(error)
+            except (KeyboardInterrupt, click.Abort):
+                if left:
+                    names = ", ".join(name.partition("._.")[0] for name in left)
+                    put(f"Interrupted: nothing was done to {names}.", error=True)
+                raise
         for failure in failed[:-1]:
             put(describe_error(worded(failure, self.now(), login=self.login)), error=True)
         if failed:

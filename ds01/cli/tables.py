@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
-from ds01.cli.output import printable, put, send, terminal_width
+from ds01.cli.output import printable, put, send, takes_colours, terminal_width
 
 COLOURS = {
     "running": 32, "created": 36, "held": 33, "stopped": 90, "removed": 90, "paused": 34, "exited": 90,
@@ -40,11 +39,9 @@ def show(headings: Row, rows: Sequence[Row], *, cut: str | None = None, optional
     if not sys.stdout.isatty():
         put("\n".join(plain([headings, *clean])))
         return
-    coloured = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    send(
-        "\n".join(fitted([headings, *clean], terminal_width(), cut=cut, optional=optional, coloured=coloured)),
-        sys.stdout,
-    )
+    coloured = takes_colours(sys.stdout)
+    table = fitted([headings, *clean], terminal_width(), cut=cut, optional=optional, coloured=coloured)
+    send("\n".join(table), sys.stdout)
 
 
 def plain(rows: Sequence[Row], *, state: int | None = None) -> Iterator[str]:

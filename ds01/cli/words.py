@@ -111,13 +111,14 @@ def who(user: str | None, container: str | None) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: `1 error`, `2 errors`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """A number of things: `1 error`, `2 errors`, `2 processes`."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def processes(count: int) -> str:
     """How many processes end with a stop."""
-    return f"{count} process{'' if count == 1 else 'es'} will end"
+    return f"{counted(count, 'process')} will end"
 
 
 def _one_line(text: str) -> str:

@@ -6,7 +6,7 @@ It derives who may do what itself, at each call; it prints nothing, asks nobody,
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -38,8 +38,10 @@ from ds01.lifecycle.views import (
     Acted,
     AimeView,
     ContainerView,
+    Ending,
     LimitsView,
     Plan,
+    Saving,
     aime_view,
     foreign_view,
 )
@@ -260,22 +262,43 @@ class Gate(Asking):
         self, actor: Actor, container: str, *, grace: float | None = None, release: bool = False, keep: bool = False
     ) -> Acted:
         """Let the processes save for `grace` seconds (None: the policy's), then stop. `release`: the lease ends too."""
+        return _acted(self.stop_steps(actor, container, grace=grace, release=release, keep=keep))
+
+    def stop_steps(
+        self, actor: Actor, container: str, *, grace: float | None = None, release: bool = False, keep: bool = False
+    ) -> Generator[Ending, None, None]:
+        """Stop as `stop` does: each change of who may still save, at last the outcome.
+
+        Closing it lets the container go on, with the processes that have not ended yet.
+        """
         with self._locked(actor, container, "stopped") as record:
-            record, already = stopping.stop(self._world, actor, record, grace=grace, release=release, keep=keep)
-            return Acted(self._view(record), already)
+            steps = stopping.stop_steps(self._world, actor, record, grace=grace, release=release, keep=keep)
+            record, already = yield from _savings(steps)
+            acted = Acted(self._view(record), already)
+        yield Ending(acted=acted)
 
     def remove(
         self, actor: Actor, container: str, *, force: bool = False, grace: float | None = None, images: bool = False
     ) -> Acted:
         """Remove a container; `force`: a running one is stopped first. `images`: its image too, if the owner's own."""
+        return _acted(self.remove_steps(actor, container, force=force, grace=grace, images=images))
+
+    def remove_steps(
+        self, actor: Actor, container: str, *, force: bool = False, grace: float | None = None, images: bool = False
+    ) -> Generator[Ending, None, None]:
+        """Remove as `remove` does: each change of who may still save, at last the outcome.
+
+        Closing it lets the container go on, with the processes that have not ended yet.
+        """
         world = self._world
         with self._locked(actor, container, "removed", broken_too=True) as record:
             stopping.check_running(record, force=force)
             if record.state is State.RUNNING:
-                record, _ = stopping.stop(world, actor, record, grace=grace, release=True)
+                steps = stopping.stop_steps(world, actor, record, grace=grace, release=True)
+                record, _ = yield from _savings(steps)
             record = stopping.remove(world, actor, record)
         warnings = self._remove_image(actor, record) if images else ()
-        return Acted(self._view(record), warnings=warnings)
+        yield Ending(acted=Acted(self._view(record), warnings=warnings))
 
     def extend(self, actor: Actor, container: str, duration: timedelta, *, reason: str | None = None) -> Acted:
         """Move the idle and the runtime deadline by `duration`, within the policy's max_extension."""
@@ -458,6 +481,24 @@ class Gate(Asking):
         except Ds01Error as error:
             return (f"the image {record.image} stays: {error.why or error.message}",)
         return ()
+
+
+def _savings(steps: Generator[Saving, None, T]) -> Generator[Ending, None, T]:
+    """Pass the steps of a stop on as the gate's."""
+    with closing(steps):
+        while True:
+            try:
+                saving = next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            yield Ending(saving=saving)
+
+
+def _acted(steps: Iterable[Ending]) -> Acted:
+    """Return the outcome of a stop or a removal; who is waited for meanwhile is not said."""
+    (acted,) = [step.acted for step in steps if step.acted is not None]
+    return acted
 
 
 def _by_hand(record: Record) -> NotPossible:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import re
 import time
+from collections.abc import Generator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import Ds01Error, EngineAbsent, NotPossible
@@ -15,11 +17,13 @@ from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.ending import commanded_end
 from ds01.lifecycle.machine import State, Trigger, next_state
 from ds01.lifecycle.record import Ended, Record, move
+from ds01.lifecycle.views import Saving
 from ds01.lifecycle.world import World
 from ds01.system.users import Actor
 
 LOOK_EVERY = 0.1  # seconds between two looks at who still saves
 LAST_GRACE = 2.0  # seconds that Docker gives process 1, a shell with nothing left to save
+T = TypeVar("T")
 IDLE_SHELL = re.compile(r"(?:\S*/)?-?(?:sh|bash|zsh|dash|ash|fish)(?: -(?!\S*c)\S+)*")
 
 
@@ -34,7 +38,34 @@ def stop(
     hold: bool = False,
     why: str | None = None,
 ) -> tuple[Record, bool]:
-    """Stop a container whose lock is held; the record, and whether it did not run.
+    """Stop a container as `stop_steps` does, without saying who is waited for."""
+    return outcome(stop_steps(world, actor, record, grace=grace, release=release, keep=keep, hold=hold, why=why))
+
+
+def outcome(steps: Generator[Any, None, T]) -> T:
+    """Run a generator to its end, and return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def stop_steps(
+    world: World,
+    actor: Actor,
+    record: Record,
+    *,
+    grace: float | None,
+    release: bool = False,
+    keep: bool = False,
+    hold: bool = False,
+    why: str | None = None,
+) -> Generator[Saving, None, tuple[Record, bool]]:
+    """Stop a container whose lock is held; yield who is waited for, and return the record, and whether it did not run.
+
+    Closing the generator before its end leaves the container running; its processes may have been told to end.
 
     `grace`: seconds for its processes to save, None for the policy's, 0 for at once. `release`: its lease ends too.
     `hold`: its lease stays, also if the policy has no hold, and what is pending is still so; for who goes on with it
@@ -52,7 +83,7 @@ def stop(
         world.engine.unpause(record.docker_id)  # a frozen process can neither save nor end
     until = time.monotonic() + seconds
     if seconds > 0:
-        let_save(world, record.docker_id, seconds)
+        yield from let_save(world, record.docker_id, seconds)
     left = max(0.0, until - time.monotonic())
     world.engine.stop(record.docker_id, grace=min(left, LAST_GRACE))
     return write_stop(world, actor, record, release=release, keep=keep, hold=hold, why=why), False
@@ -102,10 +133,10 @@ def _keep(world: World, actor: Actor, record: Record) -> Record:
     return kept
 
 
-def let_save(world: World, docker_id: str, seconds: float) -> None:
+def let_save(world: World, docker_id: str, seconds: float) -> Generator[Saving, None, None]:
     """Send TERM to all processes but process 1, and wait until only idle shells are left, or `seconds` are over.
 
-    Process 1 is a shell, and the engine's stop signal reaches nobody else.
+    Process 1 is a shell, and the engine's stop signal reaches nobody else. Yields each change of what is waited for.
     """
     until = time.monotonic() + seconds
     try:
@@ -113,12 +144,20 @@ def let_save(world: World, docker_id: str, seconds: float) -> None:
             return
         # To -1: everybody but process 1 and the sender. As root inside, since some may have become others.
         world.engine.run(docker_id, ExecRequest(("/bin/sh", "-c", "kill -TERM -1"), user="0:0", tty=False))
+        told: Saving | None = None
         for _ in range(round(seconds / LOOK_EVERY)):
             if time.monotonic() >= until:  # Docker may take longer to list the processes than the pauses in between
+                break
+            left = len(_at_work(world.engine.processes(docker_id)))
+            if not left:
                 return
-            if not _at_work(world.engine.processes(docker_id)):
-                return
+            now = Saving(left, max(1, math.ceil(until - time.monotonic())))
+            if now != told:
+                told = now
+                yield now
             world.sleep(LOOK_EVERY)
+        if told is not None:
+            yield dataclasses.replace(told, seconds_left=0)
     except EngineAbsent:
         raise
     except Ds01Error:

@@ -103,6 +103,25 @@ class Acted:
 
 
 @dataclass(frozen=True)
+class Saving:
+    """Processes that were told to end and may still save their work, and the whole seconds they have left.
+
+    0 seconds: their time is over, and they are killed.
+    """
+
+    processes: int
+    seconds_left: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A step of a stop: who may still save their work, or at last the outcome."""
+
+    saving: Saving | None = None
+    acted: Acted | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a create would do. `note`: why it would be CPU only, if nobody said so: `no_gpus`, `quota_zero`."""
 

@@ -161,6 +161,8 @@ def test_cleanup_asks_which(thesis: Programs) -> None:
     asked.type("7\r")
     asked.expect("Numbers from 1 to 2, please.")
     asked.type("1, 2\r")
+    asked.expect("[y/N]: ")
+    asked.type("y\r")
     asked.expect("Removed 2")
     assert asked.end() == 0
     assert [record.name for record in thesis.bed.records()] == ["thesis"]
@@ -213,3 +215,87 @@ def test_the_end_of_input_at_the_offer_to_remove_keeps_what_was_done(thesis: Pro
     stopping.type("\x04")
     assert stopping.end() == 0 and "interrupted" not in stopping.seen
     assert thesis.bed.record("alice").state.value == "held"
+
+
+ENDINGS = (
+    "container-stop thesis -t 3600",
+    "container-retire thesis",
+    "container-remove thesis --force",
+    "mlc-stop thesis",
+)
+
+
+@pytest.mark.parametrize("words", ENDINGS)
+def test_who_is_waited_for_is_counted_down_and_ctrl_c_says_what_was_not_done(words: str, thesis: Programs) -> None:
+    for command in ("python train.py", "python serve.py"):
+        thesis.engine.spawn(thesis.bed.full("alice"), command, stubborn=True)
+    ending = thesis.at_terminal(*words.split(), "-y")
+    waited = ending.expect("s left, 2 processes at work")
+    assert "thesis: waiting up to " in waited and "for 2 processes to save their work" in " ".join(waited.split())
+    ending.type("\x03")
+    assert ending.end() == 130
+    said = " ".join(ending.seen.split())
+    assert "thesis was not stopped" in said or "thesis was neither stopped nor removed" in said
+    assert "2 processes had not ended yet; it still runs, and its GPU is still taken" in said
+    assert "`container-stop thesis --force` ends it at once" in said
+    assert thesis.bed.record("alice").state.value == "running"
+
+
+def test_ctrl_c_names_those_that_nothing_was_done_to(thesis: Programs) -> None:
+    thesis.piped("container-deploy", "other", "pytorch", "--cpu-only")
+    for name in ("thesis", "other"):
+        thesis.engine.spawn(thesis.bed.full("alice", name), "python train.py", stubborn=True)
+    stopping = thesis.at_terminal("container-stop", "--all", "-y")
+    first = "thesis" if "thesis: waiting" in stopping.expect("1 process at work") else "other"
+    stopping.type("\x03")
+    assert stopping.end() == 130
+    assert f"Interrupted: nothing was done to {'other' if first == 'thesis' else 'thesis'}." in stopping.seen
+
+
+def test_processes_that_had_to_be_killed_are_said(thesis: Programs) -> None:
+    thesis.engine.spawn(thesis.bed.full("alice"), "python train.py", stubborn=True)
+    stopping = thesis.at_terminal("container-stop", "thesis", "-y", "-t", "1")
+    assert stopping.end() == 0
+    assert "thesis: 1 process had not ended after 1 s and had to be killed." in stopping.seen
+
+
+def test_a_stop_without_a_terminal_says_once_who_is_waited_for(thesis: Programs) -> None:
+    thesis.engine.spawn(thesis.bed.full("alice"), "python train.py", stubborn=True)
+    stopped = thesis.piped("container-stop", "thesis", "-t", "1")
+    assert stopped.returncode == 0 and stopped.stdout.count("waiting up to 1 s for 1 process") == 1
+    assert "s left" not in stopped.stdout and "\x1b" not in stopped.stdout + stopped.stderr
+
+
+def test_a_dumb_terminal_gets_no_escape_codes(thesis: Programs) -> None:
+    thesis.engine.spawn(thesis.bed.full("alice"), "python train.py", stubborn=True)
+    for words in (("container-stats", "--watch", "--interval", "1"), ("mlc-stats", "--stream")):
+        watching = thesis.at_terminal(*words, TERM="dumb")
+        seen = watching.expect("PROCESSES") + watching.expect("PROCESSES")
+        watching.interrupt()
+        assert watching.end() == 130 and "\x1b" not in seen + watching.seen
+    stopping = thesis.at_terminal("container-stop", "thesis", "-y", "-t", "1", TERM="dumb")
+    assert stopping.end() == 0
+    assert "waiting up to 1 s" in stopping.seen and "\x1b" not in stopping.seen and "s left" not in stopping.seen
+
+
+@pytest.mark.parametrize("command", ["image-create", "container-create"])
+def test_builds_and_pulls_give_a_dumb_terminal_no_escape_codes(command: str, thesis: Programs) -> None:
+    words = (
+        ("new", "--framework", "pytorch", "-y") if command == "image-create" else ("new", "some/image:1", "--cpu-only")
+    )
+    made = thesis.at_terminal(command, *words, TERM="dumb")
+    assert made.end() == 0 and "\x1b" not in made.seen, made.seen
+
+
+@pytest.mark.parametrize("options", [(), ("--all",)])
+def test_cleanup_asks_before_it_removes_with_names_and_sizes(options: tuple[str, ...], thesis: Programs) -> None:
+    thesis.piped("container-create", "one", "pytorch", "--cpu-only")
+    asked = thesis.at_terminal("container-cleanup", *options)
+    if not options:
+        asked.expect("Enter for none: ")
+        asked.type("1\r")
+    question = asked.expect("[y/N]: ")
+    assert "Remove one (" in question and "workspace stays" in question
+    asked.type("\r")
+    asked.expect("Nothing was removed.")
+    assert asked.end() == 0 and len(thesis.bed.records()) == 2

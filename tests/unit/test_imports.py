@@ -96,9 +96,9 @@ def test_only_one_place_knows_the_sdk_and_nvml(path: Path) -> None:
     assert "pynvml" not in modules or name(path) == "ds01/gpus/nvml.py"
 
 
-# main.py reads what steers ds01; programs.py hands the caller's environment on to what it starts; tables.py asks what
+# main.py reads what steers ds01; programs.py hands the caller's environment on to what it starts; output.py asks what
 # the terminal can do (NO_COLOR, TERM).
-ENVIRONMENT = ("ds01/main.py", "ds01/system/programs.py", "ds01/cli/tables.py")
+ENVIRONMENT = ("ds01/main.py", "ds01/system/programs.py", "ds01/cli/output.py")
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if name(path) not in ENVIRONMENT], ids=name)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 import click
 
 from ds01.cli import ask, tables
+from ds01.cli.container.ending import follow
 from ds01.cli.container.remove import STOPPED
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import gpu_names, size, span
+from ds01.cli.telling import record_of, tell_owner
+from ds01.cli.words import gpu_names, short, size, span
 from ds01.errors import WrongUse
-from ds01.lifecycle.views import Sized
+from ds01.lifecycle.views import ContainerView, Sized
 
 
 @verb(example="container-cleanup --all", asks=True)
 @click.option("-a", "--all", "every", is_flag=True, help="Remove all of them.")
 @click.option("--dry-run", is_flag=True, help="Show them, and change nothing.")
 def command(session: Session, every: bool, dry_run: bool) -> None:
-    """List your stopped containers with their sizes, and remove those that you choose."""
+    """List your stopped containers with their sizes, and remove those that you choose, after a last question."""
     explain(session, "cleanup")
     views = session.gate.containers(session.actor, owner=session.owner.uid)
     found = session.gate.sizes(session.actor, tuple(view.container for view in views if view.state in STOPPED))
@@ -35,11 +39,27 @@ def command(session: Session, every: bool, dry_run: bool) -> None:
     if not every and not session.interactive:
         raise WrongUse("which of them?", hint="`--all` removes them, `--dry-run` only shows them")
     chosen = found if every else [found[index] for index in ask.choose_several(len(found))]
-    names = [item.container.container for item in chosen]
-    removed = session.each(names, lambda name: session.gate.remove(session.actor, name).container)
+    if chosen and session.interactive and not ask.confirm(_question(chosen), default=False):
+        session.say("Nothing was removed.")
+        return session.answer({"containers": []})
+    removed = session.each([item.container.container for item in chosen], partial(_remove, session))
     freed = sum(item.bytes or 0 for item in chosen)
     session.say(f"Removed {len(removed)}, {size(freed)} of disk." if removed else "Removed none.")
     return session.answer({"containers": removed})
+
+
+def _question(chosen: Sequence[Sized]) -> str:
+    names = ", ".join(f"{item.container.name} ({size(item.bytes)})" for item in chosen)
+    stays = "its workspace stays" if len(chosen) == 1 else "their workspaces stay"
+    return f"Remove {names}? What was installed inside is lost, {stays}"
+
+
+def _remove(session: Session, container: str) -> ContainerView:
+    record = record_of(session, container)
+    steps = session.gate.remove_steps(session.actor, container)
+    acted = follow(session, container, steps, again=f"container-remove {short(container)}", removes=True)
+    tell_owner(session, record, "removed", "container-deploy")
+    return acted.container
 
 
 def _row(number: int, item: Sized, now: datetime) -> tuple[str, ...]:

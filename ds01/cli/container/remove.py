@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli import ask
+from ds01.cli import ask, words
+from ds01.cli.container.ending import follow
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
@@ -38,7 +39,9 @@ def command(session: Session, names: tuple[str, ...], force: bool, every: bool, 
 
     def remove(container: str) -> ContainerView:
         record = record_of(session, container)
-        acted = session.gate.remove(session.actor, container, force=force, images=images)
+        steps = session.gate.remove_steps(session.actor, container, force=force, images=images)
+        again = f"container-remove {words.short(container)}{' --force' if force else ''}"
+        acted = follow(session, container, steps, again=again, removes=True)
         tell_owner(session, record, "removed", "container-deploy")
         session.say("\n".join([f"Removed {acted.container.name}.", *acted.warnings]))
         return acted.container

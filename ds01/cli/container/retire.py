@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ds01.cli import ask, words
+from ds01.cli.container.ending import follow
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
@@ -36,7 +37,8 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
         if not ask.confirm(f"Retire {name}? ({ends}{stays})", default=True):
             return session.say(f"Nothing was retired: {name} stays as it is.")
     record = record_of(session, container)
-    acted = session.gate.remove(session.actor, container, force=True, images=images)
+    steps = session.gate.remove_steps(session.actor, container, force=True, images=images)
+    acted = follow(session, container, steps, again=f"container-retire {name}", removes=True)
     tell_owner(session, record, "removed", "container-deploy")
     for warning in acted.warnings:
         session.say(warning)

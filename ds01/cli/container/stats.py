@@ -8,6 +8,7 @@ from ds01.cli import tables
 from ds01.cli.guide import explain
 from ds01.cli.options import Whole
 from ds01.cli.options import command as verb
+from ds01.cli.output import clear_screen
 from ds01.cli.session import Session
 from ds01.cli.watching import INTERVAL, again_and_again
 from ds01.cli.words import gpu_names, size
@@ -36,7 +37,7 @@ def command(session: Session, name: str | None, watch: bool, interval: int | Non
         session.answer({"containers": usage})
         if not session.as_json:
             if watch:
-                click.clear()
+                clear_screen()
             _show(session, usage)
 
     if watch:

@@ -7,6 +7,7 @@ from functools import partial
 import click
 
 from ds01.cli import ask
+from ds01.cli.container.ending import follow
 from ds01.cli.guide import explain
 from ds01.cli.options import Whole
 from ds01.cli.options import command as verb
@@ -63,7 +64,8 @@ def _stop(
             return None
     elif count:
         session.say(f"Stopping {name}: {processes(count)} …")
-    acted = session.gate.stop(session.actor, container, grace=grace, release=release, keep=keep)
+    steps = session.gate.stop_steps(session.actor, container, grace=grace, release=release, keep=keep)
+    acted = follow(session, container, steps, again=f"container-stop {name}")
     say_outcome(session, acted, released=release, kept=keep)
     if not acted.already:
         tell_owner(session, record_of(session, container), "stopped")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import textwrap
 from collections.abc import Generator, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 
 from ds01.cli.container.environment import proxies_of
-from ds01.cli.output import printable, terminal_width
+from ds01.cli.live import LiveLine, fitted
 from ds01.cli.pulling import pull
 from ds01.cli.session import Session
 from ds01.engines.protocol import Progress
@@ -78,7 +77,7 @@ def there(session: Session, image: str) -> bool:
 
 def _shown(session: Session, steps: Iterator[Progress]) -> Generator[str, None, None]:
     """The lines for the log. Each step is said; on a terminal its last line of output stands below, until the next."""
-    live = session.terminal and not session.quiet and not session.as_json
+    live = LiveLine(session)
     before = ""
     for step in steps:
         if step.warning:
@@ -88,28 +87,15 @@ def _shown(session: Session, steps: Iterator[Progress]) -> Generator[str, None, 
             break
         if step.step != before:
             before = step.step
-            _rub_out(live)
-            session.say(f"  {_fitted(step.step)}")
+            live.clear()
+            session.say(f"  {fitted(step.step)}")
             yield step.step
         if step.text:
-            if live:
-                sys.stdout.write(f"\r\x1b[K{_fitted('    ' + printable(step.text))}")
-                sys.stdout.flush()
+            live.show(f"    {step.text}")
             yield f"{INDENT}{step.text}"
-    _rub_out(live)
+    live.clear()
 
 
 def _is_output(line: str) -> bool:
     """Whether a line of the log is what a step wrote, and not its heading."""
     return line.startswith(INDENT)
-
-
-def _fitted(text: str) -> str:
-    width = terminal_width() - 3
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _rub_out(live: bool) -> None:
-    if live:
-        sys.stdout.write("\r\x1b[K")
-        sys.stdout.flush()

@@ -15,7 +15,7 @@ from ds01.cli.image.changing import Changes, changed
 from ds01.cli.options import command as verb
 from ds01.cli.output import put
 from ds01.cli.session import Session
-from ds01.cli.words import describe_error
+from ds01.cli.words import describe_error, processes
 from ds01.errors import Ds01Error, NotFound, WrongUse
 from ds01.images import source
 from ds01.images.requirements import split
@@ -172,6 +172,10 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
         ):
             continue
         container = session.asking.resolve(session.actor, name, owner=session.owner.uid)
+        count = session.gate.processes(session.actor, container)
+        if count:
+            grace = session.policy.policies.stop_grace.total_seconds()
+            session.say(f"{name}: {processes(count)}; they get up to {grace:.0f} s to save their work …")
         acted = session.gate.remake(session.actor, container)
         for warning in acted.warnings:
             session.warn(warning)

@@ -7,12 +7,14 @@ import contextlib
 import click
 
 from ds01.cli.container import starting
+from ds01.cli.container.ending import follow
 from ds01.cli.container.entering import join
 from ds01.cli.container.stop import say_outcome
 from ds01.cli.mlc.line import AimeLine, unasked
 from ds01.cli.mlc.meant import find
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.words import counted
 from ds01.errors import NotFound, WrongUse
 
 
@@ -41,7 +43,8 @@ def _leave(session: Session, container: str, name: str) -> None:
     """As AIME's tools end a container: when its first process is all that is left."""
     left = session.gate.inside(session.actor, container)
     if left:
-        processes = f"{left} process{'' if left == 1 else 'es'}"
+        processes = counted(left, "process")
         session.say(f"[{name}] goes on running: {processes} left in it. `mlc-stop {name}` ends it.")
         return
-    say_outcome(session, session.gate.stop(session.actor, container), released=False)
+    acted = follow(session, container, session.gate.stop_steps(session.actor, container), again=f"mlc-stop {name}")
+    say_outcome(session, acted, released=False)

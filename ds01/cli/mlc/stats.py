@@ -9,6 +9,7 @@ from ds01.cli.container.adopting import say_adoptable
 from ds01.cli.mlc.line import AimeLine
 from ds01.cli.mlc.shown import docker_size
 from ds01.cli.options import command as verb
+from ds01.cli.output import clear_screen
 from ds01.cli.session import Session
 from ds01.cli.watching import again_and_again
 from ds01.errors import WrongUse
@@ -31,7 +32,7 @@ def command(session: Session, stream: bool) -> int:
         session.answer({"containers": usage})
         if not session.as_json:
             if stream:
-                click.clear()
+                clear_screen()
             session.say("\nRunning ml-containers are:\n")
             tables.show(HEADINGS, [_row(item) for item in usage])
             session.say()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ds01.cli import ask, words
+from ds01.cli.container.ending import follow
 from ds01.cli.container.stop import say_outcome
 from ds01.cli.mlc.line import AimeLine, unasked
 from ds01.cli.mlc.meant import find
@@ -29,6 +30,8 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
         return
     if count:
         session.say(f"Stopping {meant.name}: {ends} …")
-    acted = session.gate.stop(session.actor, meant.ours(session, ending=True))
+    container = meant.ours(session, ending=True)
+    steps = session.gate.stop_steps(session.actor, container)
+    acted = follow(session, container, steps, again=f"mlc-stop {meant.name}")
     say_outcome(session, acted, released=False)
     session.answer({"container": acted.container})

@@ -10,6 +10,7 @@ import pytest
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import EngineRejected
 from ds01.lifecycle.stop import LOOK_EVERY, let_save
+from ds01.lifecycle.views import Saving
 from tests.bed import Bed
 
 ALICE = "thesis._.70001"
@@ -92,7 +93,7 @@ FIRST = (100, 1, "sh -c exec bash")
 
 def save(bed: Bed, engine: Scripted, seconds: float = 10) -> int:
     """How often it waited."""
-    let_save(bed.make_world(engine=engine), "x", seconds)  # type: ignore[arg-type]
+    list(let_save(bed.make_world(engine=engine), "x", seconds))  # type: ignore[arg-type]
     assert all(waited == LOOK_EVERY for waited in bed.slept)
     return len(bed.slept)
 
@@ -143,3 +144,40 @@ def test_the_grace_is_time_also_if_docker_is_slow(running: Bed, monkeypatch: pyt
     running.world.sleep = pause
     running.gate.stop(running.actor("alice"), ALICE, grace=10)
     assert 10 <= now[0] - 1000 + graces[0] < 11
+
+
+def test_each_change_of_who_is_waited_for_is_said(bed: Bed) -> None:
+    two = [FIRST, (101, 100, "python a.py"), (102, 100, "python b.py")]
+    engine = Scripted(two, two, two, two[:2], [FIRST])
+    said = list(let_save(bed.make_world(engine=engine), "x", 10))  # type: ignore[arg-type]
+    assert said == [Saving(2, 10), Saving(1, 10)]
+
+
+def test_the_end_of_the_time_is_said_with_who_is_left(bed: Bed) -> None:
+    engine = Scripted([FIRST, (101, 100, "python train.py")])
+    said = list(let_save(bed.make_world(engine=engine), "x", 3))  # type: ignore[arg-type]
+    assert said == [Saving(1, 3), Saving(1, 0)]
+
+
+def test_nothing_is_said_of_processes_that_end_at_once(running: Bed, gate: Any) -> None:
+    running.engine.spawn(ALICE, "python train.py")
+    (step,) = gate.stop_steps(running.actor("alice"), ALICE)
+    assert step.saving is None and step.acted.container.state == "held"
+
+
+@pytest.mark.parametrize("method", ["stop_steps", "remove_steps"])
+def test_a_stop_that_is_broken_off_leaves_the_container_running(running: Bed, gate: Any, method: str) -> None:
+    running.engine.spawn(ALICE, "python train.py", stubborn=True)
+    options = {"force": True} if method == "remove_steps" else {}
+    steps = getattr(gate, method)(running.actor("alice"), ALICE, **options)
+    assert next(steps).saving == Saving(1, 60)
+    steps.close()
+    assert running.record("alice").state.value == "running"
+    assert running.gate.stop(running.actor("alice"), ALICE, grace=0).container.state == "held"  # its lock is free
+
+
+def test_a_removal_says_who_may_save_before_it_removes(running: Bed, gate: Any) -> None:
+    running.engine.spawn(ALICE, "python train.py", stubborn=True)
+    *steps, last = gate.remove_steps(running.actor("alice"), ALICE, force=True)
+    assert [step.saving for step in steps] == [Saving(1, 60), Saving(1, 0)]
+    assert last.acted.container.state == "removed" and running.records() == []
