@@ -89,7 +89,7 @@ class Asking:
         theirs = self._adoptable(listed, {record.docker_id for record in records}, None if all_users else uid)
         return Listing(tuple(mine), tuple(sorted(seen.name for seen in theirs)))
 
-    def gpu_quota(self, owner: int) -> int | None:
+    def gpu_quota(self, actor: Actor, owner: int) -> int | None:
         """Return how many GPUs and MIG instances a user may have at once; None: any number."""
         return self._world.limits(self._world.users.by_uid(owner)).limits.max_mig_instances
 

@@ -50,7 +50,7 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
         session.say("No containers. `container-deploy NAME` makes one.")
     else:
         _show(session, views, users=all_users or everything)
-        session.say(summary(views, None if all_users else asking.gpu_quota(session.owner.uid)))
+        session.say(summary(views, None if all_users else asking.gpu_quota(session.actor, session.owner.uid)))
     say_adoptable(session, listing, "of these" if everything else "more")
 
 
