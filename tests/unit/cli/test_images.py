@@ -200,6 +200,18 @@ def test_jupyter_is_reached_through_the_port_that_each_start_publishes(ds: Comma
     assert ds("container-start", "thesis", "--json").json["container"]["ports"]
 
 
+def test_a_port_of_ones_own_stays_the_same_and_is_offered_only_while_docker_chooses(ds: CommandLine) -> None:
+    ds.ok("image-create", "thesis", *BASE)
+    said = ds.ok("container-deploy", "thesis", "--background")
+    fixed = 20000 + ds.bed.people["alice"] % 10000
+    assert f"`container-create NAME -p {fixed}:8888`" in said
+    ds.ok("container-retire", "thesis", "--force")
+    said = ds.ok("container-deploy", "thesis", "--background", "-p", f"{fixed}:8888")
+    assert f"ssh -L 8888:127.0.0.1:{fixed} " in said and "Docker chooses" not in said
+    ds.ok("container-stop", "thesis", "--force")
+    assert f"ssh -L 8888:127.0.0.1:{fixed} " in ds.ok("container-start", "thesis", "--recreate")
+
+
 def test_without_jupyter_nothing_is_said_about_it(ds: CommandLine) -> None:
     ds.ok("image-create", "thesis", *BASE, "--no-jupyter")
     assert "upyter" not in ds.ok("container-deploy", "thesis", "--background", "-p", "8888")
