@@ -25,6 +25,7 @@ _NOUNS = tuple(f"{noun}-" for noun in commands.DISPATCHERS)
 _BARE = re.compile(rf"(?<![\w/.-])(?:{_PROGRAMS}|ds01 [a-z][a-z-]+(?: [a-z][a-z-]+)?)(?![\w.-])([^.,;:()\n]*)")
 _OPTION = re.compile(r"(?<![\w`-])--?[a-zA-Z][\w-]*")
 _UNKNOWN_COMMAND = re.compile(r"there is no command `[^`]*`")
+_POLICY_TEXT = re.compile(r"`[^`\n]*` is not possible here")  # an error of the policy quotes what stands in the file
 
 
 class BadAdviceError(AssertionError):
@@ -45,7 +46,7 @@ def check_output(typed: Sequence[str], out: str, err: str, *, root: bool = False
 
 def check_text(text: str, words: str, *, user: str | None = None, root: bool = False) -> None:
     """Check a message of the command `words`; `user`: whom its --user named."""
-    text = _UNKNOWN_COMMAND.sub("", text)
+    text = _POLICY_TEXT.sub("", _UNKNOWN_COMMAND.sub("", text))
     for line in _QUOTED.findall(text):
         if line.lstrip("-")[:1].isalpha() and line.startswith("-"):
             _check_options(line, words)

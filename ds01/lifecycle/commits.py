@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ds01.system import files
-from ds01.system.data import DataError, from_json, parse_json, to_json
 
 SIZE = 4096  # bytes: one page, always written whole
 ROOM = SIZE - 500  # for the names of the latest commits
@@ -31,28 +30,23 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Commit:
-    """One commit, and the container whose record it wrote."""
-
-    number: int
-    name: str
-
-
-@dataclass(frozen=True)
 class Commits:
-    """What the lock file says. `epoch` is made with the counter: another one means that the file was replaced."""
+    """What the lock file says. `epoch` is made with the counter: another one means that the file was replaced.
+
+    `names` are the containers whose records the latest commits wrote; the last one is of the commit number `begun`.
+    """
 
     epoch: str = ""
     begun: int = 0
     ended: int = 0
-    latest: tuple[Commit, ...] = ()
+    names: tuple[str, ...] = ()
 
     def names_since(self, mark: Mark) -> frozenset[str] | None:
         """Return the containers whose records may have been written since `mark`; None if it can be any."""
         if not self.epoch or mark.epoch != self.epoch or not 0 <= mark.commit <= self.begun:
             return None
-        names = [commit.name for commit in self.latest if commit.number > mark.commit]
-        return frozenset(names) if len(names) == self.begun - mark.commit else None
+        count = self.begun - mark.commit
+        return frozenset(self.names[len(self.names) - count :]) if count <= len(self.names) else None
 
 
 def read(path: Path) -> Commits:
@@ -71,9 +65,8 @@ def read_locked(descriptor: int) -> Commits:
 def begin(descriptor: int, name: str) -> None:
     """Count a commit of the record `name` as begun. Raises OSError."""
     before = read_locked(descriptor)
-    number = before.begun + 1
     epoch = before.epoch or secrets.token_hex(8)
-    _write(descriptor, Commits(epoch, number, before.ended, (*before.latest, Commit(number, name))))
+    _write(descriptor, Commits(epoch, before.begun + 1, before.ended, (*before.names, name)))
 
 
 def end(descriptor: int) -> Mark:
@@ -88,14 +81,18 @@ def _parse(content: bytes) -> Commits:
     try:
         if check != _checksum(body):
             return Commits()
-        return from_json(Commits, parse_json(body))
-    except DataError:
-        return Commits()
+        epoch, begun, ended, names = json.loads(body)
+        # Read by hand: each command reads this several times.
+        if isinstance(epoch, str) and type(begun) is type(ended) is int and all(type(name) is str for name in names):
+            return Commits(epoch, begun, ended, tuple(names))
+    except (ValueError, TypeError, RecursionError):
+        pass
+    return Commits()
 
 
 def _write(descriptor: int, commits: Commits) -> None:
-    while len(body := json.dumps(to_json(commits), separators=(",", ":")).encode()) > ROOM:
-        commits = replace(commits, latest=commits.latest[len(commits.latest) // 4 + 1 :])
+    while len(body := _body(commits)) > ROOM:
+        commits = replace(commits, names=commits.names[len(commits.names) // 4 + 1 :])
     content = (body + b" " + _checksum(body)).ljust(SIZE - 1) + b"\n"
     try:
         written = os.pwrite(descriptor, content, 0)
@@ -105,6 +102,11 @@ def _write(descriptor: int, commits: Commits) -> None:
         raise
     if written < len(content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _body(commits: Commits) -> bytes:
+    fields = [commits.epoch, commits.begun, commits.ended, commits.names]
+    return json.dumps(fields, separators=(",", ":")).encode()
 
 
 def _checksum(body: bytes) -> bytes:

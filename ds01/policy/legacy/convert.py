@@ -178,7 +178,7 @@ def _default_group(sources: Sources, root: Block, notes: Notes) -> None:
 
 def _text(root: Block, exemptions: Exemptions, path: Path) -> str:
     exempt = [f"# {comment}" for comment in exemptions.comments]
-    lines = [f"# Imported from {path} by `ds01 policy import`.", "# Comments below name keys without counterpart."]
+    lines = [f"# Imported from {path} by ds01 policy import.", "# Comments below name keys without counterpart."]
     for name, value in root.entries.items():
         part = Block({name: value})
         lines += ["", *part.lines()]

@@ -105,6 +105,8 @@ def test_a_file_that_is_deleted_means_what_it_says(held: CommandLine) -> None:
     members(held).unlink()
     held.bed.clock.advance(hours=2)
     held.ok("tick", who="root")
+    assert held.state() == "held"  # its owner is told first that the hold is shorter now
+    held.ok("tick", who="root")
     assert held.state() == "stopped"
 
 
