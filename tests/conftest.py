@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -22,6 +23,13 @@ BUILD = Path(__file__).parent.parent / "packaging" / "build-deb"
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "run the tests of the commands, and no others, with this program instead of in process"
     parser.addoption("--program", type=Path, metavar="PATH", help=told)
+
+
+def pytest_configure() -> None:
+    """Undo what `nohup` and a shell's `&` leave behind: children inherit ignored signals, and would never see them."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
