@@ -175,7 +175,7 @@ def test_faults_of_the_policy_its_people_and_the_gpus_are_told_apart(lab: Host) 
         found = planted(POLICY, first, second)
     finally:
         lab.run(f"umount {cards}; mv {LIBRARY}.away {LIBRARY}")
-    assert set(found) == {"nvml"} and "1 NVIDIA cards are in this server" in found["nvml"]
+    assert set(found) == {"nvml"} and "1 NVIDIA card is on the PCI bus" in found["nvml"]
     assert planted(POLICY, first, second) == {}
 
 
