@@ -300,7 +300,7 @@ def test_what_cannot_be_written_in_the_files_encoding_is_refused() -> None:
         ("numpy @ file:///croot/numpy/work\nscipy @ file:///x\ntorch==2\n", "2 of the requirements"),
         ("numpy==1\npkg_resources==0.0.0\n", "pkg_resources"), ("pkg-resources==0.0.0\n", "pkg_resources"),
         ('[project]\nname = "x"\ndependencies = ["numpy"]\n', "describes a project"),
-        ('[[source]]\nurl = "https://pypi.org"\n', "describes a project"),
+        ('[[source]]\nurl = "https://index.example/simple"\n', "describes a project"),
         ("from setuptools import setup\nsetup(name='x')\n", "describes a project"),
     ],
 )  # fmt: skip
