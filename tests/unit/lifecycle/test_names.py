@@ -108,13 +108,13 @@ def test_a_command_at_work_on_a_container_is_not_disturbed_by_its_new_name(
     layout(mig, 1, 2)
     fill(mig, "alice", gpus=1, start=True)
     layout(mig, 0, 1, 2)
-    stop = stop_module.stop
+    stop = stop_module.stop_steps
 
     def meanwhile(*args: object, **more: object) -> object:
         fill(mig, "bob", gpus=1)
         return stop(*args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(stop_module, "stop", meanwhile)
+    monkeypatch.setattr(stop_module, "stop_steps", meanwhile)
     stopped = Gate(mig.make_world()).stop(mig.actor("alice"), mig.full("alice"))
     assert stopped.container.state == "held"
     assert status(mig)[:2] == [("0:0", uuid(0), "bob"), ("0:1, was 0:0", uuid(1), "alice")]
