@@ -74,6 +74,7 @@ class Bed:
         self.people = people
         self.clock = clock or Clock()
         self.read_policy: Callable[[], Policy] = lambda: self.policy
+        self.ports_in_use: set[int] = set()  # by programs that are no containers
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.slept: list[float] = []
         self.inventory: Inventory = parse(gpus)
@@ -110,6 +111,7 @@ class Bed:
             own=True,
             inject=True,
             load_policy=lambda: self.read_policy(),
+            port_is_free=lambda number: number not in self.ports_in_use,
         )
 
     def another_gate(self, *, engine: Engine | None = None) -> Gate:

@@ -23,7 +23,7 @@ from ds01.lifecycle.ledger import Ledger
 from ds01.lifecycle.world import World
 from ds01.policy.load import load_current
 from ds01.policy.model import Policy
-from ds01.system import clock, files
+from ds01.system import clock, files, host_ports
 from ds01.system.data import to_json
 from ds01.system.host_name import host_name
 from ds01.system.settings import Settings
@@ -160,6 +160,8 @@ class Session:
             own=settings.own,
             inject=settings.engine == "simulated" or settings.gpus == "nvml",
             load_policy=self._load_policy,
+            # A simulated container listens nowhere, so nothing of this machine is in its way.
+            port_is_free=host_ports.is_free if settings.engine == "docker" else lambda number: True,
         )
 
     @cached_property

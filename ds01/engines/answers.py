@@ -35,6 +35,10 @@ MOUNT_DENIED = (
     "pass through the directories above it (`chmod o+x ~`), or mount one on a local disk."
 )
 
+_PORT_HINT = "Another program has this port. Choose another, or none: then ds01 finds a free one."
+# The first is said of a port that another container has, the second of any other program's.
+_PORT_TAKEN = re.compile(r":(?P<number>\d{1,5})(?: failed: port is already allocated|: bind: address already in use)")
+
 _HINTS = (
     ("unresolvable cdi devices", _STALE_CDI),
     ("cdi device injection failed", _STALE_CDI),
@@ -49,7 +53,6 @@ _HINTS = (
     ("nvidia-container-cli", "The GPU or its driver is not as Docker expects it. `ds01 doctor` says more."),
     ("bind source path does not exist", MOUNT_DENIED),
     ("invalid mount config", MOUNT_DENIED),
-    ("port is already allocated", "Another program has this port. Choose another, or none: Docker finds a free one."),
 )
 
 
@@ -65,8 +68,10 @@ def answer_as_error(status: int | None, words: str, what: str) -> Ds01Error:
     if status == 409 or "is not paused" in lower:
         return EngineConflict(f"Docker could not {what}", why=words)
     hint = next((hint for part, hint in _HINTS if part in lower), None)
-    ulimit = refused_ulimit(words)
-    data = None if ulimit is None else {"problem": "ulimit", "ulimit": ulimit}
+    ulimit, port = refused_ulimit(words), _PORT_TAKEN.search(words)
+    data: dict[str, object] | None = None if ulimit is None else {"problem": "ulimit", "ulimit": ulimit}
+    if port is not None:
+        data, hint = {"problem": "port", "port": int(port["number"])}, hint or _PORT_HINT
     return EngineRejected(f"Docker could not {what}", why=words, hint=hint, data=data)
 
 

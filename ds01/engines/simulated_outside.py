@@ -94,6 +94,11 @@ class Outside:
             if reboot:
                 state["booted_at"] = state["started_at"]
 
+    def occupy_port(self, number: int) -> None:
+        """A program that is no container listens on a port of the server from now on."""
+        with self.store.change() as state:
+            state["occupied_ports"] = [*state.get("occupied_ports", []), number]
+
     def set_answering(self, answers: bool) -> None:
         """Whether the engine answers, or raises EngineUnreachable whatever it is asked."""
         with self.store.change() as state:

@@ -217,8 +217,11 @@ def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, 
     taken = {port["host_port"] for other in state["containers"].values() for port in other.get("ports", [])}
     ports = []
     for port in wanted:
+        address = f"{port['host_ip']}:{port['host_port']}"
+        if port["host_port"] in state.get("occupied_ports", ()):
+            words = f"Error starting userland proxy: listen tcp4 {address}: bind: address already in use"
+            raise answer_as_error(500, words, "start the container")
         if port["host_port"] in taken:
-            address = f"{port['host_ip']}:{port['host_port']}"
             raise answer_as_error(500, f"Bind for {address} failed: port is already allocated", "start the container")
         number = port["host_port"]
         while number is None:

@@ -83,7 +83,10 @@ def _replace(
         image_id = seen.image_id if seen is not None else None
         pending = Pending(Trigger.REMOVE, world.clock(), actor.login, image_id)
         old = ledger.commit(settle(record, lease=lease, pending=pending), now=world.clock())
-        new = create.new_record(world, actor, prepared, choice)
+        runs = record.state is State.RUNNING  # then it is itself what has its ports
+        own = {port.host_port for port in record.ports if port.host_port is not None} if runs else ()
+        ports = create.choose_ports(world, prepared, ledger.records, own=own)
+        new = create.new_record(world, actor, prepared, choice, ports)
     try:
         return _make_and_swap(world, actor, prepared, old, new, grace)
     except BaseException:

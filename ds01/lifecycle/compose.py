@@ -44,7 +44,6 @@ class Host:
 
     installation: str
     network: str
-    ports: tuple[int, ...]
     memory_bytes: int
 
 
@@ -67,6 +66,7 @@ def compose(
     host: Host,
     identity: Identity,
     groups: Sequence[HostGroup] = (),
+    ports: tuple[Port, ...] = (),
 ) -> ContainerSpec:
     """The complete container. The request's folders are resolved, and its wants were checked against the limits."""
     given = within(limits.limits, request.wants)
@@ -87,7 +87,7 @@ def compose(
         ),
         labels=_labels(request, owner, limits, given, placement, image, host, identity),
         mounts=_mounts(request),
-        ports=_ports(request, host),
+        ports=ports,
         network=host.network,
         cpu_quota=_cpu_quota(given),
         cpu_period=CPU_PERIOD,
@@ -244,11 +244,3 @@ def _mounts(request: ContainerRequest) -> tuple[Mount, ...]:
         "/models": request.models,
     }
     return tuple(Mount(source, target) for target, source in folders.items() if source is not None)
-
-
-def _ports(request: ContainerRequest, host: Host) -> tuple[Port, ...]:
-    if host.network != "bridge":
-        return ()  # with the host's network there is nothing to publish, without a network nothing to reach
-    asked = request.ports or ()
-    taken = {port.container_port for port in asked}
-    return asked + tuple(Port(number) for number in host.ports if number not in taken)

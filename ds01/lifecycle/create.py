@@ -7,12 +7,12 @@ import io
 import math
 import secrets
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineFacts, EngineImage
+from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineFacts, EngineImage, Port
 from ds01.errors import (
     Busy,
     Ds01Error,
@@ -29,7 +29,7 @@ from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
 from ds01.gpus.situation import Requester
-from ds01.lifecycle import folders, root_only
+from ds01.lifecycle import folders, ports, root_only
 from ds01.lifecycle.account import Insider, archive
 from ds01.lifecycle.ahead import earlier_than, in_line, waiters
 from ds01.lifecycle.aime import is_marked, own_tag
@@ -48,10 +48,10 @@ from ds01.policy import variables
 from ds01.policy.model import Limits, UserLimits
 from ds01.policy.names import NAME, NAME_FORM, container_name, slice_name, slice_path
 from ds01.policy.units import readable_sizes
+from ds01.system.host_ports import LOOPBACK
 from ds01.system.owner_groups import HostGroup, groups_of_directories
 from ds01.system.users import Account, Actor
 
-LOOPBACK = "127.0.0.1"
 NO_GPUS = Gpus((), (), "none")
 
 
@@ -210,12 +210,33 @@ def reserve(world: World, actor: Actor, prepared: Prepared, found: Found) -> Rec
         check_name(prepared, found, ledger.records)
         choice = decide(world, prepared, found, ledger.records)
         if isinstance(choice, Choice):
-            return ledger.commit(new_record(world, actor, prepared, choice), now=world.clock())
+            published = choose_ports(world, prepared, ledger.records)
+            return ledger.commit(new_record(world, actor, prepared, choice, published), now=world.clock())
     raise error_of(choice)
 
 
-def new_record(world: World, actor: Actor, prepared: Prepared, choice: Choice) -> Record:
-    """The record of a container that is about to be made."""
+def choose_ports(world: World, prepared: Prepared, entries: Entries, *, own: Collection[int] = ()) -> tuple[Port, ...]:
+    """Return the ports that the container publishes. `own`: ports that it has now, and may keep."""
+    policy = world.policy
+    taken = {
+        port.host_port
+        for record in readable(entries)
+        if record.container_name != prepared.container_name
+        for port in record.ports
+        if port.host_port is not None
+    }
+    return ports.choose(
+        ports.wanted(prepared.request, policy.network.value, policy.ports),
+        prepared.container_name,
+        taken=taken,
+        is_free=lambda number: number in own or world.port_is_free(number),
+    )
+
+
+def new_record(
+    world: World, actor: Actor, prepared: Prepared, choice: Choice, published: tuple[Port, ...] = ()
+) -> Record:
+    """Return the record of a container that is about to be made."""
     now = world.clock()
     request, owner = prepared.request, prepared.owner
     refs = tuple(slot.ref for slot in choice.slots)
@@ -238,6 +259,7 @@ def new_record(world: World, actor: Actor, prepared: Prepared, choice: Choice) -
         lease=Lease(refs, now) if refs else None,
         gpu_id=",".join(ref.slot for ref in refs) or None,
         gpus_fixed=refs,
+        ports=published,
         resource_limits=prepared.limits.limits,
         workspace=request.workspace,
     )
@@ -328,9 +350,10 @@ def spec_of(
         prepared.limits,
         Placement(record.lease, parent, slice_name(*names), world.inject),
         prepared.image,
-        Host(record.installation, world.policy.network.value, world.policy.ports, facts.memory_bytes),
+        Host(record.installation, world.policy.network.value, facts.memory_bytes),
         Identity(record.id, record.container_name, record.own_tag or record.image, record.created_at),
         groups,
+        record.ports,
     )
 
 

@@ -89,7 +89,8 @@ class Gate(Asking):
         slots = tuple(slot.ref for slot in choice.slots)
         if not there:
             return Plan(prepared.limits, there, None, choice.note, slots, None, flags, warnings)
-        record = creating.new_record(world, actor, prepared, choice)
+        ports = creating.choose_ports(world, prepared, entries)
+        record = creating.new_record(world, actor, prepared, choice, ports)
         spec = creating.spec_of(world, prepared, record, creating.owner_groups(prepared))
         return Plan(prepared.limits, there, None, choice.note, slots, spec, tuple(docker_arguments(spec)), warnings)
 

@@ -27,7 +27,7 @@ def differences(wanted: ContainerSpec, seen: EngineContainer) -> tuple[list[str]
             ("network", wanted.network, has.network),
             ("image", wanted.image, has.image),
             ("process", wanted.command, has.command),
-            ("published ports", _ports(wanted), _ports(has)),
+            ("published ports", _ports(wanted, wanted), _ports(has, wanted)),
         )
         if want != got
     ]
@@ -46,5 +46,10 @@ def differences(wanted: ContainerSpec, seen: EngineContainer) -> tuple[list[str]
     return wrong, weak
 
 
-def _ports(spec: ContainerSpec) -> list[tuple[int, str]]:
-    return sorted((port.container_port, port.host_ip) for port in spec.ports)
+def _ports(spec: ContainerSpec, wanted: ContainerSpec) -> list[tuple[int, str, int | None]]:
+    """The ports of `spec`; those of the server only where `wanted` names one."""
+    named = {port.container_port for port in wanted.ports if port.host_port is not None}
+    return sorted(
+        (port.container_port, port.host_ip, port.host_port if port.container_port in named else None)
+        for port in spec.ports
+    )

@@ -9,7 +9,7 @@ from ds01.gpus.allocator import behind, choose
 from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
 from ds01.gpus.naming import all_called, difference, first_name
 from ds01.gpus.situation import Requester
-from ds01.lifecycle import ulimits
+from ds01.lifecycle import ports, ulimits
 from ds01.lifecycle.ahead import earlier_than, in_line, waiters
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.naming import bring_names, with_names
@@ -41,6 +41,8 @@ def start(world: World, actor: Actor, record: Record, *, waiting_as: str | None 
             if refused is not None:
                 ulimits.give_back_unstarted(world, actor, record.container_name)
                 raise refused from error
+            if (taken := ports.explain_taken(record, error)) is not None:
+                raise taken from error
         raise
     with world.ledger.transaction() as ledger:
         engine_time = seen.started_at if seen else None

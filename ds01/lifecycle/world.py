@@ -26,6 +26,7 @@ from ds01.lifecycle.record import Origin, Record, Step
 from ds01.policy.identity import identify, reservations
 from ds01.policy.model import Automation, Limits, Policy, Reservation, UserLimits
 from ds01.policy.resolve import automation_of, is_admin, resolve
+from ds01.system import host_ports
 from ds01.system.clock import Clock, Sleep
 from ds01.system.users import Account, Users
 
@@ -50,6 +51,7 @@ class World:
     own: bool
     inject: bool
     load_policy: Callable[[], Policy] | None = None
+    port_is_free: Callable[[int], bool] = host_ports.is_free
     _reservations: tuple[Policy, tuple[Reservation, ...]] | None = field(default=None, init=False)
     _limits: dict[tuple[int, str], UserLimits] = field(default_factory=dict)
     memory: Memory | None = None  # what the tick remembers; read when it is needed

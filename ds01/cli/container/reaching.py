@@ -6,8 +6,6 @@ from ds01.cli.session import Session
 from ds01.lifecycle.views import ContainerView
 
 JUPYTER = 8888  # Jupyter's own default
-DYNAMIC = 32768  # Docker's own choices start here: the kernel's default for ports that nobody asked for by number
-FIXED = range(20000, 30000)  # ports that users can keep, below the ones that Docker gives away
 
 
 def say_how_to_reach(session: Session, container: ContainerView) -> None:
@@ -22,9 +20,3 @@ def say_how_to_reach(session: Session, container: ContainerView) -> None:
     session.say(f"Jupyter: `container-run {container.name} -- jupyter lab`")
     session.say(f"  on your computer: ssh -L {JUPYTER}:127.0.0.1:{port} {session.owner.login}@{session.server_name}")
     session.say("  then open the address that Jupyter prints, with its token.")
-    if port >= DYNAMIC:
-        fixed = FIXED.start + session.owner.uid % len(FIXED)
-        session.say(
-            f"  Docker chooses the server's port, {port} now, at each start. A port of your own stays the same:"
-        )
-        session.say(f"  `container-create NAME -p {fixed}:{JUPYTER}`")

@@ -11,6 +11,7 @@ from ds01.engines.protocol import ContainerSpec, EngineImage, Port
 from ds01.gpus.model import Kind, Lease, SlotRef
 from ds01.lifecycle.compose import Host, Identity, Placement, compose, docker_arguments
 from ds01.lifecycle.create import own_tag
+from ds01.lifecycle.ports import wanted
 from ds01.lifecycle.request import ContainerRequest
 from ds01.policy.model import Limits, Share, UserLimits
 from ds01.system.users import Account
@@ -39,7 +40,7 @@ def made(
         UserLimits(owner.login, "students", False, limits or Limits(), {}),
         Placement(lease, "ds01-students-alice.slice", "ds01-students-alice.slice", inject),
         image,
-        Host("installation", network, (8888, 6006), 64 << 30),
+        Host("installation", network, 64 << 30),
         Identity("id", "thesis._.70001", "pytorch/pytorch:thesis._.70001", NOON),
     )
 
@@ -148,9 +149,9 @@ def test_it_never_asks_for_more_cpus_than_its_slices_have(
 
 def test_ports_are_published_on_the_bridge_only_and_never_twice() -> None:
     asked = replace(REQUEST, ports=(Port(8888, 9000),))
-    assert made(asked).ports == (Port(8888, 9000), Port(6006))
-    assert made().ports == (Port(8888), Port(6006))
-    assert made(asked, network="host").ports == made(asked, network="none").ports == ()
+    assert wanted(asked, "bridge", (8888, 6006)) == (Port(8888, 9000), Port(6006))
+    assert wanted(REQUEST, "bridge", (8888, 6006)) == (Port(8888), Port(6006))
+    assert wanted(asked, "host", (8888, 6006)) == wanted(asked, "none", (8888, 6006)) == ()
 
 
 @pytest.mark.parametrize(
