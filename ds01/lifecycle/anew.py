@@ -14,6 +14,7 @@ from ds01.lifecycle import create, twin
 from ds01.lifecycle.deadlines import hold_ends
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.naming import bring_names, with_names
+from ds01.lifecycle.prepare import Prepared, prepare
 from ds01.lifecycle.reconcile import one
 from ds01.lifecycle.record import Pending, Record, move, settle
 from ds01.lifecycle.refusals import WaysOut, error_of
@@ -57,7 +58,7 @@ def _replace(
     world: World,
     actor: Actor,
     record: Record,
-    prepared: create.Prepared,
+    prepared: Prepared,
     kept: Choice | None,
     grace: float | None,
     waiting_as: str | None = None,
@@ -95,9 +96,7 @@ def _replace(
         raise
 
 
-def _ways_out(
-    world: World, record: Record, prepared: create.Prepared, found: create.Found, entries: Entries
-) -> WaysOut:
+def _ways_out(world: World, record: Record, prepared: Prepared, found: create.Found, entries: Entries) -> WaysOut:
     """Return what helps instead; making it again is what was refused."""
     who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, record.container_name)
     situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
@@ -105,7 +104,7 @@ def _ways_out(
 
 
 def _make_and_swap(
-    world: World, actor: Actor, prepared: create.Prepared, old: Record, new: Record, grace: float | None
+    world: World, actor: Actor, prepared: Prepared, old: Record, new: Record, grace: float | None
 ) -> tuple[Record, tuple[str, ...]]:
     identity, warnings = create.make_container(world, prepared, new, name=twin.twin_name(new.container_name))
     if old.state is State.RUNNING:
@@ -142,14 +141,14 @@ def _check_names(record: Record, found: create.Found) -> None:
             )
 
 
-def _prepare(world: World, actor: Actor, record: Record) -> create.Prepared:
+def _prepare(world: World, actor: Actor, record: Record) -> Prepared:
     """The request of a container that is made anew, checked. Raises Ds01Error."""
     if record.request is None or record.docker_id is None:
         raise NotPossible(f"{record.name} cannot be made again", why="its record does not say how it was made")
-    return create.prepare(world, actor, record.request)
+    return prepare(world, actor, record.request)
 
 
-def _leased(world: World, record: Record, prepared: create.Prepared) -> Choice:
+def _leased(world: World, record: Record, prepared: Prepared) -> Choice:
     """The slots that a container has, as if they had been chosen for it. Raises Ds01Error if it has not got them."""
     if record.lease is None:
         if not record.gpus_fixed:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import math
 import secrets
 import tarfile
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineFacts, EngineImage, Port
 from ds01.errors import (
@@ -19,52 +17,36 @@ from ds01.errors import (
     EngineAbsent,
     EngineRejected,
     EngineUnreachable,
-    NotFound,
     NotPossible,
     Refused,
-    WrongUse,
 )
 from ds01.gpus.allocator import Ahead, behind, check_containers, choose
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
 from ds01.gpus.situation import Requester
-from ds01.lifecycle import folders, ports, root_only
+from ds01.lifecycle import ports, root_only
 from ds01.lifecycle.account import Insider, archive
 from ds01.lifecycle.ahead import earlier_than, in_line, waiters
 from ds01.lifecycle.aime import is_marked, own_tag
-from ds01.lifecycle.compose import RESERVED_LABELS, Host, Identity, Placement, compose, docker_arguments
-from ds01.lifecycle.folders import Folder
+from ds01.lifecycle.compose import Host, Identity, Placement, compose, docker_arguments
 from ds01.lifecycle.ledger import Unreadable
 from ds01.lifecycle.machine import State, Trigger
 from ds01.lifecycle.naming import bring_names
+from ds01.lifecycle.prepare import Prepared, prepare
 from ds01.lifecycle.readback import differences
 from ds01.lifecycle.reconcile import reconcile
 from ds01.lifecycle.record import Pending, Record, move
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.request import ContainerRequest, Wants
+from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.world import Entries, World, is_manual, readable
-from ds01.policy import variables
-from ds01.policy.model import Limits, UserLimits
-from ds01.policy.names import NAME, NAME_FORM, container_name, slice_name, slice_path
+from ds01.policy.model import Limits
+from ds01.policy.names import container_name, slice_name, slice_path
 from ds01.policy.units import readable_sizes
-from ds01.system.host_ports import LOOPBACK
 from ds01.system.owner_groups import HostGroup, groups_of_directories
 from ds01.system.users import Account, Actor
 
 NO_GPUS = Gpus((), (), "none")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A request that was checked as far as it can be without a lease. Its folders are resolved."""
-
-    request: ContainerRequest
-    owner: Account
-    limits: UserLimits
-    image: EngineImage | None  # None: it is not there yet, good enough for a plan
-    folders: tuple[Folder, ...]
-    container_name: str
 
 
 @dataclass(frozen=True)
@@ -76,42 +58,6 @@ class Found:
     listed: list[EngineContainer]
     driver: DriverFacts = NOTHING_KNOWN
     ahead: tuple[Ahead, ...] = ()  # of the waiting line
-
-
-def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only: bool = False) -> Prepared:
-    """Check a request: owner, name, wants, labels, image, folders. Raises Ds01Error.
-
-    `plan_only`: nothing is made, and the image may be missing still.
-    """
-    owner = world.users.by_uid(request.owner)
-    limits = world.limits(owner)
-    try:
-        full = container_name(request.name, owner.uid)
-    except ValueError as error:
-        raise WrongUse(f"{request.name!r} is no container name", why=str(error)) from None
-    if request.project is not None and not NAME.fullmatch(request.project):  # a folder, and a label
-        raise WrongUse(f"{request.project!r} is no project name", why=f"allowed: {NAME_FORM}")
-    _check_numbers(request)
-    _check_wants(request.wants, limits)
-    for port in request.ports or ():
-        if port.host_ip != LOOPBACK:
-            raise Refused(
-                f"port {port.container_port} would be open to {port.host_ip}",
-                why=f"ports are published on {LOOPBACK} only",
-                hint="reach it from elsewhere through ssh -L",
-            )
-    for key in request.labels:
-        if key.startswith(RESERVED_LABELS):
-            raise Refused(f"the label {key} is ds01's own")
-    _check_environment(request)
-    image = world.engine.image(request.image)
-    if image is None and not plan_only:
-        raise NotFound(
-            f"there is no image {request.image} on this server",
-            hint="name another with --image, or a framework with --framework",
-        )
-    resolved, found = _resolve_folders(world, actor, request, owner, make=not plan_only)
-    return Prepared(resolved, owner, limits, image, found, full)
 
 
 def look(world: World, prepared: Prepared, *, locked: bool, waiting_as: str | None = None) -> Found:
@@ -415,59 +361,3 @@ def _give_up(world: World, actor: Actor, record: Record, error: BaseException) -
         world.emit("repair", facts | {"why": f"left for later: {second.message}"})
         return
     world.report(gone, gone.history[-1:])
-
-
-def _check_numbers(request: ContainerRequest) -> None:
-    """Zero and less mean "no limit" to Docker."""
-    for key, wanted in vars(request.wants).items():
-        if wanted is not None and not (wanted > 0 and math.isfinite(wanted)):
-            raise WrongUse(f"{key} {wanted} is no limit", hint="it has to be more than 0")
-    if request.gpus.count is not None and request.gpus.count < 0:
-        raise WrongUse(f"{request.gpus.count} is no number of GPUs")
-
-
-def _check_environment(request: ContainerRequest) -> None:
-    for name, value in request.environment.items():
-        if not variables.NAME.fullmatch(name):  # with a `=` in it, it would be another variable to whoever reads it
-            raise WrongUse(f"{name!r} cannot be the name of a variable", why=f"allowed: {variables.NAME_FORM}")
-        if "\0" in value:
-            raise WrongUse(f"the variable {name} cannot hold a NUL byte")
-        if variables.is_reserved(name):
-            raise Refused(
-                f"the variable {name} is set by ds01 itself",
-                why=f"{variables.PREFIX}* and {', '.join(variables.SET_BY_DS01)} decide the home, the programs and "
-                "the GPUs of a container",
-                hint="set it inside, in the program's own start script",
-            )
-
-
-def _check_wants(wants: Wants, limits: UserLimits) -> None:
-    for key, wanted in vars(wants).items():
-        limit = getattr(limits.limits, key)
-        if wanted is not None and limit is not None and wanted > limit:
-            raise Refused(
-                f"{key} {wanted} is more than the policy gives",
-                why=f"the limit of {limits.user} is {limit}, from {limits.sources.get(key, 'defaults')}",
-            )
-
-
-def _resolve_folders(
-    world: World, actor: Actor, request: ContainerRequest, owner: Account, *, make: bool
-) -> tuple[ContainerRequest, tuple[Folder, ...]]:
-    workspaces = world.policy.workspaces_of(owner.login, owner.home)
-    workspace = request.workspace or f"{workspaces}/{request.project or request.name}"
-    if make:
-        folders.make(workspace, owner=owner, actor=actor)
-    # In a state folder of one's own its owner may do everything, also lend own folders to the people played there.
-    also = actor.uid if world.own and actor.uid == world.ledger.owner_uid else None
-    resolve: Callable[..., Folder] = partial(folders.resolve, owner=owner, also_uid=also)
-    mounts = world.policy.mounts
-    found: dict[str, Folder] = {}
-    if make or folders.exists(workspace, owner=owner):
-        found["workspace"] = resolve(workspace, allowed=mounts.workspace)
-    if request.data is not None:
-        found["data"] = resolve(request.data, allowed=mounts.data)
-    if request.models is not None:
-        found["models"] = resolve(request.models, allowed=mounts.models)
-    paths: dict[str, Any] = {"workspace": workspace} | {kind: folder.path for kind, folder in found.items()}
-    return dataclasses.replace(request, **paths), tuple(found.values())

@@ -30,6 +30,7 @@ from ds01.lifecycle.compose import docker_arguments
 from ds01.lifecycle.emergency import Stopped
 from ds01.lifecycle.line import Waiter
 from ds01.lifecycle.machine import State, Trigger
+from ds01.lifecycle.prepare import prepare
 from ds01.lifecycle.reconcile import one, reconcile
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.refusals import error_of
@@ -77,7 +78,7 @@ class Gate(Asking):
     def _plan(self, actor: Actor, request: ContainerRequest) -> Plan:
         world = self._world
         world.refresh_policy()
-        prepared = creating.prepare(world, actor, request, plan_only=True)
+        prepared = prepare(world, actor, request, plan_only=True)
         found = creating.look(world, prepared, locked=False)
         entries = world.ledger.read()
         creating.check_name(prepared, found, entries)
