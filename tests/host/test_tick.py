@@ -171,22 +171,26 @@ MIG_GPU = "gpu uuid=GPU-m name=NVIDIA_A100 memory=42949672960 mig=1"
 MIG = "mig 0:{0} uuid=MIG-{0} name=NVIDIA_A100_MIG_2g.10gb memory=10737418240 gi={0} ci=0 slices=2 compute=2"
 
 
-def test_a_mig_instance_that_disappears_keeps_its_lease_and_its_name(lab: Host, tick: Tick) -> None:
+def test_a_mig_instance_that_disappears_keeps_its_lease_and_one_that_comes_under_its_name_is_another(
+    lab: Host, tick: Tick
+) -> None:
     lab.show_gpus(MIG_GPU, MIG.format(0), MIG.format(2))
     deploy(lab, "alice", "one")
     (held,) = leases(lab)
     (other,) = {"MIG-0", "MIG-2"} - {held}
-    # It is gone, and another one comes under its number, as after a new division of the GPU.
     again = MIG.format(held[-1]).replace(f"uuid={held}", "uuid=MIG-new")
     lab.show_gpus(MIG_GPU, MIG.format(other[-1]), again)
     for minute in (1, 2):
         tick(minute)
     assert leases(lab) == [held]
     assert states(lab) == {"one": "running"}
-    assert deploy(lab, "bob", "two")["gpus"][0]["uuid"] == other
-    lab.run(f"container-deploy three --image {IMAGE} --background", user="carol", code=4)
+    free = {deploy(lab, user, "two")["gpus"][0]["uuid"] for user in ("bob", "carol")}
+    assert free == {other, "MIG-new"}
+    slots = {slot["uuid"]: (slot["slot"], slot["was"]) for slot in lab.answer("ds01 gpu status")["slots"]}
+    was = f"0:{held[-1]}"
+    assert slots == {held: (held, was), other: (f"0:{other[-1]}", None), "MIG-new": (was, None)}
     lab.run("container-stop one", user="alice")
-    assert "recreate" in lab.run("container-start one", user="alice", code=6).stderr
+    assert "container-retire one" in lab.run("container-start one", user="alice", code=6).stderr
 
 
 def test_a_full_disk_ends_nothing_and_is_over_when_there_is_room(lab: Host, tick: Tick) -> None:
@@ -210,6 +214,8 @@ def test_a_clock_that_jumps_ends_nothing_without_a_warning_before(lab: Host, tic
     deploy(lab, "alice", "one")
     for minute in (1, 2):
         tick(minute)
-    assert [item["action"] for item in tick(62)["acted"]] == []  # an hour forth: at most a warning
-    tick(1)  # and back
+    assert tick(62)["acted"] == []  # an hour ahead: at most a warning
+    back = tick(1, code=1)
+    assert back["acted"] == []
+    assert [item["action"] for item in back["unknown"]] == ["clock"]
     assert states(lab) == {"one": "running"}

@@ -10,6 +10,7 @@ from ds01.errors import GpusUnreachable
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Observation
 from ds01.gpus.pci import nvidia_cards
+from ds01.lifecycle import wait
 from ds01.lifecycle.gate import Gate
 from tests.bed import Bed
 
@@ -62,7 +63,8 @@ def test_a_container_without_gpu_needs_no_driver(bed: Bed) -> None:
     assert made.container.gpus == ()
 
 
-def test_a_wait_goes_on_while_the_driver_is_missing(bed: Bed) -> None:
+def test_a_wait_goes_on_while_the_driver_is_missing(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait, "TRY_EVERY", 0.01)
     for name in ("a", "b"):
         bed.gate.create(bed.actor("bob"), bed.request("bob", name, 2 if name == "a" else 0))
     world = bed.make_world()

@@ -152,7 +152,7 @@ def test_two_processes_exclude_each_other_and_the_second_says_who_and_since_when
 
 def test_a_command_on_a_busy_container_is_told_so(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     bed.gate.create(bed.actor("alice"), bed.request("alice"))
-    monkeypatch.setattr(Ledger.container_lock, "__kwdefaults__", {"wait": 0.0})
+    monkeypatch.setattr(Ledger.container_lock.__wrapped__, "__kwdefaults__", {"wait": 0.0})  # type: ignore[attr-defined]
     with bed.open_ledger().container_lock(ALICE, doing="being stopped by alice", wait=0):
         for act in (bed.gate.start, bed.gate.stop, bed.gate.remove):
             with pytest.raises(Busy):

@@ -261,7 +261,8 @@ def test_a_waiter_who_named_no_number_is_not_given_a_container_without_gpu_inste
     assert [record.user for record in full.records()] == ["root"]
 
 
-def test_a_policy_saved_half_written_ends_no_wait(full: Bed) -> None:
+def test_a_policy_saved_half_written_ends_no_wait(full: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait_module, "TRY_EVERY", 0.01)
     whole = full.read_policy
 
     def mend(seconds: float) -> None:
