@@ -119,9 +119,12 @@ def _make_and_swap(
 
 
 def _inherit(new: Record, old: Record, hold: timedelta | None) -> Record:
-    """The new record with what its owner was promised for the old one: its hold, and that it is kept."""
+    """The new record with what its owner was promised for the old one: its hold, and that it is kept.
+
+    One that never ran may itself have replaced a stopped one, and have its hold.
+    """
     new = settle(new, keep=old.keep, pending=new.pending)
-    if old.state is State.HELD and new.lease is not None:
+    if old.state in (State.HELD, State.CREATED) and new.lease is not None:
         new = settle(new, stopped_at=old.stopped_at, held_until=hold_ends(old, hold), pending=new.pending)
     return new
 

@@ -35,6 +35,23 @@ def test_the_hold_and_keep_outlive_a_replacement(held: Bed, gate: Any) -> None:
     legal.check_settled(held)
 
 
+def test_the_hold_outlives_a_second_replacement(held: Bed, gate: Any) -> None:
+    before = held.record("alice")
+    gate.remake(held.actor("alice"), ALICE)
+    gate.remake(held.actor("alice"), ALICE)
+    after = held.record("alice")
+    assert (after.held_until, after.stopped_at, after.keep) == (before.held_until, before.stopped_at, True)
+    Ticking(held).tick(hours=22)
+    assert held.record("alice").slots == ("1:0",)
+
+
+def test_one_that_never_ran_has_no_hold_to_hand_on(bed: Bed) -> None:
+    fill(bed, "alice")
+    bed.gate.remake(bed.actor("alice"), ALICE)
+    after = bed.record("alice")
+    assert (after.held_until, after.stopped_at) == (None, None)
+
+
 def test_the_gpu_is_released_when_the_hold_would_have_ended(held: Bed) -> None:
     held.gate.remake(held.actor("alice"), ALICE)
     ticking = Ticking(held)
