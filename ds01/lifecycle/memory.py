@@ -24,6 +24,7 @@ class Memory:
     disproved: datetime | None = None  # later times that were written down up to this one are known to be wrong
     unix_groups: tuple[str, ...] | None = None  # those of the policy that the user database has had
     owner_groups: Mapping[str, str] = field(default_factory=dict)  # uid in digits -> group, where that could be known
+    owner_spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # uid in digits -> names in the policy
     missing_owners: Mapping[str, datetime] = field(default_factory=dict)  # uid in digits -> first not found
 
     def is_deleted(self, uid: int, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from ds01.errors import NotFound
 from ds01.lifecycle.memory import Memory
@@ -33,15 +34,17 @@ class Owners:
         """What today's policy gives the owner of a record.
 
         The last group that is known counts if the user database does not know the owner, or lacks a Unix group through
-        which the owner may be in it.
+        which the owner may be in it. So do the other spellings of the owner that it lacks now.
         """
         account, last = self._account(record.uid), self._last_group(record)
+        spellings = self._missing_spellings(record.uid)
         if account is None:
-            return resolve(self.policy, record.user, (), now, group=last)
+            return resolve(self.policy, record.user, (), now, spellings=spellings, group=last)
         group = self._group(account)
         if group != last and (self.missing_groups(last) or self._lost_spelling(account, last)):
             group = last
-        return resolve(self.policy, account.login, account.groups, now, spellings=account.spellings, group=group)
+        spellings |= account.spellings
+        return resolve(self.policy, account.login, account.groups, now, spellings=spellings, group=group)
 
     @property
     def made_from(self) -> tuple[int, int, int]:
@@ -55,6 +58,9 @@ class Owners:
             if self.memory.is_deleted(record.uid, now) and not self.silent_groups():
                 return None
             return f"the user database does not know its owner {record.user} (uid {record.uid}): deleted, or it is down"
+        if lost_spellings := self._missing_spellings(record.uid):
+            names = ", ".join(sorted(lost_spellings))
+            return f"the user database does not have the login {names} any more, which meant {record.user}"
         missing = self.missing_groups(last)
         if self._group(account) == last:
             return None
@@ -86,18 +92,24 @@ class Owners:
         """What to remember for the next pass."""
         had = set(self.memory.unix_groups or ())
         had |= {name for group in self.policy.groups.values() for name in group.unix_groups if self._exists(name)}
-        groups, missing = {}, {}
+        groups, spellings, missing = {}, {}, {}
         for record in records:
             uid, account, last = str(record.uid), self._account(record.uid), self._last_group(record)
             if self.doubt(record, now) is None and account is not None:
                 groups[uid] = self._group(account)
+                spellings[uid] = tuple(sorted(account.spellings))
                 continue
             groups.setdefault(uid, last)
+            spellings.setdefault(uid, self.memory.owner_spellings.get(uid, ()))
             if account is None:
                 missing[uid] = self.memory.missing_owners.get(uid, now)
             else:
                 had |= self.missing_groups(last)
-        return replace(self.memory, unix_groups=tuple(sorted(had)), owner_groups=groups, missing_owners=missing)
+        spellings = {uid: names for uid, names in spellings.items() if names}
+        unix_groups = tuple(sorted(had))
+        return replace(
+            self.memory, unix_groups=unix_groups, owner_groups=groups, owner_spellings=spellings, missing_owners=missing
+        )
 
     def _group(self, account: Account) -> str:
         return group_of(self.policy, account.login, account.groups, spellings=account.spellings)
@@ -107,6 +119,17 @@ class Owners:
         members = self.policy.groups[group].members if group in self.policy.groups else ()
         alike = sorted(name for name in members if stem(name) == stem(account.login))
         return next((name for name in alike if self.users.uid_of(name) is None), None)
+
+    def _missing_spellings(self, uid: int) -> frozenset[str]:
+        """Names in the policy that meant the owner at the last tick that could tell, and are nobody's login now."""
+        had = self.memory.owner_spellings.get(str(uid), ())
+        return frozenset(name for name in had if name in self._names and self.users.uid_of(name) is None)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """All logins that the policy names as those of whom something is decided."""
+        members = frozenset[str]().union(*(group.members for group in self.policy.groups.values()))
+        return members | set(self.policy.user_overrides) | {item.user for item in self.policy.exemptions}
 
     def _last_group(self, record: Record) -> str:
         """The owner's group at the last tick that could tell, or at the create."""

@@ -238,6 +238,51 @@ def test_a_member_in_another_spelling_stays_one_while_the_directory_is_silent(be
     assert lab.state("alice") == "held"
 
 
+SPELLED = {
+    "an override": "user_overrides: {ALICE@uni.example: {max_runtime: null, gpu_hold_after_stop: 100h, "
+    "container_hold_after_stop: null}}\n",
+    "an exemption": "exemptions: [{user: ALICE@uni.example, from: [max_runtime, gpu_hold_after_stop, "
+    "container_hold_after_stop], reason: thesis}]\n",
+}
+
+
+@pytest.mark.parametrize("known_by_uid", [True, False])
+@pytest.mark.parametrize("state", ["running", "held"])
+@pytest.mark.parametrize("spelled", SPELLED)
+def test_what_somebody_has_in_another_spelling_stays_while_the_directory_is_silent(
+    bed: Bed, spelled: str, state: str, known_by_uid: bool
+) -> None:
+    passwd = bed.state / "passwd"
+    alone = passwd.read_text()
+    passwd.write_text(alone + f"ALICE@uni.example:x:70001:70001::{bed.home('alice')}:/bin/sh\n")
+    bed.set_policy(POLICY.replace("idle_timeout: 1h", "max_runtime: 2h", 1) + SPELLED[spelled])
+    lab = Ticking(bed)
+    lab.runs("alice")
+    if state == "held":
+        bed.gate.stop(bed.actor("alice"), ALICE)
+    passwd.write_text(alone if known_by_uid else alone.replace("alice:x:", "nobody-else:x:").replace("70001", "70077"))
+    for _ in range(12):
+        report = lab.any_tick(hours=3)
+        assert acted(report) == []
+        assert warned(report) == []
+        assert {item.container for item in report.unknown if item.action == "owner"} <= {ALICE}
+    assert lab.state("alice") == state
+
+
+def test_a_spelling_that_the_policy_no_longer_has_keeps_nobody_from_being_judged(bed: Bed) -> None:
+    passwd = bed.state / "passwd"
+    alone = passwd.read_text()
+    passwd.write_text(alone + f"ALICE@uni.example:x:70001:70001::{bed.home('alice')}:/bin/sh\n")
+    bed.set_policy(POLICY + SPELLED["an override"])
+    lab = Ticking(bed)
+    lab.runs("alice")
+    passwd.write_text(alone)
+    assert lab.any_tick(minutes=10).unknown != []
+    bed.set_policy(POLICY)
+    lab.works(0)
+    assert [item for item in lab.any_tick(minutes=10).unknown if item.action == "owner"] == []
+
+
 def test_a_new_user_gets_the_slice_of_the_unix_group(
     bed: Bed, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
