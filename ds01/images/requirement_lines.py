@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = '"pandas>=2.0,<3", torch, "name @ git+https://HOST/PATH"'
 _COMMENT = re.compile(r"(^|\s+)#.*$")  # pip's
-_FOLDERS = re.compile(r"\.{0,2}/|\.{1,2}$|~|file:|[A-Za-z]:\\")
+_FOLDERS = re.compile(r"\.{0,2}/|\.{1,2}(\[|$)|~|([a-z]+\+)?file:|[A-Za-z]:\\")
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz", ".txz")
+_SCHEME = re.compile(r"[a-z]+(\+[a-z]+)?://")
 _REPOSITORY = re.compile(r"(git|hg|svn|bzr)\+(https?|ssh|git|svn)://\S+")
 
 
@@ -81,6 +82,7 @@ def check(requirement: str, *, in_file: bool = False) -> None:
         raise WrongUse(f"'{shown}' is more than one requirement to pip", hint=f"one each, as {EXAMPLE}")
     address = _without_marker(text)
     if not (_is_address(address) or (in_file and _is_page(address))):
+        _check_scheme(text, shown)
         _parse(text, shown)
     elif address != text:
         _check_marker(text, shown)
@@ -149,6 +151,26 @@ def _parse(text: str, shown: str) -> None:
             why=f"it is {parsed.url}",
             hint="https://… or git+https://…",
         )
+
+
+def _check_scheme(text: str, shown: str) -> None:
+    """Raise WrongUse for an address that pip cannot install from; anything else passes."""
+    if not _SCHEME.match(text):
+        return
+    if re.search(r"\s", text):
+        raise WrongUse(
+            f"'{shown}' has something behind its address that pip takes for a part of it",
+            why="pip wants a space on each side of the semicolon before an environment marker",
+            hint="as https://HOST/FILE.whl ; python_version < '3.12'",
+        )
+    is_page = _is_page(text)
+    raise WrongUse(
+        f"'{shown}' is at an address that a build cannot install from",
+        why=f"it names no archive ({', '.join(_ARCHIVES[:3])})"
+        if is_page
+        else "its scheme is neither https nor git+https",
+        hint="https://HOST/FILE.whl or git+https://HOST/PATH",
+    )
 
 
 def _is_local(text: str) -> bool:

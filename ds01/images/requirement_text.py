@@ -19,7 +19,8 @@ _BOMS = (
 _CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
 _FREEZE = "`pip list --format=freeze > requirements.txt` there writes one that other computers can read"
 _CONDA_YAML = re.compile(r"^(channels|dependencies|prefix)\s*:", re.MULTILINE)
-_CONDA_EXPORT = re.compile(r"^[A-Za-z0-9_.-]+=[^=\s]+=[^=\s]+\s*$", re.MULTILINE)
+# Not an option with an address, as --index-url=https://HOST/simple?key=value.
+_CONDA_EXPORT = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*=[^=\s]+=[^=\s]+\s*$", re.MULTILINE)
 _CONDA_FILE = re.compile(r"^[A-Za-z0-9_.-]+ @ file://", re.MULTILINE)
 _DEBIAN = re.compile(r"^pkg[-_.]resources\s*==\s*0\.0\.0\b", re.MULTILINE | re.IGNORECASE)
 _TOML = re.compile(

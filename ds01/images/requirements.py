@@ -202,11 +202,7 @@ def _options(said: str, path: str, include: Include, above: tuple[str, ...]) -> 
     files: list[tuple[bool, str]] = []
     for option, value in _pairs(said):
         if option == "--editable":
-            raise WrongUse(
-                f"'{said}' cannot be in an image",
-                why="the build sees none of your folders, and your workspace hides what would be editable",
-                hint="without -e: name @ git+https://HOST/PATH",
-            )
+            raise _editable(said, value)
         if option in ("--requirement", "--constraint") and "://" not in value:
             files.append((option == "--constraint", value))
             continue
@@ -219,6 +215,18 @@ def _options(said: str, path: str, include: Include, above: tuple[str, ...]) -> 
         yield False, shlex.join(kept)
     for is_constraint, name in files:
         yield from _included(is_constraint, name, path, include, above)
+
+
+def _editable(said: str, value: str) -> WrongUse:
+    message = f"'{said}' cannot be in an image"
+    if "://" in value and not value.startswith("file:"):
+        why = "pip would put its source into src/ of the workspace, and yours hides that in a container"
+        return WrongUse(message, why=why, hint=f"the same without -e: {value}")
+    return WrongUse(
+        message,
+        why="the build sees none of your folders",
+        hint="install it in the container: container-run NAME -- pip install -e /workspace",
+    )
 
 
 def _pairs(said: str) -> Iterator[tuple[str, str]]:

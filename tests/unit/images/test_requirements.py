@@ -129,9 +129,11 @@ def test_other_options_on_the_line_of_an_included_file_stay() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("./local", "./local"), ("numpy\n-e .", "-e ."), ("-e git+https://h/x#egg=x", "editable"),
+        ("./local", "./local"), ("numpy\n-e .", "-e ."), ("--editable=git+https://h/x#egg=x", "workspace"),
         ("../up.whl", "../up.whl"),
         ("-f ./wheels", "wheels"), ("--find-links=/srv", "/srv"), ("-r missing.txt", "missing.txt"),
+        (".[dev]", "a file or a folder"), ("git+file:///x#egg=x", "a file or a folder"), ("ftp://h/x.zip", "scheme"),
+        ("https://h/x.whl ;python_version<'3'", "semicolon"), ("-e git+https://h/x#egg=x", "the same without -e: git"),
         ("-c missing.txt", "missing.txt"), ("-r file:///x", "file:///x"), ("--prefix /usr", "--prefix"), ("-q", "-q"),
         ("numpy --prefix=/x", "--prefix=/x"), ("numpy==1; nonsense", "nonsense"), ("--index-url", "--index-url"),
         ("--pre=yes", "--pre"), ("num\x00py", "control"), ("-r 'unclosed", "unclosed"), ("numpy=1", "numpy=1"),
@@ -238,6 +240,7 @@ def test_the_name_of_a_requirement(requirement: str, name: str | None) -> None:
         'git+https://h/o/r@v1 ; python_version < "3.9"', "git+https://h/o/r@v1#egg=x ; extra == 'y'",
         "https://h/o/zipball/main", "name @ https://h/x.whl ; python_version<'3'", "--extra-index https://h",
         "--pypi-url https://h", "--index=https://h", "--trusted h", "--prefer", "numpy==1 --config-settings=a=b",
+        "--index-url=https://h/simple?key=value", "--find-links=https://h/wheels?channel=x", "numpy===1.0",
     ],
 )  # fmt: skip
 def test_what_pip_takes_passes_unchanged(line: str) -> None:
