@@ -127,9 +127,23 @@ def _groups(sources: Sources, root: Block, notes: Notes, *, aggregate: bool) -> 
                 path = f"groups.{name}.{extra}"
                 notes.gone(block, file, path, value, reason(path) or UNKNOWN)
         groups.entries[key] = block
+    _unplaced(sources, {name for name, _, _ in entries(child(sources.main, "groups"))}, notes)
     if archived:
         members_file = sources.path.parent / "groups" / f"{ARCHIVED}.members"
         notes.changed(str(members_file), 1, ARCHIVED, f"{len(archived)} people are in no group; do not copy this file")
+
+
+def _unplaced(sources: Sources, groups: set[str], notes: Notes) -> None:
+    """Note the people of files that name a group which the policy does not have."""
+    for name, lines in sources.members.items():
+        if name not in groups and name != ARCHIVED and lines:
+            logins = ", ".join(login for _, login in lines)
+            file = str(sources.path.parent / "groups" / f"{name}.members")
+            notes.changed(file, lines[0][0], name, f"not taken over: the policy has no group {name}; in it: {logins}")
+    for number, login, group in sources.placed:
+        if group not in groups and group != ARCHIVED:
+            file = str(sources.path.parent / GROUPS_OF_USERS)
+            notes.changed(file, number, login, f"not taken over: the policy has no group {group}")
 
 
 def _overrides(

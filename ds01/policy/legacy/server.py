@@ -94,12 +94,14 @@ def _policies(main: Mapping, root: Block, file: str, notes: Notes) -> None:
         else:
             key, form = keys.POLICIES.get(name, (name, "same"))
             text, problem = _converted(key, form, value)
+            if name not in keys.POLICIES:
+                problem = reason(path) or problem
             if problem is None and key not in block.entries:
                 block.entries[key] = text
                 if key != name:
                     notes.changed(file, value.line, path, f"now policies.{key}: {text}")
             else:
-                notes.gone(block, file, path, value, reason(path) or problem or f"{key} is said already")
+                notes.gone(block, file, path, value, problem or f"{key} is said already")
     root.entries["policies"] = block
 
 

@@ -255,6 +255,20 @@ def test_nothing_is_left_out_silently(text: str, old: Path, tmp_path: Path) -> N
     assert any(change.text.startswith("not taken over: ") for change in done.changes)
 
 
+def test_members_of_a_group_that_the_policy_does_not_have_are_named(old: Path, tmp_path: Path) -> None:
+    (old / "groups" / "faculty.members").write_text("# faculty\ndora\nema\n")
+    (old / "group-overrides.txt").write_text("gina:faculty\nhans:student\n")
+    policy, done = convert(old, "groups: {student: {}}", tmp_path)
+    said = [str(change) for change in done.changes if change.text.startswith("not taken over: ")]
+    assert policy.groups["student"].members == {"hans"} and len(said) == 2
+    assert "faculty.members:2:" in said[0] and "dora, ema" in said[0] and "group-overrides.txt:1: gina" in said[1]
+
+
+def test_a_value_of_the_policies_that_cannot_be_read_is_the_reason_for_its_comment(old: Path, tmp_path: Path) -> None:
+    _, done = convert(old, "policies: {gpu_idle_threshold: 5%}", tmp_path)
+    assert "5%" in changed(done)["policies.gpu_idle_threshold"]
+
+
 @pytest.mark.parametrize(
     "text", ["defaults: {memory: 32g, memory_swap: 16g}",
              "defaults: {memory: 32g, memory_swap: 48g}\ngroups: {a: {memory: 64g}}",
