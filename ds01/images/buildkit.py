@@ -32,7 +32,12 @@ _FLAGS = {
         "--exclude": "name what is not wanted in .dockerignore",
     },
 }
+_CLASSIC = {"COPY": ("--chown", "--from"), "ADD": ("--chown",)}  # the classic builder's own flags; RUN has none
 _PLATFORM = re.compile(r"--platform=\S*\$\{?(BUILD|TARGET)")
+_OF_PLATFORM = re.compile(r"(BUILD|TARGET)(PLATFORM|OS|ARCH|VARIANT)")
+_REPOSITORY = re.compile(r"git@\S+|(git|ssh)://\S+|https?://\S+\.git(#\S*)?")
+_SECRET = re.compile(r"--mount=\S*\btype=(secret|ssh)\b")
+_FILE_BESIDE = "put the text into a file beside the Dockerfile, and copy that"
 
 
 def check_classic(dockerfile: str) -> None:
@@ -51,17 +56,34 @@ def check_classic(dockerfile: str) -> None:
 def _needed(instruction: Instruction) -> tuple[str, str] | None:
     """The feature of BuildKit that an instruction uses, and what does the same without."""
     word = instruction.word
-    flags = _FLAGS.get(word, {})
+    found = _flag(instruction) if word in _FLAGS else None
+    if found is not None:
+        return found
+    if instruction.heredocs:
+        if word == "RUN" and instruction.rest.startswith("<<"):
+            return "RUN with a here-document", "join the commands with && and end each line but the last with \\"
+        return f"{word} with a here-document", _FILE_BESIDE
+    if word == "FROM" and _PLATFORM.search(instruction.rest):
+        return "a variable of the platform", "leave --platform out: an image is for this server"
+    if word == "ARG":
+        # Only BuildKit sets these; a default in the Dockerfile serves the classic builder too.
+        unset = next((name for name in instruction.rest.split() if _OF_PLATFORM.fullmatch(name)), None)
+        return None if unset is None else (f"ARG {unset} without a value", f"give it one: ARG {unset}=VALUE")
+    if word == "ADD" and any(_REPOSITORY.fullmatch(source.strip('"[],')) for source in instruction.rest.split()):
+        return "ADD of a Git repository", "clone it in a step of its own: RUN git clone ADDRESS"
+    return None
+
+
+def _flag(instruction: Instruction) -> tuple[str, str] | None:
+    """The first flag of RUN, COPY or ADD that the classic builder does not know, and what to do without it."""
+    word = instruction.word
     for part in instruction.rest.split():
         if not part.startswith("--"):
             break
         flag = part.partition("=")[0]
-        if flag in flags:
-            return f"{word} {flag}", flags[flag]
-    if instruction.heredocs:
-        if word == "RUN":
-            return "RUN with a here-document", "join the commands with && and end each line but the last with \\"
-        return f"{word} with a here-document", "put the text into a file beside the Dockerfile, and copy that"
-    if word == "FROM" and _PLATFORM.search(instruction.rest):
-        return "a variable of the platform", "leave --platform out: an image is for this server"
+        if flag in _CLASSIC.get(word, ()):
+            continue
+        if _SECRET.match(part):
+            return f"{word} {flag}", "get what needs the secret beforehand, put it beside the Dockerfile, and copy it"
+        return f"{word} {flag}", _FLAGS[word].get(flag, "leave it out")
     return None

@@ -86,7 +86,7 @@ def _checked(source: str, whole: bool) -> str:
         raise WrongUse(
             f"the Dockerfile copies {source}, which is not beside it",
             why="Docker sees only what lies in the Dockerfile's folder",
-            hint="put the file beside the Dockerfile",
+            hint="put the file beside the Dockerfile, and name it from there, without a slash in front",
         )
     if re.search(r"[$\\'\"]|\*\*", source):
         raise WrongUse(f"ds01 cannot tell what the Dockerfile copies with {source}", hint="name the files one by one")

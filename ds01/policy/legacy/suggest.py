@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from ds01.policy.legacy import keys
 
-IMPORT = "`ds01 policy import` converts it"
+IMPORT = "`ds01 policy import` converts the whole file"
 _UNITS = {"h", "m", "s", "min", "hours", "minutes", "seconds", "days", "bytes", "percent", "soft", "hard"}
 
 

@@ -22,6 +22,9 @@ from tests.unit.images.plans import plan
         ("FROM a\nCOPY --link a /a", "COPY --link"), ("FROM a\nCOPY --from=b --chmod=755 a /a", "COPY --chmod"),
         ("FROM a\nADD --checksum=sha256:aa https://h/x /x", "ADD --checksum"),
         ("FROM --platform=$BUILDPLATFORM a\n", "a variable of the platform"),
+        ("FROM a\nARG TARGETARCH\nRUN curl https://h/$TARGETARCH", "ARG TARGETARCH without a value"),
+        ("FROM a\nADD https://h/o/r.git#main /x", "ADD of a Git repository"), ("ADD git@h:o/r /x", "a Git repository"),
+        ("FROM a\nRUN --unknown=x y", "RUN --unknown"), ("FROM a\nADD --unpack=true x.tar /x", "ADD --unpack"),
     ],
 )  # fmt: skip
 def test_it_is_named_with_its_line_and_what_to_write(text: str, said: str) -> None:
@@ -36,10 +39,25 @@ def test_it_is_named_with_its_line_and_what_to_write(text: str, said: str) -> No
         "FROM a\nRUN echo --mount=x", "FROM a\nRUN python -c 'print(1<<x)'", 'FROM a\nRUN ["sh", "-c", "a <<EOF"]',
         "FROM a AS b\nCOPY --from=b --chown=1:1 /a /a", "# syntax=docker/dockerfile:1\nFROM --platform=linux/amd64 a",
         "FROM a\n# RUN --mount=type=cache true\n", "", "nonsense",
+        "FROM a\nARG TARGETARCH=amd64 X\nADD https://h/o/r.git.zip https://h/x /x/", "FROM a\nADD --chown=1 a.git/ /x",
     ],
 )  # fmt: skip
 def test_what_the_classic_builder_knows_passes(text: str) -> None:
     check_classic(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("RUN <<EOF\na\nEOF\n", "&&"), ("RUN python3 <<EOF\na\nEOF\n", "file beside"),
+        ("RUN cat <<EOF > /x\na\nEOF\n", "file beside"), ("RUN --mount=type=secret,id=x cat /x", "the secret"),
+        ("RUN --mount=id=x,type=ssh git clone x", "the secret"), ("RUN --mount=type=bind,source=a,target=/a x", "COPY"),
+    ],
+)  # fmt: skip
+def test_the_hint_fits_what_is_used(text: str, hint: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        check_classic(text)
+    assert hint in (caught.value.hint or "")
 
 
 def test_what_ds01_writes_passes() -> None:
