@@ -20,7 +20,7 @@ from ds01.automation.telling import Teller
 from ds01.automation.timekeeping import check_clock
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import Observation
-from ds01.gpus.naming import first_name
+from ds01.gpus.naming import first_name, is_silent
 from ds01.lifecycle.gpu_processes import to_keep
 from ds01.lifecycle.ledger import REMOVED_KEPT
 from ds01.lifecycle.machine import State
@@ -155,7 +155,12 @@ class Tick:
         for record in records:
             lost = [ref for ref in record.lease.slots if ref.uuid not in there] if record.lease else []
             report.unknown += [
-                Item(record.container_name, LOST, f"GPU {first_name(ref)} is not there any more") for ref in lost
+                Item(
+                    record.container_name,
+                    LOST,
+                    f"GPU {first_name(ref)} {'does not answer' if is_silent(ref, gpus) else 'is not there any more'}",
+                )
+                for ref in lost
             ]
             if record.container_name in unsure:
                 continue

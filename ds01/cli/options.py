@@ -94,7 +94,7 @@ def check_profile(text: str | None) -> str | None:
     except ValueError:
         shown = text if len(text) <= 40 else f"{text[:40]}…"
         hint = "`--profile 2g.20gb`; `ds01 gpu status` shows what there is"
-        raise WrongUse(f"'{shown}' is no profile", why=f"allowed: {PROFILE.allowed}", hint=hint) from None
+        raise WrongUse(f"unknown MIG profile '{shown}'", why=f"allowed: {PROFILE.allowed}", hint=hint) from None
 
 
 def gathered(kind: type[Any], options: Sequence[Function]) -> Callable[[Function], Function]:

@@ -37,7 +37,9 @@ def describe_refusal(refusal: Refusal, now: datetime, offer: Offer, ways: WaysOu
         hint = _ways_hint(ways) or "`ds01 gpu status` shows what there is"
         return message, f"it has {refusal.limit or 0} at most", hint
     if rule is Rule.LOST:
-        return "the GPU of this container is gone", why, _ways_hint(ways) or "`ds01 gpu status` shows what there is"
+        silent = all(claim.state == "unhealthy" for claim in refusal.claims)
+        message = f"the GPU of this container {'does not answer' if silent else 'is gone'}"
+        return message, why, _ways_hint(ways) or "`ds01 gpu status` shows what there is"
     return _none_free(refusal, why, now, offer, ways)
 
 

@@ -162,6 +162,7 @@ class Holding:
     by_hand: bool = False  # without a container: its owner, or an administrator, ends it with `ds01 gpu release`
     waiting: bool = False  # no lease yet: what somebody ahead in the line could have now
     first_names: tuple[str, ...] = ()  # of its slots, at the time of the lease; none: as `slots`
+    silent: tuple[str, ...] = ()  # UUIDs of those that were not seen, since their GPU does not answer
 
 
 @dataclass(frozen=True)

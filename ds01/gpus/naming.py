@@ -45,6 +45,11 @@ def renamed(ref: SlotRef, observation: Observation) -> SlotRef:
     return replace(ref, slot=name, was=None if name == first else first)
 
 
+def is_silent(ref: SlotRef, observation: Observation) -> bool:
+    """Return whether a slot was not seen because its GPU does not answer, so that it may still be there."""
+    return all(slot.uuid != ref.uuid for slot in observation.slots) and not _answered(ref, observation)
+
+
 def first_name(ref: Named) -> str:
     """Return the name at the time of the lease."""
     return ref.was or ref.slot

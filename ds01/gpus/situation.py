@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ds01.gpus.model import Blocker, Claim, Holding, Kind, Observation, Slot, slot_number
+from ds01.gpus.naming import UNKNOWN
 from ds01.policy.model import GpuAllocation, Reservation
 
 
@@ -58,22 +59,29 @@ class SlotState:
 
     @property
     def lost(self) -> bool:
-        """Whether the hardware no longer has it."""
+        """Whether the hardware no longer has it, or it was not seen since its GPU does not answer."""
         return self.memory_bytes is None
 
 
 def slot_states(situation: Situation) -> tuple[SlotState, ...]:
     """Return a row for every slot that is offered or leased, sorted by number, and one for each lost slot of a lease.
 
-    A lost slot is called by its UUID and has no memory: its old name may be another slot's by now.
+    A lost slot is called by its UUID and has no memory: its old name may be another slot's by now. One whose GPU does
+    not answer keeps its name; the row of that lease takes the place of the GPU's own, which knows less.
     """
     holders = holders_of(situation)
+    silent = {
+        name
+        for holder in situation.leases
+        for name, uuid in zip(holder.slots, holder.uuids, strict=False)
+        if uuid in holder.silent
+    }
     claims = claims_on(situation)
     offered = set(offered_slots(situation))
     rows = [
         _row(slot, claims.get(slot.slot), holders.get(slot.slot))
         for slot in situation.observation.slots
-        if slot in offered or slot.slot in holders
+        if (slot in offered or slot.slot in holders) and not (slot.uuid.startswith(UNKNOWN) and slot.slot in silent)
     ]
     rows += [row for holder in situation.leases for row in _lost_rows(situation, holder)]
     return tuple(sorted(rows, key=_order))
@@ -111,8 +119,10 @@ def holders_of(situation: Situation, but: str | None = None) -> dict[str, Holdin
 def names_of(situation: Situation, lease: Holding) -> tuple[str, ...]:
     """Return what the slots of a lease are called, for people."""
     names = {slot.uuid: slot.slot for slot in situation.observation.slots}
-    slots = zip(lease.uuids, lease.first_names or lease.slots, strict=False)
-    return tuple(names.get(uuid) or f"gone, was {first}" for uuid, first in slots)
+    slots = zip(lease.uuids, lease.slots, lease.first_names or lease.slots, strict=False)
+    return tuple(
+        names.get(uuid) or (now if uuid in lease.silent else f"gone, was {first}") for uuid, now, first in slots
+    )
 
 
 def comes_free(situation: Situation, slot: Slot, claim: Claim | None, who: Requester) -> datetime | None:
@@ -196,15 +206,17 @@ def _row(slot: Slot, claim: Claim | None, holder: Holding | None) -> SlotState:
 
 def _lost_rows(situation: Situation, holder: Holding) -> Iterator[SlotState]:
     there = {slot.uuid for slot in situation.observation.slots}
-    for uuid, first in _first_names(holder).items():
+    for (uuid, first), name in zip(_first_names(holder).items(), holder.slots, strict=False):
         if uuid in there:
             continue
         number = slot_number(first)
+        silent = uuid in holder.silent
         yield SlotState(
-            uuid, uuid, Kind.MIG if len(number) > 1 else Kind.FULL, None, number[0], None,
+            name if silent else uuid, uuid, Kind.MIG if len(number) > 1 else Kind.FULL, None, number[0], None,
             "held" if holder.held else "leased",
             holder.container, holder.user, holder.since, holder.until,
-            "lost: the hardware no longer has it", first,
+            "its GPU does not answer" if silent else "lost: the hardware no longer has it",
+            None if silent and name == first else first,
         )  # fmt: skip
 
 

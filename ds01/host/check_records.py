@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ds01.engines.protocol import EngineContainer, Status
-from ds01.gpus.naming import all_called, first_name
+from ds01.gpus.naming import all_called, first_name, is_silent
 from ds01.gpus.occupancy import labelled_uuids
 from ds01.host.facts import Facts
 from ds01.host.findings import Finding, Reconcile, error, warning
@@ -126,7 +126,8 @@ def leases(facts: Facts) -> Iterator[Finding]:
     if facts.observation is not None:
         there = {slot.uuid for slot in facts.observation.slots}
         for record in facts.records:
-            lost = [ref for ref in (record.lease.slots if record.lease else ()) if ref.uuid not in there]
+            slots = record.lease.slots if record.lease else ()
+            lost = [ref for ref in slots if ref.uuid not in there and not is_silent(ref, facts.observation)]
             if lost:
                 yield warning(
                     "leases-lost",

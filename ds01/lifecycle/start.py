@@ -7,7 +7,7 @@ import dataclasses
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.allocator import behind, choose
 from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
-from ds01.gpus.naming import all_called, difference, first_name
+from ds01.gpus.naming import all_called, called, difference, first_name, is_silent
 from ds01.gpus.situation import Requester
 from ds01.lifecycle import ports, ulimits
 from ds01.lifecycle.ahead import earlier_than, in_line, waiters
@@ -141,8 +141,14 @@ def _check_devices(world: World, record: Record) -> None:
 
 
 def lost_slots(refs: tuple[SlotRef, ...], gpus: Observation) -> Refusal | None:
-    """Return the refusal if one of the slots is not there any more, or another has its UUID now."""
+    """Return the refusal if one of the slots is not there any more or does not answer, or another has its UUID now."""
     there = {slot.uuid: slot for slot in gpus.slots}
     found = {ref: difference(ref, there.get(ref.uuid), gpus.boot) for ref in refs}
-    lost = tuple(Claim(first_name(ref), "lost", why=why) for ref, why in found.items() if why is not None)
+    lost = tuple(
+        Claim(called(ref), "unhealthy", why="its GPU does not answer")
+        if is_silent(ref, gpus)
+        else Claim(first_name(ref), "lost", why=why)
+        for ref, why in found.items()
+        if why is not None
+    )
     return Refusal(Rule.LOST, temporary=False, asked=len(refs), claims=lost) if lost else None

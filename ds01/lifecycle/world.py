@@ -11,7 +11,7 @@ from ds01.engines.protocol import Engine, EngineContainer, EngineFacts
 from ds01.errors import Ds01Error, EngineConflict, EngineRejected, GpusUnreachable, NotFound
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND, Inventory
 from ds01.gpus.model import Blocker, Holding, Observation
-from ds01.gpus.naming import all_called, first_name
+from ds01.gpus.naming import all_called, first_name, is_silent
 from ds01.gpus.occupancy import labelled_devices, labelled_uuids, outside_use
 from ds01.gpus.situation import Situation
 from ds01.journal.events import Emit
@@ -234,13 +234,9 @@ class World:
             facts = {"actor": "observed", "container": name, "user": user}
             self.emit("not_inspected", facts | {"why": f"{error.message}: {error.why}" if error.why else error.message})
 
-    def holdings(self, entries: Entries, *, but: str | None = None) -> list[Holding]:
-        """The leases of all records as the allocator sees them; without the one of the container `but`."""
-        return [
-            self._holding(record)
-            for record in readable(entries)
-            if record.lease is not None and record.container_name != but
-        ]
+    def holdings(self, entries: Entries, observation: Observation | None = None) -> list[Holding]:
+        """Return the leases of all records as the allocator sees them."""
+        return [self._holding(record, observation) for record in readable(entries) if record.lease is not None]
 
     def situation(self, entries: Entries, observation: Observation, foreign: list[EngineContainer]) -> Situation:
         """What a choice depends on. `foreign` is the answer of `foreign`."""
@@ -271,7 +267,7 @@ class World:
         return Situation(
             observation=observation,
             occupancy=blockers,
-            leases=self.holdings(entries),
+            leases=self.holdings(entries, observation),
             now=self.clock(),
             reservations=self.reservations(),
             allocation=self.policy.gpu_allocation,
@@ -328,21 +324,23 @@ class World:
                 | more,
             )
 
-    def _holding(self, record: Record) -> Holding:
+    def _holding(self, record: Record, observation: Observation | None) -> Holding:
         assert record.lease is not None
+        slots = record.lease.slots
         return Holding(
             container=record.container_name,
             user=record.user,
             uid=record.uid,
-            slots=tuple(ref.slot for ref in record.lease.slots),
-            uuids=tuple(ref.uuid for ref in record.lease.slots),
+            slots=tuple(ref.slot for ref in slots),
+            uuids=tuple(ref.uuid for ref in slots),
             # What a lease by hand has was said with it; a container's owner has what today's policy gives.
             priority=(record.resource_limits if is_manual(record) else self.limits_of(record).limits).priority,
             since=record.lease.since,
             until=lease_ends(record, *self.rules_of(record)),
             held=record.state is State.HELD,
             by_hand=is_manual(record),
-            first_names=tuple(first_name(ref) for ref in record.lease.slots),
+            first_names=tuple(first_name(ref) for ref in slots),
+            silent=tuple(ref.uuid for ref in slots if observation and is_silent(ref, observation)),
         )
 
 

@@ -31,6 +31,12 @@ def command(session: Session, container: str, slot: str | None) -> None:
     if slot is not None and not wanted:
         raise NotPossible(f"{short(full)} has no GPU {slot}")
     there = {row.uuid for row in rows if not row.lost}
+    silent = [row for row in rows if row.lost and row.slot != row.uuid and row.uuid in {item.uuid for item in wanted}]
+    if silent:
+        raise NotPossible(
+            f"GPU {all_called(silent)} of {short(full)} does not answer",
+            hint="`ds01 gpu status` says what is wrong with it",
+        )
     gone = [item for item in wanted if item.uuid not in there]
     if gone:
         raise NotPossible(

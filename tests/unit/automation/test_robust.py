@@ -92,6 +92,15 @@ def test_on_a_server_without_gpus_everything_is_judged(ticking: Ticking) -> None
     assert acted(ticking.tick()) == [("thesis", "stop"), ("thesis", "stop")]
 
 
+def test_an_instance_whose_gpu_does_not_answer_is_not_called_gone(ticking: Ticking) -> None:
+    ticking.runs()
+    seen = ticking.bed.inventory.observe()
+    gpus = (seen.gpus[0], replace(seen.gpus[1], unhealthy="the GPU is lost"))
+    slots = tuple(slot for slot in seen.slots if slot.gpu == 0)
+    ticking.bed.inventory = SimulatedInventory(replace(seen, gpus=gpus, slots=slots))
+    assert [item.why for item in ticking.tick(minutes=5).unknown] == ["GPU 1:0 does not answer"]
+
+
 def test_a_mig_instance_that_disappeared_is_said_and_nothing_is_released(ticking: Ticking) -> None:
     bed = ticking.bed
     ticking.runs()

@@ -116,7 +116,7 @@ def test_a_folder_that_is_not_there_is_wrong_use(option: str, ds: CommandLine) -
 @pytest.mark.parametrize("profile", ["zz", "", "2g", "2g.20", "20gb", "x" * 99])
 def test_what_is_no_profile_is_wrong_use(profile: str, ds: CommandLine) -> None:
     error = ds.fails(2, "container-create", "thesis", "pytorch", "--profile", profile)
-    assert "is no profile" in error and "a MIG profile like 2g.20gb" in error
+    assert "unknown MIG profile" in error and "a MIG profile like 2g.20gb" in error
     ds.fails(2, "gpu", "allocate", "--container", "x", "--profile", profile, who="boss")
 
 

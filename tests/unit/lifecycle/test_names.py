@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ds01.errors import Ds01Error, NoGpuFree
-from ds01.gpus.model import GpuRequest, Rule
+from ds01.gpus.model import GpuRequest, Kind, Rule
 from ds01.gpus.naming import called
 from ds01.gpus.simulated import SimulatedInventory
 from ds01.lifecycle import stop as stop_module
@@ -119,6 +119,43 @@ def test_a_command_at_work_on_a_container_is_not_disturbed_by_its_new_name(
     assert stopped.container.state == "held"
     assert status(mig)[:2] == [("0:0", uuid(0), "bob"), ("0:1, was 0:0", uuid(1), "alice")]
     assert listed(mig) == {"alice": "0:1, was 0:0", "bob": "0:0"}
+
+
+def silence(bed: Bed, *, anonymous: bool = False) -> None:
+    """The GPU does not answer from now on: NVML has its index, and maybe its UUID, but none of its instances."""
+    seen = bed.inventory.observe()
+    gpu = replace(seen.gpus[0], unhealthy="the GPU is lost", uuid="unknown-0" if anonymous else seen.gpus[0].uuid)
+    whole = replace(seen.slots[0], slot="0", uuid=gpu.uuid, kind=Kind.FULL, profile=None, unhealthy=gpu.unhealthy)
+    bed.inventory = SimulatedInventory(replace(seen, gpus=(gpu,), slots=(whole,)))
+    bed.set_policy(bed.policy_text)
+
+
+def test_every_command_calls_a_slot_whose_gpu_does_not_answer_as_before(mig: Bed) -> None:
+    layout(mig, 1, 2)
+    fill(mig, "alice", gpus=2)
+    layout(mig, 0, 1, 2)
+    assert [name for name, _, _ in status(mig)] == ["0:0", "0:1, was 0:0", "0:2, was 0:1"]
+    silence(mig)
+    names = ["0:1, was 0:0", "0:2, was 0:1"]
+    assert listed(mig) == {"alice": ", ".join(names)}
+    rows = mig.gate.gpus(mig.actor("root")).slots
+    assert [(called(row), row.user, row.why) for row in rows[1:]] == [
+        (name, "alice", "its GPU does not answer") for name in names
+    ]
+    with pytest.raises(Ds01Error) as error:
+        mig.gate.start(mig.actor("alice"), mig.full("alice"))
+    claims = refusal(error).claims
+    assert [(claim.slot, claim.why) for claim in claims] == [(name, "its GPU does not answer") for name in names]
+
+
+def test_a_whole_gpu_that_does_not_tell_its_uuid_has_the_row_of_its_lease_only(bed: Bed) -> None:
+    from ds01.gpus.simulated import parse
+
+    bed.inventory = parse("1xA100")
+    bed.set_policy(bed.policy_text)
+    fill(bed, "alice", gpus=1)
+    silence(bed, anonymous=True)
+    assert [(name, user) for name, _, user in status(bed)] == [("0", "alice")]
 
 
 def test_a_lease_by_hand_takes_the_slot_that_has_the_name_today(mig: Bed) -> None:
