@@ -1,38 +1,56 @@
-"""Corrects times in the records that lie ahead of a clock that is trusted."""
+"""Corrects times in the records that a wrong clock wrote, once the clock is trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from ds01.automation.acting import lock_of
 from ds01.automation.report import Item
 from ds01.errors import Busy
-from ds01.lifecycle.future import without_future
+from ds01.lifecycle.future import without_early_start, without_future
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.world import World
 
 
 def correct_times(world: World, records: Sequence[Record], *, dry_run: bool) -> list[Item]:
     """Bring times that lie in the future back to now, and return what was corrected. Busy containers come later."""
-    corrected = []
+    why = "a clock that was ahead wrote times that are still to come: they count as now"
+
+    def corrected(record: Record) -> Record:
+        return without_future(record, world.limits_of(record).limits, world.clock())
+
+    return _correct_all(world, records, corrected, why, dry_run=dry_run)
+
+
+def correct_starts(world: World, records: Sequence[Record], last_tick: datetime, *, dry_run: bool) -> list[Item]:
+    """Bring starts from before the last tick, which no tick has seen, to now, and return what was corrected."""
+    why = "it was started while the clock was behind: its start counts as now"
+
+    def corrected(record: Record) -> Record:
+        return without_early_start(record, last_tick, world.clock())
+
+    return _correct_all(world, records, corrected, why, dry_run=dry_run)
+
+
+def _correct_all(
+    world: World, records: Sequence[Record], corrected: Callable[[Record], Record], why: str, *, dry_run: bool
+) -> list[Item]:
+    done = []
     for record in records:
-        limits = world.limits_of(record).limits
-        if without_future(record, limits, world.clock()) is record:
+        if corrected(record) is record:
             continue
         if not dry_run:
             try:
-                _correct(world, record)
+                _correct(world, record, corrected)
             except Busy:
                 continue
-        why = "a clock that was ahead wrote times that are still to come: they count as now"
-        corrected.append(Item(record.container_name, "reconcile", why))
-    return corrected
+        done.append(Item(record.container_name, "reconcile", why))
+    return done
 
 
-def _correct(world: World, record: Record) -> None:
-    limits = world.limits_of(record).limits
+def _correct(world: World, record: Record, corrected: Callable[[Record], Record]) -> None:
     with lock_of(world, record), world.ledger.transaction() as ledger:
         current = ledger.records.get(record.container_name)
         if isinstance(current, Record) and current.id == record.id:
-            now = world.clock()
-            ledger.commit(without_future(current, limits, now), now=now)
+            ledger.commit(corrected(current), now=world.clock())

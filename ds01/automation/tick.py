@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ds01.automation.acting import Acting
 from ds01.automation.announcing import announce
-from ds01.automation.correcting import correct_times
+from ds01.automation.correcting import correct_starts, correct_times
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.looking import Looking
 from ds01.automation.observe import GONE_AFTER, KeepAlive, known
@@ -49,7 +49,7 @@ class Tick:
     dry_run: bool = False
     slices: Slices | None = None
     uptime: Callable[[], Uptime | None] = lambda: None
-    _gap: timedelta = field(default=timedelta(0), init=False)  # since the last tick
+    _last: datetime | None = field(default=None, init=False)  # when the last tick that trusted its clock was
 
     def run(self) -> Report:
         """Do the pass. The caller holds the tick's lock."""
@@ -85,6 +85,11 @@ class Tick:
             sure = [record for record in readable(world.ledger.read()) if record.container_name not in drifted]
             announce(world, self.teller, sure, report)
         everything = readable(world.ledger.read())
+        if self._last is not None:
+            sure = [record for record in everything if record.container_name not in drifted and not is_manual(record)]
+            corrected = correct_starts(world, sure, self._last, dry_run=self.dry_run)
+            report.acted += corrected
+            everything = readable(world.ledger.read()) if corrected else everything
         found = [record for record in everything if not is_manual(record) and record.container_name not in drifted]
         unsure = self._owners_in_doubt(everything, report)
         records = sorted(found, key=lambda record: record.container_name)
@@ -109,7 +114,7 @@ class Tick:
         reading = Reading(world.clock(), self.uptime())
         written = [record.last_seen for record in records] + [seen.created_at for seen in listed]
         before = world.ledger.tick_memory().believed
-        self._gap = reading.at - before.at if before is not None else timedelta(0)
+        self._last = before.at if before is not None else None
         why, memory = check_clock(world.ledger.tick_memory(), reading, max(written, default=None))
         world.memory = memory
         if why is not None:
@@ -148,9 +153,10 @@ class Tick:
         self, records: Sequence[Record], unsure: Collection[str], gpus: Observation, report: Report
     ) -> list[tuple[Record, Decision]]:
         """What is due, with the records as they are after a look at all that run; nothing for those `unsure`."""
+        world = self.world
         there = {slot.uuid for slot in gpus.slots}
         running = [record for record in records if record.state is State.RUNNING]
-        seen = Looking(self.world, gpus, report, self.dry_run).look_at(running)
+        seen = Looking(world, gpus, report, self.dry_run).look_at(running)
         decided = []
         for record in records:
             lost = [ref for ref in record.lease.slots if ref.uuid not in there] if record.lease else []
@@ -165,7 +171,7 @@ class Tick:
             if record.container_name in unsure:
                 continue
             judged = seen.get(record.container_name) if record.state is State.RUNNING else record
-            if judged is not None and self._gap > WARNINGS_LAST:
+            if judged is not None and self._last is not None and world.clock() - self._last > WARNINGS_LAST:
                 judged = replace(judged, warnings={})
             try:
                 decision = self._judge(judged, report) if judged is not None else None

@@ -1,4 +1,7 @@
-"""Times in a record that are still to come: a clock that was ahead wrote them. They count as now. Pure."""
+"""Times in a record that a wrong clock wrote: ahead, they are still to come; behind, they are before the last tick.
+
+They count as now. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ds01.lifecycle.deadlines import hold_ends
+from ds01.lifecycle.machine import State
 from ds01.lifecycle.record import Record
 from ds01.policy.model import Limits
 from ds01.system.data import DataError, parse_time
@@ -41,6 +45,18 @@ def without_future(record: Record, limits: Limits, now: datetime) -> Record:
     if record.held_until is not None and changed.stopped_at != record.stopped_at:
         changed = replace(changed, held_until=hold_ends(changed, limits.gpu_hold_after_stop))
     return changed
+
+
+def without_early_start(record: Record, last_tick: datetime, now: datetime) -> Record:
+    """Return the record with its start at `now`, or the record itself if its start may be right.
+
+    No tick has looked at it since it was started, so that was after the last tick, or one of the last. A start that is
+    said to be earlier was written while the clock was behind, and its time would be over at once.
+    """
+    is_new = record.state is State.RUNNING and not record.activity
+    if not is_new or record.started_at is None or record.started_at >= last_tick - AHEAD:
+        return record
+    return replace(record, started_at=now)
 
 
 def _until(at: datetime | None, latest: datetime) -> datetime | None:

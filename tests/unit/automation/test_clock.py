@@ -8,7 +8,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ds01.automation.report import Report, to_keep
+from ds01.gpus.model import GpuRequest
 from ds01.lifecycle.deadlines import lease_ends
+from ds01.lifecycle.machine import Trigger
 from ds01.system.clock import Uptime
 from tests.bed import NOON
 from tests.ticking import Ticking, acted, warned
@@ -154,3 +156,53 @@ def test_doctor_and_the_next_tick_are_not_misled_by_a_pass_in_the_future(ticking
     report.doubts_clock("the clock went ahead")
     assert not report.complete
     assert to_keep(report, {})["last_good_at"] is None
+
+
+@pytest.mark.parametrize("how", ["created", "started", "started behind ds01"])
+def test_a_start_with_a_clock_behind_is_no_long_runtime(ticking: Ticking, how: str) -> None:
+    bed = ticking.bed
+    bed.set_policy("defaults: {max_runtime: 20h, gpu_hold_after_stop: null}\n")
+    ticking.runs("bob")
+    if how != "created":
+        ticking.runs()
+        bed.gate.stop(bed.actor("alice"), ALICE)
+    bed.clock.advance(days=20)
+    runs_for(ticking, timedelta(days=21))
+    right = bed.clock.time
+    bed.clock.time = EPOCH  # a reboot with a dead battery
+    runs_for(ticking, timedelta(minutes=1), boot="second")
+    if how == "created":
+        bed.gate.create(bed.actor("alice"), bed.request("alice"))
+    bed.clock.advance(minutes=1)
+    if how == "started behind ds01":
+        bed.engine.start(ALICE)
+    else:
+        bed.gate.start(bed.actor("alice"), ALICE)
+    bed.clock.time = right + timedelta(hours=1)
+    report = runs_for(ticking, timedelta(minutes=10), boot="second")
+    assert report.complete
+    assert bed.record("alice").started_at == bed.clock.time
+    for minutes in (15, 20):
+        bed.clock.advance(minutes=5)
+        report = runs_for(ticking, timedelta(minutes=minutes), boot="second")
+        assert ALICE not in {item.container for item in (*report.warned, *report.acted)}
+    assert ticking.state() == "running"
+
+
+def test_a_start_that_an_earlier_tick_saw_is_as_it_was(ticking: Ticking) -> None:
+    started = ticking.runs().started_at
+    for _ in range(3):
+        ticking.tick(hours=1)
+    assert ticking.bed.record("alice").started_at == started
+
+
+def test_a_lease_by_hand_that_is_in_use_is_as_it_was(ticking: Ticking) -> None:
+    bed = ticking.bed
+    boss, job = bed.actor("boss"), "job._.70001"
+    bed.gate.allocate(boss, 70001, "job", GpuRequest(1))
+    bed.gate.mark(boss, job, Trigger.STOP)
+    bed.gate.mark(boss, job, Trigger.START)
+    before = bed.record("alice", "job")
+    for _ in range(3):
+        ticking.tick(hours=1)
+    assert bed.record("alice", "job") == before
