@@ -152,8 +152,8 @@ def one(world: World, container_name: str) -> list[Change]:
         if verdict.record == record_now:
             return []
         after = ledger.commit(verdict.record, now=world.clock())
+    world.report(after, verdict.steps)  # first: the engine may refuse to clear up
     _clear_up(world, after)
-    world.report(after, verdict.steps)
     if after.conflict and not record.conflict:
         tell_both(world, after)
     return [Change(container_name, step.trigger.value) for step in verdict.steps] or [Change(container_name, "settled")]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import Devices, Status
+from ds01.engines.simulated import SimulatedEngine
 from ds01.errors import EngineRejected, EngineUnreachable, NoGpuFree
 from ds01.lifecycle.machine import State
 from tests.acts import ALICE, BOB, fill
@@ -70,6 +71,22 @@ def test_it_can_be_removed_if_docker_removes_it(bed: Bed, gate: Any) -> None:
     gate.stop(bed.actor("alice"), ALICE)
     break_it(bed, ALICE, Status.DEAD, "inspect")
     assert gate.remove(bed.actor("alice"), ALICE).container.state == "removed"
+    assert bed.leased() == {}
+
+
+def test_one_that_vanished_is_an_event_although_its_tag_cannot_be_removed(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(bed, "alice", start=True)
+    bed.engine.stop(ALICE, grace=0)
+    bed.engine.remove(ALICE)
+
+    def refuse(engine: SimulatedEngine, reference: str) -> None:
+        raise EngineRejected("Docker could not remove the tag")
+
+    monkeypatch.setattr(SimulatedEngine, "untag", refuse)
+    bed.another_gate().reconcile(bed.actor("bob"))
+    assert [facts["to"] for kind, facts in bed.events if kind == "transition"][-1:] == ["removed"]
     assert bed.leased() == {}
 
 
