@@ -35,6 +35,7 @@ __all__ = ["REMOVED_KEPT", "Ledger", "NotSaved", "Transaction", "Unreadable", "V
 LEDGER_WAIT = 30.0  # seconds; the lock is held for milliseconds, so a longer wait means a stuck machine
 CONTAINER_WAIT = 10.0
 REMOVED_KEPT = timedelta(days=30)
+OUTBOX = "outbox"
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class Ledger:
         """Delete the records that were removed before a time, and temporary files of commands that were killed."""
         self._removed.forget(before=removed_before)
         records = self.state / "container-metadata"
-        for folder in (self.state, records, records / "removed", self._locks, self._queue):
+        state = (self.state, records, records / "removed", self._locks, self._queue, self.state / OUTBOX)
+        for folder in (*state, self.kept_policy, self.kept_policy / "groups"):
             files.drop_temporary(folder)
 
     def line(self) -> Line:
@@ -192,7 +194,7 @@ class Ledger:
 
     def outbox(self) -> Outbox:
         """Notices that wait for the tick to deliver them."""
-        return Outbox(self.state / "outbox", folder_mode=self.folder_mode, file_mode=self.file_mode)
+        return Outbox(self.state / OUTBOX, folder_mode=self.folder_mode, file_mode=self.file_mode)
 
     def tick_memory(self) -> Memory:
         """Return what the last tick remembered; an empty memory if there is none, or it cannot be read."""

@@ -14,6 +14,7 @@ from ds01.errors import Ds01Error
 from ds01.lifecycle import commits
 from ds01.lifecycle.ledger import NotSaved
 from ds01.system import files
+from ds01.system.settings import KEPT_POLICY
 from tests import legal
 from tests.bed import Bed
 
@@ -132,9 +133,14 @@ def test_a_line_that_only_a_part_was_written_of_is_an_error(fast_tmp: Path, monk
     assert path.read_bytes().splitlines() == [b'{"a', b'{"a": 2}']
 
 
-@pytest.mark.parametrize("where", [".", "container-metadata", "container-metadata/removed", "locks", "queue"])
+FOLDERS = (".", "container-metadata", "container-metadata/removed", "locks", "queue", "outbox")
+POLICY_FOLDERS = (KEPT_POLICY, f"{KEPT_POLICY}/groups")
+
+
+@pytest.mark.parametrize("where", [*FOLDERS, *POLICY_FOLDERS])
 def test_temporary_files_of_killed_commands_go_after_a_while(bed: Bed, where: str) -> None:
     old, new = (bed.state / where / f".{name}.json.123.abcd.tmp" for name in ("old", "new"))
+    (bed.state / where).mkdir(parents=True, exist_ok=True)
     for path in (old, new):
         path.write_text("half")
     os.utime(old, (0, 0))
