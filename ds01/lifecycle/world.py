@@ -167,7 +167,8 @@ class World:
     def observe_gpus(self, *, utilisation: bool = False) -> Observation:
         """Return the GPUs; none on a server that has no NVIDIA driver and shows no sign of a GPU.
 
-        The library is missing for a moment while a driver's package is replaced: that is no server without GPUs.
+        The library is missing for a moment while a driver's package is replaced, and a driver finds no GPU once all
+        have failed: that is no server without GPUs.
         `utilisation` adds how busy MIG instances are, which takes time; nobody who allocates should wait for it.
         Raises GpusUnreachable.
         """
@@ -187,6 +188,13 @@ class World:
                 "--cpu-only needs no GPU",
                 data=data,
             ) from error
+        if not seen.gpus and not seen.simulated and (sign := sign_of_gpus(self.ledger.read(), 0)) is not None:
+            raise GpusUnreachable(
+                "The driver finds no GPU.",
+                why=f"NVML answers and lists none, although {sign}",
+                hint="`nvidia-smi` and the kernel's log say more to an administrator. --cpu-only needs no GPU",
+                data={"problem": "no_devices"},
+            )
         if has_hidden(seen):
             seen = with_names(seen, self.ledger.gpu_processes(), self.clock())
         return seen

@@ -25,6 +25,13 @@ class NoDriver:
         raise GpusUnreachable("The GPUs cannot be asked.", data={"problem": LIBRARY_NOT_FOUND, "cards": self.cards})
 
 
+class NoDevices:
+    """NVML with a driver that finds no GPU: all have failed, or were taken from it."""
+
+    def observe(self, *, utilisation: bool = False) -> Observation:
+        return Observation((), (), "550.54")
+
+
 def without_driver(bed: Bed, cards: int = 0) -> None:
     bed.inventory = NoDriver(cards)
     bed.set_policy(bed.policy_text)
@@ -55,6 +62,22 @@ def test_a_container_with_a_gpu_is_a_sign_of_gpus(bed: Bed, stopped: bool) -> No
     assert "thesis of bob has GPU 1:0" in (error.value.why or "")
     with pytest.raises(GpusUnreachable):
         bed.gate.gpus(bed.actor("alice"))
+
+
+def test_a_driver_that_finds_no_gpu_any_more_is_no_answer(bed: Bed) -> None:
+    bed.gate.create(bed.actor("bob"), bed.request("bob", gpus=1))
+    bed.inventory = NoDevices()
+    bed.set_policy(bed.policy_text)
+    with pytest.raises(GpusUnreachable) as error:
+        bed.gate.create(bed.actor("alice"), bed.request("alice"))
+    assert "thesis of bob has GPU 1:0" in (error.value.why or "")
+    assert bed.gate.create(bed.actor("alice"), bed.request("alice", gpus=0)).container.gpus == ()
+
+
+def test_a_driver_that_never_had_a_gpu_makes_a_server_without(bed: Bed) -> None:
+    bed.inventory = NoDevices()
+    bed.set_policy(bed.policy_text)
+    assert bed.gate.create(bed.actor("alice"), bed.request("alice")).container.gpus == ()
 
 
 def test_a_container_without_gpu_needs_no_driver(bed: Bed) -> None:
