@@ -81,7 +81,7 @@ class Ledger:
         except OSError as error:
             raise Ds01Error(
                 f"the state folder {state} cannot be used",
-                why=f"{error.filename or state}: {error.strerror}",
+                why=f"{error.filename or state}: {error.strerror}" if error.strerror else str(error),
                 hint="`sudo ds01 doctor` checks it; users of ds01 are in the group docker",
             ) from error
         self._removed = RemovedRecords(removed)

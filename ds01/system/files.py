@@ -22,11 +22,14 @@ class Unsafe(OSError):
 def read(path: Path) -> bytes:
     """The content of a regular file below 1 MiB, never through a link. Raises OSError, Unsafe."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:  # a directory is no file that cannot be read
             raise Unsafe(f"{path} is not a regular file below 1 MiB")
-        return file.read(LARGEST)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(LARGEST)
+    finally:
+        os.close(descriptor)
 
 
 def replace(path: Path, content: bytes, *, mode: int, durable: bool = True) -> None:

@@ -58,7 +58,12 @@ def huge(path: Path) -> None:
     path.write_bytes(b" " * (1 << 20) + b"{}")
 
 
-SPOILERS = [truncated, empty, foreign, misnamed, newer, unknown_key, link, binary, deep, huge]
+def directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+SPOILERS = [truncated, empty, foreign, misnamed, newer, unknown_key, link, directory, binary, deep, huge]
 
 
 def aside(bed: Bed) -> list[str]:
@@ -94,6 +99,11 @@ def test_it_is_moved_aside_and_made_again_with_its_lease(bed: Bed, state: str, s
     assert len(aside(bed)) == 1 and aside(bed)[0].startswith(f"{ALICE}.json.corrupt-2026")
     assert "repair" in bed.kinds()
     assert gate.reconcile(bed.actor("root")) == ()
+
+
+def test_a_directory_among_the_records_takes_no_gpu(bed: Bed) -> None:
+    (bed.state / "container-metadata" / "nobody._.70003.json").mkdir()
+    assert bed.another_gate().create(bed.actor("bob"), bed.request("bob")).container.gpus != ()
 
 
 @pytest.mark.parametrize("state", ["created", "running", "held"])
