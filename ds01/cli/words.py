@@ -100,6 +100,11 @@ def gpu_names(slots: Sequence[Any]) -> str:
     return ", ".join(f"{called(item)} ({item.profile})" if item.profile else called(item) for item in slots)
 
 
+def gpus_as_subject(slots: Sequence[Any], one: str, many: str) -> str:
+    """Return slots and their verb: `GPU 0 is`, `GPUs 1:0 (2g.10gb), 1:1 (2g.10gb) are`."""
+    return f"GPU {gpu_names(slots)} {one}" if len(slots) == 1 else f"GPUs {gpu_names(slots)} {many}"
+
+
 def short(container: str | None) -> str:
     """The name that people use, of a container's full one."""
     return (container or "").partition("._.")[0]

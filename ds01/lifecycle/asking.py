@@ -21,6 +21,7 @@ from ds01.gpus.model import Observation
 from ds01.gpus.situation import slot_states
 from ds01.lifecycle.aime import is_marked, owner_of
 from ds01.lifecycle.change import Change
+from ds01.lifecycle.create import name_taken
 from ds01.lifecycle.images import own_images
 from ds01.lifecycle.judge import differs
 from ds01.lifecycle.ledger import NotSaved, Unreadable
@@ -94,9 +95,17 @@ class Asking:
         return self._world.limits(self._world.users.by_uid(owner)).limits.max_mig_instances
 
     def last_request(self, actor: Actor, name: str, *, owner: int | None = None) -> ContainerRequest | None:
-        """The request of the last removed container of a name; None if none is kept. For a container made again."""
+        """Return the request of the last removed container of a name, to make it again; None if none is kept.
+
+        Raises NotPossible if the name is taken: what a start with `--recreate` replaced counts as removed too.
+        """
         uid = actor.uid if owner is None else owner
-        removed = self._world.ledger.removed_as(container_name(name, uid)) if self._may(actor, uid) else []
+        full = container_name(name, uid)
+        entries = self._catch_up({seen.id: seen for seen in self._world.listed()}, uid)
+        entry = entries.get(full) if self._may(actor, uid) else None
+        if isinstance(entry, Record):
+            raise name_taken(entry)
+        removed = self._world.ledger.removed_as(full) if self._may(actor, uid) else []
         made = [record for record in removed if record.request is not None and not is_manual(record)]
         last = max(made, key=lambda record: record.last_change, default=None)
         return None if last is None else last.request

@@ -115,16 +115,28 @@ def check_driver(prepared: Prepared, found: Found, gpus: set[int], *, any_will_d
         )
 
 
+def name_taken(record: Record) -> NotPossible:
+    """Return the error for a new container that has the name of `record`."""
+    name = record.name
+    if is_manual(record):
+        return NotPossible(
+            f"the name {name} is taken",
+            why="a GPU was allocated by hand under this name",
+            hint=f"choose another name; `ds01 gpu release --container {name}` ends the allocation",
+        )
+    return NotPossible(
+        f"there is a container {name} already",
+        why=f"it is {record.state.value}",
+        hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",
+    )
+
+
 def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
     """Raises NotPossible if the name is taken."""
     entry = entries.get(prepared.container_name)
     name = prepared.request.name
     if isinstance(entry, Record):
-        raise NotPossible(
-            f"there is a container {name} already",
-            why=f"it is {entry.state.value}",
-            hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",
-        )
+        raise name_taken(entry)
     if isinstance(entry, Unreadable):
         raise Busy(f"the record of {name} is unreadable and being looked at", why=entry.why)
     there = [container for container in found.listed if container.name == prepared.container_name]

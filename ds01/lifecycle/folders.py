@@ -142,8 +142,11 @@ def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int 
     return Folder(real, status.identity)
 
 
-def make(path: str, *, owner: Account, actor: Actor) -> None:
-    """Make a folder and its parents with the owner's uid, if it is not there. Raises Ds01Error, Refused."""
+def make(path: str, *, owner: Account, actor: Actor, usual: bool = True) -> None:
+    """Make a folder and its parents with the owner's uid, if it is not there. Raises Ds01Error, Refused.
+
+    `usual`: it is where the owner's workspaces are, not a place of their choice.
+    """
     if not path.startswith("/") or "\0" in path:
         raise WrongUse(f"{path!r} is not an absolute path")
     if os.path.lexists(path) or exists(path, owner=owner):
@@ -159,7 +162,9 @@ def make(path: str, *, owner: Account, actor: Actor) -> None:
         raise Ds01Error(
             f"the workspace {path} cannot be made",
             why=problem or "the file system does not answer",
-            hint=f"`sudo ds01 user add {owner.login}` makes the place for it",
+            hint=f"`sudo ds01 user add {owner.login}` makes the place for it"
+            if usual
+            else f"name a directory in which {owner.login} may write",
         )
 
 

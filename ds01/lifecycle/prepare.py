@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ds01.engines.protocol import EngineImage
@@ -111,7 +112,7 @@ def _resolve_folders(
     workspaces = world.policy.workspaces_of(owner.login, owner.home)
     workspace = request.workspace or f"{workspaces}/{request.project or request.name}"
     if make:
-        folders.make(workspace, owner=owner, actor=actor)
+        folders.make(workspace, owner=owner, actor=actor, usual=Path(workspace).is_relative_to(workspaces))
     # In a state folder of one's own its owner may do everything, also lend own folders to the people played there.
     also = actor.uid if world.own and actor.uid == world.ledger.owner_uid else None
     resolve: Callable[..., Folder] = partial(folders.resolve, owner=owner, also_uid=also)

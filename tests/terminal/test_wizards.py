@@ -244,7 +244,7 @@ def interrupted_at(programs: Programs, question: str, *pairs: tuple[str, str]) -
     assert new.end() == 130
 
 
-@pytest.mark.parametrize("question", ["Your name, for commits", "What shall it be made from?", "And now?"])
+@pytest.mark.parametrize("question", ["Your name, for commits", "What should it be made from?", "And now?"])
 def test_user_setup_continues_where_it_was_interrupted(question: str, programs: Programs) -> None:
     later = (("Enter: later)", ""),) * 3
     image = (*FRAMEWORK, *THE_OTHERS[:2], *THE_OTHERS[3:])  # the use case is known
@@ -258,7 +258,7 @@ def test_user_setup_continues_where_it_was_interrupted(question: str, programs: 
 
 
 def test_user_setup_asks_whether_to_continue(programs: Programs) -> None:
-    interrupted_at(programs, "What shall it be made from?", *((("Enter: later)", ""),) * 3))
+    interrupted_at(programs, "What should it be made from?", *((("Enter: later)", ""),) * 3))
     again = programs.at_terminal("user-setup")
     answer(again, *((("Enter to go on …", ""),) * 2), ("The setup of first was interrupted. Continue it? [Y/n]:", "n"))
     again.expect("Begin another? [y/N]:")
@@ -316,7 +316,7 @@ def test_a_refused_number_of_gpus_can_be_chosen_again(reply: str, slots: int, pr
     assert programs.piped("container-create", "one", "--image", "any/image").returncode == 0
     new = programs.at_terminal("container-create", "--image", "any/image")
     answer(new, ("Name of the container:", "two"), ("Number [1]:", "1"), ("How many GPUs? [1]:", "2"))
-    shown = new.expect("How shall it go on?")
+    shown = new.expect("How do you want to continue?")
     assert "max_mig_instances" in shown
     answer(new, ("Number [1]:", reply))
     assert new.end() == 0
@@ -329,7 +329,7 @@ def test_project_init_offers_what_is_possible_before_it_builds(programs: Program
     new = programs.at_terminal(
         "project-init", "birds", "--type", "cv", "--image", "any/image", "--description", "Birds"
     )
-    shown = new.expect("How shall it go on?")
+    shown = new.expect("How do you want to continue?")
     assert "Step 1" not in shown and "max_mig_instances" in shown
     answer(new, ("Number [1]:", "2"), ("Enter: later)", ""), ("Enter: later)", ""))
     new.expect("birds is ready")

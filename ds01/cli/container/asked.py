@@ -124,7 +124,7 @@ def existing_folder(session: Session, text: str | None, option: str) -> str | No
             Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
         hint = f"`{option} DIR`, a folder on this server; `ls` shows what is there"
-        raise WrongUse(f"there is no folder {path}", why=f"{option} shall mount it", hint=hint) from None
+        raise WrongUse(f"there is no folder {path}", why=f"{option} is to mount it", hint=hint) from None
     except (OSError, ValueError):
         pass  # the gate says what is wrong with it
     return path

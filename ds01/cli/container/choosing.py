@@ -59,7 +59,7 @@ def image(session: Session, asked: Asked, name: str, before: ContainerRequest | 
         chosen = _ask_image(session, project)
         return (chosen[0], chosen[1]) if chosen[1] is not None else (fetch_typed(session, chosen[0]), None)
     raise NotFound(
-        f"which image shall {name} have?",
+        f"no image was named for {name}",
         why=f"there is no {default}",
         hint=f"`--image IMAGE`, `--framework pytorch`, or a second word: `{typed()} {name} pytorch`;\n"
         f"`image-create {project}` builds one of your own",

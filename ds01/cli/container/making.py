@@ -30,7 +30,7 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
     environment = environment_of(session, asked.environment)
     if asked.name is None:
         if not session.interactive:
-            raise WrongUse("which name shall it have?", hint=f"say it: `{typed()} NAME --framework pytorch`")
+            raise WrongUse("no name was given", hint=f"`{typed()} NAME --framework pytorch`")
         asked = choosing.wizard(session, asked)
     name = folded_name(asked.name or "")
     if name != asked.name:
@@ -65,7 +65,9 @@ def _as_before(session: Session, request: ContainerRequest, before: ContainerReq
     if asked.project is not None and asked.workspace is None:
         kept["workspace"] = None  # another project lies elsewhere
     gpus = request.gpus if says_gpus else before.gpus
-    session.say(f"As the {request.name} that was removed, with {request.image}; `--image IMAGE` begins anew.")
+    session.say(
+        f"Making {request.name} again with the options it had, from {request.image}; `--image IMAGE` starts afresh."
+    )
     environment = {**before.environment, **request.environment}
     return dataclasses.replace(request, gpus=gpus, environment=environment, **kept)
 

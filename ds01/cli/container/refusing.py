@@ -44,7 +44,7 @@ def settle(session: Session, options: Asked, image: str, *, instead: str) -> Ask
             raise error
         put(describe_error(error), error=True)
         ways = _ways(options, plan.refusal)
-        chosen = ask.choose("How shall it go on?", [*ways, instead])
+        chosen = ask.choose("How do you want to continue?", [*ways, instead])
         if chosen == len(ways):
             return None
         options = list(ways.values())[chosen]

@@ -26,8 +26,9 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
     name = words.short(container)
     explain(session, "retire", name=name)
     (sized,) = session.gate.sizes(session.actor, (container,))
-    gpus = f"GPU {words.gpu_names(sized.container.gpus)}" if sized.container.gpus else ""
-    stays = f"{gpus} comes free, the workspace stays" if gpus else "the workspace stays"
+    gpus = sized.container.gpus
+    stays = f"{words.gpus_as_subject(gpus, 'comes', 'come')} free, " if gpus else ""
+    stays += "the workspace stays"
     if dry_run:
         session.say(f"Would stop and remove {name}; {stays}.")
         return session.answer({"container": sized.container})
@@ -42,5 +43,6 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
     tell_owner(session, record, "removed", "container-deploy")
     for warning in acted.warnings:
         session.say(warning)
-    session.say(f"Retired {name}: {f'{gpus} is free, ' if gpus else ''}the workspace stays.")
+    freed = f"{words.gpus_as_subject(gpus, 'is', 'are')} free, " if gpus else ""
+    session.say(f"Retired {name}: {freed}the workspace stays.")
     return session.answer({"container": acted.container})

@@ -39,7 +39,7 @@ def command(session: Session, waiting: WaitOptions, name: str | None, what: tupl
     With COMMAND the exit code is the command's, and 125 for a failure of ds01's own.
     """
     if not what and not session.terminal:
-        hint = f"say what shall run: `container-run {name or 'NAME'} -- COMMAND`"
+        hint = f"say what to run: `container-run {name or 'NAME'} -- COMMAND`"
         raise WrongUse("a shell needs a terminal", hint=hint)
     container = session.find(name, states=("running", "created", "held", "stopped"), verb="run")
     acted = starting.start(session, container, waiting=waiting)

@@ -13,7 +13,7 @@ from ds01.cli.options import Whole
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
-from ds01.cli.words import gpu_names, moment, processes, short
+from ds01.cli.words import gpus_as_subject, moment, processes, short
 from ds01.errors import WrongUse
 from ds01.lifecycle.views import Acted, ContainerView
 
@@ -91,8 +91,8 @@ def say_outcome(session: Session, acted: Acted, *, released: bool, kept: bool = 
     if acted.already and kept:
         session.say("It is kept: nothing removes it but you.")
     if view.gpus:
-        session.say(f"GPU {gpu_names(view.gpus)} is held for you {_until(session, view)}.")
-        session.say(f"Give it back now: `container-stop {view.name} --release`")
+        session.say(f"{gpus_as_subject(view.gpus, 'is', 'are')} held for you {_until(session, view)}.")
+        session.say(f"Give {'it' if len(view.gpus) == 1 else 'them'} back now: `container-stop {view.name} --release`")
     elif released:
         session.say("It has no GPU any more.")
 

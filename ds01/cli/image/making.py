@@ -42,7 +42,7 @@ def complete(session: Session, asked: Asked, *, fetch: bool = True) -> Asked:
         return asked
     if not session.interactive:
         raise WrongUse(
-            "what shall the image be made from?", hint="--framework pytorch, --base-image IMAGE, or --dockerfile FILE"
+            "what should the image be made from?", hint="--framework pytorch, --base-image IMAGE, or --dockerfile FILE"
         )
     _check_free(session, name)
     return wizard.phases(session, asked, fetch=fetch)

@@ -137,7 +137,9 @@ def _read(session: Session, place: Source, *, to_edit: bool) -> dict[str, bytes]
 def _edited(session: Session, place: Source, before: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files, with the Dockerfile as it left the editor. Raises WrongUse where nobody sits at a terminal."""
     if not session.interactive:
-        raise WrongUse("what shall change?", hint="--add, --remove, --add-system, --requirements, or --rebuild")
+        raise WrongUse(
+            "nothing to change was named", hint="--add, --remove, --add-system, --requirements, or --rebuild"
+        )
     session.say(f"Phase 1/3  The Dockerfile: {place.dockerfile}")
     name = place.dockerfile.name
     if not ask.confirm("Edit it now?", default=True):

@@ -48,7 +48,7 @@ def _framework(session: Session, asked: Asked) -> Asked:
     catalogue = catalogues.frameworks()
     wanted = (asked.arch,) if asked.arch is not None else catalogues.architectures(session)
     names = catalogues.fitting_frameworks(session, asked.arch)
-    chosen = ask.choose("What shall it be made from?", [*names, "another image, by its name"])
+    chosen = ask.choose("What should it be made from?", [*names, "another image, by its name"])
     if chosen == len(names):
         return dataclasses.replace(asked, base_image=ask.text("Image", check=_well_formed))
     name = names[chosen]

@@ -53,7 +53,7 @@ def command(
     if info:
         return _show_info(session, architectures)
     if framework is None and not session.interactive:
-        what = "which name, and which framework?" if name is None else f"which framework shall {name} have?"
+        what = "which name, and which framework?" if name is None else f"which framework for {name}?"
         raise WrongUse(what, hint="`mlc-create NAME Pytorch`; `mlc-create --info` lists them")
     entry = _entry(framework, version, architectures) if framework is not None else None
     asked = Asked(

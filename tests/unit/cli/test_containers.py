@@ -107,7 +107,7 @@ def test_a_port_twice_is_wrong_use_at_create(ports: list[str], said: str, ds: Co
 def test_a_folder_that_is_not_there_is_wrong_use(option: str, ds: CommandLine) -> None:
     for words in (["container-create", "thesis", "pytorch"], ["mlc-create", "thesis", "Pytorch"]):
         error = ds.fails(2, *words, option, "/nope/here")
-        assert "there is no folder /nope/here" in error and f"{option} shall mount it" in error and "→ " in error
+        assert "there is no folder /nope/here" in error and f"{option} is to mount it" in error and "→ " in error
     assert ds.bed.records() == []
     ds.fails(3, "container-create", "thesis", "pytorch", option, "/etc")
 

@@ -61,16 +61,17 @@ def test_retire_then_deploy_makes_it_again(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch", "--gpus", "2", "-p", "5000")
     image = ds.bed.record("alice", "t").image
     ds.ok("container-retire", "t")
-    assert f"As the t that was removed, with {image}" in ds.ok("container-deploy", "t")
+    assert f"Making t again with the options it had, from {image}" in ds.ok("container-deploy", "t")
     record = ds.bed.record("alice", "t")
     assert record.image == image and len(record.slots) == 2 and record.request is not None
+    assert "GPUs 1:0 (2g.10gb), 1:1 (2g.10gb) are held" in ds.ok("container-stop", "t")
     assert [port.container_port for port in record.request.ports or ()] == [5000]
 
 
 def test_an_image_that_is_given_begins_anew(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch", "--gpus", "2")
     ds.ok("container-retire", "t")
-    assert "As the t" not in ds.ok("container-deploy", "t", "any/image")
+    assert "again" not in ds.ok("container-deploy", "t", "any/image")
     assert len(ds.bed.record("alice", "t").slots) == 1
 
 
@@ -84,13 +85,41 @@ def test_what_is_said_about_gpus_counts_for_the_one_made_again(ds: CommandLine) 
 def test_anothers_removed_container_is_not_made_again(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch")
     ds.ok("container-retire", "t")
-    assert "which image" in ds.fails(5, "container-deploy", "t", who="bob")
+    assert "no image was named" in ds.fails(5, "container-deploy", "t", who="bob")
+
+
+@pytest.mark.parametrize("verb", ["container-deploy", "container-create"])
+@pytest.mark.parametrize("stop", [True, False])
+def test_a_name_that_is_taken_is_said_before_an_image_is_asked_for(verb: str, stop: bool, ds: CommandLine) -> None:
+    ds.ok("container-deploy", "t", "any/image")
+    if stop:
+        ds.ok("container-stop", "t", "--release")
+    assert "there is a container t already" in ds.fails(6, verb, "t")
+
+
+def test_a_container_that_was_replaced_is_not_taken_for_a_removed_one(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "t", "pytorch")
+    ds.ok("container-stop", "t")
+    ds.ok("container-start", "t", "--recreate")
+    answer = ds("container-deploy", "t")
+    assert answer.code == 6 and "again" not in answer.out + answer.err
+
+
+@pytest.mark.parametrize("words", [("container-create", "t", "pytorch"), ("container-deploy", "t")])
+def test_a_name_taken_by_hand_names_the_command_that_frees_it(words: tuple[str, ...], ds: CommandLine) -> None:
+    ds.ok("gpu", "allocate", "--container", "t", "--user", "alice", who="root")
+    assert "`ds01 gpu release --container t`" in ds.fails(6, *words)
 
 
 def test_image_means_the_users_own_image_first(ds: CommandLine) -> None:
     ds.ok("image-create", "vision", "--framework", "pytorch", who="root")
     ds.ok("container-create", "v", "--image", "vision", who="root")
     assert ds.bed.record("root", "v").image == "ds01-0/vision"
+
+
+def test_a_workspace_elsewhere_that_cannot_be_made_advises_another_place(ds: CommandLine) -> None:
+    error = ds.fails(1, "container-create", "t", "pytorch", "-w", "/proc/nowhere/ws")
+    assert "user add" not in error and "in which alice may write" in error
 
 
 # answers
