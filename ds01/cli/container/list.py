@@ -101,7 +101,8 @@ def _row(view: ContainerView, at: datetime, *, users: bool, projects: bool) -> t
     if view.idle_since is not None:
         state += f", idle {span(at - view.idle_since)}"
     if view.ended is not None and view.state in ("held", "stopped"):
-        state += f", {view.ended.why}"
+        why = view.ended.why
+        state = why if state == "stopped" and why.startswith("stopped") else f"{state}, {why}"
     since = view.started_at if view.state == "running" else view.stopped_at or view.created_at
     gpus = ",".join(map(called, view.gpus))
     if not gpus and view.gpus_fixed and view.state == "stopped":

@@ -148,3 +148,10 @@ def test_remove_answers_alike_for_any_number_of_names(ds: CommandLine) -> None:
 def test_an_unknown_command_answers_in_json_too(ds: CommandLine) -> None:
     for words in (["nosuch", "--json"], ["container", "nosuch", "--json"], ["container-nosuch", "x", "--json"]):
         assert "error" in ds(*words).json
+
+
+def test_the_list_says_once_that_a_container_was_stopped(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "t", "pytorch", "--cpu-only")
+    ds.ok("container-stop", "t")
+    shown = ds.ok("container-list")
+    assert "stopped by alice" in shown and "stopped, stopped" not in shown

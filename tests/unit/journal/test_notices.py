@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -232,3 +233,16 @@ def test_a_mailbox_that_cannot_be_opened_now_keeps_what_is_in_it(
     assert not boxes.deliver(UID, UID, notice("second"))
     monkeypatch.undo()
     assert [item.text for item in boxes.take(UID)] == ["first"]
+
+
+@as_root
+def test_an_administrator_who_is_not_root_makes_no_mailbox_that_its_owner_cannot_read() -> None:
+    with TemporaryDirectory(dir="/tmp") as name:
+        state = Path(name)
+        state.chmod(0o777)  # as the group may write in a server's
+        child = os.fork()
+        if child == 0:
+            os.setuid(70009)
+            os._exit(int(Mailboxes(state / "notices").deliver(UID, UID, notice())))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert not (state / "notices").exists()
