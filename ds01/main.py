@@ -102,7 +102,8 @@ def _without_command(words: str) -> int:
         put(_overview(noun))
         return 0
     why, hint = _what_there_is(first, second)
-    raise WrongUse(f"there is no command `{words}`", why=why, hint=hint)
+    name = " ".join(word for word in words.split() if not word.startswith("-")) or words
+    raise WrongUse(f"there is no command `{name}`", why=why, hint=hint)
 
 
 def _what_there_is(first: str, second: str) -> tuple[str | None, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from ds01.cli import tables
 from ds01.cli.container.list import describe_manual, next_of
 from ds01.cli.options import command as verb
@@ -37,7 +39,8 @@ def command(session: Session) -> None:
         session.say(f"{view.name}: {next_of(view, session.now())}")
     for view in manual:
         session.say(describe_manual(view))
-    session.say("`ds01 limits` shows what each container gets.")
+    whose = "" if session.owner.uid == session.actor.uid else f" {shlex.quote(limits.user)}"
+    session.say(f"`ds01 limits{whose}` shows what each container gets.")
 
 
 def _quota(used: int, limit: int | None) -> dict[str, int | None]:

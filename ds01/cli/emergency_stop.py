@@ -37,7 +37,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
         return 0
     if not session.yes:
         if not session.interactive:
-            raise WrongUse(f"this stops {counted(len(found), 'container')} at once", hint="`-y` says that it is meant")
+            raise WrongUse(f"this stops {counted(len(found), 'container')} at once", hint="`-y` confirms it")
         session.say("\n".join(found))
         if not confirm(f"Stop {counted(len(found), 'container')} now, without saving?", default=False):
             session.say("Nothing was stopped.")

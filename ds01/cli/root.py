@@ -18,7 +18,9 @@ def need_root(session: Session, what: str) -> None:
     facts = {"actor": session.actor.login, "container": None, "user": None, "why": f"{command} is root's"}
     with suppress(Ds01Error):  # an unreadable policy, say, has the last word in another command
         session.world.emit("refusal", facts | {"refusal": None})
-    raise Refused("this is root's", why=f"it changes {what}", hint=f"`sudo {shlex.join([*command.split(), *words])}`")
+    raise Refused(
+        "only root may do this", why=f"it changes {what}", hint=f"`sudo {shlex.join([*command.split(), *words])}`"
+    )
 
 
 def need_machine(session: Session, what: str) -> None:

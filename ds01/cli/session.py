@@ -240,7 +240,7 @@ class Session:
         """The full name of the container that is meant; without one a picker on a terminal, else WrongUse."""
         if reference is not None:
             container = self.asking.resolve(self.actor, reference, owner=self.owner.uid)
-            self._remember_owner(container)
+            self.remember_owner(container)
             return container
         from ds01.cli.ask import pick_container
 
@@ -248,7 +248,7 @@ class Session:
             raise WrongUse("which container?", hint=f"say its name: `container-{verb} NAME`")
         return pick_container(self, states=states, verb=verb)
 
-    def _remember_owner(self, container: str) -> None:
+    def remember_owner(self, container: str) -> None:
         """Let hints name the owner of a container that an administrator called by its full name."""
         uid = container.rpartition("._.")[2]
         if uid != str(self.owner.uid):

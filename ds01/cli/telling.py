@@ -15,19 +15,27 @@ def record_of(session: Session, container: str) -> Record | None:
     return record if isinstance(record, Record) else None
 
 
-def tell_owner(session: Session, record: Record | None, done: str, command: str = "container-start") -> None:
+def tell_owner(
+    session: Session,
+    record: Record | None,
+    done: str,
+    command: str | None = "container-start",
+    *,
+    subject: str | None = None,
+) -> None:
     """Put a notice into the owner's mailbox and show it on their terminals, unless it was they who did it.
 
     Only root can write into others' mailboxes; what could not be delivered waits for the tick.
-    `command` is the one that brings it back.
+    `command` is the one that brings it back. `subject`: what was `done` to, if not the whole container.
     """
     by = session.actor.login
     if record is None or record.user == by:
         return
     emit = session.world.emit
     teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, emit, actor=by)
-    text = f"{record.name} was {done} by {by}."
-    notice = Notice(session.now(), done.split()[0], record.container_name, text, f"{command} {record.name}")
+    text = f"{subject or record.name} was {done} by {by}."
+    brings_back = None if command is None else f"{command} {record.name}"
+    notice = Notice(session.now(), done.split()[0], record.container_name, text, brings_back)
     if teller.deliver(record, notice):
         teller.announce(record, notice)
     elif not session.ledger.outbox().put(Letter(record.uid, record.gid, record.user, notice)):

@@ -121,10 +121,13 @@ class Asking:
             entry = entries.get(candidate)
             if entry is not None and (not isinstance(entry, Record) or self._may(actor, entry.uid)):
                 return candidate
-        names = sorted(record.name for record in readable(entries) if record.uid == uid and not is_manual(record))
+        owned = [record for record in readable(entries) if record.uid == uid and not is_manual(record)]
+        names = sorted(record.name for record in owned)
+        mine = uid == actor.uid
+        why = f"{'yours are' if mine else f'{owned[0].user} has'} {', '.join(names)}" if names else None
         raise NotFound(
             f"there is no container {reference}",
-            why=f"yours are {', '.join(names)}" if names else "you have none",
+            why=why or ("you have none" if mine else "that user has none"),
             hint="`container-list` shows them" if names else "`container-deploy NAME` makes one",
         )
 

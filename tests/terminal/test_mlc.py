@@ -28,7 +28,7 @@ def test_leaving_lets_it_go_on_when_something_is_left(programs: Programs) -> Non
     programs.piped("container-deploy", "thesis", "pytorch")
     programs.engine.spawn(programs.bed.full("alice"), "python train.py")
     shell = programs.at_terminal("mlc", "open", "thesis", "-s")
-    shell.expect("[thesis] runs already.")
+    shell.expect("[thesis] is already running.")
     shell.expect("[thesis] goes on running: 1 process left in it.")
     assert shell.end() == 0
     assert state(programs) == "running"

@@ -8,6 +8,7 @@ from ds01.cli.container.starting import hint_to_start
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.telling import record_of, tell_owner
 
 
 @verb(example="container-pause my-thesis", asks=True)
@@ -19,5 +20,7 @@ def command(session: Session, name: str | None) -> None:
     with hint_to_start(container):
         acted = session.gate.pause(session.actor, container)
     view = acted.container
+    if not acted.already:
+        tell_owner(session, record_of(session, container), "paused", "container-unpause")
     session.say(f"{view.name} is paused already." if acted.already else f"Paused {view.name}.")
     session.answer({"container": view})

@@ -31,6 +31,6 @@ def command(session: Session, waiting: WaitOptions, name: str | None, recreate: 
         session.warn(warning)
     view = acted.container
     gpus = f" on GPU {gpu_names(view.gpus)}" if view.gpus else ""
-    session.say(f"{view.name} runs already{gpus}." if acted.already else f"Started {view.name}{gpus}.")
+    session.say(f"{view.name} is already running{gpus}." if acted.already else f"Started {view.name}{gpus}.")
     say_how_to_reach(session, view)
     session.answer({"container": view})

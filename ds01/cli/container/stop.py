@@ -71,7 +71,9 @@ def _stop(
         tell_owner(session, record_of(session, container), "stopped")
     offered = session.interactive and not (force or keep or acted.already)
     if offered and _wants_removal(name):
+        record = record_of(session, container)
         acted = session.gate.remove(session.actor, container)
+        tell_owner(session, record, "removed", "container-deploy")
         session.say(f"Removed {name}.")
     return acted
 
@@ -91,10 +93,16 @@ def say_outcome(session: Session, acted: Acted, *, released: bool, kept: bool = 
     if acted.already and kept:
         session.say("It is kept: nothing removes it but you.")
     if view.gpus:
-        session.say(f"{gpus_as_subject(view.gpus, 'is', 'are')} held for you {_until(session, view)}.")
+        session.say(
+            f"{gpus_as_subject(view.gpus, 'is', 'are')} held for {_whom(session, view)} {_until(session, view)}."
+        )
         session.say(f"Give {'it' if len(view.gpus) == 1 else 'them'} back now: `container-stop {view.name} --release`")
     elif released:
         session.say("It has no GPU any more.")
+
+
+def _whom(session: Session, view: ContainerView) -> str:
+    return "you" if view.user in (None, session.actor.login) else f"{view.user}"
 
 
 def _until(session: Session, view: ContainerView) -> str:

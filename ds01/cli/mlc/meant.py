@@ -38,7 +38,9 @@ def find(session: Session, reference: str | None, *, verb: str, running: bool | 
     `running`: the verb acts on what runs, or on what does not, and the picker offers no others; None: on all.
     """
     if reference is not None:
-        return Meant(*find_any(session, reference))
+        meant = Meant(*find_any(session, reference))
+        session.remember_owner(meant.container)
+        return meant
     if not session.interactive:
         raise WrongUse("which container?", hint=f"say its name: `mlc-{verb} NAME`")
     views = session.gate.as_aime(session.actor, owner=session.owner.uid)

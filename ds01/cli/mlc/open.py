@@ -32,7 +32,7 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
         raise WrongUse("a shell needs a terminal", hint=hint)
     acted = starting.start(session, find(session, name, verb="open").ours(session))
     view = acted.container
-    session.say(f"[{view.name}] runs already." if acted.already else f"[{view.name}] started.")
+    session.say(f"[{view.name}] is already running." if acted.already else f"[{view.name}] started.")
     session.say(f"Entering {view.name}. It is stopped when you leave, unless something else is left in it.")
     join(session, view)
     with contextlib.suppress(NotFound):  # it was removed meanwhile

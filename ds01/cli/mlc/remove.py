@@ -10,6 +10,7 @@ from ds01.cli.mlc.meant import Meant, find
 from ds01.cli.mlc.shown import runs
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.telling import record_of, tell_owner
 from ds01.errors import NotPossible
 
 
@@ -28,7 +29,10 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     if session.interactive and not ask.confirm(question, default=False):
         session.say("Nothing was removed.")
         return
-    acted = session.gate.remove(session.actor, meant.ours(session, ending=True))
+    container = meant.ours(session, ending=True)
+    record = record_of(session, container)
+    acted = session.gate.remove(session.actor, container)
+    tell_owner(session, record, "removed", "container-deploy")
     session.say(f"Removed {acted.container.name}.")
     session.answer({"container": acted.container})
 

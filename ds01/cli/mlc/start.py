@@ -36,7 +36,7 @@ def command(session: Session, name: str | None, what: tuple[str, ...], detach: b
     acted = starting.start(session, find(session, name, verb="start", running=False).ours(session))
     view = acted.container
     gpus = f" on GPU {gpu_names(view.gpus)}" if view.gpus else ""
-    session.say(f"[{view.name}] runs already{gpus}." if acted.already else f"[{view.name}] started{gpus}.")
+    session.say(f"[{view.name}] is already running{gpus}." if acted.already else f"[{view.name}] started{gpus}.")
     code = None
     if what:
         line = what[0] if len(what) == 1 else shlex.join(what)

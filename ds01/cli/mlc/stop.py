@@ -11,6 +11,7 @@ from ds01.cli.mlc.line import AimeLine, unasked
 from ds01.cli.mlc.meant import find
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
+from ds01.cli.telling import record_of, tell_owner
 
 
 @verb(example="mlc-stop my-thesis -Y", asks=True, guided=False, kind=AimeLine)
@@ -34,4 +35,6 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     steps = session.gate.stop_steps(session.actor, container)
     acted = follow(session, container, steps, again=f"mlc-stop {meant.name}")
     say_outcome(session, acted, released=False)
+    if not acted.already:
+        tell_owner(session, record_of(session, container), "stopped")
     session.answer({"container": acted.container})

@@ -160,3 +160,16 @@ def test_a_full_name_makes_hints_be_for_its_owner(ds: CommandLine) -> None:
 def test_what_is_roots_is_said_with_all_its_words(ds: CommandLine) -> None:
     ds.find_out_who()
     assert "`sudo ds01 user add alice`" in ds.fails(3, "user", "add", "alice", who="bob")
+
+
+def test_limits_are_named_with_their_user(ds: CommandLine) -> None:
+    assert "`ds01 limits alice`" in ds.ok("check-limits", "--user", "alice", who="boss")
+    assert "`ds01 limits`" in ds.ok("check-limits")
+
+
+def test_a_container_that_is_not_there_is_said_of_whom_it_is_looked_for(ds: CommandLine) -> None:
+    assert "you have none" in ds.fails(5, "container-start", "x")
+    assert "that user has none" in ds.fails(5, "container-start", "x", "--user", "alice", who="boss")
+    ds.ok("container-create", "t", "pytorch")
+    assert "yours are t" in ds.fails(5, "container-start", "x")
+    assert "alice has t" in ds.fails(5, "container-start", "x", "--user", "alice", who="boss")

@@ -292,8 +292,8 @@ def test_failures_of_container_run_itself_are_125(ds: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("container-create", "say it: `container-create NAME --framework pytorch`"),
-        ("container-deploy", "say it: `container-deploy NAME --framework pytorch`"),
+        ("container-create", "→ `container-create NAME --framework pytorch`"),
+        ("container-deploy", "→ `container-deploy NAME --framework pytorch`"),
         ("container-extend thesis", "DURATION is missing"),
         ("container-extend thesis", "→ `container-extend thesis 12h`"),
         ("container-extend nothing", "'nothing' is no duration"),

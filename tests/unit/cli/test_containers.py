@@ -291,7 +291,7 @@ def test_start_when_somebody_else_has_the_gpu_says_how_to_go_on(
     ds.ok("gpu", "allocate", "--container", "x", "--gpu", row["gpus_fixed"][0]["slot"], who="boss")
     assert "boss (x)" in ds.fails(4, "container-start", "thesis")
     assert "Started thesis on GPU 1" in ds.ok("container-start", "thesis", "--recreate")
-    assert "runs already" in ds.ok("container-start", "thesis")
+    assert "is already running" in ds.ok("container-start", "thesis")
 
 
 def test_stats(ds: CommandLine) -> None:

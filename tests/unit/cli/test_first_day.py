@@ -147,7 +147,8 @@ def test_remove_answers_alike_for_any_number_of_names(ds: CommandLine) -> None:
 
 def test_an_unknown_command_answers_in_json_too(ds: CommandLine) -> None:
     for words in (["nosuch", "--json"], ["container", "nosuch", "--json"], ["container-nosuch", "x", "--json"]):
-        assert "error" in ds(*words).json
+        error = ds(*words).json["error"]
+        assert "nosuch" in error["message"] and "--json" not in error["message"]
 
 
 def test_the_list_says_once_that_a_container_was_stopped(ds: CommandLine) -> None:

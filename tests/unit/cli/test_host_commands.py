@@ -146,7 +146,7 @@ def test_doctor_works_without_an_engine(ds: CommandLine) -> None:
 @pytest.mark.parametrize("words", [("doctor", "--fix"), ("slices", "apply"), ("user", "add", "alice")])
 def test_what_is_roots_is_refused_to_others(ds: CommandLine, words: tuple[str, ...]) -> None:
     ds.find_out_who()
-    assert "this is root's" in ds.fails(3, *words, who="bob")
+    assert "only root may do this" in ds.fails(3, *words, who="bob")
 
 
 # slices, users
@@ -223,7 +223,7 @@ def test_emergency_stop_is_for_administrators_and_asks(ds: CommandLine) -> None:
     ds.fails(3, "emergency-stop", "--all", "-y", who="bob")
     ds.fails(2, "emergency-stop", who="boss")
     ds.fails(2, "emergency-stop", "alice", "--all", who="boss")
-    assert "`-y` says that it is meant" in ds.fails(2, "emergency-stop", "--all", who="boss")
+    assert "`-y` confirms it" in ds.fails(2, "emergency-stop", "--all", who="boss")
     assert ds.bed.record("alice").state is State.RUNNING
     assert "Nothing runs" in ds.ok("emergency-stop", "bob", "-y", who="boss")
 

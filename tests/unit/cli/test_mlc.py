@@ -157,7 +157,7 @@ def test_info_lists_frameworks_and_versions_of_an_architecture(ds: CommandLine) 
 def test_a_life_in_aimes_words(ds: CommandLine) -> None:
     ds.ok("mlc", "create", "my", "Pytorch", "2.5.1", "-w=~/workspace/thesis")
     assert "[my] started on GPU" in ds.ok("mlc", "start", "my")
-    assert "[my] runs already" in ds.ok("mlc-start", "my", "-s")
+    assert "[my] is already running" in ds.ok("mlc-start", "my", "-s")
     assert "held for you" in ds.ok("mlc-stop", "my", "-Y")
     assert "does not run" in ds.ok("mlc-stop", "my")
     ds.ok("mlc-start", "my", "--script")
