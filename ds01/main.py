@@ -102,7 +102,7 @@ def _without_command(words: str) -> int:
         put(_overview(noun))
         return 0
     why, hint = _what_there_is(first, second)
-    name = " ".join(word for word in words.split() if not word.startswith("-")) or words
+    name = " ".join(word for word in words.split(" ") if not word.startswith("-")) or words
     raise WrongUse(f"there is no command `{name}`", why=why, hint=hint)
 
 
