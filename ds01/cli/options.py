@@ -77,7 +77,7 @@ class Whole(click.IntRange):
             return super().convert(value, param, ctx)
         except click.BadParameter:
             among = f"from {self.min}" if self.max is None else f"from {self.min} to {self.max}"
-            self.fail(f"'{value}' is no whole number {among}", param, ctx)
+            self.fail(f"'{value}' is not a whole number {among}", param, ctx)
 
 
 def typed() -> str:

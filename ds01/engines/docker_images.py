@@ -107,7 +107,7 @@ def read_progress(reference: str, entry: dict[str, Any]) -> Progress:
 
 
 def split_reference(reference: str) -> tuple[str, str]:
-    """Repository and tag, or digest. Raises EngineRejected for what is no name of an image."""
+    """Repository and tag, or digest. Raises EngineRejected for what is not an image name."""
     try:
         return split(reference)
     except ValueError as error:

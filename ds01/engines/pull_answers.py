@@ -63,7 +63,11 @@ _KINDS = (
         "REGISTRY asks for a client certificate: an administrator saves client.cert and client.key in "
         "/etc/docker/certs.d/REGISTRY.",
     ),
-    _kind("limit", "toomanyrequests|too many requests", "The registry limits how often: wait, or `LOGIN`."),
+    _kind(
+        "limit",
+        "toomanyrequests|too many requests",
+        "The registry limits the number of pulls: wait an hour, or `LOGIN` for a limit of your own.",
+    ),
     _kind(
         NETWORK,
         r"dial tcp|no such host|timeout|connection re|tls:|x509|deadline exceeded|unexpected eof|: eof"
@@ -85,7 +89,7 @@ _KINDS = (
     _kind(
         NOT_THERE,
         r"manifest unknown|not found|does not exist|name unknown|(?<!permission )denied|unauthorized|forbidden"
-        r"|no basic auth credentials|authentication required|insufficient_scope|authorization failed",
+        r"|no basic auth credentials|http 40[13]\b|authentication required|insufficient_scope|authorization failed",
         "Check the name. A private image needs `LOGIN` first.",
     ),
     _kind("disk", "no space left on device", DISK_FULL),

@@ -59,7 +59,7 @@ def check_plan(plan: ImagePlan) -> None:
     """Raises WrongUse for what cannot stand in a Dockerfile or a requirements file."""
     checked_name(plan.name)
     if not well_formed(plan.base):
-        raise WrongUse(f"{plan.base!r} is no name of an image", why="it has the form [HOST/]NAME[:TAG], in lower case")
+        raise WrongUse(f"{plan.base!r} is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     for what, text in {"login": plan.login, "framework": plan.framework or "", "version": plan.ds01_version}.items():
         if has_control(text):
             raise WrongUse(f"the {what} {text!r} has a control character in it")
@@ -101,7 +101,7 @@ def apart(plan: ImagePlan) -> tuple[str, ...]:
 def checked_name(name: str) -> str:
     """The name of an image. Raises WrongUse."""
     if not NAME.fullmatch(name):
-        raise WrongUse(f"{name!r} is no name of an image of yours", why=f"allowed: {NAME_FORM}")
+        raise WrongUse(f"{name!r} is not an image name", why=f"allowed: {NAME_FORM}")
     return name
 
 
@@ -110,7 +110,7 @@ def check_system(packages: Iterable[str]) -> None:
     for package in packages:
         if not _SYSTEM.fullmatch(package):
             raise WrongUse(
-                f"{package!r} is no name of a package of apt",
+                f"{package!r} is not an apt package name",
                 why="letters in lower case, digits, + - . and at most a version",
                 hint="as ffmpeg, or ffmpeg=7:4.4.2-0ubuntu0.22.04.1",
             )

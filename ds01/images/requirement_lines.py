@@ -144,7 +144,7 @@ def _parse(text: str, shown: str) -> None:
     except InvalidRequirement as error:
         hint = "a version is ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else f"as {EXAMPLE}"
         why = str(error).partition("\n")[0]
-        raise WrongUse(f"'{shown}' is no requirement that pip understands", why=why, hint=hint) from None
+        raise WrongUse(f"'{shown}' is not a requirement that pip understands", why=why, hint=hint) from None
     if parsed.url is not None and not re.match(r"https?://\S+$", parsed.url) and not _is_address(parsed.url):
         raise WrongUse(
             f"'{shown}' is at an address that a build cannot reach",

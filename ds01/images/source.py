@@ -156,7 +156,7 @@ def digest(context: Mapping[str, bytes]) -> str:
 
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise WrongUse(f"{name!r} is no name here", why=f"allowed: {NAME_FORM}")
+        raise WrongUse(f"{name!r} is not a valid name", why=f"allowed: {NAME_FORM}")
 
 
 def _image_of(text: str) -> str | None:

@@ -341,7 +341,7 @@ class Gate(Asking):
         try:
             full = container_name(name, owner)
         except ValueError as error:
-            raise WrongUse(f"{name!r} is no container name", why=str(error)) from None
+            raise WrongUse(f"{name!r} is not a container name", why=str(error)) from None
         limits = world.limits(account).limits
         given = Limits(**vars(limits) | {"priority": limits.priority if priority is None else priority})
         doing = f"being allocated by {actor.login}"

@@ -132,11 +132,11 @@ def _reference(uid: int, name: str) -> str:
     try:
         container_name(name, uid)
     except ValueError as error:
-        raise WrongUse(f"{name!r} is no name for an image", why=str(error)) from None
+        raise WrongUse(f"{name!r} is not an image name", why=str(error)) from None
     reference = f"ds01-{uid}/{name}:latest"
     if not well_formed(reference):
         raise WrongUse(
-            f"{name!r} is no name for an image",
+            f"{name!r} is not an image name",
             why="Docker wants a letter or digit at the end, and single - and _ in between",
         )
     return reference
@@ -146,7 +146,7 @@ def _checked(labels: Mapping[str, str]) -> dict[str, str]:
     for key in labels:
         if not _LABEL.fullmatch(key):
             raise WrongUse(
-                f"{key!r} is no label of ds01's", why="those begin with `ds01.`; others go in the Dockerfile"
+                f"{key!r} is not a label of ds01", why="those begin with `ds01.`; others go in the Dockerfile"
             )
     # AIME's list splits at commas, and crashes on one more.
     return {key: "-" if "," in value else value for key, value in labels.items()}

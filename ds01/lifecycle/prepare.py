@@ -46,9 +46,9 @@ def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only:
     try:
         full = container_name(request.name, owner.uid)
     except ValueError as error:
-        raise WrongUse(f"{request.name!r} is no container name", why=str(error)) from None
+        raise WrongUse(f"{request.name!r} is not a container name", why=str(error)) from None
     if request.project is not None and not NAME.fullmatch(request.project):  # a folder, and a label
-        raise WrongUse(f"{request.project!r} is no project name", why=f"allowed: {NAME_FORM}")
+        raise WrongUse(f"{request.project!r} is not a project name", why=f"allowed: {NAME_FORM}")
     _check_numbers(request)
     _check_wants(request.wants, limits)
     for port in request.ports or ():
@@ -78,7 +78,7 @@ def _check_numbers(request: ContainerRequest) -> None:
         if wanted is not None and not (wanted > 0 and math.isfinite(wanted)):
             raise WrongUse(f"{key} {wanted} is no limit", hint="it has to be more than 0")
     if request.gpus.count is not None and request.gpus.count < 0:
-        raise WrongUse(f"{request.gpus.count} is no number of GPUs")
+        raise WrongUse(f"{request.gpus.count} is not a number of GPUs")
 
 
 def _check_environment(request: ContainerRequest) -> None:

@@ -33,7 +33,7 @@ def typed_name(text: str, what: str) -> str:
         return fold_name(text)[0]
     except ValueError:
         shown = text if len(text) < 80 else f"{text[:80]}…"
-        raise WrongUse(f"'{shown}' is no {what}", why=f"allowed: {NAME_FORM}") from None
+        raise WrongUse(f"'{shown}' is not a {what}", why=f"allowed: {NAME_FORM}") from None
 
 
 def container_name(name: str, uid: int) -> str:

@@ -28,7 +28,7 @@ def is_project_name(name: str) -> bool:
 def folder_of(home: Home, project: str) -> Path:
     """Where a project lies. Raises WrongUse for what is no name: nothing may lead out of ~/workspace."""
     if NAME.fullmatch(project) is None:
-        raise WrongUse(f"{project!r} is no project name", why=f"allowed: {NAME_FORM}")
+        raise WrongUse(f"{project!r} is not a project name", why=f"allowed: {NAME_FORM}")
     return workspace(home) / project
 
 

@@ -62,7 +62,7 @@ def check_name(said: str) -> None:
     """Raises WrongUse if it cannot stand in a commit."""
     if not said.strip() or not said.isprintable() or len(said) > LONGEST:
         shown = said if len(said) < 80 else f"{said[:80]}…"
-        raise WrongUse(f"'{shown}' is no name for commits", why=f"it is one line, at most {LONGEST} letters")
+        raise WrongUse(f"'{shown}' is not a name for commits", why=f"it is one line, at most {LONGEST} letters")
 
 
 def check_email(said: str) -> None:

@@ -14,4 +14,4 @@ def check_host(text: str) -> str:
         return str(HOST.read(text))
     except ValueError:
         shown = text if len(text) < 80 else f"{text[:80]}…"
-        raise WrongUse(f"'{shown}' is no name of a host", hint="--host server.example.org") from None
+        raise WrongUse(f"'{shown}' is not a host name", hint="--host server.example.org") from None

@@ -254,4 +254,4 @@ def test_what_a_later_step_could_not_take_is_refused_before_the_first(
 
 
 def test_a_project_with_a_wrong_name_is_told_so(ds: CommandLine) -> None:
-    assert "'../etc' is no project name" in ds.fails(2, "project-init", "../etc", "--quick")
+    assert "'../etc' is not a project name" in ds.fails(2, "project-init", "../etc", "--quick")

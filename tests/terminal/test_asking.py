@@ -24,7 +24,7 @@ def test_the_wizard(programs: Programs) -> None:
     new.type("2\r")
     new.expect("Name of the container: ")
     new.type("not/a name\r")
-    new.expect("is no container name")
+    new.expect("is not a container name")
     new.type("My Thesis\r")
     new.expect("Enter to go on … ")
     new.type("\r")
@@ -50,7 +50,7 @@ def test_the_wizard_for_an_image_by_name_and_cpu(programs: Programs) -> None:
     new.type(f"{shown.count(') ')}\r")  # the last one
     new.expect("Image: ")
     new.type("NOT An Image\r")
-    new.expect("is no name of an image")
+    new.expect("is not an image name")
     new.type("debian:12\r")
     new.expect("Name of the container: ")
     new.type("small\r")

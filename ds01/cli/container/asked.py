@@ -153,5 +153,5 @@ def _port_of(text: str) -> Port:
     host, colon, container = text.rpartition(":")
     for part in (host, container) if colon else (container,):
         if not (part.isascii() and part.isdigit() and len(part) <= 5 and 0 < int(part) < 65536):
-            raise WrongUse(f"'{text}' is no port", hint="`-p CONTAINER` or `-p HOST:CONTAINER`, from 1 to 65535")
+            raise WrongUse(f"'{text}' is not a port", hint="`-p CONTAINER` or `-p HOST:CONTAINER`, from 1 to 65535")
     return Port(int(container), int(host) if colon else None)

@@ -42,7 +42,7 @@ def image(session: Session, asked: Asked, name: str, before: ContainerRequest | 
             if well_formed(reference) and session.gate.image_is_there(session.actor, reference):
                 return reference, None
         raise NotFound(
-            f"{asked.what} is no framework and no image on this server",
+            f"{asked.what} is neither a framework nor an image on this server",
             why=f"looked for {own}/{asked.what} and {asked.what}",
             hint=f"`--image {asked.what}` fetches it from a registry",
         )
@@ -177,5 +177,5 @@ def _own_name(session: Session, image: str | None) -> str | None:
 
 def _checked(reference: str) -> str:
     if not well_formed(reference):
-        raise WrongUse(f"'{reference}' is no name of an image", why="it has the form [HOST/]NAME[:TAG], in lower case")
+        raise WrongUse(f"'{reference}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     return reference

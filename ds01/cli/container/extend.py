@@ -51,7 +51,7 @@ def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
             hint = f"`container-extend {words[0]} 12h`"
             raise WrongUse("by how long?", why=f"{words[0]} is a container, DURATION is missing", hint=hint) from None
         hint = f"12h, 30m, 2d: `container-extend {name} 12h`"
-        raise WrongUse(f"'{words[-1]}' is no duration", why=str(error), hint=hint) from None
+        raise WrongUse(f"'{words[-1]}' is not a duration", why=str(error), hint=hint) from None
     if not duration:
         hint = f"`container-extend {name} 12h`"
         raise WrongUse(f"'{words[-1]}' extends nothing", why="an extension is longer than 0", hint=hint)

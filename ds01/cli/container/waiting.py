@@ -55,7 +55,7 @@ def longest_wait(text: str | None) -> timedelta | None:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise WrongUse(f"{text!r} is no duration", why=str(error), hint="`--wait-for 2h`") from None
+        raise WrongUse(f"{text!r} is not a duration", why=str(error), hint="`--wait-for 2h`") from None
 
 
 def follow(session: Session, steps: Generator[Waited, None, None], wait_for: str | None) -> Acted:

@@ -37,7 +37,7 @@ def command(
     try:
         name = full[0] if full else fold_name(container)[0]
     except ValueError as error:
-        raise WrongUse(f"{container!r} is no container name", why=str(error)) from None
+        raise WrongUse(f"{container!r} is not a container name", why=str(error)) from None
     request = GpuRequest(max_gpus or 1, GpuType(gpu_type), profile)
     if slots is not None:
         uuids = _uuids(session, slots)

@@ -40,7 +40,7 @@ class Asked:
         if self.version is not None and self.framework is None:
             raise WrongUse("--version goes with --framework", hint="--framework pytorch --version 2.5.1")
         if self.base_image is not None and not well_formed(self.base_image):
-            raise WrongUse(f"'{self.base_image}' is no name of an image", why="it has the form [HOST/]NAME[:TAG]")
+            raise WrongUse(f"'{self.base_image}' is not an image name", why="it has the form [HOST/]NAME[:TAG]")
         if self.dockerfile is not None:
             rest = [
                 option
@@ -100,7 +100,7 @@ options = gathered(Asked, _OPTIONS)
 
 def folded_name(text: str) -> str:
     """An image's name from what was typed. Raises WrongUse."""
-    return typed_name(text, "name of an image of yours")
+    return typed_name(text, "name for an image of yours")
 
 
 def apt_packages(texts: tuple[str, ...]) -> tuple[str, ...]:

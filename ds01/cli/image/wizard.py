@@ -121,4 +121,4 @@ def _apt_packages(text: str) -> None:
 
 def _well_formed(reference: str) -> None:
     if not well_formed(reference):
-        raise WrongUse(f"'{reference}' is no name of an image", why="it has the form [HOST/]NAME[:TAG], in lower case")
+        raise WrongUse(f"'{reference}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")

@@ -25,7 +25,7 @@ def request_of(session: Session, text: str | None) -> int | None:
             hint="-g 1 takes one that is free; `ds01 gpu status` shows them",
         )
     if not (word.isascii() and word.isdigit() and len(word) <= 4):
-        raise WrongUse(f"'{text}' is no number of GPUs", hint="-g 1, or -g all")
+        raise WrongUse(f"'{text}' is not a number of GPUs", hint="-g 1, or -g all")
     return int(word)
 
 

@@ -32,7 +32,7 @@ def command(session: Session, project: Project, *, image: str | None, force: boo
     image = image or project_file.read(project.home, project.folder).get("image")
     image = image or devcontainer.own_image(session.owner, project.name)
     if not well_formed(image):
-        raise WrongUse(f"'{image}' is no name of an image", why="it has the form [HOST/]NAME[:TAG], in lower case")
+        raise WrongUse(f"'{image}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     limits = session.gate.limits(session.actor, owner=session.owner.uid).arguments
     write = partial(devcontainer.create, project.home, project.folder, project.name, image, limits=limits)
     step = write(overwrite=force)

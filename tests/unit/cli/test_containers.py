@@ -38,7 +38,7 @@ def test_the_second_word_as_an_own_image_then_as_any(ds: CommandLine) -> None:
     ds.ok("container-create", "two", "debian", "--cpu-only")
     assert image_of(ds, "two") == "debian"
     error = ds.fails(5, "container-create", "three", "absent/image")
-    assert "no framework and no image" in error and "`--image absent/image` fetches it" in error
+    assert "neither a framework nor an image" in error and "`--image absent/image` fetches it" in error
 
 
 def test_nothing_said_is_the_own_image_of_that_name_or_project(ds: CommandLine) -> None:

@@ -135,7 +135,7 @@ def test_recreate_waits_for_any_gpu(ds: CommandLine) -> None:
 @pytest.mark.parametrize("verb", ["start", "run"])
 def test_a_wait_of_no_duration_is_wrong_use(verb: str, ds: CommandLine) -> None:
     words = ["--", "true"] if verb == "run" else []
-    assert "is no duration" in ds.fails(125 if words else 2, f"container-{verb}", "x", "--wait-for", "5", *words)
+    assert "is not a duration" in ds.fails(125 if words else 2, f"container-{verb}", "x", "--wait-for", "5", *words)
 
 
 def waiting_start(bed: Bed, *, recreate: bool = False) -> object:

@@ -41,6 +41,7 @@ def test_a_registry_out_of_reach_is_a_matter_of_the_network(words: str) -> None:
     "words",
     [
         "denied: denied",
+        "error parsing HTTP 403 response body: invalid character '<' looking for beginning of value",
         "denied: requested access to the resource is denied",
         "error from registry: access forbidden",
         "pull access denied, repository does not exist: server message: insufficient_scope: authorization failed",
