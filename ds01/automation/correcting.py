@@ -23,12 +23,12 @@ def correct_times(world: World, records: Sequence[Record], *, dry_run: bool) -> 
     return _correct_all(world, records, corrected, why, dry_run=dry_run)
 
 
-def correct_starts(world: World, records: Sequence[Record], last_tick: datetime, *, dry_run: bool) -> list[Item]:
-    """Bring starts from before the last tick, which no tick has seen, to now, and return what was corrected."""
+def correct_starts(world: World, records: Sequence[Record], looked: datetime, *, dry_run: bool) -> list[Item]:
+    """Bring starts from before the last look, which no tick has seen, to now, and return what was corrected."""
     why = "it was started while the clock was behind: its start counts as now"
 
     def corrected(record: Record) -> Record:
-        return without_early_start(record, last_tick, world.clock())
+        return without_early_start(record, looked, world.clock())
 
     return _correct_all(world, records, corrected, why, dry_run=dry_run)
 

@@ -50,6 +50,7 @@ class Tick:
     slices: Slices | None = None
     uptime: Callable[[], Uptime | None] = lambda: None
     _last: datetime | None = field(default=None, init=False)  # when the last tick that trusted its clock was
+    _looked: datetime | None = field(default=None, init=False)  # when the last one that looked at what runs was
 
     def run(self) -> Report:
         """Do the pass. The caller holds the tick's lock."""
@@ -85,9 +86,9 @@ class Tick:
             sure = [record for record in readable(world.ledger.read()) if record.container_name not in drifted]
             announce(world, self.teller, sure, report)
         everything = readable(world.ledger.read())
-        if self._last is not None:
+        if self._looked is not None:
             sure = [record for record in everything if record.container_name not in drifted and not is_manual(record)]
-            corrected = correct_starts(world, sure, self._last, dry_run=self.dry_run)
+            corrected = correct_starts(world, sure, self._looked, dry_run=self.dry_run)
             report.acted += corrected
             everything = readable(world.ledger.read()) if corrected else everything
         found = [record for record in everything if not is_manual(record) and record.container_name not in drifted]
@@ -113,9 +114,10 @@ class Tick:
         records = readable(world.ledger.read())
         reading = Reading(world.clock(), self.uptime())
         written = [record.last_seen for record in records] + [seen.created_at for seen in listed]
-        before = world.ledger.tick_memory().believed
-        self._last = before.at if before is not None else None
-        why, memory = check_clock(world.ledger.tick_memory(), reading, max(written, default=None))
+        before = world.ledger.tick_memory()
+        self._last = before.believed.at if before.believed is not None else None
+        self._looked = before.looked
+        why, memory = check_clock(before, reading, max(written, default=None))
         world.memory = memory
         if why is not None:
             report.doubts_clock(why)
@@ -128,7 +130,7 @@ class Tick:
         """Return why an owner's limits cannot be known, by container. Such a container keeps what it has."""
         world, now = self.world, self.world.clock()
         remembered = world.owners.memory
-        memory = world.owners.remember(records, now)
+        memory = replace(world.owners.remember(records, now), looked=now)  # that comes next
         doubts = {}
         for record in records:
             if (why := world.owners.doubt(record, now)) is not None and not is_manual(record):

@@ -18,6 +18,8 @@ from ds01.system.data import DataError, parse_time
 
 AHEAD = timedelta(minutes=1)  # commands write while the tick runs: what is this little ahead is no mistake
 
+MISSED = timedelta(hours=1)  # for so long at most ticks pass over a container that a command is at work on
+
 
 def without_future(record: Record, limits: Limits, now: datetime) -> Record:
     """Return the record with no time after `now`, or the record itself if none is. Its deadlines follow from today's.
@@ -47,14 +49,14 @@ def without_future(record: Record, limits: Limits, now: datetime) -> Record:
     return changed
 
 
-def without_early_start(record: Record, last_tick: datetime, now: datetime) -> Record:
+def without_early_start(record: Record, looked: datetime, now: datetime) -> Record:
     """Return the record with its start at `now`, or the record itself if its start may be right.
 
-    No tick has looked at it since it was started, so that was after the last tick, or one of the last. A start that is
-    said to be earlier was written while the clock was behind, and its time would be over at once.
+    No tick has looked at it since it was started, and the last one looked at all that ran at `looked`. A start that is
+    said to be long before that was written while the clock was behind, and its time would be over at once.
     """
     is_new = record.state is State.RUNNING and not record.activity
-    if not is_new or record.started_at is None or record.started_at >= last_tick - AHEAD:
+    if not is_new or record.started_at is None or record.started_at >= looked - MISSED:
         return record
     return replace(record, started_at=now)
 

@@ -15,13 +15,14 @@ GONE_AFTER = timedelta(days=1)  # a missing owner counts as deleted after this; 
 
 @dataclass(frozen=True)
 class Memory:
-    """The clock, and what the user database answered."""
+    """The clock, the last look, and what the user database answered."""
 
     believed: Reading | None = None  # the clock at the last pass that trusted it
     doubted: tuple[Reading, ...] = ()  # the first and the latest reading since then that disagree with it
     steady_since: datetime | None = None  # since when the believed clock has agreed with the time since boot
     proven: datetime | None = None  # the last time at which it had done so for a day
     disproved: datetime | None = None  # later times that were written down up to this one are known to be wrong
+    looked: datetime | None = None  # when a pass last looked at all that runs
     unix_groups: tuple[str, ...] | None = None  # those of the policy that the user database has had
     owner_groups: Mapping[str, str] = field(default_factory=dict)  # uid in digits -> group, where that could be known
     owner_spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # uid in digits -> names in the policy

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ds01.automation.report import Report, to_keep
-from ds01.gpus.model import GpuRequest
+from ds01.errors import GpusUnreachable
+from ds01.gpus.model import GpuRequest, Observation
 from ds01.lifecycle.deadlines import lease_ends
 from ds01.lifecycle.machine import Trigger
 from ds01.system.clock import Uptime
@@ -18,6 +19,13 @@ from tests.ticking import Ticking, acted, warned
 ALICE = "thesis._.70001"
 EPOCH = datetime(2010, 1, 1, tzinfo=timezone.utc)
 YEAR = timedelta(days=365)
+
+
+class NoAnswer:
+    """GPUs that do not answer."""
+
+    def observe(self, *, utilisation: bool = False) -> Observation:
+        raise GpusUnreachable("The GPUs cannot be asked.", data={"problem": "unknown"})
 
 
 def runs_for(ticking: Ticking, uptime: timedelta, *, boot: str = "first") -> Report:
@@ -194,6 +202,21 @@ def test_a_start_that_an_earlier_tick_saw_is_as_it_was(ticking: Ticking) -> None
     for _ in range(3):
         ticking.tick(hours=1)
     assert ticking.bed.record("alice").started_at == started
+
+
+def test_a_start_while_ticks_could_look_at_nothing_is_as_it_was(ticking: Ticking) -> None:
+    bed = ticking.bed
+    ticking.runs("bob")
+    inventory = bed.inventory
+    bed.inventory = NoAnswer()
+    bed.gate.create(bed.actor("alice"), bed.request("alice", gpus=0))
+    bed.gate.start(bed.actor("alice"), ALICE)
+    started = bed.record("alice").started_at
+    for _ in range(3):
+        assert not ticking.any_tick(hours=2).good
+    bed.inventory = inventory
+    assert ticking.any_tick(minutes=10).good
+    assert bed.record("alice").started_at == started
 
 
 def test_a_lease_by_hand_that_is_in_use_is_as_it_was(ticking: Ticking) -> None:
