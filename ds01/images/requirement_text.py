@@ -74,7 +74,7 @@ def check_kind(text: str) -> None:
     if _CONDA_YAML.search(text) and not _TOML.search(text):
         raise WrongUse(
             "this is an environment of conda, not a requirements file for pip",
-            why="it has `dependencies:` and `channels:`, which only conda reads",
+            why="its sections, `dependencies:` or `channels:`, are read by conda only",
             hint=f"in that environment {_FREEZE}",
         )
     if text.lstrip().startswith("@EXPLICIT") or "\n@EXPLICIT" in text or _CONDA_EXPORT.search(text):
