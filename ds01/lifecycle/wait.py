@@ -8,13 +8,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from ds01.errors import Busy, EngineUnreachable, GpusUnreachable, NoGpuFree, NotPossible, PolicyUnreadable, Refused
+from ds01.errors import (
+    Busy,
+    EngineUnreachable,
+    GpusUnreachable,
+    NoGpuFree,
+    NotFound,
+    NotPossible,
+    PolicyUnreadable,
+    Refused,
+)
 from ds01.gpus.allocator import behind, check_containers, choose
 from ds01.gpus.model import Refusal
 from ds01.lifecycle import ahead
 from ds01.lifecycle import create as creating
 from ds01.lifecycle.ledger import Version
 from ds01.lifecycle.line import Waiter
+from ds01.lifecycle.owners import Owners
 from ds01.lifecycle.record import Record
 from ds01.lifecycle.request import ContainerRequest
 from ds01.lifecycle.views import Acted
@@ -108,11 +118,11 @@ def wait(
     Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `attempt` raises.
     """
     world.refresh_policy()
-    priority = world.limits(owner).limits.priority
+    limits = world.limits(owner)
     until = None if longest is None else time.monotonic() + longest.total_seconds()
-    entry = Waiter("", owner.login, owner.uid, priority, world.clock(), container, request)
+    entry = Waiter("", owner.login, owner.uid, limits.limits.priority, world.clock(), container, request)
     with world.ledger.line().join(entry) as waiter:
-        made = yield from _until_served(world, waiter, until, attempt)
+        made = yield from _until_served(world, waiter, limits.group, until, attempt)
     yield made
 
 
@@ -130,8 +140,9 @@ def create_attempt(world: World, actor: Actor) -> Attempt[Made]:
 
 
 def _until_served(
-    world: World, waiter: Waiter, until: float | None, attempt: Attempt[T]
+    world: World, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
 ) -> Generator[Waiting, None, T]:
+    """Make attempts until one succeeds. `group` is the owner's at the beginning. Raises as `wait`."""
     line = world.ledger.line()
     told: Waiting | None = None
     while True:
@@ -141,6 +152,8 @@ def _until_served(
         over = until is not None and time.monotonic() >= until
         try:
             world.refresh_policy()  # the attempt does too, but whether this waiter may wait depends on it as well
+            if told is not None:
+                _check_user_database(world, waiter, group)
             _check_may_wait(world, waiter)
             return attempt(waiter, first=told is None)
         except NoGpuFree as error:
@@ -150,13 +163,24 @@ def _until_served(
         except (EngineUnreachable, GpusUnreachable, PolicyUnreadable, Busy):
             if told is None or over:
                 raise
-            refusal = told.refusal  # a Docker that restarts, or a policy saved half-written, ends no wait of hours
+            refusal = told.refusal  # a restart of Docker or a policy saved half-written ends no wait of hours
         others = [item.id for item in ahead.waiters(world)]
         now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
         if told is None or now.position != told.position:
             told = now
             yield now
         _until_something_changed(world, before, until)
+
+
+def _check_user_database(world: World, waiter: Waiter, group: str) -> None:
+    """Raises Busy while the user database does not answer: then it is unknown what the owner may have."""
+    try:
+        world.users.by_uid(waiter.uid)
+    except NotFound as error:
+        raise Busy(f"the user database does not know {waiter.user} now", hint="try again") from error
+    missing = Owners(world.policy, world.users, world.owners.memory).missing_groups(group)
+    if missing:
+        raise Busy(f"the user database does not have the Unix group {', '.join(sorted(missing))} now", hint="try again")
 
 
 def _check_may_wait(world: World, waiter: Waiter) -> None:

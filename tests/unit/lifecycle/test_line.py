@@ -24,6 +24,7 @@ from ds01.system.clock import Sleep
 from ds01.system.data import to_json
 from tests.acts import refusal
 from tests.bed import Bed
+from tests.directory import connect
 from tests.faults import FaultyEngine, Steps, raising
 
 POLICY = """\
@@ -211,6 +212,23 @@ def test_a_restart_of_docker_ends_no_wait(full: Bed, monkeypatch: pytest.MonkeyP
     steps.at, steps.act = steps.count, raising(EngineUnreachable("Docker restarts"))
     assert next(alice).acted is not None
     assert steps.count > steps.at
+
+
+@pytest.mark.parametrize("silence", [{"people": True, "groups": False}, {"people": False, "groups": True}])
+def test_a_silent_user_database_ends_no_wait(
+    full: Bed, monkeypatch: pytest.MonkeyPatch, silence: dict[str, bool]
+) -> None:
+    monkeypatch.setattr(wait_module, "TRY_EVERY", 0.01)
+    directory = connect(full, monkeypatch, {"research": {"alice"}})
+    full.set_policy(
+        "defaults: {max_mig_instances: 0}\ngroups: {researchers: {unix_groups: [research], max_mig_instances: 2}}\n"
+    )
+    alice = waits(full, "alice", sleep=lambda seconds: directory.answer())
+    assert next(alice).waiting is not None
+    frees(full)
+    directory.silence(**silence)
+    assert next(alice).acted is not None
+    assert full.record("alice").slots == ("0:0",)
 
 
 def test_without_docker_from_the_beginning_one_does_not_wait(full: Bed) -> None:
