@@ -190,7 +190,7 @@ def test_a_mig_instance_that_disappears_keeps_its_lease_and_one_that_comes_under
     was = f"0:{held[-1]}"
     assert slots == {held: (held, was), other: (f"0:{other[-1]}", None), "MIG-new": (was, None)}
     lab.run("container-stop one", user="alice")
-    assert "container-retire one" in lab.run("container-start one", user="alice", code=6).stderr
+    assert "container-start one --recreate --wait" in lab.run("container-start one", user="alice", code=6).stderr
 
 
 def test_a_full_disk_ends_nothing_and_is_over_when_there_is_room(lab: Host, tick: Tick) -> None:
