@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ds01.journal.notices import Notice
     from ds01.policy.model import Reservation
 
+DISTANT = timedelta(days=300)  # from there on a date needs its year
+
 
 def worded(error: Ds01Error, now: datetime, *, login: str | None = None) -> Ds01Error:
     """Return an error from the gate in words for the command at hand: a refusal's data, and hints as typed here.
@@ -47,9 +49,11 @@ def describe_error(error: Ds01Error) -> str:
 
 
 def when(at: datetime, now: datetime) -> str:
-    """Return a time for people, in the server's zone: today's by the hour, others with the day."""
+    """Return a time for people, in the server's zone: today's by the hour, others with the day or the year too."""
     there, today = local(at), local(now)
-    return there.strftime("%H:%M" if there.date() == today.date() else "%a %d %b %H:%M")
+    if there.date() == today.date():
+        return there.strftime("%H:%M")
+    return there.strftime("%a %d %b %H:%M" if abs(there - today) < DISTANT else "%a %d %b %Y %H:%M")
 
 
 def describe_reservation(item: Reservation, now: datetime) -> str:

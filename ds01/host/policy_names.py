@@ -57,7 +57,7 @@ def check_names(
     """
     found = []
     named = _logins(policy, now)
-    logins = {*logins, *(login for login in named if users.uid_of(login) is not None)}
+    logins = {*logins, *(users.canonical(login) for login in named if users.uid_of(login) is not None)}
     for login, places in named.items():
         canonical = users.canonical(login)
         if users.uid_of(login) is None and not _is_uid(login, places, users):

@@ -56,3 +56,9 @@ def test_gpu_status_shows_reservations_to_come(reserved: CommandLine) -> None:
 @pytest.mark.parametrize(("who", "count"), [("alice", 1), ("bob", 1), ("carol", 0)])
 def test_limits_show_ones_own(who: str, count: int, reserved: CommandLine) -> None:
     assert reserved.ok("limits", who).count("Reserved: ") == count
+
+
+def test_a_reservation_that_ends_in_years_says_in_which(ds: CommandLine) -> None:
+    ds.bed.set_policy("reservations: [{for: bob, slots: ['0'], from: 2026-01-01, until: 2029-12-05}]\n")
+    until = next(line for line in ds.ok("gpu", "status").splitlines() if line.startswith("0 "))
+    assert "05 Dec 2029" in until or "06 Dec 2029" in until

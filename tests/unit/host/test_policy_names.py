@@ -95,3 +95,9 @@ def test_what_is_over_does_not_count(users: Users, tmp_path: Path) -> None:
         "user_overrides: {zz: {max_cpus: 3, until: 2026-12-31}}"
     )
     assert check_names(read(tmp_path, text), users, LATER, slots=SLOTS) == ()
+
+
+def test_a_near_name_is_suggested_as_the_server_spells_it(users: Users, tmp_path: Path) -> None:
+    text = f"groups: {{lab: {{members: [ALICE]}}}}\nreservations: [{{for: Alice, slots: ['0'], {RESERVED}}}]"
+    (_, missing) = check_names(read(tmp_path, text), users, NOON, slots=SLOTS)
+    assert missing.name == "Alice" and missing.instead == "alice"
