@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ds01.errors import Ds01Error
+from ds01.gate.gate import Gate
 from ds01.gpus.model import Refusal
-from ds01.lifecycle.gate import Gate
 from ds01.system.data import from_json
 from tests.bed import Bed
 

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from ds01.engines.protocol import Engine
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
+from ds01.gate.gate import Gate
 from ds01.gpus.inventory import Inventory
 from ds01.gpus.model import GpuRequest
 from ds01.gpus.simulated import parse
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.ledger import Ledger
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.request import ContainerRequest
-from ds01.lifecycle.world import World, readable
-from ds01.policy.load import load
+from ds01.lifecycle.snapshot.world import World, readable
 from ds01.policy.model import Mounts, Policy
+from ds01.policy.reading.load import load
+from ds01.records.ledger import Ledger
+from ds01.records.record import Record
+from ds01.records.request import ContainerRequest
 from ds01.system.data import to_json
 from ds01.system.users import Actor, Users
 

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 import pytest
 
 from ds01.cli.session import Session
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.main import names, run
 from ds01.system.data import format_time
 from tests.advice import check_output

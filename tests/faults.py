@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ds01.engines.protocol import Engine
-from ds01.lifecycle import ledger as ledger_module
-from ds01.lifecycle.ledger import Transaction
+from ds01.records import ledger as ledger_module
+from ds01.records.ledger import Transaction
 
 CHANGES = ("create", "start", "stop", "remove", "rename", "pause", "unpause", "put", "run", "tag", "untag", "update")
 QUESTIONS = ("facts", "containers", "inspect", "get", "stat", "processes", "image")

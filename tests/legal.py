@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ds01.lifecycle.machine import TABLE, State
-from ds01.lifecycle.record import Record
+from ds01.records.machine import TABLE, State
+from ds01.records.record import Record
 from tests.bed import Bed
 
 LEGAL = {(row.trigger, row.source, row.target) for row in TABLE}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ds01.errors import PolicyUnreadable
-from ds01.policy.load import load
 from ds01.policy.model import Policy
+from ds01.policy.reading.load import load
 
 # Every key that there is.
 CONTRACT = """\

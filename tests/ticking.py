@@ -11,8 +11,8 @@ from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
 from ds01.engines.protocol import Engine
 from ds01.journal.notices import Mailboxes, Notice
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
+from ds01.records.record import Record
 from tests.bed import Bed
 
 SECOND = 1_000_000_000  # nanoseconds of CPU time

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 
 from ds01.engines.protocol import Attachment
 from ds01.errors import Ds01Error
-from ds01.lifecycle.gate import Gate
+from ds01.gate.gate import Gate
 from ds01.system.data import from_json, to_json
 
 STREAMS = (Iterator, Generator)

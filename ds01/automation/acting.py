@@ -17,10 +17,10 @@ from ds01.automation.telling import Teller, outcome, warning, warning_of_holder
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import Observation
 from ds01.lifecycle import stop as stopping
-from ds01.lifecycle.conflicts import end_conflict, holders
-from ds01.lifecycle.reconcile import one
-from ds01.lifecycle.record import Record, settle
-from ds01.lifecycle.world import World
+from ds01.lifecycle.reconciliation.conflicts import end_conflict, holders
+from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.snapshot.world import World
+from ds01.records.record import Record, settle
 from ds01.system.data import format_time
 from ds01.system.users import Actor
 

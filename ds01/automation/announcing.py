@@ -15,10 +15,10 @@ from ds01.automation.report import Report
 from ds01.automation.telling import Teller, conflict_is_over, ended
 from ds01.errors import Busy, Ds01Error
 from ds01.journal.notices import Notice
-from ds01.lifecycle.judge import OBSERVED
-from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.record import Record, settle
-from ds01.lifecycle.world import World, is_manual
+from ds01.lifecycle.reconciliation.judge import OBSERVED
+from ds01.lifecycle.snapshot.world import World, is_manual
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Record, settle
 from ds01.system.data import format_time
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from ds01.automation.acting import lock_of
 from ds01.automation.report import Item
 from ds01.errors import Busy
-from ds01.lifecycle.future import without_early_start, without_future
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
+from ds01.records.future import without_early_start, without_future
+from ds01.records.record import Record
 
 
 def correct_times(world: World, records: Sequence[Record], *, dry_run: bool) -> list[Item]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ds01.lifecycle.deadlines import after, created_ends, hold_ends, idle_ends, runtime_ends
-from ds01.lifecycle.future import AHEAD
-from ds01.lifecycle.judge import OBSERVED
-from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.record import Origin, Record
+from ds01.lifecycle.reconciliation.judge import OBSERVED
 from ds01.policy.model import Automation, Limits
+from ds01.records.deadlines import after, created_ends, hold_ends, idle_ends, runtime_ends
+from ds01.records.future import AHEAD
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Origin, Record
 from ds01.system.data import DataError, format_time, parse_time
 
 ENDED = "ended"  # the key in the record's warnings of the notice that a container ended

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from ds01.errors import PolicyUnreadable
-from ds01.lifecycle.ledger import Ledger
-from ds01.policy.emptied import KEPT_FOR, emptied_since, last_members, logins_in, marker, with_last_members
-from ds01.policy.load import load, load_sources
 from ds01.policy.model import Policy
+from ds01.policy.reading.emptied import KEPT_FOR, emptied_since, last_members, logins_in, marker, with_last_members
+from ds01.policy.reading.load import load, load_sources
 from ds01.policy.sources import PolicySources
+from ds01.records.ledger import Ledger
 from ds01.system import files
 from ds01.system.data import format_time
 

@@ -17,10 +17,10 @@ from ds01.automation.observe import ask_workspace, look, started_anew
 from ds01.automation.report import BEGINS, BUSY, Item, Report
 from ds01.errors import Busy, EngineUnreachable
 from ds01.gpus.model import Observation
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.reconcile import one
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import World
+from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.snapshot.world import World
+from ds01.records.machine import State
+from ds01.records.record import Record
 from ds01.system.data import to_json
 
 TOGETHER = 20  # containers: their locks are held for some hundredths of a second

@@ -14,9 +14,9 @@ from pathlib import Path
 from ds01.automation.activity import Activity, Sample, assess
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Observation, Slot
-from ds01.lifecycle.deadlines import last_activity
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
+from ds01.records.deadlines import last_activity
+from ds01.records.record import Record
 from ds01.system.as_user import run_as
 from ds01.system.data import DataError, from_json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ds01.automation.report import Report
 from ds01.automation.telling import Teller
 from ds01.errors import Ds01Error
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
 
 
 def post(world: World, teller: Teller, report: Report) -> None:

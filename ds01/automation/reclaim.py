@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ds01.gpus.allocator import Ahead, behind, choose
 from ds01.gpus.model import Holding, Refusal
-from ds01.gpus.situation import Situation
+from ds01.placement.allocator import Ahead, behind, choose
+from ds01.placement.situation import Situation
 
 
 def to_reclaim(situation: Situation, line: Sequence[Ahead]) -> list[Holding]:

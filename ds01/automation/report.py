@@ -9,7 +9,7 @@ from typing import Any
 
 from ds01.automation.decide import Decision
 from ds01.errors import Ds01Error
-from ds01.lifecycle.record import Record
+from ds01.records.record import Record
 from ds01.system.data import format_time, to_json
 
 # Actions of items in `unknown` that were judged, or will be by themselves. Everything else there could not be judged.

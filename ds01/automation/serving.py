@@ -14,12 +14,12 @@ from ds01.automation.report import Item, Report, item_of
 from ds01.automation.telling import Teller, outcome
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import Observation
-from ds01.lifecycle import ahead
 from ds01.lifecycle import stop as stopping
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.reconcile import one
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import World, is_manual
+from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.snapshot import ahead
+from ds01.lifecycle.snapshot.world import World, is_manual
+from ds01.records.machine import State
+from ds01.records.record import Record
 
 
 @dataclass

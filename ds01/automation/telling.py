@@ -12,9 +12,9 @@ from ds01.automation.decide import Act, Decision, Why
 from ds01.errors import Ds01Error
 from ds01.journal.events import Emit
 from ds01.journal.notices import Mailboxes, Notice, show_on_terminals
-from ds01.lifecycle.record import Ended, Record
 from ds01.policy.model import Limits, Notify
 from ds01.policy.units import format_duration
+from ds01.records.record import Ended, Record
 from ds01.system.clock import local
 from ds01.system.data import to_json
 from ds01.system.programs import run

@@ -21,14 +21,14 @@ from ds01.automation.timekeeping import check_clock
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import Observation
 from ds01.gpus.naming import first_name, is_silent
-from ds01.lifecycle.gpu_processes import to_keep
-from ds01.lifecycle.ledger import REMOVED_KEPT
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.memory import Memory
-from ds01.lifecycle.naming import keep_names
-from ds01.lifecycle.reconcile import foresee, reconcile
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import World, is_manual, readable
+from ds01.lifecycle.reconciliation.reconcile import foresee, reconcile
+from ds01.lifecycle.snapshot.gpu_processes import to_keep
+from ds01.lifecycle.snapshot.naming import keep_names
+from ds01.lifecycle.snapshot.world import World, is_manual, readable
+from ds01.records.ledger import REMOVED_KEPT
+from ds01.records.machine import State
+from ds01.records.record import Record
+from ds01.records.store.memory import Memory
 from ds01.system.clock import Reading, Uptime
 
 WARNINGS_LAST = timedelta(hours=3)  # without a tick: its first act after that must not be a stop

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ds01.lifecycle.memory import Memory
+from ds01.records.store.memory import Memory
 from ds01.system.clock import Reading
 
 TOLERANCE = timedelta(minutes=5)

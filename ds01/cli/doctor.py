@@ -12,11 +12,11 @@ from ds01.cli.options import command as verb
 from ds01.cli.root import need_root
 from ds01.cli.session import Session
 from ds01.cli.words import counted
-from ds01.host.doctor import examine, exit_code, mend
-from ds01.host.findings import Finding, Level, Repair
+from ds01.host.checks.doctor import examine, exit_code, mend
+from ds01.host.checks.findings import Finding, Level, Repair
+from ds01.host.checks.look import Sources, look
+from ds01.host.checks.mend import Mender
 from ds01.host.layout import FILE
-from ds01.host.look import Sources, look
-from ds01.host.mend import Mender
 from ds01.journal.events import EventLog
 
 MARKS = {Level.OK: "ok      ", Level.WARNING: "warning ", Level.ERROR: "ERROR   "}

@@ -11,7 +11,7 @@ from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import counted
 from ds01.errors import Ds01Error, NotFound, WrongUse
-from ds01.lifecycle.record import Record
+from ds01.records.record import Record
 
 
 @verb(example="ds01 emergency-stop alice", asks=True, guided=False, user=False)

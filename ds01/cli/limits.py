@@ -11,7 +11,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.cli.words import describe_reservation
-from ds01.lifecycle.views import LimitsView
+from ds01.gate.views import LimitsView
 from ds01.policy.present import lines
 
 

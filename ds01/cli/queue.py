@@ -9,7 +9,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import span
 from ds01.errors import WrongUse
-from ds01.lifecycle.wait import QueueRow
+from ds01.gate.wait import QueueRow
 
 
 @verb(example="ds01 queue", guided=False, user=False)

@@ -17,12 +17,12 @@ from ds01.cli.output import put, put_json
 from ds01.cli.words import describe_error, worded
 from ds01.engines.protocol import Engine
 from ds01.errors import Ds01Error, PolicyUnreadable, Refused, WrongUse
+from ds01.gate.asking import Asking
 from ds01.gpus.inventory import Inventory
-from ds01.lifecycle.asking import Asking
-from ds01.lifecycle.ledger import Ledger
-from ds01.lifecycle.world import World
-from ds01.policy.load import load_current
+from ds01.lifecycle.snapshot.world import World
 from ds01.policy.model import Policy
+from ds01.policy.reading.load import load_current
+from ds01.records.ledger import Ledger
 from ds01.system import clock, files, host_ports
 from ds01.system.data import to_json
 from ds01.system.host_name import host_name
@@ -30,7 +30,7 @@ from ds01.system.settings import Settings
 from ds01.system.users import Account, Actor, Users
 
 if TYPE_CHECKING:
-    from ds01.lifecycle.gate import Gate
+    from ds01.gate.gate import Gate
     from ds01.system.home import Home
 
 T = TypeVar("T")
@@ -133,10 +133,10 @@ class Session:
     def another_engine(self) -> Engine:
         """One more connection to what runs containers: a thread needs its own."""
         if self.settings.engine == "simulated":
-            from ds01.engines.simulated import SimulatedEngine
+            from ds01.engines.simulated.engine import SimulatedEngine
 
             return SimulatedEngine(self.settings.state / "simulated-engine.json", clock=self.now)
-        from ds01.engines.docker import DockerEngine
+        from ds01.engines.docker.engine import DockerEngine
 
         return DockerEngine(self.settings.docker_socket)
 
@@ -167,7 +167,7 @@ class Session:
     @cached_property
     def gate(self) -> Gate:
         """The gate over the engine and the GPUs that the settings name."""
-        from ds01.lifecycle.gate import Gate
+        from ds01.gate.gate import Gate
 
         return Gate(self.world)
 

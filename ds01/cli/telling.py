@@ -6,7 +6,7 @@ from ds01.automation.telling import Teller
 from ds01.cli.session import Session
 from ds01.journal.notices import Mailboxes, Notice
 from ds01.journal.outbox import Letter
-from ds01.lifecycle.record import Record
+from ds01.records.record import Record
 
 
 def record_of(session: Session, container: str) -> Record | None:

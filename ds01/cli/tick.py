@@ -18,7 +18,7 @@ from ds01.cli.session import Session
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.host.slicing import bring_slices
 from ds01.journal.notices import Mailboxes
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
 from ds01.policy.sources import PolicySources
 from ds01.system import clock, files
 from ds01.system.data import format_time

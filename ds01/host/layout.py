@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ds01.host.facts import Entry
+from ds01.host.checks.facts import Entry
 from ds01.system.settings import KEPT_POLICY
 
 FOLDER = 0o2775  # setgid: what anybody makes there is the group's

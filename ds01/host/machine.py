@@ -14,7 +14,7 @@ from pathlib import Path
 from ds01.automation.report import last_good, not_judged
 from ds01.errors import Ds01Error
 from ds01.gpus.pci import nvidia_cards
-from ds01.host.facts import Cron, Disk, Kernel, Link, Picture, Tick
+from ds01.host.checks.facts import Cron, Disk, Kernel, Link, Picture, Tick
 from ds01.host.systemd import Systemd
 from ds01.system import files, programs
 from ds01.system.data import DataError, parse_json, parse_time

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ds01.errors import NotFound
-from ds01.lifecycle.record import Record
 from ds01.policy.identity import identify
 from ds01.policy.model import Policy
+from ds01.records.record import Record
 from ds01.system.users import Account, Users
 
 DOCKER = "docker"  # who is in this Unix group may talk to Docker

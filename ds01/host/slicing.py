@@ -8,8 +8,8 @@ from ds01.automation.report import WAITS, Item, Report
 from ds01.errors import NotPossible
 from ds01.host import apply
 from ds01.host.systemd import Systemd
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
+from ds01.records.record import Record
 
 
 def bring_slices(world: World, records: Sequence[Record], report: Report, *, systemd: Systemd | None = None) -> None:

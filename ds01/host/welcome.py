@@ -12,8 +12,8 @@ from ds01.host import apply
 from ds01.host.people import unix_group_of
 from ds01.host.slices import plan_slices, wanted_slices
 from ds01.host.systemd import Systemd
-from ds01.lifecycle import folders
-from ds01.lifecycle.world import World, readable
+from ds01.lifecycle.snapshot.world import World, readable
+from ds01.lifecycle.spec import folders
 from ds01.policy.identity import identify
 from ds01.system import programs
 from ds01.system.programs import Run

@@ -16,27 +16,27 @@ from typing import Any
 
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Busy, EngineAbsent, NotFound, NotPossible
-from ds01.gpus.allocator import Ahead, behind, choose, quota_use
-from ds01.gpus.devices import slots_of
 from ds01.gpus.model import Choice, Claim, GpuRequest, Kind, Lease, Observation, Refusal, Rule, Slot
 from ds01.gpus.naming import all_called
-from ds01.gpus.situation import Requester, claims_on
-from ds01.lifecycle.ahead import in_line, waiters
-from ds01.lifecycle.aime import name_and_uid, owner_of, request_of, what_stays
 from ds01.lifecycle.create import NO_GPUS
-from ds01.lifecycle.deadlines import after
-from ds01.lifecycle.judge import judge
-from ds01.lifecycle.ledger import Unreadable
-from ds01.lifecycle.limiting import limit
-from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.naming import bring_names
-from ds01.lifecycle.reconcile import reconcile
-from ds01.lifecycle.record import Origin, Pending, Record, move, settle
+from ds01.lifecycle.reconciliation.judge import judge
+from ds01.lifecycle.reconciliation.limiting import limit
+from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.world import Entries, World, is_manual, readable
+from ds01.lifecycle.snapshot.ahead import in_line, waiters
+from ds01.lifecycle.snapshot.naming import bring_names
+from ds01.lifecycle.snapshot.world import Entries, World, is_manual, readable
+from ds01.lifecycle.spec.aime import name_and_uid, owner_of, request_of, what_stays
+from ds01.placement.allocator import Ahead, behind, choose, quota_use
+from ds01.placement.devices import slots_of
+from ds01.placement.situation import Requester, claims_on
 from ds01.policy.model import UserLimits
 from ds01.policy.resolve import automation_of
 from ds01.policy.units import format_number
+from ds01.records.deadlines import after
+from ds01.records.ledger import Unreadable
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Origin, Pending, Record, move, settle
 from ds01.system.data import format_time
 from ds01.system.users import Account, Actor
 

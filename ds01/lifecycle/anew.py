@@ -7,21 +7,22 @@ from contextlib import suppress
 from datetime import timedelta
 
 from ds01.errors import Ds01Error, NotPossible
-from ds01.gpus.allocator import behind
 from ds01.gpus.model import Choice, Lease, Refusal
-from ds01.gpus.situation import Requester
-from ds01.lifecycle import create, twin
-from ds01.lifecycle.deadlines import hold_ends
-from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.naming import bring_names, with_names
+from ds01.lifecycle import create
 from ds01.lifecycle.prepare import Prepared, prepare
-from ds01.lifecycle.reconcile import one
-from ds01.lifecycle.record import Pending, Record, move, settle
+from ds01.lifecycle.reconciliation import twin
+from ds01.lifecycle.reconciliation.reconcile import one
 from ds01.lifecycle.refusals import WaysOut, error_of
+from ds01.lifecycle.snapshot.naming import bring_names, with_names
+from ds01.lifecycle.snapshot.world import Entries, World
 from ds01.lifecycle.start import lost_slots, start
 from ds01.lifecycle.stop import stop
 from ds01.lifecycle.ways_out import ways_out
-from ds01.lifecycle.world import Entries, World
+from ds01.placement.allocator import behind
+from ds01.placement.situation import Requester
+from ds01.records.deadlines import hold_ends
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Pending, Record, move, settle
 from ds01.system.data import to_json
 from ds01.system.users import Actor
 

@@ -20,29 +20,29 @@ from ds01.errors import (
     NotPossible,
     Refused,
 )
-from ds01.gpus.allocator import Ahead, behind, check_containers, choose
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
-from ds01.gpus.situation import Requester
-from ds01.lifecycle import ports, root_only
-from ds01.lifecycle.account import Insider, archive
-from ds01.lifecycle.ahead import earlier_than, in_line, waiters
-from ds01.lifecycle.aime import is_marked, own_tag
-from ds01.lifecycle.compose import Host, Identity, Placement, compose, docker_arguments
-from ds01.lifecycle.ledger import Unreadable
-from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.naming import bring_names
 from ds01.lifecycle.prepare import Prepared, prepare
-from ds01.lifecycle.readback import differences
-from ds01.lifecycle.reconcile import reconcile
-from ds01.lifecycle.record import Pending, Record, move
+from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.request import ContainerRequest
-from ds01.lifecycle.world import Entries, World, is_manual, readable
+from ds01.lifecycle.snapshot.ahead import earlier_than, in_line, waiters
+from ds01.lifecycle.snapshot.naming import bring_names
+from ds01.lifecycle.snapshot.world import Entries, World, is_manual, readable
+from ds01.lifecycle.spec import ports, root_only
+from ds01.lifecycle.spec.account import Insider, archive
+from ds01.lifecycle.spec.aime import is_marked, own_tag
+from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose, docker_arguments
+from ds01.lifecycle.spec.readback import differences
+from ds01.placement.allocator import Ahead, behind, check_containers, choose
+from ds01.placement.situation import Requester
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name, slice_name, slice_path
 from ds01.policy.units import readable_sizes
+from ds01.records.ledger import Unreadable
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Pending, Record, move
+from ds01.records.request import ContainerRequest
 from ds01.system.owner_groups import HostGroup, groups_of_directories
 from ds01.system.users import Account, Actor
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Ds01Error, EngineAbsent, NotFound
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.reconcile import reconcile
-from ds01.lifecycle.record import Record
+from ds01.lifecycle.reconciliation.reconcile import reconcile
+from ds01.lifecycle.snapshot.world import World, readable
 from ds01.lifecycle.stop import write_stop
-from ds01.lifecycle.world import World, readable
+from ds01.records.machine import State
+from ds01.records.record import Record
 from ds01.system.users import Actor
 
 AT_ONCE = 8  # stops side by side

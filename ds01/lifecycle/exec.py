@@ -7,9 +7,9 @@ from functools import partial
 
 from ds01.engines.protocol import ExecRequest
 from ds01.errors import Refused
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.terminal_type import terminal_type
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.spec.terminal_type import terminal_type
+from ds01.records.record import Record
 
 ROOT = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}  # or root's files would land in the owner's home
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ds01.errors import NotPossible, Refused, WrongUse
-from ds01.lifecycle.deadlines import idle_ends
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.record import Record, settle
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
 from ds01.policy.units import format_duration
+from ds01.records.deadlines import idle_ends
+from ds01.records.machine import State
+from ds01.records.record import Record, settle
 from ds01.system.users import Actor
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import secrets
 
 from ds01.errors import NotPossible
-from ds01.gpus.allocator import choose
 from ds01.gpus.model import GpuRequest, Lease, Refusal
-from ds01.gpus.situation import Requester
-from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.naming import bring_names
-from ds01.lifecycle.reconcile import reconcile
-from ds01.lifecycle.record import Origin, Record, move
+from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.naming import bring_names
+from ds01.lifecycle.snapshot.world import World
+from ds01.placement.allocator import choose
+from ds01.placement.situation import Requester
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Origin, Record, move
 from ds01.system.users import Account, Actor
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from ds01.engines.protocol import EngineImage
 from ds01.errors import NotFound, Refused, WrongUse
-from ds01.lifecycle import folders
-from ds01.lifecycle.compose import RESERVED_LABELS
-from ds01.lifecycle.folders import Folder
-from ds01.lifecycle.request import ContainerRequest, Wants
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.spec import folders
+from ds01.lifecycle.spec.compose import RESERVED_LABELS
+from ds01.lifecycle.spec.folders import Folder
 from ds01.policy import variables
 from ds01.policy.model import UserLimits
 from ds01.policy.names import NAME, NAME_FORM, container_name
+from ds01.records.request import ContainerRequest, Wants
 from ds01.system.host_ports import LOOPBACK
 from ds01.system.users import Account, Actor
 

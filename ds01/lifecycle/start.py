@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 
 from ds01.errors import Ds01Error, NotPossible
-from ds01.gpus.allocator import behind, choose
 from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
 from ds01.gpus.naming import all_called, called, difference, first_name, is_silent
-from ds01.gpus.situation import Requester
-from ds01.lifecycle import ports, ulimits
-from ds01.lifecycle.ahead import earlier_than, in_line, waiters
-from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.naming import bring_names, with_names
-from ds01.lifecycle.reconcile import devices_now, one, reconcile
-from ds01.lifecycle.record import Origin, Pending, Record, move, settle
+from ds01.lifecycle import ulimits
+from ds01.lifecycle.reconciliation.reconcile import devices_now, one, reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.request import ContainerRequest
+from ds01.lifecycle.snapshot.ahead import earlier_than, in_line, waiters
+from ds01.lifecycle.snapshot.naming import bring_names, with_names
+from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.spec import ports
 from ds01.lifecycle.ways_out import ways_out
-from ds01.lifecycle.world import World
+from ds01.placement.allocator import behind, choose
+from ds01.placement.situation import Requester
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Origin, Pending, Record, move, settle
+from ds01.records.request import ContainerRequest
 from ds01.system.users import Actor
 
 

@@ -5,26 +5,36 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import re
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import Ds01Error, EngineAbsent, NotPossible
-from ds01.lifecycle.deadlines import hold_ends
-from ds01.lifecycle.ending import commanded_end
-from ds01.lifecycle.machine import State, Trigger, next_state
-from ds01.lifecycle.record import Ended, Record, move
-from ds01.lifecycle.views import Saving
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.spec.shells import IDLE_SHELL
+from ds01.records.deadlines import hold_ends
+from ds01.records.ending import commanded_end
+from ds01.records.machine import State, Trigger, next_state
+from ds01.records.record import Ended, Record, move
 from ds01.system.users import Actor
 
 LOOK_EVERY = 0.1  # seconds between two looks at who still saves
 LAST_GRACE = 2.0  # seconds that Docker gives process 1, a shell with nothing left to save
 T = TypeVar("T")
-IDLE_SHELL = re.compile(r"(?:\S*/)?-?(?:sh|bash|zsh|dash|ash|fish)(?: -(?!\S*c)\S+)*")
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Processes that were told to end and may still save their work, and the whole seconds they have left.
+
+    0 seconds: their time is over, and they are killed.
+    """
+
+    processes: int
+    seconds_left: int
 
 
 def stop(

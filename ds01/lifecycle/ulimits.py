@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ds01.errors import Ds01Error, EngineRejected
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.record import Record
+from ds01.lifecycle.snapshot.world import World
 from ds01.lifecycle.stop import give_back
-from ds01.lifecycle.world import World
+from ds01.records.machine import State
+from ds01.records.record import Record
 from ds01.system.users import Actor
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ds01.gpus.allocator import choose
 from ds01.gpus.model import Choice, GpuRequest, Refusal
-from ds01.gpus.situation import Requester, Situation
-from ds01.lifecycle.record import Record
 from ds01.lifecycle.refusals import WaysOut
+from ds01.placement.allocator import choose
+from ds01.placement.situation import Requester, Situation
 from ds01.policy.model import Limits
+from ds01.records.record import Record
 
 
 def ways_out(record: Record, situation: Situation, who: Requester, limits: Limits) -> WaysOut:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ds01.lifecycle.compose import CPU_PERIOD
+from ds01.lifecycle.spec.compose import CPU_PERIOD
 from ds01.policy.names import container_name
 from ds01.projects.steps import Step
 from ds01.projects.texts import put_file

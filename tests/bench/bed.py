@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Engine
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
+from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
 from ds01.gpus.simulated import parse
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.ledger import Ledger
-from ds01.lifecycle.request import ContainerRequest
-from ds01.lifecycle.world import World
-from ds01.policy.load import load
+from ds01.lifecycle.snapshot.world import World
+from ds01.policy.reading.load import load
+from ds01.records.ledger import Ledger
+from ds01.records.request import ContainerRequest
 from ds01.system import clock
 from ds01.system.users import Users
 

@@ -6,8 +6,8 @@ import statistics
 import subprocess
 import time
 
-from ds01.engines.docker import DockerEngine
-from ds01.lifecycle.gate import Gate
+from ds01.engines.docker.engine import DockerEngine
+from ds01.gate.gate import Gate
 from tests.bench.bed import DS01, RUN, UID, afresh, environment, on_docker, request, world_of
 
 PYTHON = "/usr/bin/python3"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from ds01.automation.report import Report
 from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Engine
+from ds01.gate.gate import Gate
 from ds01.journal.notices import Mailboxes
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
 from ds01.policy.model import Notify
 from tests.bench.bed import (
     DS01,

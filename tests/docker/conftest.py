@@ -20,9 +20,9 @@ import docker
 import docker.errors
 import pytest
 
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import ContainerSpec, Engine
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import Ds01Error, EngineUnreachable
 from tests.contexts import BUILD_LABEL, RUN
 from tests.docker.registry import Registry

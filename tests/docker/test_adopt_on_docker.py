@@ -15,7 +15,7 @@ from typing import Any
 import docker.errors
 import pytest
 
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import UpdateSpec
 from tests import aime
 from tests.bed import GPUS, POLICY, Bed

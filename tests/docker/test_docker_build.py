@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import BuildSpec, Progress
 from ds01.errors import EngineAbsent, EngineRejected, EngineUnreachable
 from tests.contexts import BUILD_LABEL, RUN, packed

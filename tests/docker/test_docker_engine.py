@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Attachment, ContainerProcess, ContainerSpec, Devices, ExecRequest, Status
 from ds01.errors import EngineRejected
 from tests.waiting import LATE, until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker.engine import DockerEngine
 from ds01.errors import EngineAbsent, EngineRejected
 from tests.docker.registry import Registry
 from tests.waiting import LATE

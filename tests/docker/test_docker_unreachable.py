@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ds01.engines import docker_client
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker import client as docker_client
+from ds01.engines.docker.engine import DockerEngine
 from ds01.errors import EngineUnreachable
 
 

@@ -13,8 +13,8 @@ import docker
 import docker.errors
 import pytest
 
-from ds01.engines.docker import DockerEngine
-from ds01.lifecycle.gate import Gate
+from ds01.engines.docker.engine import DockerEngine
+from ds01.gate.gate import Gate
 from tests.bed import Bed
 from tests.ticking import Ticking
 

@@ -10,9 +10,9 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ds01.gpus.allocator import choose
 from ds01.gpus.model import Blocker, Choice, GpuRequest, GpuType, Holding, Kind, Refusal, Rule, Slot
-from ds01.gpus.situation import Requester, Situation, slot_states
+from ds01.placement.allocator import choose
+from ds01.placement.situation import Requester, Situation, slot_states
 from ds01.policy.model import GpuAllocation, Limits, Placement, Prefer, Reservation
 from tests.unit.gpus.made import NOW, observed
 

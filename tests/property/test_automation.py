@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from ds01.automation.activity import Activity, Sample, assess
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.gpus.model import Kind, Lease, SlotRef
-from ds01.lifecycle.deadlines import deadline
-from ds01.lifecycle.machine import State, Trigger
-from ds01.lifecycle.record import Record, move, settle
 from ds01.policy.model import Automation, Exemption, Limits, Policy
 from ds01.policy.resolve import automation_of, resolve
+from ds01.records.deadlines import deadline
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Record, move, settle
 from ds01.system.data import from_json, to_json
 
 BEGIN = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)

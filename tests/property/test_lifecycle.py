@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ds01.engines.protocol import Devices
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import Ds01Error, EngineUnreachable
-from ds01.gpus.devices import slots_of
+from ds01.placement.devices import slots_of
 from ds01.system import files
 from ds01.system.data import from_json
 from tests import legal

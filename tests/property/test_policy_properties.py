@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from ds01.errors import PolicyUnreadable
 from ds01.policy import names, units
-from ds01.policy.load import load
 from ds01.policy.model import Group, Override, Policy
+from ds01.policy.reading.load import load
+from ds01.policy.reading.schema import LIMITS, ULIMITS
 from ds01.policy.resolve import BUILT_IN, resolve
-from ds01.policy.schema import LIMITS, ULIMITS
 
 SHIPPED = (Path(__file__).parents[2] / "config" / "resource-limits.yaml").read_text()
 NOW = datetime(2027, 1, 1, tzinfo=timezone.utc)

@@ -10,9 +10,9 @@ import pytest
 
 from ds01.engines.protocol import Devices
 from ds01.errors import Ds01Error
+from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.machine import State
+from ds01.records.machine import State
 from tests import aime, legal
 from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
 from tests.bed import Bed

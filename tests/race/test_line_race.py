@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ds01.gate.gate import Gate
 from ds01.gpus.simulated import parse
-from ds01.lifecycle.gate import Gate
 from tests import legal
 from tests.bed import Bed
 from tests.race.test_race import GROUP, become, folder

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import Busy, Ds01Error, NoGpuFree, Refused
-from ds01.lifecycle.gate import Gate
+from ds01.gate.gate import Gate
 from tests import legal
 from tests.bed import Bed
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from ds01.errors import Busy, Ds01Error
+from ds01.gate.gate import Gate
 from ds01.journal.notices import Mailboxes
-from ds01.lifecycle.gate import Gate
 from tests import legal
 from tests.bed import Bed
 from tests.faults import CHANGES, FaultyEngine, Steps, die, was_killed, watch_commits

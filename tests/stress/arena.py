@@ -17,12 +17,12 @@ from typing import Any
 
 from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.journal.events import EventLog
 from ds01.journal.leases import LeaseLog
 from ds01.journal.notices import Mailboxes
-from ds01.lifecycle.ledger import Ledger
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
+from ds01.records.ledger import Ledger
 from ds01.system import clock
 from ds01.system.users import Users
 from tests.bed import Bed

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ds01.automation.report import to_keep
 from ds01.errors import Ds01Error
-from ds01.lifecycle.gate import Gate
+from ds01.gate.gate import Gate
 from tests import legal
 from tests.stress import operations
 from tests.stress.arena import GROUP, MEMBERS, PEOPLE, USERS, Arena

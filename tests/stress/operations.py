@@ -10,8 +10,8 @@ from typing import Any
 
 from ds01.engines.protocol import Devices
 from ds01.errors import Ds01Error
+from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
-from ds01.lifecycle.gate import Gate
 from tests.stress.arena import PEOPLE, USERS, Arena
 
 NAMES = ("one", "two", "three", "four", "five")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.system.clock import now
 from tests.advice import check_output
 from tests.bed import GPUS, Bed

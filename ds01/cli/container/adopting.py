@@ -6,8 +6,8 @@ from ds01.cli import words
 from ds01.cli.refusals import describe_claims
 from ds01.cli.session import Session
 from ds01.errors import NoGpuFree, NotFound
+from ds01.gate.views import Acted, Listing
 from ds01.gpus.model import Refusal
-from ds01.lifecycle.views import Acted, Listing
 from ds01.system.data import from_json
 
 

@@ -18,7 +18,7 @@ from ds01.cli.pulling import fetch_typed
 from ds01.cli.session import Session
 from ds01.engines.references import well_formed
 from ds01.errors import NotFound, WrongUse
-from ds01.lifecycle.request import ContainerRequest
+from ds01.records.request import ContainerRequest
 
 Chosen = tuple[str, str | None]  # the image's reference, and the framework's label if it is one
 

@@ -17,7 +17,7 @@ from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import gpu_names, short, size, span
 from ds01.errors import WrongUse
-from ds01.lifecycle.views import ContainerView, Sized
+from ds01.gate.views import ContainerView, Sized
 
 
 @verb(example="container-cleanup --all", asks=True)

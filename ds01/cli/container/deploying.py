@@ -11,8 +11,8 @@ from ds01.cli.container.entering import enter
 from ds01.cli.container.reaching import say_how_to_reach
 from ds01.cli.guide import explain
 from ds01.cli.session import Session
-from ds01.lifecycle.request import ContainerRequest
-from ds01.lifecycle.views import ContainerView
+from ds01.gate.views import ContainerView
+from ds01.records.request import ContainerRequest
 
 INTERRUPTED = 130
 

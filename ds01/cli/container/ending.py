@@ -10,7 +10,8 @@ from ds01.cli.live import LiveLine
 from ds01.cli.session import Session
 from ds01.cli.words import counted, short, worded
 from ds01.errors import Ds01Error
-from ds01.lifecycle.views import Acted, ContainerView, Ending, Saving
+from ds01.gate.views import Acted, ContainerView, Ending
+from ds01.lifecycle.stop import Saving
 
 
 def follow(

@@ -8,7 +8,7 @@ from ds01.cli.guide import explain
 from ds01.cli.session import Session
 from ds01.cli.terminal import LeftRunning, connect, size
 from ds01.engines.protocol import ExecRequest
-from ds01.lifecycle.views import ContainerView
+from ds01.gate.views import ContainerView
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 

@@ -14,8 +14,8 @@ from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import counted, gpu_names, span
+from ds01.gate.views import ContainerView
 from ds01.gpus.naming import called
-from ds01.lifecycle.views import ContainerView
 
 # What happens by itself, by the word for the deadline's rule.
 NEXT = {

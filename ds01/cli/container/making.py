@@ -16,12 +16,12 @@ from ds01.cli.pulling import pull
 from ds01.cli.session import Session
 from ds01.cli.words import gpu_names
 from ds01.errors import WrongUse
+from ds01.gate.views import Acted, Plan, SlotView
 from ds01.gpus.model import SlotRef
-from ds01.lifecycle.request import ContainerRequest
-from ds01.lifecycle.views import Acted, Plan, SlotView
 from ds01.policy.model import Limits
 from ds01.policy.names import typed_name
 from ds01.policy.units import format_number, readable_size
+from ds01.records.request import ContainerRequest
 
 
 def request_of(session: Session, asked: Asked) -> ContainerRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ds01.cli.session import Session
-from ds01.lifecycle.views import ContainerView
+from ds01.gate.views import ContainerView
 
 JUPYTER = 8888  # Jupyter's own default
 

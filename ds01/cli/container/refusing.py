@@ -15,7 +15,7 @@ from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error, NoGpuFree
 from ds01.gpus.model import Refusal, Rule
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.request import ContainerRequest
+from ds01.records.request import ContainerRequest
 
 
 def refusal_error(session: Session, request: ContainerRequest, refusal: Refusal) -> Ds01Error:

@@ -11,7 +11,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
 from ds01.errors import WrongUse
-from ds01.lifecycle.views import ContainerView
+from ds01.gate.views import ContainerView
 
 STOPPED = ("created", "held", "stopped")
 

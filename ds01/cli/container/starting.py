@@ -9,7 +9,7 @@ from ds01.cli.container.waiting import WaitOptions, follow, longest_wait
 from ds01.cli.session import Session
 from ds01.cli.words import short
 from ds01.errors import NotPossible
-from ds01.lifecycle.views import Acted
+from ds01.gate.views import Acted
 
 
 @contextlib.contextmanager

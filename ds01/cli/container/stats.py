@@ -13,7 +13,7 @@ from ds01.cli.session import Session
 from ds01.cli.watching import INTERVAL, again_and_again
 from ds01.cli.words import gpu_names, size
 from ds01.errors import WrongUse
-from ds01.lifecycle.views import UsageView
+from ds01.gate.views import UsageView
 
 
 @verb(example="container-stats my-thesis")

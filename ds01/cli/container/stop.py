@@ -15,7 +15,7 @@ from ds01.cli.session import Session
 from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import gpus_as_subject, moment, processes, short
 from ds01.errors import WrongUse
-from ds01.lifecycle.views import Acted, ContainerView
+from ds01.gate.views import Acted, ContainerView
 
 
 @verb(example="container-stop my-thesis", asks=True)

@@ -15,9 +15,9 @@ from ds01.cli.options import gathered
 from ds01.cli.refusals import describe_end_of_wait, describe_refusal
 from ds01.cli.session import Session
 from ds01.errors import NoGpuFree, WrongUse
+from ds01.gate.views import Acted
+from ds01.gate.wait import Waited
 from ds01.gpus.model import Refusal
-from ds01.lifecycle.views import Acted
-from ds01.lifecycle.wait import Waited
 from ds01.policy.units import parse_duration
 from ds01.system.data import from_json
 

@@ -6,7 +6,7 @@ from ds01.cli.gpu.options import container as option_container
 from ds01.cli.gpu.options import named, show
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.lifecycle.machine import Trigger
+from ds01.records.machine import Trigger
 
 
 @verb(example="ds01 gpu mark-stopped --container my-thesis", guided=False)

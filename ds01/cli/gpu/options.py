@@ -9,7 +9,7 @@ import click
 
 from ds01.cli.session import Session
 from ds01.cli.words import gpu_names
-from ds01.lifecycle.views import Acted
+from ds01.gate.views import Acted
 
 
 def container(function: Callable[..., Any]) -> Callable[..., Any]:

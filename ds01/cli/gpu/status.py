@@ -8,9 +8,9 @@ from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import describe_reservation, size, when, who
+from ds01.gate.views import GpuStatus
 from ds01.gpus.naming import called
-from ds01.gpus.situation import SlotState
-from ds01.lifecycle.views import GpuStatus
+from ds01.placement.situation import SlotState
 
 
 @verb(example="ds01 gpu status", guided=False, user=False)

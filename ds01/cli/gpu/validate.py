@@ -12,9 +12,9 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short
 from ds01.errors import NotPossible
+from ds01.gate.views import SlotView
 from ds01.gpus.naming import all_called, first_name
-from ds01.gpus.situation import SlotState
-from ds01.lifecycle.views import SlotView
+from ds01.placement.situation import SlotState
 
 
 @verb(example="ds01 gpu validate --container my-thesis", guided=False)

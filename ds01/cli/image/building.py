@@ -17,7 +17,7 @@ from ds01.errors import Ds01Error
 from ds01.images.context import pack
 from ds01.images.dockerfile import base_of
 from ds01.images.source import digest
-from ds01.lifecycle.request import BuildRequest
+from ds01.records.request import BuildRequest
 from ds01.system.home import Home
 
 WIDEST = 160  # letters of one line of output that are shown; the log has all of it

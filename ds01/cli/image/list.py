@@ -13,9 +13,9 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import size, span
 from ds01.errors import Ds01Error
+from ds01.gate.views import ImageView
 from ds01.images import source
 from ds01.images.source import Source
-from ds01.lifecycle.views import ImageView
 
 
 @dataclass(frozen=True)

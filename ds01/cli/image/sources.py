@@ -7,9 +7,9 @@ from pathlib import Path
 from ds01.cli import ask, tables
 from ds01.cli.session import Session
 from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.gate.views import ImageView
 from ds01.images import source
 from ds01.images.source import Source
-from ds01.lifecycle.views import ImageView
 
 
 def image_named(session: Session, name: str) -> ImageView | None:

@@ -17,10 +17,10 @@ from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.cli.words import describe_error, processes
 from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.gate.views import ContainerView, ImageView
 from ds01.images import source
 from ds01.images.requirements import split
 from ds01.images.source import Source
-from ds01.lifecycle.views import ContainerView, ImageView
 from ds01.system.home import Home
 
 

@@ -10,7 +10,7 @@ from ds01.cli.mlc.shown import status
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short, size
-from ds01.lifecycle.views import AimeView
+from ds01.gate.views import AimeView
 
 
 @verb(example="mlc-list --all", guided=False, kind=AimeLine)

@@ -13,7 +13,7 @@ from ds01.cli.output import clear_screen
 from ds01.cli.session import Session
 from ds01.cli.watching import again_and_again
 from ds01.errors import WrongUse
-from ds01.lifecycle.views import UsageView
+from ds01.gate.views import UsageView
 
 HEADINGS = ("CONTAINER", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PROCESSES")
 

@@ -15,9 +15,9 @@ from ds01.errors import Ds01Error, GpusUnreachable, PolicyUnreadable
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.host.policy_names import NameFinding, check_names, names_slots
 from ds01.host.whatif import Replay, replay
-from ds01.lifecycle.world import readable
-from ds01.policy.load import load, load_current
+from ds01.lifecycle.snapshot.world import readable
 from ds01.policy.model import Policy
+from ds01.policy.reading.load import load, load_current
 
 
 @verb(example="ds01 policy check /tmp/resource-limits.yaml --against-current", guided=False, user=False)

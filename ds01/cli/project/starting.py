@@ -25,7 +25,7 @@ from ds01.cli.project.wanted import Wanted, complete
 from ds01.cli.session import Session
 from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error
-from ds01.lifecycle.views import ContainerView
+from ds01.gate.views import ContainerView
 from ds01.projects import folders, git, project_file, readme
 from ds01.system.home import Home
 

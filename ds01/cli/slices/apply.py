@@ -14,7 +14,7 @@ from ds01.cli.words import counted
 from ds01.host.apply import apply, plan, share_words
 from ds01.host.slices import Change
 from ds01.host.slicing import tell_changes
-from ds01.lifecycle.world import readable
+from ds01.lifecycle.snapshot.world import readable
 
 
 @verb(example="sudo ds01 slices apply --dry-run", guided=False, user=False)

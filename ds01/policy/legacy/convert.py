@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ds01.errors import PolicyUnreadable
-from ds01.policy.kinds import LOGIN
 from ds01.policy.legacy.draft import Block, Change, listed, quoted
 from ds01.policy.legacy.limits import Notes, convert_limits, reason, rest_of
 from ds01.policy.legacy.server import UNKNOWN, convert_server, switched_off
 from ds01.policy.legacy.sources import ARCHIVED, GROUPS_OF_USERS, Sources, child, entries, read_sources, texts
 from ds01.policy.legacy.special import Exemptions, convert_exemptions, take_reservation
 from ds01.policy.legacy.values import NULL, flag
-from ds01.policy.load import check_text
-from ds01.policy.nodes import Mapping, Node, Scalar, Sequence
+from ds01.policy.reading.kinds import LOGIN
+from ds01.policy.reading.load import check_text
+from ds01.policy.reading.nodes import Mapping, Node, Scalar, Sequence
 from ds01.policy.units import NotAllowed
 
 SECTIONS: dict[str, type[Node]] = {

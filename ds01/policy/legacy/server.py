@@ -8,8 +8,8 @@ from ds01.policy.legacy.limits import Notes, checked, reason
 from ds01.policy.legacy.sources import child, entries, texts
 from ds01.policy.legacy.values import FORMS, NULL, flag
 from ds01.policy.model import Outside
-from ds01.policy.nodes import Mapping, Node, Scalar
-from ds01.policy.schema import LIMITS, SERVER_KEYS
+from ds01.policy.reading.nodes import Mapping, Node, Scalar
+from ds01.policy.reading.schema import LIMITS, SERVER_KEYS
 from ds01.policy.units import NotAllowed
 
 UNKNOWN = "not a key of ds01-infra; if it is one of today's, copy it by hand"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ds01.errors import PolicyUnreadable
-from ds01.policy.files import read_text, words
-from ds01.policy.nodes import Mapping, Node, Scalar, Sequence, parse
-from ds01.policy.problems import Problems, Wrong, unreadable
+from ds01.policy.reading.files import read_text, words
+from ds01.policy.reading.nodes import Mapping, Node, Scalar, Sequence, parse
+from ds01.policy.reading.problems import Problems, Wrong, unreadable
 
 OVERRIDES = ("user-overrides.yaml", "user-overrides.yml", "user_overrides.yaml")
 EXEMPTIONS = ("lifecycle-exemptions.yaml", "lifecycle-exemptions.yml", "exemptions.yaml")

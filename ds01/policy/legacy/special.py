@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from ds01.policy.kinds import LOGIN, SLOT
 from ds01.policy.legacy import keys
 from ds01.policy.legacy.draft import Block, flow, listed, one_line, quoted
 from ds01.policy.legacy.limits import Notes
 from ds01.policy.legacy.sources import child, entries, texts
 from ds01.policy.legacy.values import moment, slot
-from ds01.policy.nodes import Node, Sequence
-from ds01.policy.schema import EXEMPTIBLE
+from ds01.policy.reading.kinds import LOGIN, SLOT
+from ds01.policy.reading.nodes import Node, Sequence
+from ds01.policy.reading.schema import EXEMPTIBLE
 from ds01.policy.units import NotAllowed, parse_time
 
 

@@ -10,8 +10,8 @@ import pytest
 from ds01.automation.report import Report, to_keep
 from ds01.errors import GpusUnreachable
 from ds01.gpus.model import GpuRequest, Observation
-from ds01.lifecycle.deadlines import lease_ends
-from ds01.lifecycle.machine import Trigger
+from ds01.records.deadlines import lease_ends
+from ds01.records.machine import Trigger
 from ds01.system.clock import Uptime
 from tests.bed import NOON
 from tests.ticking import Ticking, acted, warned

@@ -10,9 +10,9 @@ import pytest
 
 from ds01.automation import observe
 from ds01.cli.container.list import next_of
+from ds01.gate.views import ContainerView
 from ds01.gpus.model import Observation, Process
 from ds01.gpus.simulated import SimulatedInventory
-from ds01.lifecycle.views import ContainerView
 from tests.bed import Bed
 from tests.ticking import Ticking, acted, warned
 

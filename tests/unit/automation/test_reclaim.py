@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from ds01.gpus.model import GpuRequest
-from ds01.lifecycle.line import Waiter
-from ds01.lifecycle.machine import Trigger
+from ds01.records.line import Waiter
+from ds01.records.machine import Trigger
 from tests.bed import Bed
 from tests.ticking import Ticking, acted
 

@@ -14,12 +14,12 @@ import pytest
 from ds01.automation import looking as looking_module
 from ds01.automation import tick as tick_module
 from ds01.engines.protocol import Status
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import Ds01Error, EngineRejected, EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import Observation
 from ds01.gpus.simulated import SimulatedInventory
 from ds01.lifecycle import stop as stopping
-from ds01.lifecycle.ledger import Transaction
+from ds01.records.ledger import Transaction
 from ds01.system import files
 from tests import legal
 from tests.bed import Bed

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ds01.errors import NotPossible, Refused
-from ds01.lifecycle.deadlines import idle_ends, runtime_ends
+from ds01.records.deadlines import idle_ends, runtime_ends
 from tests import legal
 from tests.bed import NOON
 from tests.ticking import Ticking, acted, warned

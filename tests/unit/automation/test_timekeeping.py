@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ds01.automation.timekeeping import check_clock
-from ds01.lifecycle.memory import Memory, memory_document, memory_from
+from ds01.records.store.memory import Memory, memory_document, memory_from
 from ds01.system.clock import Reading, Uptime
 from tests.bed import NOON
 

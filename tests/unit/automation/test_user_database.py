@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from ds01.automation.report import Report
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import NotPossible
 from ds01.host import apply, welcome
 from ds01.host.slicing import bring_slices
 from ds01.host.systemd import Systemd
-from ds01.lifecycle.world import World
+from ds01.lifecycle.snapshot.world import World
 from tests.bed import Bed
 from tests.directory import Directory, connect
 from tests.ticking import Ticking, acted, warned
@@ -156,7 +156,7 @@ def test_a_container_whose_owner_is_not_found_stays_ours(lab: Ticking, directory
 
 
 def test_nobody_loses_a_hold_to_a_waiter_in_a_silence(lab: Ticking, directory: Directory) -> None:
-    from ds01.lifecycle.line import Waiter
+    from ds01.records.line import Waiter
 
     bed = lab.bed
     bed.set_policy(POLICY.replace("defaults: {", "reclaim_held: true\ndefaults: {priority: 10, ").replace(
@@ -211,7 +211,7 @@ def test_no_slice_of_theirs_gets_other_limits(
 
 
 def test_doctor_says_whom_it_concerns(lab: Ticking, directory: Directory) -> None:
-    from ds01.host.look import user_database_doubts
+    from ds01.host.checks.look import user_database_doubts
 
     holds(lab, "alice")
     lab.tick(minutes=5)

@@ -196,7 +196,7 @@ def test_an_extension_says_the_new_deadline(idle: CommandLine) -> None:
 def test_the_queue_is_shown_and_cancelled(ds: CommandLine) -> None:
     bed = ds.bed
     assert ds.ok("queue") == "Nobody waits.\n"
-    from ds01.lifecycle.line import Waiter
+    from ds01.records.line import Waiter
 
     request = bed.request("alice", gpus=1)
     waiter = Waiter("", "alice", bed.people["alice"], 10, bed.clock(), bed.full("alice"), request)

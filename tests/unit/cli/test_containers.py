@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ds01.engines.protocol import Devices
-from ds01.host.findings import Finding, Level
+from ds01.host.checks.findings import Finding, Level
 from tests.command_line import CommandLine
 
 

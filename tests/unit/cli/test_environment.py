@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import BuildSpec, Progress
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from tests.command_line import CommandLine
 
 PROXIES = {"proxies": {"default": {"httpProxy": "http://proxy:3128", "noProxy": "localhost"}}}

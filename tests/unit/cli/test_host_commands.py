@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ds01 import main
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected
 from ds01.host import welcome
-from ds01.lifecycle.ledger import Ledger, Transaction
-from ds01.lifecycle.machine import State, Trigger
+from ds01.records.ledger import Ledger, Transaction
+from ds01.records.machine import State, Trigger
 from ds01.system.data import format_time
 from tests.bed import POLICY, Bed
 from tests.command_line import CommandLine

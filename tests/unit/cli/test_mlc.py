@@ -9,8 +9,8 @@ import pytest
 
 from ds01.cli.mlc.shown import docker_size, status
 from ds01.engines.protocol import Devices
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.views import AimeView
+from ds01.gate.gate import Gate
+from ds01.gate.views import AimeView
 from ds01.system.users import Actor
 from tests import aime
 from tests.bed import Bed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ds01.engines.protocol import Attachment, ExecRequest
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from tests.command_line import CommandLine
 
 

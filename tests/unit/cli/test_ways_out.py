@@ -146,7 +146,7 @@ def waiting_start(bed: Bed, *, recreate: bool = False) -> object:
         raise InterruptedError
 
     world.sleep = nothing_changes
-    from ds01.lifecycle.gate import Gate
+    from ds01.gate.gate import Gate
 
     return Gate(world).wait_to_start(bed.actor("alice"), bed.full("alice"), recreate=recreate)
 

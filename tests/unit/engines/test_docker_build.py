@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.answers import build_error, plain
-from ds01.engines.docker_build import Reading
+from ds01.engines.docker.build import Reading
 from ds01.engines.protocol import BuildSpec, Progress
 from ds01.errors import EngineRejected, EngineUnreachable
 

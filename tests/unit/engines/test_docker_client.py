@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.engines.docker import DockerEngine
+from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import BuildSpec, ExecRequest
 from ds01.errors import EngineRejected, EngineUnreachable
 

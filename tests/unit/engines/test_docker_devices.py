@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.docker_devices import devices_of
+from ds01.engines.docker.devices import devices_of
 from ds01.engines.protocol import Devices
 
 NONE = Devices()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.engines.docker_images import read_progress
+from ds01.engines.docker.images import read_progress
 from ds01.engines.protocol import Progress
 from ds01.engines.pull_answers import pull_error
 from ds01.errors import EngineAbsent, EngineRejected

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.docker_login import build_headers, pull_headers
+from ds01.engines.docker.login import build_headers, pull_headers
 from ds01.errors import Ds01Error
 from ds01.system.docker_config import DockerConfig, Login, Problem
 

@@ -6,14 +6,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.docker_translate import (
-    create_body,
-    read_facts,
-    read_image,
-    read_inspected,
-    read_listed,
-    read_time,
-)
+from ds01.engines.docker.translate import create_body, read_facts, read_image, read_inspected, read_listed, read_time
 from ds01.engines.protocol import ContainerSpec, EngineContainer, Mount, Port, Status
 
 SPEC = ContainerSpec(name="thesis._.1001", image="ds01-1001/thesis:latest", command=("sh",), uid=1001, gid=1002)

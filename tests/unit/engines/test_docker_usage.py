@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.engines.docker_usage import belongs_to, read_usage
+from ds01.engines.docker.usage import belongs_to, read_usage
 from ds01.engines.protocol import Usage
 
 MEMORY_1 = {

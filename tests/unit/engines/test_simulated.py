@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ds01.engines.protocol import ContainerSpec, Devices, Engine, ExecRequest, Port, Status
-from ds01.engines.simulated import SimulatedEngine
-from ds01.engines.simulated_store import FIRST_PID
+from ds01.engines.simulated.engine import SimulatedEngine
+from ds01.engines.simulated.store import FIRST_PID
 from ds01.errors import EngineAbsent, EngineConflict, EngineUnreachable
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=timezone.utc)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ds01.engines.protocol import BuildSpec, Engine, Progress
-from ds01.engines.simulated import SimulatedEngine
-from ds01.engines.simulated_dockerfile import DockerfileError, expand, pairs, parse
+from ds01.engines.simulated.dockerfile import DockerfileError, expand, pairs, parse
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected, EngineUnreachable
 from tests.contexts import packed
 

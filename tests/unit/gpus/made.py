@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from ds01.engines.protocol import Devices, EngineContainer, Status
 from ds01.gpus.model import Blocker, Holding, Observation, Slot
 from ds01.gpus.simulated import parse
-from ds01.gpus.situation import Requester, Situation
+from ds01.placement.situation import Requester, Situation
 from ds01.policy.model import GpuAllocation, Limits, Reservation
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ds01.engines.protocol import EngineFacts
 from ds01.gpus.simulated import parse
-from ds01.host.facts import DOCKERS, Cron, Disk, Entry, Facts, Kernel, Link, Picture, Tick
+from ds01.host.checks.facts import DOCKERS, Cron, Disk, Entry, Facts, Kernel, Link, Picture, Tick
 from ds01.host.people import People, UnixGroup, people_of
-from ds01.lifecycle.picture import allocations
+from ds01.records.store.picture import allocations
 from tests.bed import NOON, Bed
 
 POLICY = """\

@@ -13,18 +13,18 @@ import pytest
 from ds01.engines.protocol import Status
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
 from ds01.gpus.model import Blocker, Mig
-from ds01.host import check_state
-from ds01.host.doctor import CHECKS, examine, exit_code, mend, repairs_of
-from ds01.host.facts import DOCKERS, Broken, Cron, Disk, Facts, Kernel, Link, Picture, Stopped, Tick
-from ds01.host.findings import Finding, Level, Repair
+from ds01.host.checks import state as check_state
+from ds01.host.checks.doctor import CHECKS, examine, exit_code, mend, repairs_of
+from ds01.host.checks.facts import DOCKERS, Broken, Cron, Disk, Facts, Kernel, Link, Picture, Stopped, Tick
+from ds01.host.checks.findings import Finding, Level, Repair
 from ds01.host.policy_names import NameFinding, NameKind
 from ds01.host.slices import Change
-from ds01.lifecycle.ledger import Unreadable
-from ds01.lifecycle.machine import Trigger
-from ds01.lifecycle.picture import allocations
-from ds01.lifecycle.record import Pending, Record
-from ds01.policy.load import load
 from ds01.policy.model import GpuAllocation, OldKey, Override, Policy, Share
+from ds01.policy.reading.load import load
+from ds01.records.ledger import Unreadable
+from ds01.records.machine import Trigger
+from ds01.records.record import Pending, Record
+from ds01.records.store.picture import allocations
 from tests.bed import NOON, Bed
 from tests.unit.host.given import CRON, DOCKER, bed_at, sound
 

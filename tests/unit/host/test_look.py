@@ -14,10 +14,12 @@ import pytest
 from ds01.automation.report import BUSY, Item, Report, to_keep
 from ds01.engines.protocol import Devices, EngineFacts
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
-from ds01.host import check_gpus, check_records, machine
-from ds01.host import look as looking
-from ds01.host.facts import DOCKERS, Disk, Facts
-from ds01.host.look import Sources, look
+from ds01.host import machine
+from ds01.host.checks import gpus as check_gpus
+from ds01.host.checks import look as looking
+from ds01.host.checks import records as check_records
+from ds01.host.checks.facts import DOCKERS, Disk, Facts
+from ds01.host.checks.look import Sources, look
 from ds01.host.machine import Roots
 from ds01.host.people import UnixGroup
 from ds01.system.settings import Settings

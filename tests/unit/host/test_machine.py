@@ -10,7 +10,7 @@ import pytest
 
 from ds01.errors import Ds01Error
 from ds01.host import machine
-from ds01.host.facts import Cron, Link
+from ds01.host.checks.facts import Cron, Link
 from ds01.host.machine import Roots
 from ds01.host.systemd import Systemd
 from ds01.system import programs

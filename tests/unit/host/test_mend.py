@@ -15,15 +15,16 @@ import pytest
 from ds01.automation import lastgood
 from ds01.engines.protocol import Status
 from ds01.errors import Ds01Error
-from ds01.host import apply, check_machine, layout, machine
-from ds01.host.check_state import modes
-from ds01.host.doctor import repairs_of
-from ds01.host.facts import Facts, Tick
-from ds01.host.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, SetMode, SetSlices
-from ds01.host.mend import Mender
+from ds01.host import apply, layout, machine
+from ds01.host.checks import machine as check_machine
+from ds01.host.checks.doctor import repairs_of
+from ds01.host.checks.facts import Facts, Tick
+from ds01.host.checks.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, SetMode, SetSlices
+from ds01.host.checks.mend import Mender
+from ds01.host.checks.state import modes
 from ds01.host.systemd import Systemd
-from ds01.lifecycle.machine import State
-from ds01.policy.load import load_sources
+from ds01.policy.reading.load import load_sources
+from ds01.records.machine import State
 from tests.bed import NOON, Bed, umask
 
 WHY = "it was found so"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
 from ds01.journal.leases import LeaseLine, LeaseLog
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.ledger import Ledger
+from ds01.records.ledger import Ledger
 from ds01.system import clock
 from tests.bed import NOON, Bed
 

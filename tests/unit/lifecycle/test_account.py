@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from ds01.errors import Refused
-from ds01.lifecycle.account import Insider, archive
+from ds01.lifecycle.spec.account import Insider, archive
 from ds01.system.owner_groups import HostGroup
 
 PASSWD = b"root:x:0:0:root:/root:/bin/bash\nubuntu:x:1000:1000::/home/ubuntu:/bin/sh\n"

@@ -10,8 +10,8 @@ import pytest
 from ds01.engines.protocol import Devices, UpdateSpec, Usage
 from ds01.errors import Ds01Error, EngineRejected, NoGpuFree, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.record import Origin
+from ds01.records.machine import State
+from ds01.records.record import Origin
 from tests import aime, legal
 from tests.aime import ALICE, LIMITED, THEIRS, adopt, one, runs, spec_of
 from tests.bed import NOON, POLICY, Bed

@@ -9,10 +9,10 @@ import pytest
 from ds01.engines.protocol import ContainerProcess
 from ds01.errors import NoGpuFree, NotFound, NotPossible
 from ds01.gpus.simulated import parse
-from ds01.host import check_records
-from ds01.host.facts import Facts
-from ds01.lifecycle.aime import left_inside
-from ds01.lifecycle.machine import State
+from ds01.host.checks import records as check_records
+from ds01.host.checks.facts import Facts
+from ds01.lifecycle.spec.aime import left_inside
+from ds01.records.machine import State
 from tests import aime, legal
 from tests.aime import ALICE, BOB, THEIRS, adopt, one, runs
 from tests.bed import POLICY, Bed

@@ -9,7 +9,7 @@ import pytest
 
 from ds01.errors import Ds01Error, EngineRejected, NoGpuFree, NotPossible
 from ds01.gpus.simulated import parse
-from ds01.lifecycle.request import Wants
+from ds01.records.request import Wants
 from tests.acts import create, fill, recreate, remake, start, stopped_with_slots_taken
 from tests.bed import POLICY, Bed
 from tests.faults import FaultyEngine, Steps, raising

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import Devices, Status
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected, EngineUnreachable, NoGpuFree
-from ds01.lifecycle.machine import State
+from ds01.records.machine import State
 from tests.acts import ALICE, BOB, fill
 from tests.bed import Bed
 

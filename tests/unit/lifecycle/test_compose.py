@@ -9,11 +9,11 @@ import pytest
 
 from ds01.engines.protocol import ContainerSpec, EngineImage, Port
 from ds01.gpus.model import Kind, Lease, SlotRef
-from ds01.lifecycle.compose import Host, Identity, Placement, compose, docker_arguments
 from ds01.lifecycle.create import own_tag
-from ds01.lifecycle.ports import wanted
-from ds01.lifecycle.request import ContainerRequest
+from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose, docker_arguments
+from ds01.lifecycle.spec.ports import wanted
 from ds01.policy.model import Limits, Share, UserLimits
+from ds01.records.request import ContainerRequest
 from ds01.system.users import Account
 from tests.bed import NOON
 

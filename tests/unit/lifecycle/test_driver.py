@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import GpusUnreachable
+from ds01.gate import wait
+from ds01.gate.gate import Gate
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Observation
 from ds01.gpus.pci import nvidia_cards
-from ds01.lifecycle import wait
-from ds01.lifecycle.gate import Gate
 from tests.bed import Bed
 
 

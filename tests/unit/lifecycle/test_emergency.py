@@ -8,7 +8,7 @@ import pytest
 
 from ds01.engines.protocol import Status
 from ds01.errors import Refused
-from ds01.lifecycle.machine import State
+from ds01.records.machine import State
 from tests.bed import Bed
 
 

@@ -19,9 +19,9 @@ from ds01.errors import (
     NotPossible,
     Refused,
 )
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.record import Record
+from ds01.gate.gate import Gate
+from ds01.records.machine import State
+from ds01.records.record import Record
 from ds01.system import files
 from tests import legal
 from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
@@ -225,7 +225,7 @@ def test_a_full_disk_at_any_write_leaves_a_legal_state(bed: Bed, act: str, monke
 
 
 def test_another_engine_than_last_time_changes_nothing(bed: Bed) -> None:
-    from ds01.engines.simulated import SimulatedEngine
+    from ds01.engines.simulated.engine import SimulatedEngine
 
     create(bed.gate, bed)
     start(bed.gate, bed)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ds01.errors import Ds01Error, EngineRejected, NotFound, Refused, WrongUse
-from ds01.lifecycle import folders
+from ds01.lifecycle.spec import folders
 from ds01.system.users import Account, Actor
 from tests.bed import Bed
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ds01.errors import Ds01Error
-from ds01.lifecycle import commits
-from ds01.lifecycle.ledger import NotSaved
+from ds01.records.ledger import NotSaved
+from ds01.records.store import commits
 from ds01.system import files
 from ds01.system.settings import KEPT_POLICY
 from tests import legal

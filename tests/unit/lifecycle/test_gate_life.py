@@ -11,7 +11,7 @@ import pytest
 
 from ds01.engines.protocol import ExecRequest
 from ds01.errors import EngineAbsent, NotFound, NotPossible, Refused
-from ds01.lifecycle.machine import State, Trigger
+from ds01.records.machine import State, Trigger
 from tests.bed import NOON, POLICY, Bed
 
 ALICE = "thesis._.70001"

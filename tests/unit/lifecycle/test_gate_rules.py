@@ -10,8 +10,8 @@ import pytest
 from ds01.engines.protocol import Devices, ExecRequest
 from ds01.errors import NoGpuFree, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest, GpuType
-from ds01.lifecycle.machine import Trigger
-from ds01.lifecycle.request import Wants
+from ds01.records.machine import Trigger
+from ds01.records.request import Wants
 from tests.acts import fill, refusal, stopped_with_slots_taken
 from tests.bed import POLICY, Bed
 

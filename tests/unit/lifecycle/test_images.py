@@ -9,8 +9,8 @@ import pytest
 
 from ds01.engines.protocol import BuildSpec, Progress
 from ds01.errors import EngineAbsent, EngineRejected, NotFound, NotPossible, Refused, WrongUse
-from ds01.lifecycle.images import build_spec
-from ds01.lifecycle.request import BuildRequest
+from ds01.gate.images import build_spec
+from ds01.records.request import BuildRequest
 from tests.bed import POLICY, Bed
 from tests.contexts import packed
 

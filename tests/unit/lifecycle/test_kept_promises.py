@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ds01.errors import EngineRejected, NoGpuFree
-from ds01.lifecycle.machine import State
+from ds01.records.machine import State
 from tests import legal
 from tests.acts import ALICE, fill, refusal
 from tests.bed import Bed

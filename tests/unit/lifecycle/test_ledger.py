@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import Busy, Ds01Error
-from ds01.lifecycle.ledger import Ledger
+from ds01.records.ledger import Ledger
 from ds01.system import files, locks
 from tests.bed import Bed, umask
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from ds01.errors import EngineUnreachable, NoGpuFree, NotFound, NotPossible, PolicyUnreadable, Refused
+from ds01.gate import wait as wait_module
+from ds01.gate.gate import Gate
+from ds01.gate.wait import Waited
 from ds01.gpus.model import GpuRequest, Rule
-from ds01.lifecycle import ahead
-from ds01.lifecycle import wait as wait_module
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.line import Waiter
-from ds01.lifecycle.wait import Waited
+from ds01.lifecycle.snapshot import ahead
+from ds01.records.line import Waiter
 from ds01.system.clock import Sleep
 from ds01.system.data import to_json
 from tests.acts import refusal
@@ -482,7 +482,7 @@ def test_who_looks_at_the_same_time_takes_nobody_for_a_waiter(full: Bed) -> None
 
 def test_a_container_that_is_being_made_is_not_counted_twice(full: Bed) -> None:
     """Between its lease and the end of its create a waiter still stands in the line."""
-    from ds01.lifecycle.line import Line
+    from ds01.records.line import Line
 
     frees(full, "b")
     waiter = Waiter("", "alice", 70001, 10, full.clock(), full.full("alice"), full.request("alice", gpus=1))

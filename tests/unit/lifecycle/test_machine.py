@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import NotPossible
-from ds01.lifecycle import machine
-from ds01.lifecycle.machine import TABLE, State, Trigger, next_state, possible_triggers
+from ds01.records.machine import TABLE, State, Trigger, next_state, possible_triggers
 
 C, R, H, S, X = State.CREATED, State.RUNNING, State.HELD, State.STOPPED, State.REMOVED
 
@@ -30,7 +29,7 @@ EXPECTED: dict[tuple[State | None, Trigger], tuple[State, State]] = {
     (H, Trigger.VANISH): (X, X),
     (S, Trigger.VANISH): (X, X),
 }
-PAGE = Path(machine.__file__).with_name("README.md")
+PAGE = Path(__file__).parents[3] / "docs" / "life-of-a-container.md"
 
 
 @pytest.mark.parametrize("holds", [False, True])

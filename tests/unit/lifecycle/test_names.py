@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from ds01.errors import Ds01Error, NoGpuFree
+from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest, Kind, Rule
 from ds01.gpus.naming import called
 from ds01.gpus.simulated import SimulatedInventory
 from ds01.lifecycle import stop as stop_module
-from ds01.lifecycle.gate import Gate
 from tests.acts import fill, refusal
 from tests.bed import Bed
 

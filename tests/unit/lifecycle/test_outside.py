@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import ContainerSpec, Created, Devices, Status
-from ds01.engines.simulated import SimulatedEngine
+from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected, EngineUnreachable, NoGpuFree, NotPossible
-from ds01.lifecycle.machine import State
+from ds01.records.machine import State
 from tests import legal
 from tests.bed import NOON, POLICY, Bed
 

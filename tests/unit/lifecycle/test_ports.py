@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ds01.engines.protocol import Port
 from ds01.errors import EngineRejected
-from ds01.lifecycle.ports import RANGE, choose
+from ds01.lifecycle.spec.ports import RANGE, choose
 from ds01.system import host_ports
 from tests.acts import ALICE, fill
 from tests.bed import Bed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ds01.lifecycle.machine import State
+from ds01.records.machine import State
 from tests import legal
 from tests.acts import ALICE, BOB, fill
 from tests.bed import Bed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ds01.engines.protocol import PathStatus
-from ds01.lifecycle.root_only import warning
+from ds01.lifecycle.spec.root_only import warning
 from tests.bed import Bed
 
 STANDARD = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -20,7 +20,7 @@ BEGIN = f"""\
 import sys
 from ds01.errors import Ds01Error
 from ds01.host.welcome import ensure_workspace
-from ds01.lifecycle import folders
+from ds01.lifecycle.spec import folders
 from ds01.system.users import Account, Actor
 home = sys.argv[1]
 alice, root = Account({UID}, {UID}, "alice", home), Actor(0, 0, "root")

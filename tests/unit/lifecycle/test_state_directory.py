@@ -15,9 +15,9 @@ import pytest
 
 from ds01.engines.protocol import EngineFacts
 from ds01.errors import Busy, Ds01Error, EngineUnreachable, NoGpuFree
+from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.line import Waiter
+from ds01.records.line import Waiter
 from ds01.system import files, locks
 from ds01.system.users import Account, Users
 from tests import coarse, legal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.lifecycle.terminal_type import terminal_type
+from ds01.lifecycle.spec.terminal_type import terminal_type
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 
 from ds01.engines.protocol import BuildSpec, ContainerSpec, Created, Status
 from ds01.errors import Ds01Error, EngineConflict, EngineRejected, EngineUnreachable, NotPossible
-from ds01.lifecycle.machine import State
-from ds01.lifecycle.reconcile import foresee
-from ds01.lifecycle.twin import twin_name
+from ds01.lifecycle.reconciliation.reconcile import foresee
+from ds01.lifecycle.reconciliation.twin import twin_name
+from ds01.records.machine import State
 from tests import legal
 from tests.acts import ALICE, create, recreate, remake, start, stop
 from tests.bed import Bed

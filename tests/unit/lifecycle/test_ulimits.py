@@ -6,7 +6,7 @@ import pytest
 
 from ds01.engines.answers import refused_ulimit
 from ds01.errors import EngineRejected
-from ds01.lifecycle.machine import State
+from ds01.records.machine import State
 from tests.acts import ALICE, fill
 from tests.bed import Bed
 

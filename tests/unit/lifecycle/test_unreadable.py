@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ds01.errors import Busy, Ds01Error, NoGpuFree
-from ds01.lifecycle.machine import State
+from ds01.records.machine import State
 from tests import legal
 from tests.bed import Bed
 

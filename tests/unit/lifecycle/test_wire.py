@@ -13,9 +13,9 @@ import pytest
 from ds01 import errors
 from ds01.engines.protocol import Attachment
 from ds01.errors import Ds01Error, Refused
-from ds01.lifecycle.gate import Gate
-from ds01.lifecycle.record import Record
-from ds01.lifecycle.request import ContainerRequest
+from ds01.gate.gate import Gate
+from ds01.records.record import Record
+from ds01.records.request import ContainerRequest
 from ds01.system import data
 from ds01.system.data import DataError, from_json, to_json
 from tests.bed import NOON, Bed

@@ -10,8 +10,8 @@ import pytest
 
 from ds01.errors import PolicyUnreadable
 from ds01.policy.legacy.convert import Imported, import_policy
-from ds01.policy.load import load
 from ds01.policy.model import Network, Policy
+from ds01.policy.reading.load import load
 from ds01.policy.resolve import resolve
 from tests.bed import NOON
 from tests.policies import errors

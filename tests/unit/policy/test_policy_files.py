@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from ds01.errors import PolicyUnreadable
-from ds01.policy import nodes
-from ds01.policy.load import load
+from ds01.policy.reading import nodes
+from ds01.policy.reading.load import load
 from tests.policies import CONTRACT, errors, places, read
 
 

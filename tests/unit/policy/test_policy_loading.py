@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from ds01.errors import Ds01Error, PolicyUnreadable
-from ds01.policy.load import load
 from ds01.policy.model import Automation, Mounts, Network, Notify, Outside, Placement, Policy, Prefer, Reservation
+from ds01.policy.reading.load import load
 from tests.policies import CONTRACT, errors, places, read
 
 SHIPPED = Path(__file__).parents[3] / "config" / "resource-limits.yaml"

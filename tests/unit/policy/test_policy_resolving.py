@@ -6,9 +6,9 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from ds01.policy.load import load
 from ds01.policy.model import Exemption, Group, Limits, Override, Policy
 from ds01.policy.present import lines
+from ds01.policy.reading.load import load
 from ds01.policy.resolve import BUILT_IN, automation_of, group_limits, group_of, is_admin, resolve
 
 NOW = datetime(2027, 1, 1, tzinfo=timezone.utc)

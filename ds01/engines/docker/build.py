@@ -1,0 +1,175 @@
+"""Building an image with Docker's classic builder, which every Docker has and which obeys limits and a cgroup parent.
+
+A step runs in a container that is made like any other, so that a cgroup parent means what it means there: a folder
+with the cgroupfs driver, `NAME.slice` with systemd's. The builder tags the image at its end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any
+
+import docker.errors
+
+from ds01.engines.answers import build_error, one_line, plain
+from ds01.engines.docker.client import Client
+from ds01.engines.docker.images import read_progress, split_reference
+from ds01.engines.docker.login import build_headers
+from ds01.engines.protocol import BuildSpec, Progress
+from ds01.engines.pull_answers import pull_error
+from ds01.engines.references import with_tag
+from ds01.errors import Ds01Error, EngineRejected, EngineUnreachable
+
+_TIMEOUT = (60.0, None)  # seconds until dockerd takes a piece of the context; a compiler is silent for hours
+_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
+_NOISE = re.compile(
+    r" ---> (?:Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}"
+    r"|Successfully (?:built|tagged) \S+"
+)
+_FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE)
+_ERRORS = "\x1b[91m"  # how the builder marks what came from a program's stderr
+_LAST_LINES = 3  # of a failed step's errors
+
+
+def build(client: Client, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
+    """Make an image. Closing the generator closes the connection; dockerd then ends the step and drops what it made."""
+    split_reference(spec.reference)
+    login = build_headers(client.config())
+    for warning in client.new_warnings(login.warnings):
+        yield Progress("", warning, warning=True)
+    with client.asking("build the image") as api:
+        try:
+            response = client.call(
+                api,
+                "POST",
+                "/build",
+                params=_parameters(spec),
+                headers={"Content-Type": "application/x-tar", **login.values},
+                data=_pieces(context),
+                stream=True,
+                timeout=_TIMEOUT,
+            )
+        except docker.errors.APIError as error:
+            raise build_error(spec, str(error.explanation)) from error
+        reading = Reading(spec)
+        try:
+            for line in response.iter_lines(chunk_size=None):
+                if line.strip():
+                    yield from reading.read(json.loads(line))
+        finally:
+            response.close()
+        yield from reading.end()
+
+
+class Reading:
+    """A build's answer, entry by entry. Output comes in pieces that end anywhere, errors apart from the rest."""
+
+    def __init__(self, spec: BuildSpec) -> None:
+        self._spec = spec
+        self._step = ""
+        self._number = self._count = 0
+        self._open = {False: "", True: ""}  # lines that have not ended yet; True: errors
+        self._last: dict[bool, list[str]] = {False: [], True: []}
+        self._image: str | None = None
+
+    def read(self, entry: Mapping[str, Any]) -> Iterator[Progress]:
+        """What one entry says. Raises as `Engine.build` for one that tells of an error."""
+        if "error" in entry:
+            yield from self._flush()
+            raise self._error(entry)
+        if "stream" in entry:
+            yield from self._stream(str(entry["stream"]))
+        elif "aux" in entry:
+            self._image = entry["aux"].get("ID") or self._image  # one for each stage: the last is the image
+        elif "status" in entry:
+            yield read_progress(self._base(), dict(entry))
+
+    def end(self) -> Iterator[Progress]:
+        """The last words. Raises EngineUnreachable if the answer ended before an image was made."""
+        yield from self._flush()
+        if self._image is None or self._number < self._count:
+            raise EngineUnreachable(
+                "Docker gave the build up",
+                why=f"its answer ended in step {self._step}" if self._step else "its answer ended too soon",
+                hint="`journalctl -u docker` says more.",
+                data={"problem": "no_answer"},
+            )
+        yield Progress("built", self._image)
+
+    def _stream(self, text: str) -> Iterator[Progress]:
+        step = _STEP.fullmatch(text)
+        # A program may write such a line too, but hardly with the next number and the same count.
+        if step and int(step[1]) == self._number + 1 and (not self._count or int(step[2]) == self._count):
+            yield from self._flush()
+            self._number, self._count = int(step[1]), int(step[2])
+            self._image = None  # that was a stage before the last
+            self._step = f"{step[1]}/{step[2]} {one_line(plain(step[3]))}"
+            self._last = {False: [], True: []}
+            yield self._progress("")
+            return
+        if _NOISE.fullmatch(text.rstrip("\n")):  # of the builder's own, after what may not end in a line break
+            yield from self._flush()
+            return
+        errors = text.startswith(_ERRORS)
+        *lines, self._open[errors] = (self._open[errors] + text).split("\n")
+        for line in lines:
+            yield from self._line(line, errors)
+
+    def _flush(self) -> Iterator[Progress]:
+        for errors, line in self._open.items():
+            yield from self._line(line, errors)
+        self._open = {False: "", True: ""}
+
+    def _line(self, line: str, errors: bool) -> Iterator[Progress]:
+        text = one_line(plain(line.rstrip("\r").rpartition("\r")[2])).removeprefix("---> ")
+        if text:
+            self._last[errors] = [*self._last[errors], text][-_LAST_LINES:]
+            yield self._progress(text)
+
+    def _progress(self, text: str) -> Progress:
+        return Progress(self._step, text, self._number or None, self._count or None)
+
+    def _base(self) -> str:
+        found = _FROM.search(self._step)
+        return found[1] if found else self._spec.reference
+
+    def _error(self, entry: Mapping[str, Any]) -> Ds01Error:
+        words, code = str(entry["error"]), (entry.get("errorDetail") or {}).get("code")
+        if code is None and self._step and _FROM.match(self._step.partition(" ")[2]):
+            return pull_error(self._base(), words)
+        said = self._last[True] or self._last[False]
+        return build_error(self._spec, words, step=self._step or None, exit_code=code, said=said if code else ())
+
+
+def _parameters(spec: BuildSpec) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "version": "1",  # the classic builder
+        "t": with_tag(spec.reference),
+        "dockerfile": spec.dockerfile,
+        "labels": json.dumps(dict(spec.labels)),
+        "nocache": int(spec.no_cache),
+        "buildargs": json.dumps(dict(spec.arguments)) if spec.arguments else None,
+        "pull": 0,
+        "rm": 1,
+        "forcerm": 1,
+        "networkmode": spec.network,
+        "memory": spec.memory,
+        # Without a word Docker gives as much swap again as memory.
+        "memswap": spec.memory_swap if spec.memory_swap is not None else (-1 if spec.memory else None),
+        "cpuquota": spec.cpu_quota,
+        "cpuperiod": spec.cpu_period if spec.cpu_quota is not None else None,
+        "shmsize": spec.shm_size,
+        "cgroupparent": spec.cgroup_parent,
+    }
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _pieces(context: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        for piece in context:
+            if piece:  # an empty one would end the body
+                yield piece
+    except OSError as error:  # which would look like a connection that broke
+        raise EngineRejected("The files for the build could not be read", why=str(error)) from error

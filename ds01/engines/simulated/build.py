@@ -1,0 +1,191 @@
+"""Builds of the simulated engine: the steps of a Dockerfile, and the image that comes out of them.
+
+A built image is kept in the state by its id; the same steps on the same base give the same image, as Docker's cache
+does. A base that has to be fetched is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import posixpath
+import tarfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ds01.engines.answers import build_error
+from ds01.engines.protocol import BuildSpec, Progress
+from ds01.engines.pull_answers import pull_error
+from ds01.engines.simulated import dockerfile as dockerfiles
+from ds01.engines.simulated import images, steps
+from ds01.engines.simulated.dockerfile import DockerfileError, Instruction
+from ds01.engines.simulated.store import State, new_id
+from ds01.errors import EngineRejected
+from ds01.system.data import format_time
+
+_SCRATCH = "scratch"
+
+
+@dataclass
+class Stage:
+    """An image in the making. `source`: of which image it has the files; `done`: what was done to it, in order."""
+
+    source: str
+    environment: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    workdir: str = "/"
+    done: list[str] = field(default_factory=list)
+
+
+def build(
+    spec: BuildSpec,
+    context: Iterable[bytes],
+    read: Callable[[], State],
+    pull: Callable[[str], Iterator[Progress]],
+) -> Generator[Progress, None, Stage]:
+    """Go through the steps, and return what came out. Raises as `Engine.build`."""
+    read()  # an engine that does not answer has no words about the rest
+    files = _unpacked(spec, _read(context))
+    instructions = _instructions(spec, files)
+    count = len(instructions)
+    stages: dict[str, Stage] = {}
+    arguments: dict[str, str] = {}
+    given = dict(spec.arguments)
+    stage = Stage(_SCRATCH)
+    for number, one in enumerate(instructions, 1):
+        step = f"{number}/{count} {one.text}"
+        yield Progress(step, "", number, count)
+        if one.word == "FROM":
+            reference, *name = dockerfiles.expand(one.rest, arguments).split()
+            stage = yield from _from(stages.get(reference.lower()), reference, read, pull)
+            stages[name[-1].lower() if name else str(len(stages))] = stage
+            continue
+        try:
+            lines, code = _apply(one, stage, files, arguments, given)
+        except steps.StepError as error:
+            raise build_error(spec, error.words, step=step) from None
+        for line, _ in lines:
+            yield Progress(step, line, number, count)
+        if code:
+            words = f"The command '{steps.command(one)}' returned a non-zero code: {code}"
+            said = [line for line, errors in lines if errors] or [line for line, _ in lines]
+            raise build_error(spec, words, step=step, exit_code=code, said=said[-3:])
+    return stage
+
+
+def register(state: State, spec: BuildSpec, stage: Stage, now: datetime) -> str:
+    """Give the built image its reference; its id."""
+    name = images.full_name(spec.reference)
+    if not stage.done:
+        source = stage.source  # only FROM: the base itself
+    else:
+        built: dict[str, Any] = state.setdefault("built", {})
+        base = images.describe(state, stage.source).id if stage.source != _SCRATCH else _SCRATCH
+        recipe = hashlib.sha256(json.dumps([base, *stage.done]).encode()).hexdigest()
+        known = [source for source, image in built.items() if image["recipe"] == recipe]
+        source = known[-1] if known and not spec.no_cache else f"sha256:{new_id()}"
+        built.setdefault(
+            source,
+            {
+                "recipe": recipe,
+                "root": images.root_of(state, stage.source),
+                "labels": stage.labels,
+                "environment": stage.environment,
+                "created_at": format_time(now),
+            },
+        )
+    state["tags"][name] = source
+    state["untagged"] = [other for other in state["untagged"] if other != name]
+    return images.describe(state, source).id
+
+
+def _instructions(spec: BuildSpec, files: dict[str, bytes]) -> list[Instruction]:
+    path = posixpath.normpath(spec.dockerfile)
+    if path.startswith(("../", "/")) or path == "..":
+        raise build_error(spec, f"forbidden path outside the build context: {spec.dockerfile} ()")
+    if path not in files:
+        raise build_error(spec, f"Cannot locate specified Dockerfile: {spec.dockerfile}")
+    try:
+        found = dockerfiles.parse(files[path].decode("utf-8", "replace"), spec.dockerfile)
+    except DockerfileError as error:
+        raise build_error(spec, str(error)) from None
+    if spec.labels:
+        pairs = " ".join(f"{json.dumps(key)}={json.dumps(value)}" for key, value in sorted(spec.labels.items()))
+        found.append(Instruction("LABEL", (), pairs))
+    return found
+
+
+def _read(context: Iterable[bytes]) -> bytes:
+    try:
+        return b"".join(context)
+    except OSError as error:
+        raise EngineRejected("The files for the build could not be read", why=str(error)) from error
+
+
+def _unpacked(spec: BuildSpec, archive: bytes) -> dict[str, bytes]:
+    if not archive:
+        return {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            return {
+                posixpath.normpath(member.name).lstrip("/"): content.read()
+                for member in tar
+                if member.isfile() and (content := tar.extractfile(member)) is not None
+            }
+    except tarfile.TarError as error:
+        raise build_error(spec, f"archive/tar: {error}") from None
+
+
+def _from(
+    known: Stage | None, reference: str, read: Callable[[], State], pull: Callable[[str], Iterator[Progress]]
+) -> Generator[Progress, None, Stage]:
+    if known is not None:
+        return Stage(
+            known.source, dict(known.environment), dict(known.labels), dict(known.files), known.workdir, [*known.done]
+        )
+    if reference == _SCRATCH:
+        return Stage(_SCRATCH, {"PATH": images.DEFAULT_PATH})  # which Docker gives to a base without one
+    try:
+        source = images.source_of(read(), reference)
+    except EngineRejected as error:  # no name of an image
+        raise pull_error(reference, error.why or "") from None
+    if source is None:
+        if reference.startswith("ds01-"):
+            raise pull_error(reference, f"pull access denied for {reference}, repository does not exist")
+        yield from pull(reference)
+        source = images.source_of(read(), reference) or images.full_name(reference)
+    image = images.describe(read(), source)
+    return Stage(source, dict(image.environment), dict(image.labels))
+
+
+def _apply(
+    one: Instruction, stage: Stage, context: dict[str, bytes], arguments: dict[str, str], given: dict[str, str]
+) -> tuple[tuple[tuple[str, bool], ...], int]:
+    """Do an instruction to `stage`; the lines that it wrote, and how it ended. Raises StepError."""
+    variables = {**arguments, **stage.environment}
+    rest = dockerfiles.expand(one.rest, variables)
+    did = one.text
+    if one.word == "ARG":
+        declared = {key: "" for key in rest.split() if "=" not in key} | dockerfiles.pairs(rest) if rest else {}
+        arguments |= {key: given.get(key, value) for key, value in declared.items() if key not in arguments}
+    elif one.word == "ENV":
+        stage.environment |= dockerfiles.pairs(rest)
+    elif one.word == "LABEL":
+        stage.labels |= dockerfiles.pairs(rest)
+    elif one.word == "WORKDIR":
+        stage.workdir = posixpath.join(stage.workdir, rest)
+    elif one.word in ("COPY", "ADD"):
+        new = steps.copied(Instruction(one.word, one.flags, rest), context, stage.workdir)
+        stage.files |= new
+        digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(new.items())}
+        did += json.dumps(digests)
+    elif one.word == "RUN":
+        ran = steps.run(one, stage.files)
+        stage.done.append(did)
+        return ran.lines, ran.code
+    stage.done.append(did)
+    return (), 0

@@ -1,0 +1,186 @@
+"""The simulated engine's images: it has every one, and an image's name says what is odd about it.
+
+What was built is known by its id, and has what the build gave it. `absent/…` is not there and cannot be pulled;
+`remote/…` is there once it was pulled; `ds01-UID/…`, somebody's own, once it was tagged; `labelled/…` has labels of its
+own. A name with `noshell` has no shell, with `nobash` no bash, with `cuda` asks for all GPUs as CUDA images do, with
+`ubuntu` has a user with uid 1000, with `rootconda` its Python below /root, with `rootuv` a link to one there. A tag
+that looks like a container's own (`NAME._.UID`) is there once it was given.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import posixpath
+import tarfile
+
+from ds01.engines.answers import answer_as_error
+from ds01.engines.protocol import EngineImage, PathStatus
+from ds01.engines.references import split, well_formed, with_tag
+from ds01.engines.simulated.store import Files, State, file_entry
+from ds01.system.data import parse_time
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def full_name(reference: str) -> str:
+    """The reference with its tag. Raises EngineRejected."""
+    if not well_formed(reference):
+        raise answer_as_error(400, f"invalid reference format: {reference}", "use this image's name")
+    return with_tag(reference)
+
+
+def source_of(state: State, reference: str) -> str | None:
+    """The reference that a local image was first known by, or the id of one that was built; None if there is none."""
+    if reference.startswith("sha256:"):
+        if reference in state.get("built", {}):
+            return reference
+        known = {image_id(source): source for source in state["tags"].values()}
+        return known.get(reference)
+    name = full_name(reference)
+    if name in state["tags"]:
+        source: str = state["tags"][name]
+        return source
+    there = not name.startswith(("absent/", "remote/", "ds01-")) and "._." not in split(name)[1]
+    return name if there and name not in state["untagged"] else None
+
+
+def describe(state: State, source: str) -> EngineImage:
+    """The image that was first known as `source`."""
+    tags = {name for name, of in state["tags"].items() if of == source}
+    built = state.get("built", {}).get(source)
+    if built is not None:
+        return EngineImage(
+            id=source,
+            tags=tuple(sorted(tags)),
+            labels=built["labels"],
+            environment=built["environment"],
+            created_at=parse_time(built["created_at"]),
+            size_bytes=1_000_000,
+        )
+    if source not in state["untagged"]:
+        tags.add(source)
+    environment = {"PATH": DEFAULT_PATH}
+    if "cuda" in source:
+        environment |= {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+    if "rootconda" in source:
+        environment["PATH"] = f"/root/miniconda3/bin:{DEFAULT_PATH}"
+    if "rootuv" in source:
+        environment["PATH"] = f"/opt/venv/bin:{DEFAULT_PATH}"
+    labels = {"org.example.authors": "A. Author, B. Author", "ds01.managed": "true"}
+    return EngineImage(
+        id=image_id(source),
+        tags=tuple(sorted(tags)),
+        labels=labels if source.startswith("labelled/") else {},
+        environment=environment,
+        size_bytes=1_000_000,
+    )
+
+
+def root_of(state: State, source: str) -> str:
+    """The image whose files a built one has."""
+    built = state.get("built", {}).get(source)
+    return source if built is None else str(built["root"])
+
+
+def is_used(state: State, source: str) -> bool:
+    """Whether a container was made from it."""
+    return any(container.get("source") == source for container in state["containers"].values())
+
+
+def remove(state: State, reference: str) -> None:
+    """Take a tag away, and the image with its last one. Raises EngineAbsent, EngineConflict."""
+    by_id = reference.startswith("sha256:")
+    source = source_of(state, reference)
+    if source is None:
+        raise answer_as_error(404, f"No such image: {reference}", "remove the image")
+    image = describe(state, source)
+    name = None if by_id else full_name(reference)
+    words = f"conflict: unable to remove {reference} (must force) - "
+    if name is None and len(image.tags) > 1:
+        raise answer_as_error(409, f"{words}image is referenced in multiple repositories", "remove the image")
+    last = name is None or image.tags == (name,)
+    if last and is_used(state, source):
+        raise answer_as_error(409, f"{words}container is using its referenced image {source}", "remove the image")
+    for tag in image.tags if name is None else (name,):
+        state["tags"].pop(tag, None)
+        state["untagged"].append(tag)
+    if last:
+        state.get("built", {}).pop(source, None)
+
+
+def files_of(source: str) -> Files:
+    """The few files that ds01 asks an image about."""
+    users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+    group = "root:x:0:\nsudo:x:27:\nvideo:x:44:\nnogroup:x:65534:\n"
+    if "ubuntu" in source:
+        users += "ubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/bash\n"
+        group += "ubuntu:x:1000:\n"
+    program = "/root/.local/share/uv/python/bin/python3" if "rootuv" in source else "/root/miniconda3/bin/python3"
+    files = {
+        "/etc/passwd": file_entry(users.encode()),
+        "/etc/group": file_entry(group.encode()),
+        "/etc/shadow": file_entry(b"root:*:19000:0:99999:7:::\n", mode=0o640),
+    }
+    if "rootuv" in source or "rootconda" in source:
+        files[program] = file_entry(b"#!simulated\n", mode=0o755)
+    if "rootuv" in source:
+        files["/opt/venv/bin/python"] = file_entry(b"", mode=0o777, link=program)
+    if "noshell" not in source and source != "scratch":
+        files["/bin/sh"] = file_entry(b"#!simulated\n", mode=0o755)
+        if "nobash" not in source:
+            files["/bin/bash"] = file_entry(b"#!simulated\n", mode=0o755)
+    return files
+
+
+def unpack(archive: bytes, folder: str) -> Files:
+    """The files and links of a tar archive, by the path that they get below `folder`."""
+    files: Files = {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            path = posixpath.normpath(posixpath.join("/", folder, member.name))
+            stream = tar.extractfile(member) if member.isfile() else None
+            if stream is None and not member.issym():
+                continue  # folders are implied by what lies in them
+            content = stream.read() if stream is not None else b""
+            link = member.linkname if member.issym() else None
+            files[path] = file_entry(content, mode=member.mode, uid=member.uid, gid=member.gid, link=link)
+    return files
+
+
+def path_status(files: Files, path: str) -> PathStatus | None:
+    """The status of a path; folders are implied by what lies in them, and /root is root's alone."""
+    path = posixpath.normpath(posixpath.join("/", path))
+    if path == "/root":
+        return PathStatus(0o700)
+    if path in files:
+        return PathStatus(files[path]["mode"] & 0o777, files[path]["link"])
+    below = path.rstrip("/") + "/"
+    return PathStatus(0o755) if any(name.startswith(below) for name in files) else None
+
+
+def pack(files: Files, path: str) -> bytes | None:
+    """A tar archive of `path` as Docker makes it, names from the last part of `path` on; None if it is absent."""
+    path = posixpath.normpath(posixpath.join("/", path))
+    below = path.rstrip("/") + "/"
+    chosen = {name: entry for name, entry in files.items() if name == path or name.startswith(below)}
+    if not chosen:
+        return None
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, entry in sorted(chosen.items()):
+            content = base64.b64decode(entry["data"])
+            member = tarfile.TarInfo(posixpath.relpath(name, posixpath.dirname(path)))
+            member.mode, member.uid, member.gid, member.size = entry["mode"], entry["uid"], entry["gid"], len(content)
+            if entry["link"] is not None:
+                member.type, member.linkname = tarfile.SYMTYPE, entry["link"]
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def image_id(source: str) -> str:
+    """The id of the image that was first known as `source`."""
+    if source.startswith("sha256:"):
+        return source
+    return f"sha256:{hashlib.sha256(source.encode()).hexdigest()}"

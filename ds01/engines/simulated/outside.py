@@ -1,0 +1,148 @@
+"""What happens to a simulated engine's containers behind ds01's back: for tests and demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ds01.engines.protocol import Devices, Status
+from ds01.engines.references import well_formed
+from ds01.engines.simulated import images, rules
+from ds01.engines.simulated.store import State, Store, new_id
+from ds01.errors import EngineUnreachable
+from ds01.system.data import format_time, to_json
+
+
+class Outside:
+    """Somebody with `docker` at hand, the kernel, or dockerd itself: the half of `SimulatedEngine` that ds01 lacks."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime]) -> None:
+        self.store = Store(path)
+        self.clock = clock
+
+    def add_foreign(
+        self,
+        name: str,
+        *,
+        devices: Devices | None = None,
+        image: str = "foreign:latest",
+        labels: Mapping[str, str] | None = None,
+        privileged: bool = False,
+        running: bool = True,
+    ) -> str:
+        """A container that ds01 did not make; its id. It has no `spec`."""
+        with self.change() as state:
+            rules.check_name(state, name)
+            container = self.new_container(name, image, labels or {}, devices or Devices())
+            container["privileged"] = privileged
+            container["source"] = images.source_of(state, image) if well_formed(image) else None
+            state["containers"][container["id"]] = container
+            if running:
+                rules.start(state, container, self.clock())
+        return str(container["id"])
+
+    def use(self, reference: str, *, cpu_nanoseconds: int | None, network_bytes: int | None = 0) -> None:
+        """What a running container has used since its start, from now on; None cannot be read."""
+        with self.change() as state:
+            container = rules.require_processes(state, reference)
+            container["used"] = {"cpu_nanoseconds": cpu_nanoseconds, "network_bytes": network_bytes}
+
+    def kill(self, reference: str, *, code: int = 137, out_of_memory: bool = False) -> None:
+        """The first process ends: `docker kill`, a crash, the kernel out of memory, or `exit` (`code` 0)."""
+        with self.change() as state:
+            container = rules.require_processes(state, reference)
+            rules.end(container, code, self.clock())
+            container["oom_killed"] = out_of_memory
+
+    def remove_by_force(self, reference: str) -> None:
+        """`docker rm --force`."""
+        with self.change() as state:
+            container = rules.require(state, reference)
+            del state["containers"][container["id"]]
+            self.store.drop_files(container["id"])
+
+    def set_status(self, reference: str, status: Status) -> None:
+        """Any of Docker's states, such as `dead` or `removing`."""
+        with self.change() as state:
+            rules.require(state, reference)["status"] = status.value
+
+    def spawn(self, reference: str, command: str, *, stubborn: bool = False) -> int:
+        """A process inside, a child of the first one; its pid. A stubborn one survives a `kill` that is run inside."""
+        with self.change() as state:
+            container = rules.require_running(state, reference)
+            pid = int(state["next_pid"])
+            state["next_pid"] += 1
+            process = {"pid": pid, "parent": container["pid"], "command": command, "stubborn": stubborn}
+            container["processes"].append(process)
+        return pid
+
+    def set_devices(self, reference: str, devices: Devices) -> None:
+        """Let the container have other GPU access than it was created with."""
+        with self.change() as state:
+            rules.require(state, reference)["devices"] = to_json(devices)
+
+    def restart_engine(self, *, reboot: bool = False) -> None:
+        """dockerd restarts without live-restore, or the whole machine does: all that runs ends with 137."""
+        with self.change() as state:
+            for container in state["containers"].values():
+                rules.end(container, 137, self.clock())
+            state["started_at"] = format_time(self.clock())
+            if reboot:
+                state["booted_at"] = state["started_at"]
+
+    def occupy_port(self, number: int) -> None:
+        """A program that is no container listens on a port of the server from now on."""
+        with self.store.change() as state:
+            state["occupied_ports"] = [*state.get("occupied_ports", []), number]
+
+    def set_answering(self, answers: bool) -> None:
+        """Whether the engine answers, or raises EngineUnreachable whatever it is asked."""
+        with self.store.change() as state:
+            state["down"] = not answers
+
+    def break_container(self, reference: str, *calls: str, words: str | None = None) -> None:
+        """From now on `calls` of the engine (none named: all of them) fail for this container, as if dockerd had
+        lost a part of it; the list still has it. `words` are Docker's.
+        """
+        with self.store.change() as state:
+            container = rules.require(state, reference)
+            said = words or f"RWLayer of container {container['id']} is unexpectedly nil"
+            container["broken"] = {"calls": list(calls), "words": said}
+
+    def set_hard_limits(self, limits: Mapping[str, int]) -> None:
+        """The machine's hard ulimits, which nobody may raise: a container with more of one does not start."""
+        with self.store.change() as state:
+            state["hard_limits"] = dict(limits)
+
+    def mend_container(self, reference: str) -> None:
+        """End what `break_container` began."""
+        with self.store.change() as state:
+            rules.require(state, reference).pop("broken", None)
+
+    def read(self) -> State:
+        """The state now. Raises EngineUnreachable if the engine was told not to answer."""
+        state = self.store.read()
+        if state["down"]:
+            why = "the simulated engine was told not to answer"
+            raise EngineUnreachable("Docker is not running", why=why, data={"problem": "not_running"})
+        return state
+
+    def change(self) -> AbstractContextManager[State]:
+        """As `Store.change`, if the engine answers."""
+        self.read()
+        return self.store.change()
+
+    def new_container(self, name: str, image: str, labels: Mapping[str, str], devices: Devices) -> dict[str, Any]:
+        """A container as the state keeps it, in state `created`."""
+        return {
+            "id": new_id(),
+            "name": name,
+            "image": image,
+            "status": Status.CREATED.value,
+            "labels": dict(labels),
+            "created_at": format_time(self.clock()),
+            "devices": to_json(devices),
+        }

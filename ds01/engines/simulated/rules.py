@@ -1,0 +1,237 @@
+"""What a simulated container may do in which state, and what Docker would say to the rest. Changes dicts in place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ds01.engines.answers import RLIMITS, answer_as_error
+from ds01.engines.protocol import ContainerSpec, Devices, EngineContainer, Port, Status, UpdateSpec
+from ds01.engines.simulated.images import image_id
+from ds01.engines.simulated.store import State
+from ds01.system.data import format_time, from_json, parse_time
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_SMALLEST_MEMORY = 6 << 20
+_SMALLEST_QUOTA = 1000
+_KERNELS_LIMITS = {"nofile": 1073741816}  # the largest fs.nr_open: nobody may have more
+# What Docker could not do, for the calls whose names do not say it.
+_BROKEN_CALLS = {
+    "inspect": "look at the container",
+    "update": "change the limits of the container",
+    "put": "put files into the container",
+    "get": "read files of the container",
+    "processes": "list the container's processes",
+    "usage": "look into the container",
+    "run": "run a program in the container",
+    "attach": "run a program in the container",
+}
+
+
+def find(state: State, reference: str) -> dict[str, Any] | None:
+    """The container with this id, this name, or the only one whose id begins so: in Docker's order."""
+    containers: dict[str, dict[str, Any]] = state["containers"]
+    if reference in containers:
+        return containers[reference]
+    for container in containers.values():
+        if container["name"] == reference:
+            return container
+    begins = [key for key in containers if reference and key.startswith(reference)]
+    return containers[begins[0]] if len(begins) == 1 else None
+
+
+def require(state: State, reference: str) -> dict[str, Any]:
+    """As `find`. Raises EngineAbsent."""
+    container = find(state, reference)
+    if container is None:
+        raise answer_as_error(404, f"No such container: {reference}", "find the container")
+    return container
+
+
+def require_whole(state: State, reference: str, call: str) -> dict[str, Any]:
+    """As `require`. Raises EngineRejected if `break_container` made this call of the engine fail."""
+    container = require(state, reference)
+    broken = container.get("broken")
+    if broken is not None and (not broken["calls"] or call in broken["calls"]):
+        raise answer_as_error(500, broken["words"], _BROKEN_CALLS.get(call, f"{call} the container"))
+    return container
+
+
+def require_processes(state: State, reference: str) -> dict[str, Any]:
+    """A container whose processes exist, frozen ones too. Raises EngineAbsent, EngineConflict."""
+    container = require(state, reference)
+    if not Status(container["status"]).runs:
+        raise answer_as_error(409, f"Container {container['id']} is not running", "look into the container")
+    return container
+
+
+def require_running(state: State, reference: str) -> dict[str, Any]:
+    """A container whose processes go on. Raises EngineAbsent, EngineConflict."""
+    container = require_processes(state, reference)
+    if container["status"] != Status.RUNNING.value:
+        words = f"Container {container['id']} is {container['status']}, unpause the container before exec"
+        raise answer_as_error(409, words, "run a program in the container")
+    return container
+
+
+def refuse_removal(container: dict[str, Any]) -> None:
+    """Raises EngineConflict if the container has processes."""
+    if Status(container["status"]).runs:
+        words = f"You cannot remove a {container['status']} container {container['id']}"
+        raise answer_as_error(409, words, "remove the container")
+
+
+def pause(container: dict[str, Any]) -> None:
+    """Freeze. Raises EngineConflict unless it runs."""
+    if container["status"] != Status.RUNNING.value:
+        is_what = "already paused" if container["status"] == Status.PAUSED.value else "not running"
+        raise answer_as_error(409, f"Container {container['id']} is {is_what}", "pause the container")
+    container["status"] = Status.PAUSED.value
+
+
+def unpause(container: dict[str, Any]) -> None:
+    """Let it go on. Raises EngineConflict unless it is paused."""
+    if container["status"] != Status.PAUSED.value:
+        raise answer_as_error(500, f"Container {container['id']} is not paused", "unpause the container")
+    container["status"] = Status.RUNNING.value
+
+
+def start(state: State, container: dict[str, Any], now: datetime) -> None:
+    """Start, with free ports of the host. Raises EngineConflict, EngineRejected."""
+    if container["status"] == Status.RUNNING.value:
+        return
+    if container["status"] == Status.PAUSED.value:
+        raise answer_as_error(409, "cannot start a paused container, try unpause instead", "start the container")
+    spec = container.get("spec") or {"ports": [], "command": ["foreign"]}
+    _check_hard_limits(state, spec.get("ulimits") or {})
+    container["ports"] = _assign_ports(state, spec["ports"])
+    container["pid"] = state["next_pid"]
+    state["next_pid"] += 1
+    command = " ".join(spec["command"])
+    container["processes"] = [{"pid": container["pid"], "parent": 1, "command": command, "stubborn": True}]
+    container["status"] = Status.RUNNING.value
+    container["started_at"] = format_time(now)
+
+
+def _check_hard_limits(state: State, ulimits: dict[str, int]) -> None:
+    """Raises EngineRejected in runc's words for a ulimit beyond what `set_hard_limits` allows."""
+    for name, most in (_KERNELS_LIMITS | state.get("hard_limits", {})).items():
+        wanted = ulimits.get(name)
+        if wanted is not None and (wanted < 0 or wanted > most):
+            number = next((number for number, other in RLIMITS.items() if other == name), 9)
+            words = f"OCI runtime create failed: error setting rlimit type {number}: operation not permitted"
+            raise answer_as_error(500, words, "start the container")
+
+
+def end(container: dict[str, Any], code: int, now: datetime) -> None:
+    """The container's processes end with `code`; nothing if there are none."""
+    if not Status(container["status"]).runs:
+        return
+    container.update(status=Status.EXITED.value, exit_code=code, finished_at=format_time(now), pid=None)
+    container.update(ports=[], processes=[], oom_killed=False)
+
+
+def check(state: State, spec: ContainerSpec) -> None:
+    """What Docker checks at create. Raises EngineRejected, EngineConflict."""
+    check_name(state, spec.name)
+    words = _objection(spec)
+    for mount in spec.mounts:
+        if not Path(mount.source).exists():
+            words = f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
+    if words is not None:
+        raise answer_as_error(400, words, "create the container")
+
+
+def update(container: dict[str, Any], limits: UpdateSpec) -> None:
+    """Other limits for a container. Raises EngineRejected."""
+    words = _objection(limits)
+    if words is not None:
+        raise answer_as_error(400, words, "change the limits of the container")
+    spec = container.get("spec")
+    if spec is None:
+        return
+    if limits.cpu_quota is not None:
+        spec.update(cpu_quota=limits.cpu_quota, cpu_period=limits.cpu_period)
+    if limits.memory is not None:
+        spec.update(memory=limits.memory, memory_swap=limits.memory_swap)
+    if limits.pids_limit is not None:
+        spec["pids_limit"] = limits.pids_limit
+
+
+def _objection(limits: ContainerSpec | UpdateSpec) -> str | None:
+    """What Docker says to limits that cannot be."""
+    if limits.memory is not None and limits.memory < _SMALLEST_MEMORY:
+        return "Minimum memory limit allowed is 6MB"
+    if limits.memory is not None and limits.memory_swap is not None and 0 <= limits.memory_swap < limits.memory:
+        return "Minimum memoryswap limit should be larger than memory limit, see usage"
+    if limits.cpu_quota is not None and limits.cpu_quota < _SMALLEST_QUOTA:
+        return "CPU cfs quota can not be less than 1ms (i.e. 1000)"
+    return None
+
+
+def check_name(state: State, name: str) -> None:
+    """Raises EngineRejected for a name that Docker does not accept, EngineConflict for one that is taken."""
+    if _NAME.fullmatch(name) is None:
+        raise answer_as_error(400, f"Invalid container name ({name})", "create the container")
+    for container in state["containers"].values():
+        if container["name"] == name:
+            words = f'The container name "/{name}" is already in use by container "{container["id"]}"'
+            raise answer_as_error(409, words, "create the container")
+
+
+def listed(container: dict[str, Any]) -> EngineContainer:
+    """The container as a list shows it."""
+    return EngineContainer(
+        id=container["id"],
+        name=container["name"],
+        image=container["image"],
+        status=Status(container["status"]),
+        labels=container["labels"],
+        created_at=parse_time(container["created_at"]),
+        image_id=image_id(container["source"]) if container.get("source") else None,
+        ports=tuple(from_json(Port, port) for port in container.get("ports", [])),
+    )
+
+
+def detailed(container: dict[str, Any]) -> EngineContainer:
+    """The container as an inspect shows it."""
+    spec = container.get("spec")
+    ended = container["status"] in (Status.EXITED.value, Status.DEAD.value)
+    return replace(
+        listed(container),
+        started_at=time_of(container.get("started_at")),
+        finished_at=time_of(container.get("finished_at")),
+        exit_code=container.get("exit_code") if ended else None,
+        oom_killed=container.get("oom_killed", False) if ended else False,
+        pid=container.get("pid"),
+        devices=from_json(Devices, container["devices"]),
+        spec=from_json(ContainerSpec, {**spec, "labels": container["labels"]}) if spec else None,
+        privileged=container.get("privileged", False),
+    )
+
+
+def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    taken = {port["host_port"] for other in state["containers"].values() for port in other.get("ports", [])}
+    ports = []
+    for port in wanted:
+        address = f"{port['host_ip']}:{port['host_port']}"
+        if port["host_port"] in state.get("occupied_ports", ()):
+            words = f"Error starting userland proxy: listen tcp4 {address}: bind: address already in use"
+            raise answer_as_error(500, words, "start the container")
+        if port["host_port"] in taken:
+            raise answer_as_error(500, f"Bind for {address} failed: port is already allocated", "start the container")
+        number = port["host_port"]
+        while number is None:
+            number = state["next_port"] if state["next_port"] not in taken else None
+            state["next_port"] = 32768 if state["next_port"] >= 60999 else state["next_port"] + 1
+        taken.add(number)
+        ports.append({**port, "host_port": number})
+    return ports
+
+
+def time_of(text: str | None) -> datetime | None:
+    """A time as the state keeps it."""
+    return None if text is None else parse_time(text)

@@ -1,0 +1,203 @@
+"""Waiting for a GPU: stand in the line, try whenever something changed, take the lease oneself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from ds01.errors import (
+    Busy,
+    EngineUnreachable,
+    GpusUnreachable,
+    NoGpuFree,
+    NotFound,
+    NotPossible,
+    PolicyUnreadable,
+    Refused,
+)
+from ds01.gate.views import Acted
+from ds01.gpus.model import Refusal
+from ds01.lifecycle import create as creating
+from ds01.lifecycle.snapshot import ahead
+from ds01.lifecycle.snapshot.owners import Owners
+from ds01.lifecycle.snapshot.world import World
+from ds01.placement.allocator import behind, check_containers, choose
+from ds01.records.ledger import Version
+from ds01.records.line import Waiter
+from ds01.records.record import Record
+from ds01.records.request import ContainerRequest
+from ds01.system.data import from_json
+from ds01.system.users import Account, Actor
+
+SUSPENDED = "suspended"
+LOOK_EVERY = 0.5  # seconds between two looks at whether the ledger or the line changed
+TRY_EVERY = 5.0  # seconds after which a try is worth it anyway: a process outside ds01 may have ended
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Where one stands in the line, from 1, and why one waits."""
+
+    id: str
+    position: int
+    refusal: Refusal
+
+
+@dataclass(frozen=True)
+class Waited:
+    """A step of a wait: still waiting, or at last the container."""
+
+    waiting: Waiting | None = None
+    acted: Acted | None = None
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """A waiter with its position, counted from 1.
+
+    `why` is the rule that refuses it now, `suspended` if it has not tried for a minute, None if it is its turn.
+    """
+
+    id: str
+    user: str
+    name: str
+    request: ContainerRequest
+    priority: int
+    since: datetime
+    position: int
+    why: str | None
+
+
+Made = tuple[Record, tuple[str, ...]]  # what `create` gives
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Attempt(Protocol[T_co]):
+    """One try to get what is waited for. `first`: there was none before. Raises NoGpuFree while there is no GPU."""
+
+    def __call__(self, waiter: Waiter, *, first: bool) -> T_co: ...
+
+
+def queue_rows(world: World) -> tuple[QueueRow, ...]:
+    """Return the queue in order, and what each waits for. Raises EngineUnreachable, GpusUnreachable."""
+    world.refresh_policy()
+    line = ahead.waiters(world)
+    if not line:
+        return ()
+    listed = world.listed()
+    entries = world.ledger.read()
+    situation = world.situation(entries, world.observe_gpus(), world.foreign(entries, listed))
+    rows = []
+    for position, waiter in enumerate(line, 1):
+        seen = ahead.seen_by_allocator(world, waiter, entries)
+        too_many = check_containers(seen.limits.max_containers_per_user, seen.containers)
+        choice = too_many or choose(situation, seen.request, seen.who, seen.limits)
+        why = choice.rule.value if isinstance(choice, Refusal) else None
+        if why is None and ahead.is_suspended(waiter):
+            why = SUSPENDED
+        about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
+        rows.append(QueueRow(*about, position, why))
+        situation = behind(situation, ahead.in_line(world, [waiter], entries))
+    return tuple(rows)
+
+
+def wait(
+    world: World,
+    owner: Account,
+    container: str,
+    request: ContainerRequest,
+    longest: timedelta | None,
+    attempt: Attempt[T],
+) -> Generator[Waiting | T, None, None]:
+    """Yield each change of the position, and at last what `attempt` returns. Closing it leaves the queue.
+
+    Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `attempt` raises.
+    """
+    world.refresh_policy()
+    limits = world.limits(owner)
+    until = None if longest is None else time.monotonic() + longest.total_seconds()
+    entry = Waiter("", owner.login, owner.uid, limits.limits.priority, world.clock(), container, request)
+    with world.ledger.line().join(entry) as waiter:
+        made = yield from _until_served(world, waiter, limits.group, until, attempt)
+    yield made
+
+
+def create_attempt(world: World, actor: Actor) -> Attempt[Made]:
+    """Return the attempt to create the container that is waited for."""
+
+    def attempt(waiter: Waiter, *, first: bool) -> Made:
+        request = waiter.request
+        if not first:
+            # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
+            request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
+        return creating.create(world, actor, request, waiting_as=waiter.id)
+
+    return attempt
+
+
+def _until_served(
+    world: World, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
+) -> Generator[Waiting, None, T]:
+    """Make attempts until one succeeds. `group` is the owner's at the beginning. Raises as `wait`."""
+    line = world.ledger.line()
+    told: Waiting | None = None
+    while True:
+        if not line.refresh(waiter):
+            raise NotPossible("the wait was cancelled", hint="`ds01 queue` shows who waits")
+        before = world.ledger.version()
+        over = until is not None and time.monotonic() >= until
+        try:
+            world.refresh_policy()  # the attempt does too, but whether this waiter may wait depends on it as well
+            if told is not None:
+                _check_user_database(world, waiter, group)
+            _check_may_wait(world, waiter)
+            return attempt(waiter, first=told is None)
+        except NoGpuFree as error:
+            refusal = from_json(Refusal, (error.data or {})["refusal"])
+            if not refusal.temporary or over:
+                raise
+        except (EngineUnreachable, GpusUnreachable, PolicyUnreadable, Busy):
+            if told is None or over:
+                raise
+            refusal = told.refusal  # a restart of Docker or a policy saved half-written ends no wait of hours
+        others = [item.id for item in ahead.waiters(world)]
+        now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
+        if told is None or now.position != told.position:
+            told = now
+            yield now
+        _until_something_changed(world, before, until)
+
+
+def _check_user_database(world: World, waiter: Waiter, group: str) -> None:
+    """Raises Busy while the user database does not answer: then it is unknown what the owner may have."""
+    try:
+        world.users.by_uid(waiter.uid)
+    except NotFound as error:
+        raise Busy(f"the user database does not know {waiter.user} now", hint="try again") from error
+    missing = Owners(world.policy, world.users, world.owners.memory).missing_groups(group)
+    if missing:
+        raise Busy(f"the user database does not have the Unix group {', '.join(sorted(missing))} now", hint="try again")
+
+
+def _check_may_wait(world: World, waiter: Waiter) -> None:
+    """Raises Refused if an administrator waits for somebody else and is no administrator any more."""
+    if not ahead.may_wait(world, waiter):
+        raise Refused(
+            f"you may no longer wait for {waiter.user}",
+            why="waiting for others is for administrators, and the policy has changed since the wait began",
+        )
+
+
+def _until_something_changed(world: World, before: Version, until: float | None) -> None:
+    """Sleep until the ledger or the line is no longer as it was `before` the last try, or a try is worth it anyway."""
+    again = time.monotonic() + TRY_EVERY
+    end = again if until is None else min(again, until)
+    while world.ledger.version() == before:
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        world.sleep(min(LOOK_EVERY, left))

@@ -1,0 +1,117 @@
+"""All checks in order, and what is done about their findings. The checks are pure; only `mend` changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from ds01.errors import Ds01Error
+from ds01.host.checks import gpus as check_gpus
+from ds01.host.checks import machine as check_machine
+from ds01.host.checks import policy as check_policy
+from ds01.host.checks import records as check_records
+from ds01.host.checks import state as check_state
+from ds01.host.checks.facts import Facts
+from ds01.host.checks.findings import Finding, Level, Repair
+
+Check = Callable[[Facts], Iterator[Finding]]
+
+# Each with what is said when it finds nothing, and what must have been observed for that to mean anything: fields of
+# the facts that are None if it was not.
+CHECKS: tuple[tuple[str, Check, str | Callable[[Facts], str], tuple[str, ...]], ...] = (
+    ("policy", check_policy.policy, "the policy is right", ("policy",)),
+    ("policy-old-keys", check_policy.old_keys, "no key is of an older installation", ("policy",)),
+    ("policy-members", check_policy.emptied_members, "no file of members was emptied", ("policy",)),
+    ("policy-limits", check_policy.beyond_the_host, "no limit is beyond this server", ("policy", "engine")),
+    ("policy-cpus", check_policy.cpus_of_slices, "no CPU limit is beyond its slice's", ("policy", "engine")),
+    ("policy-swap", check_policy.swap, "swap cannot get around a limit", ("policy",)),
+    (
+        "policy-names",
+        check_policy.names,
+        "this server has every name of the policy",
+        ("policy", "machine", "observation"),
+    ),
+    ("people", check_policy.people, "the policy and the group docker agree", ("policy", "machine", "docker_group")),
+    ("user-database", check_machine.user_database, "the user database knows every owner", ("policy", "ledger")),
+    ("docker-group", check_machine.group, "there is a group docker", ("machine",)),
+    ("state", check_state.folder, "the state folder can be used", ("ledger",)),
+    ("state-modes", check_state.modes, "modes and groups are right", ("machine",)),
+    ("space", check_state.space, check_state.room_words, ("disks",)),
+    ("docker", check_machine.docker, check_machine.docker_words, ("docker",)),
+    ("docker-setup", check_machine.docker_setup, "Docker is set up well", ("docker",)),
+    ("records-unreadable", check_records.unreadable, "every record can be read", ("ledger",)),
+    ("picture", check_state.picture, "gpu-state.json shows the leases", ("ledger",)),
+    ("records-docker", check_records.docker, "the records agree with Docker", ("ledger", "containers")),
+    ("records-labels", check_records.labels, "the records agree with the containers' labels", ("ledger", "containers")),
+    ("containers-broken", check_records.broken, "Docker can inspect every container", ("containers",)),
+    ("leases", check_records.leases, "the leases agree with each other and with the GPUs", ("ledger", "observation")),
+    ("slices", check_machine.slices, "the slices have the limits of the policy", ("machine", "policy", "docker")),
+    ("nvml", check_gpus.nvml, "the GPUs can be asked, or there are none", ()),
+    ("gpu-health", check_gpus.health, "no GPU is sick", ("observation",)),
+    ("gpu-mig", check_gpus.mig, "the MIG instances are as the policy says", ("policy", "observation")),
+    ("gpu-outside", check_gpus.outside, "nobody uses a GPU without ds01", ("ledger", "blockers")),
+    ("gpu-cdi", check_gpus.cdi, "Docker knows the driver's GPUs by CDI", ("docker", "observation", "cdi")),
+    ("gpu-device-links", check_gpus.device_links, "systemd finds the GPUs' devices", ("machine", "docker")),
+    ("cron", check_machine.cron, "cron has the entry that starts the tick", ("machine", "cron")),
+    ("cron-daemon", check_machine.cron_daemon, "cron runs", ("machine", "cron_runs")),
+    ("tick", check_machine.tick, "the last tick was good", ()),
+    ("clock", check_state.clock, "the clock is not behind", ()),
+    ("links", check_machine.links, "every command has its name", ("machine",)),
+)
+
+
+def examine(facts: Facts) -> tuple[Finding, ...]:
+    """What every check found; one that found nothing says so, with the level `ok`, unless it had nothing to look at."""
+    found: list[Finding] = []
+    for name, check, sound, needs in CHECKS:
+        problems = list(check(facts))
+        if not problems and all(getattr(facts, need) is not None for need in needs):
+            problems = [Finding(name, Level.OK, sound if isinstance(sound, str) else sound(facts))]
+        found += problems
+    return tuple(found)
+
+
+def repairs_of(findings: Iterable[Finding]) -> dict[Repair, str]:
+    """Each repair once, in order, with what was found that needs it first."""
+    needed: dict[Repair, str] = {}
+    for finding in findings:
+        for repair in finding.repairs:
+            needed.setdefault(repair, finding.found)
+    return needed
+
+
+def mend(
+    before: Sequence[Finding], make: Callable[[Repair, str], None], examine_again: Callable[[], Sequence[Finding]]
+) -> tuple[Finding, ...]:
+    """Make every repair, look again, and mark what is mended. A repair that fails is said at what it was for.
+
+    `make` gets with each repair what was found that needs it.
+    """
+    failed: dict[Repair, str] = {}
+    for repair, found in repairs_of(before).items():
+        try:
+            make(repair, found)
+        except (Ds01Error, OSError) as error:
+            failed[repair] = str(error)
+    after = list(examine_again())
+    still = {(finding.check, finding.found) for finding in after}
+    mended = [
+        replace(finding, fixed=True)
+        for finding in before
+        if finding.repairs and (finding.check, finding.found) not in still
+        and not any(repair in failed for repair in finding.repairs)
+    ]  # fmt: skip
+    told = [
+        replace(finding, why=f"{finding.why}; --fix failed: {'; '.join(reasons)}")
+        if (reasons := [failed[repair] for repair in finding.repairs if repair in failed])
+        else finding
+        for finding in after
+        if finding.level is not Level.OK or finding.check not in {item.check for item in mended}
+    ]
+    return (*mended, *told)
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """0 all well, 1 warnings, 2 errors; what was mended counts no more."""
+    levels = {finding.level for finding in findings if not finding.fixed}
+    return 2 if Level.ERROR in levels else 1 if Level.WARNING in levels else 0

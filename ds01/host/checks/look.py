@@ -1,0 +1,213 @@
+"""Gathers what doctor judges. What cannot be observed is left unknown, with its problem; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from ds01.engines.protocol import Engine, EngineFacts
+from ds01.errors import Ds01Error, EngineRejected
+from ds01.gpus.inventory import Inventory
+from ds01.host import apply, layout, machine
+from ds01.host.checks.facts import DOCKERS, Broken, Disk, Facts, Picture, Stopped
+from ds01.host.checks.state import drifted, fullness
+from ds01.host.machine import Roots
+from ds01.host.people import DOCKER, people_of, unix_group_of
+from ds01.host.policy_names import NameFinding, check_names
+from ds01.lifecycle.snapshot.gpu_processes import has_hidden, with_names
+from ds01.lifecycle.snapshot.owners import Owners
+from ds01.lifecycle.snapshot.world import Entries, World
+from ds01.policy.model import Policy
+from ds01.records.ledger import Ledger, Unreadable
+from ds01.records.record import Record
+from ds01.system.settings import Settings
+from ds01.system.users import Users
+
+T = TypeVar("T")
+PICTURE = "gpu-state.json"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where things come from; each may raise Ds01Error. `world` needs policy and ledger."""
+
+    settings: Settings
+    users: Users
+    now: datetime
+    policy: Callable[[], Policy]
+    ledger: Callable[[], Ledger]
+    inventory: Callable[[], Inventory]
+    engine: Callable[[], EngineFacts]
+    world: Callable[[], World]
+    roots: Roots = field(default_factory=Roots)
+
+
+def look(sources: Sources) -> Facts:
+    """Everything that doctor judges, as it is now."""
+    settings, roots = sources.settings, sources.roots
+    facts = Facts(now=sources.now, own=settings.own, state=str(settings.state))
+    group = unix_group_of(DOCKER)
+    if group is not None:  # its members are spelled as somebody typed them
+        group = replace(group, members=frozenset(map(sources.users.canonical, group.members)))
+    policy, policy_problem = _try(sources.policy)
+    facts = replace(
+        facts,
+        policy=policy,
+        policy_problem=policy_problem,
+        kernel=machine.kernel(roots),
+        tick=machine.tick(settings.state / "tick.json"),
+        docker_group=group,
+        nvidia_hook=machine.has_nvidia_hook(),
+        cdi=machine.cdi_devices(),
+    )
+    if not settings.own:
+        found = tuple(layout.entries(settings.state, settings.log, group.gid if group else None))
+        program, links = machine.program_and_links()
+        facts = replace(facts, entries=found, cron=machine.cron(roots), program=program, links=links)
+    ledger, ledger_problem = _try(sources.ledger)
+    facts = replace(facts, ledger_problem=ledger_problem, unwritable=machine.unwritable(settings.state))
+    if ledger is not None:
+        facts = _with_records(facts, ledger)
+    if policy is not None:
+        owners = Owners(policy, sources.users, facts.memory)
+        facts = replace(
+            facts,
+            people=people_of(policy, records=facts.records, users=sources.users),
+            doubts=tuple(user_database_doubts(owners, facts.records, facts.now)),
+        )
+    observation, gpus_problem = _try(lambda: sources.inventory().observe())
+    if observation is not None and ledger is not None and has_hidden(observation):
+        observation = with_names(observation, ledger.gpu_processes(), sources.now)
+    facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
+    if policy is not None:
+        facts = replace(facts, names=_names(facts, policy, sources.users))
+    engine, engine_problem = _try(sources.engine)
+    facts = replace(facts, engine=engine, engine_problem=engine_problem, disks=_disks(settings, engine, roots))
+    world, _ = _try(sources.world)
+    if world is not None and engine is not None:
+        facts = _with_containers(facts, world)
+    return _with_slices(facts, sources.users)
+
+
+def _names(facts: Facts, policy: Policy, users: Users) -> tuple[NameFinding, ...]:
+    slots = facts.observation.slots if facts.observation is not None else None
+    logins = {account.login for account in facts.people.known}
+    if facts.docker_group is not None:
+        logins |= facts.docker_group.members
+    return check_names(policy, users, facts.now, slots=slots, logins=logins)
+
+
+def _disks(settings: Settings, engine: EngineFacts | None, roots: Roots) -> tuple[Disk, ...] | None:
+    """The disks of the state, of the log, and of what the engine keeps."""
+    folders = {settings.state: "ds01's state", settings.log: "ds01's log"}
+    if engine is None:
+        folders[roots.docker] = DOCKERS
+    elif engine.root_dir is not None:
+        folders[Path(engine.root_dir)] = DOCKERS
+    return machine.disks(folders) or None
+
+
+def _with_records(facts: Facts, ledger: Ledger) -> Facts:
+    entries, problem = _try(ledger.read)
+    picture = machine.picture(ledger.state / PICTURE)
+    if entries is not None and drifted(*_sorted(entries), picture):
+        # Perhaps a command was just between the two. A lock that cannot be had leaves it at that.
+        again, _ = _try(partial(_at_rest, ledger))
+        entries, picture = again or (entries, picture)
+    records, unreadable = _sorted(entries or {})
+    return replace(
+        facts,
+        ledger_problem=facts.ledger_problem or problem,
+        records=records,
+        memory=ledger.tick_memory(),
+        unreadable=unreadable,
+        busy=frozenset(name for name in entries or {} if not _try(partial(ledger.container_lock_is_free, name))[0]),
+        picture=picture,
+    )
+
+
+def _at_rest(ledger: Ledger) -> tuple[Entries, Picture]:
+    """The records and the picture of them while nobody changes them. Raises Ds01Error."""
+    with ledger.transaction() as transaction:
+        return transaction.records, machine.picture(ledger.state / PICTURE)
+
+
+def _sorted(entries: Entries) -> tuple[tuple[Record, ...], tuple[Unreadable, ...]]:
+    """The records, and what could not be read of them."""
+    found = entries.values()
+    records = tuple(entry for entry in found if isinstance(entry, Record))
+    return records, tuple(entry for entry in found if isinstance(entry, Unreadable))
+
+
+def _with_containers(facts: Facts, world: World) -> Facts:
+    listed, problem = _try(world.listed)
+    if listed is None:  # it answers, and is not the Docker of last time: its containers prove nothing
+        return replace(facts, engine=None, engine_problem=problem)
+    facts = replace(
+        facts,
+        containers=tuple(listed),
+        ours=frozenset(container.id for container in listed if world.is_ours(container)),
+    )
+    facts = replace(facts, broken=tuple(_broken(facts, world.engine)))
+    if any(DOCKERS in disk.holds and fullness(disk) is not None for disk in facts.disks or ()):
+        facts = replace(facts, stopped=tuple(_stopped(facts, world.engine)))
+    if facts.observation is None:
+        return facts
+    entries = {record.container_name: record for record in facts.records}
+    observation = facts.observation
+    situation, problem = _try(lambda: world.situation(entries, observation, world.foreign(entries, listed)))
+    return replace(facts, engine_problem=problem, blockers=situation.occupancy if situation else None)
+
+
+def _broken(facts: Facts, engine: Engine) -> Iterator[Broken]:
+    """Our containers, and those of others that run, which cannot be inspected."""
+    known = facts.ours | {record.docker_id for record in facts.records}
+    for container in facts.containers or ():
+        if container.id in known or container.status.runs:
+            _, problem = _try(partial(engine.inspect, container.id))
+            if isinstance(problem, EngineRejected):
+                why = problem.why or problem.message
+                yield Broken(container.name or container.id, container.id in known, container.status.runs, why)
+
+
+def _stopped(facts: Facts, engine: Engine) -> Iterator[Stopped]:
+    """The sizes of our stopped containers, one call each: Docker's own list with sizes adds up all that run, too."""
+    for container in facts.containers or ():
+        if container.id not in facts.ours or container.status.runs:
+            continue
+        seen, _ = _try(partial(engine.inspect, container.id, size=True))
+        if seen is not None and seen.size_bytes is not None:
+            yield Stopped(container.name, container.labels["ds01.user"], seen.size_bytes)
+
+
+def user_database_doubts(owners: Owners, records: Sequence[Record], now: datetime) -> Iterator[str]:
+    """What the user database does not say, and whom that concerns."""
+    for name in sorted(owners.silent_groups()):
+        yield f"the user database does not have the Unix group {name} any more"
+    concerned: dict[str, list[str]] = {}
+    for record in records:
+        if (why := owners.doubt(record, now)) is not None:
+            concerned.setdefault(why, []).append(record.container_name)
+    for why, containers in concerned.items():
+        yield f"{', '.join(containers)}: {why}"
+
+
+def _with_slices(facts: Facts, users: Users) -> Facts:
+    if facts.own or facts.docker is None or facts.policy is None:
+        return facts
+    policy, driver = facts.policy, facts.docker.cgroup_driver
+    changes, problem = _try(
+        lambda: apply.plan(policy, facts.records, users, facts.now, driver=driver, memory=facts.memory)
+    )
+    return replace(facts, slices=tuple(changes or ()), slices_problem=problem)
+
+
+def _try(ask: Callable[[], T]) -> tuple[T | None, Ds01Error | None]:
+    try:
+        return ask(), None
+    except Ds01Error as error:
+        return None, error

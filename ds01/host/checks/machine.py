@@ -1,0 +1,192 @@
+"""Checks of Docker, the slices, cron, and the program itself. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from ds01.host.apply import obstacle_words, share_words
+from ds01.host.checks.docker_security import docker_security
+from ds01.host.checks.facts import Facts
+from ds01.host.checks.findings import Finding, MakeGroup, MakeLink, SetMode, SetSlices, error, few, warning
+from ds01.policy.model import Share
+from ds01.policy.resolve import group_limits
+
+OLDEST_DOCKER = (20, 10)
+STALE_TICK = timedelta(minutes=20)  # four entries of cron that did not lead to a tick
+DAEMON = "/etc/docker/daemon.json"
+
+
+def docker(facts: Facts) -> Iterator[Finding]:
+    """Whether Docker answers, and is the one of last time."""
+    problem = facts.engine_problem
+    if problem is not None:
+        yield error("docker", problem.message, problem.why, problem.hint)
+
+
+def docker_words(facts: Facts) -> str:
+    """What answers: administrators read here which Docker it is, and how it keeps its cgroups."""
+    assert facts.docker is not None
+    docker = facts.docker
+    return (
+        f"Docker {docker.version} answers, with cgroup driver {docker.cgroup_driver}, version {docker.cgroup_version}"
+    )
+
+
+def docker_setup(facts: Facts) -> Iterator[Finding]:
+    """Whether Docker is set up as GPUs and slices need it."""
+    engine = facts.docker
+    if engine is None:
+        return
+    version = tuple(int(part) for part in re.findall(r"\d+", engine.version)[:2])
+    if version < OLDEST_DOCKER:
+        yield warning(
+            "docker-version", f"Docker is {engine.version}", "ds01 is tested with 20.10 and later", "upgrade Docker"
+        )
+    if not engine.live_restore:
+        yield warning(
+            "docker-live-restore",
+            "live-restore is off",
+            "a restart of dockerd, as in an upgrade, stops every container",
+            f'put {{"live-restore": true}} into {DAEMON}, then systemctl reload docker',
+        )
+    if engine.default_runtime == "nvidia":
+        yield warning(
+            "docker-runtime",
+            "Docker's default runtime is nvidia",
+            "containers made without ds01 from a CUDA image see every GPU",
+            f'remove "default-runtime" from {DAEMON}, then restart Docker',
+        )
+    gpus = facts.observation is not None and facts.observation.gpus and not facts.observation.simulated
+    if gpus and not facts.nvidia_hook and "nvidia" not in engine.runtimes:
+        yield error(
+            "docker-nvidia",
+            "Docker has no NVIDIA runtime hook",
+            "no container can be given a GPU",
+            "install nvidia-container-toolkit, then restart Docker",
+        )
+    yield from docker_security(facts)
+
+
+def slices(facts: Facts) -> Iterator[Finding]:
+    """The slices against the policy."""
+    if facts.own or facts.policy is None:
+        return
+    if facts.docker is not None and facts.docker.cgroup_driver != "systemd":
+        names = [*facts.policy.groups, *([] if facts.policy.groups else ["default"])]
+        limits = [group_limits(facts.policy, name) for name in names]
+        if any(item.aggregate != Share() or item.group_total != Share() for item in limits):
+            why, hint = obstacle_words(facts.docker.cgroup_driver)
+            yield warning("slices", "the limits of slices in the policy are not in force", why, hint)
+        return
+    if facts.slices_problem is not None:
+        yield warning("slices", facts.slices_problem.message, facts.slices_problem.why, facts.slices_problem.hint)
+    if facts.slices:
+        changes = [f"{c.unit} has {share_words(c.before)}, not {share_words(c.after)}" for c in facts.slices]
+        yield warning(
+            "slices",
+            few(changes, 3),
+            "users or groups may take more, or less, than the policy says",
+            "sudo ds01 slices apply",
+            (SetSlices(),),
+        )
+
+
+def cron(facts: Facts) -> Iterator[Finding]:
+    """The entry that starts the tick."""
+    entry = facts.cron
+    if entry is None or facts.own:
+        return
+    if entry.mode is None:
+        yield error(
+            "cron", f"{entry.path} is not there", "nothing starts the tick: no GPU comes back by itself",
+            "apt install --reinstall -o Dpkg::Options::=--force-confmiss ds01",
+        )  # fmt: skip
+    elif not re.search(r"^[^#\n]*\bds01 tick\b", entry.text, re.MULTILINE):
+        yield error("cron", f"{entry.path} does not start `ds01 tick`", "no GPU comes back by itself",
+                    "put the line `*/5 * * * * root ds01 tick` back")  # fmt: skip
+    elif entry.uid != 0 or entry.mode & 0o022:
+        yield error(
+            "cron", f"{entry.path} has mode {entry.mode:04o} and belongs to uid {entry.uid}",
+            "cron ignores entries that others than root can write", "sudo ds01 doctor --fix",
+            (SetMode(entry.path, 0o644, 0, 0),),
+        )  # fmt: skip
+
+
+def cron_daemon(facts: Facts) -> Iterator[Finding]:
+    """Whether something reads the entry."""
+    if facts.cron_runs is False and not facts.own:
+        yield error("cron-daemon", "cron does not run", "nothing starts the tick", "systemctl enable --now cron")
+
+
+def tick(facts: Facts) -> Iterator[Finding]:
+    """Whether the tick runs, and runs well."""
+    last = facts.tick
+    if last.problem is not None:
+        yield warning(
+            "tick", f"the record of the last tick cannot be read: {last.problem}", None, "the next one mends it"
+        )
+    elif last.started_at is None:
+        yield warning("tick", "no tick has run yet", "no GPU comes back by itself", "sudo ds01 tick shows why")
+    elif last.last_good_at is None:
+        yield error("tick", "no tick has been good yet", "what it could not do is not done",
+                    "sudo ds01 tick shows why")  # fmt: skip
+    elif facts.now - last.last_good_at > STALE_TICK:
+        minutes = (facts.now - last.last_good_at) // timedelta(minutes=1)
+        runs = facts.now - last.started_at <= STALE_TICK
+        yield error("tick", f"the last good tick was {minutes} minutes ago",
+                    "ticks run, and none of them could do all of its work" if runs
+                    else "timeouts and holds are not looked at",
+                    "sudo ds01 tick shows why; tick.log has what cron saw")  # fmt: skip
+    if last.errors:
+        yield warning("tick-errors", few(list(last.errors), 3), "the last tick could not do all of its work",
+                      "it tries again; events.jsonl has more")  # fmt: skip
+    if last.not_judged:
+        yield warning("tick-unknown", few(list(last.not_judged), 3), "what cannot be judged is never stopped, "
+                      "and its GPU does not come back by itself",
+                      "sudo ds01 tick says whether it is still so")  # fmt: skip
+
+
+def user_database(facts: Facts) -> Iterator[Finding]:
+    """Whether the user database says what limits depend on."""
+    if facts.doubts:
+        yield warning(
+            "user-database", few(list(facts.doubts), 3),
+            "if it is down, limits would be wrong: nothing of these users is stopped, released, removed or re-limited",
+            "`getent passwd UID` and `getent group NAME` show whether it answers; a Unix group that was deleted "
+            "comes out of the policy, and containers of deleted users are judged after a day",
+        )  # fmt: skip
+
+
+def group(facts: Facts) -> Iterator[Finding]:
+    """The group through which users share Docker and the state."""
+    if not facts.own and facts.docker_group is None:
+        yield error("docker-group", "there is no group docker", "nobody but root can use ds01",
+                    "sudo ds01 doctor --fix makes it", (MakeGroup("docker"),))  # fmt: skip
+
+
+def links(facts: Facts) -> Iterator[Finding]:
+    """The commands' names beside the program."""
+    if facts.own:
+        return
+    if facts.program is None:
+        yield warning("links", "ds01 is not on the PATH", "cron and users do not find it", "install the package")
+        return
+    wrong = [link for link in facts.links if link.target != facts.program]
+    # Other versions of ds01, and links to one that is gone; what else stands there stays.
+    missing = [link for link in wrong if link.target is None or link.target.rpartition("/")[2] == "ds01"]
+    if missing:
+        yield warning(
+            "links",
+            f"{few([link.path for link in missing])} {'does' if len(missing) == 1 else 'do'} not lead to ds01",
+            "users do not find these commands",
+            "sudo ds01 doctor --fix",
+            tuple(MakeLink(link.path, "ds01") for link in missing),
+        )
+    for link in wrong:
+        if link not in missing:
+            yield warning(
+                "links", f"{link.path} leads to {link.target}", "another program has the name of a command",
+                "remove one of the two packages",
+            )  # fmt: skip

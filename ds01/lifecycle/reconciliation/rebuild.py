@@ -1,0 +1,99 @@
+"""A record from a container's labels, where the record itself was lost. What only it knew is lost with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from ds01.engines.protocol import EngineContainer
+from ds01.errors import NotFound
+from ds01.gpus.model import GpuRequest, Kind, Lease, SlotRef
+from ds01.lifecycle.reconciliation.judge import OBSERVED, judge
+from ds01.lifecycle.snapshot.world import World
+from ds01.placement.occupancy import labelled_uuids
+from ds01.policy.model import Limits
+from ds01.policy.names import split_container_name
+from ds01.records.deadlines import hold_ends
+from ds01.records.machine import State, Trigger
+from ds01.records.record import Record, move, settle
+from ds01.records.request import ContainerRequest
+from ds01.system.data import DataError, format_time, parse_time
+
+
+def described(world: World, seen: EngineContainer) -> Record:
+    """Return what the labels say for certain: identity, request, slots, creation time; without lease and history."""
+    labels = seen.labels
+    name, uid = split_container_name(seen.name) or (seen.name, int(labels["ds01.uid"]))
+    login, gid = labels.get("ds01.user", str(uid)), seen.spec.gid if seen.spec else uid
+    with suppress(NotFound):  # the owner was deleted, or the user database does not answer
+        account = world.users.by_uid(uid)
+        login, gid = account.login, account.gid
+    refs = tuple(_refs(labels.get("ds01.gpu.slots", ""), labelled_uuids(labels)))
+    mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
+    return Record(
+        id=labels["ds01.id"],
+        installation=world.ledger.installation,
+        container_name=seen.name,
+        name=name,
+        user=login,
+        uid=uid,
+        gid=gid,
+        group=labels.get("ds01.group", ""),
+        state=State.CREATED,
+        image=labels.get("ds01.image", seen.image),
+        created_at=min(_time(labels.get("ds01.created")) or seen.created_at, world.clock()),
+        project=labels.get("ds01.project", name),
+        docker_id=seen.id,
+        own_tag=seen.image if seen.image.endswith(f":{seen.name}") else None,
+        request=ContainerRequest(
+            owner=uid,
+            name=name,
+            image=labels.get("ds01.image", seen.image),
+            gpus=GpuRequest(len(refs)),
+            project=labels.get("ds01.project"),
+            workspace=mounts.get("/workspace"),
+            data=mounts.get("/data"),
+            models=mounts.get("/models"),
+        ),
+        gpus_fixed=refs,
+        workspace=mounts.get("/workspace"),
+    )
+
+
+def rebuilt(record: Record, seen: EngineContainer, limits: Limits, taken: Collection[str], now: datetime) -> Record:
+    """Return the record that `described` began, with its lease and in the state that the engine has. Pure.
+
+    `taken`: the UUIDs that others have leased.
+    """
+    created, refs = record.created_at, record.gpus_fixed
+    free = not {ref.uuid for ref in refs} & set(taken)
+    lease = Lease(refs, created) if refs and free else None
+    why = "rebuilt from labels"
+    record = settle(record, resource_limits=limits)
+    record = move(record, Trigger.CREATE, actor=OBSERVED, at=created, why=why, lease=lease)
+    hold = limits.gpu_hold_after_stop
+    record = judge(record, seen, taken=taken, hold=hold, now=now).record
+    if record.state is State.CREATED and refs and lease is None:
+        return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="somebody else has its GPU")
+    ends = hold_ends(record, hold)
+    if record.state is State.HELD and ends is not None and ends <= now:
+        return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="its hold is over")
+    if record.state is State.RUNNING:
+        # What it did until now is lost with the record: its idle time counts from now.
+        record = settle(record, activity={"last": format_time(now)})
+        if refs and record.lease is None and not record.conflict:
+            return settle(record, conflict="it runs on a GPU that somebody else has")
+    return record
+
+
+def _refs(slots: str, uuids: Iterable[str]) -> Iterable[SlotRef]:
+    for slot, uuid in zip(slots.split(";"), uuids, strict=False):
+        yield SlotRef(slot, uuid, Kind.MIG if ":" in slot else Kind.FULL)
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return parse_time(text) if text else None
+    except DataError:
+        return None

@@ -1,0 +1,53 @@
+"""Keeps the names of leased slots current in the records, so that no two leases are ever called the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import datetime
+
+from ds01.errors import Ds01Error
+from ds01.gpus.model import Observation
+from ds01.gpus.naming import renamed
+from ds01.lifecycle.snapshot.world import Entries, World, readable
+from ds01.records.ledger import Transaction
+from ds01.records.record import Record
+
+
+def with_names(record: Record, gpus: Observation) -> Record:
+    """Return a record with its slots under the names that they have today.
+
+    An observation without any GPU names nothing: a request for no GPU does not look at them.
+    """
+    if not gpus.gpus:
+        return record
+    lease = record.lease
+    if lease is not None:
+        lease = dataclasses.replace(lease, slots=tuple(renamed(ref, gpus) for ref in lease.slots))
+    fixed = tuple(renamed(ref, gpus) for ref in record.gpus_fixed)
+    names = ",".join(ref.slot for ref in lease.slots) if lease is not None else None
+    return dataclasses.replace(record, lease=lease, gpus_fixed=fixed, gpu_id=names or None)
+
+
+def bring_names(ledger: Transaction, gpus: Observation, *, now: datetime) -> None:
+    """Write today's names into all records that have others. Called before a lease gives out one of these names."""
+    changed = list(_outdated(ledger.records, gpus))
+    if changed:
+        ledger.relabel(changed, now=now)
+
+
+def keep_names(world: World, gpus: Observation) -> None:
+    """As `bring_names`, for a command that only looked: a disk that is full must not keep it from answering."""
+    try:
+        if any(_outdated(world.ledger.read(), gpus)):
+            with world.ledger.transaction() as ledger:
+                bring_names(ledger, gpus, now=world.clock())
+    except Ds01Error:
+        return  # the next look tries again; the rows of `ds01 gpu status` are named from the observation
+
+
+def _outdated(entries: Entries, gpus: Observation) -> Iterator[Record]:
+    for record in readable(entries):
+        named = with_names(record, gpus)
+        if named != record:
+            yield named

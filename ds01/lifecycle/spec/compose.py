@@ -1,0 +1,246 @@
+"""From what was asked for to what will be made: the one place where limits, devices and labels come together. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ds01.engines.protocol import ContainerSpec, EngineImage, Mount, Port, UpdateSpec
+from ds01.gpus.model import Lease
+from ds01.lifecycle.spec.account import Insider
+from ds01.policy.model import Limits, UserLimits
+from ds01.policy.units import format_size
+from ds01.records.record import SCHEMA
+from ds01.records.request import ContainerRequest, Wants
+from ds01.system.data import format_time
+from ds01.system.owner_groups import HostGroup
+from ds01.system.users import Account
+
+CPU_PERIOD = 100_000  # microseconds; the kernel's default
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# One process, and never an entrypoint of the image's: AIME's tools end the container when only process 1 is left.
+SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+# What an image may have set when it was built, and what would be wrong in every container: which of all GPUs CUDA
+# takes, how large a terminal is, and after how many idle seconds process 1, a shell, ends the container.
+IMAGE_ONLY = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "COLUMNS", "LINES", "TMOUT")
+RESERVED_LABELS = ("ds01.", "aime.mlc")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a container goes. `inject`: the engine is given the devices; false for simulated GPUs on a real Docker."""
+
+    lease: Lease | None
+    cgroup_parent: str
+    slice_name: str
+    inject: bool
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the host and the policy say for every container. `memory_bytes` is the machine's."""
+
+    installation: str
+    network: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a container is: the record's id, its full name, its own image tag, and when it is made."""
+
+    id: str
+    container_name: str
+    own_tag: str
+    created_at: datetime
+
+
+def compose(
+    request: ContainerRequest,
+    owner: Account,
+    limits: UserLimits,
+    placement: Placement,
+    image: EngineImage,
+    host: Host,
+    identity: Identity,
+    groups: Sequence[HostGroup] = (),
+    ports: tuple[Port, ...] = (),
+) -> ContainerSpec:
+    """The complete container. The request's folders are resolved, and its wants were checked against the limits."""
+    given = within(limits.limits, request.wants)
+    insider = Insider(owner.login, owner.uid, owner.gid, request.name)
+    memory = given.memory
+    environment = _environment(request, insider, given, placement, image)
+    return ContainerSpec(
+        name=identity.container_name,
+        image=identity.own_tag,
+        command=SHELL,
+        uid=owner.uid,
+        gid=owner.gid,
+        groups=tuple(group.gid for group in groups),
+        hostname=request.name,
+        environment=environment,
+        removed_variables=tuple(
+            sorted(name for name in IMAGE_ONLY if name in image.environment and name not in environment)
+        ),
+        labels=_labels(request, owner, limits, given, placement, image, host, identity),
+        mounts=_mounts(request),
+        ports=ports,
+        network=host.network,
+        cpu_quota=_cpu_quota(given),
+        cpu_period=CPU_PERIOD,
+        memory=memory,
+        memory_swap=_swap(given),
+        # No limit means as much as the container's memory, or the machine's: Docker would make it 64 MiB.
+        shm_size=given.shm_size if given.shm_size is not None else (memory or host.memory_bytes or None),
+        pids_limit=given.pids_limit,
+        ulimits={name: value for name, value in given.ulimits.items() if value is not None},
+        cgroup_parent=placement.cgroup_parent,
+        # Who may not be root inside must not become it through a setuid program of an own image either.
+        no_new_privileges=not given.root_inside,
+        device_uuids=_uuids(placement) if placement.inject else (),
+    )
+
+
+def within(limits: Limits, wants: Wants) -> Limits:
+    """The limits with the smaller wants in their place."""
+    changes = {name: value for name, value in vars(wants).items() if value is not None}
+    return dataclasses.replace(limits, **changes)
+
+
+def changeable(limits: Limits) -> UpdateSpec:
+    """What of the limits can still be given to a container that somebody else made."""
+    return UpdateSpec(_cpu_quota(limits), CPU_PERIOD, limits.memory, _swap(limits), limits.pids_limit)
+
+
+def docker_arguments(spec: ContainerSpec) -> list[str]:
+    """The limits of a spec as the flags that `docker create` takes."""
+    cpus = None if spec.cpu_quota is None else spec.cpu_quota / spec.cpu_period
+    flags = {
+        "--cpus": None if cpus is None else f"{cpus:g}",
+        "--memory": _size(spec.memory),
+        "--memory-swap": _size(spec.memory_swap),
+        "--shm-size": _size(spec.shm_size),
+        "--pids-limit": spec.pids_limit,
+        "--cgroup-parent": spec.cgroup_parent,
+    }
+    return [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+
+
+def _cpu_quota(limits: Limits) -> int | None:
+    """Never more than the slices around it have: with cgroup v1 the kernel refuses that, and the start fails."""
+    around = (limits.max_cpus, limits.aggregate.max_cpus, limits.group_total.max_cpus)
+    if limits.max_cpus is None:
+        return None
+    return round(min(cpus for cpus in around if cpus is not None) * CPU_PERIOD)
+
+
+def _swap(limits: Limits) -> int | None:
+    """RAM and swap together. Null is as the memory, no swap; less than the memory Docker refuses."""
+    if limits.memory is None or limits.memory_swap is None:
+        return limits.memory
+    return max(limits.memory, limits.memory_swap)
+
+
+def _size(size: int | None) -> str | None:
+    return None if size is None else format_size(size)
+
+
+def _uuids(placement: Placement) -> tuple[str, ...]:
+    return tuple(ref.uuid for ref in placement.lease.slots) if placement.lease else ()
+
+
+def _environment(
+    request: ContainerRequest, insider: Insider, limits: Limits, placement: Placement, image: EngineImage
+) -> dict[str, str]:
+    """The policy's variables, over these the request's, over these ds01's own. The image's lie below all of them."""
+    path = image.environment.get("PATH") or DEFAULT_PATH
+    devices = _uuids(placement) if placement.inject else ()
+    own = {
+        "HOME": insider.home,
+        "USER": insider.login,
+        "LOGNAME": insider.login,
+        "PATH": f"{insider.home}/.local/bin:{path}",
+        "ENV": f"{insider.home}/.shrc",  # what a plain interactive sh reads; bash reads ~/.bashrc
+        "HF_HOME": "/workspace/.cache/huggingface",
+        "TORCH_HOME": "/workspace/.cache/torch",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        # Always set: images bring `all`, and under an nvidia default runtime that would give every GPU.
+        "NVIDIA_VISIBLE_DEVICES": ",".join(devices) or "void",
+    }
+    if devices:
+        own |= _driver_capabilities(image)
+    given = {name: value for name, value in limits.environment.items() if value is not None}
+    return given | dict(request.environment) | own
+
+
+def _driver_capabilities(image: EngineImage) -> dict[str, str]:
+    """The image's, with those that CUDA needs: an image for graphics alone would leave its GPU without use."""
+    has = [part.strip() for part in image.environment.get("NVIDIA_DRIVER_CAPABILITIES", "").split(",") if part.strip()]
+    missing = [part for part in ("compute", "utility") if part not in has]
+    return {} if "all" in has or not missing else {"NVIDIA_DRIVER_CAPABILITIES": ",".join([*missing, *has])}
+
+
+def _labels(
+    request: ContainerRequest,
+    owner: Account,
+    limits: UserLimits,
+    given: Limits,
+    placement: Placement,
+    image: EngineImage,
+    host: Host,
+    identity: Identity,
+) -> dict[str, str]:
+    slots = placement.lease.slots if placement.lease else ()
+    shown = {
+        "max_cpus": given.max_cpus,
+        "memory": given.memory,
+        "shm_size": given.shm_size,
+        "pids_limit": given.pids_limit,
+    }
+    labels = {
+        "ds01.managed": "true",
+        "ds01.installation": host.installation,
+        "ds01.container": identity.container_name,
+        "ds01.id": identity.id,
+        "ds01.schema": str(SCHEMA),
+        "ds01.user": owner.login,
+        "ds01.uid": str(owner.uid),
+        "ds01.project": request.project or request.name,
+        "ds01.group": limits.group,
+        "ds01.image": request.image,
+        "ds01.slice": placement.slice_name,
+        "ds01.created": format_time(identity.created_at),
+        "ds01.gpu.slots": ";".join(ref.slot for ref in slots),
+        "ds01.gpu.uuids": ";".join(ref.uuid for ref in slots),
+        "ds01.limits": ";".join(f"{key}={value}" for key, value in shown.items() if value is not None),
+        # What AIME's tools need to list, open, start, stop and remove the container.
+        "aime.mlc": owner.login,
+        "aime.mlc.USER": owner.login,
+        "aime.mlc.NAME": request.name,
+        "aime.mlc.FRAMEWORK": request.framework or request.image,
+        "aime.mlc.ARCH": "-",
+        "aime.mlc.VERSION": "3",
+        "aime.mlc.MLC_VERSION": "4",
+        "aime.mlc.WORK_MOUNT": request.workspace or "-",
+        "aime.mlc.DATA_MOUNT": request.data or "-",
+        "aime.mlc.MODELS_MOUNT": request.models or "-",
+        "aime.mlc.GPUS": ";".join(ref.slot for ref in slots) or "-",
+    }
+    # AIME's list splits at commas and crashes on one more, for everybody; so inherited values lose theirs too.
+    inherited = {key: value.replace(",", ";") for key, value in image.labels.items() if "," in value}
+    theirs = {key: value.replace(",", ";") for key, value in request.labels.items()}
+    ours = {key: "-" if "," in value else value for key, value in labels.items()}
+    stale = {key: "" for key in image.labels if key.startswith(RESERVED_LABELS)}  # of an image that was committed
+    return inherited | stale | theirs | ours
+
+
+def _mounts(request: ContainerRequest) -> tuple[Mount, ...]:
+    folders: Mapping[str, str | None] = {
+        "/workspace": request.workspace,
+        "/data": request.data,
+        "/models": request.models,
+    }
+    return tuple(Mount(source, target) for target, source in folders.items() if source is not None)

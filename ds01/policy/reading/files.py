@@ -1,0 +1,97 @@
+"""The texts that the policy stands in: the file itself, and a file of logins for each group beside it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection
+from pathlib import Path
+
+from ds01.policy.reading.kinds import LOGIN
+from ds01.policy.reading.problems import Problem, Problems, Wrong
+from ds01.policy.units import NotAllowed, show
+
+LARGEST_FILE = 1 << 20
+_ENDING = ".members"
+
+
+def read_content(path: Path) -> bytes:
+    """Return the content of a regular file below 1 MiB. Raises OSError, or Wrong for what is no such file."""
+    # Without O_NONBLOCK, opening a FIFO would wait for somebody to write into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Wrong(None, "", "is not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(LARGEST_FILE + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > LARGEST_FILE:
+        raise Wrong(None, "", "is larger than 1 MiB")
+    return data
+
+
+def decode(data: bytes) -> str:
+    """Return the text of a file. Raises Wrong if it is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Wrong(line, "", "is not UTF-8", "text in UTF-8") from error
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a regular file in UTF-8, below 1 MiB. Raises OSError, or Wrong for what is no such file."""
+    return decode(read_content(path))
+
+
+def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, bytes], list[Problem]]:
+    """Return the content of `folder/NAME.members` for each of `groups`, by file name, and what is wrong."""
+    found: dict[str, bytes] = {}
+    wrong: list[Problem] = []
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except FileNotFoundError:
+        return found, wrong
+    except OSError as error:
+        return found, [Problem(str(folder), None, "", words(error), "a folder, or nothing")]
+    for name in names:
+        if not name.endswith(_ENDING):
+            continue
+        problems = Problems(str(folder / name))
+        group = name.removesuffix(_ENDING)
+        if group in groups:
+            try:
+                found[name] = read_content(folder / name)
+            except OSError as error:
+                problems.add(None, "", words(error))
+            except Wrong as error:
+                problems.note(error)
+        else:  # whoever wrote it meant to put people somewhere
+            problems.add(None, "", f"there is no group {show(group)}", ", ".join(groups) or "no such file")
+        wrong += problems.found
+    return found, wrong
+
+
+def parse_members(content: bytes, problems: Problems) -> frozenset[str]:
+    """Return the logins in the content of a file of members."""
+    try:
+        lines = decode(content).split("\n")
+    except Wrong as wrong:
+        problems.note(wrong)
+        return frozenset()
+    logins = set()
+    for number, line in enumerate(lines, 1):
+        login = line.partition("#")[0].strip()
+        if not login:
+            continue
+        try:
+            logins.add(LOGIN.read(login))
+        except NotAllowed as error:
+            problems.add(number, "", error.problem, f"one login a line: {LOGIN.allowed}")
+    return frozenset(logins)
+
+
+def words(error: OSError) -> str:
+    """What the system says, without number and path."""
+    return f"cannot be read: {error.strerror or error}"

@@ -1,0 +1,99 @@
+"""The way in: a Policy from its file, or PolicyUnreadable with everything that is wrong. Never a default."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+from ds01.policy.model import Policy
+from ds01.policy.reading.build import build
+from ds01.policy.reading.emptied import with_last_members
+from ds01.policy.reading.files import decode, parse_members, read_content, read_members, words
+from ds01.policy.reading.nodes import Scalar, parse
+from ds01.policy.reading.problems import Problems, Wrong, unreadable
+from ds01.policy.reading.schema import policy_reader
+from ds01.policy.reading.shapes import Section
+from ds01.policy.sources import PolicySources
+from ds01.system.clock import server_zone
+
+
+def load(path: Path, *, members: Path | None = None, zone: tzinfo | None = None) -> Policy:
+    """Return the policy in `path`, as `load_sources` does."""
+    return load_sources(path, members=members, zone=zone).policy
+
+
+def load_current(path: Path, kept: Path, now: datetime) -> Policy:
+    """Return the policy in force: as `load` does, with the last good members where a file of members was emptied.
+
+    `kept` is the folder with the tick's copy of the policy and of the files of members.
+    """
+    return with_last_members(load_sources(path), kept / "groups", now)
+
+
+def load_sources(path: Path, *, members: Path | None = None, zone: tzinfo | None = None) -> PolicySources:
+    """Return the policy in `path`, with the members' files in the folder `members` (None: `groups` beside it).
+
+    Dates alone are days in `zone`; None is the server's, never the caller's.
+    Raises PolicyUnreadable, with all errors at once.
+    """
+    problems = Problems(str(path))
+    content = _content(path, problems)
+    try:
+        root = _sections(decode(content), zone or server_zone(), problems)
+    except Wrong as wrong:
+        problems.note(wrong)
+        raise unreadable(path, problems.found) from wrong
+    groups = root.values["groups"].lines if "groups" in root.values else {}
+    folder = members or path.parent / "groups"
+    files, more = read_members(folder, groups)
+    listed = {}
+    for name, lines in files.items():
+        found = Problems(str(folder / name))
+        listed[name.removesuffix(".members")] = parse_members(lines, found)
+        more += found.found
+    policy = build(root, listed, path, problems)
+    if problems.found or more:
+        raise unreadable(path, problems.found + more)
+    return PolicySources(policy, content, files)
+
+
+def check_text(text: str, path: Path, zone: tzinfo) -> Policy:
+    """Return the policy in a text, without members' files; `path` is for messages. Raises PolicyUnreadable."""
+    problems = Problems(str(path))
+    try:
+        policy = build(_sections(text, zone, problems), {}, path, problems)
+    except Wrong as wrong:
+        problems.note(wrong)
+        raise unreadable(path, problems.found) from wrong
+    if problems.found:
+        raise unreadable(path, problems.found)
+    return policy
+
+
+def _content(path: Path, problems: Problems) -> bytes:
+    hint = "An administrator mends it: a regular file in UTF-8 that everybody may read (mode 0644)."
+    message = f"The policy {path} cannot be read."
+    cause: Exception
+    try:
+        return read_content(path)
+    except FileNotFoundError as error:
+        message, cause = f"There is no policy at {path}.", error
+        problems.add(None, "", "there is no such file")
+        hint = "An administrator puts one there, the one that comes with ds01 to begin with: `ds01 policy check`."
+    except OSError as error:
+        cause = error
+        problems.add(None, "", words(error))
+    except Wrong as wrong:
+        cause = wrong
+        problems.note(wrong)
+    raise unreadable(path, problems.found, message=message, hint=hint) from cause
+
+
+def _sections(text: str, zone: tzinfo, problems: Problems) -> Section:
+    node = parse(text)
+    # An empty file is what a full disk leaves of a policy; sections may be empty, the file may not.
+    if node is None or (isinstance(node, Scalar) and node.is_null):
+        raise Wrong(1, "", "there is nothing in the file", "sections like `defaults` and `groups`")
+    root = policy_reader(zone)(node, "", problems)
+    assert isinstance(root, Section)
+    return root

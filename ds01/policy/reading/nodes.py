@@ -1,0 +1,136 @@
+"""YAML as a tree of plain texts with their lines. Nothing is typed here: `48:00`, `no` and `0123` stay what they are.
+
+It is built from the parser's events, without recursion, so that no tag, alias or depth of a file can do anything.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from ds01.policy.reading.problems import Wrong
+
+DEEPEST = 16  # a policy needs five levels
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+# What YAML forbids in a file. Looked for here, because its two parsers say it in different ways, one without a line.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass
+class Node:
+    """A place in the file. `fault` is YAML that a policy may not use; whoever reads the node reports it."""
+
+    line: int
+    fault: str | None
+
+
+@dataclass
+class Scalar(Node):
+    """A text; `plain` if it stood without quotes."""
+
+    text: str
+    plain: bool
+
+    @property
+    def is_null(self) -> bool:
+        """Whether nothing stands here. A quoted "null" is a text."""
+        return self.plain and self.text in _NULLS
+
+
+@dataclass
+class Sequence(Node):
+    """A list."""
+
+    items: list[Node]
+
+
+@dataclass
+class Mapping(Node):
+    """A section: keys and values in file order, repeated keys included."""
+
+    entries: list[tuple[Node, Node]]
+
+
+def parse(text: str) -> Node | None:
+    """The one document in `text`, or None if there is none. Raises Wrong where it is not YAML."""
+    forbidden = _FORBIDDEN.search(text)
+    if forbidden:
+        line = text.count("\n", 0, forbidden.start()) + 1
+        raise Wrong(line, "", f"the character {forbidden[0]!a} is not allowed in YAML", "text in UTF-8")
+    try:
+        return _build(text)
+    except yaml.MarkedYAMLError as error:
+        raise _no_yaml(error, text) from error
+    except (yaml.YAMLError, ValueError, IndexError) as error:  # the last two are slips of the pure Python parser
+        raise Wrong(None, "", f"not YAML: {error}") from error
+
+
+def _no_yaml(error: yaml.MarkedYAMLError, text: str) -> Wrong:
+    mark = error.problem_mark
+    if mark is None:
+        return Wrong(None, "", f"not YAML: {error.problem or error.context}")
+    here = "".join(text.splitlines()[mark.line : mark.line + 1])[mark.column : mark.column + 1]
+    if here == "\t":  # the parser's words do not name it, and an editor shows it as spaces
+        return Wrong(mark.line + 1, "", "a tab stands at the beginning", "spaces")
+    return Wrong(mark.line + 1, "", f"not YAML: {error.problem or error.context}")
+
+
+def _build(text: str) -> Node | None:
+    root: Node | None = None
+    open_nodes: list[Sequence | Mapping] = []
+    keys: list[Node | None] = []  # for each open node, the key that waits for its value
+    documents = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            open_nodes.pop()
+            keys.pop()
+            continue
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise Wrong(_line(event), "", "a second document begins here", "one document")
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        node = _node(event)
+        if not open_nodes:
+            root = node
+        elif isinstance(parent := open_nodes[-1], Sequence):
+            parent.items.append(node)
+        elif (key := keys[-1]) is None:
+            keys[-1] = node
+        else:
+            node.line = key.line  # people look for the key, also when its value stands on the next line
+            parent.entries.append((key, node))
+            keys[-1] = None
+        if isinstance(node, (Sequence, Mapping)):
+            open_nodes.append(node)
+            keys.append(None)
+            if len(open_nodes) > DEEPEST:
+                raise Wrong(node.line, "", f"nested more than {DEEPEST} levels deep")
+    return root
+
+
+def _node(event: yaml.NodeEvent) -> Node:
+    line = _line(event)
+    if isinstance(event, yaml.ScalarEvent):
+        return Scalar(line, _fault(event), event.value, plain=not event.style)
+    if isinstance(event, yaml.SequenceStartEvent):
+        return Sequence(line, _fault(event), [])
+    if isinstance(event, yaml.MappingStartEvent):
+        return Mapping(line, _fault(event), [])
+    return Scalar(line, "an alias (`*name`) is not allowed: write the value out", "", plain=True)
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _fault(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> str | None:
+    if event.anchor is not None:
+        return "an anchor (`&name`) is not allowed: write the value out where it is needed"
+    if event.tag is not None:
+        return "a tag (`!name`) is not allowed: the key says what its value is"
+    return None

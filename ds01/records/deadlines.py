@@ -1,0 +1,133 @@
+"""When something will happen to a container by itself: computed from the record's facts and today's policy. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ds01.policy.model import Automation, Limits
+from ds01.records.machine import State
+from ds01.records.record import Origin, Record
+from ds01.system.data import DataError, parse_time
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The earliest end, and which rule sets it: idle, runtime, conflict, hold, removal, created."""
+
+    at: datetime
+    because: str
+
+
+LEASE_ENDS = ("runtime", "hold", "created", "removal")  # what ends the lease of a container that has one
+
+
+def deadline(record: Record, limits: Limits, policies: Automation) -> Deadline | None:
+    """The earliest of a container's deadlines; None if there is none."""
+    return min(_deadlines(record, limits, policies), key=lambda item: item.at, default=None)
+
+
+def lease_ends(record: Record, limits: Limits, policies: Automation) -> datetime | None:
+    """When the record's slots come free if nobody does anything, as far as can be said.
+
+    That is not known of a container that a command is at work on: one that is being started keeps them.
+    """
+    if record.pending is not None:
+        return None
+    ends = [item.at for item in _deadlines(record, limits, policies) if item.because in LEASE_ENDS]
+    return min(ends, default=None)
+
+
+def created_ends(record: Record, limits: Limits, policies: Automation) -> datetime | None:
+    """When a container that never ran loses its lease; None: never.
+
+    One that replaced a stopped container (it has `stopped_at`) keeps it at least as long as that one's hold.
+    """
+    due = after(record.created_at, policies.created_timeout)
+    if record.stopped_at is None or due is None:
+        return due
+    held = hold_ends(record, limits.gpu_hold_after_stop)
+    return None if held is None else max(due, held)
+
+
+def held_until(record: Record, limits: Limits) -> datetime | None:
+    """When a stopped container loses its slots: when its hold ends, or it is removed; None: never, or it has none."""
+    if record.state is not State.HELD:
+        return None
+    return hold_ends(record, hold_duration(record, limits))
+
+
+def hold_duration(record: Record, limits: Limits) -> timedelta | None:
+    """How long a stopped container has its slots: until its hold ends or it is removed; None: for ever."""
+    kept = None if record.keep else limits.container_hold_after_stop
+    return min((hold for hold in (limits.gpu_hold_after_stop, kept) if hold is not None), default=None)
+
+
+def hold_ends(record: Record, hold: timedelta | None) -> datetime | None:
+    """When the hold of a stopped container is over; None: never."""
+    return after(record.stopped_at, hold)
+
+
+def idle_since(record: Record) -> datetime | None:
+    """Since when a running container has done nothing that was seen."""
+    if record.state is not State.RUNNING:
+        return None
+    return last_activity(record) or record.started_at
+
+
+def last_activity(record: Record) -> datetime | None:
+    """When a running container last did something, as its record keeps it; None if nothing was seen since its start."""
+    try:
+        return parse_time(str(record.activity.get("last")))
+    except DataError:
+        return None
+
+
+def is_idle(record: Record) -> bool:
+    """Whether a running container did nothing when the tick last looked at it."""
+    return record.state is State.RUNNING and record.activity.get("state") == "idle"
+
+
+def is_kept_alive(record: Record) -> bool:
+    """Whether the tick found that the owner's `.keep-alive` holds off a stop that is due."""
+    return is_idle(record) and record.activity.get("keep_alive") == "kept"
+
+
+def after(start: datetime | None, delay: timedelta | None) -> datetime | None:
+    """`start` and `delay`; None, never, if either is."""
+    if start is None or delay is None:
+        return None
+    try:
+        return start + delay
+    except OverflowError:
+        return None  # past the end of the calendar is never
+
+
+def runtime_ends(record: Record, limits: Limits) -> datetime | None:
+    """When a running container has run for long enough: its owner's extensions are added up."""
+    return after(after(record.started_at, limits.max_runtime), record.extended)
+
+
+def idle_ends(record: Record, limits: Limits) -> datetime | None:
+    """When a running container was idle for long enough, and not before the time that its owner asked for."""
+    at = after(idle_since(record), limits.idle_timeout)
+    return at if at is None or record.extended_until is None else max(at, record.extended_until)
+
+
+def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Deadline]:
+    if record.origin is Origin.MANUAL:
+        return []
+    ends: dict[str, datetime | None] = {}
+    if record.state is State.RUNNING:
+        ends["runtime"] = runtime_ends(record, limits)
+        if not is_kept_alive(record):
+            ends["idle"] = idle_ends(record, limits)
+        if record.conflict is not None:
+            ends["conflict"] = record.started_at  # stopped as soon as its owner was warned
+    elif record.state is State.CREATED and record.lease is not None:
+        ends["created"] = created_ends(record, limits, policies)
+    elif record.state is State.HELD:
+        ends["hold"] = hold_ends(record, limits.gpu_hold_after_stop)
+    if record.state in (State.HELD, State.STOPPED) and not record.keep:
+        ends["removal"] = after(record.stopped_at, limits.container_hold_after_stop)
+    return [Deadline(at, because) for because, at in ends.items() if at is not None]

@@ -1,0 +1,270 @@
+"""All records of one installation, their directory, their locks. Only this file makes paths in the state directory.
+
+A commit writes one record whole, under the ledger's lock, and redraws gpu-state.json (transaction.py).
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ds01.engines.protocol import EngineFacts
+from ds01.errors import Ds01Error
+from ds01.journal.leases import LeaseLog
+from ds01.journal.outbox import Outbox
+from ds01.records.line import Line
+from ds01.records.record import Origin, Record
+from ds01.records.store import commits, identity
+from ds01.records.store.identity import EngineMark
+from ds01.records.store.memory import Memory, memory_document, memory_from
+from ds01.records.store.record_files import RecordFiles, Unreadable
+from ds01.records.store.removed import RemovedRecords
+from ds01.records.store.transaction import NotSaved, Transaction
+from ds01.system import files, locks
+from ds01.system.data import DataError, parse_json
+from ds01.system.settings import KEPT_POLICY
+
+__all__ = ["REMOVED_KEPT", "Ledger", "NotSaved", "Transaction", "Unreadable", "Version"]
+
+LEDGER_WAIT = 30.0  # seconds; the lock is held for milliseconds, so a longer wait means a stuck machine
+CONTAINER_WAIT = 10.0
+REMOVED_KEPT = timedelta(days=30)
+OUTBOX = "outbox"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A state of records and queue, to be compared with another one only."""
+
+    epoch: str
+    commit: int
+    waiters: frozenset[str]
+
+
+class Ledger:
+    """The records of the state directory `state`, read when asked for and kept while their files stay the same."""
+
+    def __init__(self, state: Path, *, own: bool = False, leases: LeaseLog | None = None) -> None:
+        """Open the state directory; one of one's own (`own`) is made if it is not there. Raises Ds01Error.
+
+        `leases` gets a line for each slot that a commit gives, holds or takes back.
+        """
+        self.state = state
+        self._leases = leases
+        records = state / "container-metadata"
+        removed = records / "removed"
+        self._locks = state / "locks"
+        self._queue = state / "queue"
+        self._lock = self._locks / "ledger.lock"
+        self._engine = state / "engine"
+        self._held: set[str] = set()  # containers whose locks this object holds
+        self.is_locked = False  # by this process, through this object
+        try:
+            if own:
+                state.mkdir(mode=0o755, parents=True, exist_ok=True)
+            status = state.stat()
+            self.owner_uid = status.st_uid
+            # A directory that a group shares makes files that the group shares, whatever anybody's umask is.
+            # The server's own directory is always shared: if its modes were broken, new files must not be broken too.
+            shared = not own or bool(status.st_mode & stat.S_IWGRP)
+            self.file_mode = 0o664 if shared else 0o644
+            self.folder_mode = 0o2775 if shared else 0o755
+            for folder in (records, removed, self._locks, self._queue):
+                files.make_folder(folder, mode=self.folder_mode)
+            self.installation = identity.installation_id(state, (records, removed), mode=self.file_mode)
+        except OSError as error:
+            raise Ds01Error(
+                f"the state folder {state} cannot be used",
+                why=f"{error.filename or state}: {error.strerror}" if error.strerror else str(error),
+                hint="`sudo ds01 doctor` checks it; users of ds01 are in the group docker",
+            ) from error
+        self._removed = RemovedRecords(removed)
+        self._records = RecordFiles(records, installation=self.installation, removed=self._removed)
+
+    def read(self) -> Mapping[str, Record | Unreadable]:
+        """Return all records by container name, `removed` ones left out. Without the lock: a moment's picture."""
+        self._refresh()
+        if self._records.leftovers:
+            with suppress(Ds01Error), self.transaction():
+                pass  # it files what a killed command left
+        return self._records.entries()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Hold the ledger's lock, for milliseconds: never across a call of the engine, a prompt or a pull."""
+        self._refresh()  # the long part before the lock; under it only what changed since is read again
+        with locks.hold(self._lock, wait=LEDGER_WAIT, mode=self.file_mode) as descriptor:
+            count = commits.read_locked(descriptor)
+            if self._records.may_have_changed(count):
+                self._records.refresh(count, locked=True)
+            transaction = Transaction(
+                self._records,
+                self._removed,
+                lock=self._lock,
+                descriptor=descriptor,
+                picture=self.state / "gpu-state.json",
+                mode=self.file_mode,
+                leases=self._leases,
+            )
+            self.is_locked = True
+            try:
+                transaction.file_leftovers()
+                yield transaction
+            finally:
+                self.is_locked = False
+
+    @contextmanager
+    def container_lock(self, container_name: str, *, doing: str, wait: float = CONTAINER_WAIT) -> Iterator[None]:
+        """Hold one container's lock across the engine's calls of one command. Raises Busy."""
+        with locks.hold(self._container_lock(container_name), wait=wait, mode=self.file_mode, doing=doing):
+            self._held.add(container_name)
+            try:
+                yield
+            finally:
+                self._held.discard(container_name)
+
+    def container_lock_is_free(self, container_name: str) -> bool:
+        """Whether no command works on the container now."""
+        return locks.is_free(self._container_lock(container_name))
+
+    def removed_as(self, container_name: str) -> list[Record]:
+        """Return the removed records of containers with this full name that are still kept and readable."""
+        return self._removed.named(container_name)
+
+    def removed(self) -> list[Record]:
+        """Return the removed records that are still kept and readable."""
+        return self._removed.all()
+
+    def clear_up(self, *, removed_before: datetime) -> None:
+        """Delete the records that were removed before a time, and temporary files of commands that were killed."""
+        self._removed.forget(before=removed_before)
+        records = self.state / "container-metadata"
+        state = (self.state, records, records / "removed", self._locks, self._queue, self.state / OUTBOX)
+        for folder in (*state, self.kept_policy, self.kept_policy / "groups"):
+            files.drop_temporary(folder)
+
+    def line(self) -> Line:
+        """Return the queue for GPUs."""
+        return Line(self._queue, mode=self.file_mode)
+
+    def version(self) -> Version:
+        """Return what changes with every commit, and whenever somebody joins or leaves the queue."""
+        count = commits.read(self._lock)
+        return Version(count.epoch, count.ended, self.line().names())
+
+    def tick_lock(self) -> AbstractContextManager[object]:
+        """Return the lock that lets one tick run at a time. Raises Busy at once."""
+        return locks.hold(self._locks / "tick.lock", wait=0, mode=self.file_mode, doing="a tick runs")
+
+    def tick(self) -> dict[str, Any]:
+        """Return what tick.json says; nothing if it is not there or cannot be read."""
+        return self._document("tick.json")
+
+    def gpu_processes(self) -> dict[str, Any]:
+        """Return the processes on the GPUs that the last tick saw; nothing if that cannot be read."""
+        return self._document("tick-processes.json")
+
+    def write_gpu_processes(self, document: Mapping[str, object]) -> None:
+        """Keep the processes on the GPUs that a tick saw, for everybody to read. Raises OSError."""
+        content = json.dumps(document, ensure_ascii=False).encode() + b"\n"
+        files.replace(self.state / "tick-processes.json", content, mode=0o644, durable=False)
+
+    def _document(self, name: str) -> dict[str, Any]:
+        try:
+            document = parse_json(files.read(self.state / name))
+        except (OSError, DataError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def write_tick(self, report: Mapping[str, object]) -> None:
+        """Keep what the last tick did, in tick.json. Raises OSError."""
+        content = json.dumps(report, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        files.replace(self.state / "tick.json", content, mode=0o644)
+
+    @property
+    def kept_policy(self) -> Path:
+        """The folder with the tick's copy of the last good policy."""
+        return self.state / KEPT_POLICY
+
+    def outbox(self) -> Outbox:
+        """Notices that wait for the tick to deliver them."""
+        return Outbox(self.state / OUTBOX, folder_mode=self.folder_mode, file_mode=self.file_mode)
+
+    def tick_memory(self) -> Memory:
+        """Return what the last tick remembered; an empty memory if there is none, or it cannot be read."""
+        try:
+            return memory_from(parse_json(files.read(self.state / "tick-memory.json")))
+        except (OSError, DataError):
+            return Memory()
+
+    def write_tick_memory(self, memory: Memory) -> None:
+        """Keep what the next tick should know. Raises OSError."""
+        content = json.dumps(memory_document(memory)).encode() + b"\n"
+        files.replace(self.state / "tick-memory.json", content, mode=0o644)
+
+    def is_same_engine(self, facts: EngineFacts) -> bool:
+        """Whether the engine is that of last time, as far as this can be told without a list of its containers."""
+        seen = EngineMark(facts.id, identity.root_of(facts.root_dir))
+        return not identity.needs_look(self._engine_before(), seen)
+
+    def check_engine(
+        self, facts: EngineFacts, *, listed: Collection[str], recorded: Mapping[str, str], now: datetime
+    ) -> None:
+        """Compare the engine with the one of last time.
+
+        `listed` are the ids of its containers, `recorded` what `docker_ids` gave before they were listed. Raises
+        EngineUnreachable if it is not to be believed: what it does not have has not vanished.
+        """
+        known = self._engine_before()
+        seen = EngineMark(facts.id, identity.root_of(facts.root_dir))
+        count = recorded
+        if recorded.keys().isdisjoint(listed):  # those that a command is just removing prove nothing
+            still = self.docker_ids().keys()
+            count = {key: name for key, name in recorded.items() if key in still and not self._is_busy(name)}
+        after, problem = identity.compare(known, seen, listed=listed, recorded=count.keys(), at=now)
+        if after != known:
+            try:
+                files.replace(self._engine, after.to_text().encode(), mode=self.file_mode)
+            except OSError as error:
+                if error.errno not in files.NO_SPACE:
+                    raise Ds01Error(f"{self._engine} cannot be written", why=str(error.strerror)) from error
+        if problem is not None:
+            raise identity.another_engine(problem, self._engine, same_id=after.id == seen.id)
+
+    def _is_busy(self, container_name: str) -> bool:
+        """Whether somebody else works on the container now."""
+        return container_name not in self._held and not self.container_lock_is_free(container_name)
+
+    def docker_ids(self) -> dict[str, str]:
+        """Return the engine's ids of all containers that records are about, with their names."""
+        records = [entry for entry in self.read().values() if isinstance(entry, Record)]
+        return {
+            record.docker_id: record.container_name
+            for record in records
+            if record.docker_id and record.origin is not Origin.MANUAL
+        }
+
+    def _engine_before(self) -> EngineMark | None:
+        try:
+            return EngineMark.from_text(files.read(self._engine).decode("utf-8", "replace"))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Ds01Error(f"{self._engine} cannot be read", why=error.strerror or str(error)) from error
+
+    def _container_lock(self, container_name: str) -> Path:
+        return self._locks / f"{container_name}.lock"
+
+    def _refresh(self) -> None:
+        try:
+            self._records.refresh(commits.read(self._lock), locked=False)
+        except OSError as error:
+            raise Ds01Error(
+                f"the records in {self.state} cannot be read", why=f"{error.filename or self.state}: {error.strerror}"
+            ) from error

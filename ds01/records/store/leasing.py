@@ -1,0 +1,32 @@
+"""What a commit does to the leases of slots, as lines of gpu-allocations.log. Pure."""
+
+from __future__ import annotations
+
+from ds01.journal.leases import LeaseLine
+from ds01.records.machine import State
+from ds01.records.record import Record
+
+
+def lease_lines(before: Record | None, after: Record) -> list[LeaseLine]:
+    """A line for each slot that was given, held, taken into use again, or given back."""
+    had = before.slots if before is not None and before.id == after.id else ()
+    has = () if after.state is State.REMOVED else after.slots
+    lines = [("RELEASED", slot) for slot in had if slot not in has]
+    lines += [("ALLOCATED", slot) for slot in has if slot not in had]
+    if before is not None and before.state is not after.state:
+        word = {State.HELD: "HELD", State.RUNNING: "RESUMED"}.get(after.state)
+        if word == "HELD" or (word == "RESUMED" and before.state is State.HELD):
+            lines += [(word, slot) for slot in has if slot in had]
+    why = _why(after)
+    priority = after.resource_limits.priority
+    return [LeaseLine(word, slot, after.user, after.container_name, priority, why) for word, slot in lines]
+
+
+def _why(record: Record) -> str:
+    """The command that has begun, or the last transition with its reason."""
+    if record.pending is not None:
+        return f"{record.pending.trigger.value} by {record.pending.actor}"
+    if not record.history:
+        return "-"
+    step = record.history[-1]
+    return f"{step.trigger.value} by {step.actor}" + (f": {step.why}" if step.why else "")

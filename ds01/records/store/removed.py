@@ -1,0 +1,96 @@
+"""The records of removed containers, which are kept for a while. Each file's name has its time and the record's id."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ds01.records.record import Record
+from ds01.system import files
+from ds01.system.data import DataError, from_json, parse_json
+
+# Files of older versions have no id in their name.
+_NAME = re.compile(r"(?P<container>.*)\.(?P<time>[0-9]{8}T[0-9]{6})\.[0-9]{6}Z(?:\.(?P<id>[0-9a-f]{32}))?\.json")
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class RemovedRecords:
+    """The directory of the removed records."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path_for(self, record: Record, now: datetime) -> Path:
+        """Return a path that nothing has yet, with the time in its name; a clock may stand still."""
+        identity = f".{record.id}" if _ID.fullmatch(record.id) else ""  # one from a label may be anything
+        return unused(self._folder, f"{record.container_name}.", f"{identity}.json", now)
+
+    def has(self, identity: str, *, container_name: str) -> bool:
+        """Whether the record with this id lies here already. Cheap enough for the ledger's lock."""
+        with os.scandir(self._folder) as entries:
+            own = [entry.name for entry in entries if entry.name.startswith(f"{container_name}.")]
+        if any(name.endswith(f".{identity}.json") for name in own):
+            return True
+        return any(_id_of(self._folder / name) == identity for name in own if name.endswith("Z.json"))  # without an id
+
+    def all(self) -> list[Record]:
+        """Return the removed records that can be read."""
+        return _readable(path for path, _ in self._files())
+
+    def named(self, container_name: str) -> list[Record]:
+        """Return those of containers with this full name that can be read."""
+        return _readable(path for path, match in self._files() if match["container"] == container_name)
+
+    def installations(self) -> set[str]:
+        """Return the installations that the removed records are of."""
+        documents = (_document(path) for path, _ in self._files())
+        return {str(document["installation"]) for document in documents if document.get("installation")}
+
+    def forget(self, *, before: datetime) -> None:
+        """Delete the records that were removed before a time."""
+        limit = before.strftime("%Y%m%dT%H%M%S")
+        for path, match in self._files():
+            if match["time"] < limit:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _files(self) -> Iterator[tuple[Path, re.Match[str]]]:
+        with suppress(OSError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if match := _NAME.fullmatch(entry.name):
+                    yield Path(entry.path), match
+
+
+def unused(folder: Path, before: str, after: str, now: datetime) -> Path:
+    """Return a path with the time in its name that nothing has yet."""
+    while True:
+        path = folder / f"{before}{now.strftime('%Y%m%dT%H%M%S.%fZ')}{after}"
+        if not os.path.lexists(path):
+            return path
+        now += timedelta(microseconds=1)
+
+
+def _readable(paths: Iterable[Path]) -> list[Record]:
+    found = []
+    for path in sorted(paths):
+        with suppress(OSError, DataError):
+            found.append(from_json(Record, parse_json(files.read(path))))
+    return found
+
+
+def _id_of(path: Path) -> str | None:
+    identity = _document(path).get("id")
+    return identity if isinstance(identity, str) else None
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = parse_json(files.read(path))
+    except (OSError, DataError):
+        return {}
+    return document if isinstance(document, dict) else {}
