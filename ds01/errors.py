@@ -1,4 +1,4 @@
-"""What can go wrong, as types: each carries its exit code, what happened, why with the numbers, and what to do.
+"""What can go wrong, as types: each carries its code and exit code, what happened, why with the numbers, what to do.
 
 Errors cross the gate's wire as data (`to_json`, `from_json`); the command line prints them.
 """
@@ -12,19 +12,33 @@ from typing import Any, ClassVar
 class Ds01Error(Exception):
     """Something failed: Docker, disk, network, an unreadable policy."""
 
-    code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 1
+    code: str = "failed"  # stable, for programs; each is in ERRORS of ds01/error_codes.py
 
     def __init__(
-        self, message: str, *, why: str | None = None, hint: str | None = None, data: Mapping[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        why: str | None = None,
+        hint: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        code: str | None = None,
     ) -> None:
+        """`code`: a more precise one than the class has."""
         super().__init__(message)
+        if code is not None:
+            self.code = code
         self.message = message
         self.why = why
         self.hint = hint
         self.data = dict(data) if data is not None else None
 
+    def reworded(self, message: str, *, why: str | None, hint: str | None) -> Ds01Error:
+        """Return the same error, with the same code and data, in other words."""
+        return type(self)(message, why=why, hint=hint, data=self.data, code=self.code)
+
     def to_json(self) -> dict[str, Any]:
-        """The error as JSON values; `kind` names the class for `from_json`."""
+        """Return the error as JSON values; `kind` names the class for `from_json`."""
         return {
             "kind": type(self).__name__,
             "code": self.code,
@@ -36,71 +50,92 @@ class Ds01Error(Exception):
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Ds01Error:
-        """The error that `to_json` described; an unknown kind becomes a plain `Ds01Error`."""
+        """Return the error that `to_json` described; an unknown kind becomes a plain `Ds01Error`."""
         kind = _KINDS.get(data["kind"], Ds01Error)
-        return kind(data["message"], why=data["why"], hint=data["hint"], data=data["data"])
+        return kind(data["message"], why=data["why"], hint=data["hint"], data=data["data"], code=data["code"])
 
 
 class WrongUse(Ds01Error):
     """The command was called in a way that it does not offer."""
 
-    code = 2
+    exit_code = 2
+    code = "usage.invalid"
 
 
 class Refused(Ds01Error):
     """Policy, quota or ownership says no. `data` holds the refusal, if it came from the allocator."""
 
-    code = 3
+    exit_code = 3
+    code = "policy.denied"
 
 
 class NoGpuFree(Ds01Error):
     """No GPU that fits is free now. `data` holds the refusal."""
 
-    code = 4
+    exit_code = 4
+    code = "gpu.none_free"
 
 
 class NotFound(Ds01Error):
     """There is no such container, image or user."""
 
-    code = 5
+    exit_code = 5
+    code = "not_found"
 
 
 class NotPossible(Ds01Error):
     """Not possible in this state, or the name is taken."""
 
-    code = 6
+    exit_code = 6
+    code = "state.invalid"
 
 
 class Busy(Ds01Error):
     """Somebody else holds a lock, and the wait for it ran out."""
 
+    code = "busy"
+
 
 class PolicyUnreadable(Ds01Error):
     """The policy is missing, unreadable or wrong; never replaced by a default."""
+
+    code = "policy.invalid"
 
 
 class StateUnwritable(Ds01Error):
     """The state directory takes no more: its disk is full or read-only. What was observed is right all the same."""
 
+    code = "state.unwritable"
+
 
 class EngineUnreachable(Ds01Error):
     """The engine did not answer: nothing was observed, and nothing may be concluded."""
+
+    code = "engine.unreachable"
 
 
 class EngineAbsent(NotFound):
     """The engine says that it has no such container or image."""
 
+    code = "engine.not_found"
+
 
 class EngineConflict(NotPossible):
     """The engine says that the state or the name stands in the way."""
+
+    code = "engine.conflict"
 
 
 class EngineRejected(Ds01Error):
     """The engine answered, and would not do it."""
 
+    code = "engine.rejected"
+
 
 class GpusUnreachable(Ds01Error):
     """NVML cannot be asked. Nothing was observed. `data["problem"]` is a word for programs."""
+
+    code = "gpu.unreachable"
 
 
 _KINDS: dict[str, type[Ds01Error]] = {

@@ -157,15 +157,17 @@ def _failure(error: BaseException, words: str) -> tuple[Ds01Error, int]:
     if isinstance(error, Interrupted):
         return error.error, INTERRUPTED
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return Ds01Error("interrupted"), INTERRUPTED
+        return Ds01Error("interrupted", code="interrupted"), INTERRUPTED
     if isinstance(error, click.ClickException):
         error = WrongUse(error.format_message(), hint=f"`{shown(words)} --help` shows how it is used")
     elif isinstance(error, OSError):
         error = Ds01Error(error.strerror or str(error), why=str(error.filename) if error.filename else None)
     elif not isinstance(error, Ds01Error):
         why = f"{type(error).__name__}: {error}"
-        error = Ds01Error("something unexpected went wrong", why=why, hint="`--debug` shows where; please report it")
-    return error, error.code
+        error = Ds01Error(
+            "something unexpected went wrong", why=why, hint="`--debug` shows where; please report it", code="internal"
+        )
+    return error, error.exit_code
 
 
 def _settings() -> Settings:
@@ -188,7 +190,9 @@ def _tell(failure: Ds01Error, code: int, *, as_json: bool, debug: bool) -> None:
 
         put(traceback.format_exc(), error=True)
     if as_json and not isinstance(failure, OutputLost):
-        put_json({"error": {"code": code, "message": failure.message, "why": failure.why, "hint": failure.hint}})
+        told = failure.to_json()
+        del told["kind"]
+        put_json({"error": {"code": told.pop("code"), "exit": code} | told})
     else:
         put(describe_error(failure), error=True)
 

@@ -19,7 +19,10 @@ def need_root(session: Session, what: str) -> None:
     with suppress(Ds01Error):  # an unreadable policy, say, has the last word in another command
         session.world.emit("refusal", facts | {"refusal": None})
     raise Refused(
-        "only root may do this", why=f"it changes {what}", hint=f"`sudo {shlex.join([*command.split(), *words])}`"
+        "only root may do this",
+        why=f"it changes {what}",
+        hint=f"`sudo {shlex.join([*command.split(), *words])}`",
+        code="access.denied",
     )
 
 

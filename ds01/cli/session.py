@@ -84,6 +84,7 @@ class Session:
                 f"{self.actor.login} cannot touch the files of {self.owner.login}",
                 why="what is new would not belong to them",
                 hint=f"{self.owner.login} runs this, or root",
+                code="access.denied",
             )
         # The policy is read only by what needs the place of workspaces.
         return Home(self.owner, workspaces=lambda: self.policy.workspaces_of(self.owner.login, self.owner.home))

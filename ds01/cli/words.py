@@ -37,7 +37,7 @@ def worded(error: Ds01Error, now: datetime, *, login: str | None = None) -> Ds01
     hint = None if hint is None else typeable(hint, login=login)
     if (message, why, hint) == (error.message, error.why, error.hint):
         return error
-    return type(error)(message, why=why, hint=hint, data=error.data)
+    return error.reworded(message, why=why, hint=hint)
 
 
 def describe_error(error: Ds01Error) -> str:

@@ -244,12 +244,17 @@ class Asking:
                     f"{actor.login} may not act for {self._login(uid)}",
                     why="acting for others is for administrators",
                     hint="these are root, and the members of a group with `admin: true` in the policy",
+                    code="access.denied",
                 )
 
     def _check_admin(self, actor: Actor) -> None:
         with self._told(actor, None, None):
             if not self.is_admin(actor):
-                raise Refused("this is for administrators", hint="members of a group with `admin: true`, and root")
+                raise Refused(
+                    "this is for administrators",
+                    hint="members of a group with `admin: true`, and root",
+                    code="access.denied",
+                )
 
     @contextmanager
     def _told(self, actor: Actor, container: str | None, uid: int | None) -> Iterator[None]:

@@ -411,7 +411,11 @@ class Gate(Asking):
         """
         uid = images.owner_of(reference)
         if uid is None:
-            raise Refused(f"{reference} is nobody's own image", why="only images `ds01-UID/NAME` are removed")
+            raise Refused(
+                f"{reference} is nobody's own image",
+                why="only images `ds01-UID/NAME` are removed",
+                code="access.denied",
+            )
         self.check_owner(actor, uid)
         images.remove(self._world, actor, reference)
 

@@ -189,6 +189,7 @@ def _check_may_wait(world: World, waiter: Waiter) -> None:
         raise Refused(
             f"you may no longer wait for {waiter.user}",
             why="waiting for others is for administrators, and the policy has changed since the wait began",
+            code="access.denied",
         )
 
 

@@ -98,7 +98,7 @@ def every(home: Home) -> dict[str, Source]:
 def write(home: Home, source: Source, sources: Sources, *, replace: bool = False) -> None:
     """Write the files, the Dockerfile last. Raises NotPossible if one is there and shall not be replaced."""
     if not replace and home.exists(source.dockerfile):
-        raise NotPossible(f"there is a Dockerfile already: {source.dockerfile}")
+        raise NotPossible(f"there is a Dockerfile already: {source.dockerfile}", code="name.taken")
     for name, text in sources.files.items():
         home.write(source.folder / name, text)
     if sources.requirements is not None:

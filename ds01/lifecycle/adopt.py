@@ -135,7 +135,12 @@ def _check_name(container: str, entries: Entries) -> None:
         raise Busy(f"the record of {container} is unreadable and being looked at", why=entry.why)
     if entry is not None:
         what = "a lease that was made by hand" if is_manual(entry) else "another container"
-        raise NotPossible(f"the name {entry.name} is taken", why=f"{what} has it", hint="`docker rename` gives another")
+        raise NotPossible(
+            f"the name {entry.name} is taken",
+            why=f"{what} has it",
+            hint="`docker rename` gives another",
+            code="name.taken",
+        )
 
 
 def _decide(

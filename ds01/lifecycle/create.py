@@ -123,11 +123,13 @@ def name_taken(record: Record) -> NotPossible:
             f"the name {name} is taken",
             why="a GPU was allocated by hand under this name",
             hint=f"choose another name; `ds01 gpu release --container {name}` ends the allocation",
+            code="name.taken",
         )
     return NotPossible(
         f"there is a container {name} already",
         why=f"it is {record.state.value}",
         hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",
+        code="name.taken",
     )
 
 

@@ -33,7 +33,7 @@ def allocate(world: World, actor: Actor, owner: Account, name: str, request: Gpu
     with world.ledger.transaction() as ledger:
         bring_names(ledger, gpus, now=world.clock())
         if full in ledger.records:
-            raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it")
+            raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it", code="name.taken")
         situation = world.situation(ledger.records, gpus, foreign)
         choice = choose(situation, request, Requester(owner.login, owner.uid, group, full), limits)
         if isinstance(choice, Refusal):

@@ -24,12 +24,23 @@ class WaysOut:
     gpus: int
 
 
+CODES = {
+    Rule.NO_GPUS: "gpu.not_offered",
+    Rule.PER_CONTAINER: "quota.gpus_per_container",
+    Rule.FULL_GPU: "policy.full_gpu",
+    Rule.QUOTA: "quota.gpus",
+    Rule.CONTAINERS: "quota.containers",
+    Rule.NONE_FREE: "gpu.none_free",
+    Rule.LOST: "gpu.lost",
+}
+
+
 def error_of(refusal: Refusal, ways: WaysOut | None = None) -> Ds01Error:
     """Return the error that carries a refusal, and the ways out of it if they are known."""
     data = {"refusal": to_json(refusal)}
     if ways is not None:
         data["ways"] = to_json(ways)
     if refusal.rule is Rule.LOST:
-        return NotPossible("the GPU of this container is gone", data=data)
+        return NotPossible("the GPU of this container is gone", data=data, code=CODES[refusal.rule])
     kind = NoGpuFree if refusal.rule in (Rule.NONE_FREE, Rule.NO_GPUS) else Refused
-    return kind(f"refused by {refusal.rule.value}", data=data)
+    return kind(f"refused by {refusal.rule.value}", data=data, code=CODES[refusal.rule])

@@ -34,7 +34,7 @@ def problem(path: Path) -> EngineUnreachable:
         engine.containers()
     with pytest.raises(EngineUnreachable):
         engine.inspect("x")  # not None: nobody said that there is no such container
-    assert caught.value.hint and caught.value.why and caught.value.code == 1
+    assert caught.value.hint and caught.value.why and caught.value.exit_code == 1
     return caught.value
 
 

@@ -206,7 +206,7 @@ def test_a_home_that_cannot_be_written_is_an_error_in_words(ds: CommandLine) -> 
 
 
 def test_json_of_an_error_is_one_document(ds: CommandLine) -> None:
-    assert json.loads(ds("git-init", "nothing", "--json").out)["error"]["code"] == 5
+    assert json.loads(ds("git-init", "nothing", "--json").out)["error"]["code"] == "not_found"
 
 
 def test_a_step_that_the_policy_refuses_says_why_and_how_to_go_on(ds: CommandLine) -> None:

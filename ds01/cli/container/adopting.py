@@ -5,7 +5,7 @@ from __future__ import annotations
 from ds01.cli import words
 from ds01.cli.refusals import describe_claims
 from ds01.cli.session import Session
-from ds01.errors import NoGpuFree, NotFound
+from ds01.errors import Ds01Error, NoGpuFree, NotFound
 from ds01.gate.views import Acted, Listing
 from ds01.gpus.model import Refusal
 from ds01.system.data import from_json
@@ -48,12 +48,12 @@ def take_over(session: Session, container: str, *, ending: bool = False) -> Acte
     return acted
 
 
-def _worded(session: Session, container: str, error: NoGpuFree) -> NoGpuFree:
+def _worded(session: Session, container: str, error: NoGpuFree) -> Ds01Error:
     """The refusal in words for whom waiting in line is no help."""
     refusal = from_json(Refusal, (error.data or {})["refusal"])
     name = words.short(container)
     ends = f" (by {words.when(refusal.earliest, session.now())} at the latest)" if refusal.earliest else ""
-    return NoGpuFree(
+    return error.reworded(
         f"{name} runs on a GPU that is not free for it",
         why=describe_claims(refusal.claims, session.now()),
         hint=f"adopt it when that is over{ends}, or stop it: `mlc-stop {name}`",

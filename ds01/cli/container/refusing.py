@@ -12,7 +12,7 @@ from ds01.cli.output import put
 from ds01.cli.refusals import describe_missing
 from ds01.cli.session import Session
 from ds01.cli.words import describe_error, worded
-from ds01.errors import Ds01Error, NoGpuFree
+from ds01.errors import Ds01Error
 from ds01.gpus.model import Refusal, Rule
 from ds01.lifecycle.refusals import error_of
 from ds01.records.request import ContainerRequest
@@ -24,7 +24,7 @@ def refusal_error(session: Session, request: ContainerRequest, refusal: Refusal)
         return error_of(refusal)
     kinds = Counter(slot.profile or slot.kind.value for slot in session.gate.gpus(session.actor).present)
     message, why, hint = describe_missing(refusal, request.gpus, kinds, offer())
-    return NoGpuFree(message, why=why, hint=hint)
+    return error_of(refusal).reworded(message, why=why, hint=hint)
 
 
 def settle(session: Session, options: Asked, image: str, *, instead: str) -> Asked | None:

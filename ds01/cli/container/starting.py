@@ -21,7 +21,7 @@ def hint_to_start(container: str) -> Iterator[None]:
         if error.hint is not None:
             raise
         hint = f"`container-start {short(container)}` starts it"
-        raise type(error)(error.message, why=error.why, hint=hint, data=error.data) from error
+        raise error.reworded(error.message, why=error.why, hint=hint) from error
 
 
 def start(session: Session, container: str, *, recreate: bool = False, waiting: WaitOptions | None = None) -> Acted:

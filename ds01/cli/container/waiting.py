@@ -78,5 +78,5 @@ def follow(session: Session, steps: Generator[Waited, None, None], wait_for: str
         if wait_for is None or not refusal.temporary:
             raise
         message, claims, hint = describe_end_of_wait(refusal, wait_for, session.now())
-        raise NoGpuFree(message, why=claims, hint=hint) from error
+        raise error.reworded(message, why=claims, hint=hint) from error
     raise AssertionError("the wait ended without an outcome")

@@ -61,7 +61,7 @@ def build(
         last = [textwrap.shorten(line, WIDEST) for line in takewhile(_is_output, reversed(log)) if line.strip()]
         why = "\n".join(reversed(last[:LAST_LINES])) or error.why
         hint = f"the whole log is in {log_of(home, name)}"
-        raise type(error)(error.message, why=why, hint=hint, data=error.data) from error
+        raise error.reworded(error.message, why=why, hint=hint) from error
     finally:
         try:
             home.write(log_of(home, name), "".join(f"{line}\n" for line in log))

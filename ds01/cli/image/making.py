@@ -88,7 +88,7 @@ def build(session: Session, name: str, place: Source, *, no_cache: bool = False)
         raise
     except Ds01Error as error:
         hint = "\n".join(filter(None, (error.hint, on)))
-        raise type(error)(error.message, why=error.why, hint=hint, data=error.data) from error
+        raise error.reworded(error.message, why=error.why, hint=hint) from error
 
 
 def _plan(session: Session, asked: Asked, home: Home) -> ImagePlan:
@@ -169,6 +169,7 @@ def _taken(name: str, path: Path) -> NotPossible:
         f"there is a Dockerfile for {name} already",
         why=str(path),
         hint=f"`image-update {name}` changes it; `image-delete {name} --dockerfile` takes it away",
+        code="name.taken",
     )
 
 

@@ -122,6 +122,7 @@ def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int 
             f"the directory {path} cannot be mounted",
             why=f"it cannot be looked at, neither with your rights nor with those of {owner.login}: {error.strerror}",
             hint=f"{owner.login} runs this, or root",
+            code="mount.denied",
         ) from error
     except OSError as error:
         raise NotFound(f"the folder {path} cannot be mounted", why=error.strerror) from error
@@ -137,6 +138,7 @@ def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int 
             f"{path} may not be mounted",
             why=f"it leads to {real}, which belongs to uid {status.uid}, not to {owner.login} (uid {owner.uid})",
             hint="mount a folder of your own; an administrator can list others under `mounts` in the policy",
+            code="mount.denied",
         )
     check_docker_enters(real)
     return Folder(real, status.identity)
@@ -156,6 +158,7 @@ def make(path: str, *, owner: Account, actor: Actor, usual: bool = True) -> None
             f"the workspace {path} is not there",
             why=f"{actor.login} cannot make a folder of {owner.login}",
             hint=f"{owner.login} makes it, or root",
+            code="access.denied",
         )
     problem = run_for(owner, partial(_make, path))
     if problem != "":

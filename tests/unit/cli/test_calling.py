@@ -266,7 +266,7 @@ def test_interrupted_is_130(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Session, "world", property(interrupt))
     assert ds("container-list").code == 130
     answer = ds("container-list", "--json")
-    assert (answer.code, answer.json["error"]["code"]) == (130, 130)
+    assert (answer.code, answer.json["error"]["exit"], answer.json["error"]["code"]) == (130, 130, "interrupted")
     assert ds("container-run", "thesis", "--", "true").code == 130
 
 
@@ -405,7 +405,7 @@ def test_what_nobody_thought_of_is_no_traceback_either(ds: CommandLine, monkeypa
     assert "--debug" in answer.err
     assert "Traceback" in ds("container-list", "--debug").err
     answer = ds("container-list", "--debug", "--json")
-    assert answer.json["error"]["code"] == 1 and "Traceback" in answer.err
+    assert answer.json["error"]["code"] == "internal" and "Traceback" in answer.err
 
 
 def test_every_command_says_what_is_simulated(ds: CommandLine) -> None:

@@ -7,9 +7,11 @@ import dataclasses
 import pytest
 
 from ds01 import commands
+from ds01.error_codes import ERRORS
 from ds01.policy.model import Limits
 from tests.command_line import CommandLine
 
+ERROR = ["code", "exit", "message", "why", "hint", "data"]
 CONTAINER = {
     "name", "container", "user", "uid", "state", "paused", "image", "project", "gpus", "gpus_fixed", "ports",
     "created_at", "started_at", "stopped_at", "held_until", "idle_since", "kept_alive", "deadline", "docker_id",
@@ -80,7 +82,7 @@ def test_errors_are_documents_too(words: str, ds: CommandLine) -> None:
     for more in (["--no-such-option"], ["--user", "nobody-here"], ["nobody-here", "extra", "words"]):
         answer = ds(*words.split(), *more, "--json")
         error = answer.json["error"]
-        assert set(error) == {"code", "message", "why", "hint"} and error["code"] == answer.code != 0
+        assert list(error) == ERROR and error["exit"] == answer.code == ERRORS[error["code"]][0] != 0
         assert "Error" not in answer.err
 
 
@@ -88,20 +90,22 @@ def test_a_refusal_is_one_document(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "pytorch", "--gpus", "2")
     for more in ([], ["--dry-run"]):
         answer = ds("container-create", "two", "pytorch", "--json", *more)
-        assert answer.code == answer.json["error"]["code"] == 3
-        assert "max_mig_instances" in answer.json["error"]["message"]
-        assert set(answer.json["error"]) == {"code", "message", "why", "hint"}
+        error = answer.json["error"]
+        assert (answer.code, error["exit"], error["code"]) == (3, 3, "quota.gpus")
+        assert "max_mig_instances" in error["message"]
+        assert list(error) == ERROR
+        assert error["data"]["refusal"]["limit"] == 2
     answer = ds("gpu", "validate", "--container", "one", "--gpu", "7", "--json")
-    assert answer.code == answer.json["error"]["code"] == 6
+    assert (answer.code, answer.json["error"]["exit"], answer.json["error"]["code"]) == (6, 6, "state.invalid")
 
 
 def test_an_unknown_command_is_a_document(ds: CommandLine) -> None:
-    assert ds("container", "lst", "--json").json["error"]["code"] == 2
+    assert ds("container", "lst", "--json").json["error"]["code"] == "usage.invalid"
 
 
 def test_what_contradicts_one_document(ds: CommandLine) -> None:
-    assert ds("container-stats", "--watch", "--json").json["error"]["code"] == 2
-    assert ds("container-deploy", "x", "pytorch", "--open", "--json").json["error"]["code"] == 2
+    assert ds("container-stats", "--watch", "--json").json["error"]["code"] == "usage.invalid"
+    assert ds("container-deploy", "x", "pytorch", "--open", "--json").json["error"]["code"] == "usage.invalid"
 
 
 def test_the_keys_of_limits(ds: CommandLine) -> None:

@@ -255,7 +255,7 @@ def test_a_refused_adoption_names_who_has_the_gpu(ds: CommandLine) -> None:
     assert "bob (his)" in refused and "mlc-stop theirs" in refused and "--wait" not in refused
     refused = ds.fails(4, "mlc-start", "theirs")
     assert "bob (his)" in refused
-    assert ds("container-adopt", "theirs", "--json").json["error"]["code"] == 4
+    assert ds("container-adopt", "theirs", "--json").json["error"]["code"] == "gpu.none_free"
 
 
 def test_the_lists_name_it(ds: CommandLine) -> None:

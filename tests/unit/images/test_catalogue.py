@@ -192,7 +192,7 @@ def test_what_is_no_framework_is_told_which_there_are(text: str) -> None:
     assert not is_framework(SHIPPED, text)
     with pytest.raises(NotFound) as caught:
         lookup(SHIPPED, text)
-    assert caught.value.code == 5
+    assert caught.value.exit_code == 5
     assert caught.value.why == "there are Pytorch, Tensorflow, Jax, ROCM, Mxnet"
 
 

@@ -62,7 +62,7 @@ def test_links_are_resolved_before_they_are_judged(bed: Bed, gate: Any) -> None:
     for path in (str(out), theirs, f"{bed.home('alice')}/../bob/secret", "/etc"):
         with pytest.raises(Refused) as caught:
             gate.create(bed.actor("alice"), bed.request("alice", "second", workspace=path))
-        assert caught.value.code == 3
+        assert caught.value.exit_code == 3
         with pytest.raises(Refused):
             gate.plan(bed.actor("alice"), bed.request("alice", "second", data=path))
 

@@ -167,7 +167,7 @@ def test_what_does_not_run_can_be_neither_paused_nor_entered(bed: Bed, gate: Any
     for act in (gate.pause, gate.unpause):
         with pytest.raises(NotPossible) as caught:
             act(alice, ALICE)
-        assert caught.value.code == 6
+        assert caught.value.exit_code == 6
     from ds01.engines.protocol import ExecRequest
 
     with pytest.raises(NotPossible):
@@ -185,7 +185,7 @@ def test_what_runs_is_not_released_removed_or_made_anew(bed: Bed, gate: Any) -> 
     ):
         with pytest.raises(NotPossible) as caught:
             act()
-        assert caught.value.code == 6
+        assert caught.value.exit_code == 6
     assert bed.record("alice").state is State.RUNNING
     assert len(bed.leased()) == 1
 
@@ -230,7 +230,7 @@ def test_an_absent_image_or_container_is_exit_code_five(bed: Bed, gate: Any) -> 
     alice = bed.actor("alice")
     with pytest.raises(NotFound) as caught:
         gate.create(alice, bed.request("alice", image="absent/image"))
-    assert caught.value.code == 5
+    assert caught.value.exit_code == 5
     for act in (gate.start, gate.stop, gate.remove, gate.pause, gate.unpause, gate.release):
         with pytest.raises(NotFound):
             act(alice, "nothing._.70001")

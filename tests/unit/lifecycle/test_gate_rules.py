@@ -25,7 +25,7 @@ def test_the_quota_refuses_with_its_numbers_and_what_is_held(bed: Bed, gate: Any
     fill(bed, "alice", name="second")
     with pytest.raises(Refused) as caught:
         gate.create(alice, bed.request("alice", "third"))
-    assert caught.value.code == 3
+    assert caught.value.exit_code == 3
     said = refusal(caught)
     assert (said.rule.value, said.limit, said.used, said.temporary) == ("max_mig_instances", 2, 2, False)
     assert {(claim.state, claim.container) for claim in said.claims} == {("held", ALICE), ("leased", "second._.70001")}
@@ -39,7 +39,7 @@ def test_no_free_slot_is_exit_code_four_and_names_who_has_them(bed: Bed, gate: A
     fill(bed, "bob", name="b")
     with pytest.raises(NoGpuFree) as caught:
         gate.create(bed.actor("carol"), bed.request("carol"))
-    assert caught.value.code == 4
+    assert caught.value.exit_code == 4
     said = refusal(caught)
     assert said.temporary
     assert {claim.user for claim in said.claims} == {"alice", "bob"}
@@ -97,7 +97,7 @@ def test_a_name_is_taken_only_by_its_owners_own(bed: Bed, gate: Any) -> None:
     for act in (gate.create, gate.plan):
         with pytest.raises(NotPossible) as caught:
             act(bed.actor("alice"), bed.request("alice"))
-        assert caught.value.code == 6
+        assert caught.value.exit_code == 6
 
 
 def test_a_name_that_docker_has_already_is_taken(bed: Bed, gate: Any) -> None:
@@ -129,7 +129,7 @@ def test_simulated_gpus_are_in_nobodys_way_on_a_real_docker(bed: Bed) -> None:
 def test_a_bad_name_is_wrong_use(bed: Bed, gate: Any, name: str) -> None:
     with pytest.raises(WrongUse) as caught:
         gate.create(bed.actor("alice"), bed.request("alice", name))
-    assert caught.value.code == 2
+    assert caught.value.exit_code == 2
 
 
 def test_nobody_acts_for_others_but_admins_and_root(bed: Bed, gate: Any) -> None:
@@ -141,7 +141,7 @@ def test_nobody_acts_for_others_but_admins_and_root(bed: Bed, gate: Any) -> None
     ):
         with pytest.raises(Refused) as caught:
             act()
-        assert caught.value.code == 3
+        assert caught.value.exit_code == 3
     for absent in (
         lambda: gate.start(bob, ALICE),
         lambda: gate.stop(bob, ALICE),
@@ -273,7 +273,7 @@ def test_start_is_refused_when_the_slots_are_taken_naming_the_holder(bed: Bed, g
     before = bed.record("alice")
     with pytest.raises(NoGpuFree) as caught:
         gate.start(bed.actor("alice"), ALICE)
-    assert caught.value.code == 4
+    assert caught.value.exit_code == 4
     assert {claim.container for claim in refusal(caught).claims} == {BOB}
     assert bed.record("alice") == before
     assert set(bed.leased().values()) == {BOB}

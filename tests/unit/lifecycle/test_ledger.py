@@ -144,7 +144,7 @@ def test_two_processes_exclude_each_other_and_the_second_says_who_and_since_when
             pass
         assert "being stopped by alice since " in caught.value.message
         assert since[:2] in caught.value.message
-        assert caught.value.code == 1
+        assert caught.value.exit_code == 1
         assert not bed.ledger.container_lock_is_free(ALICE)
         other.communicate()
     assert bed.ledger.container_lock_is_free(ALICE)

@@ -167,7 +167,7 @@ def test_who_is_over_the_own_quota_holds_nobody_up(full: Bed) -> None:
 def test_with_an_end_the_wait_is_refused_when_it_is_over(full: Bed) -> None:
     with pytest.raises(NoGpuFree) as refused:
         list(waits(full, "alice", longest=timedelta(0)))
-    assert refused.value.code == 4
+    assert refused.value.exit_code == 4
     assert order(full) == []
 
 

@@ -45,7 +45,7 @@ def test_every_trigger_from_every_state_leads_where_the_design_says(
     assert trigger not in possible_triggers(state)
     with pytest.raises(NotPossible) as caught:
         next_state(state, trigger, holds=holds)
-    assert caught.value.code == 6
+    assert caught.value.exit_code == 6
     assert (state.value if state else "none") in caught.value.message
     assert all(possible.value in (caught.value.why or "") for possible in possible_triggers(state))
 

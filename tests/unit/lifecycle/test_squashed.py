@@ -62,7 +62,7 @@ def test_a_mount_that_docker_cannot_enter_is_refused_with_what_to_do(home: Path)
 try:
     folders.resolve(home + "/data", owner=alice, allowed=())
 except Ds01Error as error:
-    print(error.code, error.why, error.hint)
+    print(error.exit_code, error.why, error.hint)
 """
     said = squashed(home, script)
     assert said.startswith("6 ") and "root_squash" in said and "`workspaces`" in said
