@@ -301,7 +301,7 @@ def spec_of(
 ) -> ContainerSpec:
     """Return the complete container of a record. `bare`: only for its limits, for which no engine need answer."""
     assert prepared.image is not None
-    facts = _facts(world) if bare else world.engine.facts()
+    facts = _facts(world) if bare else world.engine_facts()
     names = (record.group, record.user, record.uid)
     parent = slice_path(*names) if facts.cgroup_driver == "cgroupfs" else slice_name(*names)
     return compose(
@@ -342,7 +342,7 @@ def bare_spec(world: World, account: Account) -> ContainerSpec:
 def _facts(world: World) -> EngineFacts:
     """Return what the engine is; of one that does not answer, what is usual: limits are the policy's alone."""
     try:
-        return world.engine.facts()
+        return world.engine_facts()
     except EngineUnreachable:
         return EngineFacts("", "docker", "", "systemd", "2", False, "runc", (), 0, 0)
 
