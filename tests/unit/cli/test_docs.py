@@ -137,3 +137,15 @@ def test_the_administrators_page_names(words: str) -> None:
     assert words in {
         called[0] for line, _ in examples(TOP / "docs" / "admin.md") if (called := command_of(line.split()))
     }
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "tests/README.md", "docs/architecture.md"])
+def test_the_paths_that_a_page_for_developers_names_exist(page: str) -> None:
+    named = re.findall(r"`([\w.-]+/[\w./-]*)`", (TOP / page).read_text("utf-8"))
+    assert not [path for path in named if not any((start / path).exists() for start in (TOP, TOP / "ds01"))]
+
+
+def test_every_module_that_tests_share_is_explained() -> None:
+    page = (TOP / "tests" / "README.md").read_text("utf-8")
+    shared = [path.name for path in (TOP / "tests").glob("*.py") if path.name != "conftest.py"]
+    assert not [name for name in shared if f"`{name}`" not in page]
