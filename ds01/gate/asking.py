@@ -30,7 +30,7 @@ from ds01.gate.views import (
     view,
 )
 from ds01.gpus.model import Observation
-from ds01.lifecycle.create import name_taken
+from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.judge import differs
 from ds01.lifecycle.reconciliation.reconcile import glance, reconcile

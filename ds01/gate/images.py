@@ -11,7 +11,6 @@ from ds01.engines.protocol import BuildSpec, EngineContainer, EngineImage, Progr
 from ds01.engines.references import split, well_formed, with_tag
 from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, WrongUse
 from ds01.gate.views import ImageView
-from ds01.lifecycle.create import bare_spec
 from ds01.lifecycle.snapshot.world import World, is_manual, readable
 from ds01.policy.model import Network
 from ds01.policy.names import container_name, split_container_name
@@ -66,6 +65,8 @@ def build(
 
 def build_spec(world: World, owner: Account, request: BuildRequest) -> BuildSpec:
     """What the engine builds. Raises WrongUse for a name or a label that is none."""
+    from ds01.lifecycle.create import bare_spec  # not above: a list need not load what creates containers
+
     given = bare_spec(world, owner)
     return BuildSpec(
         reference=_reference(owner.uid, request.name),

@@ -23,6 +23,7 @@ from ds01.errors import (
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
+from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.prepare import Prepared, prepare
 from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
@@ -113,24 +114,6 @@ def check_driver(prepared: Prepared, found: Found, gpus: set[int], *, any_will_d
             hint=f"choose an image for CUDA {driver.cuda or '?'} or older, or ask an administrator for a newer driver; "
             "--cpu-only needs none",
         )
-
-
-def name_taken(record: Record) -> NotPossible:
-    """Return the error for a new container that has the name of `record`."""
-    name = record.name
-    if is_manual(record):
-        return NotPossible(
-            f"the name {name} is taken",
-            why="a GPU was allocated by hand under this name",
-            hint=f"choose another name; `ds01 gpu release --container {name}` ends the allocation",
-            code="name.taken",
-        )
-    return NotPossible(
-        f"there is a container {name} already",
-        why=f"it is {record.state.value}",
-        hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",
-        code="name.taken",
-    )
 
 
 def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:

@@ -1,0 +1,25 @@
+"""The error for a name that another container has. By itself, since a list need not load what creates containers."""
+
+from __future__ import annotations
+
+from ds01.errors import NotPossible
+from ds01.lifecycle.snapshot.world import is_manual
+from ds01.records.record import Record
+
+
+def name_taken(record: Record) -> NotPossible:
+    """Return the error for a new container that has the name of `record`."""
+    name = record.name
+    if is_manual(record):
+        return NotPossible(
+            f"the name {name} is taken",
+            why="a GPU was allocated by hand under this name",
+            hint=f"choose another name; `ds01 gpu release --container {name}` ends the allocation",
+            code="name.taken",
+        )
+    return NotPossible(
+        f"there is a container {name} already",
+        why=f"it is {record.state.value}",
+        hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",
+        code="name.taken",
+    )
