@@ -57,4 +57,4 @@ def check_settled(bed: Bed) -> None:
     for seen in there.values():
         ours = seen.labels.get("ds01.installation") == bed.ledger.installation and bed.world.is_ours(seen)
         assert not ours or seen.id in known, f"{seen.name} has no record"
-        assert not seen.name.endswith(".anew"), f"{seen.name} was left"
+        assert not seen.name.endswith(".anew"), f"{seen.name} was left: {seen}, {records}"

@@ -289,6 +289,8 @@ def test_an_old_driver_lacks_functions(tmp_path: Path) -> None:
 
 
 def test_the_models_of_gpus_load_without_pynvml() -> None:
-    imports = "from ds01.gpus import inventory, model, simulated\nfrom ds01.placement import allocator, occupancy, situation"
+    imports = (
+        "from ds01.gpus import inventory, model, simulated\nfrom ds01.placement import allocator, occupancy, situation"
+    )
     program = f"import sys\n{imports}\nsys.exit('pynvml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

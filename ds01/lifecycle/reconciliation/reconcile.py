@@ -16,6 +16,7 @@ from ds01.lifecycle.reconciliation.conflicts import end_conflict, may_be_claimed
 from ds01.lifecycle.reconciliation.judge import differs, ended_by_restart, is_half_made, judge
 from ds01.lifecycle.reconciliation.limiting import limit
 from ds01.lifecycle.reconciliation.twin import discard, is_awaited, remove_unused, swap
+from ds01.lifecycle.snapshot.labels import are_own
 from ds01.lifecycle.snapshot.world import World, is_manual, readable, taken_uuids
 from ds01.placement.devices import slots_of
 from ds01.records.machine import State, Trigger
@@ -67,7 +68,7 @@ def reconcile(
     by_id = {container.id: container for container in listed}
     by_label = {}
     if any(record.docker_id is None for record in readable(entries)):
-        by_label = {container.labels.get("ds01.id"): container for container in listed if world.is_ours(container)}
+        by_label = {seen.labels.get("ds01.id"): seen for seen in listed if _may_be_being_made(world, seen)}
     for record in readable(entries):
         found = by_id.get(record.docker_id) if record.docker_id else by_label.get(record.id)
         if not is_manual(record) and differs(record, found):
@@ -188,9 +189,13 @@ def _look(world: World, record: Record) -> EngineContainer | None:
             world.confirm_absence()
         return seen
     seen = world.engine.inspect(record.container_name)
-    if seen is not None and world.is_ours(seen) and seen.labels.get("ds01.id") == record.id:
+    if seen is not None and _may_be_being_made(world, seen) and seen.labels.get("ds01.id") == record.id:
         return seen
     return None
+
+
+def _may_be_being_made(world: World, seen: EngineContainer) -> bool:
+    return are_own(seen, world.ledger.installation, at_any_time=True)
 
 
 def _is_half_adopted(record: Record) -> bool:

@@ -25,12 +25,14 @@ def twin_name(container_name: str) -> str:
     return container_name + SUFFIX
 
 
-def place_of(world: World, container: EngineContainer) -> str | None:
-    """The name of the container whose twin this is, whether anybody still waits for it or not; None if it is none."""
+def place_of(world: World, container: EngineContainer, *, at_any_time: bool = False) -> str | None:
+    """Return the name of the container that this one is to replace, wanted or not; None if it is no replacement.
+
+    `at_any_time`: as `labels.are_own` has it.
+    """
     name = container.name.removesuffix(SUFFIX)
-    if name == container.name or not labels.are_own(container, world.ledger.installation, name=name):
-        return None
-    return name
+    own = labels.are_own(container, world.ledger.installation, name=name, at_any_time=at_any_time)
+    return name if own and name != container.name else None
 
 
 def is_awaited(record: Record) -> bool:
@@ -70,7 +72,7 @@ def swap(world: World, record: Record) -> Record:
 def discard(world: World, record: Record) -> None:
     """Take away a twin that is not whole, or not wanted any more, and give the old container its tag back."""
     twin = world.engine.inspect(twin_name(record.container_name))
-    if twin is not None and place_of(world, twin) == record.container_name:
+    if twin is not None and place_of(world, twin, at_any_time=True) == record.container_name:
         remove_unused(world, twin)
     if record.request is not None:
         tag = own_tag(record.request.image, record.container_name, record.uid)

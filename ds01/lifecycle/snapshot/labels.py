@@ -13,10 +13,14 @@ from ds01.system.data import DataError, parse_time
 MADE_WITHIN = timedelta(minutes=10)
 
 
-def are_own(container: EngineContainer, installation: str, *, name: str | None = None) -> bool:
+def are_own(
+    container: EngineContainer, installation: str, *, name: str | None = None, at_any_time: bool = False
+) -> bool:
     """Whether this installation set the labels on this very container. `name`: what it is to be called, if not so yet.
 
-    Installation, full name, owner and time of creation have to agree. Whether the owner exists is not looked up.
+    Installation, full name, owner and time of creation have to agree; with `at_any_time` not the last: what a record
+    says is being created can have no copy yet, and the clock may have been set meanwhile. Whether the owner exists is
+    not looked up.
     """
     labels = container.labels
     name = name or container.name
@@ -28,7 +32,7 @@ def are_own(container: EngineContainer, installation: str, *, name: str | None =
         and parts is not None
         and labels.get("ds01.uid") == str(parts[1])
         and bool(labels.get("ds01.id"))
-        and _made_when_labelled(container)
+        and (at_any_time or _made_when_labelled(container))
     )
 
 

@@ -281,6 +281,30 @@ def test_all_that_was_asked_for_outlives_a_kill_at_any_write(bed: Bed, after: bo
     pytest.fail("it never came to its end")
 
 
+@pytest.mark.parametrize("act", [create, recreate])
+def test_a_clock_that_is_set_while_docker_creates_leaves_nothing_behind(bed: Bed, act: Callable[..., Any]) -> None:
+    if act is recreate:
+        create(bed.gate, bed)
+
+    def late(true: Callable[..., Any], spec: ContainerSpec) -> Created:
+        bed.clock.advance(hours=1)
+        true(spec)
+        os.kill(os.getpid(), 9)
+        raise AssertionError
+
+    child = os.fork()
+    if child == 0:
+        try:
+            act(odd(bed, create=late), bed)
+        finally:
+            os._exit(1)
+    assert was_killed(child)
+    bed.clock.advance(hours=1)
+    reconcile(bed)
+    legal.check_settled(bed)
+    assert [seen.name for seen in bed.engine.containers()] == ([ALICE] if act is recreate else [])
+
+
 @pytest.fixture
 def rebuilt_image(bed: Bed) -> tuple[str, str, str]:
     """Alice's container is of an image that was built again since: its id, the new one's, and the own tag."""
