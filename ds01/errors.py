@@ -14,6 +14,7 @@ class Ds01Error(Exception):
 
     exit_code: ClassVar[int] = 1
     code: str = "failed"  # stable, for programs; each is in ERRORS of ds01/error_codes.py
+    is_worded = False  # whether a refusal in `data` is in words already
 
     def __init__(
         self,
@@ -34,8 +35,10 @@ class Ds01Error(Exception):
         self.data = dict(data) if data is not None else None
 
     def reworded(self, message: str, *, why: str | None, hint: str | None) -> Ds01Error:
-        """Return the same error, with the same code and data, in other words."""
-        return type(self)(message, why=why, hint=hint, data=self.data, code=self.code)
+        """Return the same error, with the same code and data, in words that stay."""
+        error = type(self)(message, why=why, hint=hint, data=self.data, code=self.code)
+        error.is_worded = True
+        return error
 
     def to_json(self) -> dict[str, Any]:
         """Return the error as JSON values; `kind` names the class for `from_json`."""

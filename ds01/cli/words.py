@@ -29,7 +29,7 @@ def worded(error: Ds01Error, now: datetime, *, login: str | None = None) -> Ds01
     """
     message, why, hint = error.message, error.why, error.hint
     data = error.data or {}
-    if "refusal" in data:
+    if "refusal" in data and not error.is_worded:
         from ds01.cli.refusals import describe_refusal
 
         ways = from_json(WaysOut, data["ways"]) if "ways" in data else None

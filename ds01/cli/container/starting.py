@@ -18,7 +18,7 @@ def hint_to_start(container: str) -> Iterator[None]:
     try:
         yield
     except NotPossible as error:
-        if error.hint is not None:
+        if error.hint is not None or "refusal" in (error.data or {}):
             raise
         hint = f"`container-start {short(container)}` starts it"
         raise error.reworded(error.message, why=error.why, hint=hint) from error

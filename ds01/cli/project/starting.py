@@ -210,7 +210,7 @@ def _before_all_steps(error: Ds01Error, wanted: Wanted, afterwards: str | None) 
     on += f"`container-deploy {name}` then makes the container."
     on += f" After that: `{afterwards}`." if afterwards else ""
     hint = f"{error.hint}\n{on}" if error.hint else on
-    return type(error)(error.message, why=error.why, hint=hint, data=_without_refusal(error), code=error.code)
+    return error.reworded(error.message, why=error.why, hint=hint)
 
 
 def _with_way_on(error: Ds01Error, number: int, alone: str, name: str, afterwards: str | None) -> Ds01Error:
@@ -219,9 +219,4 @@ def _with_way_on(error: Ds01Error, number: int, alone: str, name: str, afterward
     on = f"{before}To go on: `{alone}`, or `{typed()} {name}` again, which skips what is there."
     on += f" After that: `{afterwards}`." if afterwards else ""
     hint = f"{error.hint}\n{on}" if error.hint else on
-    return type(error)(error.message, why=error.why, hint=hint, data=_without_refusal(error), code=error.code)
-
-
-def _without_refusal(error: Ds01Error) -> dict[str, object] | None:
-    """The error's data without the refusal, which is in words already."""
-    return {key: value for key, value in (error.data or {}).items() if key != "refusal"} or None
+    return error.reworded(error.message, why=error.why, hint=hint)
