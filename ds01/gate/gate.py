@@ -412,7 +412,7 @@ class Gate(Asking):
         uid = images.owner_of(reference)
         if uid is None:
             raise Refused(
-                f"{reference} is nobody's own image",
+                f"{reference} is not an image of a user",
                 why="only images `ds01-UID/NAME` are removed",
                 code="access.denied",
             )

@@ -166,7 +166,7 @@ def _check_scheme(text: str, shown: str) -> None:
     is_page = _is_page(text)
     raise WrongUse(
         f"'{shown}' is at an address that a build cannot install from",
-        why=f"it names no archive ({', '.join(_ARCHIVES[:3])})"
+        why=f"it does not end in the name of an archive ({', '.join(_ARCHIVES[:3])})"
         if is_page
         else "its scheme is neither https nor git+https",
         hint="https://HOST/FILE.whl or git+https://HOST/PATH",
