@@ -47,10 +47,10 @@ class Held:
         original = locks.hold
 
         @contextmanager
-        def timed(path: Path, **options: Any) -> Iterator[None]:
-            with original(path, **options):
+        def timed(path: Path, **options: Any) -> Iterator[int]:
+            with original(path, **options) as descriptor:
                 begun = time.perf_counter()
-                yield
+                yield descriptor
                 if path.name == "ledger.lock":
                     self.milliseconds += (time.perf_counter() - begun) * 1000
 
