@@ -42,7 +42,8 @@ def renamed(ref: SlotRef, observation: Observation) -> SlotRef:
     if name is None and not _answered(ref, observation) and not _is_taken(ref.slot, observation):
         return ref
     name = name or ref.uuid
-    return replace(ref, slot=name, was=None if name == first else first)
+    was = None if name == first else first
+    return ref if (name, was) == (ref.slot, ref.was) else replace(ref, slot=name, was=was)
 
 
 def is_silent(ref: SlotRef, observation: Observation) -> bool:

@@ -19,8 +19,8 @@ def with_names(record: Record, gpus: Observation) -> Record:
 
     An observation without any GPU names nothing: a request for no GPU does not look at them.
     """
-    if not gpus.gpus:
-        return record
+    if not gpus.gpus or (record.lease is None and not record.gpus_fixed and record.gpu_id is None):
+        return record  # most records, and each lease looks at all of them
     lease = record.lease
     if lease is not None:
         lease = dataclasses.replace(lease, slots=tuple(renamed(ref, gpus) for ref in lease.slots))
