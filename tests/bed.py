@@ -19,11 +19,13 @@ from ds01.engines.protocol import Engine
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.gate.gate import Gate
 from ds01.gpus.inventory import Inventory
-from ds01.gpus.model import GpuRequest
+from ds01.gpus.model import GpuRequest, Observation
+from ds01.gpus.requirements import DriverFacts
 from ds01.gpus.simulated import parse
-from ds01.lifecycle.snapshot.world import World, readable
+from ds01.lifecycle.context.context import Context, open_context
 from ds01.policy.model import Mounts, Policy
 from ds01.policy.reading.load import load
+from ds01.records.entries import readable
 from ds01.records.ledger import Ledger
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
@@ -90,43 +92,51 @@ class Bed:
         self._make_people()
         self.engine = SimulatedEngine(self.state / "simulated.json", clock=self.clock)
         self.ledger = self.open_ledger()
-        self.world = self.make_world(engine=self.engine, ledger=self.ledger)
-        self.gate = Gate(self.world)
+        self.context = self.make_context(engine=self.engine, ledger=self.ledger)
+        self.gate = Gate(self.context)
 
     def open_ledger(self) -> Ledger:
         """The state folder as another process would open it."""
         return Ledger(self.state, own=True)
 
-    def make_world(self, *, engine: Engine | None = None, ledger: Ledger | None = None) -> World:
-        """One process's view: its own ledger and caches, unless one is given."""
-        return World(
-            ledger=ledger or self.open_ledger(),
-            engine=engine or SimulatedEngine(self.state / "simulated.json", clock=self.clock),
-            inventory=self.inventory,
-            policy=self.policy,
-            users=Users(self.state / "passwd"),
-            clock=self.clock,
-            emit=lambda kind, facts: self.events.append((kind, {key: to_json(value) for key, value in facts.items()})),
-            sleep=self.slept.append,
-            own=True,
-            inject=True,
-            load_policy=lambda: self.read_policy(),
-            port_is_free=lambda number: number not in self.ports_in_use,
-        )
+    def make_context(self, *, engine: Engine | None = None, ledger: Ledger | None = None, **ports: Any) -> Context:
+        """One process's view: its own ledger and caches, unless one is given. `ports` take the place of the usual."""
+        usual: dict[str, Any] = {
+            "ledger": ledger or self.open_ledger(),
+            "engine": engine or SimulatedEngine(self.state / "simulated.json", clock=self.clock),
+            "inventory": _CurrentInventory(self),
+            "policy": self.policy,
+            "users": Users(self.state / "passwd"),
+            "clock": self.clock,
+            "emit": self.emit,
+            "sleep": self.slept.append,
+            "sandbox": True,
+            "inject_devices": True,
+            "load_policy": lambda: self.read_policy(),
+            "port_is_free": lambda number: number not in self.ports_in_use,
+        }
+        return open_context(**usual | ports)
+
+    def emit(self, kind: str, event: Mapping[str, Any]) -> None:
+        self.events.append((kind, {key: to_json(value) for key, value in event.items()}))
 
     def another_gate(self, *, engine: Engine | None = None) -> Gate:
         """A gate as another process has it."""
-        return Gate(self.make_world(engine=engine))
+        return Gate(self.make_context(engine=engine))
 
     def set_policy(self, text: str) -> None:
         """Another policy, or other GPUs, from now on."""
         self._write_policy(text)
-        self.world = self.make_world(engine=self.engine, ledger=self.ledger)
-        self.gate = Gate(self.world)
+        self.set_context()
+
+    def set_context(self, **ports: Any) -> None:
+        """Open the context again, with other ports."""
+        self.context = self.make_context(engine=self.engine, ledger=self.ledger, **ports)
+        self.gate = Gate(self.context)
 
     def actor(self, login: str) -> Actor:
         """Somebody who acts."""
-        return self.world.users.actor(self.people[login])
+        return self.context.users.actor(self.people[login])
 
     def home(self, login: str) -> Path:
         return self.root / "home" / login
@@ -186,6 +196,19 @@ class Bed:
                     os.chown(folder, uid, uid)
             lines.append(f"{login}:x:{uid}:{uid}::{home}:/bin/sh\n")
         (self.state / "passwd").write_text("".join(lines))
+
+
+class _CurrentInventory:
+    """The GPUs that the bed has at the moment: tests give it others."""
+
+    def __init__(self, bed: Bed) -> None:
+        self._bed = bed
+
+    def observe(self, *, utilisation: bool = False) -> Observation:
+        return self._bed.inventory.observe(utilisation=utilisation)
+
+    def driver_facts(self) -> DriverFacts:
+        return self._bed.inventory.driver_facts()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from ds01.lifecycle.context.ownership import is_ours
 from ds01.records.machine import TABLE, State
 from ds01.records.record import Record
 from tests.bed import Bed
@@ -55,6 +56,6 @@ def check_settled(bed: Bed) -> None:
         assert seen.status.runs == (record.state is State.RUNNING), (seen.status, record)
     known = {record.docker_id for record in records}
     for seen in there.values():
-        ours = seen.labels.get("ds01.installation") == bed.ledger.installation and bed.world.is_ours(seen)
+        ours = seen.labels.get("ds01.installation") == bed.ledger.installation and is_ours(bed.context, seen)
         assert not ours or seen.id in known, f"{seen.name} has no record"
         assert not seen.name.endswith(".anew"), f"{seen.name} was left: {seen}, {records}"

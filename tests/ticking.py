@@ -11,7 +11,7 @@ from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
 from ds01.engines.protocol import Engine
 from ds01.journal.notices import Mailboxes, Notice
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.records.record import Record
 from tests.bed import Bed
 
@@ -29,13 +29,13 @@ class Ticking:
     def mailboxes(self) -> Mailboxes:
         return Mailboxes(self.bed.state / "notices")
 
-    def make(self, *, engine: Engine | None = None, world: World | None = None, dry_run: bool = False) -> Tick:
+    def make(self, *, engine: Engine | None = None, context: Context | None = None, dry_run: bool = False) -> Tick:
         """A tick as one process has it."""
-        world = world or self.bed.make_world(engine=engine)
+        context = context or self.bed.make_context(engine=engine)
         teller = Teller(
-            self.mailboxes, self.bed.policy.notify, world.emit, lambda uid, text: self.shown.append((uid, text))
+            self.mailboxes, self.bed.policy.notify, context.emit, lambda uid, text: self.shown.append((uid, text))
         )
-        return Tick(world, lambda: self.bed.make_world(engine=engine), teller, dry_run)
+        return Tick(context, lambda: self.bed.make_context(engine=engine), teller, dry_run)
 
     def tick(self, **by: float) -> Report:
         """Let the time go on, and do a pass that has to be good."""

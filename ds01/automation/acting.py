@@ -17,9 +17,9 @@ from ds01.automation.telling import Teller, outcome, warning, warning_of_holder
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import Observation
 from ds01.lifecycle import stop as stopping
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.conflicts import end_conflict, holders
 from ds01.lifecycle.reconciliation.reconcile import one
-from ds01.lifecycle.snapshot.world import World
 from ds01.records.record import Record, settle
 from ds01.system.data import format_time
 from ds01.system.users import Actor
@@ -29,17 +29,17 @@ AT_ONCE = 8  # containers that are stopped side by side, each with its grace
 FRESH = 5.0  # seconds for which a look is still good; the difference of two that are closer proves nothing
 
 
-def lock_of(world: World, record: Record) -> AbstractContextManager[object]:
+def lock_of(context: Context, record: Record) -> AbstractContextManager[object]:
     """A container's lock, or Busy at once: what a command is at work on is left to it."""
-    return world.ledger.container_lock(record.container_name, doing="being handled by the tick", wait=0)
+    return context.ledger.container_lock(record.container_name, doing="being handled by the tick", wait=0)
 
 
 @dataclass
 class Acting:
     """What applies the decisions of one pass; `gpus` are as they were at its begin."""
 
-    world: World
-    make_world: Callable[[], World]
+    context: Context
+    make_context: Callable[[], Context]
     teller: Teller
     gpus: Observation
 
@@ -61,17 +61,17 @@ class Acting:
 
     def _warn(self, record: Record, decision: Decision, report: Report) -> None:
         """Tell the owner, and write down that it was delivered: without that nothing follows."""
-        world, now = self.world, self.world.clock()
-        notice = warning(record, decision, world.limits_of(record).limits, now)
+        context, now = self.context, self.context.clock()
+        notice = warning(record, decision, context.rules.limits_of(record).limits, now)
         told = {"at": format_time(now), "deadline": format_time(decision.deadline)}
         try:
-            with lock_of(world, record):
-                current = world.ledger.read().get(record.container_name)
+            with lock_of(context, record):
+                current = context.ledger.read().get(record.container_name)
                 if not isinstance(current, Record) or (current.id, current.rev) != (record.id, record.rev):
                     return  # a command changed it meanwhile; the next tick looks again
                 if not self.teller.deliver(record, notice):
                     raise Ds01Error("the notice could not be delivered")
-                with world.ledger.transaction() as ledger:
+                with context.ledger.transaction() as ledger:
                     changes: dict[str, object] = {"warnings": {**current.warnings, decision.why.value: told}}
                     if decision.why is Why.HOLD:
                         changes["held_until"] = decision.deadline
@@ -80,54 +80,54 @@ class Acting:
             return
         report.warned.append(item_of(record, decision))
         facts = {"actor": TICK.login, "container": record.container_name, "user": record.user}
-        world.emit("warning", facts | {"why": decision.why.value, "deadline": decision.deadline})
+        context.emit("warning", facts | {"why": decision.why.value, "deadline": decision.deadline})
         self.teller.announce(record, notice)
         if decision.why is Why.CONFLICT:
-            for holder in holders(world, record):
+            for holder in holders(context, record):
                 self.teller.tell(holder, warning_of_holder(holder, record, now))
 
     def _act(self, pair: tuple[Record, Decision]) -> bool | Exception:
-        """Do it; whether it was done, since it may hold no longer. Runs in a thread, in a world of its own."""
+        """Do it; whether it was done, since it may hold no longer. Runs in a thread, in a context of its own."""
         record, decision = pair
         try:
-            world = self.make_world()
-            world.memory = self.world.memory
-            done = self._carry_out(world, record, decision)
+            context = self.make_context()
+            context.rules.memory = self.context.rules.memory
+            done = self._carry_out(context, record, decision)
             if done is not None:
-                self.teller.tell(done, outcome(done, decision, world.clock()))
+                self.teller.tell(done, outcome(done, decision, context.clock()))
             return done is not None
         except Exception as error:
             return error
 
-    def _carry_out(self, world: World, record: Record, decision: Decision) -> Record | None:
+    def _carry_out(self, context: Context, record: Record, decision: Decision) -> Record | None:
         with ExitStack() as stack:
             try:
-                stack.enter_context(lock_of(world, record))
+                stack.enter_context(lock_of(context, record))
             except Busy:
                 return None  # the next tick looks again
-            one(world, record.container_name)
-            current = world.ledger.read().get(record.container_name)
+            one(context, record.container_name)
+            current = context.ledger.read().get(record.container_name)
             if not isinstance(current, Record) or (current.id, current.state) != (record.id, record.state):
                 return None
-            if world.owners.doubt(current, world.clock()) is not None:
+            if context.rules.owners.doubt(current, context.clock()) is not None:
                 return None  # the user database stopped answering meanwhile
-            again = decide(current, *world.rules_of(current), now=world.clock())
-            if again != decision or (decision.why is Why.IDLE and not self._still_idle(world, current)):
+            again = decide(current, *context.rules.deadline_rules(current), now=context.clock())
+            if again != decision or (decision.why is Why.IDLE and not self._still_idle(context, current)):
                 return None
-            if decision.why is Why.CONFLICT and end_conflict(world, record.container_name):
+            if decision.why is Why.CONFLICT and end_conflict(context, record.container_name):
                 return None
-            return _end(world, current, decision)
+            return _end(context, current, decision)
 
-    def _still_idle(self, world: World, record: Record) -> bool:
+    def _still_idle(self, context: Context, record: Record) -> bool:
         """Whether what was idle at the last look is so still, and its owner still lets it be stopped."""
-        before, now = known(record), world.clock()
+        before, now = known(record), context.clock()
         if before is not None and (now - before.sample.at).total_seconds() < FRESH:
             return True
-        wanted = keeps_alive(record, now=now, longest=world.policy.policies.keep_alive_max)
-        return wanted is False and look(world, record, self.gpus).state == "idle"
+        wanted = keeps_alive(record, now=now, longest=context.rules.policy.policies.keep_alive_max)
+        return wanted is False and look(context, record, self.gpus).state == "idle"
 
 
-def _end(world: World, record: Record, decision: Decision) -> Record:
+def _end(context: Context, record: Record, decision: Decision) -> Record:
     why = {
         Why.IDLE: "idle",
         Why.RUNTIME: "max_runtime",
@@ -138,7 +138,7 @@ def _end(world: World, record: Record, decision: Decision) -> Record:
         Why.RECLAIM: "somebody of higher priority waits",
     }[decision.why]
     if decision.act is Act.STOP:
-        return stopping.stop(world, TICK, record, grace=None, why=why)[0]
+        return stopping.stop(context, TICK, record, grace=None, why=why)[0]
     if decision.act is Act.RELEASE:
-        return stopping.give_back(world, TICK, record, why=why)
-    return stopping.remove(world, TICK, record, why=why)
+        return stopping.give_back(context, TICK, record, why=why)
+    return stopping.remove(context, TICK, record, why=why)

@@ -15,37 +15,38 @@ from ds01.automation.report import Report
 from ds01.automation.telling import Teller, conflict_is_over, ended
 from ds01.errors import Busy, Ds01Error
 from ds01.journal.notices import Notice
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.judge import OBSERVED
-from ds01.lifecycle.snapshot.world import World, is_manual
+from ds01.records.entries import is_manual
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Record, settle
 from ds01.system.data import format_time
 
 
-def announce(world: World, teller: Teller, records: list[Record], report: Report) -> None:
+def announce(context: Context, teller: Teller, records: list[Record], report: Report) -> None:
     """Deliver what is due for each record; what fails is tried again at the next tick."""
     for record in records:
-        if is_manual(record) or _due(record, world.clock()) is None:
+        if is_manual(record) or _due(record, context.clock()) is None:
             continue
         try:
-            _deliver(world, teller, record)
+            _deliver(context, teller, record)
         except Busy:
             continue  # the next tick looks again
         except Exception as error:
             report.failed(record.container_name, "notice", error)
 
 
-def _deliver(world: World, teller: Teller, record: Record) -> None:
-    now = world.clock()
-    with lock_of(world, record):
-        current = world.ledger.read().get(record.container_name)
+def _deliver(context: Context, teller: Teller, record: Record) -> None:
+    now = context.clock()
+    with lock_of(context, record):
+        current = context.ledger.read().get(record.container_name)
         due = _due(current, now) if isinstance(current, Record) and current.id == record.id else None
         if due is None or not isinstance(current, Record):
             return
         notice, warnings = due
         if not teller.deliver(current, notice):
             raise Ds01Error("the notice could not be delivered")
-        with world.ledger.transaction() as ledger:
+        with context.ledger.transaction() as ledger:
             ledger.commit(settle(current, warnings=warnings, pending=current.pending), now=now)
     teller.announce(record, notice)
 

@@ -8,33 +8,33 @@ from datetime import datetime
 from ds01.automation.acting import lock_of
 from ds01.automation.report import Item
 from ds01.errors import Busy
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.records.future import without_early_start, without_future
 from ds01.records.record import Record
 
 
-def correct_times(world: World, records: Sequence[Record], *, dry_run: bool) -> list[Item]:
+def correct_times(context: Context, records: Sequence[Record], *, dry_run: bool) -> list[Item]:
     """Bring times that lie in the future back to now, and return what was corrected. Busy containers come later."""
     why = "a clock that was ahead wrote times that are still to come: they count as now"
 
     def corrected(record: Record) -> Record:
-        return without_future(record, world.limits_of(record).limits, world.clock())
+        return without_future(record, context.rules.limits_of(record).limits, context.clock())
 
-    return _correct_all(world, records, corrected, why, dry_run=dry_run)
+    return _correct_all(context, records, corrected, why, dry_run=dry_run)
 
 
-def correct_starts(world: World, records: Sequence[Record], looked: datetime, *, dry_run: bool) -> list[Item]:
+def correct_starts(context: Context, records: Sequence[Record], looked: datetime, *, dry_run: bool) -> list[Item]:
     """Bring starts from before the last look, which no tick has seen, to now, and return what was corrected."""
     why = "it was started while the clock was behind: its start counts as now"
 
     def corrected(record: Record) -> Record:
-        return without_early_start(record, looked, world.clock())
+        return without_early_start(record, looked, context.clock())
 
-    return _correct_all(world, records, corrected, why, dry_run=dry_run)
+    return _correct_all(context, records, corrected, why, dry_run=dry_run)
 
 
 def _correct_all(
-    world: World, records: Sequence[Record], corrected: Callable[[Record], Record], why: str, *, dry_run: bool
+    context: Context, records: Sequence[Record], corrected: Callable[[Record], Record], why: str, *, dry_run: bool
 ) -> list[Item]:
     done = []
     for record in records:
@@ -42,15 +42,15 @@ def _correct_all(
             continue
         if not dry_run:
             try:
-                _correct(world, record, corrected)
+                _correct(context, record, corrected)
             except Busy:
                 continue
         done.append(Item(record.container_name, "reconcile", why))
     return done
 
 
-def _correct(world: World, record: Record, corrected: Callable[[Record], Record]) -> None:
-    with lock_of(world, record), world.ledger.transaction() as ledger:
+def _correct(context: Context, record: Record, corrected: Callable[[Record], Record]) -> None:
+    with lock_of(context, record), context.ledger.transaction() as ledger:
         current = ledger.records.get(record.container_name)
         if isinstance(current, Record) and current.id == record.id:
-            ledger.commit(corrected(current), now=world.clock())
+            ledger.commit(corrected(current), now=context.clock())

@@ -17,8 +17,8 @@ from ds01.automation.observe import ask_workspace, look, started_anew
 from ds01.automation.report import BEGINS, BUSY, Item, Report
 from ds01.errors import Busy, EngineUnreachable
 from ds01.gpus.model import Observation
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.reconcile import one
-from ds01.lifecycle.snapshot.world import World
 from ds01.records.machine import State
 from ds01.records.record import Record
 from ds01.system.data import to_json
@@ -30,7 +30,7 @@ TOGETHER = 20  # containers: their locks are held for some hundredths of a secon
 class Looking:
     """One look at everything that runs. `dry_run`: nothing is locked or kept."""
 
-    world: World
+    context: Context
     gpus: Observation
     report: Report
     dry_run: bool
@@ -47,7 +47,7 @@ class Looking:
 
     def _look_at_some(self, records: Sequence[Record], locks: ExitStack) -> Iterator[Record]:
         for record in records:
-            held: AbstractContextManager[object] = nullcontext() if self.dry_run else lock_of(self.world, record)
+            held: AbstractContextManager[object] = nullcontext() if self.dry_run else lock_of(self.context, record)
             try:
                 locks.enter_context(held)
                 found = self._look(record)
@@ -62,30 +62,30 @@ class Looking:
 
     def _look(self, record: Record) -> Record:
         """The record with what was seen. Raises Busy if it does not run any more."""
-        activity = look(self.world, record, self.gpus)
+        activity = look(self.context, record, self.gpus)
         if started_anew(record, activity) and not self.dry_run:
             # A list does not show that it has ended and runs again; its first process is another one.
-            one(self.world, record.container_name)
-            current = self.world.ledger.read().get(record.container_name)
+            one(self.context, record.container_name)
+            current = self.context.ledger.read().get(record.container_name)
             if not isinstance(current, Record) or current.state is not State.RUNNING:
                 raise Busy(f"{record.name} has ended")
-            record, activity = current, look(self.world, current, self.gpus)
+            record, activity = current, look(self.context, current, self.gpus)
         self._say(record, activity)
         seen = replace(record, activity=to_json(activity))
-        due = decide(seen, *self.world.rules_of(seen), now=self.world.clock())
+        due = decide(seen, *self.context.rules.deadline_rules(seen), now=self.context.clock())
         if due is None or due.why is not Why.IDLE:
             return seen
-        return replace(record, activity=to_json(ask_workspace(self.world, record, activity)))
+        return replace(record, activity=to_json(ask_workspace(self.context, record, activity)))
 
     def _keep(self, records: Sequence[Record]) -> list[Record]:
         """Write what was seen, unless a command changed the record since it was read."""
         kept = []
         if not records:
             return []
-        with self.world.ledger.transaction() as ledger:
+        with self.context.ledger.transaction() as ledger:
             for record in records:
                 try:
-                    kept.append(ledger.commit(record, now=self.world.clock(), durable=False))
+                    kept.append(ledger.commit(record, now=self.context.clock(), durable=False))
                 except Busy:
                     self._busy(record)
                 except Exception as error:

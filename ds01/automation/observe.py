@@ -14,7 +14,7 @@ from pathlib import Path
 from ds01.automation.activity import Activity, Sample, assess
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Observation, Slot
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.records.deadlines import last_activity
 from ds01.records.record import Record
 from ds01.system.as_user import run_as
@@ -41,13 +41,13 @@ def known(record: Record) -> Activity | None:
         return None
 
 
-def look(world: World, record: Record, gpus: Observation) -> Activity:
+def look(context: Context, record: Record, gpus: Observation) -> Activity:
     """The activity of a running container, a paused one too, after one more look. Its idle time goes on."""
     before = known(record)
-    sample = Sample(at=world.clock(), started_at=record.engine_started_at)
+    sample = Sample(at=context.clock(), started_at=record.engine_started_at)
     with suppress(Ds01Error):  # it ended meanwhile, or cannot be read: unknown, which destroys nothing
         pid = before.sample.pid if before is not None else None
-        usage = world.engine.usage(record.docker_id or "", pid=pid)
+        usage = context.engine.usage(record.docker_id or "", pid=pid)
         sample = replace(
             sample, cpu_nanoseconds=usage.cpu_nanoseconds, network_bytes=usage.network_bytes, pid=usage.pid
         )
@@ -56,7 +56,7 @@ def look(world: World, record: Record, gpus: Observation) -> Activity:
     if before is None and record.activity:
         # Something was known, and cannot be read any more: to count from the start would be to guess.
         return Activity(sample, last_activity(record) or sample.at, "unknown", "what was seen before is lost")
-    return assess(before, sample, world.policy.policies)
+    return assess(before, sample, context.rules.policy.policies)
 
 
 def started_anew(record: Record, activity: Activity) -> bool:
@@ -69,11 +69,11 @@ def started_anew(record: Record, activity: Activity) -> bool:
     )
 
 
-def ask_workspace(world: World, record: Record, activity: Activity) -> Activity:
+def ask_workspace(context: Context, record: Record, activity: Activity) -> Activity:
     """Return the activity with what the workspace says about an idle stop, which is due."""
-    now = world.clock()
+    now = context.clock()
     before = known(record)
-    said = keep_alive(record, now=now, longest=world.policy.policies.keep_alive_max)
+    said = keep_alive(record, now=now, longest=context.rules.policy.policies.keep_alive_max)
     since = (before.gone_since if before is not None else None) or now
     return replace(activity, keep_alive=said.value, gone_since=since if said is KeepAlive.GONE else None)
 

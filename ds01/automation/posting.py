@@ -5,25 +5,25 @@ from __future__ import annotations
 from ds01.automation.report import Report
 from ds01.automation.telling import Teller
 from ds01.errors import Ds01Error
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 
 
-def post(world: World, teller: Teller, report: Report) -> None:
+def post(context: Context, teller: Teller, report: Report) -> None:
     """Deliver what waits. What nobody may send is removed; what cannot be delivered waits for the next tick."""
-    for waiting in world.ledger.outbox().waiting():
+    for waiting in context.ledger.outbox().waiting():
         letter = waiting.letter
         try:
-            if letter is not None and _may_send(world, waiting.sender, letter.uid):
+            if letter is not None and _may_send(context, waiting.sender, letter.uid):
                 if not teller.deliver(letter, letter.notice):
                     raise Ds01Error("the notice could not be delivered")
                 teller.announce(letter, letter.notice)
-            world.ledger.outbox().discard(waiting)
+            context.ledger.outbox().discard(waiting)
         except Exception as error:
             report.failed(letter.notice.container if letter is not None else "", "notice", error)
 
 
-def _may_send(world: World, sender: int, addressee: int) -> bool:
+def _may_send(context: Context, sender: int, addressee: int) -> bool:
     """Whether the policy lets this user act on others' containers, and so tell them of it."""
-    if sender in (0, addressee) or (world.own and sender == world.ledger.owner_uid):
+    if sender in (0, addressee) or (context.sandbox and sender == context.ledger.owner_uid):
         return True
-    return world.is_admin(sender, str(sender))
+    return context.rules.makes_admin(sender, str(sender))

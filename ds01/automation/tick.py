@@ -21,10 +21,11 @@ from ds01.automation.timekeeping import check_clock
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import Observation
 from ds01.gpus.naming import first_name, is_silent
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.gpu_processes import to_keep
+from ds01.lifecycle.context.slot_names import keep_names
 from ds01.lifecycle.reconciliation.reconcile import foresee, reconcile
-from ds01.lifecycle.snapshot.gpu_processes import to_keep
-from ds01.lifecycle.snapshot.naming import keep_names
-from ds01.lifecycle.snapshot.world import World, is_manual, readable
+from ds01.records.entries import is_manual, readable
 from ds01.records.ledger import REMOVED_KEPT
 from ds01.records.machine import State
 from ds01.records.record import Record
@@ -32,19 +33,19 @@ from ds01.records.store.memory import Memory
 from ds01.system.clock import Reading, Uptime
 
 WARNINGS_LAST = timedelta(hours=3)  # without a tick: its first act after that must not be a stop
-Slices = Callable[[World, Sequence[Record], Report], None]
+Slices = Callable[[Context, Sequence[Record], Report], None]
 
 
 @dataclass
 class Tick:
-    """One pass. `make_world` makes a world of its own for a thread: engines and ledgers are for one only.
+    """One pass. `make_context` makes a context of its own for a thread: engines and ledgers are for one only.
 
     `slices` brings the machine's slices to the policy; None where they are not ours. `uptime` tells a step of the
     clock from time that passed; a simulated clock has none.
     """
 
-    world: World
-    make_world: Callable[[], World]
+    context: Context
+    make_context: Callable[[], Context]
     teller: Teller
     dry_run: bool = False
     slices: Slices | None = None
@@ -55,9 +56,9 @@ class Tick:
     def run(self) -> Report:
         """Do the pass. The caller holds the tick's lock."""
         began = time.monotonic()
-        report = Report(self.world.clock())
+        report = Report(self.context.clock())
         if not self.dry_run:
-            post(self.world, self.teller, report)
+            post(self.context, self.teller, report)
         try:
             self._pass(report)
         except Exception as error:
@@ -66,31 +67,31 @@ class Tick:
         return report
 
     def _pass(self, report: Report) -> None:
-        world = self.world
-        listed = world.listed()
+        context = self.context
+        listed = context.observer.containers()
         if not self._trusts_clock(listed, report):
             return
-        gpus = world.observe_gpus(utilisation=True)
+        gpus = context.observer.gpus(utilisation=True)
         if self.dry_run:
-            changes = foresee(world, listed)
+            changes = foresee(context, listed)
         else:
-            changes = reconcile(world, listed, failed=lambda name, why: report.failed(name, "reconcile", why))
+            changes = reconcile(context, listed, failed=lambda name, why: report.failed(name, "reconcile", why))
         if not self.dry_run:
-            keep_names(world, gpus)
+            keep_names(context, gpus)
             self._keep_processes(gpus, report)
         report.acted += [Item(change.container, "reconcile", change.what) for change in changes]
         drifted = {change.container for change in changes} if self.dry_run else set()
         # Nothing is concluded from a record that could not be brought to what Docker says.
         drifted |= {item.container for item in report.errors}
         if not self.dry_run:
-            sure = [record for record in readable(world.ledger.read()) if record.container_name not in drifted]
-            announce(world, self.teller, sure, report)
-        everything = readable(world.ledger.read())
+            sure = [record for record in readable(context.ledger.read()) if record.container_name not in drifted]
+            announce(context, self.teller, sure, report)
+        everything = readable(context.ledger.read())
         if self._looked is not None:
             sure = [record for record in everything if record.container_name not in drifted and not is_manual(record)]
-            corrected = correct_starts(world, sure, self._looked, dry_run=self.dry_run)
+            corrected = correct_starts(context, sure, self._looked, dry_run=self.dry_run)
             report.acted += corrected
-            everything = readable(world.ledger.read()) if corrected else everything
+            everything = readable(context.ledger.read()) if corrected else everything
         found = [record for record in everything if not is_manual(record) and record.container_name not in drifted]
         unsure = self._owners_in_doubt(everything, report)
         records = sorted(found, key=lambda record: record.container_name)
@@ -101,42 +102,42 @@ class Tick:
                 items = report.warned if decision.act is Act.WARN else report.acted
                 items.append(item_of(record, decision))
         else:
-            Acting(world, self.make_world, self.teller, gpus).apply(decided, report)
+            Acting(context, self.make_context, self.teller, gpus).apply(decided, report)
         # Who is ahead of whom follows from everybody's limits: in doubt nobody loses a hold to somebody else.
-        in_doubt = bool(unsure or world.owners.silent_groups())
-        Serving(world, self.teller, gpus).serve(report, dry_run=self.dry_run, reclaim=not in_doubt)
+        in_doubt = bool(unsure or context.rules.owners.silent_groups())
+        Serving(context, self.teller, gpus).serve(report, dry_run=self.dry_run, reclaim=not in_doubt)
         if not self.dry_run:
             self._clear_up(records, report)
 
     def _trusts_clock(self, listed: Sequence[EngineContainer], report: Report) -> bool:
         """Return whether the clock can be trusted; then bring times in the records that lie ahead of it back to now."""
-        world = self.world
-        records = readable(world.ledger.read())
-        reading = Reading(world.clock(), self.uptime())
+        context = self.context
+        records = readable(context.ledger.read())
+        reading = Reading(context.clock(), self.uptime())
         written = [record.last_seen for record in records] + [seen.created_at for seen in listed]
-        before = world.ledger.tick_memory()
+        before = context.ledger.tick_memory()
         self._last = before.believed.at if before.believed is not None else None
         self._looked = before.looked
         why, memory = check_clock(before, reading, max(written, default=None))
-        world.memory = memory
+        context.rules.memory = memory
         if why is not None:
             report.doubts_clock(why)
         else:
-            report.acted += correct_times(world, records, dry_run=self.dry_run)
+            report.acted += correct_times(context, records, dry_run=self.dry_run)
         self._remember(memory, report)
         return why is None
 
     def _owners_in_doubt(self, records: Sequence[Record], report: Report) -> dict[str, str]:
         """Return why an owner's limits cannot be known, by container. Such a container keeps what it has."""
-        world, now = self.world, self.world.clock()
-        remembered = world.owners.memory
-        memory = replace(world.owners.remember(records, now), looked=now)  # that comes next
+        context, now = self.context, self.context.clock()
+        remembered = context.rules.owners.memory
+        memory = replace(context.rules.owners.remember(records, now), looked=now)  # that comes next
         doubts = {}
         for record in records:
-            if (why := world.owners.doubt(record, now)) is not None and not is_manual(record):
+            if (why := context.rules.owners.doubt(record, now)) is not None and not is_manual(record):
                 doubts[record.container_name] = why
                 report.unknown.append(Item(record.container_name, "owner", why))
-        for name in sorted(world.owners.silent_groups()):
+        for name in sorted(context.rules.owners.silent_groups()):
             why = f"the user database does not have the Unix group {name} any more: limits that depend on it stay"
             report.unknown.append(Item("", "owner", why))
         if memory != remembered:
@@ -147,7 +148,7 @@ class Tick:
         if self.dry_run:
             return
         try:
-            self.world.ledger.write_tick_memory(memory)
+            self.context.ledger.write_tick_memory(memory)
         except OSError as error:
             report.failed("", "tick-memory.json", error)
 
@@ -155,10 +156,10 @@ class Tick:
         self, records: Sequence[Record], unsure: Collection[str], gpus: Observation, report: Report
     ) -> list[tuple[Record, Decision]]:
         """What is due, with the records as they are after a look at all that run; nothing for those `unsure`."""
-        world = self.world
+        context = self.context
         there = {slot.uuid for slot in gpus.slots}
         running = [record for record in records if record.state is State.RUNNING]
-        seen = Looking(world, gpus, report, self.dry_run).look_at(running)
+        seen = Looking(context, gpus, report, self.dry_run).look_at(running)
         decided = []
         for record in records:
             lost = [ref for ref in record.lease.slots if ref.uuid not in there] if record.lease else []
@@ -173,7 +174,7 @@ class Tick:
             if record.container_name in unsure:
                 continue
             judged = seen.get(record.container_name) if record.state is State.RUNNING else record
-            if judged is not None and self._last is not None and world.clock() - self._last > WARNINGS_LAST:
+            if judged is not None and self._last is not None and context.clock() - self._last > WARNINGS_LAST:
                 judged = replace(judged, warnings={})
             try:
                 decision = self._judge(judged, report) if judged is not None else None
@@ -185,8 +186,8 @@ class Tick:
         return decided
 
     def _judge(self, record: Record, report: Report) -> Decision | None:
-        world = self.world
-        decision = decide(record, *world.rules_of(record), now=world.clock())
+        context = self.context
+        decision = decide(record, *context.rules.deadline_rules(record), now=context.clock())
         if decision is None or decision.why is not Why.IDLE:
             return decision
         activity = known(record)
@@ -195,7 +196,7 @@ class Tick:
             report.unknown.append(Item(record.container_name, "keep-alive", "its workspace cannot be read"))
         elif said == KeepAlive.GONE.value:
             since = activity.gone_since if activity is not None else None
-            if since is not None and world.clock() - since >= GONE_AFTER:
+            if since is not None and context.clock() - since >= GONE_AFTER:
                 return decision
             report.unknown.append(Item(record.container_name, "keep-alive", "its workspace is gone, or not mounted"))
         return decision if said == KeepAlive.ABSENT.value else None
@@ -205,14 +206,14 @@ class Tick:
         if gpus.simulated or not gpus.slots:
             return
         try:
-            self.world.ledger.write_gpu_processes(to_keep(gpus, self.world.clock()))
+            self.context.ledger.write_gpu_processes(to_keep(gpus, self.context.clock()))
         except OSError as error:
             report.failed("", "tick-processes.json", error)
 
     def _clear_up(self, records: Sequence[Record], report: Report) -> None:
-        self.world.ledger.clear_up(removed_before=self.world.clock() - REMOVED_KEPT)
+        self.context.ledger.clear_up(removed_before=self.context.clock() - REMOVED_KEPT)
         if self.slices is not None:
             try:
-                self.slices(self.world, records, report)
+                self.slices(self.context, records, report)
             except Exception as error:
                 report.failed("", "slices", error)

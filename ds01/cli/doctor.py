@@ -12,6 +12,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.root import need_root
 from ds01.cli.session import Session
 from ds01.cli.words import counted
+from ds01.engines.protocol import EngineFacts
 from ds01.host.checks.doctor import examine, exit_code, mend
 from ds01.host.checks.findings import Finding, Level, Repair
 from ds01.host.checks.look import Sources, look
@@ -33,10 +34,12 @@ def command(session: Session, fix: bool) -> int:
         need_root(session, "the installation")
     findings = _examine(session)
     if fix:
-        mender = Mender(session.actor, lambda: session.world, lambda kind, facts: _emit(session, kind, facts))
+        mender = Mender(
+            session.actor, lambda: session.installation.context, lambda kind, facts: _emit(session, kind, facts)
+        )
 
         def make(repair: Repair, why: str) -> None:
-            session.reopen()
+            session.installation.reopen()
             mender.make(repair, why)
 
         findings = mend(findings, make, lambda: _examine(session))
@@ -54,18 +57,23 @@ def _examine(session: Session) -> tuple[Finding, ...]:
                 users=session.users,
                 now=session.now(),
                 policy=lambda: session.policy,
-                ledger=lambda: session.ledger,
-                inventory=lambda: session.inventory,
-                engine=lambda: session.engine.facts(),
-                world=lambda: session.world,
+                ledger=lambda: session.installation.ledger,
+                inventory=lambda: session.installation.inventory,
+                engine=lambda: _engine_facts(session),
+                context=lambda: session.installation.context,
             )
         )
     )
 
 
+def _engine_facts(session: Session) -> EngineFacts:
+    session.announce_simulation()
+    return session.installation.engine.facts()
+
+
 def _emit(session: Session, kind: str, facts: Mapping[str, Any]) -> None:
     """Write an event. Of a server neither the policy nor the records have to be readable for it."""
-    mode = session.ledger.file_mode if session.settings.own else FILE
+    mode = session.installation.ledger.file_mode if session.settings.own else FILE
     EventLog(session.settings.log / "events.jsonl", clock=session.now, mode=mode).emit(kind, facts)
 
 

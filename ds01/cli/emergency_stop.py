@@ -25,7 +25,9 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     if (who is None) != everybody:
         raise WrongUse("whose containers?", why="either USER or --all", hint="`ds01 emergency-stop --all`")
     # It is needed most when something is odd: an unreadable policy must not be in its way.
-    session.policy, trouble, _ = policy_or_last(session.settings.config, session.ledger, session.now())
+    session.installation.policy, trouble, _ = policy_or_last(
+        session.settings.config, session.installation.ledger, session.now()
+    )
     if trouble is not None:
         session.warn(trouble)
     owner = None if who is None else _uid_of(session, who)
@@ -63,7 +65,7 @@ def _uid_of(session: Session, login: str) -> int:
     try:
         return session.users.by_login(login).uid
     except NotFound:
-        entries = session.ledger.read().values()
+        entries = session.installation.ledger.read().values()
         uids = {entry.uid for entry in entries if isinstance(entry, Record) and entry.user == login}
         if len(uids) != 1:
             raise

@@ -12,12 +12,12 @@ from ds01.errors import Ds01Error, NotPossible, Refused
 
 def need_root(session: Session, what: str) -> None:
     """Raises Refused. In a state folder of one's own there is nothing of the machine's, and its owner may."""
-    if os.geteuid() == 0 or (session.settings.own and session.ledger.owner_uid == os.geteuid()):
+    if os.geteuid() == 0 or (session.settings.own and session.installation.ledger.owner_uid == os.geteuid()):
         return
     command, words = _typed()
     facts = {"actor": session.actor.login, "container": None, "user": None, "why": f"{command} is root's"}
     with suppress(Ds01Error):  # an unreadable policy, say, has the last word in another command
-        session.world.emit("refusal", facts | {"refusal": None})
+        session.context.emit("refusal", facts | {"refusal": None})
     raise Refused(
         "only root may do this",
         why=f"it changes {what}",

@@ -15,15 +15,11 @@ import click
 from ds01.cli.advice import act_for, typeable
 from ds01.cli.output import put, put_json
 from ds01.cli.words import describe_error, worded
-from ds01.engines.protocol import Engine
 from ds01.errors import Ds01Error, PolicyUnreadable, Refused, WrongUse
 from ds01.gate.asking import Asking
-from ds01.gpus.inventory import Inventory
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.installation import Installation
 from ds01.policy.model import Policy
-from ds01.policy.reading.load import load_current
-from ds01.records.ledger import Ledger
-from ds01.system import clock, files, host_ports
 from ds01.system.data import to_json
 from ds01.system.host_name import host_name
 from ds01.system.settings import Settings
@@ -48,11 +44,17 @@ class Session:
     user: str | None = None
     explained: set[str] = field(default_factory=set)  # the steps of --guided that were
     warned: set[str] = field(default_factory=set)  # warnings that were given: each is once
+    announced: bool = False  # that something is simulated
 
     @cached_property
+    def installation(self) -> Installation:
+        """What the settings name: records, engine, GPUs, policy."""
+        return Installation(self.settings)
+
+    @property
     def users(self) -> Users:
         """The user database."""
-        return Users(self.settings.state / "passwd" if self.settings.own else None)
+        return self.installation.users
 
     @cached_property
     def actor(self) -> Actor:
@@ -89,13 +91,10 @@ class Session:
         # The policy is read only by what needs the place of workspaces.
         return Home(self.owner, workspaces=lambda: self.policy.workspaces_of(self.owner.login, self.owner.home))
 
-    @cached_property
+    @property
     def policy(self) -> Policy:
         """The policy. Raises PolicyUnreadable."""
-        return self._load_policy()
-
-    def _load_policy(self) -> Policy:
-        return load_current(self.settings.config, self.settings.kept_policy, self.now())
+        return self.installation.policy
 
     @cached_property
     def server_name(self) -> str:
@@ -109,73 +108,22 @@ class Session:
             return host_name()
 
     @cached_property
-    def ledger(self) -> Ledger:
-        """The records of the state folder. Raises Ds01Error."""
-        return self.another_ledger()
-
-    def another_ledger(self) -> Ledger:
-        """The same records, opened once more: a thread needs its own."""
-        from ds01.journal.leases import LeaseLog
-
-        leases = LeaseLog(self.settings.log / "gpu-allocations.log")
-        return Ledger(self.settings.state, own=self.settings.own, leases=leases)
-
-    def reopen(self) -> None:
-        """Open the state folder anew when it is used next: its mode decides the modes of what is made in it."""
-        for name in ("ledger", "world", "gate"):
-            self.__dict__.pop(name, None)
-
-    @cached_property
-    def engine(self) -> Engine:
-        """What runs containers. It was not asked anything yet."""
-        self._announce(self.settings.engine == "simulated")
-        return self.another_engine()
-
-    def another_engine(self) -> Engine:
-        """One more connection to what runs containers: a thread needs its own."""
-        if self.settings.engine == "simulated":
-            from ds01.engines.simulated.engine import SimulatedEngine
-
-            return SimulatedEngine(self.settings.state / "simulated-engine.json", clock=self.now)
-        from ds01.engines.docker.engine import DockerEngine
-
-        return DockerEngine(self.settings.docker_socket)
-
-    @cached_property
-    def world(self) -> World:
-        """What the gate works on, as the settings name it. Raises PolicyUnreadable, Ds01Error."""
-        from ds01.journal.events import EventLog
-
-        settings, policy, ledger = self.settings, self.policy, self.ledger
-        if settings.own:
-            files.make_folder(settings.log, mode=ledger.folder_mode)
-        return World(
-            ledger=ledger,
-            engine=self.engine,
-            inventory=self.inventory,
-            policy=policy,
-            users=self.users,
-            clock=self.now,
-            emit=EventLog(settings.log / "events.jsonl", clock=self.now, mode=ledger.file_mode).emit,
-            sleep=clock.sleep,
-            own=settings.own,
-            inject=settings.engine == "simulated" or settings.gpus == "nvml",
-            load_policy=self._load_policy,
-            # A simulated container listens nowhere, so nothing of this machine is in its way.
-            port_is_free=host_ports.is_free if settings.engine == "docker" else lambda number: True,
-        )
+    def context(self) -> Context:
+        """The context of the gate. Raises PolicyUnreadable, Ds01Error."""
+        self.announce_simulation()
+        return self.installation.context
 
     @cached_property
     def gate(self) -> Gate:
         """The gate over the engine and the GPUs that the settings name."""
         from ds01.gate.gate import Gate
 
-        return Gate(self.world)
+        return Gate(self.context)
 
     @cached_property
     def asking(self) -> Asking:
         """The half of the gate that only asks: a list need not load what creates containers."""
-        return Asking(self.world)
+        return Asking(self.context)
 
     @property
     def terminal(self) -> bool:
@@ -196,8 +144,8 @@ class Session:
             return None
 
     def now(self) -> datetime:
-        """The time, or the one that DS01_NOW gives."""
-        return self.settings.now or clock.now()
+        """Return the time, or the one that DS01_NOW gives."""
+        return self.installation.now()
 
     def say(self, text: str = "") -> None:
         """Tell people something."""
@@ -255,20 +203,10 @@ class Session:
         if uid != str(self.owner.uid):
             act_for(uid)
 
-    @cached_property
-    def inventory(self) -> Inventory:
-        """Where slots come from."""
-        if self.settings.gpus != "nvml":
-            from ds01.gpus.simulated import parse
-
-            return parse(self.settings.gpus.removeprefix("simulated:"))
-        from ds01.gpus.nvml import NvmlInventory
-
-        return NvmlInventory()
-
-    def _announce(self, simulated_engine: bool) -> None:
-        """What is simulated says so in every output."""
-        parts = ["the engine"] if simulated_engine else []
+    def announce_simulation(self) -> None:
+        """Say once that the engine or the GPUs are simulated."""
+        parts = ["the engine"] if self.settings.engine == "simulated" else []
         parts += ["the GPUs"] if self.settings.gpus != "nvml" else []
-        if parts:
+        if parts and not self.announced:
+            self.announced = True
             put(f"[simulated: {' and '.join(parts)}]", error=True)

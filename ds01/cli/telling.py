@@ -11,7 +11,7 @@ from ds01.records.record import Record
 
 def record_of(session: Session, container: str) -> Record | None:
     """The record of a container, to be kept for when it may be gone."""
-    record = session.ledger.read().get(container)
+    record = session.installation.ledger.read().get(container)
     return record if isinstance(record, Record) else None
 
 
@@ -31,12 +31,12 @@ def tell_owner(
     by = session.actor.login
     if record is None or record.user == by:
         return
-    emit = session.world.emit
+    emit = session.context.emit
     teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, emit, actor=by)
     text = f"{subject or record.name} was {done} by {by}."
     brings_back = None if command is None else f"{command} {record.name}"
     notice = Notice(session.now(), done.split()[0], record.container_name, text, brings_back)
     if teller.deliver(record, notice):
         teller.announce(record, notice)
-    elif not session.ledger.outbox().put(Letter(record.uid, record.gid, record.user, notice)):
+    elif not session.installation.ledger.outbox().put(Letter(record.uid, record.gid, record.user, notice)):
         session.warn(f"{record.user} could not be told; the state folder cannot be written")

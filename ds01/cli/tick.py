@@ -18,7 +18,6 @@ from ds01.cli.session import Session
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.host.slicing import bring_slices
 from ds01.journal.notices import Mailboxes
-from ds01.lifecycle.snapshot.world import World
 from ds01.policy.sources import PolicySources
 from ds01.system import clock, files
 from ds01.system.data import format_time
@@ -34,7 +33,7 @@ def command(session: Session, dry_run: bool) -> int:
     """
     need_root(session, "everybody's containers")
     try:
-        with session.ledger.tick_lock():
+        with session.installation.ledger.tick_lock():
             report = _pass(session, dry_run)
     except Busy:
         session.say("Another tick runs.")
@@ -56,7 +55,9 @@ def command(session: Session, dry_run: bool) -> int:
 def _pass(session: Session, dry_run: bool) -> Report:
     """The pass, and its record in tick.json, also of one that could not begin."""
     try:
-        session.policy, trouble, sources = policy_or_last(session.settings.config, session.ledger, session.now())
+        session.installation.policy, trouble, sources = policy_or_last(
+            session.settings.config, session.installation.ledger, session.now()
+        )
     except PolicyUnreadable as error:
         report = Report(session.now())
         report.failed("", "policy", error)
@@ -76,7 +77,7 @@ def _pass(session: Session, dry_run: bool) -> Report:
     if not dry_run:
         files.drop_temporary(session.settings.log)
         try:
-            session.ledger.write_tick(to_keep(report, session.ledger.tick()))
+            session.installation.ledger.write_tick(to_keep(report, session.installation.ledger.tick()))
         except OSError as error:
             report.failed("", "tick.json", error)
     return report
@@ -88,29 +89,26 @@ def _tell(session: Session, report: Report) -> None:
     if report.acted or report.warned or not report.complete:
         why = "; ".join(f"{item.container or 'the pass'}: {item.action}, {item.why}" for item in report.errors) or None
         facts = {"actor": "tick", "container": None, "user": None, "why": why, "seconds": report.seconds}
-        session.world.emit("tick", facts | {"looked_at": report.looked_at} | counts)
+        session.context.emit("tick", facts | {"looked_at": report.looked_at} | counts)
 
 
 def _tick(session: Session, dry_run: bool) -> Tick:
-    world = session.world
-    teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, world.emit)
-
-    def another() -> World:
-        return dataclasses.replace(world, ledger=session.another_ledger(), engine=session.another_engine(), _limits={})
+    context = session.context
+    teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, context.emit)
 
     # A demo or a test beside a server must not touch the machine's slices.
     slices = None if session.settings.own else bring_slices
     # The time since boot says nothing about a clock that DS01_NOW sets.
     uptime = clock.uptime if session.settings.now is None else lambda: None
-    return Tick(world, another, teller, dry_run, slices=slices, uptime=uptime)
+    return Tick(context, session.installation.another_context, teller, dry_run, slices=slices, uptime=uptime)
 
 
 def _keep_policy(session: Session, sources: PolicySources, now: datetime | None) -> OSError | None:
     """Keep what was parsed, with an event if that is new; what went wrong."""
     try:
-        if keep(sources, session.ledger, now):
+        if keep(sources, session.installation.ledger, now):
             facts = {"actor": "tick", "container": None, "user": None}
-            session.world.emit("configuration", facts | {"why": f"{session.settings.config} was changed"})
+            session.context.emit("configuration", facts | {"why": f"{session.settings.config} was changed"})
     except OSError as error:
         return error
     return None

@@ -30,15 +30,18 @@ from ds01.gate.views import (
     view,
 )
 from ds01.gpus.model import Observation
+from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.ownership import unrecorded
+from ds01.lifecycle.context.slot_names import keep_names
 from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.judge import differs
 from ds01.lifecycle.reconciliation.reconcile import glance, reconcile
-from ds01.lifecycle.snapshot.naming import keep_names
-from ds01.lifecycle.snapshot.world import Entries, World, is_manual, readable
 from ds01.lifecycle.spec.aime import is_marked, owner_of
 from ds01.placement.situation import slot_states
 from ds01.policy.names import container_name, fold_name
+from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import NotSaved, Unreadable
 from ds01.records.machine import State
 from ds01.records.record import Record
@@ -49,8 +52,8 @@ from ds01.system.users import Actor
 class Asking:
     """The half of the gate that changes nothing but what it finds changed behind ds01."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def containers(
         self, actor: Actor, *, owner: int | None = None, all_users: bool = False, everything: bool = False
@@ -74,16 +77,16 @@ class Asking:
 
         `manual`: also leases that were allocated by hand, without a container.
         """
-        world = self._world
+        context = self._context
         uid = actor.uid if owner is None else owner
-        listed = world.listed()
+        listed = context.observer.containers()
         by_id = {seen.id: seen for seen in listed}
         entries = self._catch_up(by_id, None if all_users else uid)
         records = [record for record in readable(entries) if manual or not is_manual(record)]
         views = [self._view(record, by_id.get(record.docker_id or "")) for record in records]
         if everything:
             known = {record.docker_id for record in records}
-            removed = [self._view(record) for record in world.ledger.removed()]
+            removed = [self._view(record) for record in context.ledger.removed()]
             views += removed + [foreign_view(seen) for seen in listed if seen.id not in known]
         mine = [item for item in views if all_users or item.uid == uid or (everything and item.uid is None)]
         mine.sort(key=lambda item: (item.state == State.REMOVED.value, item.user or "~", item.name))
@@ -92,7 +95,7 @@ class Asking:
 
     def gpu_quota(self, actor: Actor, owner: int) -> int | None:
         """Return how many GPUs and MIG instances a user may have at once; None: any number."""
-        return self._world.limits(self._world.users.by_uid(owner)).limits.max_mig_instances
+        return self._context.rules.limits(self._context.users.by_uid(owner)).limits.max_mig_instances
 
     def last_request(self, actor: Actor, name: str, *, owner: int | None = None) -> ContainerRequest | None:
         """Return the request of the last removed container of a name, to make it again; None if none is kept.
@@ -101,11 +104,11 @@ class Asking:
         """
         uid = actor.uid if owner is None else owner
         full = container_name(name, uid)
-        entries = self._catch_up({seen.id: seen for seen in self._world.listed()}, uid)
+        entries = self._catch_up({seen.id: seen for seen in self._context.observer.containers()}, uid)
         entry = entries.get(full) if self._may(actor, uid) else None
         if isinstance(entry, Record):
             raise name_taken(entry)
-        removed = self._world.ledger.removed_as(full) if self._may(actor, uid) else []
+        removed = self._context.ledger.removed_as(full) if self._may(actor, uid) else []
         made = [record for record in removed if record.request is not None and not is_manual(record)]
         last = max(made, key=lambda record: record.last_change, default=None)
         return None if last is None else last.request
@@ -116,7 +119,7 @@ class Asking:
         Raises NotFound, also for somebody else's.
         """
         uid = actor.uid if owner is None else owner
-        entries = self._world.ledger.read()
+        entries = self._context.ledger.read()
         for candidate in spellings(reference, uid):
             entry = entries.get(candidate)
             if entry is not None and (not isinstance(entry, Record) or self._may(actor, entry.uid)):
@@ -138,17 +141,17 @@ class Asking:
             record = self._record(actor, name)
             seen = None
             with suppress(EngineConflict, EngineRejected):  # it is broken: the others have sizes all the same
-                seen = self._world.engine.inspect(record.docker_id, size=True) if record.docker_id else None
+                seen = self._context.engine.inspect(record.docker_id, size=True) if record.docker_id else None
             found.append(Sized(self._view(record, seen), seen.size_bytes if seen else None))
         return tuple(found)
 
     def usage(self, actor: Actor, containers: tuple[str, ...], *, over: float = 0.25) -> tuple[UsageView, ...]:
         """What running containers use; CPU as the mean over `over` seconds."""
-        world = self._world
+        context = self._context
         records = [self._record(actor, name) for name in containers]
         running = [record for record in records if record.state is State.RUNNING and record.docker_id]
         first = {record.id: self._usage(record) for record in running}
-        world.sleep(over)
+        context.sleep(over)
         gpus = self._busy_gpus() if any(record.lease for record in running) else None
         views = []
         for record in running:
@@ -177,29 +180,29 @@ class Asking:
     def _usage(self, record: Record) -> Usage:
         """What a container uses; all unknown if it has ended meanwhile, or the engine cannot inspect it."""
         try:
-            return self._world.engine.usage(record.docker_id or "")
+            return self._context.engine.usage(record.docker_id or "")
         except (EngineAbsent, EngineConflict, EngineRejected):
             return Usage(None, None, None, None)
 
     def _busy_gpus(self) -> Observation | None:
         """The GPUs, with how busy they are; None if they cannot be asked."""
         try:
-            return self._world.observe_gpus(utilisation=True)
+            return self._context.observer.gpus(utilisation=True)
         except GpusUnreachable:
             return None
 
     def image_is_there(self, actor: Actor, image: str) -> bool:
         """Whether the server has an image."""
-        return self._world.engine.image(image) is not None
+        return self._context.engine.image(image) is not None
 
     def image_labels(self, actor: Actor, image: str) -> Mapping[str, str]:
         """The labels of a local image; none if it is not there."""
-        found = self._world.engine.image(image)
+        found = self._context.engine.image(image)
         return {} if found is None else found.labels
 
     def images(self, actor: Actor, *, owner: int | None = None) -> tuple[ImageView, ...]:
         """A user's own images, `ds01-UID/…`, and who was made from them; the tags of containers are left out."""
-        return own_images(self._world, actor.uid if owner is None else owner)
+        return own_images(self._context, actor.uid if owner is None else owner)
 
     def own_images(self, actor: Actor, *, owner: int | None = None) -> tuple[str, ...]:
         """The references of a user's own images."""
@@ -207,31 +210,31 @@ class Asking:
 
     def gpus(self, actor: Actor) -> GpuStatus:
         """All slots, and what stands on them, for everybody to see."""
-        world = self._world
-        listed = world.listed()
+        context = self._context
+        listed = context.observer.containers()
         changes, unsaved = self._record_changes(listed)
         if changes:
-            listed = world.engine.containers()
-        observation = world.observe_gpus()
-        keep_names(world, observation)
-        entries = _with_unsaved(world.ledger.read(), unsaved)
-        situation = world.situation(entries, observation, world.foreign(entries, listed))
+            listed = context.engine.containers()
+        observation = context.observer.gpus()
+        keep_names(context, observation)
+        entries = _with_unsaved(context.ledger.read(), unsaved)
+        situation = allocation_input(context, entries, observation, outside_containers(context, entries, listed))
         rows = slot_states(situation)
-        reserved = world.open_reservations()
+        reserved = context.rules.open_reservations()
         return GpuStatus(rows, observation.gpus, observation.driver, observation.simulated, reserved)
 
     def gpu_models(self, actor: Actor) -> tuple[str, ...]:
         """The models of the server's GPUs; none if they cannot be asked."""
         try:
-            return tuple(gpu.model for gpu in self._world.observe_gpus().gpus)
+            return tuple(gpu.model for gpu in self._context.observer.gpus().gpus)
         except GpusUnreachable:
             return ()
 
     def is_admin(self, actor: Actor) -> bool:
         """Whether the actor may act for others."""
-        world = self._world
-        own = world.own and actor.uid == world.ledger.owner_uid
-        return actor.uid == 0 or own or world.is_admin(actor.uid, actor.login)
+        context = self._context
+        own = context.sandbox and actor.uid == context.ledger.owner_uid
+        return actor.uid == 0 or own or context.rules.makes_admin(actor.uid, actor.login)
 
     def _may(self, actor: Actor, uid: int) -> bool:
         return actor.uid == uid or self.is_admin(actor)
@@ -270,11 +273,11 @@ class Asking:
         refusal = (error.data or {}).get("refusal")
         facts = {"actor": actor.login, "container": container, "user": None if uid is None else self._login(uid)}
         why = refusal["rule"] if refusal is not None else error.message
-        self._world.emit("refusal", facts | {"why": why, "refusal": refusal})
+        self._context.emit("refusal", facts | {"why": why, "refusal": refusal})
 
     def _login(self, uid: int) -> str:
         try:
-            return self._world.users.by_uid(uid).login
+            return self._context.users.by_uid(uid).login
         except NotFound:
             return f"uid {uid}"
 
@@ -283,21 +286,21 @@ class Asking:
         record = self._known(actor, container)
         if is_manual(record):
             return record
-        self._world.check_engine()
+        self._context.observer.check_engine()
         try:
-            glance(self._world, container)
+            glance(self._context, container)
         except NotSaved as error:
             if error.record.state is not State.REMOVED and self._may(actor, error.record.uid):
                 return error.record
         except (EngineAbsent, EngineConflict, EngineRejected) as error:
-            self._world.cannot_inspect(container, error)  # its record says what was known of it
+            self._context.observer.report_uninspectable(container, error)  # its record says what was known of it
         return self._known(actor, container)
 
     def _known(self, actor: Actor, container: str) -> Record:
-        entry = self._world.ledger.read().get(container)
+        entry = self._context.ledger.read().get(container)
         if entry is not None and not isinstance(entry, Record):
-            reconcile(self._world, self._world.listed())
-            entry = self._world.ledger.read().get(container)
+            reconcile(self._context, self._context.observer.containers())
+            entry = self._context.ledger.read().get(container)
         if isinstance(entry, Unreadable) and not entry.corrupt:
             raise entry.error()
         if not isinstance(entry, Record) or not self._may(actor, entry.uid):
@@ -318,20 +321,20 @@ class Asking:
             elif not isinstance(error, (StateUnwritable, EngineRejected)):  # reconcile tells of what Docker rejects
                 raise error
 
-        return reconcile(self._world, listed, failed=failed), unsaved
+        return reconcile(self._context, listed, failed=failed), unsaved
 
     def _catch_up(self, by_id: dict[str, EngineContainer], uid: int | None) -> Entries:
         """Record what changed behind ds01, as far as `uid`'s or (None) everybody's containers go; all records then."""
-        entries = self._world.ledger.read()
+        entries = self._context.ledger.read()
         mine = [record for record in readable(entries) if uid is None or record.uid == uid]
         changed = any(
             not is_manual(record) and (record.conflict or differs(record, by_id.get(record.docker_id or "")))
             for record in mine
         )
-        strays = bool(self._world.unrecorded(entries, by_id.values()))
+        strays = bool(unrecorded(self._context, entries, by_id.values()))
         if changed or strays or len(readable(entries)) < len(entries):
             _, unsaved = self._record_changes(list(by_id.values()))
-            return _with_unsaved(self._world.ledger.read(), unsaved)
+            return _with_unsaved(self._context.ledger.read(), unsaved)
         return entries
 
     def _adoptable(
@@ -343,12 +346,12 @@ class Asking:
             if seen.id in known or not is_marked(seen):
                 continue
             with suppress(Ds01Error):  # nobody can say whose it is
-                if owner_of(seen, self._world.users) == uid or uid is None:
+                if owner_of(seen, self._context.users) == uid or uid is None:
                     found.append(seen)
         return found
 
     def _view(self, record: Record, seen: EngineContainer | None = None) -> ContainerView:
-        return view(record, *self._world.rules_of(record), seen)
+        return view(record, *self._context.rules.deadline_rules(record), seen)
 
 
 def _with_unsaved(entries: Entries, unsaved: list[Record]) -> Entries:

@@ -25,19 +25,19 @@ from ds01.lifecycle import exec as executing
 from ds01.lifecycle import extend as extending
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
+from ds01.lifecycle.context.wait_queue import waiters
 from ds01.lifecycle.emergency import Stopped
 from ds01.lifecycle.prepare import prepare
 from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.reconcile import one, reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.snapshot.ahead import waiters
-from ds01.lifecycle.snapshot.world import is_manual, readable
 from ds01.lifecycle.spec.aime import is_marked, left_inside, owner_of
 from ds01.lifecycle.spec.compose import docker_arguments
 from ds01.lifecycle.stop import Saving
 from ds01.placement.situation import Requester, is_for
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name
+from ds01.records.entries import is_manual, readable
 from ds01.records.line import Waiter
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Record
@@ -68,37 +68,37 @@ class Gate(Asking):
         return plan
 
     def _plan(self, actor: Actor, request: ContainerRequest) -> Plan:
-        world = self._world
-        world.refresh_policy()
-        prepared = prepare(world, actor, request, plan_only=True)
-        found = creating.look(world, prepared, locked=False)
-        entries = world.ledger.read()
+        context = self._context
+        context.rules.refresh()
+        prepared = prepare(context, actor, request, plan_only=True)
+        found = creating.look(context, prepared, locked=False)
+        entries = context.ledger.read()
         creating.check_name(prepared, found, entries)
-        choice = creating.decide(world, prepared, found, entries)
-        flags, warnings = creating.as_flags(self._world, prepared.owner, prepared.limits.limits)
+        choice = creating.decide(context, prepared, found, entries)
+        flags, warnings = creating.as_flags(self._context, prepared.owner, prepared.limits.limits)
         there = prepared.image is not None
         if isinstance(choice, Refusal):
             return Plan(prepared.limits, there, choice, None, (), None, flags, warnings)
         slots = tuple(slot.ref for slot in choice.slots)
         if not there:
             return Plan(prepared.limits, there, None, choice.note, slots, None, flags, warnings)
-        ports = creating.choose_ports(world, prepared, entries)
-        record = creating.new_record(world, actor, prepared, choice, ports)
-        spec = creating.spec_of(world, prepared, record, creating.owner_groups(prepared))
+        ports = creating.choose_ports(context, prepared, entries)
+        record = creating.new_record(context, actor, prepared, choice, ports)
+        spec = creating.spec_of(context, prepared, record, creating.owner_groups(prepared))
         return Plan(prepared.limits, there, None, choice.note, slots, spec, tuple(docker_arguments(spec)), warnings)
 
     def limits(self, actor: Actor, *, owner: int | None = None) -> LimitsView:
         """A user's limits, for everybody to see."""
-        world = self._world
-        account = world.users.by_uid(actor.uid if owner is None else owner)
-        resolved = world.limits(account)
+        context = self._context
+        account = context.users.by_uid(actor.uid if owner is None else owner)
+        resolved = context.rules.limits(account)
         who = Requester(account.login, account.uid, resolved.group, None)
-        reserved = tuple(item for item in world.open_reservations() if is_for(item, who))
-        return LimitsView(resolved, *creating.as_flags(self._world, account, resolved.limits), reserved)
+        reserved = tuple(item for item in context.rules.open_reservations() if is_for(item, who))
+        return LimitsView(resolved, *creating.as_flags(self._context, account, resolved.limits), reserved)
 
     def processes(self, actor: Actor, container: str) -> int:
         """How many processes a stop would end; idle shells do not count."""
-        return stopping.running_processes(self._world, self._record(actor, container))
+        return stopping.running_processes(self._context, self._record(actor, container))
 
     def as_aime(
         self, actor: Actor, *, owner: int | None = None, all_users: bool = False, sizes: bool = False
@@ -122,17 +122,17 @@ class Gate(Asking):
     def _inspected(self, reference: str, *, sizes: bool) -> EngineContainer | None:
         """A container with its detail; as the list shows it if it cannot be inspected."""
         try:
-            return self._world.engine.inspect(reference, size=sizes)
+            return self._context.engine.inspect(reference, size=sizes)
         except (EngineConflict, EngineRejected):
-            listed = self._world.engine.containers()
+            listed = self._context.engine.containers()
             return next((seen for seen in listed if reference in (seen.id, seen.name)), None)
 
     def find_adoptable(self, actor: Actor, reference: str, *, owner: int | None = None) -> str:
         """The full name of a container that AIME's tools made, and no record knows. Raises NotFound."""
         uid = actor.uid if owner is None else owner
-        known = {record.docker_id for record in readable(self._world.ledger.read())}
+        known = {record.docker_id for record in readable(self._context.ledger.read())}
         # One by its full name, whosever it is: `adopt` says why it may not be taken over.
-        names = {seen.name for seen in self._world.listed() if is_marked(seen) and seen.id not in known}
+        names = {seen.name for seen in self._context.observer.containers() if is_marked(seen) and seen.id not in known}
         for candidate in spellings(reference, uid):
             if candidate in names:
                 return candidate
@@ -145,7 +145,7 @@ class Gate(Asking):
         record = self._record(actor, container)
         if record.docker_id is None or record.state is not State.RUNNING or record.paused:
             return 0
-        return left_inside(self._world.engine.processes(record.docker_id))
+        return left_inside(self._context.engine.processes(record.docker_id))
 
     # transitions
 
@@ -154,23 +154,23 @@ class Gate(Asking):
 
         `ending`: it is about to be stopped, and need not get the GPUs that it has.
         """
-        world = self._world
-        seen = adopting.listed_as(world, container)
-        record = adopting.record_of(world.ledger.read(), seen)
-        if not self._may(actor, owner_of(seen, world.users) if record is None else record.uid):
+        context = self._context
+        seen = adopting.listed_as(context, container)
+        record = adopting.record_of(context.ledger.read(), seen)
+        if not self._may(actor, owner_of(seen, context.users) if record is None else record.uid):
             raise NotFound(f"there is no container {container} of yours", hint="`container-list` shows yours")
-        with world.ledger.container_lock(seen.name, doing=f"being adopted by {actor.login}"):
+        with context.ledger.container_lock(seen.name, doing=f"being adopted by {actor.login}"):
             uid = None if record is None else record.uid
-            world.refresh_policy()
+            context.rules.refresh()
             with self._told(actor, seen.name, uid):
-                record, already, warnings = adopting.adopt(world, actor, seen, ending=ending)
+                record, already, warnings = adopting.adopt(context, actor, seen, ending=ending)
         return Acted(self._view(record), already, warnings)
 
     def create(self, actor: Actor, request: ContainerRequest) -> Acted:
         """Lease, and make the container; it does not run yet."""
         self.check_owner(actor, request.owner)
         with self._told(actor, _full(request), request.owner):
-            record, warnings = creating.create(self._world, actor, request)
+            record, warnings = creating.create(self._context, actor, request)
         return Acted(self._view(record), warnings=warnings)
 
     def wait(
@@ -181,9 +181,9 @@ class Gate(Asking):
         Closing it leaves the line. Raises NoGpuFree when `longest` is over.
         """
         self.check_owner(actor, request.owner)
-        owner = self._world.users.by_uid(request.owner)
-        attempt = waiting.create_attempt(self._world, actor)
-        steps = waiting.wait(self._world, owner, _full(request), request, longest, attempt)
+        owner = self._context.users.by_uid(request.owner)
+        attempt = waiting.create_attempt(self._context, actor)
+        steps = waiting.wait(self._context, owner, _full(request), request, longest, attempt)
         try:
             with self._told(actor, _full(request), request.owner):
                 for step in steps:
@@ -196,14 +196,14 @@ class Gate(Asking):
 
     def queue(self, actor: Actor) -> tuple[QueueRow, ...]:
         """The waiting line, for everybody to see."""
-        return queue_rows(self._world)
+        return queue_rows(self._context)
 
     def cancel_wait(self, actor: Actor, identity: str) -> None:
         """Take somebody out of the waiting line: oneself, or as an administrator anybody. Raises NotFound, Refused."""
-        for waiter in waiters(self._world):
+        for waiter in waiters(self._context):
             if waiter.id == identity and actor.uid != waiter.by:
                 self.check_owner(actor, waiter.uid)
-        self._world.ledger.line().cancel(identity)
+        self._context.ledger.line().cancel(identity)
 
     def start(self, actor: Actor, container: str, *, recreate: bool = False) -> Acted:
         """Start a container; `recreate`: make it again from its request first, on any slots."""
@@ -226,9 +226,9 @@ class Gate(Asking):
             with self._locked_quietly(actor, container, "started") as found:
                 return self._start(actor, found, recreate=recreate, waiting_as=waiter.id)
 
-        owner = self._world.users.by_uid(record.uid)
+        owner = self._context.users.by_uid(record.uid)
         request = starting.request_of(record, recreate=recreate)
-        steps = waiting.wait(self._world, owner, record.container_name, request, longest, attempt)
+        steps = waiting.wait(self._context, owner, record.container_name, request, longest, attempt)
         try:
             with self._told(actor, record.container_name, record.uid):
                 for step in steps:
@@ -239,8 +239,8 @@ class Gate(Asking):
     def _start(self, actor: Actor, record: Record, *, recreate: bool, waiting_as: str | None = None) -> Acted:
         warnings: tuple[str, ...] = ()
         if recreate:
-            record, warnings = anew.recreate(self._world, actor, record, waiting_as=waiting_as)
-        record, already = starting.start(self._world, actor, record, waiting_as=waiting_as)
+            record, warnings = anew.recreate(self._context, actor, record, waiting_as=waiting_as)
+        record, already = starting.start(self._context, actor, record, waiting_as=waiting_as)
         return Acted(self._view_of_running(record), already, warnings)
 
     def remake(self, actor: Actor, container: str, *, grace: float | None = None) -> Acted:
@@ -249,7 +249,7 @@ class Gate(Asking):
         For an image that was built again. The workspace stays; what was put elsewhere inside goes.
         """
         with self._locked(actor, container, "made anew") as record:
-            record, warnings = anew.remake(self._world, actor, record, grace=grace)
+            record, warnings = anew.remake(self._context, actor, record, grace=grace)
             return Acted(self._view_of_running(record), warnings=warnings)
 
     def stop(
@@ -266,7 +266,7 @@ class Gate(Asking):
         Closing it lets the container go on, with the processes that have not ended yet.
         """
         with self._locked(actor, container, "stopped") as record:
-            steps = stopping.stop_steps(self._world, actor, record, grace=grace, release=release, keep=keep)
+            steps = stopping.stop_steps(self._context, actor, record, grace=grace, release=release, keep=keep)
             record, already = yield from _savings(steps)
             acted = Acted(self._view(record), already)
         yield Ending(acted=acted)
@@ -284,25 +284,25 @@ class Gate(Asking):
 
         Closing it lets the container go on, with the processes that have not ended yet.
         """
-        world = self._world
+        context = self._context
         with self._locked(actor, container, "removed", broken_too=True) as record:
             stopping.check_running(record, force=force)
             if record.state is State.RUNNING:
-                steps = stopping.stop_steps(world, actor, record, grace=grace, release=True)
+                steps = stopping.stop_steps(context, actor, record, grace=grace, release=True)
                 record, _ = yield from _savings(steps)
-            record = stopping.remove(world, actor, record)
+            record = stopping.remove(context, actor, record)
         warnings = self._remove_image(actor, record) if images else ()
         yield Ending(acted=Acted(self._view(record), warnings=warnings))
 
     def extend(self, actor: Actor, container: str, duration: timedelta, *, reason: str | None = None) -> Acted:
         """Move the idle and the runtime deadline by `duration`, within the policy's max_extension."""
         with self._locked(actor, container, "extended") as record:
-            return Acted(self._view(extending.extend(self._world, actor, record, duration, reason=reason)))
+            return Acted(self._view(extending.extend(self._context, actor, record, duration, reason=reason)))
 
     def pause(self, actor: Actor, container: str) -> Acted:
         """Freeze all processes of a container; its lease stays."""
         with self._locked(actor, container, "paused") as record:
-            record, already = starting.pause(self._world, actor, record)
+            record, already = starting.pause(self._context, actor, record)
             return Acted(self._view(record), already)
 
     def unpause(self, actor: Actor, container: str) -> Acted:
@@ -311,34 +311,34 @@ class Gate(Asking):
             if record.state is not State.RUNNING:
                 raise NotPossible(f"{record.name} is {record.state.value}, not paused")
             already = not record.paused
-            return Acted(self._view(record if already else starting.resume(self._world, actor, record)), already)
+            return Acted(self._view(record if already else starting.resume(self._context, actor, record)), already)
 
     def release(self, actor: Actor, container: str) -> Acted:
         """Give a lease back, of a container that does not run, or one that was made by hand."""
         with self._locked(actor, container, "released", manual_too=True) as record:
             if is_manual(record):
-                return Acted(self._view(manual.release(self._world, actor, record)))
+                return Acted(self._view(manual.release(self._context, actor, record)))
             if record.lease is None:
                 return Acted(self._view(record), already=True)
-            return Acted(self._view(stopping.give_back(self._world, actor, record, why="released")))
+            return Acted(self._view(stopping.give_back(self._context, actor, record, why="released")))
 
     def allocate(
         self, actor: Actor, owner: int, name: str, request: GpuRequest, *, priority: int | None = None
     ) -> Acted:
         """Lease slots by hand, for administrators."""
-        world = self._world
-        world.refresh_policy()
+        context = self._context
+        context.rules.refresh()
         self._check_admin(actor)
-        account = world.users.by_uid(owner)
+        account = context.users.by_uid(owner)
         try:
             full = container_name(name, owner)
         except ValueError as error:
             raise WrongUse(f"{name!r} is not a container name", why=str(error)) from None
-        limits = world.limits(account).limits
+        limits = context.rules.limits(account).limits
         given = Limits(**vars(limits) | {"priority": limits.priority if priority is None else priority})
         doing = f"being allocated by {actor.login}"
-        with self._told(actor, full, owner), world.ledger.container_lock(full, doing=doing):
-            return Acted(self._view(manual.allocate(world, actor, account, name, request, given)))
+        with self._told(actor, full, owner), context.ledger.container_lock(full, doing=doing):
+            return Acted(self._view(manual.allocate(context, actor, account, name, request, given)))
 
     def mark(self, actor: Actor, container: str, trigger: Trigger) -> Acted:
         """Tell ds01 that a container was started or stopped; refused if Docker disagrees."""
@@ -347,7 +347,7 @@ class Gate(Asking):
         wanted = trigger is Trigger.START
         with self._locked(actor, container, "marked", manual_too=True) as record:
             if is_manual(record):
-                return Acted(self._view(manual.mark(self._world, actor, record, trigger)))
+                return Acted(self._view(manual.mark(self._context, actor, record, trigger)))
             if (record.state is State.RUNNING) != wanted:
                 raise NotPossible(
                     f"Docker says that {record.name} {'does not run' if wanted else 'runs'}",
@@ -357,14 +357,14 @@ class Gate(Asking):
 
     def reconcile(self, actor: Actor) -> tuple[Change, ...]:
         """Bring all records to what the engine says."""
-        return tuple(reconcile(self._world, self._world.listed()))
+        return tuple(reconcile(self._context, self._context.observer.containers()))
 
     def emergency_stop(self, actor: Actor, *, owner: int | None = None, dry_run: bool = False) -> Stopped:
         """Stop all running containers, or those of `owner`, at once: no grace, no lock is waited for."""
         self._check_admin(actor)
         if dry_run:
-            return Stopped(tuple(seen.name for seen in emergency.running(self._world, owner)))
-        return emergency.stop_at_once(self._world, actor, owner)
+            return Stopped(tuple(seen.name for seen in emergency.running(self._context, owner)))
+        return emergency.stop_at_once(self._context, actor, owner)
 
     # streams
 
@@ -376,25 +376,29 @@ class Gate(Asking):
         record = self._record(actor, container)
         if record.state is not State.RUNNING or record.docker_id is None:
             raise NotPossible(f"{record.name} is {record.state.value}, not running")
-        return self._world.engine.attach(record.docker_id, executing.exec_request(self._world, record, what, root=root))
+        return self._context.engine.attach(
+            record.docker_id, executing.exec_request(self._context, record, what, root=root)
+        )
 
     def resize(self, actor: Actor, session: str, *, rows: int, columns: int) -> None:
         """Tell a program inside the size of its terminal."""
-        self._world.engine.resize(session, rows=rows, columns=columns)
+        self._context.engine.resize(session, rows=rows, columns=columns)
 
     def signal(self, actor: Actor, session: str, number: int) -> bool:
         """Send a signal to a program inside; False if it could not be, and the program goes on."""
-        return self._world.engine.signal(session, number)
+        return self._context.engine.signal(session, number)
 
     def exit_code(self, actor: Actor, session: str) -> int | None:
         """The exit code of a program inside; None while it runs."""
-        return self._world.engine.exit_code(session)
+        return self._context.engine.exit_code(session)
 
     def pull(self, actor: Actor, image: str) -> Generator[Progress, None, None]:
         """Fetch an image; closing the iterator cancels."""
-        return self._world.engine.pull(image)
+        return self._context.engine.pull(image)
 
-    def build(self, actor: Actor, request: BuildRequest, context: Iterable[bytes]) -> Generator[Progress, None, None]:
+    def build(
+        self, actor: Actor, request: BuildRequest, build_context: Iterable[bytes]
+    ) -> Generator[Progress, None, None]:
         """Build `ds01-OWNER/NAME:latest` from a tar archive, under the owner's limits and in the owner's slice.
 
         The name keeps its image until the new one is whole; closing the generator cancels. Checks are made at the
@@ -402,7 +406,7 @@ class Gate(Asking):
         under an nvidia default runtime: its Dockerfile sets the variable to `void` right after FROM.
         """
         self.check_owner(actor, request.owner)
-        yield from images.build(self._world, actor, request, context)
+        yield from images.build(self._context, actor, request, build_context)
 
     def remove_image(self, actor: Actor, reference: str) -> None:
         """Remove an image of the actor's own, or as an administrator anybody's: `ds01-UID/NAME[:TAG]`.
@@ -417,13 +421,13 @@ class Gate(Asking):
                 code="access.denied",
             )
         self.check_owner(actor, uid)
-        images.remove(self._world, actor, reference)
+        images.remove(self._context, actor, reference)
 
     def _view_of_running(self, record: Record) -> ContainerView:
         """With the ports, which Docker chooses at each start. A Docker that does not answer spoils no start."""
         seen = None
         with suppress(Ds01Error):
-            seen = self._world.engine.inspect(record.docker_id) if record.docker_id else None
+            seen = self._context.engine.inspect(record.docker_id) if record.docker_id else None
         return self._view(record, seen)
 
     @contextmanager
@@ -454,16 +458,16 @@ class Gate(Asking):
                 raise _by_hand(record)
             return record
 
-        world, record = self._world, find()
+        context, record = self._context, find()
         name, doing = record.container_name, f"being {doing} by {actor.login}"
-        with world.ledger.container_lock(name, doing=doing):
-            world.refresh_policy()
+        with context.ledger.container_lock(name, doing=doing):
+            context.rules.refresh()
             if not is_manual(record):
-                world.check_engine()
+                context.observer.check_engine()
                 try:
-                    one(world, name)
+                    one(context, name)
                 except EngineRejected as error:
-                    world.cannot_inspect(name, error)
+                    context.observer.report_uninspectable(name, error)
                     if not broken_too:
                         raise
             yield find()
@@ -473,7 +477,7 @@ class Gate(Asking):
         if images.owner_of(record.image) != record.uid:
             return (f"the image {record.image} stays: it is not {record.user}'s own",)
         try:
-            images.remove(self._world, actor, record.image)
+            images.remove(self._context, actor, record.image)
         except NotFound:
             return ()
         except Ds01Error as error:

@@ -11,9 +11,10 @@ from ds01.engines.protocol import BuildSpec, EngineContainer, EngineImage, Progr
 from ds01.engines.references import split, well_formed, with_tag
 from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, WrongUse
 from ds01.gate.views import ImageView
-from ds01.lifecycle.snapshot.world import World, is_manual, readable
+from ds01.lifecycle.context.context import Context
 from ds01.policy.model import Network
 from ds01.policy.names import container_name, split_container_name
+from ds01.records.entries import is_manual, readable
 from ds01.records.request import BuildRequest
 from ds01.system.users import Account, Actor
 
@@ -30,28 +31,28 @@ def owner_of(reference: str) -> int | None:
 
 
 def build(
-    world: World, actor: Actor, request: BuildRequest, context: Iterable[bytes]
+    context: Context, actor: Actor, request: BuildRequest, build_context: Iterable[bytes]
 ) -> Generator[Progress, None, None]:
     """Build under the owner's limits. The image that had the name before goes, unless something uses it.
 
     Each build is an event; one that is closed before its end is a failed one.
     """
-    owner = world.users.by_uid(request.owner)
-    spec = build_spec(world, owner, request)
-    before = world.engine.image(spec.reference)
-    begun = world.clock()
+    owner = context.users.by_uid(request.owner)
+    spec = build_spec(context, owner, request)
+    before = context.engine.image(spec.reference)
+    begun = context.clock()
 
     def emit(what: str, why: str | None = None) -> None:
-        seconds = (world.clock() - begun).total_seconds()
-        _emit(world, actor, owner.login, spec.reference, what, why=why, seconds=seconds)
+        seconds = (context.clock() - begun).total_seconds()
+        _emit(context, actor, owner.login, spec.reference, what, why=why, seconds=seconds)
 
     done = False
     try:
-        with closing(world.engine.build(spec, context)) as steps:
+        with closing(context.engine.build(spec, build_context)) as steps:
             for step in steps:
                 if step.step == "built":
                     done = True  # before it is handed out: the caller may well stop listening now
-                    _drop(world, before, step.text)
+                    _drop(context, before, step.text)
                     emit("built")
                 yield step
     except Ds01Error as error:
@@ -63,11 +64,11 @@ def build(
         raise
 
 
-def build_spec(world: World, owner: Account, request: BuildRequest) -> BuildSpec:
+def build_spec(context: Context, owner: Account, request: BuildRequest) -> BuildSpec:
     """What the engine builds. Raises WrongUse for a name or a label that is none."""
     from ds01.lifecycle.create import bare_spec  # not above: a list need not load what creates containers
 
-    given = bare_spec(world, owner)
+    given = bare_spec(context, owner)
     return BuildSpec(
         reference=_reference(owner.uid, request.name),
         dockerfile=request.dockerfile,
@@ -75,7 +76,7 @@ def build_spec(world: World, owner: Account, request: BuildRequest) -> BuildSpec
         no_cache=request.no_cache,
         arguments=request.arguments,
         # A server without containers' networks still has to install packages.
-        network="host" if world.policy.network is Network.HOST else None,
+        network="host" if context.rules.policy.network is Network.HOST else None,
         memory=given.memory,
         memory_swap=given.memory_swap,
         cpu_quota=given.cpu_quota,
@@ -85,11 +86,11 @@ def build_spec(world: World, owner: Account, request: BuildRequest) -> BuildSpec
     )
 
 
-def own_images(world: World, uid: int) -> tuple[ImageView, ...]:
+def own_images(context: Context, uid: int) -> tuple[ImageView, ...]:
     """A user's own images by name, each with the containers that were made from it."""
-    found = {tag: image for image in world.engine.images() for tag in image.tags if owner_of(tag) == uid}
-    users = _users(world, found, uid)
-    older = _outdated(world, found)
+    found = {tag: image for image in context.engine.images() for tag in image.tags if owner_of(tag) == uid}
+    users = _users(context, found, uid)
+    older = _outdated(context, found)
     return tuple(
         ImageView(
             reference=tag,
@@ -105,16 +106,16 @@ def own_images(world: World, uid: int) -> tuple[ImageView, ...]:
     )
 
 
-def remove(world: World, actor: Actor, reference: str) -> None:
+def remove(context: Context, actor: Actor, reference: str) -> None:
     """Remove somebody's own image. Raises NotFound, NotPossible while a container uses it."""
     uid = owner_of(reference)
     assert uid is not None
     reference = with_tag(reference)
-    image = world.engine.image(reference)
+    image = context.engine.image(reference)
     name = reference.partition("/")[2].removesuffix(":latest")
     if image is None:
         raise NotFound(f"there is no image {name}", hint="`image-list` shows yours")
-    users = _users(world, {reference: image}, uid)[reference]
+    users = _users(context, {reference: image}, uid)[reference]
     if users:
         raise NotPossible(
             f"the image {name} is in use",
@@ -123,10 +124,10 @@ def remove(world: World, actor: Actor, reference: str) -> None:
             data={"used_by": list(users)},
         )
     try:
-        world.engine.remove_image(reference)
+        context.engine.remove_image(reference)
     except EngineAbsent:
         raise NotFound(f"there is no image {name}", hint="`image-list` shows yours") from None
-    _emit(world, actor, _login(world, uid), reference, "removed")
+    _emit(context, actor, _login(context, uid), reference, "removed")
 
 
 def _reference(uid: int, name: str) -> str:
@@ -153,20 +154,20 @@ def _checked(labels: Mapping[str, str]) -> dict[str, str]:
     return {key: "-" if "," in value else value for key, value in labels.items()}
 
 
-def _drop(world: World, before: EngineImage | None, made: str) -> None:
+def _drop(context: Context, before: EngineImage | None, made: str) -> None:
     """Remove the image that had the tag before, if nothing names or uses it: Docker would keep it for ever."""
     if before is None or before.id == made:
         return
     with suppress(Ds01Error):  # a container uses it, or an image was made from it
-        left = world.engine.image(before.id)
+        left = context.engine.image(before.id)
         if left is not None and not left.tags:
-            world.engine.remove_image(left.id)
+            context.engine.remove_image(left.id)
 
 
-def _users(world: World, images: Mapping[str, EngineImage], uid: int) -> dict[str, tuple[str, ...]]:
+def _users(context: Context, images: Mapping[str, EngineImage], uid: int) -> dict[str, tuple[str, ...]]:
     """Who was made from each image: by the record, wherever the tag is now; and by what the engine says."""
-    listed = world.listed()
-    records = [record for record in readable(world.ledger.read()) if not is_manual(record)]
+    listed = context.observer.containers()
+    records = [record for record in readable(context.ledger.read()) if not is_manual(record)]
     by_reference: dict[str, list[str]] = defaultdict(list)
     for record in records:
         if well_formed(record.image):
@@ -180,10 +181,10 @@ def _users(world: World, images: Mapping[str, EngineImage], uid: int) -> dict[st
     }
 
 
-def _outdated(world: World, images: Mapping[str, EngineImage]) -> dict[str, frozenset[str]]:
+def _outdated(context: Context, images: Mapping[str, EngineImage]) -> dict[str, frozenset[str]]:
     """The containers by image that were made when the image was another one."""
-    made_from = {seen.name: seen.image_id for seen in world.listed() if seen.name and seen.image_id}
-    records = [record for record in readable(world.ledger.read()) if well_formed(record.image)]
+    made_from = {seen.name: seen.image_id for seen in context.observer.containers() if seen.name and seen.image_id}
+    records = [record for record in readable(context.ledger.read()) if well_formed(record.image)]
     found: dict[str, frozenset[str]] = {}
     for tag, image in images.items():
         names = (record.container_name for record in records if with_tag(record.image) == tag)
@@ -201,12 +202,12 @@ def _short(name: str, uid: int) -> str:
     return parts[0] if parts is not None and parts[1] == uid else name
 
 
-def _login(world: World, uid: int) -> str:
+def _login(context: Context, uid: int) -> str:
     try:
-        return world.users.by_uid(uid).login
+        return context.users.by_uid(uid).login
     except NotFound:
         return str(uid)
 
 
-def _emit(world: World, actor: Actor, login: str, reference: str, what: str, **more: object) -> None:
-    world.emit("image", {"actor": actor.login, "user": login, "image": reference, "what": what, "why": None} | more)
+def _emit(context: Context, actor: Actor, login: str, reference: str, what: str, **more: object) -> None:
+    context.emit("image", {"actor": actor.login, "user": login, "image": reference, "what": what, "why": None} | more)

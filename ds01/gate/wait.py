@@ -21,9 +21,10 @@ from ds01.errors import (
 from ds01.gate.views import Acted
 from ds01.gpus.model import Refusal
 from ds01.lifecycle import create as creating
-from ds01.lifecycle.snapshot import ahead
-from ds01.lifecycle.snapshot.owners import Owners
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context import wait_queue
+from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.owners import Owners
 from ds01.placement.allocator import behind, check_containers, choose
 from ds01.records.ledger import Version
 from ds01.records.line import Waiter
@@ -82,31 +83,33 @@ class Attempt(Protocol[T_co]):
     def __call__(self, waiter: Waiter, *, first: bool) -> T_co: ...
 
 
-def queue_rows(world: World) -> tuple[QueueRow, ...]:
+def queue_rows(context: Context) -> tuple[QueueRow, ...]:
     """Return the queue in order, and what each waits for. Raises EngineUnreachable, GpusUnreachable."""
-    world.refresh_policy()
-    line = ahead.waiters(world)
+    context.rules.refresh()
+    line = wait_queue.waiters(context)
     if not line:
         return ()
-    listed = world.listed()
-    entries = world.ledger.read()
-    situation = world.situation(entries, world.observe_gpus(), world.foreign(entries, listed))
+    listed = context.observer.containers()
+    entries = context.ledger.read()
+    situation = allocation_input(
+        context, entries, context.observer.gpus(), outside_containers(context, entries, listed)
+    )
     rows = []
     for position, waiter in enumerate(line, 1):
-        seen = ahead.seen_by_allocator(world, waiter, entries)
+        seen = wait_queue.seen_by_allocator(context, waiter, entries)
         too_many = check_containers(seen.limits.max_containers_per_user, seen.containers)
         choice = too_many or choose(situation, seen.request, seen.who, seen.limits)
         why = choice.rule.value if isinstance(choice, Refusal) else None
-        if why is None and ahead.is_suspended(waiter):
+        if why is None and wait_queue.is_suspended(waiter):
             why = SUSPENDED
         about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
         rows.append(QueueRow(*about, position, why))
-        situation = behind(situation, ahead.in_line(world, [waiter], entries))
+        situation = behind(situation, wait_queue.in_line(context, [waiter], entries))
     return tuple(rows)
 
 
 def wait(
-    world: World,
+    context: Context,
     owner: Account,
     container: str,
     request: ContainerRequest,
@@ -117,16 +120,16 @@ def wait(
 
     Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `attempt` raises.
     """
-    world.refresh_policy()
-    limits = world.limits(owner)
+    context.rules.refresh()
+    limits = context.rules.limits(owner)
     until = None if longest is None else time.monotonic() + longest.total_seconds()
-    entry = Waiter("", owner.login, owner.uid, limits.limits.priority, world.clock(), container, request)
-    with world.ledger.line().join(entry) as waiter:
-        made = yield from _until_served(world, waiter, limits.group, until, attempt)
+    entry = Waiter("", owner.login, owner.uid, limits.limits.priority, context.clock(), container, request)
+    with context.ledger.line().join(entry) as waiter:
+        made = yield from _until_served(context, waiter, limits.group, until, attempt)
     yield made
 
 
-def create_attempt(world: World, actor: Actor) -> Attempt[Made]:
+def create_attempt(context: Context, actor: Actor) -> Attempt[Made]:
     """Return the attempt to create the container that is waited for."""
 
     def attempt(waiter: Waiter, *, first: bool) -> Made:
@@ -134,27 +137,27 @@ def create_attempt(world: World, actor: Actor) -> Attempt[Made]:
         if not first:
             # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
             request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
-        return creating.create(world, actor, request, waiting_as=waiter.id)
+        return creating.create(context, actor, request, waiting_as=waiter.id)
 
     return attempt
 
 
 def _until_served(
-    world: World, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
+    context: Context, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
 ) -> Generator[Waiting, None, T]:
     """Make attempts until one succeeds. `group` is the owner's at the beginning. Raises as `wait`."""
-    line = world.ledger.line()
+    line = context.ledger.line()
     told: Waiting | None = None
     while True:
         if not line.refresh(waiter):
             raise NotPossible("the wait was cancelled", hint="`ds01 queue` shows who waits")
-        before = world.ledger.version()
+        before = context.ledger.version()
         over = until is not None and time.monotonic() >= until
         try:
-            world.refresh_policy()  # the attempt does too, but whether this waiter may wait depends on it as well
+            context.rules.refresh()  # the attempt does too, but whether this waiter may wait depends on it as well
             if told is not None:
-                _check_user_database(world, waiter, group)
-            _check_may_wait(world, waiter)
+                _check_user_database(context, waiter, group)
+            _check_may_wait(context, waiter)
             return attempt(waiter, first=told is None)
         except NoGpuFree as error:
             refusal = from_json(Refusal, (error.data or {})["refusal"])
@@ -164,28 +167,28 @@ def _until_served(
             if told is None or over:
                 raise
             refusal = told.refusal  # a restart of Docker or a policy saved half-written ends no wait of hours
-        others = [item.id for item in ahead.waiters(world)]
+        others = [item.id for item in wait_queue.waiters(context)]
         now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
         if told is None or now.position != told.position:
             told = now
             yield now
-        _until_something_changed(world, before, until)
+        _until_something_changed(context, before, until)
 
 
-def _check_user_database(world: World, waiter: Waiter, group: str) -> None:
+def _check_user_database(context: Context, waiter: Waiter, group: str) -> None:
     """Raises Busy while the user database does not answer: then it is unknown what the owner may have."""
     try:
-        world.users.by_uid(waiter.uid)
+        context.users.by_uid(waiter.uid)
     except NotFound as error:
         raise Busy(f"the user database does not know {waiter.user} now", hint="try again") from error
-    missing = Owners(world.policy, world.users, world.owners.memory).missing_groups(group)
+    missing = Owners(context.rules.policy, context.users, context.rules.owners.memory).missing_groups(group)
     if missing:
         raise Busy(f"the user database does not have the Unix group {', '.join(sorted(missing))} now", hint="try again")
 
 
-def _check_may_wait(world: World, waiter: Waiter) -> None:
+def _check_may_wait(context: Context, waiter: Waiter) -> None:
     """Raises Refused if an administrator waits for somebody else and is no administrator any more."""
-    if not ahead.may_wait(world, waiter):
+    if not wait_queue.may_wait(context, waiter):
         raise Refused(
             f"you may no longer wait for {waiter.user}",
             why="waiting for others is for administrators, and the policy has changed since the wait began",
@@ -193,12 +196,12 @@ def _check_may_wait(world: World, waiter: Waiter) -> None:
         )
 
 
-def _until_something_changed(world: World, before: Version, until: float | None) -> None:
+def _until_something_changed(context: Context, before: Version, until: float | None) -> None:
     """Sleep until the ledger or the line is no longer as it was `before` the last try, or a try is worth it anyway."""
     again = time.monotonic() + TRY_EVERY
     end = again if until is None else min(again, until)
-    while world.ledger.version() == before:
+    while context.ledger.version() == before:
         left = end - time.monotonic()
         if left <= 0:
             return
-        world.sleep(min(LOOK_EVERY, left))
+        context.sleep(min(LOOK_EVERY, left))

@@ -10,7 +10,7 @@ from ds01.errors import Ds01Error, NotPossible
 from ds01.host.people import people_of
 from ds01.host.slices import Change, plan_slices, unsure_slices, wanted_slices
 from ds01.host.systemd import Systemd, is_running
-from ds01.lifecycle.snapshot.owners import Owners
+from ds01.lifecycle.context.owners import Owners
 from ds01.policy.model import Policy, Share
 from ds01.policy.units import format_number, readable_size
 from ds01.records.record import Record

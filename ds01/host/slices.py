@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ds01.host.people import People
-from ds01.lifecycle.snapshot.owners import Owners
+from ds01.lifecycle.context.owners import Owners
 from ds01.policy.model import Policy, Share
 from ds01.policy.names import group_slice, slice_name
 from ds01.policy.resolve import UNGROUPED, group_limits, resolve

@@ -12,9 +12,10 @@ from ds01.host import apply
 from ds01.host.people import unix_group_of
 from ds01.host.slices import plan_slices, wanted_slices
 from ds01.host.systemd import Systemd
-from ds01.lifecycle.snapshot.world import World, readable
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec import folders
 from ds01.policy.identity import identify
+from ds01.records.entries import readable
 from ds01.system import programs
 from ds01.system.programs import Run
 from ds01.system.users import Account, Actor
@@ -75,16 +76,16 @@ def _make_for(account: Account, path: str) -> None:
         os.close(descriptor)
 
 
-def ensure_slice(account: Account, world: World, *, systemd: Systemd | None = None) -> Step:
+def ensure_slice(account: Account, context: Context, *, systemd: Systemd | None = None) -> Step:
     """The user's slice and the group's, if the policy limits these."""
-    account = identify(world.policy, account, world.users)
-    wanted = wanted_slices(world.policy, [account], [], world.clock())
-    records = [record for record in readable(world.ledger.read()) if record.uid == account.uid]
-    wanted |= wanted_slices(world.policy, [account], records, world.clock())
+    account = identify(context.rules.policy, account, context.users)
+    wanted = wanted_slices(context.rules.policy, [account], [], context.clock())
+    records = [record for record in readable(context.ledger.read()) if record.uid == account.uid]
+    wanted |= wanted_slices(context.rules.policy, [account], records, context.clock())
     if not wanted:
         return Step("slice: the policy limits none", already=True)
     what = f"slice {', '.join(sorted(wanted))}"
-    problem = apply.obstacle(world.engine.facts().cgroup_driver)
+    problem = apply.obstacle(context.engine.facts().cgroup_driver)
     if problem is not None:
         return Step(what, problem=problem.why)
     systemd = systemd or Systemd()

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from ds01.gpus.model import Kind
 from ds01.host.people import People
-from ds01.lifecycle.snapshot.world import is_manual
 from ds01.policy.model import Limits, Policy, UserLimits
 from ds01.policy.present import lines
 from ds01.policy.resolve import automation_of, resolve
 from ds01.records.deadlines import deadline
+from ds01.records.entries import is_manual
 from ds01.records.record import Record
 from ds01.system.users import Account
 

@@ -18,14 +18,15 @@ from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Busy, EngineAbsent, NotFound, NotPossible
 from ds01.gpus.model import Choice, Claim, GpuRequest, Kind, Lease, Observation, Refusal, Rule, Slot
 from ds01.gpus.naming import all_called
+from ds01.lifecycle.context.allocation import active_leases, allocation_input, outside_containers
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.slot_names import bring_names
+from ds01.lifecycle.context.wait_queue import in_line, waiters
 from ds01.lifecycle.create import NO_GPUS
 from ds01.lifecycle.reconciliation.judge import judge
 from ds01.lifecycle.reconciliation.limiting import limit
 from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.snapshot.ahead import in_line, waiters
-from ds01.lifecycle.snapshot.naming import bring_names
-from ds01.lifecycle.snapshot.world import Entries, World, is_manual, readable
 from ds01.lifecycle.spec.aime import name_and_uid, owner_of, request_of, what_stays
 from ds01.placement.allocator import Ahead, behind, choose, quota_use
 from ds01.placement.devices import slots_of
@@ -34,6 +35,7 @@ from ds01.policy.model import UserLimits
 from ds01.policy.resolve import automation_of
 from ds01.policy.units import format_number
 from ds01.records.deadlines import after
+from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import Unreadable
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Origin, Pending, Record, move, settle
@@ -54,9 +56,9 @@ class _Found:
     limits: UserLimits
 
 
-def listed_as(world: World, container: str) -> EngineContainer:
+def listed_as(context: Context, container: str) -> EngineContainer:
     """A container by its full name, as the engine lists it. Raises NotFound."""
-    for seen in world.listed():
+    for seen in context.observer.containers():
         if seen.name == container:
             return seen
     raise NotFound(f"there is no container {container}", hint="`container-list --all` shows all of them")
@@ -67,62 +69,63 @@ def record_of(entries: Entries, seen: EngineContainer) -> Record | None:
     return next((record for record in readable(entries) if record.docker_id == seen.id), None)
 
 
-def adopt(world: World, actor: Actor, listed: EngineContainer, *, ending: bool) -> tuple[Record, bool, tuple[str, ...]]:
+def adopt(
+    context: Context, actor: Actor, listed: EngineContainer, *, ending: bool
+) -> tuple[Record, bool, tuple[str, ...]]:
     """Take a container over, whose lock is held; the record, whether it was ours already, and warnings.
 
     A running one has to get all GPUs that it has. `ending`: it is about to be stopped, so it may have none; until
     then it is in conflict with whoever has them. Raises NoGpuFree, NotPossible.
     """
-    everything = world.listed()
-    if reconcile(world, everything, locked=(listed.name,)):
-        everything = world.engine.containers()
-    entries = world.ledger.read()
+    everything = context.observer.containers()
+    if reconcile(context, everything, locked=(listed.name,)):
+        everything = context.engine.containers()
+    entries = context.ledger.read()
     known = record_of(entries, listed)
     if known is not None:
-        return _again(world, known, listed)
-    owner = world.users.by_uid(owner_of(listed, world.users))
-    seen = world.engine.inspect(listed.id)
+        return _again(context, known, listed)
+    owner = context.users.by_uid(owner_of(listed, context.users))
+    seen = context.engine.inspect(listed.id)
     if seen is None or seen.name != listed.name:  # the name says whose it is, and the lock is on it
         raise EngineAbsent(f"the container {listed.name} vanished")
     if seen.status is Status.REMOVING:
         raise NotPossible(f"{listed.name} is being removed")
-    found = _look(world, owner, seen, entries, everything)
-    new = _new_record(world, owner, found)
-    world.limits_of(new)  # nobody asks the user database under the ledger's lock
-    with world.ledger.transaction() as ledger:
-        bring_names(ledger, found.gpus, now=world.clock())
+    found = _look(context, owner, seen, entries, everything)
+    new = _new_record(context, owner, found)
+    context.rules.limits_of(new)  # nobody asks the user database under the ledger's lock
+    with context.ledger.transaction() as ledger:
+        bring_names(ledger, found.gpus, now=context.clock())
         _check_name(seen.name, ledger.records)
-        record, warnings = _decide(world, actor, new, found, ledger.records, ending=ending)
-        record = ledger.commit(record, now=world.clock())
-    warnings += limit(world, record, seen)
-    with world.ledger.transaction() as ledger:
-        record = ledger.commit(settle(record), now=world.clock())
-    world.report(record, record.history)
+        record, warnings = _decide(context, actor, new, found, ledger.records, ending=ending)
+        record = ledger.commit(record, now=context.clock())
+    warnings += limit(context, record, seen)
+    with context.ledger.transaction() as ledger:
+        record = ledger.commit(settle(record), now=context.clock())
     return record, False, (*warnings, what_stays(record.name, seen))
 
 
-def _again(world: World, record: Record, listed: EngineContainer) -> tuple[Record, bool, tuple[str, ...]]:
+def _again(context: Context, record: Record, listed: EngineContainer) -> tuple[Record, bool, tuple[str, ...]]:
     """One that is ours already; the limits of an adopted one are set anew."""
     if record.container_name != listed.name:
         raise NotPossible(
             f"{listed.name} is ds01's container {record.name}, renamed",
             hint=f"docker rename {listed.name} {record.container_name}",
         )
-    return record, True, limit(world, record, listed) if record.origin is Origin.ADOPTED else ()
+    return record, True, limit(context, record, listed) if record.origin is Origin.ADOPTED else ()
 
 
 def _look(
-    world: World, owner: Account, seen: EngineContainer, entries: Entries, listed: list[EngineContainer]
+    context: Context, owner: Account, seen: EngineContainer, entries: Entries, listed: list[EngineContainer]
 ) -> _Found:
-    gpus = world.observe_gpus() if seen.devices else NO_GPUS
-    world.ask_owners(entries)
-    limits = world.limits(owner)
+    gpus = context.observer.gpus() if seen.devices else NO_GPUS
+    context.rules.prefetch(entries)
+    limits = context.rules.limits(owner)
     return _Found(
         seen,
         gpus,
         slots_of(seen.devices, gpus) if seen.devices else (),
-        [other for other in world.foreign(entries, listed) if other.id != seen.id],
-        in_line(world, waiters(world), entries),
+        [other for other in outside_containers(context, entries, listed) if other.id != seen.id],
+        in_line(context, waiters(context), entries),
         Requester(owner.login, owner.uid, limits.group, seen.name),
         limits,
     )
@@ -144,22 +147,22 @@ def _check_name(container: str, entries: Entries) -> None:
 
 
 def _decide(
-    world: World, actor: Actor, record: Record, found: _Found, entries: Entries, *, ending: bool
+    context: Context, actor: Actor, record: Record, found: _Found, entries: Entries, *, ending: bool
 ) -> tuple[Record, tuple[str, ...]]:
     """The record with its lease and in the state that the engine has. Raises NoGpuFree."""
-    now = world.clock()
+    now = context.clock()
     lease = Lease(record.gpus_fixed, now) if record.gpus_fixed else None
     conflict = None
     if lease is not None and found.seen.status.runs:
-        refusal = _in_the_way(world, dataclasses.replace(record, lease=lease), found, entries)
+        refusal = _in_the_way(context, dataclasses.replace(record, lease=lease), found, entries)
         if refusal is not None:
             if not ending:
                 raise error_of(refusal)
             slots = all_called(record.gpus_fixed)
             lease, conflict = None, f"it runs on GPU {slots}, which it could not get when it was adopted"
-    elif lease is not None and not _could_get(world, found, entries, now):
+    elif lease is not None and not _could_get(context, found, entries, now):
         lease = None
-    warnings = _over_quota(world, record, found, entries, lease)
+    warnings = _over_quota(context, record, found, entries, lease)
     record = move(record, Trigger.CREATE, actor=actor.login, at=now, why="adopted: made by AIME's tools", lease=lease)
     hold = found.limits.limits.gpu_hold_after_stop
     # In conflict, so that the devices are not leased: `judge` is told that somebody has them.
@@ -174,7 +177,7 @@ def _decide(
     return settle(record, **changes), warnings
 
 
-def _new_record(world: World, owner: Account, found: _Found) -> Record:
+def _new_record(context: Context, owner: Account, found: _Found) -> Record:
     seen = found.seen
     name = (name_and_uid(seen.name) or (seen.name, 0))[0]
     own_tag = seen.image if seen.image.endswith(f":{seen.name}") else None
@@ -182,7 +185,7 @@ def _new_record(world: World, owner: Account, found: _Found) -> Record:
     request = request_of(seen, owner.uid, name, slots=len(found.slots), most=most)
     return Record(
         id=secrets.token_hex(16),
-        installation=world.ledger.installation,
+        installation=context.ledger.installation,
         container_name=seen.name,
         name=name,
         project=name,
@@ -195,7 +198,7 @@ def _new_record(world: World, owner: Account, found: _Found) -> Record:
         image=request.image,
         own_tag=own_tag,
         docker_id=seen.id,
-        created_at=min(seen.created_at, world.clock()),
+        created_at=min(seen.created_at, context.clock()),
         request=request,
         gpus_fixed=tuple(slot.ref for slot in found.slots),
         resource_limits=found.limits.limits,
@@ -203,9 +206,9 @@ def _new_record(world: World, owner: Account, found: _Found) -> Record:
     )
 
 
-def _in_the_way(world: World, record: Record, found: _Found, entries: Entries) -> Refusal | None:
+def _in_the_way(context: Context, record: Record, found: _Found, entries: Entries) -> Refusal | None:
     """Who has the GPUs on which a container runs. Its quota does not matter: it runs there already."""
-    situation = world.situation({**entries, record.container_name: record}, found.gpus, found.foreign)
+    situation = allocation_input(context, {**entries, record.container_name: record}, found.gpus, found.foreign)
     claims = claims_on(situation, found.who)
     taken = tuple(claims[slot.slot] for slot in found.slots if slot.slot in claims)
     if not taken:
@@ -219,19 +222,21 @@ def _last(claims: tuple[Claim, ...]) -> datetime | None:
     return max(end for end in ends if end is not None) if None not in ends else None
 
 
-def _could_get(world: World, found: _Found, entries: Entries, now: datetime) -> bool:
+def _could_get(context: Context, found: _Found, entries: Entries, now: datetime) -> bool:
     """Whether a container that does not run may have its GPUs as any other may: quota, waiting line, and all."""
     if found.seen.started_at is None:
-        rules = automation_of(world.policy, found.limits)
+        rules = automation_of(context.rules.policy, found.limits)
         until = after(found.seen.created_at, rules.created_timeout)
         if until is not None and until <= now:
             return False
-    situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
+    situation = behind(allocation_input(context, entries, found.gpus, found.foreign), found.ahead)
     request = GpuRequest(len(found.slots), uuids=tuple(slot.uuid for slot in found.slots))
     return isinstance(choose(situation, request, found.who, found.limits.limits), Choice)
 
 
-def _over_quota(world: World, record: Record, found: _Found, entries: Entries, lease: Lease | None) -> tuple[str, ...]:
+def _over_quota(
+    context: Context, record: Record, found: _Found, entries: Entries, lease: Lease | None
+) -> tuple[str, ...]:
     """What it has, or would need, beyond the policy."""
     limits, count = found.limits.limits, len(found.slots)
     others = [other for other in readable(entries) if other.uid == record.uid and not is_manual(other)]
@@ -240,7 +245,7 @@ def _over_quota(world: World, record: Record, found: _Found, entries: Entries, l
         most = f"{format_number(limits.max_containers_per_user)} (max_containers_per_user)"
         warnings.append(f"these are {len(others) + 1} containers, and the limit is {most}")
     if lease is not None:
-        used = quota_use(world.holdings(entries), record.uid) + count
+        used = quota_use(active_leases(context, entries), record.uid) + count
         if limits.max_mig_instances is not None and used > limits.max_mig_instances:
             warnings.append(f"these are {used} GPUs, and the quota is {limits.max_mig_instances} (max_mig_instances)")
     beyond = None

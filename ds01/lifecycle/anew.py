@@ -9,18 +9,20 @@ from datetime import timedelta
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.lifecycle import create
+from ds01.lifecycle.context.allocation import allocation_input
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.slot_names import bring_names, with_names
 from ds01.lifecycle.prepare import Prepared, prepare
 from ds01.lifecycle.reconciliation import twin
 from ds01.lifecycle.reconciliation.reconcile import one
 from ds01.lifecycle.refusals import WaysOut, error_of
-from ds01.lifecycle.snapshot.naming import bring_names, with_names
-from ds01.lifecycle.snapshot.world import Entries, World
 from ds01.lifecycle.start import lost_slots, start
 from ds01.lifecycle.stop import stop
 from ds01.lifecycle.ways_out import ways_out
 from ds01.placement.allocator import behind
 from ds01.placement.situation import Requester
 from ds01.records.deadlines import hold_ends
+from ds01.records.entries import Entries
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Pending, Record, move, settle
 from ds01.system.data import to_json
@@ -28,35 +30,35 @@ from ds01.system.users import Actor
 
 
 def recreate(
-    world: World, actor: Actor, record: Record, *, waiting_as: str | None = None
+    context: Context, actor: Actor, record: Record, *, waiting_as: str | None = None
 ) -> tuple[Record, tuple[str, ...]]:
     """Make a container that does not run again, on any slots, and do not start it. The workspace stays.
 
     `waiting_as`: the id in the queue; who does not wait comes after everybody in it.
     Returns the record and warnings. Raises Ds01Error, and then everything is as it was.
     """
-    prepared = _prepare(world, actor, record)
+    prepared = _prepare(context, actor, record)
     if record.state is State.RUNNING:
         raise NotPossible(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
-    return _replace(world, actor, record, prepared, None, None, waiting_as)
+    return _replace(context, actor, record, prepared, None, None, waiting_as)
 
 
-def remake(world: World, actor: Actor, record: Record, *, grace: float | None) -> tuple[Record, tuple[str, ...]]:
+def remake(context: Context, actor: Actor, record: Record, *, grace: float | None) -> tuple[Record, tuple[str, ...]]:
     """Make a container anew on the slots that it has; one that ran is stopped, and runs again. Raises Ds01Error.
 
     Whatever can fail before anything is stopped fails before.
     """
-    prepared = _prepare(world, actor, record)
-    kept = _leased(world, record, prepared)
+    prepared = _prepare(context, actor, record)
+    kept = _leased(context, record, prepared)
     ran = record.state is State.RUNNING
-    record, warnings = _replace(world, actor, record, prepared, kept, grace)
+    record, warnings = _replace(context, actor, record, prepared, kept, grace)
     if ran:
-        record, _ = start(world, actor, record)
+        record, _ = start(context, actor, record)
     return record, warnings
 
 
 def _replace(
-    world: World,
+    context: Context,
     actor: Actor,
     record: Record,
     prepared: Prepared,
@@ -65,58 +67,58 @@ def _replace(
     waiting_as: str | None = None,
 ) -> tuple[Record, tuple[str, ...]]:
     """`kept`: the slots that it keeps; None: chosen as for any other."""
-    found = create.look(world, prepared, locked=True, waiting_as=waiting_as)
+    found = create.look(context, prepared, locked=True, waiting_as=waiting_as)
     if kept is not None:
         create.check_driver(prepared, found, {slot.gpu for slot in kept.slots})
     _check_names(record, found)
-    seen = world.engine.inspect(record.docker_id or "")
-    with world.ledger.transaction() as ledger:
-        bring_names(ledger, found.gpus, now=world.clock())
+    seen = context.engine.inspect(record.docker_id or "")
+    with context.ledger.transaction() as ledger:
+        bring_names(ledger, found.gpus, now=context.clock())
         record = with_names(record, found.gpus)
-        choice = create.decide(world, prepared, found, ledger.records) if kept is None else kept
+        choice = create.decide(context, prepared, found, ledger.records) if kept is None else kept
         if isinstance(choice, Refusal):
-            raise error_of(choice, _ways_out(world, record, prepared, found, ledger.records))
+            raise error_of(choice, _ways_out(context, record, prepared, found, ledger.records))
         slots = tuple(slot.ref for slot in choice.slots)
         # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
         uuids = {ref.uuid for ref in slots}
         too = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref.uuid not in uuids)
-        since = record.lease.since if record.lease else world.clock()
+        since = record.lease.since if record.lease else context.clock()
         lease = Lease(slots + too, since) if slots + too else None
         image_id = seen.image_id if seen is not None else None
-        pending = Pending(Trigger.REMOVE, world.clock(), actor.login, image_id)
-        old = ledger.commit(settle(record, lease=lease, pending=pending), now=world.clock())
+        pending = Pending(Trigger.REMOVE, context.clock(), actor.login, image_id)
+        old = ledger.commit(settle(record, lease=lease, pending=pending), now=context.clock())
         runs = record.state is State.RUNNING  # then it is itself what has its ports
         own = {port.host_port for port in record.ports if port.host_port is not None} if runs else ()
-        ports = create.choose_ports(world, prepared, ledger.records, own=own)
-        new = create.new_record(world, actor, prepared, choice, ports)
+        ports = create.choose_ports(context, prepared, ledger.records, own=own)
+        new = create.new_record(context, actor, prepared, choice, ports)
     try:
-        return _make_and_swap(world, actor, prepared, old, new, grace)
+        return _make_and_swap(context, actor, prepared, old, new, grace)
     except BaseException:
         with suppress(Ds01Error):  # else whoever looks next undoes it, or brings it to its end
-            one(world, record.container_name)
+            one(context, record.container_name)
         raise
 
 
-def _ways_out(world: World, record: Record, prepared: Prepared, found: create.Found, entries: Entries) -> WaysOut:
+def _ways_out(context: Context, record: Record, prepared: Prepared, found: create.Found, entries: Entries) -> WaysOut:
     """Return what helps instead; making it again is what was refused."""
     who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, record.container_name)
-    situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
+    situation = behind(allocation_input(context, entries, found.gpus, found.foreign), found.ahead)
     return dataclasses.replace(ways_out(record, situation, who, prepared.limits.limits), recreate=False)
 
 
 def _make_and_swap(
-    world: World, actor: Actor, prepared: Prepared, old: Record, new: Record, grace: float | None
+    context: Context, actor: Actor, prepared: Prepared, old: Record, new: Record, grace: float | None
 ) -> tuple[Record, tuple[str, ...]]:
-    identity, warnings = create.make_container(world, prepared, new, name=twin.twin_name(new.container_name))
+    identity, warnings = create.make_container(context, prepared, new, name=twin.twin_name(new.container_name))
     if old.state is State.RUNNING:
-        old, _ = stop(world, actor, old, grace=grace, hold=True, why="to be made anew")
-    made = move(new, Trigger.CREATE, actor=actor.login, at=world.clock(), docker_id=identity)
-    made = _inherit(made, old, world.hold_of(old))
+        old, _ = stop(context, actor, old, grace=grace, hold=True, why="to be made anew")
+    made = move(new, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
+    made = _inherit(made, old, context.rules.hold_duration(old))
     assert old.pending is not None
-    with world.ledger.transaction() as ledger:
+    with context.ledger.transaction() as ledger:
         pending = dataclasses.replace(old.pending, successor=to_json(made))
-        old = ledger.commit(settle(old, pending=pending), now=world.clock())
-    return twin.swap(world, old), warnings
+        old = ledger.commit(settle(old, pending=pending), now=context.clock())
+    return twin.swap(context, old), warnings
 
 
 def _inherit(new: Record, old: Record, hold: timedelta | None) -> Record:
@@ -145,14 +147,14 @@ def _check_names(record: Record, found: create.Found) -> None:
             )
 
 
-def _prepare(world: World, actor: Actor, record: Record) -> Prepared:
+def _prepare(context: Context, actor: Actor, record: Record) -> Prepared:
     """The request of a container that is made anew, checked. Raises Ds01Error."""
     if record.request is None or record.docker_id is None:
         raise NotPossible(f"{record.name} cannot be made again", why="its record does not say how it was made")
-    return prepare(world, actor, record.request)
+    return prepare(context, actor, record.request)
 
 
-def _leased(world: World, record: Record, prepared: Prepared) -> Choice:
+def _leased(context: Context, record: Record, prepared: Prepared) -> Choice:
     """The slots that a container has, as if they had been chosen for it. Raises Ds01Error if it has not got them."""
     if record.lease is None:
         if not record.gpus_fixed:
@@ -163,10 +165,10 @@ def _leased(world: World, record: Record, prepared: Prepared) -> Choice:
             why=record.conflict or f"it is {record.state.value}",
             hint=f"{first}`container-start {record.name} --recreate` makes it again, with a GPU that is free",
         )
-    gpus = world.observe_gpus()
+    gpus = context.observer.gpus()
     lost = lost_slots(record.lease.slots, gpus)
     if lost is not None:
-        found = create.look(world, prepared, locked=True)
-        raise error_of(lost, _ways_out(world, record, prepared, found, world.ledger.read()))
+        found = create.look(context, prepared, locked=True)
+        raise error_of(lost, _ways_out(context, record, prepared, found, context.ledger.read()))
     uuids = {ref.uuid for ref in record.lease.slots}
     return Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))

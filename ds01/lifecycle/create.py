@@ -23,13 +23,14 @@ from ds01.errors import (
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
+from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.slot_names import bring_names
+from ds01.lifecycle.context.wait_queue import earlier_than, in_line, waiters
 from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.prepare import Prepared, prepare
 from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.snapshot.ahead import earlier_than, in_line, waiters
-from ds01.lifecycle.snapshot.naming import bring_names
-from ds01.lifecycle.snapshot.world import Entries, World, is_manual, readable
 from ds01.lifecycle.spec import ports, root_only
 from ds01.lifecycle.spec.account import Insider, archive
 from ds01.lifecycle.spec.aime import is_marked, own_tag
@@ -40,6 +41,7 @@ from ds01.placement.situation import Requester
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name, slice_name, slice_path
 from ds01.policy.units import readable_sizes
+from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import Unreadable
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Pending, Record, move
@@ -61,26 +63,26 @@ class Found:
     ahead: tuple[Ahead, ...] = ()  # of the waiting line
 
 
-def look(world: World, prepared: Prepared, *, locked: bool, waiting_as: str | None = None) -> Found:
+def look(context: Context, prepared: Prepared, *, locked: bool, waiting_as: str | None = None) -> Found:
     """Reconcile whatever stands in the way of a choice, and observe what it depends on.
 
     `locked`: the container's lock is held here. Without it, one that is being made is nobody's to judge.
     `waiting_as`: the id in the waiting line; who does not wait stands behind it.
     """
-    listed = world.listed()
-    if reconcile(world, listed, locked=(prepared.container_name,) if locked else ()):
-        listed = world.engine.containers()
+    listed = context.observer.containers()
+    if reconcile(context, listed, locked=(prepared.container_name,) if locked else ()):
+        listed = context.engine.containers()
     wants_gpus = prepared.request.gpus.count != 0
-    gpus = world.observe_gpus() if wants_gpus else NO_GPUS
+    gpus = context.observer.gpus() if wants_gpus else NO_GPUS
     image = prepared.image.environment if prepared.image is not None else {}
-    driver = world.inventory.driver_facts() if gpus.gpus and requirements_of(image) else NOTHING_KNOWN
-    entries = world.ledger.read()
-    world.ask_owners(entries)
-    earlier = earlier_than(waiters(world), waiting_as)
-    return Found(gpus, world.foreign(entries, listed), listed, driver, in_line(world, earlier, entries))
+    driver = context.inventory.driver_facts() if gpus.gpus and requirements_of(image) else NOTHING_KNOWN
+    entries = context.ledger.read()
+    context.rules.prefetch(entries)
+    earlier = earlier_than(waiters(context), waiting_as)
+    return Found(gpus, outside_containers(context, entries, listed), listed, driver, in_line(context, earlier, entries))
 
 
-def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> Choice | Refusal:
+def decide(context: Context, prepared: Prepared, found: Found, entries: Entries) -> Choice | Refusal:
     """The slots for a new container, or why not."""
     own = [record for record in readable(entries) if record.uid == prepared.owner.uid and not is_manual(record)]
     others = [record for record in own if record.container_name != prepared.container_name]
@@ -88,7 +90,7 @@ def decide(world: World, prepared: Prepared, found: Found, entries: Entries) -> 
     if refusal is not None:
         return refusal
     who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, prepared.container_name)
-    situation = behind(world.situation(entries, found.gpus, found.foreign), found.ahead)
+    situation = behind(allocation_input(context, entries, found.gpus, found.foreign), found.ahead)
     choice = choose(situation, prepared.request.gpus, who, prepared.limits.limits)
     if isinstance(choice, Choice):
         check_driver(prepared, found, {slot.gpu for slot in choice.slots})
@@ -134,33 +136,35 @@ def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
 
 
 def create(
-    world: World, actor: Actor, request: ContainerRequest, *, waiting_as: str | None = None
+    context: Context, actor: Actor, request: ContainerRequest, *, waiting_as: str | None = None
 ) -> tuple[Record, tuple[str, ...]]:
     """Make a container with its lease; it does not run yet. The record and warnings. Raises Ds01Error."""
-    world.refresh_policy()
-    prepared = prepare(world, actor, request)
+    context.rules.refresh()
+    prepared = prepare(context, actor, request)
     doing = f"being created by {actor.login}"
-    with world.ledger.container_lock(prepared.container_name, doing=doing):
-        found = look(world, prepared, locked=True, waiting_as=waiting_as)
-        record = reserve(world, actor, prepared, found)
-        return make(world, actor, prepared, record)
+    with context.ledger.container_lock(prepared.container_name, doing=doing):
+        found = look(context, prepared, locked=True, waiting_as=waiting_as)
+        record = reserve(context, actor, prepared, found)
+        return make(context, actor, prepared, record)
 
 
-def reserve(world: World, actor: Actor, prepared: Prepared, found: Found) -> Record:
+def reserve(context: Context, actor: Actor, prepared: Prepared, found: Found) -> Record:
     """Choose and write the lease, before the engine is called."""
-    with world.ledger.transaction() as ledger:
-        bring_names(ledger, found.gpus, now=world.clock())
+    with context.ledger.transaction() as ledger:
+        bring_names(ledger, found.gpus, now=context.clock())
         check_name(prepared, found, ledger.records)
-        choice = decide(world, prepared, found, ledger.records)
+        choice = decide(context, prepared, found, ledger.records)
         if isinstance(choice, Choice):
-            published = choose_ports(world, prepared, ledger.records)
-            return ledger.commit(new_record(world, actor, prepared, choice, published), now=world.clock())
+            published = choose_ports(context, prepared, ledger.records)
+            return ledger.commit(new_record(context, actor, prepared, choice, published), now=context.clock())
     raise error_of(choice)
 
 
-def choose_ports(world: World, prepared: Prepared, entries: Entries, *, own: Collection[int] = ()) -> tuple[Port, ...]:
+def choose_ports(
+    context: Context, prepared: Prepared, entries: Entries, *, own: Collection[int] = ()
+) -> tuple[Port, ...]:
     """Return the ports that the container publishes. `own`: ports that it has now, and may keep."""
-    policy = world.policy
+    policy = context.rules.policy
     taken = {
         port.host_port
         for record in readable(entries)
@@ -172,20 +176,20 @@ def choose_ports(world: World, prepared: Prepared, entries: Entries, *, own: Col
         ports.wanted(prepared.request, policy.network.value, policy.ports),
         prepared.container_name,
         taken=taken,
-        is_free=lambda number: number in own or world.port_is_free(number),
+        is_free=lambda number: number in own or context.port_is_free(number),
     )
 
 
 def new_record(
-    world: World, actor: Actor, prepared: Prepared, choice: Choice, published: tuple[Port, ...] = ()
+    context: Context, actor: Actor, prepared: Prepared, choice: Choice, published: tuple[Port, ...] = ()
 ) -> Record:
     """Return the record of a container that is about to be made."""
-    now = world.clock()
+    now = context.clock()
     request, owner = prepared.request, prepared.owner
     refs = tuple(slot.ref for slot in choice.slots)
     return Record(
         id=secrets.token_hex(16),
-        installation=world.ledger.installation,
+        installation=context.ledger.installation,
         container_name=prepared.container_name,
         name=request.name,
         project=request.project or request.name,
@@ -208,33 +212,32 @@ def new_record(
     )
 
 
-def make(world: World, actor: Actor, prepared: Prepared, record: Record) -> tuple[Record, tuple[str, ...]]:
+def make(context: Context, actor: Actor, prepared: Prepared, record: Record) -> tuple[Record, tuple[str, ...]]:
     """Make the container of a record that has its lease; undo everything if that fails."""
     try:
-        identity, warnings = make_container(world, prepared, record)
-        with world.ledger.transaction() as ledger:
-            made = move(record, Trigger.CREATE, actor=actor.login, at=world.clock(), docker_id=identity)
-            made = ledger.commit(made, now=world.clock())
+        identity, warnings = make_container(context, prepared, record)
+        with context.ledger.transaction() as ledger:
+            made = move(record, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
+            made = ledger.commit(made, now=context.clock())
     except BaseException as error:
-        _give_up(world, actor, record, error)
+        _give_up(context, actor, record, error)
         raise
-    world.report(made, made.history[-1:])
     return made, warnings
 
 
 def make_container(
-    world: World, prepared: Prepared, record: Record, *, name: str | None = None
+    context: Context, prepared: Prepared, record: Record, *, name: str | None = None
 ) -> tuple[str, tuple[str, ...]]:
     """Make the container of a record whole: its id, and warnings. `name`: what Docker shall call it meanwhile.
 
     Raises Ds01Error, and then leaves what it has made.
     """
-    engine = world.engine
+    engine = context.engine
     assert record.own_tag is not None
     assert prepared.image is not None
     engine.tag(record.image, record.own_tag)
     groups = owner_groups(prepared)
-    spec = spec_of(world, prepared, record, groups)
+    spec = spec_of(context, prepared, record, groups)
     spec = spec if name is None else dataclasses.replace(spec, name=name)
     created = engine.create(spec)
     if engine.get(created.id, "/bin/sh") is None:
@@ -245,7 +248,7 @@ def make_container(
         )
     root_inside = prepared.limits.limits.root_inside
     insider = Insider(record.user, record.uid, record.gid, record.name, groups, root_inside)
-    engine.put(created.id, "/", archive(insider, partial(_read_inside, world, created.id)))
+    engine.put(created.id, "/", archive(insider, partial(_read_inside, context, created.id)))
     seen = engine.inspect(created.id)
     if seen is None:
         raise EngineAbsent(f"the container {record.name} vanished while it was made")
@@ -257,7 +260,7 @@ def make_container(
     ]
     if wrong:
         raise EngineRejected("what Docker made is not what was asked for", why="; ".join(wrong))
-    warnings = dict.fromkeys((*created.warnings, *weak, *_about_the_image(world, prepared, created.id)))
+    warnings = dict.fromkeys((*created.warnings, *weak, *_about_the_image(context, prepared, created.id)))
     return created.id, tuple(warnings)
 
 
@@ -266,13 +269,13 @@ def owner_groups(prepared: Prepared) -> tuple[HostGroup, ...]:
     return groups_of_directories(prepared.owner, [folder.path for folder in prepared.folders])
 
 
-def _about_the_image(world: World, prepared: Prepared, identity: str) -> tuple[str, ...]:
+def _about_the_image(context: Context, prepared: Prepared, identity: str) -> tuple[str, ...]:
     """What does not work for the owner in a container of this image."""
     assert prepared.image is not None
     request = prepared.request
     try:
         found = root_only.warning(
-            request.image, request.owner, prepared.image.environment, partial(world.engine.stat, identity)
+            request.image, request.owner, prepared.image.environment, partial(context.engine.stat, identity)
         )
     except EngineRejected:  # a container without a warning is better than none
         return ()
@@ -280,58 +283,58 @@ def _about_the_image(world: World, prepared: Prepared, identity: str) -> tuple[s
 
 
 def spec_of(
-    world: World, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = (), *, bare: bool = False
+    context: Context, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = (), *, bare: bool = False
 ) -> ContainerSpec:
     """Return the complete container of a record. `bare`: only for its limits, for which no engine need answer."""
     assert prepared.image is not None
-    facts = _facts(world) if bare else world.engine_facts()
+    facts = _facts(context) if bare else context.observer.engine_facts()
     names = (record.group, record.user, record.uid)
     parent = slice_path(*names) if facts.cgroup_driver == "cgroupfs" else slice_name(*names)
     return compose(
         prepared.request,
         prepared.owner,
         prepared.limits,
-        Placement(record.lease, parent, slice_name(*names), world.inject),
+        Placement(record.lease, parent, slice_name(*names), context.inject_devices),
         prepared.image,
-        Host(record.installation, world.policy.network.value, facts.memory_bytes),
+        Host(record.installation, context.rules.policy.network.value, facts.memory_bytes),
         Identity(record.id, record.container_name, record.own_tag or record.image, record.created_at),
         groups,
         record.ports,
     )
 
 
-def as_flags(world: World, account: Account, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def as_flags(context: Context, account: Account, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """An account's limits as Docker's flags, and what of them this server cannot give."""
-    facts = _facts(world)
+    facts = _facts(context)
     warnings = []
     if limits.max_cpus is not None and 0 < facts.cpus < limits.max_cpus:
         warnings.append(f"max_cpus is {limits.max_cpus:g}, this server has {facts.cpus}")
     if limits.memory is not None and 0 < facts.memory_bytes < limits.memory:
         wanted, there = readable_sizes(limits.memory, facts.memory_bytes)
         warnings.append(f"memory is {wanted}, this server has {there}")
-    return tuple(docker_arguments(bare_spec(world, account))), tuple(warnings)
+    return tuple(docker_arguments(bare_spec(context, account))), tuple(warnings)
 
 
-def bare_spec(world: World, account: Account) -> ContainerSpec:
+def bare_spec(context: Context, account: Account) -> ContainerSpec:
     """What any container of an account would get, image and devices aside: for its limits as flags."""
     request = ContainerRequest(account.uid, "any", "any")
-    limits = world.limits(account)
+    limits = context.rules.limits(account)
     nothing = EngineImage("", (), {}, {})
     prepared = Prepared(request, account, limits, nothing, (), container_name("any", account.uid))
     actor = Actor(account.uid, account.gid, account.login)
-    return spec_of(world, prepared, new_record(world, actor, prepared, Choice(())), bare=True)
+    return spec_of(context, prepared, new_record(context, actor, prepared, Choice(())), bare=True)
 
 
-def _facts(world: World) -> EngineFacts:
+def _facts(context: Context) -> EngineFacts:
     """Return what the engine is; of one that does not answer, what is usual: limits are the policy's alone."""
     try:
-        return world.engine_facts()
+        return context.observer.engine_facts()
     except EngineUnreachable:
         return EngineFacts("", "docker", "", "systemd", "2", False, "runc", (), 0, 0)
 
 
-def _read_inside(world: World, identity: str, path: str) -> bytes | None:
-    content = world.engine.get(identity, path)
+def _read_inside(context: Context, identity: str, path: str) -> bytes | None:
+    content = context.engine.get(identity, path)
     if content is None:
         return None
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
@@ -341,20 +344,19 @@ def _read_inside(world: World, identity: str, path: str) -> bytes | None:
     return b""
 
 
-def _give_up(world: World, actor: Actor, record: Record, error: BaseException) -> None:
+def _give_up(context: Context, actor: Actor, record: Record, error: BaseException) -> None:
     """Undo a create. If the engine cannot be asked, the record stays pending and the next command looks again."""
     why = error.message if isinstance(error, Ds01Error) else type(error).__name__
     try:
-        seen = world.engine.inspect(record.container_name)
+        seen = context.engine.inspect(record.container_name)
         if seen is not None and seen.labels.get("ds01.id") == record.id:
-            world.engine.remove(seen.id)
+            context.engine.remove(seen.id)
         if record.own_tag is not None:
-            world.engine.untag(record.own_tag)
-        with world.ledger.transaction() as ledger:
-            gone = move(record, Trigger.VANISH, actor=actor.login, at=world.clock(), why=f"create failed: {why}")
-            ledger.commit(gone, now=world.clock())
+            context.engine.untag(record.own_tag)
+        with context.ledger.transaction() as ledger:
+            gone = move(record, Trigger.VANISH, actor=actor.login, at=context.clock(), why=f"create failed: {why}")
+            ledger.commit(gone, now=context.clock())
     except Ds01Error as second:
         facts = {"actor": actor.login, "container": record.container_name, "user": record.user}
-        world.emit("repair", facts | {"why": f"left for later: {second.message}"})
+        context.emit("repair", facts | {"why": f"left for later: {second.message}"})
         return
-    world.report(gone, gone.history[-1:])

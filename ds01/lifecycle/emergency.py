@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Ds01Error, EngineAbsent, NotFound
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.ownership import unrecorded
 from ds01.lifecycle.reconciliation.reconcile import reconcile
-from ds01.lifecycle.snapshot.world import World, readable
 from ds01.lifecycle.stop import write_stop
+from ds01.records.entries import readable
 from ds01.records.machine import State
 from ds01.records.record import Record
 from ds01.system.users import Actor
@@ -31,11 +33,11 @@ class Stopped:
     problem: str | None = None
 
 
-def running(world: World, owner: int | None) -> list[EngineContainer]:
+def running(context: Context, owner: int | None) -> list[EngineContainer]:
     """The running containers of this installation; of one owner, unless that is None."""
-    entries, listed = world.ledger.read(), world.listed()
+    entries, listed = context.ledger.read(), context.observer.containers()
     owners = {record.docker_id: record.uid for record in readable(entries) if record.docker_id}
-    owners |= {seen.id: int(seen.labels["ds01.uid"]) for seen in world.unrecorded(entries, listed)}
+    owners |= {seen.id: int(seen.labels["ds01.uid"]) for seen in unrecorded(context, entries, listed)}
     found = []
     for container in listed:
         uid = owners.get(container.id)
@@ -44,36 +46,38 @@ def running(world: World, owner: int | None) -> list[EngineContainer]:
     return found
 
 
-def stop_at_once(world: World, actor: Actor, owner: int | None) -> Stopped:
+def stop_at_once(context: Context, actor: Actor, owner: int | None) -> Stopped:
     """Stop them, without a grace and without any lock: a command in progress may hold these for minutes.
 
     What a command has under way it finds changed when it writes; reconcile records what came of it. Whatever goes
     wrong with one container, or after the stops, the answer names what was stopped and what was not.
     """
-    user = None if owner is None else _login(world, owner)
-    containers = running(world, owner)
+    user = None if owner is None else _login(context, owner)
+    containers = running(context, owner)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        problems = list(pool.map(lambda container: _stop(world, container), containers))
+        problems = list(pool.map(lambda container: _stop(context, container), containers))
     failed = [f"{_name(seen)}: {why}" for seen, why in zip(containers, problems, strict=True) if why]
     stopped = [seen for seen, why in zip(containers, problems, strict=True) if not why]
     for container in stopped:
         with suppress(Ds01Error, OSError):
-            _write(world, actor, container)
+            _write(context, actor, container)
     names = [_name(seen) for seen in stopped]
     facts = {"actor": actor.login, "container": None, "user": user, "why": WHY}
-    world.emit("emergency_stop", facts | {"containers": names, "failed": failed})
+    context.emit("emergency_stop", facts | {"containers": names, "failed": failed})
     problem = None
     try:
-        reconcile(world, world.listed(), failed=lambda name, error: None)  # what it cannot record the next tick does
+        reconcile(
+            context, context.observer.containers(), failed=lambda name, error: None
+        )  # what it cannot record the next tick does
     except (Ds01Error, OSError) as error:
         problem = f"the records do not show all of it yet: {error}"
     return Stopped(tuple(names), tuple(failed), problem)
 
 
-def _login(world: World, owner: int) -> str:
+def _login(context: Context, owner: int) -> str:
     """The owner's login; a user database that does not answer must not keep anything from being stopped."""
     try:
-        return world.users.by_uid(owner).login
+        return context.users.by_uid(owner).login
     except NotFound:
         return f"uid {owner}"
 
@@ -83,26 +87,26 @@ def _name(container: EngineContainer) -> str:
     return container.name or container.id
 
 
-def _write(world: World, actor: Actor, container: EngineContainer) -> None:
+def _write(context: Context, actor: Actor, container: EngineContainer) -> None:
     """Who did it, in the record. Where a command is at work on it, reconcile writes later that it ended."""
-    records = readable(world.ledger.read())
+    records = readable(context.ledger.read())
     name = next((record.container_name for record in records if record.docker_id == container.id), None)
     if name is None:
         return
-    with suppress(Ds01Error), world.ledger.container_lock(name, doing=f"being stopped by {actor.login}", wait=0):
-        record = world.ledger.read().get(name)
+    with suppress(Ds01Error), context.ledger.container_lock(name, doing=f"being stopped by {actor.login}", wait=0):
+        record = context.ledger.read().get(name)
         if isinstance(record, Record) and record.state is State.RUNNING and record.pending is None:
-            write_stop(world, actor, record, why=WHY)
+            write_stop(context, actor, record, why=WHY)
 
 
-def _stop(world: World, container: EngineContainer) -> str | None:
+def _stop(context: Context, container: EngineContainer) -> str | None:
     """Stop one; why it could not be stopped, or None."""
     if container.status is Status.PAUSED:
         with suppress(Ds01Error, OSError):  # the stop itself tells
-            world.engine.unpause(container.id)  # a frozen process cannot even be killed with cgroup v1
+            context.engine.unpause(container.id)  # a frozen process cannot even be killed with cgroup v1
     try:
         with suppress(EngineAbsent):
-            world.engine.stop(container.id, grace=0)
+            context.engine.stop(container.id, grace=0)
     except Ds01Error as error:
         return f"{error.message}: {error.why}" if error.why else error.message
     except Exception as error:  # of the connection, say: the other containers are stopped all the same

@@ -7,27 +7,27 @@ from functools import partial
 
 from ds01.engines.protocol import ExecRequest
 from ds01.errors import Refused
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.terminal_type import terminal_type
 from ds01.records.record import Record
 
 ROOT = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}  # or root's files would land in the owner's home
 
 
-def exec_request(world: World, record: Record, what: ExecRequest, *, root: bool) -> ExecRequest:
+def exec_request(context: Context, record: Record, what: ExecRequest, *, root: bool) -> ExecRequest:
     """Return the request as the owner, or as root of the container, with a TERM that it knows. Raises Refused."""
     environment = dict(what.environment)
     if root:
-        _check_root(world, record)
+        _check_root(context, record)
         environment = ROOT | environment
     if what.tty and "TERM" in environment:
-        environment["TERM"] = terminal_type(environment["TERM"], partial(_has_file, world, record))
+        environment["TERM"] = terminal_type(environment["TERM"], partial(_has_file, context, record))
     user = "0:0" if root else f"{record.uid}:{record.gid}"
     return dataclasses.replace(what, user=user, environment=environment)
 
 
-def _check_root(world: World, record: Record) -> None:
-    limits = world.limits_of(record)
+def _check_root(context: Context, record: Record) -> None:
+    limits = context.rules.limits_of(record)
     if limits.limits.root_inside:
         return
     source = limits.sources.get("root_inside", "defaults")
@@ -38,5 +38,5 @@ def _check_root(world: World, record: Record) -> None:
     )
 
 
-def _has_file(world: World, record: Record, path: str) -> bool:
-    return record.docker_id is not None and world.engine.get(record.docker_id, path) is not None
+def _has_file(context: Context, record: Record, path: str) -> bool:
+    return record.docker_id is not None and context.engine.get(record.docker_id, path) is not None

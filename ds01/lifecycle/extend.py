@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ds01.errors import NotPossible, Refused, WrongUse
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.policy.units import format_duration
 from ds01.records.deadlines import idle_ends
 from ds01.records.machine import State
@@ -13,7 +13,7 @@ from ds01.records.record import Record, settle
 from ds01.system.users import Actor
 
 
-def extend(world: World, actor: Actor, record: Record, duration: timedelta, *, reason: str | None) -> Record:
+def extend(context: Context, actor: Actor, record: Record, duration: timedelta, *, reason: str | None) -> Record:
     """Move the idle and the runtime deadline of a container whose lock is held by `duration`, each from where it is.
 
     Raises WrongUse, NotPossible if it does not run, Refused past the policy's max_extension.
@@ -22,7 +22,7 @@ def extend(world: World, actor: Actor, record: Record, duration: timedelta, *, r
         raise WrongUse("an extension is longer than nothing")
     if record.state is not State.RUNNING:
         raise NotPossible(f"{record.name} is {record.state.value}: only what runs has such a deadline")
-    limits = world.limits_of(record).limits
+    limits = context.rules.limits_of(record).limits
     longest, total = limits.max_extension, record.extended + duration
     if longest is not None and total > longest:
         left = max(longest - record.extended, timedelta(0))
@@ -31,10 +31,10 @@ def extend(world: World, actor: Actor, record: Record, duration: timedelta, *, r
             why=f"{format_duration(record.extended)} were used, {format_duration(duration)} asked for",
             hint=f"{format_duration(left)} is left" if left else "an administrator can raise max_extension",
         )
-    now = world.clock()
+    now = context.clock()
     until = max(idle_ends(record, limits) or now, now) + duration
-    with world.ledger.transaction() as ledger:
+    with context.ledger.transaction() as ledger:
         record = ledger.commit(settle(record, extended_until=until, extended=total), now=now)
     facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": reason}
-    world.emit("extension", facts | {"seconds": duration, "until": until})
+    context.emit("extension", facts | {"seconds": duration, "until": until})
     return record

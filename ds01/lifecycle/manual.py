@@ -6,10 +6,11 @@ import secrets
 
 from ds01.errors import NotPossible
 from ds01.gpus.model import GpuRequest, Lease, Refusal
+from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.slot_names import bring_names
 from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.snapshot.naming import bring_names
-from ds01.lifecycle.snapshot.world import World
 from ds01.placement.allocator import choose
 from ds01.placement.situation import Requester
 from ds01.policy.model import Limits
@@ -19,32 +20,32 @@ from ds01.records.record import Origin, Record, move
 from ds01.system.users import Account, Actor
 
 
-def allocate(world: World, actor: Actor, owner: Account, name: str, request: GpuRequest, limits: Limits) -> Record:
+def allocate(context: Context, actor: Actor, owner: Account, name: str, request: GpuRequest, limits: Limits) -> Record:
     """Lease slots without a container. `limits` are the owner's, as an administrator may have changed them."""
-    group = world.limits(owner).group
+    group = context.rules.limits(owner).group
     full = container_name(name, owner.uid)
-    listed = world.listed()
-    if reconcile(world, listed):
-        listed = world.engine.containers()
-    gpus = world.observe_gpus()
-    entries = world.ledger.read()
-    world.ask_owners(entries)
-    foreign = world.foreign(entries, listed)
-    with world.ledger.transaction() as ledger:
-        bring_names(ledger, gpus, now=world.clock())
+    listed = context.observer.containers()
+    if reconcile(context, listed):
+        listed = context.engine.containers()
+    gpus = context.observer.gpus()
+    entries = context.ledger.read()
+    context.rules.prefetch(entries)
+    foreign = outside_containers(context, entries, listed)
+    with context.ledger.transaction() as ledger:
+        bring_names(ledger, gpus, now=context.clock())
         if full in ledger.records:
             raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it", code="name.taken")
-        situation = world.situation(ledger.records, gpus, foreign)
+        situation = allocation_input(context, ledger.records, gpus, foreign)
         choice = choose(situation, request, Requester(owner.login, owner.uid, group, full), limits)
         if isinstance(choice, Refusal):
             raise error_of(choice)
         if not choice.slots:
             raise NotPossible(f"no GPU for {owner.login}", why="the quota is 0, or the server has none")
-        now = world.clock()
+        now = context.clock()
         refs = tuple(slot.ref for slot in choice.slots)
         record = Record(
             id=secrets.token_hex(16),
-            installation=world.ledger.installation,
+            installation=context.ledger.installation,
             container_name=full,
             name=name,
             project=name,
@@ -62,30 +63,26 @@ def allocate(world: World, actor: Actor, owner: Account, name: str, request: Gpu
         )
         record = move(record, Trigger.CREATE, actor=actor.login, at=now, why="allocated by hand")
         record = ledger.commit(move(record, Trigger.START, actor=actor.login, at=now), now=now)
-    world.report(record, record.history[-2:])
     return record
 
 
-def release(world: World, actor: Actor, record: Record) -> Record:
+def release(context: Context, actor: Actor, record: Record) -> Record:
     """End a lease that was made by hand, and its record with it."""
-    with world.ledger.transaction() as ledger:
-        now = world.clock()
-        before = len(record.history)
+    with context.ledger.transaction() as ledger:
+        now = context.clock()
         trigger = Trigger.STOP if record.state is State.RUNNING else Trigger.RELEASE
         if record.state is not State.STOPPED:
             record = move(record, trigger, actor=actor.login, at=now, why="released by hand")
         record = ledger.commit(move(record, Trigger.REMOVE, actor=actor.login, at=now), now=now)
-    world.report(record, record.history[before:])
     return record
 
 
-def mark(world: World, actor: Actor, record: Record, trigger: Trigger) -> Record:
+def mark(context: Context, actor: Actor, record: Record, trigger: Trigger) -> Record:
     """The start and stop triggers of a record without a container."""
     wanted = State.RUNNING if trigger is Trigger.START else State.HELD
     if record.state is wanted:
         return record
-    with world.ledger.transaction() as ledger:
-        now = world.clock()
+    with context.ledger.transaction() as ledger:
+        now = context.clock()
         record = ledger.commit(move(record, trigger, actor=actor.login, at=now, holds=True), now=now)
-    world.report(record, record.history[-1:])
     return record

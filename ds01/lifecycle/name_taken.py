@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ds01.errors import NotPossible
-from ds01.lifecycle.snapshot.world import is_manual
+from ds01.records.entries import is_manual
 from ds01.records.record import Record
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ds01.engines.protocol import EngineImage
 from ds01.errors import NotFound, Refused, WrongUse
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec import folders
 from ds01.lifecycle.spec.compose import RESERVED_LABELS
 from ds01.lifecycle.spec.folders import Folder
@@ -36,13 +36,13 @@ class Prepared:
     container_name: str
 
 
-def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only: bool = False) -> Prepared:
+def prepare(context: Context, actor: Actor, request: ContainerRequest, *, plan_only: bool = False) -> Prepared:
     """Check a request: owner, name, wants, labels, image, folders. Raises Ds01Error.
 
     `plan_only`: nothing is made, and the image may be missing still.
     """
-    owner = world.users.by_uid(request.owner)
-    limits = world.limits(owner)
+    owner = context.users.by_uid(request.owner)
+    limits = context.rules.limits(owner)
     try:
         full = container_name(request.name, owner.uid)
     except ValueError as error:
@@ -62,13 +62,13 @@ def prepare(world: World, actor: Actor, request: ContainerRequest, *, plan_only:
         if key.startswith(RESERVED_LABELS):
             raise Refused(f"the label {key} is ds01's own")
     _check_environment(request)
-    image = world.engine.image(request.image)
+    image = context.engine.image(request.image)
     if image is None and not plan_only:
         raise NotFound(
             f"there is no image {request.image} on this server",
             hint="name another with --image, or a framework with --framework",
         )
-    resolved, found = _resolve_folders(world, actor, request, owner, make=not plan_only)
+    resolved, found = _resolve_folders(context, actor, request, owner, make=not plan_only)
     return Prepared(resolved, owner, limits, image, found, full)
 
 
@@ -107,16 +107,16 @@ def _check_wants(wants: Wants, limits: UserLimits) -> None:
 
 
 def _resolve_folders(
-    world: World, actor: Actor, request: ContainerRequest, owner: Account, *, make: bool
+    context: Context, actor: Actor, request: ContainerRequest, owner: Account, *, make: bool
 ) -> tuple[ContainerRequest, tuple[Folder, ...]]:
-    workspaces = world.policy.workspaces_of(owner.login, owner.home)
+    workspaces = context.rules.policy.workspaces_of(owner.login, owner.home)
     workspace = request.workspace or f"{workspaces}/{request.project or request.name}"
     if make:
         folders.make(workspace, owner=owner, actor=actor, usual=Path(workspace).is_relative_to(workspaces))
     # In a state folder of one's own its owner may do everything, also lend own folders to the people played there.
-    also = actor.uid if world.own and actor.uid == world.ledger.owner_uid else None
+    also = actor.uid if context.sandbox and actor.uid == context.ledger.owner_uid else None
     resolve: Callable[..., Folder] = partial(folders.resolve, owner=owner, also_uid=also)
-    mounts = world.policy.mounts
+    mounts = context.rules.policy.mounts
     found: dict[str, Folder] = {}
     if make or folders.exists(workspace, owner=owner):
         found["workspace"] = resolve(workspace, allowed=mounts.workspace)

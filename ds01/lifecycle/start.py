@@ -8,11 +8,12 @@ from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
 from ds01.gpus.naming import all_called, called, difference, first_name, is_silent
 from ds01.lifecycle import ulimits
+from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.slot_names import bring_names, with_names
+from ds01.lifecycle.context.wait_queue import earlier_than, in_line, waiters
 from ds01.lifecycle.reconciliation.reconcile import devices_now, one, reconcile
 from ds01.lifecycle.refusals import error_of
-from ds01.lifecycle.snapshot.ahead import earlier_than, in_line, waiters
-from ds01.lifecycle.snapshot.naming import bring_names, with_names
-from ds01.lifecycle.snapshot.world import World
 from ds01.lifecycle.spec import ports
 from ds01.lifecycle.ways_out import ways_out
 from ds01.placement.allocator import behind, choose
@@ -23,34 +24,33 @@ from ds01.records.request import ContainerRequest
 from ds01.system.users import Actor
 
 
-def start(world: World, actor: Actor, record: Record, *, waiting_as: str | None = None) -> tuple[Record, bool]:
+def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | None = None) -> tuple[Record, bool]:
     """Start a container whose lock is held; the record, and whether it ran already. Raises Ds01Error.
 
     `waiting_as`: the id in the queue; who does not wait comes after everybody in it.
     """
     if record.state is State.RUNNING:
-        return (resume(world, actor, record), True) if record.paused else (record, True)
-    record = _lease_again(world, actor, record, waiting_as)
+        return (resume(context, actor, record), True) if record.paused else (record, True)
+    record = _lease_again(context, actor, record, waiting_as)
     assert record.docker_id is not None
     try:
-        world.engine.start(record.docker_id)
-        seen = world.engine.inspect(record.docker_id)
+        context.engine.start(record.docker_id)
+        seen = context.engine.inspect(record.docker_id)
     except BaseException as error:
         if isinstance(error, Ds01Error):
-            one(world, record.container_name)  # what it amounts to: the new lease goes back if nothing runs
-            refused = ulimits.explain(world, record, error)
+            one(context, record.container_name)  # what it amounts to: the new lease goes back if nothing runs
+            refused = ulimits.explain(context, record, error)
             if refused is not None:
-                ulimits.give_back_unstarted(world, actor, record.container_name)
+                ulimits.give_back_unstarted(context, actor, record.container_name)
                 raise refused from error
             if (taken := ports.explain_taken(record, error)) is not None:
                 raise taken from error
         raise
-    with world.ledger.transaction() as ledger:
+    with context.ledger.transaction() as ledger:
         engine_time = seen.started_at if seen else None
-        now = world.clock()
+        now = context.clock()
         record = move(record, Trigger.START, actor=actor.login, at=now, engine_started_at=engine_time)
         record = ledger.commit(record, now=now)
-    world.report(record, record.history[-1:])
     return record, False
 
 
@@ -63,76 +63,76 @@ def request_of(record: Record, *, recreate: bool) -> ContainerRequest:
     return dataclasses.replace(request, gpus=own)
 
 
-def resume(world: World, actor: Actor, record: Record) -> Record:
+def resume(context: Context, actor: Actor, record: Record) -> Record:
     """Let a paused container go on."""
     assert record.docker_id is not None
-    world.engine.unpause(record.docker_id)
-    return _flag(world, actor, record, paused=False)
+    context.engine.unpause(record.docker_id)
+    return _flag(context, actor, record, paused=False)
 
 
-def pause(world: World, actor: Actor, record: Record) -> tuple[Record, bool]:
+def pause(context: Context, actor: Actor, record: Record) -> tuple[Record, bool]:
     """Freeze a running container; its lease and its idle time go on. The record, and whether it was already."""
     if record.state is not State.RUNNING:
         raise NotPossible(f"{record.name} is {record.state.value}, only a running container can be paused")
     if record.paused:
         return record, True
     assert record.docker_id is not None
-    world.engine.pause(record.docker_id)
-    return _flag(world, actor, record, paused=True), False
+    context.engine.pause(record.docker_id)
+    return _flag(context, actor, record, paused=True), False
 
 
-def _flag(world: World, actor: Actor, record: Record, *, paused: bool) -> Record:
-    with world.ledger.transaction() as ledger:
-        record = ledger.commit(settle(record, paused=paused), now=world.clock())
+def _flag(context: Context, actor: Actor, record: Record, *, paused: bool) -> Record:
+    with context.ledger.transaction() as ledger:
+        record = ledger.commit(settle(record, paused=paused), now=context.clock())
     facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": None}
-    world.emit("pause" if paused else "unpause", facts)
+    context.emit("pause" if paused else "unpause", facts)
     return record
 
 
-def _lease_again(world: World, actor: Actor, record: Record, waiting_as: str | None) -> Record:
+def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str | None) -> Record:
     """Write what is about to happen; for a stopped container first take the slots that Docker fixed for it."""
     needed = record.gpus_fixed
-    _check_devices(world, record)
-    pending = Pending(Trigger.START, world.clock(), actor.login)
+    _check_devices(context, record)
+    pending = Pending(Trigger.START, context.clock(), actor.login)
     if not needed:
-        with world.ledger.transaction() as ledger:
-            return ledger.commit(settle(record, pending=pending), now=world.clock())
-    gpus = world.observe_gpus()
+        with context.ledger.transaction() as ledger:
+            return ledger.commit(settle(record, pending=pending), now=context.clock())
+    gpus = context.observer.gpus()
     lease = record.lease
     lost = lost_slots(needed, gpus)
-    owner = world.users.by_uid(record.uid)
-    limits = world.limits(owner)
+    owner = context.users.by_uid(record.uid)
+    limits = context.rules.limits(owner)
     who = Requester(owner.login, owner.uid, limits.group, record.container_name)
     listed = []
     if lease is None or lost is not None:
-        listed = world.listed()
-        if reconcile(world, listed, locked=(record.container_name,)):
-            listed = world.engine.containers()
-    entries = world.ledger.read()
-    world.ask_owners(entries)
-    foreign = world.foreign(entries, listed)
-    line = in_line(world, earlier_than(waiters(world), waiting_as), entries) if lease is None else ()
-    with world.ledger.transaction() as ledger:
-        bring_names(ledger, gpus, now=world.clock())
+        listed = context.observer.containers()
+        if reconcile(context, listed, locked=(record.container_name,)):
+            listed = context.engine.containers()
+    entries = context.ledger.read()
+    context.rules.prefetch(entries)
+    foreign = outside_containers(context, entries, listed)
+    line = in_line(context, earlier_than(waiters(context), waiting_as), entries) if lease is None else ()
+    with context.ledger.transaction() as ledger:
+        bring_names(ledger, gpus, now=context.clock())
         if lease is None or lost is not None:
-            situation = behind(world.situation(ledger.records, gpus, foreign), line)
+            situation = behind(allocation_input(context, ledger.records, gpus, foreign), line)
             request = GpuRequest(len(needed), uuids=tuple(ref.uuid for ref in needed))
             choice = lost or choose(situation, request, who, limits.limits)
             if isinstance(choice, Refusal):
                 raise error_of(choice, ways_out(record, situation, who, limits.limits))
-            lease = Lease(needed, world.clock())
+            lease = Lease(needed, context.clock())
         changed = with_names(settle(record, pending=pending, lease=lease), gpus)
         changed = dataclasses.replace(changed, resource_limits=limits.limits)
-        return ledger.commit(changed, now=world.clock())
+        return ledger.commit(changed, now=context.clock())
 
 
-def _check_devices(world: World, record: Record) -> None:
+def _check_devices(context: Context, record: Record) -> None:
     """Raises NotPossible for an adopted container that would get a GPU which it had not when it was adopted."""
     if record.origin is not Origin.ADOPTED:
         return
-    seen = world.engine.inspect(record.docker_id or "")
+    seen = context.engine.inspect(record.docker_id or "")
     had = {ref.uuid for ref in record.gpus_fixed}
-    more = [ref for ref in (devices_now(world, seen) if seen else ()) if ref.uuid not in had]
+    more = [ref for ref in (devices_now(context, seen) if seen else ()) if ref.uuid not in had]
     if more:
         raise NotPossible(
             f"{record.name} would get GPU {all_called(more)} too",

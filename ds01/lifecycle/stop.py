@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import Ds01Error, EngineAbsent, NotPossible
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.shells import IDLE_SHELL
 from ds01.records.deadlines import hold_ends
 from ds01.records.ending import commanded_end
@@ -38,7 +38,7 @@ class Saving:
 
 
 def stop(
-    world: World,
+    context: Context,
     actor: Actor,
     record: Record,
     *,
@@ -49,7 +49,7 @@ def stop(
     why: str | None = None,
 ) -> tuple[Record, bool]:
     """Stop a container as `stop_steps` does, without saying who is waited for."""
-    return outcome(stop_steps(world, actor, record, grace=grace, release=release, keep=keep, hold=hold, why=why))
+    return outcome(stop_steps(context, actor, record, grace=grace, release=release, keep=keep, hold=hold, why=why))
 
 
 def outcome(steps: Generator[Any, None, T]) -> T:
@@ -63,7 +63,7 @@ def outcome(steps: Generator[Any, None, T]) -> T:
 
 
 def stop_steps(
-    world: World,
+    context: Context,
     actor: Actor,
     record: Record,
     *,
@@ -83,24 +83,24 @@ def stop_steps(
     """
     if record.state is not State.RUNNING:
         if release and record.lease is not None:
-            record = give_back(world, actor, record, why="released")
+            record = give_back(context, actor, record, why="released")
         if keep and not record.keep:
-            record = _keep(world, actor, record)
+            record = _keep(context, actor, record)
         return record, True
     assert record.docker_id is not None
-    seconds = world.policy.policies.stop_grace.total_seconds() if grace is None else max(0.0, grace)
+    seconds = context.rules.policy.policies.stop_grace.total_seconds() if grace is None else max(0.0, grace)
     if record.paused:
-        world.engine.unpause(record.docker_id)  # a frozen process can neither save nor end
+        context.engine.unpause(record.docker_id)  # a frozen process can neither save nor end
     until = time.monotonic() + seconds
     if seconds > 0:
-        yield from let_save(world, record.docker_id, seconds)
+        yield from let_save(context, record.docker_id, seconds)
     left = max(0.0, until - time.monotonic())
-    world.engine.stop(record.docker_id, grace=min(left, LAST_GRACE))
-    return write_stop(world, actor, record, release=release, keep=keep, hold=hold, why=why), False
+    context.engine.stop(record.docker_id, grace=min(left, LAST_GRACE))
+    return write_stop(context, actor, record, release=release, keep=keep, hold=hold, why=why), False
 
 
 def write_stop(
-    world: World,
+    context: Context,
     actor: Actor,
     record: Record,
     *,
@@ -110,9 +110,11 @@ def write_stop(
     why: str | None = None,
 ) -> Record:
     """Write that a container was stopped, as `stop` does. Its lock is held."""
-    held_for = timedelta(0) if release else world.hold_of(dataclasses.replace(record, keep=keep or record.keep))
-    with world.ledger.transaction() as ledger:
-        now = world.clock()
+    held_for = (
+        timedelta(0) if release else context.rules.hold_duration(dataclasses.replace(record, keep=keep or record.keep))
+    )
+    with context.ledger.transaction() as ledger:
+        now = context.clock()
         record = move(
             record,
             Trigger.STOP,
@@ -127,45 +129,44 @@ def write_stop(
         if record.state is State.HELD:
             record = dataclasses.replace(record, held_until=hold_ends(record, held_for))
         record = ledger.commit(record, now=now)
-    world.report(record, record.history[-1:])
     return record
 
 
-def _keep(world: World, actor: Actor, record: Record) -> Record:
+def _keep(context: Context, actor: Actor, record: Record) -> Record:
     """Keep a stopped container past `container_hold_after_stop`; what was promised of its hold changes with it."""
     kept = dataclasses.replace(record, keep=True)
     if kept.state is State.HELD:
-        kept = dataclasses.replace(kept, held_until=hold_ends(kept, world.hold_of(kept)))
-    with world.ledger.transaction() as ledger:
-        kept = ledger.commit(dataclasses.replace(kept, warnings={}), now=world.clock())
+        kept = dataclasses.replace(kept, held_until=hold_ends(kept, context.rules.hold_duration(kept)))
+    with context.ledger.transaction() as ledger:
+        kept = ledger.commit(dataclasses.replace(kept, warnings={}), now=context.clock())
     facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": None}
-    world.emit("keep", facts)
+    context.emit("keep", facts)
     return kept
 
 
-def let_save(world: World, docker_id: str, seconds: float) -> Generator[Saving, None, None]:
+def let_save(context: Context, docker_id: str, seconds: float) -> Generator[Saving, None, None]:
     """Send TERM to all processes but process 1, and wait until only idle shells are left, or `seconds` are over.
 
     Process 1 is a shell, and the engine's stop signal reaches nobody else. Yields each change of what is waited for.
     """
     until = time.monotonic() + seconds
     try:
-        if not _at_work(world.engine.processes(docker_id)):
+        if not _at_work(context.engine.processes(docker_id)):
             return
         # To -1: everybody but process 1 and the sender. As root inside, since some may have become others.
-        world.engine.run(docker_id, ExecRequest(("/bin/sh", "-c", "kill -TERM -1"), user="0:0", tty=False))
+        context.engine.run(docker_id, ExecRequest(("/bin/sh", "-c", "kill -TERM -1"), user="0:0", tty=False))
         told: Saving | None = None
         for _ in range(round(seconds / LOOK_EVERY)):
             if time.monotonic() >= until:  # Docker may take longer to list the processes than the pauses in between
                 break
-            left = len(_at_work(world.engine.processes(docker_id)))
+            left = len(_at_work(context.engine.processes(docker_id)))
             if not left:
                 return
             now = Saving(left, max(1, math.ceil(until - time.monotonic())))
             if now != told:
                 told = now
                 yield now
-            world.sleep(LOOK_EVERY)
+            context.sleep(LOOK_EVERY)
         if told is not None:
             yield dataclasses.replace(told, seconds_left=0)
     except EngineAbsent:
@@ -174,27 +175,27 @@ def let_save(world: World, docker_id: str, seconds: float) -> Generator[Saving, 
         return  # it ended meanwhile, or its shell is broken: the stop itself tells
 
 
-def give_back(world: World, actor: Actor, record: Record, *, why: str) -> Record:
+def give_back(context: Context, actor: Actor, record: Record, *, why: str) -> Record:
     """End the lease of a container that does not run."""
-    return _move(world, actor, record, Trigger.RELEASE, why=why)
+    return _move(context, actor, record, Trigger.RELEASE, why=why)
 
 
-def remove(world: World, actor: Actor, record: Record, *, why: str | None = None) -> Record:
+def remove(context: Context, actor: Actor, record: Record, *, why: str | None = None) -> Record:
     """Remove a container that does not run, and its own image tag. Raises NotPossible if it runs."""
     next_state(record.state, Trigger.REMOVE)
     if record.docker_id is not None:
         with contextlib.suppress(EngineAbsent):  # somebody was quicker: it is as wanted
-            world.engine.remove(record.docker_id)
+            context.engine.remove(record.docker_id)
     if record.own_tag is not None:
-        world.engine.untag(record.own_tag)
-    return _move(world, actor, record, Trigger.REMOVE, why=why)
+        context.engine.untag(record.own_tag)
+    return _move(context, actor, record, Trigger.REMOVE, why=why)
 
 
-def running_processes(world: World, record: Record) -> int:
+def running_processes(context: Context, record: Record) -> int:
     """How many processes a stop would end, idle shells and process 1 left out."""
     if record.docker_id is None or record.state is not State.RUNNING:
         return 0
-    return len(_at_work(world.engine.processes(record.docker_id)))
+    return len(_at_work(context.engine.processes(record.docker_id)))
 
 
 def check_running(record: Record, *, force: bool) -> None:
@@ -216,9 +217,8 @@ def _at_work(processes: list[ContainerProcess]) -> list[ContainerProcess]:
     ]
 
 
-def _move(world: World, actor: Actor, record: Record, trigger: Trigger, **more: Any) -> Record:
-    with world.ledger.transaction() as ledger:
-        now = world.clock()
+def _move(context: Context, actor: Actor, record: Record, trigger: Trigger, **more: Any) -> Record:
+    with context.ledger.transaction() as ledger:
+        now = context.clock()
         record = ledger.commit(move(record, trigger, actor=actor.login, at=now, **more), now=now)
-    world.report(record, record.history[-1:])
     return record

@@ -5,25 +5,25 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ds01.errors import Ds01Error, EngineRejected
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.stop import give_back
 from ds01.records.machine import State
 from ds01.records.record import Record
 from ds01.system.users import Actor
 
 
-def explain(world: World, record: Record, error: Ds01Error) -> EngineRejected | None:
+def explain(context: Context, record: Record, error: Ds01Error) -> EngineRejected | None:
     """Return the error of a start that failed for a ulimit, with the policy's key; None for any other error."""
     data = error.data or {}
     if data.get("problem") != "ulimit":
         return None
     name = str(data["ulimit"])
-    given = _made_with(world, record).get(name)
+    given = _made_with(context, record).get(name)
     again = f"`container-start {record.name} --recreate`"
     key = f"ulimits: {{{name}: {given}}}"
     if given is None:
         hint = f"it is not in the policy's `ulimits`: look at default-ulimits in Docker's daemon.json, then {again}"
-    elif world.limits_of(record).limits.ulimits.get(name) != given:
+    elif context.rules.limits_of(record).limits.ulimits.get(name) != given:
         hint = f"the policy's `ulimits` gives another {name} by now: {again} makes the container with it"
     else:
         raised = f"Limit{name.upper()}=infinity for the services of Docker and containerd"
@@ -39,18 +39,18 @@ def explain(world: World, record: Record, error: Ds01Error) -> EngineRejected | 
     )
 
 
-def give_back_unstarted(world: World, actor: Actor, container_name: str) -> None:
+def give_back_unstarted(context: Context, actor: Actor, container_name: str) -> None:
     """End the lease of a container that cannot start and never ran. Its lock is held."""
-    record = world.ledger.read().get(container_name)
+    record = context.ledger.read().get(container_name)
     unstarted = isinstance(record, Record) and record.state is State.CREATED and record.stopped_at is None
     if isinstance(record, Record) and unstarted and record.lease is not None:
-        give_back(world, actor, record, why="it cannot be started with its limits")
+        give_back(context, actor, record, why="it cannot be started with its limits")
 
 
-def _made_with(world: World, record: Record) -> dict[str, int]:
+def _made_with(context: Context, record: Record) -> dict[str, int]:
     """The ulimits that the container has: the record's are today's by the time that it is started."""
     with suppress(Ds01Error):
-        seen = world.engine.inspect(record.docker_id or "")
+        seen = context.engine.inspect(record.docker_id or "")
         if seen is not None and seen.spec is not None:
             return dict(seen.spec.ulimits)
     return {name: value for name, value in record.resource_limits.ulimits.items() if value is not None}

@@ -16,6 +16,7 @@ from typing import Any
 
 from ds01.engines.protocol import EngineFacts
 from ds01.errors import Ds01Error
+from ds01.journal.events import Emit
 from ds01.journal.leases import LeaseLog
 from ds01.journal.outbox import Outbox
 from ds01.records.line import Line
@@ -57,6 +58,7 @@ class Ledger:
         """
         self.state = state
         self._leases = leases
+        self.emit: Emit = _discard  # gets an event for each transition that is committed
         records = state / "container-metadata"
         removed = records / "removed"
         self._locks = state / "locks"
@@ -97,8 +99,21 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Hold the ledger's lock, for milliseconds: never across a call of the engine, a prompt or a pull."""
+        """Hold the ledger's lock, for milliseconds: never across a call of the engine, a prompt or a pull.
+
+        What was committed is in the journal too once the lock is free.
+        """
         self._refresh()  # the long part before the lock; under it only what changed since is read again
+        events: list[tuple[str, Mapping[str, Any]]] = []
+        try:
+            with self._locked(events) as transaction:
+                yield transaction
+        finally:
+            for kind, event in events:
+                self.emit(kind, event)
+
+    @contextmanager
+    def _locked(self, events: list[tuple[str, Mapping[str, Any]]]) -> Iterator[Transaction]:
         with locks.hold(self._lock, wait=LEDGER_WAIT, mode=self.file_mode) as descriptor:
             count = commits.read_locked(descriptor)
             if self._records.may_have_changed(count):
@@ -111,6 +126,7 @@ class Ledger:
                 picture=self.state / "gpu-state.json",
                 mode=self.file_mode,
                 leases=self._leases,
+                events=events,
             )
             self.is_locked = True
             try:
@@ -268,3 +284,7 @@ class Ledger:
             raise Ds01Error(
                 f"the records in {self.state} cannot be read", why=f"{error.filename or self.state}: {error.strerror}"
             ) from error
+
+
+def _discard(kind: str, event: Mapping[str, Any]) -> None:
+    """Drop an event: a ledger without a context has no journal."""

@@ -12,28 +12,28 @@ from typing import Any
 from ds01.errors import Ds01Error
 from ds01.lifecycle import create as creating
 from ds01.system import locks
-from tests.bench.bed import UID, request, simulated, world_of
+from tests.bench.bed import UID, context_of, request, simulated
 
 
 def allocation(slots: int = 56, records: int = 500, runs: int = 30) -> None:
     """One allocation, with most slots leased and many records of containers without a GPU."""
     with simulated(f"{slots // 7}xA100:7x1g.5gb") as gate:
-        world = world_of(gate)
-        actor = world.users.actor(UID)
+        context = context_of(gate)
+        actor = context.users.actor(UID)
         for number in range(records):
             gpus = 1 if number < slots - 1 else 0
-            gate.create(actor, request(world, f"c{number}", gpus))
+            gate.create(actor, request(context, f"c{number}", gpus))
         under, whole = [], []
         held = Held()
         for number in range(runs):
-            prepared = creating.prepare(world, actor, request(world, f"new{number}", 1))
+            prepared = creating.prepare(context, actor, request(context, f"new{number}", 1))
             held.milliseconds = 0.0
             begun = time.perf_counter()
-            found = creating.look(world, prepared, locked=False)
-            record = creating.reserve(world, actor, prepared, found)
+            found = creating.look(context, prepared, locked=False)
+            record = creating.reserve(context, actor, prepared, found)
             whole.append((time.perf_counter() - begun) * 1000)
             under.append(held.milliseconds)
-            creating._give_up(world, actor, record, Ds01Error("only measured"))
+            creating._give_up(context, actor, record, Ds01Error("only measured"))
         held_for, in_all = statistics.median(under), statistics.median(whole)
         print(f"one allocation       {held_for:6.1f} ms under the lock, {in_all:.1f} ms in all,", end=" ")
         print(f"with {slots} slots and {records} records")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import shutil
@@ -20,7 +19,7 @@ from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
 from ds01.gpus.simulated import parse
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context, open_context
 from ds01.policy.reading.load import load
 from ds01.records.ledger import Ledger
 from ds01.records.request import ContainerRequest
@@ -53,7 +52,7 @@ def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Gate]:
         if os.geteuid() == 0:
             os.chown(state / "home", UID, UID)
         state.chmod(0o755)
-        world = World(
+        context = open_context(
             ledger=Ledger(state, own=True),
             engine=engine(state),
             inventory=parse(gpus),
@@ -62,10 +61,10 @@ def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Gate]:
             clock=clock.now,
             emit=lambda *_: None,
             sleep=clock.sleep,
-            own=True,
-            inject=False,
+            sandbox=True,
+            inject_devices=False,
         )
-        yield Gate(world)
+        yield Gate(context)
     finally:
         shutil.rmtree(state)
 
@@ -87,23 +86,34 @@ def on_docker(gpus: str) -> Iterator[tuple[Gate, str]]:
         try:
             yield gate, image
         finally:
-            label = f"label=ds01.installation={world_of(gate).ledger.installation}"
+            label = f"label=ds01.installation={context_of(gate).ledger.installation}"
             _remove("rm", _docker("ps", "--all", "--quiet", "--filter", label))
 
 
-def world_of(gate: Gate) -> World:
+def context_of(gate: Gate) -> Context:
     """What a gate works on."""
-    return gate._world
+    return gate._context
 
 
-def afresh(world: World, engine: Engine) -> World:
-    """The world as another process has it: nothing is known yet."""
-    return dataclasses.replace(world, ledger=Ledger(world.ledger.state, own=True), engine=engine, _limits={})
+def afresh(context: Context, engine: Engine) -> Context:
+    """The context as another process has it: nothing is known yet."""
+    return open_context(
+        ledger=Ledger(context.ledger.state, own=True),
+        engine=engine,
+        inventory=context.inventory,
+        policy=context.rules.policy,
+        users=context.users,
+        clock=context.clock,
+        emit=context.emit,
+        sleep=context.sleep,
+        sandbox=context.sandbox,
+        inject_devices=context.inject_devices,
+    )
 
 
-def request(world: World, name: str, gpus: int, image: str = "bench/image") -> ContainerRequest:
+def request(context: Context, name: str, gpus: int, image: str = "bench/image") -> ContainerRequest:
     """A request for `gpus` slots, with one workspace for all."""
-    return ContainerRequest(UID, name, image, GpuRequest(gpus), workspace=str(world.ledger.state / "home"))
+    return ContainerRequest(UID, name, image, GpuRequest(gpus), workspace=str(context.ledger.state / "home"))
 
 
 def environment(state: Path, gpus: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import time
 
 from ds01.engines.docker.engine import DockerEngine
 from ds01.gate.gate import Gate
-from tests.bench.bed import DS01, RUN, UID, afresh, environment, on_docker, request, world_of
+from tests.bench.bed import DS01, RUN, UID, afresh, context_of, environment, on_docker, request
 
 PYTHON = "/usr/bin/python3"
 GPUS = "1xA100"
@@ -27,20 +27,20 @@ def start_up(programs: list[str], runs: int) -> None:
 def listing(sizes: list[int], runs: int) -> None:
     """container-list against `docker ps -a`, with the number of API calls, for growing numbers of containers."""
     with on_docker(GPUS) as (gate, image):
-        world = world_of(gate)
-        actor = world.users.actor(UID)
-        own = environment(world.ledger.state, GPUS)
+        context = context_of(gate)
+        actor = context.users.actor(UID)
+        own = environment(context.ledger.state, GPUS)
         measured: list[tuple[int, float]] = []
         made = 0
         for size in sizes:
             for number in range(made, size):
-                gate.create(actor, request(world, f"{RUN}-{number}", 0, image))
+                gate.create(actor, request(context, f"{RUN}-{number}", 0, image))
             made = max(made, size)
             ours, theirs = compare(
                 [str(DS01), "container", "list", "--user", "bench"], ["docker", "ps", "-a"], runs, own
             )
             engine = DockerEngine()
-            Gate(afresh(world, engine)).containers(actor)
+            Gate(afresh(context, engine)).containers(actor)
             measured.append((size, ours))
             print(
                 f"container-list {size:4}  {ours:6.1f} ms, {ours / theirs:4.1f} times docker ps -a "

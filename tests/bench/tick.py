@@ -14,19 +14,19 @@ from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Engine
 from ds01.gate.gate import Gate
 from ds01.journal.notices import Mailboxes
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.policy.model import Notify
 from tests.bench.bed import (
     DS01,
     RUN,
     UID,
     afresh,
+    context_of,
     environment,
     on_docker,
     request,
     simulated,
     simulated_engine,
-    world_of,
 )
 from tests.bench.programs import say_growth, timed
 
@@ -46,12 +46,12 @@ class Crowd:
 
     def grow(self, size: int) -> None:
         """Make it so many."""
-        world = world_of(self.gate)
-        actor = world.users.actor(UID)
+        context = context_of(self.gate)
+        actor = context.users.actor(UID)
         while self.made < size:
             runs = self.made % 10 < 3 and self.running < self.most
             gpus = int(runs and self.running < SLOTS)
-            made = self.gate.create(actor, request(world, f"{RUN}-{self.made}", gpus, self.image)).container
+            made = self.gate.create(actor, request(context, f"{RUN}-{self.made}", gpus, self.image)).container
             if runs:
                 self.gate.start(actor, made.container)
             self.made += 1
@@ -61,11 +61,11 @@ class Crowd:
 def on_simulated_engine(sizes: list[int], runs: int) -> None:
     """Without Docker: what ds01 itself takes."""
     with simulated(GPUS) as gate:
-        world, crowd = world_of(gate), Crowd(gate, "bench/image", 10**6)
+        context, crowd = context_of(gate), Crowd(gate, "bench/image", 10**6)
         measured = []
         for size in sizes:
             crowd.grow(size)
-            passes = [one_pass(world, lambda: simulated_engine(world.ledger.state), size) for _ in range(runs + 1)]
+            passes = [one_pass(context, lambda: simulated_engine(context.ledger.state), size) for _ in range(runs + 1)]
             # The first one looks at what is new.
             measured.append((size, statistics.median(report.seconds for report in passes[1:]) * 1000))
             print(f"tick            {size:4}  {measured[-1][1]:6.1f} ms, {crowd.running} of them running, simulated")
@@ -75,13 +75,13 @@ def on_simulated_engine(sizes: list[int], runs: int) -> None:
 def on_real_docker(sizes: list[int], runs: int, most: int = 60) -> None:
     """On the Docker of this machine, with the API calls of a pass; root also has the whole program measured."""
     with on_docker(GPUS) as (gate, image):
-        world, crowd = world_of(gate), Crowd(gate, image, most)
-        own = environment(world.ledger.state, GPUS)
+        context, crowd = context_of(gate), Crowd(gate, image, most)
+        own = environment(context.ledger.state, GPUS)
         measured = []
         for size in sizes:
             started = crowd.running
             crowd.grow(size)
-            passes = [docker_pass(world, size) for _ in range(runs + 1)]
+            passes = [docker_pass(context, size) for _ in range(runs + 1)]
             took = [report.seconds * 1000 for report, _ in passes]
             calls = sorted({calls for _, calls in passes[1:]})
             measured.append((size, statistics.median(took[1:])))
@@ -96,7 +96,7 @@ def on_real_docker(sizes: list[int], runs: int, most: int = 60) -> None:
         say_growth(measured)
 
 
-def docker_pass(world: World, size: int) -> tuple[Report, int]:
+def docker_pass(context: Context, size: int) -> tuple[Report, int]:
     """One pass on Docker, and how many API calls it made."""
     engines: list[DockerEngine] = []
 
@@ -104,13 +104,13 @@ def docker_pass(world: World, size: int) -> tuple[Report, int]:
         engines.append(DockerEngine())
         return engines[-1]
 
-    report = one_pass(world, another, size)
+    report = one_pass(context, another, size)
     return report, sum(engine.calls for engine in engines)
 
 
-def one_pass(world: World, engine: Callable[[], Engine], size: int) -> Report:
+def one_pass(context: Context, engine: Callable[[], Engine], size: int) -> Report:
     """A tick as cron starts it: nothing is known yet. It has to be good, and to look at `size` containers."""
-    teller = Teller(Mailboxes(world.ledger.state / "notices"), Notify(terminal=False))
-    report = Tick(afresh(world, engine()), lambda: afresh(world, engine()), teller).run()
+    teller = Teller(Mailboxes(context.ledger.state / "notices"), Notify(terminal=False))
+    report = Tick(afresh(context, engine()), lambda: afresh(context, engine()), teller).run()
     assert report.good and report.looked_at == size, report
     return report

@@ -43,7 +43,7 @@ def test_a_build_makes_an_image_with_labels_and_environment(
 ) -> None:
     steps = build(
         'LABEL own="x y" \\\n # in between\n  other=z',
-        'ENV GREETING="hello world" PATH=/opt/bin:$PATH',
+        'ENV GREETING="hello context" PATH=/opt/bin:$PATH',
         "COPY note.txt /opt/",
         "RUN echo made",
         files={"note.txt": "hello\n"},
@@ -54,7 +54,7 @@ def test_a_build_makes_an_image_with_labels_and_environment(
     assert steps[-1].step == "built" and steps[-1].text == found.id
     assert found.labels["own"] == "x y" and found.labels["other"] == "z"
     assert found.labels["ds01.framework"] == 'a "b", c' and base.labels.items() <= found.labels.items()
-    assert found.environment["GREETING"] == "hello world"
+    assert found.environment["GREETING"] == "hello context"
     assert found.environment["PATH"] == f"/opt/bin:{base.environment['PATH']}"
     assert "GREETING" not in base.environment and "own" not in base.labels
 

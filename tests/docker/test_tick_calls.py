@@ -37,9 +37,8 @@ class OnDocker:
         self.bed = Bed(root, policy=POLICY)
         self.image = image
         self.run = secrets.token_hex(3)  # names of containers are Docker's, and so everybody's
-        self.world = self.bed.make_world(engine=DockerEngine())
-        self.world.inject = False
-        self.gate = Gate(self.world)
+        self.context = self.bed.make_context(engine=DockerEngine(), inject_devices=False)
+        self.gate = Gate(self.context)
         self.ticking = Ticking(self.bed)
         self.made = 0
 
@@ -70,7 +69,7 @@ class OnDocker:
 def lab(fast_tmp: Path, busybox_image: str, dockerd: Any) -> Iterator[OnDocker]:
     lab = OnDocker(fast_tmp / "bed", busybox_image)
     yield lab
-    label = f"ds01.installation={lab.world.ledger.installation}"
+    label = f"ds01.installation={lab.context.ledger.installation}"
     for found in dockerd.containers(all=True, filters={"label": label}):
         dockerd.remove_container(found["Id"], force=True)
         with suppress(docker.errors.APIError):
@@ -88,6 +87,6 @@ def test_a_pass_makes_three_calls_and_one_for_what_is_new_or_changed(lab: OnDock
     assert lab.calls() == 3 + 2, "one inspect for each that runs since the last pass"
     assert lab.calls() == 3
     for name in (first, *started):
-        lab.world.engine.stop(name, grace=0)
+        lab.context.engine.stop(name, grace=0)
     assert lab.calls() == 3 + 3, "one inspect for each that ended"
     assert lab.calls() == 3

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ds01.engines.protocol import Devices
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import Ds01Error, EngineUnreachable
+from ds01.lifecycle.context.ownership import is_ours
 from ds01.placement.devices import slots_of
 from ds01.system import files
 from ds01.system.data import from_json
@@ -282,7 +283,7 @@ class Life(RuleBasedStateMachine):
 
     def spoilt_ids(self) -> set[str]:
         """Ids whose record was spoilt and whose container is gone: nobody can know them any more."""
-        there = {seen.labels.get("ds01.id") for seen in self.bed.engine.containers() if self.bed.world.is_ours(seen)}
+        there = {seen.labels.get("ds01.id") for seen in self.bed.engine.containers() if is_ours(self.bed.context, seen)}
         known = {record.id for record in self.bed.records() + self.bed.ledger.removed()}
         return {each for each in self.seen if each not in there and each not in known} if self.aside() else set()
 

@@ -28,7 +28,7 @@ def rounds(bed: Bed) -> None:
     for _ in range(ROUNDS):
         check_round(bed, race(bed))
         for record in bed.records():
-            bed.gate.remove(bed.world.users.actor(record.uid), record.container_name, force=True)
+            bed.gate.remove(bed.context.users.actor(record.uid), record.container_name, force=True)
 
 
 def test_on_ext4_with_inodes_of_128_bytes(coarse_folder: Path) -> None:

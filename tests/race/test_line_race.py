@@ -56,10 +56,9 @@ def waiter(bed: Bed, number: int) -> int:
     try:
         become(PEOPLE[login])
         os.umask(0o077)
-        world = bed.make_world()
-        world.sleep = lambda seconds: time.sleep(min(seconds, 0.02))
+        context = bed.make_context(sleep=lambda seconds: time.sleep(min(seconds, 0.02)))
         request = bed.request(login, "job", 1, workspace=str(bed.home(login) / "workspace" / "thesis"))
-        for step in Gate(world).wait(world.users.actor(PEOPLE[login]), request):
+        for step in Gate(context).wait(context.users.actor(PEOPLE[login]), request):
             if step.acted is not None:
                 said = {"at": time.monotonic_ns(), "slot": step.acted.container.gpus[0].slot}
                 (bed.root / "served" / login).write_text(json.dumps(said))

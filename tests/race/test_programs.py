@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.lifecycle.snapshot.world import readable
+from ds01.records.entries import readable
 from tests.race.test_race import GROUP, PEOPLE, PROCESSES, SLOTS, folder, make
 
 __all__ = ["folder"]

@@ -94,7 +94,7 @@ def race(bed: Bed) -> Counter[str]:
                 os.close(gone)
                 become(PEOPLE[login])
                 os.umask(0o077)
-                gate = Gate(bed.make_world())
+                gate = Gate(bed.make_context())
                 os.write(steady, b".")
                 os.read(go, 1)  # closed: go
                 outcome = one_try(bed, gate, login, f"job{number}")
@@ -153,7 +153,7 @@ def test_seven_of_forty_win_in_every_round(folder: Path, part: int) -> None:
     for _ in range(ROUNDS):
         check_round(bed, race(bed))
         for record in bed.records():
-            actor = bed.world.users.actor(record.uid if os.geteuid() else 0)
+            actor = bed.context.users.actor(record.uid if os.geteuid() else 0)
             bed.gate.remove(actor, record.container_name, force=True)
         assert bed.leased() == {}
     assert time.monotonic() - began < 100

@@ -115,7 +115,7 @@ def test_a_tick_and_commands_on_the_same_container_do_not_meet(ticking: Ticking)
     thread = threading.Thread(target=ticks)
     thread.start()
     try:
-        gate, alice = Gate(bed.make_world()), bed.actor("alice")
+        gate, alice = Gate(bed.make_context()), bed.actor("alice")
         name = bed.full("alice")
         until = time.monotonic() + 2.5
         rounds = 0

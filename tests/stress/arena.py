@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import grp
 import mmap
 import os
@@ -21,7 +20,7 @@ from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.journal.events import EventLog
 from ds01.journal.leases import LeaseLog
 from ds01.journal.notices import Mailboxes
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.records.ledger import Ledger
 from ds01.system import clock
 from ds01.system.users import Users
@@ -123,12 +122,13 @@ class Arena:
         """The engine as another process sees it. It is not on the small disk: Docker's data rarely is."""
         return SimulatedEngine(self._engine, clock=self.switches.now)
 
-    def world(self) -> World:
+    def context(self) -> Context:
         """What one command works on."""
         ledger = Ledger(self.bed.state, own=True, leases=LeaseLog(self.log / "gpu-allocations.log"))
         events = EventLog(self.log / "events.jsonl", clock=self.switches.now, mode=ledger.file_mode)
-        return dataclasses.replace(
-            self.bed.make_world(engine=self.engine(), ledger=ledger),
+        return self.bed.make_context(
+            engine=self.engine(),
+            ledger=ledger,
             users=Users(),
             clock=self.switches.now,
             emit=events.emit,
@@ -137,7 +137,7 @@ class Arena:
 
     def tick(self) -> Tick:
         """One pass of the automation."""
-        world = self.world()
+        context = self.context()
         mailboxes = Mailboxes(self.bed.state / "notices")
-        teller = Teller(mailboxes, world.policy.notify, world.emit, lambda uid, text: None)
-        return Tick(world, self.world, teller, uptime=clock.uptime)
+        teller = Teller(mailboxes, context.rules.policy.notify, context.emit, lambda uid, text: None)
+        return Tick(context, self.context, teller, uptime=clock.uptime)

@@ -63,8 +63,8 @@ class Director:
 
     def warm(self) -> None:
         """Load what a command loads, so that the children need not."""
-        gate = Gate(self.arena.world())
-        boss = gate._world.users.actor(PEOPLE["boss"])
+        gate = Gate(self.arena.context())
+        boss = self.arena.context().users.actor(PEOPLE["boss"])
         made = gate.create(boss, self.arena.bed.request("boss", "warm", 0)).container.container
         gate.start(boss, made)
         self.arena.tick().run()
@@ -93,13 +93,13 @@ class Director:
         self.end()
         self.arena.engine().set_answering(True)
         self.arena.switches.set()
-        root = self.arena.world().users.actor(0)
+        root = self.arena.context().users.actor(0)
         for _ in range(2):
-            Gate(self.arena.world()).reconcile(root)
-        if changes := Gate(self.arena.world()).reconcile(root):
+            Gate(self.arena.context()).reconcile(root)
+        if changes := Gate(self.arena.context()).reconcile(root):
             raise Broken(f"reconcile never comes to rest: {changes}")
         self.arena.bed.engine = self.arena.engine()
-        self.arena.bed.world = self.arena.world()
+        self.arena.bed.context = self.arena.context()
         try:
             legal.check_settled(self.arena.bed)
         except AssertionError as error:
@@ -164,7 +164,7 @@ class Director:
         count = os.open(self._reports / f"count-{self._forks}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         while True:
             with contextlib.suppress(Ds01Error, OSError):  # refused, or the disk is full: main.py words either
-                operations.command(self.arena, Gate(self.arena.world()), login, rng)
+                operations.command(self.arena, Gate(self.arena.context()), login, rng)
             os.write(count, b".")
 
     def _interfere(self) -> None:
@@ -251,9 +251,9 @@ class Director:
 
     def _pass(self) -> None:
         tick = self.arena.tick()
-        with contextlib.suppress(Ds01Error, OSError), tick.world.ledger.tick_lock():
+        with contextlib.suppress(Ds01Error, OSError), tick.context.ledger.tick_lock():
             report = tick.run()
-            tick.world.ledger.write_tick(to_keep(report, tick.world.ledger.tick()))
+            tick.context.ledger.write_tick(to_keep(report, tick.context.ledger.tick()))
 
     def _snapshot(self) -> Snapshot:
         """A snapshot, however long others hold the lock. Raises Broken."""
@@ -277,12 +277,12 @@ class Director:
 
     def _clear(self, login: str, name: str) -> None:
         """Remove a container, or a lease by hand, as an administrator. Raises Broken if that fails."""
-        gate = Gate(self.arena.world())
+        gate = Gate(self.arena.context())
         full = self.arena.bed.full(login, name)
         records = {record.container_name: record for record in self.arena.bed.records()}
         if full not in records:
             return
-        boss = gate._world.users.actor(0)
+        boss = self.arena.context().users.actor(0)
         try:
             if records[full].origin.value == "manual":
                 gate.release(boss, full)

@@ -19,7 +19,7 @@ NAMES = ("one", "two", "three", "four", "five")
 
 def command(arena: Arena, gate: Gate, login: str, rng: random.Random) -> None:
     """Run one random command of a user. Raises Ds01Error where ds01 refuses it."""
-    actor = gate._world.users.actor(PEOPLE[login])
+    actor = arena.context().users.actor(PEOPLE[login])
     name = rng.choice(NAMES)
     full = arena.bed.full(login, name)
     choices: dict[str, tuple[int, Callable[[], Any]]] = {
@@ -47,7 +47,7 @@ def command(arena: Arena, gate: Gate, login: str, rng: random.Random) -> None:
 
 def wait(arena: Arena, gate: Gate, login: str, name: str, rng: random.Random) -> None:
     """Wait in the queue for a moment."""
-    actor = gate._world.users.actor(PEOPLE[login])
+    actor = arena.context().users.actor(PEOPLE[login])
     longest = timedelta(seconds=rng.random() / 2)
     with contextlib.closing(gate.wait(actor, arena.bed.request(login, name, 1), longest=longest)) as steps:
         for _ in steps:
@@ -56,7 +56,7 @@ def wait(arena: Arena, gate: Gate, login: str, name: str, rng: random.Random) ->
 
 def by_hand(arena: Arena, gate: Gate, login: str, rng: random.Random) -> None:
     """Lease a GPU by hand for somebody, as an administrator, or give it back."""
-    boss = gate._world.users.actor(PEOPLE["boss"])
+    boss = arena.context().users.actor(PEOPLE["boss"])
     if rng.random() < 0.5:
         gate.allocate(boss, PEOPLE[login], "hand", GpuRequest(1))
     else:

@@ -15,9 +15,9 @@ from ds01.errors import Ds01Error, GpusUnreachable, PolicyUnreadable
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.host.policy_names import NameFinding, check_names, names_slots
 from ds01.host.whatif import Replay, replay
-from ds01.lifecycle.snapshot.world import readable
 from ds01.policy.model import Policy
 from ds01.policy.reading.load import load, load_current
+from ds01.records.entries import readable
 
 
 @verb(example="ds01 policy check /tmp/resource-limits.yaml --against-current", guided=False, user=False)
@@ -63,7 +63,7 @@ def _names(session: Session, checked: Policy) -> tuple[tuple[NameFinding, ...], 
     now, slots, problem = session.now(), None, None
     if names_slots(checked, now):
         try:
-            slots = session.inventory.observe().slots
+            slots = session.installation.inventory.observe().slots
         except GpusUnreachable as error:
             problem = error
     docker = None if session.settings.own else unix_group_of(DOCKER)
@@ -73,7 +73,7 @@ def _names(session: Session, checked: Policy) -> tuple[tuple[NameFinding, ...], 
 
 def _replay(session: Session, checked: Policy) -> Replay:
     """Everybody counts whom one of the two policies names, who has a container, or who may have one."""
-    records = readable(session.ledger.read())
+    records = readable(session.installation.ledger.read())
     docker = None if session.settings.own else unix_group_of(DOCKER)
     also = docker.members if docker is not None else frozenset()
     people = people_of(session.policy, checked, records=records, users=session.users, also=also)

@@ -14,7 +14,7 @@ from ds01.cli.words import counted
 from ds01.host.apply import apply, plan, share_words
 from ds01.host.slices import Change
 from ds01.host.slicing import tell_changes
-from ds01.lifecycle.snapshot.world import readable
+from ds01.records.entries import readable
 
 
 @verb(example="sudo ds01 slices apply --dry-run", guided=False, user=False)
@@ -27,10 +27,10 @@ def command(session: Session, dry_run: bool) -> int:
     """
     need_root(session, "systemd's slices")
     need_machine(session, "slices")
-    world = session.world
-    driver = world.engine.facts().cgroup_driver
-    records, memory = readable(world.ledger.read()), world.ledger.tick_memory()
-    changes = plan(world.policy, records, world.users, world.clock(), driver=driver, memory=memory)
+    context = session.context
+    driver = context.engine.facts().cgroup_driver
+    records, memory = readable(context.ledger.read()), context.ledger.tick_memory()
+    changes = plan(context.rules.policy, records, context.users, context.clock(), driver=driver, memory=memory)
     if dry_run or not changes:
         session.answer({"changed": [], "would_change": changes, "failed": []})
         _show(session, changes)
@@ -39,7 +39,7 @@ def command(session: Session, dry_run: bool) -> int:
         )
         return 0
     outcome = apply(changes, spare=False)
-    tell_changes(world, session.actor.login, outcome)
+    tell_changes(context, session.actor.login, outcome)
     failed = [{"unit": change.unit, "why": why} for change, why in outcome.failed]
     session.answer({"changed": outcome.changed, "would_change": [], "failed": failed})
     _show(session, outcome.changed)

@@ -24,7 +24,7 @@ def command(session: Session, login: str) -> int:
     steps: list[Callable[[], Step]] = [lambda: welcome.ensure_workspace(account, session.actor, _workspaces(session))]
     if not session.settings.own:  # there everybody is a user already, and groups and slices are the machine's
         groups = [lambda name=name: welcome.ensure_group(account, name) for name in welcome.GROUPS]
-        steps = [*groups, *steps, lambda: welcome.ensure_slice(account, session.world)]
+        steps = [*groups, *steps, lambda: welcome.ensure_slice(account, session.context)]
     taken = []
     for step in steps:
         try:
@@ -50,7 +50,7 @@ def _write_down(session: Session, login: str, step: Step) -> None:
     if not step.already and not step.problem:
         facts = {"actor": session.actor.login, "container": None, "user": login, "why": step.what}
         with suppress(Ds01Error):  # an unreadable policy keeps nobody from becoming a user
-            session.world.emit("configuration", facts)
+            session.context.emit("configuration", facts)
 
 
 def _show(session: Session, step: Step) -> None:

@@ -9,7 +9,7 @@ from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Kind, Mig, slot_number
 from ds01.host.checks.facts import Facts
 from ds01.host.checks.findings import Finding, MakeLink, error, few, warning
-from ds01.lifecycle.snapshot.world import sign_of_gpus
+from ds01.lifecycle.context.observer import sign_of_gpus
 from ds01.placement.occupancy import IGNORE_MISSING_LIST
 from ds01.placement.situation import describe
 

@@ -18,10 +18,13 @@ from ds01.host.checks.state import drifted, fullness
 from ds01.host.machine import Roots
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.host.policy_names import NameFinding, check_names
-from ds01.lifecycle.snapshot.gpu_processes import has_hidden, with_names
-from ds01.lifecycle.snapshot.owners import Owners
-from ds01.lifecycle.snapshot.world import Entries, World
+from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.gpu_processes import has_hidden, with_names
+from ds01.lifecycle.context.owners import Owners
+from ds01.lifecycle.context.ownership import is_ours
 from ds01.policy.model import Policy
+from ds01.records.entries import Entries
 from ds01.records.ledger import Ledger, Unreadable
 from ds01.records.record import Record
 from ds01.system.settings import Settings
@@ -33,7 +36,7 @@ PICTURE = "gpu-state.json"
 
 @dataclass(frozen=True)
 class Sources:
-    """Where things come from; each may raise Ds01Error. `world` needs policy and ledger."""
+    """Where things come from; each may raise Ds01Error. `context` needs policy and ledger."""
 
     settings: Settings
     users: Users
@@ -42,7 +45,7 @@ class Sources:
     ledger: Callable[[], Ledger]
     inventory: Callable[[], Inventory]
     engine: Callable[[], EngineFacts]
-    world: Callable[[], World]
+    context: Callable[[], Context]
     roots: Roots = field(default_factory=Roots)
 
 
@@ -87,9 +90,9 @@ def look(sources: Sources) -> Facts:
         facts = replace(facts, names=_names(facts, policy, sources.users))
     engine, engine_problem = _try(sources.engine)
     facts = replace(facts, engine=engine, engine_problem=engine_problem, disks=_disks(settings, engine, roots))
-    world, _ = _try(sources.world)
-    if world is not None and engine is not None:
-        facts = _with_containers(facts, world)
+    context, _ = _try(sources.context)
+    if context is not None and engine is not None:
+        facts = _with_containers(facts, context)
     return _with_slices(facts, sources.users)
 
 
@@ -143,23 +146,25 @@ def _sorted(entries: Entries) -> tuple[tuple[Record, ...], tuple[Unreadable, ...
     return records, tuple(entry for entry in found if isinstance(entry, Unreadable))
 
 
-def _with_containers(facts: Facts, world: World) -> Facts:
-    listed, problem = _try(world.listed)
+def _with_containers(facts: Facts, context: Context) -> Facts:
+    listed, problem = _try(context.observer.containers)
     if listed is None:  # it answers, and is not the Docker of last time: its containers prove nothing
         return replace(facts, engine=None, engine_problem=problem)
     facts = replace(
         facts,
         containers=tuple(listed),
-        ours=frozenset(container.id for container in listed if world.is_ours(container)),
+        ours=frozenset(container.id for container in listed if is_ours(context, container)),
     )
-    facts = replace(facts, broken=tuple(_broken(facts, world.engine)))
+    facts = replace(facts, broken=tuple(_broken(facts, context.engine)))
     if any(DOCKERS in disk.holds and fullness(disk) is not None for disk in facts.disks or ()):
-        facts = replace(facts, stopped=tuple(_stopped(facts, world.engine)))
+        facts = replace(facts, stopped=tuple(_stopped(facts, context.engine)))
     if facts.observation is None:
         return facts
     entries = {record.container_name: record for record in facts.records}
     observation = facts.observation
-    situation, problem = _try(lambda: world.situation(entries, observation, world.foreign(entries, listed)))
+    situation, problem = _try(
+        lambda: allocation_input(context, entries, observation, outside_containers(context, entries, listed))
+    )
     return replace(facts, engine_problem=problem, blockers=situation.occupancy if situation else None)
 
 

@@ -13,14 +13,15 @@ from ds01.host import apply
 from ds01.host.checks.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, Repair, SetMode
 from ds01.host.systemd import Systemd
 from ds01.journal.events import Emit
-from ds01.lifecycle.snapshot.world import World, readable
+from ds01.lifecycle.context.context import Context
+from ds01.records.entries import readable
 from ds01.system import programs
 from ds01.system.programs import Run
 from ds01.system.users import Actor
 
 
 class Mender:
-    """`world` is asked for only by the repairs that need policy, records and Docker; it raises Ds01Error.
+    """`context` is asked for only by the repairs that need policy, records and Docker; it raises Ds01Error.
 
     Each repair that was made is an event `repair` with the actor, what was done, and why.
     """
@@ -28,14 +29,14 @@ class Mender:
     def __init__(
         self,
         actor: Actor,
-        world: Callable[[], World],
+        context: Callable[[], Context],
         emit: Emit,
         *,
         run: Run = programs.run,
         systemd: Systemd | None = None,
     ) -> None:
         self._actor = actor
-        self._world = world
+        self._context = context
         self._emit = emit
         self._run = run
         self._systemd = systemd or Systemd()
@@ -63,23 +64,25 @@ class Mender:
             self._run(["groupadd", "--system", "--", repair.name])
             yield f"made the group {repair.name}"
         elif isinstance(repair, Reconcile):
-            changes = Gate(self._world()).reconcile(self._actor)
+            changes = Gate(self._context()).reconcile(self._actor)
             if changes:
                 told = ", ".join(f"{change.container}: {change.what}" for change in changes)
                 yield f"brought records to what Docker says: {told}"
         elif isinstance(repair, Redraw):
-            world = self._world()
-            with world.ledger.transaction() as ledger:
-                ledger.draw(world.clock())
+            context = self._context()
+            with context.ledger.transaction() as ledger:
+                ledger.draw(context.clock())
             yield "drew gpu-state.json anew"
         else:
             yield from self._slices_set()
 
     def _slices_set(self) -> Iterator[str]:
-        world = self._world()
-        records = readable(world.ledger.read())
-        driver = world.engine.facts().cgroup_driver
-        changes = apply.plan(world.policy, records, world.users, world.clock(), driver=driver, systemd=self._systemd)
+        context = self._context()
+        records = readable(context.ledger.read())
+        driver = context.engine.facts().cgroup_driver
+        changes = apply.plan(
+            context.rules.policy, records, context.users, context.clock(), driver=driver, systemd=self._systemd
+        )
         outcome = apply.apply(changes, systemd=self._systemd)
         for change in outcome.changed:
             yield f"gave {change.unit} {apply.share_words(change.after)}"

@@ -10,8 +10,8 @@ from ds01.gpus.naming import all_called, first_name, is_silent
 from ds01.host.checks.facts import Facts
 from ds01.host.checks.findings import Finding, Reconcile, error, warning
 from ds01.lifecycle.reconciliation.judge import differs
-from ds01.lifecycle.snapshot.world import is_manual
 from ds01.placement.occupancy import labelled_uuids
+from ds01.records.entries import is_manual
 from ds01.records.record import Record
 
 

@@ -3,57 +3,59 @@
 from __future__ import annotations
 
 from ds01.gpus.model import Lease
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.ownership import unrecorded
 from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.judge import OBSERVED
-from ds01.lifecycle.snapshot.world import World, readable, taken_uuids
 from ds01.placement.occupancy import labelled_uuids
+from ds01.records.entries import readable, taken_uuids
 from ds01.records.machine import State
 from ds01.records.record import Record, settle
 
 
-def holders(world: World, record: Record) -> list[Record]:
+def holders(context: Context, record: Record) -> list[Record]:
     """Who has the slots that Docker fixed for a container that runs without a lease on them."""
     uuids = _fixed(record)
     return [
         other
-        for other in readable(world.ledger.read())
+        for other in readable(context.ledger.read())
         if other.lease and other.id != record.id and any(ref.uuid in uuids for ref in other.lease.slots)
     ]
 
 
-def tell_both(world: World, record: Record) -> None:
+def tell_both(context: Context, record: Record) -> None:
     """Write an event of a conflict for each of those whose GPU it is."""
-    for other in holders(world, record):
+    for other in holders(context, record):
         facts = {"actor": OBSERVED, "container": record.container_name, "user": record.user, "why": record.conflict}
-        world.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
+        context.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
 
 
-def end_conflict(world: World, container_name: str) -> list[Change]:
+def end_conflict(context: Context, container_name: str) -> list[Change]:
     """Give a container that runs without a lease its own slots, if nobody has them any more. Its lock is held.
 
     If its owner was warned, the record still says so: by that the tick knows to tell them that it is over.
     """
-    record = world.ledger.read().get(container_name)
+    record = context.ledger.read().get(container_name)
     if not isinstance(record, Record) or record.state is not State.RUNNING or not record.conflict:
         return []
-    seen = world.engine.inspect(record.docker_id or "")
+    seen = context.engine.inspect(record.docker_id or "")
     same = seen is not None and seen.status.runs and seen.started_at == record.engine_started_at
-    if not same or may_be_claimed(world, record):
+    if not same or may_be_claimed(context, record):
         return []
-    with world.ledger.transaction() as ledger:
+    with context.ledger.transaction() as ledger:
         current = ledger.records.get(container_name)
         if current != record or _fixed(record) & taken_uuids(ledger.records, but=container_name):
             return []
-        lease = Lease(record.gpus_fixed, world.clock())
-        ledger.commit(settle(record, lease=lease, conflict=None), now=world.clock())
+        lease = Lease(record.gpus_fixed, context.clock())
+        ledger.commit(settle(record, lease=lease, conflict=None), now=context.clock())
     why = "whoever had its GPU gave it back"
-    world.emit("repair", {"container": container_name, "user": record.user, "why": why, "actor": OBSERVED})
+    context.emit("repair", {"container": container_name, "user": record.user, "why": why, "actor": OBSERVED})
     return [Change(container_name, "conflict ended")]
 
 
-def may_be_claimed(world: World, record: Record) -> bool:
+def may_be_claimed(context: Context, record: Record) -> bool:
     """Whether a container whose record was lost, and is not rebuilt yet, may have the slots of this one."""
-    lost = world.unrecorded(world.ledger.read(), world.engine.containers())
+    lost = unrecorded(context, context.ledger.read(), context.engine.containers())
     return any(_fixed(record) & set(labelled_uuids(seen.labels)) for seen in lost)
 
 

@@ -7,21 +7,21 @@ import dataclasses
 
 from ds01.engines.protocol import EngineContainer, UpdateSpec
 from ds01.errors import EngineConflict, EngineRejected
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.compose import changeable
 from ds01.policy.units import readable_size, readable_sizes
 from ds01.records.record import Record
 
 
-def limit(world: World, record: Record, seen: EngineContainer) -> tuple[str, ...]:
+def limit(context: Context, record: Record, seen: EngineContainer) -> tuple[str, ...]:
     """Limit a container as today's policy says; what it did not get, in words. Raises EngineUnreachable, EngineAbsent.
 
     Its lock is held. Nothing that runs is harmed: less memory than it uses now would end its processes.
     """
-    wanted = changeable(world.limits_of(record).limits)
+    wanted = changeable(context.rules.limits_of(record).limits)
     warnings = []
     if wanted.memory is not None and seen.status.runs:
-        used = _memory_used(world, seen)
+        used = _memory_used(context, seen)
         if used is None or used > wanted.memory:
             uses, limit = "nobody knows how much it uses", readable_size(wanted.memory)
             if used is not None:
@@ -33,15 +33,15 @@ def limit(world: World, record: Record, seen: EngineContainer) -> tuple[str, ...
             )
             wanted = dataclasses.replace(wanted, memory=None, memory_swap=None)
     try:
-        warnings += world.engine.update(seen.id, wanted)
+        warnings += context.engine.update(seen.id, wanted)
     except (EngineRejected, EngineConflict) as error:
         return (*warnings, f"its limits stay as they are: {error.why or error.message}")
-    return (*warnings, *_not_taken(wanted, world.engine.inspect(seen.id)))
+    return (*warnings, *_not_taken(wanted, context.engine.inspect(seen.id)))
 
 
-def _memory_used(world: World, seen: EngineContainer) -> int | None:
+def _memory_used(context: Context, seen: EngineContainer) -> int | None:
     with contextlib.suppress(EngineConflict):
-        return world.engine.usage(seen.id).memory_bytes
+        return context.engine.usage(seen.id).memory_bytes
     return 0  # it has ended meanwhile
 
 

@@ -8,13 +8,15 @@ from functools import partial
 
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import EngineConflict, EngineRejected
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.ownership import is_copy, unrecorded
 from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.conflicts import tell_both
 from ds01.lifecycle.reconciliation.judge import OBSERVED
 from ds01.lifecycle.reconciliation.rebuild import described, rebuilt
 from ds01.lifecycle.reconciliation.twin import is_awaited, place_of, remove_unused
-from ds01.lifecycle.snapshot.world import Entries, World, readable, taken_uuids
 from ds01.placement.occupancy import labelled_uuids
+from ds01.records.entries import Entries, readable, taken_uuids
 from ds01.records.ledger import Unreadable
 from ds01.records.record import Record
 
@@ -22,40 +24,40 @@ from ds01.records.record import Record
 Guarded = Callable[[str, Callable[[], list[Change]]], bool]
 
 
-def restore(world: World, listed: list[EngineContainer], entries: Entries, guarded: Guarded) -> None:
+def restore(context: Context, listed: list[EngineContainer], entries: Entries, guarded: Guarded) -> None:
     """Rebuild the records that were lost, and set aside the unreadable ones without a container.
 
     One whose slots may be those of another lost record that cannot be rebuilt now has to wait for it.
     """
-    lost = world.unrecorded(entries, listed)
+    lost = unrecorded(context, entries, listed)
     waits: set[str] = set()  # the UUIDs of those that cannot be rebuilt now
     looked = []
     for container in lost:
         try:
-            seen = world.engine.inspect(container.id)
+            seen = context.engine.inspect(container.id)
         except (EngineConflict, EngineRejected) as error:
-            world.cannot_inspect(container, error)
+            context.observer.report_uninspectable(container, error)
             waits |= set(labelled_uuids(container.labels))
             continue
         if seen is not None and seen.status is not Status.REMOVING:
             looked.append(seen)
     for seen in sorted(looked, key=_urgency):
         uuids = set(labelled_uuids(seen.labels))
-        if uuids & waits or not guarded(seen.name, partial(_orphan, world, seen)):
+        if uuids & waits or not guarded(seen.name, partial(_orphan, context, seen)):
             waits |= uuids
     names = {container.name for container in lost}
     for name, entry in entries.items():
         if isinstance(entry, Unreadable) and entry.corrupt and name not in names:
-            guarded(name, partial(_set_aside, world, name))
+            guarded(name, partial(_set_aside, context, name))
 
 
-def remove_strays(world: World, listed: list[EngineContainer], entries: Entries, guarded: Guarded) -> None:
+def remove_strays(context: Context, listed: list[EngineContainer], entries: Entries, guarded: Guarded) -> None:
     """Remove the replacements that nobody waits for."""
     known = {record.docker_id for record in readable(entries)}
     for container in listed:
-        place = place_of(world, container) if container.id not in known else None
-        if place is not None and not world.is_copy(container, entries, name=place):
-            guarded(place, partial(_stray, world, container, place))
+        place = place_of(context, container) if container.id not in known else None
+        if place is not None and not is_copy(context, container, entries, name=place):
+            guarded(place, partial(_stray, context, container, place))
 
 
 def _urgency(seen: EngineContainer) -> tuple[bool, float]:
@@ -72,59 +74,59 @@ def _seconds(at: datetime) -> float:
     return at.astimezone(timezone.utc).timestamp()
 
 
-def _orphan(world: World, container: EngineContainer) -> list[Change]:
+def _orphan(context: Context, container: EngineContainer) -> list[Change]:
     """A container of ours that no record knows: a leftover of a create that was given up, or its record was lost."""
-    seen = world.engine.inspect(container.id)
+    seen = context.engine.inspect(container.id)
     if seen is None or seen.status is Status.REMOVING:
         return []
-    if not world.unrecorded(world.ledger.read(), [seen]):
+    if not unrecorded(context, context.ledger.read(), [seen]):
         return []
     # One that was whole is no leftover: it vanished with Docker's data, say, and came back with it.
-    removed = [gone for gone in world.ledger.removed_as(seen.name) if gone.id == seen.labels["ds01.id"]]
+    removed = [gone for gone in context.ledger.removed_as(seen.name) if gone.id == seen.labels["ds01.id"]]
     if seen.started_at is None and any(gone.docker_id is None for gone in removed):
-        return _leftover(world, seen)
-    record = described(world, seen)
-    limits = world.limits_of(record).limits  # nobody asks the user database under the ledger's lock
-    with world.ledger.transaction() as ledger:
+        return _leftover(context, seen)
+    record = described(context, seen)
+    limits = context.rules.limits_of(record).limits  # nobody asks the user database under the ledger's lock
+    with context.ledger.transaction() as ledger:
         entry = ledger.records.get(seen.name)
         if isinstance(entry, Record):
             return []
         taken = taken_uuids(ledger.records, but=seen.name)
-        record = rebuilt(record, seen, limits, taken, world.clock())
+        record = rebuilt(record, seen, limits, taken, context.clock())
         if isinstance(entry, Unreadable):
-            ledger.set_aside(seen.name, now=world.clock())  # Busy if it may be whole: then nothing is rebuilt
-        record = ledger.commit(record, now=world.clock())
+            ledger.set_aside(seen.name, now=context.clock())  # Busy if it may be whole: then nothing is rebuilt
+        record = ledger.commit(record, now=context.clock())
     why = f"its record was unreadable: {entry.why}" if entry is not None else "it had no record"
-    world.emit("repair", {"container": seen.name, "user": record.user, "why": why, "actor": OBSERVED})
+    context.emit("repair", {"container": seen.name, "user": record.user, "why": why, "actor": OBSERVED})
     if record.conflict:
-        tell_both(world, record)
+        tell_both(context, record)
     return [Change(seen.name, "rebuilt")]
 
 
-def _stray(world: World, container: EngineContainer, place: str) -> list[Change]:
+def _stray(context: Context, container: EngineContainer, place: str) -> list[Change]:
     """A twin that nobody waits for any more: Docker made it late, or the record that told of it is lost."""
-    record = world.ledger.read().get(place)
+    record = context.ledger.read().get(place)
     if isinstance(record, Record) and (is_awaited(record) or record.docker_id == container.id):
         return []
-    seen = world.engine.inspect(container.id)
-    return _leftover(world, seen) if seen is not None and seen.name == container.name else []
+    seen = context.engine.inspect(container.id)
+    return _leftover(context, seen) if seen is not None and seen.name == container.name else []
 
 
-def _leftover(world: World, seen: EngineContainer) -> list[Change]:
-    if not remove_unused(world, seen):
+def _leftover(context: Context, seen: EngineContainer) -> list[Change]:
+    if not remove_unused(context, seen):
         return []
     facts = {"actor": OBSERVED, "container": seen.name, "user": seen.labels.get("ds01.user")}
-    world.emit("repair", facts | {"why": "its create was given up"})
+    context.emit("repair", facts | {"why": "its create was given up"})
     return [Change(seen.name, "leftover removed")]
 
 
-def _set_aside(world: World, name: str) -> list[Change]:
+def _set_aside(context: Context, name: str) -> list[Change]:
     """An unreadable record behind which no container stands."""
-    with world.ledger.transaction() as ledger:
+    with context.ledger.transaction() as ledger:
         entry = ledger.records.get(name)
         if not isinstance(entry, Unreadable):
             return []
-        ledger.set_aside(name, now=world.clock())
+        ledger.set_aside(name, now=context.clock())
     facts = {"actor": OBSERVED, "container": name, "user": None}
-    world.emit("repair", facts | {"why": f"its record was unreadable: {entry.why}"})
+    context.emit("repair", facts | {"why": f"its record was unreadable: {entry.why}"})
     return [Change(name, "set aside")]

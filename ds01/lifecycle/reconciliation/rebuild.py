@@ -9,8 +9,8 @@ from datetime import datetime
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import NotFound
 from ds01.gpus.model import GpuRequest, Kind, Lease, SlotRef
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.judge import OBSERVED, judge
-from ds01.lifecycle.snapshot.world import World
 from ds01.placement.occupancy import labelled_uuids
 from ds01.policy.model import Limits
 from ds01.policy.names import split_container_name
@@ -21,19 +21,19 @@ from ds01.records.request import ContainerRequest
 from ds01.system.data import DataError, format_time, parse_time
 
 
-def described(world: World, seen: EngineContainer) -> Record:
+def described(context: Context, seen: EngineContainer) -> Record:
     """Return what the labels say for certain: identity, request, slots, creation time; without lease and history."""
     labels = seen.labels
     name, uid = split_container_name(seen.name) or (seen.name, int(labels["ds01.uid"]))
     login, gid = labels.get("ds01.user", str(uid)), seen.spec.gid if seen.spec else uid
     with suppress(NotFound):  # the owner was deleted, or the user database does not answer
-        account = world.users.by_uid(uid)
+        account = context.users.by_uid(uid)
         login, gid = account.login, account.gid
     refs = tuple(_refs(labels.get("ds01.gpu.slots", ""), labelled_uuids(labels)))
     mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
     return Record(
         id=labels["ds01.id"],
-        installation=world.ledger.installation,
+        installation=context.ledger.installation,
         container_name=seen.name,
         name=name,
         user=login,
@@ -42,7 +42,7 @@ def described(world: World, seen: EngineContainer) -> Record:
         group=labels.get("ds01.group", ""),
         state=State.CREATED,
         image=labels.get("ds01.image", seen.image),
-        created_at=min(_time(labels.get("ds01.created")) or seen.created_at, world.clock()),
+        created_at=min(_time(labels.get("ds01.created")) or seen.created_at, context.clock()),
         project=labels.get("ds01.project", name),
         docker_id=seen.id,
         own_tag=seen.image if seen.image.endswith(f":{seen.name}") else None,

@@ -10,21 +10,22 @@ from functools import partial
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineRejected, EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import SlotRef
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.ownership import are_own, unrecorded
 from ds01.lifecycle.reconciliation import orphans
 from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.conflicts import end_conflict, may_be_claimed, tell_both
 from ds01.lifecycle.reconciliation.judge import differs, ended_by_restart, is_half_made, judge
 from ds01.lifecycle.reconciliation.limiting import limit
 from ds01.lifecycle.reconciliation.twin import discard, is_awaited, remove_unused, swap
-from ds01.lifecycle.snapshot.labels import are_own
-from ds01.lifecycle.snapshot.world import World, is_manual, readable, taken_uuids
 from ds01.placement.devices import slots_of
+from ds01.records.entries import is_manual, readable, taken_uuids
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Origin, Record
 
 
 def reconcile(
-    world: World,
+    context: Context,
     listed: list[EngineContainer],
     *,
     locked: Collection[str] = (),
@@ -32,7 +33,7 @@ def reconcile(
 ) -> list[Change]:
     """Bring every record to what the engine says; skip what a command is at work on, but for those `locked` by us.
 
-    `listed` came from `world.listed`, so the engine did answer. Raises EngineUnreachable if it stops answering.
+    `listed` came from `context.observer.containers`, so the engine did answer. Raises EngineUnreachable if it stops answering.
     A container that the engine cannot look at keeps its record as it is, and the others go on. `failed` gets what else
     goes wrong with one container; without it that is raised.
 
@@ -43,13 +44,13 @@ def reconcile(
     def guarded(name: str, act: Callable[[], list[Change]]) -> bool:
         """Do it, and return whether it could be done."""
         try:
-            done = _guarded(world, name, locked, act)
+            done = _guarded(context, name, locked, act)
         except EngineUnreachable:
             raise
         except (EngineAbsent, EngineConflict):
             return False  # it is changing right now: the next look tells
         except EngineRejected as error:
-            world.cannot_inspect(name, error)
+            context.observer.report_uninspectable(name, error)
             if failed is not None:
                 failed(name, error)
             return False
@@ -61,87 +62,89 @@ def reconcile(
         changes.extend(done or ())
         return done is not None
 
-    entries = world.ledger.read()
-    orphans.restore(world, listed, entries, guarded)
+    entries = context.ledger.read()
+    orphans.restore(context, listed, entries, guarded)
     # Each look at the ledger costs a look at every file, and all this happens before every lease.
-    entries = world.ledger.read() if changes else entries
+    entries = context.ledger.read() if changes else entries
     by_id = {container.id: container for container in listed}
     by_label = {}
     if any(record.docker_id is None for record in readable(entries)):
-        by_label = {seen.labels.get("ds01.id"): seen for seen in listed if _may_be_being_made(world, seen)}
+        by_label = {seen.labels.get("ds01.id"): seen for seen in listed if _may_be_being_made(context, seen)}
     for record in readable(entries):
         found = by_id.get(record.docker_id) if record.docker_id else by_label.get(record.id)
         if not is_manual(record) and differs(record, found):
-            guarded(record.container_name, partial(one, world, record.container_name))
-    entries = world.ledger.read() if changes else entries
+            guarded(record.container_name, partial(one, context, record.container_name))
+    entries = context.ledger.read() if changes else entries
     for record in readable(entries):
         if record.conflict:
-            guarded(record.container_name, partial(end_conflict, world, record.container_name))
-    orphans.remove_strays(world, listed, entries, guarded)
+            guarded(record.container_name, partial(end_conflict, context, record.container_name))
+    orphans.remove_strays(context, listed, entries, guarded)
     return changes
 
 
-def foresee(world: World, listed: list[EngineContainer]) -> list[Change]:
+def foresee(context: Context, listed: list[EngineContainer]) -> list[Change]:
     """What `reconcile` would do; nothing is changed. What a twin leads to is `settled`."""
-    entries = world.ledger.read()
+    entries = context.ledger.read()
     by_id = {container.id: container for container in listed}
     changes = []
     for record in readable(entries):
         name = record.container_name
         known = by_id.get(record.docker_id or "")
-        if is_manual(record) or not differs(record, known) or not world.ledger.container_lock_is_free(name):
+        if is_manual(record) or not differs(record, known) or not context.ledger.container_lock_is_free(name):
             continue
         if is_awaited(record):
             changes.append(Change(name, "settled"))
             continue
         try:
-            seen = _look(world, record)
+            seen = _look(context, record)
         except (EngineConflict, EngineRejected):
             continue  # its record stays as it is
         if seen is not None and is_half_made(record, seen):
             seen = None  # it goes, and what is left is judged
-        restart = _restart(world, record, seen)
+        restart = _restart(context, record, seen)
         taken = taken_uuids(entries, but=name)
-        verdict = judge(record, seen, taken=taken, hold=world.hold_of(record), now=world.clock(), restart=restart)
+        verdict = judge(
+            record, seen, taken=taken, hold=context.rules.hold_duration(record), now=context.clock(), restart=restart
+        )
         if verdict.record != record:
             changes += [Change(name, step.trigger.value) for step in verdict.steps] or [Change(name, "settled")]
-    lost = world.unrecorded(entries, listed)
+    lost = unrecorded(context, entries, listed)
     return changes + [Change(seen.name, "rebuilt") for seen in lost]
 
 
-def glance(world: World, container_name: str) -> list[Change]:
+def glance(context: Context, container_name: str) -> list[Change]:
     """Bring one record to what the engine says, unless a command is at work on it."""
-    return _guarded(world, container_name, (), partial(one, world, container_name)) or []
+    return _guarded(context, container_name, (), partial(one, context, container_name)) or []
 
 
-def one(world: World, container_name: str) -> list[Change]:
+def one(context: Context, container_name: str) -> list[Change]:
     """Bring one record to what the engine says. The container's lock is held."""
-    record = world.ledger.read().get(container_name)
+    record = context.ledger.read().get(container_name)
     if not isinstance(record, Record) or is_manual(record):
         return []
-    seen = _look(world, record)
+    seen = _look(context, record)
     if is_awaited(record):
         try:
-            if _bring_twin_to_its_end(world, record, seen):
+            if _bring_twin_to_its_end(context, record, seen):
                 return [Change(container_name, "made anew")]
         except (EngineConflict, EngineRejected):
             return []  # Docker is not done with the old one, say: the next look tells
-        seen = _look(world, record)
+        seen = _look(context, record)
     if seen is not None and is_half_made(record, seen):
-        if not remove_unused(world, seen):
+        if not remove_unused(context, seen):
             return []  # it started meanwhile, or went: the next look tells
         seen = None
     if seen is not None and _is_half_adopted(record):
         with suppress(EngineAbsent):  # it went meanwhile: the next look tells
-            limit(world, record, seen)
-    hold = world.hold_of(record)
-    restart = _restart(world, record, seen)
-    devices = _devices_of_a_start(world, record, seen)
+            limit(context, record, seen)
+    hold = context.rules.hold_duration(record)
+    restart = _restart(context, record, seen)
+    devices = _devices_of_a_start(context, record, seen)
     # It was started behind ds01, and would get a lease.
     wants_lease = seen is not None and seen.status.runs and record.lease is None and record.state is not State.RUNNING
-    if wants_lease and record.gpus_fixed and may_be_claimed(world, record):
+    if wants_lease and record.gpus_fixed and may_be_claimed(context, record):
         return []  # who has its GPU is known once all records are rebuilt; until then it is given to nobody
-    with world.ledger.transaction() as ledger:
+    with context.ledger.transaction() as ledger:
         record_now = ledger.records.get(container_name)
         if not isinstance(record_now, Record) or record_now.id != record.id:
             return []
@@ -149,53 +152,54 @@ def one(world: World, container_name: str) -> list[Change]:
         judged = record_now
         if devices is not None and _uuids(devices) != _uuids(record_now.gpus_fixed):
             judged = dataclasses.replace(record_now, gpus_fixed=devices, lease=None)  # its lease is on others
-        verdict = judge(judged, seen, taken=taken, hold=hold, now=world.clock(), restart=restart)
+        verdict = judge(judged, seen, taken=taken, hold=hold, now=context.clock(), restart=restart)
         if verdict.record == record_now:
             return []
-        after = ledger.commit(verdict.record, now=world.clock())
-    world.report(after, verdict.steps)  # first: the engine may refuse to clear up
-    _clear_up(world, after)
+        after = ledger.commit(verdict.record, now=context.clock())
+    _clear_up(context, after)
     if after.conflict and not record.conflict:
-        tell_both(world, after)
+        tell_both(context, after)
     return [Change(container_name, step.trigger.value) for step in verdict.steps] or [Change(container_name, "settled")]
 
 
-def _bring_twin_to_its_end(world: World, record: Record, seen: EngineContainer | None) -> bool:
+def _bring_twin_to_its_end(context: Context, record: Record, seen: EngineContainer | None) -> bool:
     """What its maker, who was killed, left: a whole one takes the place, any other goes. Whether it took the place."""
     assert record.pending is not None
     if record.pending.successor is not None and (seen is None or not seen.status.runs):
         with suppress(EngineAbsent):
-            swap(world, record)
+            swap(context, record)
             return True
-    discard(world, record)
+    discard(context, record)
     return False
 
 
-def _guarded(world: World, name: str, locked: Collection[str], act: Callable[[], list[Change]]) -> list[Change] | None:
+def _guarded(
+    context: Context, name: str, locked: Collection[str], act: Callable[[], list[Change]]
+) -> list[Change] | None:
     """What was done under the container's lock; None if a command is at work on it."""
     if name in locked:
         return act()
     try:
-        with world.ledger.container_lock(name, doing="being looked at", wait=0):
+        with context.ledger.container_lock(name, doing="being looked at", wait=0):
             return act()
     except Busy:
         return None  # the command writes what comes of it
 
 
-def _look(world: World, record: Record) -> EngineContainer | None:
+def _look(context: Context, record: Record) -> EngineContainer | None:
     if record.docker_id is not None:
-        seen = world.engine.inspect(record.docker_id)
+        seen = context.engine.inspect(record.docker_id)
         if seen is None:
-            world.confirm_absence()
+            context.observer.confirm_absence()
         return seen
-    seen = world.engine.inspect(record.container_name)
-    if seen is not None and _may_be_being_made(world, seen) and seen.labels.get("ds01.id") == record.id:
+    seen = context.engine.inspect(record.container_name)
+    if seen is not None and _may_be_being_made(context, seen) and seen.labels.get("ds01.id") == record.id:
         return seen
     return None
 
 
-def _may_be_being_made(world: World, seen: EngineContainer) -> bool:
-    return are_own(seen, world.ledger.installation, at_any_time=True)
+def _may_be_being_made(context: Context, seen: EngineContainer) -> bool:
+    return are_own(seen, context.ledger.installation, at_any_time=True)
 
 
 def _is_half_adopted(record: Record) -> bool:
@@ -204,37 +208,37 @@ def _is_half_adopted(record: Record) -> bool:
     return creating and record.origin is Origin.ADOPTED
 
 
-def devices_now(world: World, seen: EngineContainer) -> tuple[SlotRef, ...]:
+def devices_now(context: Context, seen: EngineContainer) -> tuple[SlotRef, ...]:
     """The slots that a container's devices mean today: `all`, a number or an index may mean others than before.
 
     Raises GpusUnreachable.
     """
-    return tuple(slot.ref for slot in slots_of(seen.devices, world.observe_gpus())) if seen.devices else ()
+    return tuple(slot.ref for slot in slots_of(seen.devices, context.observer.gpus())) if seen.devices else ()
 
 
-def _devices_of_a_start(world: World, record: Record, seen: EngineContainer | None) -> tuple[SlotRef, ...] | None:
+def _devices_of_a_start(context: Context, record: Record, seen: EngineContainer | None) -> tuple[SlotRef, ...] | None:
     """What an adopted container got at a start that the record does not know; None if there is nothing new to know."""
     if record.origin is not Origin.ADOPTED or seen is None or not seen.status.runs:
         return None
     if record.state is State.RUNNING and record.engine_started_at == seen.started_at:
         return None
     with suppress(GpusUnreachable):
-        return devices_now(world, seen)
+        return devices_now(context, seen)
     return None
 
 
-def _restart(world: World, record: Record, seen: EngineContainer | None) -> str | None:
+def _restart(context: Context, record: Record, seen: EngineContainer | None) -> str | None:
     """What ended a container that no longer runs, if that was a restart of Docker or of the server."""
     same = seen is not None and seen.status.runs and seen.started_at == record.engine_started_at
     if record.state is not State.RUNNING or seen is None or same:
         return None
-    return ended_by_restart(record, seen, world.engine_facts())
+    return ended_by_restart(record, seen, context.observer.engine_facts())
 
 
-def _clear_up(world: World, record: Record) -> None:
+def _clear_up(context: Context, record: Record) -> None:
     """The own image tag goes with its container."""
     if record.state is State.REMOVED and record.own_tag is not None:
-        world.engine.untag(record.own_tag)
+        context.engine.untag(record.own_tag)
 
 
 def _uuids(refs: Iterable[SlotRef]) -> set[str]:

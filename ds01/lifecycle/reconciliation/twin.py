@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
-from ds01.lifecycle.snapshot import labels
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context import ownership
+from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.aime import own_tag
 from ds01.records.machine import Trigger
 from ds01.records.record import Record, move
@@ -25,13 +25,13 @@ def twin_name(container_name: str) -> str:
     return container_name + SUFFIX
 
 
-def place_of(world: World, container: EngineContainer, *, at_any_time: bool = False) -> str | None:
+def place_of(context: Context, container: EngineContainer, *, at_any_time: bool = False) -> str | None:
     """Return the name of the container that this one is to replace, wanted or not; None if it is no replacement.
 
     `at_any_time`: as `labels.are_own` has it.
     """
     name = container.name.removesuffix(SUFFIX)
-    own = labels.are_own(container, world.ledger.installation, name=name, at_any_time=at_any_time)
+    own = ownership.are_own(container, context.ledger.installation, name=name, at_any_time=at_any_time)
     return name if own and name != container.name else None
 
 
@@ -40,7 +40,7 @@ def is_awaited(record: Record) -> bool:
     return record.pending is not None and record.pending.trigger is Trigger.REMOVE
 
 
-def swap(world: World, record: Record) -> Record:
+def swap(context: Context, record: Record) -> Record:
     """Let the whole twin take the place of a container that does not run; the new record. Its lock is held.
 
     May be called again after any failure. Raises EngineAbsent without a twin; EngineConflict or EngineRejected while
@@ -49,54 +49,52 @@ def swap(world: World, record: Record) -> Record:
     pending = record.pending
     assert pending is not None and pending.successor is not None
     new = from_json(Record, dict(pending.successor))
-    twin = world.engine.inspect(new.docker_id or "")
+    twin = context.engine.inspect(new.docker_id or "")
     if twin is None:
         raise EngineAbsent(f"the new container for {record.name} is gone", why="somebody removed it while it was made")
     with suppress(EngineAbsent):
-        world.engine.remove(record.docker_id or "")
+        context.engine.remove(record.docker_id or "")
     if twin.name != record.container_name:
-        world.engine.rename(twin.id, record.container_name)
-    with world.ledger.transaction() as ledger:
-        now = world.clock()
+        context.engine.rename(twin.id, record.container_name)
+    with context.ledger.transaction() as ledger:
+        now = context.clock()
         gone = move(record, Trigger.REMOVE, actor=pending.actor, at=now, why="made anew")
         new = ledger.succeed(gone, new, now=now)
-    world.report(gone, gone.history[-1:])
-    world.report(new, new.history[-1:])
     with suppress(Ds01Error):  # it is done; what is left of the old one's image is no reason to say otherwise
         if record.own_tag not in (None, new.own_tag):
-            world.engine.untag(record.own_tag or "")
-        _drop_image(world, pending.image_id)
+            context.engine.untag(record.own_tag or "")
+        _drop_image(context, pending.image_id)
     return new
 
 
-def discard(world: World, record: Record) -> None:
+def discard(context: Context, record: Record) -> None:
     """Take away a twin that is not whole, or not wanted any more, and give the old container its tag back."""
-    twin = world.engine.inspect(twin_name(record.container_name))
-    if twin is not None and place_of(world, twin, at_any_time=True) == record.container_name:
-        remove_unused(world, twin)
+    twin = context.engine.inspect(twin_name(record.container_name))
+    if twin is not None and place_of(context, twin, at_any_time=True) == record.container_name:
+        remove_unused(context, twin)
     if record.request is not None:
         tag = own_tag(record.request.image, record.container_name, record.uid)
         if tag != record.own_tag:
-            world.engine.untag(tag)
+            context.engine.untag(tag)
     image = record.pending.image_id if record.pending is not None else None
     if image is not None and record.own_tag is not None:
         with suppress(EngineAbsent):  # somebody removed the image of an existing container by force
-            world.engine.tag(image, record.own_tag)
+            context.engine.tag(image, record.own_tag)
 
 
-def remove_unused(world: World, container: EngineContainer) -> bool:
+def remove_unused(context: Context, container: EngineContainer) -> bool:
     """Remove a container, unless it ran; whether it was removed. One that cannot be is left to the next look."""
     if container.started_at is not None:
         return False
     try:
-        world.engine.remove(container.id)
+        context.engine.remove(container.id)
     except (EngineAbsent, EngineConflict, EngineRejected):
         return False
     return True
 
 
-def _drop_image(world: World, image_id: str | None) -> None:
+def _drop_image(context: Context, image_id: str | None) -> None:
     """Let an image go that lost its last tag to the one of the twin, as it goes with its last tag elsewhere."""
-    image = world.engine.image(image_id) if image_id is not None else None
+    image = context.engine.image(image_id) if image_id is not None else None
     if image is not None and not image.tags:
-        world.engine.remove_image(image.id)
+        context.engine.remove_image(image.id)

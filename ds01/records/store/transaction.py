@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ds01.errors import Busy, Ds01Error, StateUnwritable
 from ds01.journal.leases import LeaseLog
 from ds01.records.machine import State
 from ds01.records.record import Record
 from ds01.records.store import commits
+from ds01.records.store.events import TRANSITION, transition_events
 from ds01.records.store.leasing import lease_lines
 from ds01.records.store.picture import allocations
 from ds01.records.store.record_files import RecordFiles, Unreadable
@@ -43,7 +45,10 @@ class Transaction:
         picture: Path,
         mode: int,
         leases: LeaseLog | None,
+        events: list[tuple[str, Mapping[str, Any]]],
     ) -> None:
+        """`events` gets what is to be written to the journal once the lock is free."""
+        self._events = events
         self._files = records
         self._removed = removed
         self._lock = lock
@@ -188,12 +193,13 @@ class Transaction:
                 self._files.mark = commits.end(self._descriptor)
 
     def _show(self, before: Record | None, after: Record, now: datetime, *, durable: bool) -> None:
-        """Show others what has changed: the picture, and the log of leases."""
+        """Show others what has changed: gpu-state.json, the log of leases, the events of the transitions."""
         if durable:
             with suppress(OSError):  # a picture only, which the next commit draws again; the record stands
                 self.draw(now)
         if self._leases is not None:
             self._leases.write(lease_lines(before, after), now, mode=self._mode)
+        self._events += [(TRANSITION, event) for event in transition_events(before, after)]
 
 
 def _content(record: Record) -> bytes:

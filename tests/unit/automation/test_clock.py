@@ -126,7 +126,7 @@ def test_times_from_the_future_count_as_now(ticking: Ticking, state: str) -> Non
     times = [record.created_at, record.started_at, record.stopped_at, *(step.at for step in record.history)]
     assert all(at is None or at <= bed.clock.time for at in times)
     assert record.lease is not None and record.lease.since <= bed.clock.time
-    ends = lease_ends(record, *bed.world.rules_of(record))
+    ends = lease_ends(record, *bed.context.rules.deadline_rules(record))
     assert ends is not None and ends <= bed.clock.time + timedelta(hours=20)
     ticking.until(lambda: ticking.state() in ("stopped", "held")[: 2 if state == "running" else 1],
                   every=timedelta(minutes=30), longest=60)  # fmt: skip

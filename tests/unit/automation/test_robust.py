@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 from collections.abc import Callable
@@ -121,10 +122,10 @@ def test_a_stop_that_fails_stops_nobody_elses_and_is_tried_again(
     due(ticking)
     stop = stopping.stop
 
-    def failing(world: Any, actor: Any, record: Any, **more: Any) -> Any:
+    def failing(context: Any, actor: Any, record: Any, **more: Any) -> Any:
         if record.user == "alice":
             raise error
-        return stop(world, actor, record, **more)
+        return stop(context, actor, record, **more)
 
     monkeypatch.setattr(stopping, "stop", failing)
     report = ticking.any_tick()
@@ -139,10 +140,10 @@ def test_a_judgement_that_fails_is_its_own(ticking: Ticking, monkeypatch: pytest
     due(ticking)
     look = looking_module.look
 
-    def failing(world: Any, record: Any, gpus: Any) -> Any:
+    def failing(context: Any, record: Any, gpus: Any) -> Any:
         if record.user == "alice":
             raise RuntimeError("a bug")
-        return look(world, record, gpus)
+        return look(context, record, gpus)
 
     monkeypatch.setattr(looking_module, "look", failing)
     report = ticking.any_tick()
@@ -270,10 +271,9 @@ def test_a_tick_during_a_stop_leaves_the_container_to_it(ticking: Ticking) -> No
         if not reports:
             reports.append(ticking.any_tick(hours=30))
 
-    world = bed.make_world()
-    world.sleep = meanwhile
+    context = bed.make_context(sleep=meanwhile)
     alice = bed.actor("alice")
-    bed.gate.__class__(world).stop(alice, ALICE, keep=True)
+    bed.gate.__class__(context).stop(alice, ALICE, keep=True)
     assert [(item.action, item.why) for item in reports[0].unknown] == [("busy", "a command is at work on it")]
     record = bed.record("alice")
     assert (record.state.value, record.keep, record.history[-1].actor) == ("held", True, "alice")
@@ -357,14 +357,12 @@ def test_stops_run_side_by_side_each_with_its_grace(ticking: Ticking) -> None:
             together.wait()
 
     tick = ticking.make()
-    make = tick.make_world
+    make = tick.make_context
 
     def another() -> Any:
-        world = make()
-        world.sleep = saving
-        return world
+        return dataclasses.replace(make(), sleep=saving)
 
-    tick.make_world = another
+    tick.make_context = another
     report = tick.run()
     assert report.good, report
     assert len(acted(report)) == 8

@@ -115,7 +115,7 @@ def test_an_extension_moves_both_deadlines_and_not_only_the_earlier_one(ticking:
     ticking.runs()
     bed.gate.extend(bed.actor("alice"), ALICE, timedelta(hours=3))
     bed.gate.extend(bed.actor("alice"), ALICE, timedelta(hours=2))
-    record, limits = bed.record("alice"), bed.world.limits_of(bed.record("alice")).limits
+    record, limits = bed.record("alice"), bed.context.rules.limits_of(bed.record("alice")).limits
     began = record.started_at
     assert began is not None
     assert idle_ends(record, limits) == began + timedelta(hours=4 + 3 + 2)

@@ -13,7 +13,8 @@ from ds01.errors import NotPossible
 from ds01.host import apply, welcome
 from ds01.host.slicing import bring_slices
 from ds01.host.systemd import Systemd
-from ds01.lifecycle.snapshot.world import World
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.ownership import is_ours
 from tests.bed import Bed
 from tests.directory import Directory, connect
 from tests.ticking import Ticking, acted, warned
@@ -151,8 +152,8 @@ def test_a_deleted_owner_is_judged_by_the_group_in_the_record_after_a_day(lab: T
 def test_a_container_whose_owner_is_not_found_stays_ours(lab: Ticking, directory: Directory) -> None:
     lab.runs("alice")
     directory.silence()
-    world = lab.bed.make_world()
-    assert [world.is_ours(container) for container in world.listed()] == [True]
+    context = lab.bed.make_context()
+    assert [is_ours(context, container) for container in context.observer.containers()] == [True]
 
 
 def test_nobody_loses_a_hold_to_a_waiter_in_a_silence(lab: Ticking, directory: Directory) -> None:
@@ -200,14 +201,14 @@ def test_no_slice_of_theirs_gets_other_limits(
     facts = replace(bed.engine.facts(), cgroup_driver="systemd")
     monkeypatch.setattr(SimulatedEngine, "facts", lambda engine: facts)
 
-    def told(world: World) -> list[str]:
+    def told(context: Context) -> list[str]:
         machine = Machine()
-        bring_slices(world, bed.records(), Report(bed.clock()), systemd=Systemd(machine, control=bed.root))
+        bring_slices(context, bed.records(), Report(bed.clock()), systemd=Systemd(machine, control=bed.root))
         return machine.told
 
-    assert told(bed.make_world()) == ["ds01-researchers-alice.slice", "ds01-students-bob.slice"]
+    assert told(bed.make_context()) == ["ds01-researchers-alice.slice", "ds01-students-bob.slice"]
     directory.silence(**SILENCES[silence])
-    assert told(bed.make_world()) == ["ds01-students-bob.slice"]
+    assert told(bed.make_context()) == ["ds01-students-bob.slice"]
 
 
 def test_doctor_says_whom_it_concerns(lab: Ticking, directory: Directory) -> None:
@@ -216,8 +217,8 @@ def test_doctor_says_whom_it_concerns(lab: Ticking, directory: Directory) -> Non
     holds(lab, "alice")
     lab.tick(minutes=5)
     directory.silence()
-    world = lab.bed.make_world()
-    groups, people = user_database_doubts(world.owners, lab.bed.records(), lab.bed.clock())
+    context = lab.bed.make_context()
+    groups, people = user_database_doubts(context.rules.owners, lab.bed.records(), lab.bed.clock())
     assert groups == "the user database does not have the Unix group research any more"
     assert people.startswith(f"{ALICE}: the user database does not know its owner alice (uid 70001)")
 
@@ -287,5 +288,5 @@ def test_a_new_user_gets_the_slice_of_the_unix_group(
     bed: Bed, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apply, "obstacle", lambda driver: NotPossible("no systemd here", why="a test"))
-    step = welcome.ensure_slice(bed.world.users.by_uid(70001), bed.world)
+    step = welcome.ensure_slice(bed.context.users.by_uid(70001), bed.context)
     assert "ds01-researchers-alice.slice" in step.what

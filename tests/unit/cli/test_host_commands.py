@@ -172,13 +172,13 @@ def test_user_add_has_its_older_name(ds: CommandLine) -> None:
 
 
 def test_a_group_is_joined_once(bed: Bed) -> None:
-    account = bed.world.users.by_login("bob")
+    account = bed.context.users.by_login("bob")
     called: list[list[str]] = []
     step = welcome.ensure_group(account, "daemon", run=lambda words: called.append(list(words)) or "")
     assert (step.already, step.problem) == (False, None)
     assert called == [["gpasswd", "--add", "bob", "daemon"]]
     assert welcome.new_groups([step])
-    root = bed.world.users.by_login("root")
+    root = bed.context.users.by_login("root")
     assert welcome.ensure_group(root, "root").already
     assert welcome.ensure_group(root, "no-such-group").problem
 

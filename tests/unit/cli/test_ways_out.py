@@ -140,15 +140,15 @@ def test_a_wait_of_no_duration_is_wrong_use(verb: str, ds: CommandLine) -> None:
 
 def waiting_start(bed: Bed, *, recreate: bool = False) -> object:
     """alice's wait to start her container, which has begun: its steps."""
-    world = bed.make_world()
 
     def nothing_changes(seconds: float) -> None:
         raise InterruptedError
 
-    world.sleep = nothing_changes
     from ds01.gate.gate import Gate
 
-    return Gate(world).wait_to_start(bed.actor("alice"), bed.full("alice"), recreate=recreate)
+    return Gate(bed.make_context(sleep=nothing_changes)).wait_to_start(
+        bed.actor("alice"), bed.full("alice"), recreate=recreate
+    )
 
 
 @pytest.fixture

@@ -128,6 +128,6 @@ def test_what_is_no_dockerfile(text: str) -> None:
 
 def test_pairs_in_both_forms_and_variables() -> None:
     assert pairs("A=1 B=\"x y\" C='$z'") == {"A": "1", "B": "x y", "C": "$z"}
-    assert pairs("A hello world") == {"A": "hello world"}
+    assert pairs("A hello context") == {"A": "hello context"}
     variables = {"A": "1"}
     assert [expand(text, variables) for text in ("$A", "${A}x", "${B:-d}", "$B", "\\$A")] == ["1", "1x", "d", "", "$A"]

@@ -63,7 +63,7 @@ def sound(bed: Bed) -> Facts:
         cron=Cron("/etc/cron.d/ds01", 0o644, 0, CRON, True),
         tick=Tick(NOON - timedelta(minutes=3), NOON - timedelta(minutes=3)),
         docker_group=UnixGroup("docker", 999, frozenset({"alice", "bob"})),
-        people=people_of(bed.policy, records=bed.records(), users=bed.world.users),
+        people=people_of(bed.policy, records=bed.records(), users=bed.context.users),
         program=PROGRAM,
         links=(Link("/usr/bin/container-list", PROGRAM), Link("/usr/bin/add-user-to-docker", PROGRAM)),
     )

@@ -42,13 +42,13 @@ def sources(bed: Bed) -> Sources:
     roots = Roots(*(bed.root / name for name in ("dev", "proc", "sys", "cron", "docker")))
     return Sources(
         settings=Settings(state=bed.state, log=bed.root / "log", own=True),
-        users=bed.world.users,
+        users=bed.context.users,
         now=bed.clock(),
         policy=lambda: bed.policy,
         ledger=bed.open_ledger,
         inventory=lambda: bed.inventory,
         engine=bed.engine.facts,
-        world=lambda: bed.world,
+        context=lambda: bed.context,
         roots=roots,
     )
 
@@ -101,7 +101,7 @@ def unknown(facts: Facts, *names: str) -> None:
 
 def test_without_a_policy_containers_are_unknown_and_not_gone(sources: Sources) -> None:
     problem = PolicyUnreadable("The policy has 1 error.")
-    facts = look(replace(sources, policy=failing(problem), world=failing(problem)))
+    facts = look(replace(sources, policy=failing(problem), context=failing(problem)))
     unknown(facts, "policy", "containers", "blockers")
     assert facts.policy_problem is problem and facts.records
 
@@ -129,7 +129,7 @@ def test_without_gpus_use_of_them_is_unknown(sources: Sources) -> None:
 
 def test_without_a_ledger_there_are_no_records(sources: Sources) -> None:
     problem = Ds01Error("no state folder")
-    facts = look(replace(sources, ledger=failing(problem), world=failing(problem)))
+    facts = look(replace(sources, ledger=failing(problem), context=failing(problem)))
     unknown(facts, "ledger", "containers", "blockers")
     assert facts.ledger_problem is problem and facts.records == ()
 

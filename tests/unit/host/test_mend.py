@@ -34,7 +34,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="files are given to ot
 
 @pytest.fixture
 def mender(bed: Bed) -> Mender:
-    return Mender(bed.actor("root"), lambda: bed.world, bed.world.emit)
+    return Mender(bed.actor("root"), lambda: bed.context, bed.context.emit)
 
 
 def mode(path: Path) -> int:
@@ -138,7 +138,7 @@ class Programs:
 
 def test_a_group_is_made(bed: Bed) -> None:
     run = Programs()
-    Mender(bed.actor("root"), lambda: bed.world, bed.world.emit, run=run).make(MakeGroup("docker"), WHY)
+    Mender(bed.actor("root"), lambda: bed.context, bed.context.emit, run=run).make(MakeGroup("docker"), WHY)
     assert run.called == [["groupadd", "--system", "--", "docker"]]
 
 
@@ -154,7 +154,7 @@ def sliced(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
 
 def set_slices(bed: Bed, run: Programs) -> None:
     systemd = Systemd(run, control=bed.root)
-    Mender(bed.actor("root"), lambda: bed.world, bed.world.emit, systemd=systemd).make(SetSlices(), WHY)
+    Mender(bed.actor("root"), lambda: bed.context, bed.context.emit, systemd=systemd).make(SetSlices(), WHY)
 
 
 def test_slices_are_given_the_limits_of_the_policy(sliced: Bed) -> None:
@@ -223,7 +223,7 @@ def test_every_repair_is_an_event(bed: Bed, mender: Mender) -> None:
         "drew gpu-state.json anew",
     ]
     bed.events.clear()
-    Mender(bed.actor("root"), lambda: bed.world, bed.world.emit, run=Programs()).make(MakeGroup("docker"), WHY)
+    Mender(bed.actor("root"), lambda: bed.context, bed.context.emit, run=Programs()).make(MakeGroup("docker"), WHY)
     assert told(bed) == ["made the group docker"]
     bed.events.clear()
     mender.make(Reconcile(), WHY)

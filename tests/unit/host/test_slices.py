@@ -31,7 +31,7 @@ def bed(fast_tmp: Path) -> Bed:
 
 
 def wanted(bed: Bed) -> dict[str, Share]:
-    people = people_of(bed.policy, records=bed.records(), users=bed.world.users)
+    people = people_of(bed.policy, records=bed.records(), users=bed.context.users)
     return wanted_slices(bed.policy, people.known, bed.records(), bed.clock())
 
 
@@ -46,7 +46,7 @@ def test_groups_and_users_with_limits_have_slices(bed: Bed) -> None:
 
 
 def test_logins_that_nobody_has_are_told_apart(bed: Bed) -> None:
-    people = people_of(bed.policy, records=[], users=bed.world.users)
+    people = people_of(bed.policy, records=[], users=bed.context.users)
     assert people.unknown == {"nobody_has_this"}
     assert [account.login for account in people.known] == ["alice", "bob", "first.last@x"]
 
@@ -136,6 +136,6 @@ def test_one_failure_does_not_stop_the_others() -> None:
 
 def test_limits_of_slices_need_the_systemd_driver(bed: Bed) -> None:
     with pytest.raises(Ds01Error, match="systemd cgroup driver"):
-        applying.plan(bed.policy, [], bed.world.users, NOON, driver="cgroupfs")
+        applying.plan(bed.policy, [], bed.context.users, NOON, driver="cgroupfs")
     bed.set_policy("defaults: {}\n")
-    assert applying.plan(bed.policy, [], bed.world.users, NOON, driver="cgroupfs") == []
+    assert applying.plan(bed.policy, [], bed.context.users, NOON, driver="cgroupfs") == []

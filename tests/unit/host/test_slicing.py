@@ -35,31 +35,31 @@ class Machine:
 
 
 @pytest.fixture
-def world(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Any:
+def context(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Any:
     bed.set_policy(POLICY)
     monkeypatch.setattr(apply, "is_running", lambda: True)
     facts = replace(bed.engine.facts(), cgroup_driver="systemd")
     monkeypatch.setattr(type(bed.engine), "facts", lambda engine: facts)
-    return bed.world
+    return bed.context
 
 
-def test_a_user_who_came_new_gets_the_limits(bed: Bed, world: Any) -> None:
+def test_a_user_who_came_new_gets_the_limits(bed: Bed, context: Any) -> None:
     machine = Machine()
-    report = Report(world.clock())
-    bring_slices(world, [], report, systemd=Systemd(machine, control=bed.root))
+    report = Report(context.clock())
+    bring_slices(context, [], report, systemd=Systemd(machine, control=bed.root))
     assert report.complete
     assert [words[1] for words in machine.told] == ["ds01-students-alice.slice", "ds01-students.slice"]
     assert bed.kinds().count("slice") == 2
 
 
-def test_what_fails_is_said(bed: Bed, world: Any) -> None:
+def test_what_fails_is_said(bed: Bed, context: Any) -> None:
     def fails(arguments: Sequence[str]) -> str:
         if arguments[1] == "show":
             return ""
         raise Ds01Error("systemctl failed", why="no bus")
 
-    report = Report(world.clock())
-    bring_slices(world, [], report, systemd=Systemd(fails, control=bed.root))
+    report = Report(context.clock())
+    bring_slices(context, [], report, systemd=Systemd(fails, control=bed.root))
     assert {(item.container, item.why) for item in report.errors} == {
         ("ds01-students-alice.slice", "no bus"),
         ("ds01-students.slice", "no bus"),
@@ -69,7 +69,7 @@ def test_what_fails_is_said(bed: Bed, world: Any) -> None:
 def test_where_nobody_keeps_such_limits_the_tick_is_silent(bed: Bed) -> None:
     bed.set_policy(POLICY)
     report = Report(bed.clock())
-    bring_slices(bed.world, [], report)
+    bring_slices(bed.context, [], report)
     assert report == Report(bed.clock())
 
 

@@ -20,7 +20,7 @@ ALICE = "thesis._.70001"
 def log(bed: Bed) -> Path:
     path = bed.root / "gpu-allocations.log"
     ledger = Ledger(bed.state, own=True, leases=LeaseLog(path))
-    bed.gate = Gate(bed.make_world(engine=bed.engine, ledger=ledger))
+    bed.gate = Gate(bed.make_context(engine=bed.engine, ledger=ledger))
     return path
 
 

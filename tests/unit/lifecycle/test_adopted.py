@@ -11,6 +11,7 @@ from ds01.errors import NoGpuFree, NotFound, NotPossible
 from ds01.gpus.simulated import parse
 from ds01.host.checks import records as check_records
 from ds01.host.checks.facts import Facts
+from ds01.lifecycle.context.ownership import is_ours
 from ds01.lifecycle.spec.aime import left_inside
 from ds01.records.machine import State
 from tests import aime, legal
@@ -65,7 +66,7 @@ def grown(bed: Bed) -> str:
 
 
 def set_gpus(bed: Bed, gpus: str) -> None:
-    bed.inventory = bed.world.inventory = parse(gpus)
+    bed.inventory = parse(gpus)
 
 
 def test_one_for_all_gpus_is_not_started_onto_a_new_one(bed: Bed, grown: str) -> None:
@@ -217,7 +218,7 @@ def test_doctor_has_nothing_to_say_of_it(bed: Bed) -> None:
         records=tuple(bed.records()),
         engine=bed.engine.facts(),
         containers=listed,
-        ours=frozenset(seen.id for seen in listed if bed.world.is_ours(seen)),
+        ours=frozenset(seen.id for seen in listed if is_ours(bed.context, seen)),
         observation=bed.inventory.observe(),
     )
     checks = (check_records.docker, check_records.labels, check_records.leases)

@@ -83,7 +83,7 @@ def test_remake_that_is_refused_stops_nothing(bed: Bed, gate: Any, why: str) -> 
     if why == "no image":
         bed.engine.untag(old.image)
     else:
-        bed.world.inventory = parse("1xA100")
+        bed.inventory = parse("1xA100")
     with pytest.raises(Ds01Error):
         gate.remake(bed.actor("alice"), ALICE)
     assert bed.record("alice") == old

@@ -90,19 +90,18 @@ def test_a_wait_goes_on_while_the_driver_is_missing(bed: Bed, monkeypatch: pytes
     monkeypatch.setattr(wait, "TRY_EVERY", 0.01)
     for name in ("a", "b"):
         bed.gate.create(bed.actor("bob"), bed.request("bob", name, 2 if name == "a" else 0))
-    world = bed.make_world()
-    there = world.inventory
+    there = bed.inventory
 
     def comes_back(seconds: float) -> None:
-        world.inventory = there
+        bed.inventory = there
 
-    world.sleep = comes_back
+    context = bed.make_context(sleep=comes_back)
     bed.gate.create(bed.actor("root"), bed.request("root", "last", 1))
     bed.gate.create(bed.actor("carol"), bed.request("carol", "whole", 1))
-    steps = Gate(world).wait(bed.actor("alice"), bed.request("alice"))
+    steps = Gate(context).wait(bed.actor("alice"), bed.request("alice"))
     assert next(steps).waiting is not None
     bed.gate.remove(bed.actor("bob"), bed.full("bob", "a"))
-    world.inventory = NoDriver(cards=1)
+    bed.inventory = NoDriver(cards=1)
     acted = next(steps).acted
     assert acted is not None
     assert len(acted.container.gpus) == 1

@@ -121,7 +121,7 @@ def test_simulated_gpus_are_in_nobodys_way_on_a_real_docker(bed: Bed) -> None:
     bed.engine.add_foreign("x._.70009", devices=another, labels={"ds01.installation": "another"})
     with pytest.raises(NoGpuFree):
         fill(bed, "alice")
-    bed.world.inject = False  # as with a real Docker, whose devices are not the simulated ones
+    bed.set_context(inject_devices=False)  # as with a real Docker, whose devices are not the simulated ones
     fill(bed, "alice")
 
 
@@ -292,7 +292,7 @@ def test_start_is_refused_when_the_hardware_lost_the_slot(bed: Bed, gate: Any) -
     fill(bed, "alice", start=True)
     bed.gate.stop(bed.actor("alice"), ALICE)
     left = bed.inventory.observe()
-    bed.world.inventory = replace(  # type: ignore[type-var]
+    bed.inventory = replace(  # type: ignore[type-var]
         bed.inventory, observation=replace(left, slots=tuple(slot for slot in left.slots if slot.slot != "1:0"))
     )
     with pytest.raises(NotPossible) as caught:

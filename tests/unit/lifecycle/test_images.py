@@ -229,8 +229,8 @@ def test_a_build_has_the_limits_and_the_slice_of_its_owner(bed: Bed) -> None:
         POLICY.replace("defaults: {", "defaults: {max_cpus: 8, memory: 48g, shm_size: 4g, ")
         + "user_overrides: {alice: {aggregate: {max_cpus: 3}, memory_swap: 64g}}\n"
     )
-    alice, bob = (bed.world.users.by_uid(bed.people[login]) for login in ("alice", "bob"))
-    spec = build_spec(bed.world, alice, request(dockerfile="a/Dockerfile", no_cache=True))
+    alice, bob = (bed.context.users.by_uid(bed.people[login]) for login in ("alice", "bob"))
+    spec = build_spec(bed.context, alice, request(dockerfile="a/Dockerfile", no_cache=True))
     assert spec == BuildSpec(
         reference=REFERENCE,
         dockerfile="a/Dockerfile",
@@ -241,10 +241,10 @@ def test_a_build_has_the_limits_and_the_slice_of_its_owner(bed: Bed) -> None:
         shm_size=4 << 30,
         cgroup_parent="ds01-default-alice.slice",
     )
-    assert build_spec(bed.world, bob, request(70002)).cpu_quota == 800_000
+    assert build_spec(bed.context, bob, request(70002)).cpu_quota == 800_000
 
 
 @pytest.mark.parametrize(("network", "expected"), [("host", "host"), ("bridge", None), ("none", None)])
 def test_only_the_network_of_the_host_is_a_matter_of_policy(bed: Bed, network: str, expected: str | None) -> None:
     bed.set_policy(POLICY + f"network: {network}\n")
-    assert build_spec(bed.world, bed.world.users.by_uid(70001), request()).network == expected
+    assert build_spec(bed.context, bed.context.users.by_uid(70001), request()).network == expected

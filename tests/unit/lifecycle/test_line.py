@@ -18,7 +18,7 @@ from ds01.gate import wait as wait_module
 from ds01.gate.gate import Gate
 from ds01.gate.wait import Waited
 from ds01.gpus.model import GpuRequest, Rule
-from ds01.lifecycle.snapshot import ahead
+from ds01.lifecycle.context import wait_queue
 from ds01.records.line import Waiter
 from ds01.system.clock import Sleep
 from ds01.system.data import to_json
@@ -65,10 +65,9 @@ def waits(
 ) -> Iterator[Waited]:
     """Somebody's wait, as another process has it, which has begun."""
     bed.clock.advance(seconds=1)
-    world = bed.make_world()
-    world.sleep = sleep or _nothing_changes
+    context = bed.make_context(sleep=sleep or _nothing_changes)
     workspace = str(bed.home(login) / "workspace" / "thesis")
-    return Gate(world).wait(bed.actor(login), bed.request(login, name, gpus, workspace=workspace), **more)
+    return Gate(context).wait(bed.actor(login), bed.request(login, name, gpus, workspace=workspace), **more)
 
 
 def order(bed: Bed) -> list[tuple[str, str | None]]:
@@ -172,11 +171,15 @@ def test_with_an_end_the_wait_is_refused_when_it_is_over(full: Bed) -> None:
 
 
 def test_a_wait_ends_within_its_time(full: Bed) -> None:
-    world = full.make_world()
     slept = []
-    world.sleep = lambda seconds: (slept.append(seconds), __import__("time").sleep(seconds))[0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        time.sleep(seconds)
+
+    context = full.make_context(sleep=sleep)
     with pytest.raises(NoGpuFree):
-        list(Gate(world).wait(full.actor("alice"), full.request("alice", gpus=1), longest=timedelta(seconds=0.2)))
+        list(Gate(context).wait(full.actor("alice"), full.request("alice", gpus=1), longest=timedelta(seconds=0.2)))
     assert 0 < sum(slept) <= 0.25
 
 
@@ -204,7 +207,7 @@ def test_nobody_else_cancels(full: Bed) -> None:
 def test_a_restart_of_docker_ends_no_wait(full: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait_module, "TRY_EVERY", 0.0)
     steps = Steps(0, lambda: None)
-    alice = Gate(full.make_world(engine=FaultyEngine(full.engine, steps))).wait(
+    alice = Gate(full.make_context(engine=FaultyEngine(full.engine, steps))).wait(
         full.actor("alice"), full.request("alice", gpus=1)
     )
     next(alice)
@@ -234,7 +237,7 @@ def test_a_silent_user_database_ends_no_wait(
 def test_without_docker_from_the_beginning_one_does_not_wait(full: Bed) -> None:
     engine = FaultyEngine(full.engine, Steps(0, raising(EngineUnreachable("no Docker"))))
     with pytest.raises(EngineUnreachable):
-        next(Gate(full.make_world(engine=engine)).wait(full.actor("alice"), full.request("alice", gpus=1)))
+        next(Gate(full.make_context(engine=engine)).wait(full.actor("alice"), full.request("alice", gpus=1)))
     assert list((full.state / "queue").iterdir()) == []
 
 
@@ -297,9 +300,9 @@ def test_a_policy_saved_half_written_ends_no_wait(full: Bed, monkeypatch: pytest
 def test_an_administrator_who_waits_for_another_loses_the_turn_with_the_rights(full: Bed) -> None:
     waiter = forged(full, owner=70009)
     standing = replace(waiter, by=70009)
-    assert ahead.may_wait(full.world, standing)
+    assert wait_queue.may_wait(full.context, standing)
     full.set_policy(POLICY.replace("admin: true, ", ""))
-    assert not ahead.may_wait(full.world, standing)
+    assert not wait_queue.may_wait(full.context, standing)
 
 
 def test_a_create_goes_by_the_policy_of_now_not_of_its_plan(bed: Bed) -> None:
@@ -366,7 +369,7 @@ def test_each_attempt_counts_as_a_sign_of_life(full: Bed) -> None:
         with closing(waits(full, "boss")) as boss:
             next(boss)
             assert next(alice).waiting is not None  # its position changed: it has tried
-            assert not any(ahead.is_suspended(waiter) for waiter in ahead.waiters(full.world))
+            assert not any(wait_queue.is_suspended(waiter) for waiter in wait_queue.waiters(full.context))
         assert carol is not None
 
 
@@ -374,7 +377,7 @@ def test_a_file_that_says_when_it_tried_is_not_believed(full: Bed) -> None:
     forged(full, owner=os.geteuid(), uid=os.geteuid(), tried_at=time.time() + 1e9)
     descriptor = hold(full)
     os.utime(full.state / "queue" / "f00.json", (0, 0))
-    assert all(ahead.is_suspended(waiter) for waiter in ahead.waiters(full.world))
+    assert all(wait_queue.is_suspended(waiter) for waiter in wait_queue.waiters(full.context))
     os.close(descriptor)
 
 
@@ -433,7 +436,7 @@ def test_what_a_file_says_of_its_priority_and_its_file_counts_for_nothing(full: 
     descriptor = hold(full)
     with closing(waits(full, "boss")) as boss:
         next(boss)
-        line = ahead.waiters(full.world)
+        line = wait_queue.waiters(full.context)
         assert [(waiter.user, waiter.priority, waiter.by) for waiter in line] == [
             ("boss", 90, os.geteuid()),
             ("carol", 50, 70003),
@@ -446,7 +449,7 @@ def test_a_waiter_whose_account_is_gone_harms_nobody(full: Bed) -> None:
     forged(full, owner=4_000_000, uid=4_000_000, user="root")
     descriptor = hold(full)
     assert [login for login, _ in order(full)] == ["root"]
-    (waiter,) = ahead.waiters(full.world)
+    (waiter,) = wait_queue.waiters(full.context)
     assert waiter.priority == 10  # the default: it has no name that the policy knows
     os.close(descriptor)
 

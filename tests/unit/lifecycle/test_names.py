@@ -115,7 +115,7 @@ def test_a_command_at_work_on_a_container_is_not_disturbed_by_its_new_name(
         return stop(*args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stop_module, "stop_steps", meanwhile)
-    stopped = Gate(mig.make_world()).stop(mig.actor("alice"), mig.full("alice"))
+    stopped = Gate(mig.make_context()).stop(mig.actor("alice"), mig.full("alice"))
     assert stopped.container.state == "held"
     assert status(mig)[:2] == [("0:0", uuid(0), "bob"), ("0:1, was 0:0", uuid(1), "alice")]
     assert listed(mig) == {"alice": "0:1, was 0:0", "bob": "0:0"}

@@ -92,7 +92,7 @@ FIRST = (100, 1, "sh -c exec bash")
 
 def save(bed: Bed, engine: Scripted, seconds: float = 10) -> int:
     """How often it waited."""
-    list(let_save(bed.make_world(engine=engine), "x", seconds))  # type: ignore[arg-type]
+    list(let_save(bed.make_context(engine=engine), "x", seconds))  # type: ignore[arg-type]
     assert all(waited == LOOK_EVERY for waited in bed.slept)
     return len(bed.slept)
 
@@ -140,7 +140,7 @@ def test_the_grace_is_time_also_if_docker_is_slow(running: Bed, monkeypatch: pyt
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(running.engine, "processes", slow)
     monkeypatch.setattr(running.engine, "stop", noted)
-    running.world.sleep = pause
+    running.set_context(sleep=pause)
     running.gate.stop(running.actor("alice"), ALICE, grace=10)
     assert 10 <= now[0] - 1000 + graces[0] < 11
 
@@ -148,13 +148,13 @@ def test_the_grace_is_time_also_if_docker_is_slow(running: Bed, monkeypatch: pyt
 def test_each_change_of_who_is_waited_for_is_said(bed: Bed) -> None:
     two = [FIRST, (101, 100, "python a.py"), (102, 100, "python b.py")]
     engine = Scripted(two, two, two, two[:2], [FIRST])
-    said = list(let_save(bed.make_world(engine=engine), "x", 10))  # type: ignore[arg-type]
+    said = list(let_save(bed.make_context(engine=engine), "x", 10))  # type: ignore[arg-type]
     assert said == [Saving(2, 10), Saving(1, 10)]
 
 
 def test_the_end_of_the_time_is_said_with_who_is_left(bed: Bed) -> None:
     engine = Scripted([FIRST, (101, 100, "python train.py")])
-    said = list(let_save(bed.make_world(engine=engine), "x", 3))  # type: ignore[arg-type]
+    said = list(let_save(bed.make_context(engine=engine), "x", 3))  # type: ignore[arg-type]
     assert said == [Saving(1, 3), Saving(1, 0)]
 
 

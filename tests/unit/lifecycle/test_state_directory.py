@@ -420,9 +420,7 @@ def test_the_user_database_is_never_asked_under_the_ledgers_lock(bed: Bed) -> No
     bed.gate.start(bed.actor("alice"), ALICE)
 
     def gate() -> Gate:
-        world = bed.make_world()
-        world.users = Watched(bed)
-        return Gate(world)
+        return Gate(bed.make_context(users=Watched(bed)))
 
     bed.record_file("alice").write_text("")
     gate().reconcile(bed.actor("root"))
@@ -436,16 +434,15 @@ def test_the_user_database_is_never_asked_under_the_ledgers_lock(bed: Bed) -> No
 
 
 def test_somebody_who_comes_between_the_look_and_the_lock_costs_no_question_under_it(bed: Bed) -> None:
-    world = bed.make_world()
-    world.users = Watched(bed)
-    asked = world.ask_owners
+    context = bed.make_context(users=Watched(bed))
+    asked = context.rules.prefetch
 
     def ask_and_be_overtaken(entries: Any) -> None:
         asked(entries)
         bed.another_gate().create(bed.actor("bob"), bed.request("bob"))
 
-    world.ask_owners = ask_and_be_overtaken  # type: ignore[method-assign]
-    assert Gate(world).create(bed.actor("alice"), bed.request("alice")).container.gpus
+    context.rules.prefetch = ask_and_be_overtaken  # type: ignore[method-assign]
+    assert Gate(context).create(bed.actor("alice"), bed.request("alice")).container.gpus
 
 
 def test_a_replacement_reads_no_removed_record_under_the_ledgers_lock(

@@ -133,13 +133,13 @@ def test_a_half_made_container_that_cannot_be_removed_stands_in_nobodys_way(bed:
 def test_what_a_reconcile_would_do_with_what_was_killed_is_foreseen_and_nothing_done(bed: Bed) -> None:
     kill_after(bed, "put", create)
     before = (bed.records(), names(bed))
-    assert [change.what for change in foresee(bed.world, bed.world.listed())] == ["vanish"]
+    assert [change.what for change in foresee(bed.context, bed.context.observer.containers())] == ["vanish"]
     assert (bed.records(), names(bed)) == before
     assert reconcile(bed) == ["vanish"]
     create(bed.gate, bed)
     kill_after(bed, "remove")
     before = (bed.records(), names(bed))
-    assert [change.what for change in foresee(bed.world, bed.world.listed())] == ["settled"]
+    assert [change.what for change in foresee(bed.context, bed.context.observer.containers())] == ["settled"]
     assert (bed.records(), names(bed)) == before
     assert reconcile(bed) == ["made anew"]
 

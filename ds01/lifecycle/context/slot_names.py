@@ -9,7 +9,8 @@ from datetime import datetime
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Observation
 from ds01.gpus.naming import renamed
-from ds01.lifecycle.snapshot.world import Entries, World, readable
+from ds01.lifecycle.context.context import Context
+from ds01.records.entries import Entries, readable
 from ds01.records.ledger import Transaction
 from ds01.records.record import Record
 
@@ -36,12 +37,12 @@ def bring_names(ledger: Transaction, gpus: Observation, *, now: datetime) -> Non
         ledger.relabel(changed, now=now)
 
 
-def keep_names(world: World, gpus: Observation) -> None:
+def keep_names(context: Context, gpus: Observation) -> None:
     """As `bring_names`, for a command that only looked: a disk that is full must not keep it from answering."""
     try:
-        if any(_outdated(world.ledger.read(), gpus)):
-            with world.ledger.transaction() as ledger:
-                bring_names(ledger, gpus, now=world.clock())
+        if any(_outdated(context.ledger.read(), gpus)):
+            with context.ledger.transaction() as ledger:
+                bring_names(ledger, gpus, now=context.clock())
     except Ds01Error:
         return  # the next look tries again; the rows of `ds01 gpu status` are named from the observation
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ds01.errors import NotFound
-from ds01.lifecycle.snapshot.world import Entries, World, is_manual, readable
+from ds01.lifecycle.context.context import Context
 from ds01.placement.allocator import Ahead
 from ds01.placement.situation import Requester
+from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import Unreadable
 from ds01.records.line import Waiter, in_order
 from ds01.records.machine import State
@@ -19,22 +20,23 @@ from ds01.system.users import Account
 SUSPENDED_AFTER = 60.0  # seconds without an attempt; a waiter that runs tries every few seconds
 
 
-def waiters(world: World) -> tuple[Waiter, ...]:
+def waiters(context: Context) -> tuple[Waiter, ...]:
     """Who waits now, in order. What a file says of its owner's rights counts for nothing: the policy says it."""
-    standing = [waiter for waiter in world.ledger.line().waiters() if may_wait(world, waiter)]
+    standing = [waiter for waiter in context.ledger.line().waiters() if may_wait(context, waiter)]
     return in_order(
-        replace(waiter, priority=world.limits(_account(world, waiter.uid)).limits.priority) for waiter in standing
+        replace(waiter, priority=context.rules.limits(_account(context, waiter.uid)).limits.priority)
+        for waiter in standing
     )
 
 
-def in_line(world: World, line: Iterable[Waiter], entries: Entries) -> tuple[Ahead, ...]:
+def in_line(context: Context, line: Iterable[Waiter], entries: Entries) -> tuple[Ahead, ...]:
     """Return the waiters as the allocator sees them.
 
     Left out: one whose container is being made or started, since it has its lease already, and a suspended one, since a
     GPU that is kept for it would be used by nobody.
     """
     return tuple(
-        seen_by_allocator(world, waiter, entries)
+        seen_by_allocator(context, waiter, entries)
         for waiter in line
         if _lacks_lease(entries.get(waiter.container)) and not is_suspended(waiter)
     )
@@ -54,10 +56,10 @@ def is_suspended(waiter: Waiter) -> bool:
     return abs(time.time() - waiter.tried_at) > SUSPENDED_AFTER
 
 
-def seen_by_allocator(world: World, waiter: Waiter, entries: Entries) -> Ahead:
+def seen_by_allocator(context: Context, waiter: Waiter, entries: Entries) -> Ahead:
     """A waiter with today's limits, and how many containers its owner has."""
-    account = _account(world, waiter.uid)
-    limits = world.limits(account)
+    account = _account(context, waiter.uid)
+    limits = context.rules.limits(account)
     own = [record for record in readable(entries) if record.uid == waiter.uid and not is_manual(record)]
     others = [record for record in own if record.container_name != waiter.container]
     who = Requester(account.login, account.uid, limits.group, waiter.container)
@@ -69,16 +71,16 @@ def _lacks_lease(entry: Record | Unreadable | None) -> bool:
     return entry is None or (isinstance(entry, Record) and entry.state is State.STOPPED and entry.lease is None)
 
 
-def may_wait(world: World, waiter: Waiter) -> bool:
+def may_wait(context: Context, waiter: Waiter) -> bool:
     """Return whether the owner of the entry may wait for the user it names: oneself, or others as an administrator."""
-    if waiter.by in (waiter.uid, 0) or (world.own and waiter.by == world.ledger.owner_uid):
+    if waiter.by in (waiter.uid, 0) or (context.sandbox and waiter.by == context.ledger.owner_uid):
         return True
-    return world.is_admin(waiter.by, str(waiter.by))
+    return context.rules.makes_admin(waiter.by, str(waiter.by))
 
 
-def _account(world: World, uid: int) -> Account:
+def _account(context: Context, uid: int) -> Account:
     """An account; one that is gone from the user database has no name that a policy could know."""
     try:
-        return world.users.by_uid(uid)
+        return context.users.by_uid(uid)
     except NotFound:
         return Account(uid, uid, str(uid), "/")

@@ -1,0 +1,138 @@
+"""What the allocator is given: active leases, outside use, reservations, the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from ds01.engines.protocol import EngineContainer
+from ds01.errors import EngineConflict, EngineRejected
+from ds01.gpus.model import Blocker, Holding, Observation
+from ds01.gpus.naming import first_name, is_silent
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.ownership import is_ours
+from ds01.placement.occupancy import labelled_devices, labelled_uuids, outside_use
+from ds01.placement.situation import Situation
+from ds01.records.deadlines import lease_ends
+from ds01.records.entries import Entries, is_manual, readable
+from ds01.records.ledger import Unreadable
+from ds01.records.machine import State
+from ds01.records.record import Record
+
+
+def active_leases(context: Context, entries: Entries, observation: Observation | None = None) -> list[Holding]:
+    """Return the leases of all records as the allocator sees them."""
+    return [_active_lease(context, record, observation) for record in readable(entries) if record.lease is not None]
+
+
+def allocation_input(
+    context: Context, entries: Entries, observation: Observation, outside: list[EngineContainer]
+) -> Situation:
+    """Return what a choice of slots depends on, the queue aside. `outside` comes from `outside_containers`."""
+    records = readable(entries)
+    explained = {
+        record.docker_id: tuple(ref.uuid for ref in record.lease.slots) if record.lease else ()
+        for record in records
+        if record.docker_id
+    }
+    claimed = {
+        uuid: container.name
+        for container in outside
+        if container.id not in explained and is_ours(context, container)
+        for uuid in labelled_uuids(container.labels)
+    }
+    # Those that run without a lease on the devices that they have: started outside ds01, and still there.
+    started = {container.id for container in outside}
+    claimed |= {
+        ref.uuid: record.name
+        for record in records
+        if record.conflict or (record.lease is None and record.docker_id in started)
+        for ref in record.gpus_fixed
+    }
+    if observation.simulated and not context.inject_devices:
+        outside = [container for container in outside if not _has_other_gpus(container, context.ledger.installation)]
+    policy = context.rules.policy
+    blockers = outside_use(observation, outside, leased=explained, claimed=claimed, outside=policy.outside)
+    blockers |= _unknown_leases(entries, observation, {container.name for container in outside}, blockers)
+    return Situation(
+        observation=observation,
+        occupancy=blockers,
+        leases=active_leases(context, entries, observation),
+        now=context.clock(),
+        reservations=context.rules.reservations(),
+        allocation=policy.gpu_allocation,
+    )
+
+
+def outside_containers(context: Context, entries: Entries, listed: Iterable[EngineContainer]) -> list[EngineContainer]:
+    """Return the containers that no readable record explains, inspected where they run and could use a GPU.
+
+    Also those of ours that run although their records do not say so yet, without detail: a command is at work on them,
+    or they cannot be inspected.
+    """
+    records = {record.docker_id: record for record in readable(entries)}
+    pending = {record.id for record in readable(entries) if record.docker_id is None}
+    found = []
+    for container in listed:
+        record = records.get(container.id)
+        if record is not None:
+            if container.status.runs and record.state is not State.RUNNING:
+                found.append(container)
+        elif container.labels.get("ds01.id") not in pending:
+            detail = _inspect(context, container) if container.status.runs else container
+            if detail is not None:
+                found.append(detail)
+    return found
+
+
+def _inspect(context: Context, container: EngineContainer) -> EngineContainer | None:
+    """Return a running container with its detail. If it cannot be inspected, its devices are those its labels name.
+
+    What it may have beyond these is unknown. If that counted as use, one broken container would take every GPU of
+    the server out of service; a GPU on which it really has a process is found by NVML, and is in use.
+    """
+    try:
+        return context.engine.inspect(container.id)
+    except (EngineRejected, EngineConflict) as error:
+        context.observer.report_uninspectable(container, error)
+        return replace(container, devices=labelled_devices(container.labels))
+
+
+def _active_lease(context: Context, record: Record, observation: Observation | None) -> Holding:
+    assert record.lease is not None
+    slots = record.lease.slots
+    return Holding(
+        container=record.container_name,
+        user=record.user,
+        uid=record.uid,
+        slots=tuple(ref.slot for ref in slots),
+        uuids=tuple(ref.uuid for ref in slots),
+        # A manual lease was given its priority; a container's owner has the one of today's policy.
+        priority=(record.resource_limits if is_manual(record) else context.rules.limits_of(record).limits).priority,
+        since=record.lease.since,
+        until=lease_ends(record, *context.rules.deadline_rules(record)),
+        held=record.state is State.HELD,
+        by_hand=is_manual(record),
+        first_names=tuple(first_name(ref) for ref in slots),
+        silent=tuple(ref.uuid for ref in slots if observation and is_silent(ref, observation)),
+    )
+
+
+def _has_other_gpus(container: EngineContainer, installation: str) -> bool:
+    """Return whether the GPUs of a real Docker's container are none of these simulated ones.
+
+    They are the server's real ones, or those of another simulation, which have the same names.
+    """
+    everything = container.devices is not None and container.devices.everything
+    return everything or container.labels.get("ds01.installation", installation) != installation
+
+
+def _unknown_leases(
+    entries: Entries, observation: Observation, labelled: Collection[str], blockers: Mapping[str, Blocker]
+) -> dict[str, Blocker]:
+    """Block all slots while a record cannot be read, unless the labels of its container say which slots it has."""
+    for entry in entries.values():
+        if isinstance(entry, Unreadable) and not entry.corrupt and entry.container_name not in labelled:
+            unknown = Blocker("unknown", f"the record of {entry.container_name} cannot be read: {entry.why}")
+            return {slot.slot: unknown for slot in observation.slots if slot.slot not in blockers}
+    return {}

@@ -1,0 +1,128 @@
+"""Asks the engine and the GPUs, and judges whether the answer can be believed. No answer is not an answer."""
+
+from __future__ import annotations
+
+from ds01.engines.protocol import Engine, EngineContainer, EngineFacts
+from ds01.errors import Ds01Error, GpusUnreachable
+from ds01.gpus.inventory import LIBRARY_NOT_FOUND, Inventory
+from ds01.gpus.model import Observation
+from ds01.gpus.naming import all_called
+from ds01.journal.events import Emit
+from ds01.lifecycle.context.gpu_processes import has_hidden, with_names
+from ds01.records.entries import Entries
+from ds01.records.ledger import Ledger, Unreadable
+from ds01.records.record import Record
+from ds01.system.clock import Clock
+
+
+class Observer:
+    """Questions to one engine and one server's GPUs, for the life of a command or a tick."""
+
+    def __init__(self, ledger: Ledger, engine: Engine, inventory: Inventory, clock: Clock, emit: Emit) -> None:
+        self._ledger = ledger
+        self._engine = engine
+        self._inventory = inventory
+        self._clock = clock
+        self._emit = emit
+        self._facts: EngineFacts | None = None
+        self._listed = False  # whether all containers were listed with these facts
+        self._not_inspected: set[str] = set()  # containers about which an event was written
+
+    def containers(self) -> list[EngineContainer]:
+        """List all containers, after checking that this is the engine of last time. Raises EngineUnreachable."""
+        self._facts = self._engine.facts()
+        recorded = self._ledger.docker_ids()  # before the list: what is created meanwhile is not missing from it
+        found = self._engine.containers()
+        listed = {container.id for container in found}
+        self._ledger.check_engine(self._facts, listed=listed, recorded=recorded, now=self._clock())
+        self._listed = True
+        return found
+
+    def containers_again(self) -> list[EngineContainer]:
+        """List all containers once more, after reconciling has changed something, without checking the engine."""
+        return self._engine.containers()
+
+    def check_engine(self) -> None:
+        """Make sure that this is the engine of last time, before a question about one container. As `containers`."""
+        self._facts = self._engine.facts()
+        self._listed = False
+        if not self._ledger.is_same_engine(self._facts):
+            self.containers()
+
+    def confirm_absence(self) -> None:
+        """Make sure that a container that the engine lacks has vanished alone, and not all of them. As `containers`."""
+        if not self._listed:
+            self.containers()
+
+    def engine_facts(self) -> EngineFacts:
+        """Return what the engine said of itself when it was last checked; without that it is asked.
+
+        After a restart many containers are judged by it, and asking for each would double the time.
+        """
+        if self._facts is None:
+            self._facts = self._engine.facts()
+        return self._facts
+
+    def gpus(self, *, utilisation: bool = False) -> Observation:
+        """Return the GPUs; none on a server that has no NVIDIA driver and shows no sign of a GPU.
+
+        The library is missing for a moment while a driver's package is replaced, and a driver finds no GPU once all
+        have failed: such a server is not one without GPUs.
+        `utilisation` adds how busy MIG instances are, which takes time; nobody who allocates should wait for it.
+        Raises GpusUnreachable.
+        """
+        try:
+            observation = self._inventory.observe(utilisation=utilisation)
+        except GpusUnreachable as error:
+            data = error.data or {}
+            if data.get("problem") != LIBRARY_NOT_FOUND:
+                raise
+            sign = sign_of_gpus(self._ledger.read(), data.get("cards", 0))
+            if sign is None:
+                return NO_GPUS
+            raise GpusUnreachable(
+                error.message,
+                why=f"there is no libnvidia-ml.so.1, although {sign}",
+                hint="if the driver is being updated, try again in a minute; else an administrator installs it again. "
+                "--cpu-only needs no GPU",
+                data=data,
+            ) from error
+        if not observation.gpus and not observation.simulated:
+            sign = sign_of_gpus(self._ledger.read(), 0)
+            if sign is not None:
+                raise GpusUnreachable(
+                    "The driver finds no GPU.",
+                    why=f"NVML answers and lists none, although {sign}",
+                    hint="`nvidia-smi` and the kernel's log say more to an administrator. --cpu-only needs no GPU",
+                    data={"problem": "no_devices"},
+                )
+        if has_hidden(observation):
+            observation = with_names(observation, self._ledger.gpu_processes(), self._clock())
+        return observation
+
+    def report_uninspectable(self, container: EngineContainer | str, error: Ds01Error) -> None:
+        """Write an event about a container that the engine cannot inspect; once in the life of this object."""
+        name = container if isinstance(container, str) else container.name or container.id
+        if name in self._not_inspected:
+            return
+        self._not_inspected.add(name)
+        entry = self._ledger.read().get(name)
+        user = entry.user if isinstance(entry, Record) else None
+        event = {"actor": "observed", "container": name, "user": user}
+        self._emit("not_inspected", event | {"why": f"{error.message}: {error.why}" if error.why else error.message})
+
+
+NO_GPUS = Observation((), (), "none")
+
+
+def sign_of_gpus(entries: Entries, cards: int) -> str | None:
+    """Return what shows that this server has GPUs although its driver is missing, in words; None if nothing does."""
+    if cards:
+        return f"{cards} NVIDIA card{' is' if cards == 1 else 's are'} on the PCI bus"
+    for name, entry in sorted(entries.items()):
+        if isinstance(entry, Unreadable):
+            return f"the record of {name} cannot be read and may have a GPU"
+        refs = entry.lease.slots if entry.lease is not None else entry.gpus_fixed
+        if refs:
+            return f"{entry.name} of {entry.user} has GPU {all_called(refs)}"
+    return None

@@ -1,0 +1,128 @@
+"""Today's policy, and what it gives to each user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from ds01.errors import NotFound
+from ds01.lifecycle.context.owners import Owners
+from ds01.policy.identity import identify, reservations
+from ds01.policy.model import Automation, Limits, Policy, Reservation, UserLimits
+from ds01.policy.resolve import automation_of, is_admin, resolve
+from ds01.records.deadlines import hold_duration
+from ds01.records.entries import Entries, readable
+from ds01.records.ledger import Ledger
+from ds01.records.record import Record
+from ds01.records.store.memory import Memory
+from ds01.system.clock import Clock
+from ds01.system.users import Account, Actor, Users
+
+
+class Rules:
+    """Answers from the policy and the user database, which are kept until the next `refresh`."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        load_policy: Callable[[], Policy] | None,
+        *,
+        ledger: Ledger,
+        users: Users,
+        clock: Clock,
+        sandbox: bool,
+    ) -> None:
+        """`load_policy` reads today's policy; None: `policy` counts as long as this object lives."""
+        self.policy = policy
+        self.memory: Memory | None = None  # what the tick remembers; read when it is needed
+        self._load_policy = load_policy
+        self._ledger = ledger
+        self._users = users
+        self._clock = clock
+        self._sandbox = sandbox
+        self._limits: dict[tuple[int, str], UserLimits] = {}
+        self._reservations: tuple[Policy, tuple[Reservation, ...]] | None = None
+        self._owners: Owners | None = None
+
+    def refresh(self) -> None:
+        """Read the policy again. Raises PolicyUnreadable.
+
+        Called before anything is decided: a pull, a build or a wait may have taken hours since the last time.
+        """
+        if self._load_policy is not None:
+            self.policy = self._load_policy()
+            self._limits.clear()
+            self._users.forget()
+
+    def limits(self, account: Account) -> UserLimits:
+        """Return what today's policy gives an account."""
+        known = identify(self.policy, account, self._users)
+        return resolve(self.policy, known.login, known.groups, self._clock(), spellings=known.spellings)
+
+    def is_admin(self, actor: Actor) -> bool:
+        """Return whether the actor may act for others: root, an administrator, the owner of a sandbox."""
+        return actor.uid == 0 or self.owns_sandbox(actor.uid) or self.makes_admin(actor.uid, actor.login)
+
+    def owns_sandbox(self, uid: int) -> bool:
+        """Return whether the state directory is a sandbox of this user, in which its owner may do everything."""
+        return self._sandbox and uid == self._ledger.owner_uid
+
+    def makes_admin(self, uid: int, login: str) -> bool:
+        """Return whether the policy makes this user an administrator."""
+        try:
+            known = identify(self.policy, self._users.by_uid(uid), self._users)
+        except NotFound:
+            return is_admin(self.policy, login, ())
+        return is_admin(self.policy, known.login, known.groups, spellings=known.spellings)
+
+    def limits_of(self, record: Record) -> UserLimits:
+        """Return what today's policy gives the owner of a record, who may be missing in the user database.
+
+        The user database is not asked under the ledger's lock: there, somebody whose record is new since `prefetch`
+        has the limits that it was created with.
+        """
+        key = (record.uid, record.group)
+        if key not in self._limits and self._ledger.is_locked:
+            return UserLimits(record.user, record.group, False, record.resource_limits, {})
+        if key not in self._limits:
+            self._limits[key] = self.owners.limits_of(record, self._clock())
+        return self._limits[key]
+
+    @property
+    def owners(self) -> Owners:
+        """What the user database and today's policy say of the owners of records, asked once."""
+        if self.memory is None:
+            self.memory = self._ledger.tick_memory()
+        owners = self._owners
+        if owners is None or owners.made_from != (id(self.policy), id(self._users), id(self.memory)):
+            self._limits = {}
+            self._owners = owners = Owners(self.policy, self._users, self.memory)
+        return owners
+
+    def deadline_rules(self, record: Record) -> tuple[Limits, Automation]:
+        """Return what a record's deadlines come from: its owner's limits, and the rules of the automation for them."""
+        known = self.limits_of(record)
+        return known.limits, automation_of(self.policy, known)
+
+    def hold_duration(self, record: Record) -> timedelta | None:
+        """Return how long the record's container keeps its lease once it is stopped; None: for ever."""
+        return hold_duration(record, self.limits_of(record).limits)
+
+    def prefetch(self, entries: Entries) -> None:
+        """Look up the limits of the owners of all leases, so that nobody has to under the ledger's lock."""
+        self.reservations()
+        for record in readable(entries):
+            if record.lease is not None:
+                self.limits_of(record)
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """Return the policy's reservations, with the logins as the server spells them."""
+        if self._reservations is None or self._reservations[0] is not self.policy:
+            self._reservations = (self.policy, reservations(self.policy, self._users))
+        return self._reservations[1]
+
+    def open_reservations(self) -> tuple[Reservation, ...]:
+        """Return the reservations that are not over, the next first."""
+        now = self._clock()
+        coming = [item for item in self.reservations() if now < item.end]
+        return tuple(sorted(coming, key=lambda item: (item.start, item.end)))
