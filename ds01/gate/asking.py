@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 
 from ds01.engines.protocol import EngineContainer, Usage
@@ -30,14 +30,14 @@ from ds01.gate.views import (
     view,
 )
 from ds01.gpus.model import Observation
-from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import unrecorded
 from ds01.lifecycle.context.slot_names import keep_names
 from ds01.lifecycle.name_taken import name_taken
-from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.judge import differs
 from ds01.lifecycle.reconciliation.reconcile import glance, reconcile
+from ds01.lifecycle.snapshot import take_snapshot
 from ds01.lifecycle.spec.aime import is_marked, owner_of
 from ds01.placement.situation import slot_states
 from ds01.policy.names import container_name, fold_name
@@ -211,14 +211,12 @@ class Asking:
     def gpus(self, actor: Actor) -> GpuStatus:
         """All slots, and what stands on them, for everybody to see."""
         context = self._context
-        listed = context.observer.containers()
-        changes, unsaved = self._record_changes(listed)
-        if changes:
-            listed = context.engine.containers()
-        observation = context.observer.gpus()
+        unsaved: list[Record] = []
+        snapshot = take_snapshot(context, failed=_collect_unsaved(unsaved))
+        observation = snapshot.gpus
         keep_names(context, observation)
         entries = _with_unsaved(context.ledger.read(), unsaved)
-        situation = allocation_input(context, entries, observation, outside_containers(context, entries, listed))
+        situation = allocation_input(context, entries, observation, snapshot.outside)
         rows = slot_states(situation)
         reserved = context.rules.open_reservations()
         return GpuStatus(rows, observation.gpus, observation.driver, observation.simulated, reserved)
@@ -308,21 +306,6 @@ class Asking:
             raise NotFound(f"there is no container {name}", hint="`container-list` shows yours")
         return entry
 
-    def _record_changes(self, listed: list[EngineContainer]) -> tuple[list[Change], list[Record]]:
-        """Record what changed behind ds01: the changes, and the records that a full or read-only disk did not take.
-
-        Who only asks is shown what is so, whether it could be written or not.
-        """
-        unsaved: list[Record] = []
-
-        def failed(name: str, error: Exception) -> None:
-            if isinstance(error, NotSaved):
-                unsaved.append(error.record)
-            elif not isinstance(error, (StateUnwritable, EngineRejected)):  # reconcile tells of what Docker rejects
-                raise error
-
-        return reconcile(self._context, listed, failed=failed), unsaved
-
     def _catch_up(self, by_id: dict[str, EngineContainer], uid: int | None) -> Entries:
         """Record what changed behind ds01, as far as `uid`'s or (None) everybody's containers go; all records then."""
         entries = self._context.ledger.read()
@@ -333,7 +316,8 @@ class Asking:
         )
         strays = bool(unrecorded(self._context, entries, by_id.values()))
         if changed or strays or len(readable(entries)) < len(entries):
-            _, unsaved = self._record_changes(list(by_id.values()))
+            unsaved: list[Record] = []
+            reconcile(self._context, list(by_id.values()), failed=_collect_unsaved(unsaved))
             return _with_unsaved(self._context.ledger.read(), unsaved)
         return entries
 
@@ -352,6 +336,21 @@ class Asking:
 
     def _view(self, record: Record, seen: EngineContainer | None = None) -> ContainerView:
         return view(record, *self._context.rules.deadline_rules(record), seen)
+
+
+def _collect_unsaved(unsaved: list[Record]) -> Callable[[str, Exception], None]:
+    """Return what collects the records that a full or read-only disk did not take; other failures are raised.
+
+    Who only asks is shown what is so, whether it could be written or not.
+    """
+
+    def failed(name: str, error: Exception) -> None:
+        if isinstance(error, NotSaved):
+            unsaved.append(error.record)
+        elif not isinstance(error, (StateUnwritable, EngineRejected)):  # reconcile reports what Docker rejects
+            raise error
+
+    return failed
 
 
 def _with_unsaved(entries: Entries, unsaved: list[Record]) -> Entries:

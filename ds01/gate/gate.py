@@ -27,12 +27,13 @@ from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.context.wait_queue import waiters
 from ds01.lifecycle.emergency import Stopped
+from ds01.lifecycle.limits import limits_for_engine
 from ds01.lifecycle.prepare import prepare
 from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.reconcile import one, reconcile
 from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.spec.aime import is_marked, left_inside, owner_of
-from ds01.lifecycle.spec.compose import docker_arguments
+from ds01.lifecycle.spec.compose import limits_of
 from ds01.lifecycle.stop import Saving
 from ds01.placement.situation import Requester, is_for
 from ds01.policy.model import Limits
@@ -71,21 +72,21 @@ class Gate(Asking):
         context = self._context
         context.rules.refresh()
         prepared = prepare(context, actor, request, plan_only=True)
-        found = creating.look(context, prepared, locked=False)
-        entries = context.ledger.read()
-        creating.check_name(prepared, found, entries)
-        choice = creating.decide(context, prepared, found, entries)
-        flags, warnings = creating.as_flags(self._context, prepared.owner, prepared.limits.limits)
+        snapshot, driver = creating.observe(context, prepared, locked=False)
+        creating.check_name(prepared, snapshot, snapshot.records)
+        choice = creating.decide(context, prepared, snapshot, driver, snapshot.records)
+        limits, warnings = limits_for_engine(context, prepared.owner, prepared.limits)
         there = prepared.image is not None
+        arguments = limits.docker_arguments
         if isinstance(choice, Refusal):
-            return Plan(prepared.limits, there, choice, None, (), None, flags, warnings)
+            return Plan(prepared.limits, there, choice, None, (), None, arguments, warnings)
         slots = tuple(slot.ref for slot in choice.slots)
         if not there:
-            return Plan(prepared.limits, there, None, choice.note, slots, None, flags, warnings)
-        ports = creating.choose_ports(context, prepared, entries)
+            return Plan(prepared.limits, there, None, choice.note, slots, None, arguments, warnings)
+        ports = creating.choose_ports(context, prepared, snapshot.records)
         record = creating.new_record(context, actor, prepared, choice, ports)
         spec = creating.spec_of(context, prepared, record, creating.owner_groups(prepared))
-        return Plan(prepared.limits, there, None, choice.note, slots, spec, tuple(docker_arguments(spec)), warnings)
+        return Plan(prepared.limits, there, None, choice.note, slots, spec, limits_of(spec).docker_arguments, warnings)
 
     def limits(self, actor: Actor, *, owner: int | None = None) -> LimitsView:
         """A user's limits, for everybody to see."""
@@ -94,7 +95,8 @@ class Gate(Asking):
         resolved = context.rules.limits(account)
         who = Requester(account.login, account.uid, resolved.group, None)
         reserved = tuple(item for item in context.rules.open_reservations() if is_for(item, who))
-        return LimitsView(resolved, *creating.as_flags(self._context, account, resolved.limits), reserved)
+        limits, warnings = limits_for_engine(context, account, resolved)
+        return LimitsView(resolved, limits.docker_arguments, warnings, reserved)
 
     def processes(self, actor: Actor, container: str) -> int:
         """How many processes a stop would end; idle shells do not count."""
@@ -170,8 +172,8 @@ class Gate(Asking):
         """Lease, and make the container; it does not run yet."""
         self.check_owner(actor, request.owner)
         with self._told(actor, _full(request), request.owner):
-            record, warnings = creating.create(self._context, actor, request)
-        return Acted(self._view(record), warnings=warnings)
+            made = creating.create(self._context, actor, request)
+        return Acted(self._view(made.record), warnings=made.warnings)
 
     def wait(
         self, actor: Actor, request: ContainerRequest, *, longest: timedelta | None = None
@@ -190,7 +192,7 @@ class Gate(Asking):
                     if isinstance(step, Waiting):
                         yield Waited(waiting=step)
                     else:
-                        yield Waited(acted=Acted(self._view(step[0]), warnings=step[1]))
+                        yield Waited(acted=Acted(self._view(step.record), warnings=step.warnings))
         finally:
             steps.close()
 

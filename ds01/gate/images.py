@@ -12,6 +12,7 @@ from ds01.engines.references import split, well_formed, with_tag
 from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, WrongUse
 from ds01.gate.views import ImageView
 from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.limits import limits_for_engine
 from ds01.policy.model import Network
 from ds01.policy.names import container_name, split_container_name
 from ds01.records.entries import is_manual, readable
@@ -66,9 +67,7 @@ def build(
 
 def build_spec(context: Context, owner: Account, request: BuildRequest) -> BuildSpec:
     """What the engine builds. Raises WrongUse for a name or a label that is none."""
-    from ds01.lifecycle.create import bare_spec  # not above: a list need not load what creates containers
-
-    given = bare_spec(context, owner)
+    given, _ = limits_for_engine(context, owner, context.rules.limits(owner))
     return BuildSpec(
         reference=_reference(owner.uid, request.name),
         dockerfile=request.dockerfile,

@@ -22,13 +22,13 @@ from ds01.gate.views import Acted
 from ds01.gpus.model import Refusal
 from ds01.lifecycle import create as creating
 from ds01.lifecycle.context import wait_queue
-from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.owners import Owners
+from ds01.lifecycle.snapshot import take_snapshot
 from ds01.placement.allocator import behind, check_containers, choose
 from ds01.records.ledger import Version
 from ds01.records.line import Waiter
-from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
 from ds01.system.data import from_json
 from ds01.system.users import Account, Actor
@@ -72,7 +72,6 @@ class QueueRow:
     why: str | None
 
 
-Made = tuple[Record, tuple[str, ...]]  # what `create` gives
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -89,11 +88,9 @@ def queue_rows(context: Context) -> tuple[QueueRow, ...]:
     line = wait_queue.waiters(context)
     if not line:
         return ()
-    listed = context.observer.containers()
-    entries = context.ledger.read()
-    situation = allocation_input(
-        context, entries, context.observer.gpus(), outside_containers(context, entries, listed)
-    )
+    snapshot = take_snapshot(context)
+    entries = snapshot.records
+    situation = allocation_input(context, entries, snapshot.gpus, snapshot.outside)
     rows = []
     for position, waiter in enumerate(line, 1):
         seen = wait_queue.seen_by_allocator(context, waiter, entries)
@@ -129,10 +126,10 @@ def wait(
     yield made
 
 
-def create_attempt(context: Context, actor: Actor) -> Attempt[Made]:
+def create_attempt(context: Context, actor: Actor) -> Attempt[creating.Made]:
     """Return the attempt to create the container that is waited for."""
 
-    def attempt(waiter: Waiter, *, first: bool) -> Made:
+    def attempt(waiter: Waiter, *, first: bool) -> creating.Made:
         request = waiter.request
         if not first:
             # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.

@@ -16,19 +16,18 @@ from typing import Any
 
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Busy, EngineAbsent, NotFound, NotPossible
-from ds01.gpus.model import Choice, Claim, GpuRequest, Kind, Lease, Observation, Refusal, Rule, Slot
+from ds01.gpus.model import Choice, Claim, GpuRequest, Kind, Lease, Refusal, Rule, Slot
 from ds01.gpus.naming import all_called
-from ds01.lifecycle.context.allocation import active_leases, allocation_input, outside_containers
+from ds01.lifecycle.context.allocation import active_leases, allocation_input
 from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.observer import NO_GPUS
 from ds01.lifecycle.context.slot_names import bring_names
-from ds01.lifecycle.context.wait_queue import in_line, waiters
-from ds01.lifecycle.create import NO_GPUS
 from ds01.lifecycle.reconciliation.judge import judge
 from ds01.lifecycle.reconciliation.limiting import limit
-from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.snapshot import Snapshot, take_snapshot
 from ds01.lifecycle.spec.aime import name_and_uid, owner_of, request_of, what_stays
-from ds01.placement.allocator import Ahead, behind, choose, quota_use
+from ds01.placement.allocator import choose, quota_use
 from ds01.placement.devices import slots_of
 from ds01.placement.situation import Requester, claims_on
 from ds01.policy.model import UserLimits
@@ -48,10 +47,8 @@ class _Found:
     """What was seen before the ledger's lock is taken."""
 
     seen: EngineContainer
-    gpus: Observation
+    snapshot: Snapshot  # without `seen`
     slots: tuple[Slot, ...]
-    foreign: list[EngineContainer]  # without `seen`
-    ahead: tuple[Ahead, ...]  # of the waiting line
     who: Requester
     limits: UserLimits
 
@@ -77,11 +74,8 @@ def adopt(
     A running one has to get all GPUs that it has. `ending`: it is about to be stopped, so it may have none; until
     then it is in conflict with whoever has them. Raises NoGpuFree, NotPossible.
     """
-    everything = context.observer.containers()
-    if reconcile(context, everything, locked=(listed.name,)):
-        everything = context.engine.containers()
-    entries = context.ledger.read()
-    known = record_of(entries, listed)
+    snapshot = take_snapshot(context, locked=(listed.name,), gpus=NO_GPUS)
+    known = record_of(snapshot.records, listed)
     if known is not None:
         return _again(context, known, listed)
     owner = context.users.by_uid(owner_of(listed, context.users))
@@ -90,11 +84,11 @@ def adopt(
         raise EngineAbsent(f"the container {listed.name} vanished")
     if seen.status is Status.REMOVING:
         raise NotPossible(f"{listed.name} is being removed")
-    found = _look(context, owner, seen, entries, everything)
+    found = _find(context, owner, seen, snapshot)
     new = _new_record(context, owner, found)
     context.rules.limits_of(new)  # nobody asks the user database under the ledger's lock
     with context.ledger.transaction() as ledger:
-        bring_names(ledger, found.gpus, now=context.clock())
+        bring_names(ledger, found.snapshot.gpus, now=context.clock())
         _check_name(seen.name, ledger.records)
         record, warnings = _decide(context, actor, new, found, ledger.records, ending=ending)
         record = ledger.commit(record, now=context.clock())
@@ -114,18 +108,15 @@ def _again(context: Context, record: Record, listed: EngineContainer) -> tuple[R
     return record, True, limit(context, record, listed) if record.origin is Origin.ADOPTED else ()
 
 
-def _look(
-    context: Context, owner: Account, seen: EngineContainer, entries: Entries, listed: list[EngineContainer]
-) -> _Found:
+def _find(context: Context, owner: Account, seen: EngineContainer, snapshot: Snapshot) -> _Found:
+    # GPUs that do not answer matter only to a container that has some.
     gpus = context.observer.gpus() if seen.devices else NO_GPUS
-    context.rules.prefetch(entries)
+    outside = [other for other in snapshot.outside if other.id != seen.id]
     limits = context.rules.limits(owner)
     return _Found(
         seen,
-        gpus,
+        dataclasses.replace(snapshot, gpus=gpus, outside=outside),
         slots_of(seen.devices, gpus) if seen.devices else (),
-        [other for other in outside_containers(context, entries, listed) if other.id != seen.id],
-        in_line(context, waiters(context), entries),
         Requester(owner.login, owner.uid, limits.group, seen.name),
         limits,
     )
@@ -208,7 +199,8 @@ def _new_record(context: Context, owner: Account, found: _Found) -> Record:
 
 def _in_the_way(context: Context, record: Record, found: _Found, entries: Entries) -> Refusal | None:
     """Who has the GPUs on which a container runs. Its quota does not matter: it runs there already."""
-    situation = allocation_input(context, {**entries, record.container_name: record}, found.gpus, found.foreign)
+    snapshot, records = found.snapshot, {**entries, record.container_name: record}
+    situation = allocation_input(context, records, snapshot.gpus, snapshot.outside)
     claims = claims_on(situation, found.who)
     taken = tuple(claims[slot.slot] for slot in found.slots if slot.slot in claims)
     if not taken:
@@ -229,7 +221,7 @@ def _could_get(context: Context, found: _Found, entries: Entries, now: datetime)
         until = after(found.seen.created_at, rules.created_timeout)
         if until is not None and until <= now:
             return False
-    situation = behind(allocation_input(context, entries, found.gpus, found.foreign), found.ahead)
+    situation = found.snapshot.allocation_input(context, entries)
     request = GpuRequest(len(found.slots), uuids=tuple(slot.uuid for slot in found.slots))
     return isinstance(choose(situation, request, found.who, found.limits.limits), Choice)
 

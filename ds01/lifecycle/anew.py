@@ -9,18 +9,16 @@ from datetime import timedelta
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.lifecycle import create
-from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.slot_names import bring_names, with_names
 from ds01.lifecycle.prepare import Prepared, prepare
 from ds01.lifecycle.reconciliation import twin
 from ds01.lifecycle.reconciliation.reconcile import one
 from ds01.lifecycle.refusals import WaysOut, error_of
+from ds01.lifecycle.snapshot import Snapshot
 from ds01.lifecycle.start import lost_slots, start
 from ds01.lifecycle.stop import stop
 from ds01.lifecycle.ways_out import ways_out
-from ds01.placement.allocator import behind
-from ds01.placement.situation import Requester
 from ds01.records.deadlines import hold_ends
 from ds01.records.entries import Entries
 from ds01.records.machine import State, Trigger
@@ -67,17 +65,17 @@ def _replace(
     waiting_as: str | None = None,
 ) -> tuple[Record, tuple[str, ...]]:
     """`kept`: the slots that it keeps; None: chosen as for any other."""
-    found = create.look(context, prepared, locked=True, waiting_as=waiting_as)
+    snapshot, driver = create.observe(context, prepared, locked=True, waiting_as=waiting_as)
     if kept is not None:
-        create.check_driver(prepared, found, {slot.gpu for slot in kept.slots})
-    _check_names(record, found)
+        create.check_driver(prepared, driver, {slot.gpu for slot in kept.slots})
+    _check_names(record, snapshot)
     seen = context.engine.inspect(record.docker_id or "")
     with context.ledger.transaction() as ledger:
-        bring_names(ledger, found.gpus, now=context.clock())
-        record = with_names(record, found.gpus)
-        choice = create.decide(context, prepared, found, ledger.records) if kept is None else kept
+        bring_names(ledger, snapshot.gpus, now=context.clock())
+        record = with_names(record, snapshot.gpus)
+        choice = create.decide(context, prepared, snapshot, driver, ledger.records) if kept is None else kept
         if isinstance(choice, Refusal):
-            raise error_of(choice, _ways_out(context, record, prepared, found, ledger.records))
+            raise error_of(choice, _ways_out(context, record, prepared, snapshot, ledger.records))
         slots = tuple(slot.ref for slot in choice.slots)
         # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
         uuids = {ref.uuid for ref in slots}
@@ -99,10 +97,10 @@ def _replace(
         raise
 
 
-def _ways_out(context: Context, record: Record, prepared: Prepared, found: create.Found, entries: Entries) -> WaysOut:
+def _ways_out(context: Context, record: Record, prepared: Prepared, snapshot: Snapshot, entries: Entries) -> WaysOut:
     """Return what helps instead; making it again is what was refused."""
-    who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, record.container_name)
-    situation = behind(allocation_input(context, entries, found.gpus, found.foreign), found.ahead)
+    situation = snapshot.allocation_input(context, entries)
+    who = create.requester_of(prepared)
     return dataclasses.replace(ways_out(record, situation, who, prepared.limits.limits), recreate=False)
 
 
@@ -132,14 +130,14 @@ def _inherit(new: Record, old: Record, hold: timedelta | None) -> Record:
     return new
 
 
-def _check_names(record: Record, found: create.Found) -> None:
+def _check_names(record: Record, snapshot: Snapshot) -> None:
     """Raises NotPossible if other containers have the names that are needed."""
     full = record.container_name
     for name, why in (
         (full, f"{record.name} was renamed behind ds01"),
         (twin.twin_name(full), "ds01 made it to take the place of this one, and somebody started it by hand"),
     ):
-        if any(seen.name == name and seen.id != record.docker_id for seen in found.listed):
+        if any(seen.name == name and seen.id != record.docker_id for seen in snapshot.containers):
             raise NotPossible(
                 f"another container is called {name} in Docker",
                 why=why,
@@ -168,7 +166,7 @@ def _leased(context: Context, record: Record, prepared: Prepared) -> Choice:
     gpus = context.observer.gpus()
     lost = lost_slots(record.lease.slots, gpus)
     if lost is not None:
-        found = create.look(context, prepared, locked=True)
-        raise error_of(lost, _ways_out(context, record, prepared, found, context.ledger.read()))
+        snapshot, _ = create.observe(context, prepared, locked=True)
+        raise error_of(lost, _ways_out(context, record, prepared, snapshot, snapshot.records))
     uuids = {ref.uuid for ref in record.lease.slots}
     return Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))

@@ -10,101 +10,97 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
-from ds01.engines.protocol import ContainerSpec, EngineContainer, EngineFacts, EngineImage, Port
+from ds01.engines.protocol import ContainerSpec, EngineImage, Port
 from ds01.errors import (
     Busy,
     Ds01Error,
     EngineAbsent,
     EngineRejected,
-    EngineUnreachable,
     NotPossible,
     Refused,
 )
 from ds01.gpus.model import Choice, Lease, Refusal
-from ds01.gpus.model import Observation as Gpus
 from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
-from ds01.lifecycle.context.allocation import allocation_input, outside_containers
 from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.observer import NO_GPUS
 from ds01.lifecycle.context.slot_names import bring_names
-from ds01.lifecycle.context.wait_queue import earlier_than, in_line, waiters
+from ds01.lifecycle.limits import cgroup_parent
 from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.prepare import Prepared, prepare
-from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.snapshot import Snapshot, take_snapshot
 from ds01.lifecycle.spec import ports, root_only
 from ds01.lifecycle.spec.account import Insider, archive
 from ds01.lifecycle.spec.aime import is_marked, own_tag
-from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose, docker_arguments
+from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose
 from ds01.lifecycle.spec.readback import differences
-from ds01.placement.allocator import Ahead, behind, check_containers, choose
+from ds01.placement.allocator import check_containers, choose
 from ds01.placement.situation import Requester
-from ds01.policy.model import Limits
-from ds01.policy.names import container_name, slice_name, slice_path
-from ds01.policy.units import readable_sizes
-from ds01.records.entries import Entries, is_manual, readable
+from ds01.policy.names import slice_name
+from ds01.records.entries import Entries, containers_of, readable
 from ds01.records.ledger import Unreadable
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Pending, Record, move
 from ds01.records.request import ContainerRequest
 from ds01.system.owner_groups import HostGroup, groups_of_directories
-from ds01.system.users import Account, Actor
-
-NO_GPUS = Gpus((), (), "none")
+from ds01.system.users import Actor
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was seen before the ledger's lock is taken: GPUs, and the containers that no record explains."""
+class Made:
+    """A container with its lease, which does not run yet. `note`: why it has no GPU: `no_gpus`, `quota_zero`."""
 
-    gpus: Gpus
-    foreign: list[EngineContainer]
-    listed: list[EngineContainer]
-    driver: DriverFacts = NOTHING_KNOWN
-    ahead: tuple[Ahead, ...] = ()  # of the waiting line
+    record: Record
+    warnings: tuple[str, ...]
+    note: str | None
 
 
-def look(context: Context, prepared: Prepared, *, locked: bool, waiting_as: str | None = None) -> Found:
-    """Reconcile whatever stands in the way of a choice, and observe what it depends on.
+def observe(
+    context: Context, prepared: Prepared, *, locked: bool, waiting_as: str | None = None
+) -> tuple[Snapshot, DriverFacts]:
+    """Take the snapshot for a container, and read what the driver offers if the image requires something of it.
 
-    `locked`: the container's lock is held here. Without it, one that is being made is nobody's to judge.
-    `waiting_as`: the id in the waiting line; who does not wait stands behind it.
+    `locked`: the container's lock is held by the caller. `waiting_as`: the caller's id in the queue.
     """
-    listed = context.observer.containers()
-    if reconcile(context, listed, locked=(prepared.container_name,) if locked else ()):
-        listed = context.engine.containers()
-    wants_gpus = prepared.request.gpus.count != 0
-    gpus = context.observer.gpus() if wants_gpus else NO_GPUS
-    image = prepared.image.environment if prepared.image is not None else {}
-    driver = context.inventory.driver_facts() if gpus.gpus and requirements_of(image) else NOTHING_KNOWN
-    entries = context.ledger.read()
-    context.rules.prefetch(entries)
-    earlier = earlier_than(waiters(context), waiting_as)
-    return Found(gpus, outside_containers(context, entries, listed), listed, driver, in_line(context, earlier, entries))
+    snapshot = take_snapshot(
+        context,
+        locked=(prepared.container_name,) if locked else (),
+        gpus=NO_GPUS if prepared.request.gpus.count == 0 else None,
+        waiting_as=waiting_as,
+    )
+    environment = prepared.image.environment if prepared.image is not None else {}
+    requires = bool(snapshot.gpus.gpus and requirements_of(environment))
+    return snapshot, context.inventory.driver_facts() if requires else NOTHING_KNOWN
 
 
-def decide(context: Context, prepared: Prepared, found: Found, entries: Entries) -> Choice | Refusal:
-    """The slots for a new container, or why not."""
-    own = [record for record in readable(entries) if record.uid == prepared.owner.uid and not is_manual(record)]
-    others = [record for record in own if record.container_name != prepared.container_name]
-    refusal = check_containers(prepared.limits.limits.max_containers_per_user, len(others))
+def decide(
+    context: Context, prepared: Prepared, snapshot: Snapshot, driver: DriverFacts, entries: Entries
+) -> Choice | Refusal:
+    """Return the slots for a new container, or why it gets none. Raises NotPossible if the driver is too old."""
+    limits = prepared.limits.limits
+    others = containers_of(entries, prepared.owner.uid, but=prepared.container_name)
+    refusal = check_containers(limits.max_containers_per_user, others)
     if refusal is not None:
         return refusal
-    who = Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, prepared.container_name)
-    situation = behind(allocation_input(context, entries, found.gpus, found.foreign), found.ahead)
-    choice = choose(situation, prepared.request.gpus, who, prepared.limits.limits)
+    who = requester_of(prepared)
+    choice = choose(snapshot.allocation_input(context, entries), prepared.request.gpus, who, limits)
     if isinstance(choice, Choice):
-        check_driver(prepared, found, {slot.gpu for slot in choice.slots})
+        check_driver(prepared, driver, {slot.gpu for slot in choice.slots})
     elif choice.temporary:  # nobody should wait for hours for what cannot be
-        check_driver(prepared, found, {gpu.index for gpu in found.gpus.gpus}, any_will_do=True)
+        check_driver(prepared, driver, {gpu.index for gpu in snapshot.gpus.gpus}, any_will_do=True)
     return choice
 
 
-def check_driver(prepared: Prepared, found: Found, gpus: set[int], *, any_will_do: bool = False) -> None:
+def requester_of(prepared: Prepared) -> Requester:
+    """Return the owner of a prepared container as the allocator sees them."""
+    return Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, prepared.container_name)
+
+
+def check_driver(prepared: Prepared, driver: DriverFacts, gpus: set[int], *, any_will_do: bool = False) -> None:
     """Raises NotPossible if the image needs a newer driver than the one of these GPUs; `any_will_do`: of all of them.
 
     NVIDIA's runtime would refuse the start, when the lease is taken and the container made.
     """
-    driver = found.driver
     for requirement in requirements_of(prepared.image.environment) if prepared.image is not None else ():
         failing = [unmet(requirement, driver, driver.of_gpu(gpu)) for gpu in gpus]
         if not failing or not (all(failing) if any_will_do else any(failing)):
@@ -118,7 +114,7 @@ def check_driver(prepared: Prepared, found: Found, gpus: set[int], *, any_will_d
         )
 
 
-def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
+def check_name(prepared: Prepared, snapshot: Snapshot, entries: Entries) -> None:
     """Raises NotPossible if the name is taken."""
     entry = entries.get(prepared.container_name)
     name = prepared.request.name
@@ -126,7 +122,7 @@ def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
         raise name_taken(entry)
     if isinstance(entry, Unreadable):
         raise Busy(f"the record of {name} is unreadable and being looked at", why=entry.why)
-    there = [container for container in found.listed if container.name == prepared.container_name]
+    there = [container for container in snapshot.containers if container.name == prepared.container_name]
     if there:
         full = prepared.container_name
         remedy = f"take it over: container-adopt {name}" if is_marked(there[0]) else f"remove it: docker rm {full}"
@@ -136,27 +132,38 @@ def check_name(prepared: Prepared, found: Found, entries: Entries) -> None:
 
 
 def create(
-    context: Context, actor: Actor, request: ContainerRequest, *, waiting_as: str | None = None
-) -> tuple[Record, tuple[str, ...]]:
-    """Make a container with its lease; it does not run yet. The record and warnings. Raises Ds01Error."""
+    context: Context,
+    actor: Actor,
+    request: ContainerRequest,
+    *,
+    image: EngineImage | None = None,
+    waiting_as: str | None = None,
+) -> Made:
+    """Create a container with its lease; it does not run yet. Raises Ds01Error, and then nothing is left of it.
+
+    `image`: the request's image, if the engine was asked already. `waiting_as`: the caller's id in the queue.
+    """
     context.rules.refresh()
-    prepared = prepare(context, actor, request)
-    doing = f"being created by {actor.login}"
-    with context.ledger.container_lock(prepared.container_name, doing=doing):
-        found = look(context, prepared, locked=True, waiting_as=waiting_as)
-        record = reserve(context, actor, prepared, found)
-        return make(context, actor, prepared, record)
+    prepared = prepare(context, actor, request, image=image)
+    with context.ledger.container_lock(prepared.container_name, doing=f"being created by {actor.login}"):
+        snapshot, driver = observe(context, prepared, locked=True, waiting_as=waiting_as)
+        record, note = reserve(context, actor, prepared, snapshot, driver)
+        record, warnings = make(context, actor, prepared, record)
+    return Made(record, warnings, note)
 
 
-def reserve(context: Context, actor: Actor, prepared: Prepared, found: Found) -> Record:
-    """Choose and write the lease, before the engine is called."""
+def reserve(
+    context: Context, actor: Actor, prepared: Prepared, snapshot: Snapshot, driver: DriverFacts
+) -> tuple[Record, str | None]:
+    """Choose the slots and write the lease, before the engine is called. Returns the record and the choice's note."""
     with context.ledger.transaction() as ledger:
-        bring_names(ledger, found.gpus, now=context.clock())
-        check_name(prepared, found, ledger.records)
-        choice = decide(context, prepared, found, ledger.records)
+        bring_names(ledger, snapshot.gpus, now=context.clock())
+        check_name(prepared, snapshot, ledger.records)
+        choice = decide(context, prepared, snapshot, driver, ledger.records)
         if isinstance(choice, Choice):
             published = choose_ports(context, prepared, ledger.records)
-            return ledger.commit(new_record(context, actor, prepared, choice, published), now=context.clock())
+            record = new_record(context, actor, prepared, choice, published)
+            return ledger.commit(record, now=context.clock()), choice.note
     raise error_of(choice)
 
 
@@ -282,55 +289,22 @@ def _about_the_image(context: Context, prepared: Prepared, identity: str) -> tup
     return () if found is None else (found,)
 
 
-def spec_of(
-    context: Context, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = (), *, bare: bool = False
-) -> ContainerSpec:
-    """Return the complete container of a record. `bare`: only for its limits, for which no engine need answer."""
+def spec_of(context: Context, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = ()) -> ContainerSpec:
+    """Return the complete container of a record."""
     assert prepared.image is not None
-    facts = _facts(context) if bare else context.observer.engine_facts()
+    facts = context.observer.engine_facts()
     names = (record.group, record.user, record.uid)
-    parent = slice_path(*names) if facts.cgroup_driver == "cgroupfs" else slice_name(*names)
     return compose(
         prepared.request,
         prepared.owner,
         prepared.limits,
-        Placement(record.lease, parent, slice_name(*names), context.inject_devices),
+        Placement(record.lease, cgroup_parent(facts, *names), slice_name(*names), context.inject_devices),
         prepared.image,
         Host(record.installation, context.rules.policy.network.value, facts.memory_bytes),
         Identity(record.id, record.container_name, record.own_tag or record.image, record.created_at),
         groups,
         record.ports,
     )
-
-
-def as_flags(context: Context, account: Account, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """An account's limits as Docker's flags, and what of them this server cannot give."""
-    facts = _facts(context)
-    warnings = []
-    if limits.max_cpus is not None and 0 < facts.cpus < limits.max_cpus:
-        warnings.append(f"max_cpus is {limits.max_cpus:g}, this server has {facts.cpus}")
-    if limits.memory is not None and 0 < facts.memory_bytes < limits.memory:
-        wanted, there = readable_sizes(limits.memory, facts.memory_bytes)
-        warnings.append(f"memory is {wanted}, this server has {there}")
-    return tuple(docker_arguments(bare_spec(context, account))), tuple(warnings)
-
-
-def bare_spec(context: Context, account: Account) -> ContainerSpec:
-    """What any container of an account would get, image and devices aside: for its limits as flags."""
-    request = ContainerRequest(account.uid, "any", "any")
-    limits = context.rules.limits(account)
-    nothing = EngineImage("", (), {}, {})
-    prepared = Prepared(request, account, limits, nothing, (), container_name("any", account.uid))
-    actor = Actor(account.uid, account.gid, account.login)
-    return spec_of(context, prepared, new_record(context, actor, prepared, Choice(())), bare=True)
-
-
-def _facts(context: Context) -> EngineFacts:
-    """Return what the engine is; of one that does not answer, what is usual: limits are the policy's alone."""
-    try:
-        return context.observer.engine_facts()
-    except EngineUnreachable:
-        return EngineFacts("", "docker", "", "systemd", "2", False, "runc", (), 0, 0)
 
 
 def _read_inside(context: Context, identity: str, path: str) -> bytes | None:

@@ -6,11 +6,11 @@ import secrets
 
 from ds01.errors import NotPossible
 from ds01.gpus.model import GpuRequest, Lease, Refusal
-from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.slot_names import bring_names
-from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.snapshot import take_snapshot
 from ds01.placement.allocator import choose
 from ds01.placement.situation import Requester
 from ds01.policy.model import Limits
@@ -24,18 +24,12 @@ def allocate(context: Context, actor: Actor, owner: Account, name: str, request:
     """Lease slots without a container. `limits` are the owner's, as an administrator may have changed them."""
     group = context.rules.limits(owner).group
     full = container_name(name, owner.uid)
-    listed = context.observer.containers()
-    if reconcile(context, listed):
-        listed = context.engine.containers()
-    gpus = context.observer.gpus()
-    entries = context.ledger.read()
-    context.rules.prefetch(entries)
-    foreign = outside_containers(context, entries, listed)
+    snapshot = take_snapshot(context)
     with context.ledger.transaction() as ledger:
-        bring_names(ledger, gpus, now=context.clock())
+        bring_names(ledger, snapshot.gpus, now=context.clock())
         if full in ledger.records:
             raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it", code="name.taken")
-        situation = allocation_input(context, ledger.records, gpus, foreign)
+        situation = allocation_input(context, ledger.records, snapshot.gpus, snapshot.outside)  # ahead of the queue
         choice = choose(situation, request, Requester(owner.login, owner.uid, group, full), limits)
         if isinstance(choice, Refusal):
             raise error_of(choice)
@@ -62,8 +56,7 @@ def allocate(context: Context, actor: Actor, owner: Account, name: str, request:
             resource_limits=limits,
         )
         record = move(record, Trigger.CREATE, actor=actor.login, at=now, why="allocated by hand")
-        record = ledger.commit(move(record, Trigger.START, actor=actor.login, at=now), now=now)
-    return record
+        return ledger.commit(move(record, Trigger.START, actor=actor.login, at=now), now=now)
 
 
 def release(context: Context, actor: Actor, record: Record) -> Record:
@@ -73,8 +66,7 @@ def release(context: Context, actor: Actor, record: Record) -> Record:
         trigger = Trigger.STOP if record.state is State.RUNNING else Trigger.RELEASE
         if record.state is not State.STOPPED:
             record = move(record, trigger, actor=actor.login, at=now, why="released by hand")
-        record = ledger.commit(move(record, Trigger.REMOVE, actor=actor.login, at=now), now=now)
-    return record
+        return ledger.commit(move(record, Trigger.REMOVE, actor=actor.login, at=now), now=now)
 
 
 def mark(context: Context, actor: Actor, record: Record, trigger: Trigger) -> Record:
@@ -84,5 +76,4 @@ def mark(context: Context, actor: Actor, record: Record, trigger: Trigger) -> Re
         return record
     with context.ledger.transaction() as ledger:
         now = context.clock()
-        record = ledger.commit(move(record, trigger, actor=actor.login, at=now, holds=True), now=now)
-    return record
+        return ledger.commit(move(record, trigger, actor=actor.login, at=now, holds=True), now=now)

@@ -36,10 +36,18 @@ class Prepared:
     container_name: str
 
 
-def prepare(context: Context, actor: Actor, request: ContainerRequest, *, plan_only: bool = False) -> Prepared:
+def prepare(
+    context: Context,
+    actor: Actor,
+    request: ContainerRequest,
+    *,
+    image: EngineImage | None = None,
+    plan_only: bool = False,
+) -> Prepared:
     """Check a request: owner, name, wants, labels, image, folders. Raises Ds01Error.
 
-    `plan_only`: nothing is made, and the image may be missing still.
+    `image`: the request's image, if the engine was asked already. `plan_only`: nothing is made, and the image may
+    still be missing.
     """
     owner = context.users.by_uid(request.owner)
     limits = context.rules.limits(owner)
@@ -62,7 +70,7 @@ def prepare(context: Context, actor: Actor, request: ContainerRequest, *, plan_o
         if key.startswith(RESERVED_LABELS):
             raise Refused(f"the label {key} is ds01's own")
     _check_environment(request)
-    image = context.engine.image(request.image)
+    image = image or context.engine.image(request.image)
     if image is None and not plan_only:
         raise NotFound(
             f"there is no image {request.image} on this server",

@@ -8,15 +8,14 @@ from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
 from ds01.gpus.naming import all_called, called, difference, first_name, is_silent
 from ds01.lifecycle import ulimits
-from ds01.lifecycle.context.allocation import allocation_input, outside_containers
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.slot_names import bring_names, with_names
-from ds01.lifecycle.context.wait_queue import earlier_than, in_line, waiters
-from ds01.lifecycle.reconciliation.reconcile import devices_now, one, reconcile
+from ds01.lifecycle.reconciliation.reconcile import devices_now, one
 from ds01.lifecycle.refusals import error_of
+from ds01.lifecycle.snapshot import take_snapshot
 from ds01.lifecycle.spec import ports
 from ds01.lifecycle.ways_out import ways_out
-from ds01.placement.allocator import behind, choose
+from ds01.placement.allocator import choose
 from ds01.placement.situation import Requester
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Origin, Pending, Record, move, settle
@@ -102,20 +101,16 @@ def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str
     lost = lost_slots(needed, gpus)
     owner = context.users.by_uid(record.uid)
     limits = context.rules.limits(owner)
-    who = Requester(owner.login, owner.uid, limits.group, record.container_name)
-    listed = []
+    snapshot = None
     if lease is None or lost is not None:
-        listed = context.observer.containers()
-        if reconcile(context, listed, locked=(record.container_name,)):
-            listed = context.engine.containers()
-    entries = context.ledger.read()
-    context.rules.prefetch(entries)
-    foreign = outside_containers(context, entries, listed)
-    line = in_line(context, earlier_than(waiters(context), waiting_as), entries) if lease is None else ()
+        snapshot = take_snapshot(context, locked=(record.container_name,), gpus=gpus, waiting_as=waiting_as)
+    else:
+        context.rules.prefetch(context.ledger.read())
     with context.ledger.transaction() as ledger:
         bring_names(ledger, gpus, now=context.clock())
-        if lease is None or lost is not None:
-            situation = behind(allocation_input(context, ledger.records, gpus, foreign), line)
+        if snapshot is not None:
+            situation = snapshot.allocation_input(context, ledger.records)
+            who = Requester(owner.login, owner.uid, limits.group, record.container_name)
             request = GpuRequest(len(needed), uuids=tuple(ref.uuid for ref in needed))
             choice = lost or choose(situation, request, who, limits.limits)
             if isinstance(choice, Refusal):

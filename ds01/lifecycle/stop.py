@@ -128,8 +128,7 @@ def write_stop(
         )
         if record.state is State.HELD:
             record = dataclasses.replace(record, held_until=hold_ends(record, held_for))
-        record = ledger.commit(record, now=now)
-    return record
+        return ledger.commit(record, now=now)
 
 
 def _keep(context: Context, actor: Actor, record: Record) -> Record:
@@ -220,5 +219,4 @@ def _at_work(processes: list[ContainerProcess]) -> list[ContainerProcess]:
 def _move(context: Context, actor: Actor, record: Record, trigger: Trigger, **more: Any) -> Record:
     with context.ledger.transaction() as ledger:
         now = context.clock()
-        record = ledger.commit(move(record, trigger, actor=actor.login, at=now, **more), now=now)
-    return record
+        return ledger.commit(move(record, trigger, actor=actor.login, at=now, **more), now=now)

@@ -33,7 +33,7 @@ def reconcile(
 ) -> list[Change]:
     """Bring every record to what the engine says; skip what a command is at work on, but for those `locked` by us.
 
-    `listed` came from `context.observer.containers`, so the engine did answer. Raises EngineUnreachable if it stops answering.
+    `listed` comes from `context.observer.containers`, so the engine did answer. Raises EngineUnreachable if it stops.
     A container that the engine cannot look at keeps its record as it is, and the others go on. `failed` gets what else
     goes wrong with one container; without it that is raised.
 

@@ -71,7 +71,6 @@ def compose(
     """The complete container. The request's folders are resolved, and its wants were checked against the limits."""
     given = within(limits.limits, request.wants)
     insider = Insider(owner.login, owner.uid, owner.gid, request.name)
-    memory = given.memory
     environment = _environment(request, insider, given, placement, image)
     return ContainerSpec(
         name=identity.container_name,
@@ -89,15 +88,8 @@ def compose(
         mounts=_mounts(request),
         ports=ports,
         network=host.network,
-        cpu_quota=_cpu_quota(given),
-        cpu_period=CPU_PERIOD,
-        memory=memory,
-        memory_swap=_swap(given),
-        # No limit means as much as the container's memory, or the machine's: Docker would make it 64 MiB.
-        shm_size=given.shm_size if given.shm_size is not None else (memory or host.memory_bytes or None),
-        pids_limit=given.pids_limit,
+        **vars(resource_limits(given, placement.cgroup_parent, host.memory_bytes)),
         ulimits={name: value for name, value in given.ulimits.items() if value is not None},
-        cgroup_parent=placement.cgroup_parent,
         # Who may not be root inside must not become it through a setuid program of an own image either.
         no_new_privileges=not given.root_inside,
         device_uuids=_uuids(placement) if placement.inject else (),
@@ -115,18 +107,51 @@ def changeable(limits: Limits) -> UpdateSpec:
     return UpdateSpec(_cpu_quota(limits), CPU_PERIOD, limits.memory, _swap(limits), limits.pids_limit)
 
 
-def docker_arguments(spec: ContainerSpec) -> list[str]:
-    """The limits of a spec as the flags that `docker create` takes."""
-    cpus = None if spec.cpu_quota is None else spec.cpu_quota / spec.cpu_period
-    flags = {
-        "--cpus": None if cpus is None else f"{cpus:g}",
-        "--memory": _size(spec.memory),
-        "--memory-swap": _size(spec.memory_swap),
-        "--shm-size": _size(spec.shm_size),
-        "--pids-limit": spec.pids_limit,
-        "--cgroup-parent": spec.cgroup_parent,
-    }
-    return [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+@dataclass(frozen=True)
+class ResourceLimits:
+    """The limits of a container or a build as Docker takes them: microseconds of CPU, bytes, processes."""
+
+    cpu_quota: int | None
+    cpu_period: int
+    memory: int | None
+    memory_swap: int | None
+    shm_size: int | None
+    pids_limit: int | None
+    cgroup_parent: str
+
+    @property
+    def docker_arguments(self) -> tuple[str, ...]:
+        """The limits as the flags that `docker create` takes."""
+        cpus = None if self.cpu_quota is None else self.cpu_quota / self.cpu_period
+        flags = {
+            "--cpus": None if cpus is None else f"{cpus:g}",
+            "--memory": _size(self.memory),
+            "--memory-swap": _size(self.memory_swap),
+            "--shm-size": _size(self.shm_size),
+            "--pids-limit": self.pids_limit,
+            "--cgroup-parent": self.cgroup_parent,
+        }
+        return tuple(f"{flag}={value}" for flag, value in flags.items() if value is not None)
+
+
+def limits_of(spec: ContainerSpec) -> ResourceLimits:
+    """Return the limits in a container's specification."""
+    return ResourceLimits(**{item.name: getattr(spec, item.name) for item in dataclasses.fields(ResourceLimits)})
+
+
+def resource_limits(limits: Limits, cgroup_parent: str, machine_memory: int) -> ResourceLimits:
+    """Return what the engine is told of a user's limits. `machine_memory`: the server's, in bytes; 0: unknown."""
+    # No limit means as much as the container's memory, or the machine's: Docker would make it 64 MiB.
+    shm_size = limits.shm_size if limits.shm_size is not None else (limits.memory or machine_memory or None)
+    return ResourceLimits(
+        cpu_quota=_cpu_quota(limits),
+        cpu_period=CPU_PERIOD,
+        memory=limits.memory,
+        memory_swap=_swap(limits),
+        shm_size=shm_size,
+        pids_limit=limits.pids_limit,
+        cgroup_parent=cgroup_parent,
+    )
 
 
 def _cpu_quota(limits: Limits) -> int | None:

@@ -10,7 +10,7 @@ import pytest
 from ds01.engines.protocol import ContainerSpec, EngineImage, Port
 from ds01.gpus.model import Kind, Lease, SlotRef
 from ds01.lifecycle.create import own_tag
-from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose, docker_arguments
+from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose, limits_of
 from ds01.lifecycle.spec.ports import wanted
 from ds01.policy.model import Limits, Share, UserLimits
 from ds01.records.request import ContainerRequest
@@ -122,7 +122,7 @@ def test_limits_become_dockers_and_null_means_none() -> None:
 
 
 def test_the_flags_are_the_specs() -> None:
-    assert docker_arguments(made(limits=Limits(max_cpus=16, memory=64 << 30, shm_size=16 << 30))) == [
+    assert list(limits_of(made(limits=Limits(max_cpus=16, memory=64 << 30, shm_size=16 << 30))).docker_arguments) == [
         "--cpus=16", "--memory=64g", "--memory-swap=64g", "--shm-size=16g", "--pids-limit=4096",
         "--cgroup-parent=ds01-students-alice.slice",
     ]  # fmt: skip

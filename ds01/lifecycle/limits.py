@@ -1,0 +1,42 @@
+"""A user's limits as the engine takes them, and which of them this server cannot give."""
+
+from __future__ import annotations
+
+from ds01.engines.protocol import EngineFacts
+from ds01.errors import EngineUnreachable
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.spec.compose import ResourceLimits, resource_limits
+from ds01.policy.model import UserLimits
+from ds01.policy.names import slice_name, slice_path
+from ds01.policy.units import readable_sizes
+from ds01.system.users import Account
+
+# An engine that does not answer is taken for a usual one: limits are the policy's alone.
+_USUAL_FACTS = EngineFacts("", "docker", "", "systemd", "2", False, "runc", (), 0, 0)
+
+
+def limits_for_engine(context: Context, account: Account, limits: UserLimits) -> tuple[ResourceLimits, tuple[str, ...]]:
+    """Return what the engine is told of an account's limits, and warnings about what this server cannot give."""
+    facts = _engine_facts(context)
+    parent = cgroup_parent(facts, limits.group, account.login, account.uid)
+    warnings = []
+    most = limits.limits
+    if most.max_cpus is not None and 0 < facts.cpus < most.max_cpus:
+        warnings.append(f"max_cpus is {most.max_cpus:g}, this server has {facts.cpus}")
+    if most.memory is not None and 0 < facts.memory_bytes < most.memory:
+        wanted, there = readable_sizes(most.memory, facts.memory_bytes)
+        warnings.append(f"memory is {wanted}, this server has {there}")
+    return resource_limits(most, parent, facts.memory_bytes), tuple(warnings)
+
+
+def cgroup_parent(facts: EngineFacts, group: str, user: str, uid: int) -> str:
+    """Return the cgroup parent of a user's containers in the form that the engine's cgroup driver takes."""
+    names = (group, user, uid)
+    return slice_path(*names) if facts.cgroup_driver == "cgroupfs" else slice_name(*names)
+
+
+def _engine_facts(context: Context) -> EngineFacts:
+    try:
+        return context.observer.engine_facts()
+    except EngineUnreachable:
+        return _USUAL_FACTS

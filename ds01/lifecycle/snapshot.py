@@ -1,0 +1,59 @@
+"""One look at the engine, the GPUs, the records and the queue, taken before the ledger is locked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from ds01.engines.protocol import EngineContainer
+from ds01.gpus.model import Observation
+from ds01.lifecycle.context.allocation import allocation_input, outside_containers
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.context.wait_queue import earlier_than, in_line, waiters
+from ds01.lifecycle.reconciliation.reconcile import reconcile
+from ds01.placement.allocator import Ahead, behind
+from ds01.placement.situation import Situation
+from ds01.records.entries import Entries
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a choice of slots depends on. The records are those after reconciling; under the lock they are read again.
+
+    `outside`: the containers that no record explains. `queue`: the waiters that come first, in order.
+    """
+
+    containers: list[EngineContainer]
+    records: Entries
+    gpus: Observation
+    outside: list[EngineContainer]
+    queue: tuple[Ahead, ...]
+
+    def allocation_input(self, context: Context, entries: Entries | None = None) -> Situation:
+        """Return what the allocator is given, once the queue is served. `entries`: the records under the lock."""
+        records = self.records if entries is None else entries
+        return behind(allocation_input(context, records, self.gpus, self.outside), self.queue)
+
+
+def take_snapshot(
+    context: Context,
+    *,
+    locked: Collection[str] = (),
+    gpus: Observation | None = None,
+    waiting_as: str | None = None,
+    failed: Callable[[str, Exception], None] | None = None,
+) -> Snapshot:
+    """Reconcile, and look at everything that a choice of slots depends on. The owners' limits are looked up too.
+
+    `locked`: the containers whose locks the caller holds; others that a command works on are left to it. `gpus`: the
+    GPUs, if they were observed already. `waiting_as`: the id of the caller in the queue; without one, all waiters come
+    first. `failed`: as for `reconcile`. Raises EngineUnreachable, GpusUnreachable, Ds01Error.
+    """
+    containers = context.observer.containers()
+    if reconcile(context, containers, locked=locked, failed=failed):
+        containers = context.observer.containers_again()
+    observation = context.observer.gpus() if gpus is None else gpus
+    records = context.ledger.read()
+    context.rules.prefetch(records)
+    queue = in_line(context, earlier_than(waiters(context), waiting_as), records)
+    return Snapshot(containers, records, observation, outside_containers(context, records, containers), queue)
