@@ -42,13 +42,15 @@ class Ds01Error(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """Return the error as JSON values; `kind` names the class for `from_json`."""
+        from ds01.system.data import to_json
+
         return {
             "kind": type(self).__name__,
             "code": self.code,
             "message": self.message,
             "why": self.why,
             "hint": self.hint,
-            "data": self.data,
+            "data": to_json(self.data),
         }
 
     @staticmethod

@@ -6,40 +6,40 @@ from typing import Any
 
 import pytest
 
+from ds01.api.refusals import refusal_of
 from ds01.errors import Ds01Error
-from ds01.gate.gate import Gate
 from ds01.gpus.model import Refusal
-from ds01.system.data import from_json
 from tests.bed import Bed
+from tests.client import Client
 
 ALICE, BOB = "thesis._.70001", "thesis._.70002"
 
 
-def create(gate: Gate, bed: Bed) -> Any:
+def create(gate: Client, bed: Bed) -> Any:
     return gate.create(bed.actor("alice"), bed.request("alice"))
 
 
-def start(gate: Gate, bed: Bed) -> Any:
+def start(gate: Client, bed: Bed) -> Any:
     return gate.start(bed.actor("alice"), ALICE)
 
 
-def stop(gate: Gate, bed: Bed) -> Any:
+def stop(gate: Client, bed: Bed) -> Any:
     return gate.stop(bed.actor("alice"), ALICE)
 
 
-def stop_and_release(gate: Gate, bed: Bed) -> Any:
+def stop_and_release(gate: Client, bed: Bed) -> Any:
     return gate.stop(bed.actor("alice"), ALICE, release=True)
 
 
-def remove(gate: Gate, bed: Bed) -> Any:
+def remove(gate: Client, bed: Bed) -> Any:
     return gate.remove(bed.actor("alice"), ALICE, force=True)
 
 
-def recreate(gate: Gate, bed: Bed) -> Any:
+def recreate(gate: Client, bed: Bed) -> Any:
     return gate.start(bed.actor("alice"), ALICE, recreate=True)
 
 
-def remake(gate: Gate, bed: Bed) -> Any:
+def remake(gate: Client, bed: Bed) -> Any:
     return gate.remake(bed.actor("alice"), ALICE)
 
 
@@ -52,8 +52,9 @@ def fill(bed: Bed, login: str, *, start: bool = False, **request: Any) -> str:
 
 
 def refusal(error: pytest.ExceptionInfo[Ds01Error]) -> Refusal:
-    assert error.value.data is not None
-    return from_json(Refusal, error.value.data["refusal"])
+    found = refusal_of(error.value)
+    assert found is not None
+    return found
 
 
 def stopped_with_slots_taken(bed: Bed) -> None:

@@ -17,11 +17,11 @@ from typing import Any
 
 from ds01.engines.protocol import Engine
 from ds01.engines.simulated.engine import SimulatedEngine
-from ds01.gate.gate import Gate
 from ds01.gpus.inventory import Inventory
 from ds01.gpus.model import GpuRequest, Observation
 from ds01.gpus.requirements import DriverFacts
 from ds01.gpus.simulated import parse
+from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.context.context import Context, open_context
 from ds01.policy.model import Mounts, Policy
 from ds01.policy.reading.load import load
@@ -31,6 +31,7 @@ from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
 from ds01.system.data import to_json
 from ds01.system.users import Actor, Users
+from tests.client import Client
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
 GPUS = "1xA100,1xA100:3x2g.10gb"
@@ -93,7 +94,7 @@ class Bed:
         self.engine = SimulatedEngine(self.state / "simulated.json", clock=self.clock)
         self.ledger = self.open_ledger()
         self.context = self.make_context(engine=self.engine, ledger=self.ledger)
-        self.gate = Gate(self.context)
+        self.gate = Client(self.context)
 
     def open_ledger(self) -> Ledger:
         """The state folder as another process would open it."""
@@ -112,6 +113,7 @@ class Bed:
             "sleep": self.slept.append,
             "sandbox": True,
             "inject_devices": True,
+            "mailboxes": Mailboxes(self.state / "notices"),
             "load_policy": lambda: self.read_policy(),
             "port_is_free": lambda number: number not in self.ports_in_use,
         }
@@ -120,9 +122,9 @@ class Bed:
     def emit(self, kind: str, event: Mapping[str, Any]) -> None:
         self.events.append((kind, {key: to_json(value) for key, value in event.items()}))
 
-    def another_gate(self, *, engine: Engine | None = None) -> Gate:
+    def another_gate(self, *, engine: Engine | None = None) -> Client:
         """A gate as another process has it."""
-        return Gate(self.make_context(engine=engine))
+        return Client(self.make_context(engine=engine))
 
     def set_policy(self, text: str) -> None:
         """Another policy, or other GPUs, from now on."""
@@ -132,7 +134,7 @@ class Bed:
     def set_context(self, **ports: Any) -> None:
         """Open the context again, with other ports."""
         self.context = self.make_context(engine=self.engine, ledger=self.ledger, **ports)
-        self.gate = Gate(self.context)
+        self.gate = Client(self.context)
 
     def actor(self, login: str) -> Actor:
         """Somebody who acts."""

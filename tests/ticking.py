@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ds01.automation.report import Report
-from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
 from ds01.engines.protocol import Engine
 from ds01.journal.notices import Mailboxes, Notice
+from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
 from ds01.records.record import Record
 from tests.bed import Bed

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from ds01.automation.decide import Act, Decision, Why, decide
 from ds01.automation.observe import keeps_alive, known, look
 from ds01.automation.report import Report, item_of
-from ds01.automation.telling import Teller, outcome, warning, warning_of_holder
+from ds01.automation.telling import outcome, warning, warning_of_holder
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import Observation
+from ds01.journal.notifier import Teller
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.conflicts import end_conflict, holders

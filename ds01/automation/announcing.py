@@ -12,9 +12,10 @@ from typing import Any
 from ds01.automation.acting import lock_of
 from ds01.automation.decide import ENDED, Why
 from ds01.automation.report import Report
-from ds01.automation.telling import Teller, conflict_is_over, ended
+from ds01.automation.telling import conflict_is_over, ended
 from ds01.errors import Busy, Ds01Error
 from ds01.journal.notices import Notice
+from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.judge import OBSERVED
 from ds01.records.entries import is_manual

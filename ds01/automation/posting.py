@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ds01.automation.report import Report
-from ds01.automation.telling import Teller
 from ds01.errors import Ds01Error
+from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
 
 

@@ -11,9 +11,10 @@ from ds01.automation.acting import TICK, lock_of
 from ds01.automation.decide import Act, Decision, Why
 from ds01.automation.reclaim import to_reclaim
 from ds01.automation.report import Item, Report, item_of
-from ds01.automation.telling import Teller, outcome
+from ds01.automation.telling import outcome
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import Observation
+from ds01.journal.notifier import Teller
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.context import wait_queue
 from ds01.lifecycle.context.allocation import allocation_input, outside_containers

@@ -1,83 +1,17 @@
-"""Telling owners: their mailbox, their terminals, the lab's own program. Words for what the tick does."""
+"""Words for what the tick does, in notices to owners."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
 
 from ds01.automation.decide import Act, Decision, Why
-from ds01.errors import Ds01Error
-from ds01.journal.events import Emit
-from ds01.journal.notices import Mailboxes, Notice, show_on_terminals
-from ds01.policy.model import Limits, Notify
+from ds01.journal.notices import Notice
+from ds01.policy.model import Limits
 from ds01.policy.units import format_duration
 from ds01.records.record import Ended, Record
 from ds01.system.clock import local
-from ds01.system.data import to_json
-from ds01.system.programs import run
 
-PATIENCE = 10.0  # seconds that the lab's program may take
 USUAL = timedelta(hours=24)  # the extension that a warning proposes, if the policy allows that much
-
-
-def _nothing(kind: str, facts: Mapping[str, Any]) -> None:
-    pass
-
-
-class Addressee(Protocol):
-    """Whom a notice is for: a record's owner, say."""
-
-    @property
-    def uid(self) -> int: ...
-
-    @property
-    def gid(self) -> int: ...
-
-    @property
-    def user(self) -> str: ...
-
-
-@dataclass
-class Teller:
-    """Delivers notices. The mailbox is what counts; what goes wrong with the lab's program is an event."""
-
-    mailboxes: Mailboxes
-    notify: Notify
-    emit: Emit = _nothing
-    show: Callable[[int, str], None] = show_on_terminals
-    actor: str = "tick"
-    _hangs: bool = field(default=False, init=False)
-
-    def tell(self, record: Addressee, notice: Notice) -> bool:
-        """Tell the owner of a record in all ways; whether the notice is in the mailbox."""
-        delivered = self.deliver(record, notice)
-        self.announce(record, notice)
-        return delivered
-
-    def deliver(self, record: Addressee, notice: Notice) -> bool:
-        """Put a notice into the mailbox of a record's owner; whether it is there. Quick."""
-        delivered = self.mailboxes.deliver(record.uid, record.gid, notice)
-        facts = {"actor": self.actor, "container": notice.container, "user": record.user, "why": notice.kind}
-        self.emit("notice", facts | {"delivered": delivered})
-        return delivered
-
-    def announce(self, record: Addressee, notice: Notice) -> None:
-        """Show a notice on the owner's terminals, and hand it to the lab's program, which may take its time."""
-        if self.notify.terminal:
-            self.show(record.uid, notice.text)
-        if self.notify.command is None or self._hangs:
-            return
-        event = to_json(notice) | {"user": record.user, "uid": record.uid}
-        try:
-            run(self.notify.command, given=json.dumps(event) + "\n", timeout=PATIENCE)
-        except Ds01Error as error:
-            # One that hangs is not asked again in this pass: sixty warnings would take ten minutes.
-            self._hangs = (error.data or {}).get("problem") == "timeout"
-            facts = {"actor": self.actor, "container": notice.container, "user": record.user}
-            self.emit("notice", facts | {"why": f"notify.command: {error.message}"})
 
 
 def warning(record: Record, decision: Decision, limits: Limits, now: datetime) -> Notice:

@@ -16,11 +16,11 @@ from ds01.automation.observe import GONE_AFTER, KeepAlive, known
 from ds01.automation.posting import post
 from ds01.automation.report import LOST, Item, Report, item_of
 from ds01.automation.serving import Serving
-from ds01.automation.telling import Teller
 from ds01.automation.timekeeping import check_clock
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import Observation
 from ds01.gpus.naming import first_name, is_silent
+from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.gpu_processes import to_keep
 from ds01.lifecycle.context.slot_names import keep_names

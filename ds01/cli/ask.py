@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ds01.api.containers import ListContainers
 from ds01.cli import tables
 from ds01.cli.output import put
 from ds01.cli.session import Session
@@ -96,7 +97,7 @@ def edit(session: Session, text: str, *, name: str) -> str:
 
 def pick_container(session: Session, *, states: tuple[str, ...], verb: str) -> str:
     """The full name of one of the owner's containers that the verb can act on. Raises NotFound if there is none."""
-    views = session.gate.containers(session.actor, owner=session.owner.uid)
+    views = session.run(ListContainers(owner=session.owner.uid)).containers
     fitting = [view for view in views if view.state in states]
     if not fitting:
         raise NotFound(

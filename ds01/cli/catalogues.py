@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from ds01.api.server import GetGpuModels
 from ds01.cli.session import Session
 from ds01.images import catalogue
 from ds01.images.catalogue import Catalogue, Entry, architecture_of, is_framework, load, lookup
@@ -26,7 +27,7 @@ def package_sets() -> PackageSets:
 
 def architectures(session: Session) -> tuple[str, ...]:
     """Return the architectures of the server's GPUs, each once; GPUs of an unknown one are left out."""
-    found = (architecture_of(model) for model in session.asking.gpu_models(session.actor))
+    found = (architecture_of(model) for model in session.run(GetGpuModels()))
     return tuple(dict.fromkeys(architecture for architecture in found if architecture is not None))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from ds01.api.containers import ListContainers
+from ds01.api.server import GetGpuStatus, GetLimits
 from ds01.cli import tables
 from ds01.cli.container.list import describe_manual, next_of
 from ds01.cli.options import command as verb
@@ -13,12 +15,12 @@ from ds01.cli.session import Session
 @verb(example="check-limits", guided=False)
 def command(session: Session) -> None:
     """Show what you use of your quotas, what is left, and what will happen to your containers by itself."""
-    owner, asking = session.owner, session.asking
-    listed = asking.listing(session.actor, owner=owner.uid, manual=True).containers
+    owner = session.owner
+    listed = session.run(ListContainers(owner.uid, manual=True)).containers
     manual = [view for view in listed if view.is_manual]
     views = [view for view in listed if not view.is_manual]
-    limits = session.gate.limits(session.actor, owner=owner.uid).limits
-    slots = [slot for slot in asking.gpus(session.actor).slots if slot.user == owner.login]
+    limits = session.run(GetLimits(owner=owner.uid)).limits
+    slots = [slot for slot in session.run(GetGpuStatus()).slots if slot.user == owner.login]
     quotas = {
         "gpus": _quota(sum(slot.state in ("leased", "held") for slot in slots), limits.limits.max_mig_instances),
         "containers": _quota(len(views), limits.limits.max_containers_per_user),

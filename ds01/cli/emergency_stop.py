@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.server import EmergencyStop
 from ds01.automation.lastgood import policy_or_last
 from ds01.cli.ask import confirm
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import counted
-from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.errors import NotFound, WrongUse
 from ds01.records.record import Record
 
 
@@ -31,8 +31,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     if trouble is not None:
         session.warn(trouble)
     owner = None if who is None else _uid_of(session, who)
-    gate, actor = session.gate, session.actor
-    found = gate.emergency_stop(actor, owner=owner, dry_run=True).containers
+    found = session.run(EmergencyStop(owner, dry_run=True)).containers
     if not found:
         session.answer({"stopped": [], "failed": []})
         session.say("Nothing runs.")
@@ -44,7 +43,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
         if not confirm(f"Stop {counted(len(found), 'container')} now, without saving?", default=False):
             session.say("Nothing was stopped.")
             return 0
-    outcome = gate.emergency_stop(actor, owner=owner)
+    outcome = session.run(EmergencyStop(owner))
     session.answer({"stopped": outcome.containers, "failed": outcome.failed})
     session.say(f"Stopped: {', '.join(outcome.containers) or 'nothing'}")
     for failed in outcome.failed:
@@ -52,11 +51,8 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
         session.warn(f"not stopped: {failed}; `docker kill {name}` may do it")
     if outcome.problem is not None:
         session.warn(outcome.problem)
-    for container in outcome.containers:
-        try:
-            tell_owner(session, record_of(session, container), "stopped at once")
-        except Ds01Error as error:
-            session.warn(f"the owner of {container} could not be told: {error.message}")
+    for warning in outcome.warnings:
+        session.warn(warning)
     return 1 if outcome.failed or outcome.problem else 0
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from ds01.api.server import GetLimits
+from ds01.api.views import LimitsView
 from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.cli.words import describe_reservation
-from ds01.gate.views import LimitsView
 from ds01.policy.present import lines
 
 
@@ -22,7 +23,7 @@ from ds01.policy.present import lines
 def command(session: Session, who: str | None, explained: bool, docker_args: bool) -> None:
     """Show what the policy gives a user, by default you."""
     account = session.owner if who is None else session.users.by_login(who)
-    view = session.gate.limits(session.actor, owner=account.uid)
+    view = session.run(GetLimits(owner=account.uid))
     session.answer(_document(view))
     if session.as_json:
         return

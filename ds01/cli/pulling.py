@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from ds01.api.images import HasImage, PullImage
 from ds01.cli import ask
 from ds01.cli.output import put, takes_codes
 from ds01.cli.session import Session
@@ -16,8 +17,13 @@ from ds01.errors import EngineAbsent, EngineRejected, WrongUse
 
 def pull(session: Session, image: str) -> None:
     """Fetch an image. Raises EngineAbsent if no registry has it. Ctrl-C ends it, and what came is kept."""
+    show_pull(session, image, session.stream(PullImage(image)))
+
+
+def show_pull(session: Session, image: str, progress: Iterator[Progress]) -> None:
+    """Show the progress of an image that is fetched meanwhile. Raises as what fetches it."""
     session.say(f"Fetching {image} …")
-    steps = _without_warnings(session, session.gate.pull(session.actor, image))
+    steps = _without_warnings(session, progress)
     if session.quiet or session.as_json or not (session.terminal and takes_codes(sys.stdout)):
         for _ in steps:
             pass
@@ -39,7 +45,7 @@ def fetch_typed(session: Session, image: str) -> str:
     """Return an image that was typed at a question, when it is on this server; one that cannot be fetched is asked for
     again. Raises EngineUnreachable.
     """
-    while not session.asking.image_is_there(session.actor, image):
+    while not session.run(HasImage(image)):
         try:
             pull(session, image)
         except (EngineAbsent, EngineRejected) as error:

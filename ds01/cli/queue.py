@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.server import CancelWait, ListQueue
+from ds01.api.views import QueueRow
 from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import span
 from ds01.errors import WrongUse
-from ds01.gate.wait import QueueRow
 
 
 @verb(example="ds01 queue", guided=False, user=False)
@@ -21,9 +22,9 @@ def command(session: Session, what: tuple[str, ...]) -> None:
             raise WrongUse("which ID?", hint="`ds01 queue cancel ID`; `ds01 queue` shows them")
         if len(what) != 2 or what[0] != "cancel":
             raise WrongUse(f"{' '.join(what)!r} is nothing to do with the line", hint="`ds01 queue cancel ID`")
-        session.gate.cancel_wait(session.actor, what[1])
+        session.run(CancelWait(what[1]))
         session.say(f"{what[1]} waits no more.")
-    rows = session.gate.queue(session.actor)
+    rows = session.run(ListQueue())
     session.answer({"waiting": rows})
     if session.as_json:
         return

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from ds01.api.refusals import WaysOut
 from ds01.cli.advice import Offer
 from ds01.cli.words import counted, gpu_names, moment, short, when, who
 from ds01.gpus.model import Claim, GpuRequest, GpuType, Refusal, Rule
-from ds01.lifecycle.refusals import WaysOut
 
 Words = tuple[str, str | None, str | None]  # message, why, hint
 STATUS = "`ds01 gpu status` shows all of them"

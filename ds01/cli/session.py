@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ds01.api.containers import ResolveContainer
+from ds01.api.operation import Operation, Steps, StreamOperation
+from ds01.api.server import CheckOwner
 from ds01.cli.advice import act_for, typeable
 from ds01.cli.output import put, put_json
 from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error, PolicyUnreadable, Refused, WrongUse
-from ds01.gate.asking import Asking
+from ds01.gate.gate import Gate
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.installation import Installation
 from ds01.policy.model import Policy
@@ -26,10 +29,10 @@ from ds01.system.settings import Settings
 from ds01.system.users import Account, Actor, Users
 
 if TYPE_CHECKING:
-    from ds01.gate.gate import Gate
     from ds01.system.home import Home
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 @dataclass
@@ -71,7 +74,7 @@ class Session:
         """For whom: --user, which is for administrators, else the person who types. Raises NotFound, Refused."""
         if self.user is not None:
             account = self.users.by_login(self.user)
-            self.asking.check_owner(self.actor, account.uid)
+            self.run(CheckOwner(account.uid))
             return account
         person = self.settings.sudo_uid if self.actor.via == "sudo" else None
         return self.users.by_uid(self.actor.uid if person is None else person)
@@ -116,14 +119,15 @@ class Session:
     @cached_property
     def gate(self) -> Gate:
         """The gate over the engine and the GPUs that the settings name."""
-        from ds01.gate.gate import Gate
-
         return Gate(self.context)
 
-    @cached_property
-    def asking(self) -> Asking:
-        """The half of the gate that only asks: a list need not load what creates containers."""
-        return Asking(self.context)
+    def run(self, operation: Operation[T]) -> T:
+        """Run an operation of whoever types. Raises Ds01Error."""
+        return self.gate.run(self.actor, operation)
+
+    def stream(self, operation: StreamOperation[S, Any]) -> Steps[S]:
+        """Run an operation of whoever types, step by step. Raises Ds01Error."""
+        return self.gate.stream(self.actor, operation)
 
     @property
     def terminal(self) -> bool:
@@ -188,7 +192,7 @@ class Session:
     def find(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
         """The full name of the container that is meant; without one a picker on a terminal, else WrongUse."""
         if reference is not None:
-            container = self.asking.resolve(self.actor, reference, owner=self.owner.uid)
+            container = self.run(ResolveContainer(reference, owner=self.owner.uid))
             self.remember_owner(container)
             return container
         from ds01.cli.ask import pick_container

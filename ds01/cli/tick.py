@@ -10,7 +10,6 @@ import click
 
 from ds01.automation.lastgood import keep, policy_or_last
 from ds01.automation.report import Item, Report, to_keep
-from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
 from ds01.cli.options import command as verb
 from ds01.cli.root import need_root
@@ -18,6 +17,7 @@ from ds01.cli.session import Session
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.host.slicing import bring_slices
 from ds01.journal.notices import Mailboxes
+from ds01.journal.notifier import Teller
 from ds01.policy.sources import PolicySources
 from ds01.system import clock, files
 from ds01.system.data import format_time

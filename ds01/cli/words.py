@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ds01.api.refusals import refusal_of, ways_out_of
 from ds01.cli.advice import offer, typeable
 from ds01.errors import Ds01Error
-from ds01.gpus.model import Refusal
 from ds01.gpus.naming import called
-from ds01.lifecycle.refusals import WaysOut
 from ds01.policy.units import readable_size
 from ds01.system.clock import local
-from ds01.system.data import from_json
 
 if TYPE_CHECKING:
     from ds01.journal.notices import Notice
@@ -28,12 +26,11 @@ def worded(error: Ds01Error, now: datetime, *, login: str | None = None) -> Ds01
     `login`: the caller's, for hints at what an administrator types for them.
     """
     message, why, hint = error.message, error.why, error.hint
-    data = error.data or {}
-    if "refusal" in data and not error.is_worded:
+    refusal = None if error.is_worded else refusal_of(error)
+    if refusal is not None:
         from ds01.cli.refusals import describe_refusal
 
-        ways = from_json(WaysOut, data["ways"]) if "ways" in data else None
-        message, why, hint = describe_refusal(from_json(Refusal, data["refusal"]), now, offer(), ways)
+        message, why, hint = describe_refusal(refusal, now, offer(), ways_out_of(error))
     hint = None if hint is None else typeable(hint, login=login)
     if (message, why, hint) == (error.message, error.why, error.hint):
         return error

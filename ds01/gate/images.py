@@ -7,10 +7,13 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing, suppress
 
+from ds01.api.images import BuildImage, GetImageLabels, HasImage, ListImages, PullImage, RemoveImage
+from ds01.api.operation import Steps
+from ds01.api.views import ImageView
 from ds01.engines.protocol import BuildSpec, EngineContainer, EngineImage, Progress
 from ds01.engines.references import split, well_formed, with_tag
-from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, WrongUse
-from ds01.gate.views import ImageView
+from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, Refused, WrongUse
+from ds01.gate.call import Call
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.limits import limits_for_engine
 from ds01.policy.model import Network
@@ -29,6 +32,45 @@ def owner_of(reference: str) -> int | None:
     if found is None or not well_formed(reference) or split_container_name(split(reference)[1]) is not None:
         return None
     return int(found[1])
+
+
+def has_image(call: Call, operation: HasImage) -> bool:
+    """Tell whether the server has an image."""
+    return call.context.engine.image(operation.image) is not None
+
+
+def get_image_labels(call: Call, operation: GetImageLabels) -> Mapping[str, str]:
+    """Return the labels of an image."""
+    image = call.context.engine.image(operation.image)
+    return {} if image is None else image.labels
+
+
+def list_images(call: Call, operation: ListImages) -> tuple[ImageView, ...]:
+    """List a user's own images."""
+    return own_images(call.context, call.actor.uid if operation.owner is None else operation.owner)
+
+
+def remove_image(call: Call, operation: RemoveImage) -> None:
+    """Remove an image, if the actor may."""
+    uid = owner_of(operation.reference)
+    if uid is None:
+        raise Refused(
+            f"{operation.reference} is not an image of a user",
+            why="only images `ds01-UID/NAME` are removed",
+            code="access.denied",
+        )
+    call.check_owner(uid)
+    remove(call.context, call.actor, operation.reference)
+
+
+def pull_image(call: Call, operation: PullImage) -> Steps[Progress]:
+    """Fetch an image."""
+    return call.context.engine.pull(operation.image)
+
+
+def build_image(call: Call, operation: BuildImage) -> Steps[Progress]:
+    """Build an image under the owner's limits."""
+    return build(call.context, call.actor, operation.request, operation.build_context)
 
 
 def build(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
+from ds01.api.refusals import refusal_of
+from ds01.api.views import QueueRow, Waiting
 from ds01.errors import (
     Busy,
     EngineUnreachable,
@@ -18,9 +19,7 @@ from ds01.errors import (
     PolicyUnreadable,
     Refused,
 )
-from ds01.gate.views import Acted
 from ds01.gpus.model import Refusal
-from ds01.lifecycle import create as creating
 from ds01.lifecycle.context import wait_queue
 from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
@@ -30,46 +29,11 @@ from ds01.placement.allocator import behind, check_containers, choose
 from ds01.records.ledger import Version
 from ds01.records.line import Waiter
 from ds01.records.request import ContainerRequest
-from ds01.system.data import from_json
-from ds01.system.users import Account, Actor
+from ds01.system.users import Account
 
 SUSPENDED = "suspended"
 LOOK_EVERY = 0.5  # seconds between two looks at whether the ledger or the line changed
 TRY_EVERY = 5.0  # seconds after which a try is worth it anyway: a process outside ds01 may have ended
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Where one stands in the line, from 1, and why one waits."""
-
-    id: str
-    position: int
-    refusal: Refusal
-
-
-@dataclass(frozen=True)
-class Waited:
-    """A step of a wait: still waiting, or at last the container."""
-
-    waiting: Waiting | None = None
-    acted: Acted | None = None
-
-
-@dataclass(frozen=True)
-class QueueRow:
-    """A waiter with its position, counted from 1.
-
-    `why` is the rule that refuses it now, `suspended` if it has not tried for a minute, None if it is its turn.
-    """
-
-    id: str
-    user: str
-    name: str
-    request: ContainerRequest
-    priority: int
-    since: datetime
-    position: int
-    why: str | None
 
 
 T = TypeVar("T")
@@ -126,19 +90,6 @@ def wait(
     yield made
 
 
-def create_attempt(context: Context, actor: Actor) -> Attempt[creating.Made]:
-    """Return the attempt to create the container that is waited for."""
-
-    def attempt(waiter: Waiter, *, first: bool) -> creating.Made:
-        request = waiter.request
-        if not first:
-            # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
-            request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
-        return creating.create(context, actor, request, waiting_as=waiter.id)
-
-    return attempt
-
-
 def _until_served(
     context: Context, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
 ) -> Generator[Waiting, None, T]:
@@ -157,9 +108,10 @@ def _until_served(
             _check_may_wait(context, waiter)
             return attempt(waiter, first=told is None)
         except NoGpuFree as error:
-            refusal = from_json(Refusal, (error.data or {})["refusal"])
-            if not refusal.temporary or over:
+            refused = refusal_of(error)
+            if refused is None or not refused.temporary or over:
                 raise
+            refusal = refused
         except (EngineUnreachable, GpusUnreachable, PolicyUnreadable, Busy):
             if told is None or over:
                 raise

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ds01.api.refusals import error_of
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Busy, EngineAbsent, NotFound, NotPossible
 from ds01.gpus.model import Choice, Claim, GpuRequest, Kind, Lease, Refusal, Rule, Slot
@@ -24,7 +25,6 @@ from ds01.lifecycle.context.observer import NO_GPUS
 from ds01.lifecycle.context.slot_names import bring_names
 from ds01.lifecycle.reconciliation.judge import judge
 from ds01.lifecycle.reconciliation.limiting import limit
-from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.snapshot import Snapshot, take_snapshot
 from ds01.lifecycle.spec.aime import name_and_uid, owner_of, request_of, what_stays
 from ds01.placement.allocator import choose, quota_use

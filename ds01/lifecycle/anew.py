@@ -6,6 +6,7 @@ import dataclasses
 from contextlib import suppress
 from datetime import timedelta
 
+from ds01.api.refusals import WaysOut, error_of
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.lifecycle import create
@@ -14,7 +15,6 @@ from ds01.lifecycle.context.slot_names import bring_names, with_names
 from ds01.lifecycle.prepare import Prepared, prepare
 from ds01.lifecycle.reconciliation import twin
 from ds01.lifecycle.reconciliation.reconcile import one
-from ds01.lifecycle.refusals import WaysOut, error_of
 from ds01.lifecycle.snapshot import Snapshot
 from ds01.lifecycle.start import lost_slots, start
 from ds01.lifecycle.stop import stop
@@ -51,7 +51,7 @@ def remake(context: Context, actor: Actor, record: Record, *, grace: float | Non
     ran = record.state is State.RUNNING
     record, warnings = _replace(context, actor, record, prepared, kept, grace)
     if ran:
-        record, _ = start(context, actor, record)
+        record = start(context, actor, record).record
     return record, warnings
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
+from ds01.api.refusals import error_of
 from ds01.engines.protocol import ContainerSpec, EngineImage, Port
 from ds01.errors import (
     Busy,
@@ -27,7 +28,6 @@ from ds01.lifecycle.context.slot_names import bring_names
 from ds01.lifecycle.limits import cgroup_parent
 from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.prepare import Prepared, prepare
-from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.snapshot import Snapshot, take_snapshot
 from ds01.lifecycle.spec import ports, root_only
 from ds01.lifecycle.spec.account import Insider, archive

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 
+from ds01.api.views import Stopped
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import Ds01Error, EngineAbsent, NotFound
 from ds01.lifecycle.context.context import Context
@@ -19,18 +19,6 @@ from ds01.system.users import Actor
 
 AT_ONCE = 8  # stops side by side
 WHY = "emergency stop"
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The full names of the containers that were stopped, and of those that were not, with why.
-
-    `problem`: what went wrong afterwards, when nothing was left to stop.
-    """
-
-    containers: tuple[str, ...]
-    failed: tuple[str, ...] = ()
-    problem: str | None = None
 
 
 def running(context: Context, owner: int | None) -> list[EngineContainer]:

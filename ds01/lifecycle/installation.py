@@ -91,6 +91,7 @@ class Installation:
 
     def _open_context(self, ledger: Ledger, engine: Engine) -> Context:
         from ds01.journal.events import EventLog
+        from ds01.journal.notices import Mailboxes
 
         settings, policy = self.settings, self.policy
         if settings.own:
@@ -105,6 +106,7 @@ class Installation:
             emit=EventLog(settings.log / "events.jsonl", clock=self.now, mode=ledger.file_mode).emit,
             sleep=clock.sleep,
             sandbox=settings.own,
+            mailboxes=Mailboxes(settings.mailboxes),
             inject_devices=settings.engine == "simulated" or settings.gpus == "nvml",
             load_policy=self._load_policy,
             # A simulated container listens nowhere, so nothing of this machine is in its way.

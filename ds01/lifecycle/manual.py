@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 
+from ds01.api.refusals import error_of
 from ds01.errors import NotPossible
 from ds01.gpus.model import GpuRequest, Lease, Refusal
 from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.slot_names import bring_names
-from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.placement.allocator import choose
 from ds01.placement.situation import Requester

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
+from ds01.api.refusals import error_of
+from ds01.engines.protocol import EngineContainer
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
 from ds01.gpus.naming import all_called, called, difference, first_name, is_silent
@@ -11,7 +14,6 @@ from ds01.lifecycle import ulimits
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.slot_names import bring_names, with_names
 from ds01.lifecycle.reconciliation.reconcile import devices_now, one
-from ds01.lifecycle.refusals import error_of
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.lifecycle.spec import ports
 from ds01.lifecycle.ways_out import ways_out
@@ -23,13 +25,22 @@ from ds01.records.request import ContainerRequest
 from ds01.system.users import Actor
 
 
-def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | None = None) -> tuple[Record, bool]:
-    """Start a container whose lock is held; the record, and whether it ran already. Raises Ds01Error.
+@dataclass(frozen=True)
+class Started:
+    """A running container. `already`: it ran before. `seen`: what the engine said after the start, if it was asked."""
 
-    `waiting_as`: the id in the queue; who does not wait comes after everybody in it.
+    record: Record
+    already: bool
+    seen: EngineContainer | None = None
+
+
+def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | None = None) -> Started:
+    """Start a container whose lock is held. Raises Ds01Error.
+
+    `waiting_as`: the caller's id in the queue; without one, all waiters come first.
     """
     if record.state is State.RUNNING:
-        return (resume(context, actor, record), True) if record.paused else (record, True)
+        return Started(resume(context, actor, record) if record.paused else record, True)
     record = _lease_again(context, actor, record, waiting_as)
     assert record.docker_id is not None
     try:
@@ -50,7 +61,7 @@ def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | N
         now = context.clock()
         record = move(record, Trigger.START, actor=actor.login, at=now, engine_started_at=engine_time)
         record = ledger.commit(record, now=now)
-    return record, False
+    return Started(record, False, seen)
 
 
 def request_of(record: Record, *, recreate: bool) -> ContainerRequest:

@@ -7,10 +7,10 @@ import dataclasses
 import math
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from ds01.api.views import Saving
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import Ds01Error, EngineAbsent, NotPossible
 from ds01.lifecycle.context.context import Context
@@ -24,17 +24,6 @@ from ds01.system.users import Actor
 LOOK_EVERY = 0.1  # seconds between two looks at who still saves
 LAST_GRACE = 2.0  # seconds that Docker gives process 1, a shell with nothing left to save
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Saving:
-    """Processes that were told to end and may still save their work, and the whole seconds they have left.
-
-    0 seconds: their time is over, and they are killed.
-    """
-
-    processes: int
-    seconds_left: int
 
 
 def stop(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ds01.api.refusals import WaysOut
 from ds01.gpus.model import Choice, GpuRequest, Refusal
-from ds01.lifecycle.refusals import WaysOut
 from ds01.placement.allocator import choose
 from ds01.placement.situation import Requester, Situation
 from ds01.policy.model import Limits

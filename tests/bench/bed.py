@@ -16,15 +16,16 @@ from pathlib import Path
 from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Engine
 from ds01.engines.simulated.engine import SimulatedEngine
-from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
 from ds01.gpus.simulated import parse
+from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.context.context import Context, open_context
 from ds01.policy.reading.load import load
 from ds01.records.ledger import Ledger
 from ds01.records.request import ContainerRequest
 from ds01.system import clock
 from ds01.system.users import Users
+from tests.client import Client
 
 POLICY = """\
 defaults:
@@ -42,7 +43,7 @@ RUN = f"b{os.getpid()}"  # in the names of what is made in Docker: what a killed
 
 
 @contextmanager
-def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Gate]:
+def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Client]:
     """A gate over a state folder of its own, with one user."""
     state = Path(tempfile.mkdtemp(prefix="ds01-bench."))
     try:
@@ -63,13 +64,14 @@ def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Gate]:
             sleep=clock.sleep,
             sandbox=True,
             inject_devices=False,
+            mailboxes=Mailboxes(state / "notices"),
         )
-        yield Gate(context)
+        yield Client(context)
     finally:
         shutil.rmtree(state)
 
 
-def simulated(gpus: str) -> AbstractContextManager[Gate]:
+def simulated(gpus: str) -> AbstractContextManager[Client]:
     """A bed on the simulated engine."""
     return bed(simulated_engine, gpus)
 
@@ -80,7 +82,7 @@ def simulated_engine(state: Path) -> Engine:
 
 
 @contextmanager
-def on_docker(gpus: str) -> Iterator[tuple[Gate, str]]:
+def on_docker(gpus: str) -> Iterator[tuple[Client, str]]:
     """A bed on the Docker of this machine, and an image. All that was made in it is removed, whatever happens."""
     with _image() as image, bed(lambda state: DockerEngine(), gpus) as gate:
         try:
@@ -90,9 +92,9 @@ def on_docker(gpus: str) -> Iterator[tuple[Gate, str]]:
             _remove("rm", _docker("ps", "--all", "--quiet", "--filter", label))
 
 
-def context_of(gate: Gate) -> Context:
+def context_of(gate: Client) -> Context:
     """What a gate works on."""
-    return gate._context
+    return gate.context
 
 
 def afresh(context: Context, engine: Engine) -> Context:
@@ -108,6 +110,7 @@ def afresh(context: Context, engine: Engine) -> Context:
         sleep=context.sleep,
         sandbox=context.sandbox,
         inject_devices=context.inject_devices,
+        mailboxes=context.mailboxes,
     )
 
 

@@ -7,8 +7,8 @@ import subprocess
 import time
 
 from ds01.engines.docker.engine import DockerEngine
-from ds01.gate.gate import Gate
 from tests.bench.bed import DS01, RUN, UID, afresh, context_of, environment, on_docker, request
+from tests.client import Client
 
 PYTHON = "/usr/bin/python3"
 GPUS = "1xA100"
@@ -40,7 +40,7 @@ def listing(sizes: list[int], runs: int) -> None:
                 [str(DS01), "container", "list", "--user", "bench"], ["docker", "ps", "-a"], runs, own
             )
             engine = DockerEngine()
-            Gate(afresh(context, engine)).containers(actor)
+            Client(afresh(context, engine)).containers(actor)
             measured.append((size, ours))
             print(
                 f"container-list {size:4}  {ours:6.1f} ms, {ours / theirs:4.1f} times docker ps -a "

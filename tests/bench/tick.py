@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ds01.automation.report import Report
-from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
 from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Engine
-from ds01.gate.gate import Gate
 from ds01.journal.notices import Mailboxes
+from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
 from ds01.policy.model import Notify
 from tests.bench.bed import (
@@ -29,6 +28,7 @@ from tests.bench.bed import (
     simulated_engine,
 )
 from tests.bench.programs import say_growth, timed
+from tests.client import Client
 
 GPUS = "8xA100:7x1g.5gb"
 SLOTS = 56
@@ -38,7 +38,7 @@ SLOTS = 56
 class Crowd:
     """The containers of a bed: three of ten run, but no more than `most`, and have a GPU as long as there are some."""
 
-    gate: Gate
+    gate: Client
     image: str
     most: int
     made: int = 0

@@ -14,8 +14,8 @@ import docker.errors
 import pytest
 
 from ds01.engines.docker.engine import DockerEngine
-from ds01.gate.gate import Gate
 from tests.bed import Bed
+from tests.client import Client
 from tests.ticking import Ticking
 
 pytestmark = [
@@ -38,7 +38,7 @@ class OnDocker:
         self.image = image
         self.run = secrets.token_hex(3)  # names of containers are Docker's, and so everybody's
         self.context = self.bed.make_context(engine=DockerEngine(), inject_devices=False)
-        self.gate = Gate(self.context)
+        self.gate = Client(self.context)
         self.ticking = Ticking(self.bed)
         self.made = 0
 

@@ -10,39 +10,39 @@ import pytest
 
 from ds01.engines.protocol import Devices
 from ds01.errors import Ds01Error
-from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
 from ds01.records.machine import State
 from tests import aime, legal
 from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
 from tests.bed import Bed
+from tests.client import Client
 from tests.faults import CHANGES, FaultyEngine, Steps, die, was_killed, watch_commits
 
 ALICE, BOB, HAND = "thesis._.70001", "thesis._.70002", "hand._.70001"
-Act = Callable[[Gate, Bed], Any]
+Act = Callable[[Client, Bed], Any]
 
 
-def release(gate: Gate, bed: Bed) -> Any:
+def release(gate: Client, bed: Bed) -> Any:
     return gate.release(bed.actor("alice"), ALICE)
 
 
-def allocate(gate: Gate, bed: Bed) -> Any:
+def allocate(gate: Client, bed: Bed) -> Any:
     return gate.allocate(bed.actor("boss"), 70001, "hand", GpuRequest(1))
 
 
-def release_by_hand(gate: Gate, bed: Bed) -> Any:
+def release_by_hand(gate: Client, bed: Bed) -> Any:
     return gate.release(bed.actor("boss"), HAND)
 
 
-def bob_takes_it(gate: Gate, bed: Bed) -> Any:
+def bob_takes_it(gate: Client, bed: Bed) -> Any:
     return gate.create(bed.actor("bob"), bed.request("bob"))
 
 
-def theirs(gate: Gate, bed: Bed) -> Any:
+def theirs(gate: Client, bed: Bed) -> Any:
     return aime.make(bed, name="thesis", devices=Devices((bed.uuid["0"],), form="device_request"), start=True)
 
 
-def adopt(gate: Gate, bed: Bed) -> Any:
+def adopt(gate: Client, bed: Bed) -> Any:
     return gate.adopt(bed.actor("alice"), ALICE)
 
 

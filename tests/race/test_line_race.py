@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ds01.gate.gate import Gate
 from ds01.gpus.simulated import parse
 from tests import legal
 from tests.bed import Bed
+from tests.client import Client
 from tests.race.test_race import GROUP, become, folder
 from tests.waiting import until
 
@@ -58,7 +58,7 @@ def waiter(bed: Bed, number: int) -> int:
         os.umask(0o077)
         context = bed.make_context(sleep=lambda seconds: time.sleep(min(seconds, 0.02)))
         request = bed.request(login, "job", 1, workspace=str(bed.home(login) / "workspace" / "thesis"))
-        for step in Gate(context).wait(context.users.actor(PEOPLE[login]), request):
+        for step in Client(context).wait(context.users.actor(PEOPLE[login]), request):
             if step.acted is not None:
                 said = {"at": time.monotonic_ns(), "slot": step.acted.container.gpus[0].slot}
                 (bed.root / "served" / login).write_text(json.dumps(said))

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import Busy, Ds01Error, NoGpuFree, Refused
-from ds01.gate.gate import Gate
 from tests import legal
 from tests.bed import Bed
+from tests.client import Client
 
 PARTS, ROUNDS = 5, 5  # 25 rounds, in parts that fit into the time of a test on a slow machine too
 PROCESSES = 40
@@ -94,7 +94,7 @@ def race(bed: Bed) -> Counter[str]:
                 os.close(gone)
                 become(PEOPLE[login])
                 os.umask(0o077)
-                gate = Gate(bed.make_context())
+                gate = Client(bed.make_context())
                 os.write(steady, b".")
                 os.read(go, 1)  # closed: go
                 outcome = one_try(bed, gate, login, f"job{number}")
@@ -117,7 +117,7 @@ def race(bed: Bed) -> Counter[str]:
         return Counter(answers.read().split())
 
 
-def one_try(bed: Bed, gate: Gate, login: str, name: str) -> str:
+def one_try(bed: Bed, gate: Client, login: str, name: str) -> str:
     try:
         gate.create(bed.actor(login), bed.request(login, name, 1))
         gate.start(bed.actor(login), bed.full(login, name))

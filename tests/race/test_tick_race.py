@@ -10,10 +10,10 @@ from datetime import timedelta
 import pytest
 
 from ds01.errors import Busy, Ds01Error
-from ds01.gate.gate import Gate
 from ds01.journal.notices import Mailboxes
 from tests import legal
 from tests.bed import Bed
+from tests.client import Client
 from tests.faults import CHANGES, FaultyEngine, Steps, die, was_killed, watch_commits
 from tests.ticking import Ticking
 
@@ -115,7 +115,7 @@ def test_a_tick_and_commands_on_the_same_container_do_not_meet(ticking: Ticking)
     thread = threading.Thread(target=ticks)
     thread.start()
     try:
-        gate, alice = Gate(bed.make_context()), bed.actor("alice")
+        gate, alice = Client(bed.make_context()), bed.actor("alice")
         name = bed.full("alice")
         until = time.monotonic() + 2.5
         rounds = 0

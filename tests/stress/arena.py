@@ -14,12 +14,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from ds01.automation.telling import Teller
 from ds01.automation.tick import Tick
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.journal.events import EventLog
 from ds01.journal.leases import LeaseLog
 from ds01.journal.notices import Mailboxes
+from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
 from ds01.records.ledger import Ledger
 from ds01.system import clock

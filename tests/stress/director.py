@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ds01.automation.report import to_keep
 from ds01.errors import Ds01Error
-from ds01.gate.gate import Gate
 from tests import legal
+from tests.client import Client
 from tests.stress import operations
 from tests.stress.arena import GROUP, MEMBERS, PEOPLE, USERS, Arena
 from tests.stress.invariants import Broken, Checker, Snapshot, check_warned, steps_of_tick
@@ -63,7 +63,7 @@ class Director:
 
     def warm(self) -> None:
         """Load what a command loads, so that the children need not."""
-        gate = Gate(self.arena.context())
+        gate = Client(self.arena.context())
         boss = self.arena.context().users.actor(PEOPLE["boss"])
         made = gate.create(boss, self.arena.bed.request("boss", "warm", 0)).container.container
         gate.start(boss, made)
@@ -95,8 +95,8 @@ class Director:
         self.arena.switches.set()
         root = self.arena.context().users.actor(0)
         for _ in range(2):
-            Gate(self.arena.context()).reconcile(root)
-        if changes := Gate(self.arena.context()).reconcile(root):
+            Client(self.arena.context()).reconcile(root)
+        if changes := Client(self.arena.context()).reconcile(root):
             raise Broken(f"reconcile never comes to rest: {changes}")
         self.arena.bed.engine = self.arena.engine()
         self.arena.bed.context = self.arena.context()
@@ -164,7 +164,7 @@ class Director:
         count = os.open(self._reports / f"count-{self._forks}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         while True:
             with contextlib.suppress(Ds01Error, OSError):  # refused, or the disk is full: main.py words either
-                operations.command(self.arena, Gate(self.arena.context()), login, rng)
+                operations.command(self.arena, Client(self.arena.context()), login, rng)
             os.write(count, b".")
 
     def _interfere(self) -> None:
@@ -277,7 +277,7 @@ class Director:
 
     def _clear(self, login: str, name: str) -> None:
         """Remove a container, or a lease by hand, as an administrator. Raises Broken if that fails."""
-        gate = Gate(self.arena.context())
+        gate = Client(self.arena.context())
         full = self.arena.bed.full(login, name)
         records = {record.container_name: record for record in self.arena.bed.records()}
         if full not in records:

@@ -10,14 +10,14 @@ from typing import Any
 
 from ds01.engines.protocol import Devices
 from ds01.errors import Ds01Error
-from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
+from tests.client import Client
 from tests.stress.arena import PEOPLE, USERS, Arena
 
 NAMES = ("one", "two", "three", "four", "five")
 
 
-def command(arena: Arena, gate: Gate, login: str, rng: random.Random) -> None:
+def command(arena: Arena, gate: Client, login: str, rng: random.Random) -> None:
     """Run one random command of a user. Raises Ds01Error where ds01 refuses it."""
     actor = arena.context().users.actor(PEOPLE[login])
     name = rng.choice(NAMES)
@@ -45,7 +45,7 @@ def command(arena: Arena, gate: Gate, login: str, rng: random.Random) -> None:
     act()
 
 
-def wait(arena: Arena, gate: Gate, login: str, name: str, rng: random.Random) -> None:
+def wait(arena: Arena, gate: Client, login: str, name: str, rng: random.Random) -> None:
     """Wait in the queue for a moment."""
     actor = arena.context().users.actor(PEOPLE[login])
     longest = timedelta(seconds=rng.random() / 2)
@@ -54,7 +54,7 @@ def wait(arena: Arena, gate: Gate, login: str, name: str, rng: random.Random) ->
             pass
 
 
-def by_hand(arena: Arena, gate: Gate, login: str, rng: random.Random) -> None:
+def by_hand(arena: Arena, gate: Client, login: str, rng: random.Random) -> None:
     """Lease a GPU by hand for somebody, as an administrator, or give it back."""
     boss = arena.context().users.actor(PEOPLE["boss"])
     if rng.random() < 0.5:

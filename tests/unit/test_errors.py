@@ -6,10 +6,10 @@ import ast
 from pathlib import Path
 
 from ds01 import errors
+from ds01.api.refusals import CODES, error_of
 from ds01.error_codes import ERRORS
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Refusal, Rule
-from ds01.lifecycle.refusals import CODES, error_of
 from tests.error_page import PAGE, page
 
 SOURCES = sorted((Path(__file__).parents[2] / "ds01").rglob("*.py"))

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from ds01.api.containers import AdoptContainer, FindAdoptable, ResolveContainer
+from ds01.api.refusals import refusal_of
+from ds01.api.views import Acted, Listing
 from ds01.cli import words
 from ds01.cli.refusals import describe_claims
 from ds01.cli.session import Session
 from ds01.errors import Ds01Error, NoGpuFree, NotFound
-from ds01.gate.views import Acted, Listing
-from ds01.gpus.model import Refusal
-from ds01.system.data import from_json
 
 
 def find(session: Session, reference: str) -> tuple[str, bool]:
     """The full name of a container that is meant, and whether it has to be adopted still. Raises NotFound."""
     try:
-        return session.asking.resolve(session.actor, reference, owner=session.owner.uid), False
+        return session.run(ResolveContainer(reference, owner=session.owner.uid)), False
     except NotFound:
         try:
-            return session.gate.find_adoptable(session.actor, reference, owner=session.owner.uid), True
+            return session.run(FindAdoptable(reference, owner=session.owner.uid)), True
         except NotFound:  # or somebody adopted it between these two looks
-            return session.asking.resolve(session.actor, reference, owner=session.owner.uid), False
+            return session.run(ResolveContainer(reference, owner=session.owner.uid)), False
 
 
 def say_adoptable(session: Session, listing: Listing, more: str) -> None:
@@ -34,7 +34,7 @@ def say_adoptable(session: Session, listing: Listing, more: str) -> None:
 def take_over(session: Session, container: str, *, ending: bool = False) -> Acted:
     """Adopt a container, and say what it has. `ending`: it is about to be stopped. Raises Ds01Error."""
     try:
-        acted = session.gate.adopt(session.actor, container, ending=ending)
+        acted = session.run(AdoptContainer(container, ending=ending))
     except NoGpuFree as error:
         raise _worded(session, container, error) from error
     view = acted.container
@@ -50,7 +50,8 @@ def take_over(session: Session, container: str, *, ending: bool = False) -> Acte
 
 def _worded(session: Session, container: str, error: NoGpuFree) -> Ds01Error:
     """The refusal in words for whom waiting in line is no help."""
-    refusal = from_json(Refusal, (error.data or {})["refusal"])
+    refusal = refusal_of(error)
+    assert refusal is not None
     name = words.short(container)
     ends = f" (by {words.when(refusal.earliest, session.now())} at the latest)" if refusal.earliest else ""
     return error.reworded(

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 import click
 
+from ds01.api.containers import ListContainers
+from ds01.api.images import HasImage, ListImages
+from ds01.api.server import GetGpuStatus, GetLimits
 from ds01.cli import ask, catalogues
 from ds01.cli.container.asked import Asked, folded_name, folder
 from ds01.cli.container.project_image import Stated, stated_image
@@ -31,7 +34,7 @@ def image(session: Session, asked: Asked, name: str, before: ContainerRequest | 
     own = f"ds01-{session.owner.uid}"
     if asked.image is not None:
         mine = f"{own}/{asked.image}"
-        is_mine = well_formed(mine) and session.gate.image_is_there(session.actor, mine)
+        is_mine = well_formed(mine) and session.run(HasImage(mine))
         return mine if is_mine else _checked(asked.image), None
     if asked.framework is not None:
         return _framework(session, asked.framework)
@@ -39,7 +42,7 @@ def image(session: Session, asked: Asked, name: str, before: ContainerRequest | 
         if catalogues.is_known(asked.what):
             return _framework(session, asked.what)
         for reference in (f"{own}/{asked.what}", asked.what):
-            if well_formed(reference) and session.gate.image_is_there(session.actor, reference):
+            if well_formed(reference) and session.run(HasImage(reference)):
                 return reference, None
         raise NotFound(
             f"{asked.what} is neither a framework nor an image on this server",
@@ -48,7 +51,7 @@ def image(session: Session, asked: Asked, name: str, before: ContainerRequest | 
         )
     project = asked.project or name
     default = f"{own}/{project}"
-    if well_formed(default) and session.gate.image_is_there(session.actor, default):
+    if well_formed(default) and session.run(HasImage(default)):
         return default, None
     stated = stated_image(session, project, folder(session, asked.workspace))
     if stated is not None and (chosen := _stated(session, stated)) is not None:
@@ -105,15 +108,15 @@ def _ask_gpus(session: Session, asked: Asked) -> Asked:
 
 def _most_gpus(session: Session) -> int | None:
     """How many GPUs a container can have: by the policy, and by what the server has of one kind."""
-    most = session.gate.limits(session.actor, owner=session.owner.uid).limits.limits.max_gpus_per_container
-    kinds = Counter((slot.kind, slot.profile) for slot in session.gate.gpus(session.actor).present)
+    most = session.run(GetLimits(owner=session.owner.uid)).limits.limits.max_gpus_per_container
+    kinds = Counter((slot.kind, slot.profile) for slot in session.run(GetGpuStatus()).present)
     there = max(kinds.values(), default=0)
     return there if most is None else min(most, there)
 
 
 def _free_name(session: Session) -> Callable[[str], None]:
     """Return a check for a typed name: well formed, and not that of a container of the owner."""
-    views = session.gate.containers(session.actor, owner=session.owner.uid)
+    views = session.run(ListContainers(owner=session.owner.uid)).containers
     taken = {view.name: view.state for view in views}
 
     def check(text: str) -> None:
@@ -132,7 +135,7 @@ def _stated(session: Session, stated: Stated) -> Chosen | None:
         session.say(f"The image is {stated.framework}, as {stated.file} says.")
         return _framework(session, stated.framework)
     image = stated.image or ""
-    if image.startswith("ds01-") and not session.gate.image_is_there(session.actor, image):
+    if image.startswith("ds01-") and not session.run(HasImage(image)):
         return None
     session.say(f"The image is {image}, as {stated.file} says.")
     return image, None
@@ -140,7 +143,7 @@ def _stated(session: Session, stated: Stated) -> Chosen | None:
 
 def _ask_image(session: Session, name: str | None) -> Chosen:
     """An image of one's own, one that is built now, a framework in its newest version, or any other."""
-    own = session.gate.own_images(session.actor, owner=session.owner.uid)
+    own = [view.reference for view in session.run(ListImages(session.owner.uid))]
     frameworks = catalogues.fitting_frameworks(session)
     named = [f"{framework} (framework, the newest)" for framework in frameworks]
     choices = [*own, "build one, step by step", *named, "another, by its name"]

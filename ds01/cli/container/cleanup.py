@@ -8,16 +8,16 @@ from functools import partial
 
 import click
 
+from ds01.api.containers import GetSizes, ListContainers, RemoveContainer
+from ds01.api.views import ContainerView, Sized
 from ds01.cli import ask, tables
 from ds01.cli.container.ending import follow
 from ds01.cli.container.remove import STOPPED
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import gpu_names, short, size, span
 from ds01.errors import WrongUse
-from ds01.gate.views import ContainerView, Sized
 
 
 @verb(example="container-cleanup --all", asks=True)
@@ -26,8 +26,8 @@ from ds01.gate.views import ContainerView, Sized
 def command(session: Session, every: bool, dry_run: bool) -> None:
     """List your stopped containers with their sizes, and remove those that you choose, after a last question."""
     explain(session, "cleanup")
-    views = session.gate.containers(session.actor, owner=session.owner.uid)
-    found = session.gate.sizes(session.actor, tuple(view.container for view in views if view.state in STOPPED))
+    views = session.run(ListContainers(owner=session.owner.uid)).containers
+    found = session.run(GetSizes(tuple(view.container for view in views if view.state in STOPPED)))
     if not found:
         session.say("No container of yours is stopped.")
         return session.answer({"containers": []})
@@ -55,10 +55,10 @@ def _question(chosen: Sequence[Sized]) -> str:
 
 
 def _remove(session: Session, container: str) -> ContainerView:
-    record = record_of(session, container)
-    steps = session.gate.remove_steps(session.actor, container)
+    steps = session.stream(RemoveContainer(container))
     acted = follow(session, container, steps, again=f"container-remove {short(container)}", removes=True)
-    tell_owner(session, record, "removed", "container-deploy")
+    for warning in acted.warnings:
+        session.warn(warning)
     return acted.container
 
 

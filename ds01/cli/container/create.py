@@ -19,6 +19,6 @@ def command(session: Session, asked: Asked, *, dry_run: bool) -> None:
     request = making.request_of(session, asked)
     if dry_run:
         return making.show_plan(session, request)
-    acted = making.make(session, request, asked)
+    acted = making.create(session, request, asked)
     session.say(f"Start it: `container-start {request.name}`, or enter it: `container-run {request.name}`")
     return session.answer({"container": acted.container})

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.views import ContainerView
 from ds01.cli import ask
 from ds01.cli.container import making
 from ds01.cli.container.asked import Asked
 from ds01.cli.container.entering import enter
 from ds01.cli.container.reaching import say_how_to_reach
-from ds01.cli.guide import explain
 from ds01.cli.session import Session
-from ds01.gate.views import ContainerView
 from ds01.records.request import ContainerRequest
 
 INTERRUPTED = 130
@@ -21,11 +20,7 @@ def deploy(
     session: Session, request: ContainerRequest, asked: Asked, *, open_it: bool = False, background: bool = False
 ) -> tuple[ContainerView, int | None]:
     """Create and start; enter it if that is wanted. The container, and the exit code of what was entered."""
-    made = making.make(session, request, asked)
-    explain(session, "start", name=request.name)
-    acted = session.gate.start(session.actor, made.container.container)
-    session.say(f"Started {request.name}.")
-    container = acted.container
+    container = making.create(session, request, asked, start=True).container
     say_how_to_reach(session, container)
     if not open_it:
         # Before the question, so that it is read by whoever ends it with Ctrl-C.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 
+from ds01.api.containers import ListContainers
+from ds01.api.views import Acted, ContainerView, Ending, Saving
 from ds01.cli.interrupted import Interrupted
 from ds01.cli.live import LiveLine
 from ds01.cli.session import Session
 from ds01.cli.words import counted, short, worded
 from ds01.errors import Ds01Error
-from ds01.gate.views import Acted, ContainerView, Ending
-from ds01.lifecycle.stop import Saving
 
 
 def follow(
@@ -88,5 +88,5 @@ def _what_was_done(session: Session, container: str, told: Saving | None, *, aga
 def _view(session: Session, container: str) -> ContainerView | None:
     """The container as it is now; None if it is gone."""
     uid = int(container.rpartition("._.")[2])
-    views = session.gate.containers(session.actor, owner=uid)
+    views = session.run(ListContainers(owner=uid)).containers
     return next((view for view in views if view.container == container and view.state != "removed"), None)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
+from ds01.api.programs import GetExitCode, ResizeTerminal, RunProgram, SendSignal
+from ds01.api.views import ContainerView
 from ds01.cli.guide import explain
 from ds01.cli.session import Session
 from ds01.cli.terminal import LeftRunning, connect, size
 from ds01.engines.protocol import ExecRequest
-from ds01.gate.views import ContainerView
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
@@ -39,14 +38,14 @@ def join(session: Session, container: ContainerView, command: tuple[str, ...] = 
         rows=rows,
         columns=columns,
     )
-    gate, actor = session.gate, session.actor
-    attachment = gate.exec(actor, container.container, what, root=root)
+    attachment = session.run(RunProgram(container.container, what, root=root))
+    program_id = attachment.session
     try:
         return connect(
             attachment,
-            resize=lambda rows, columns: gate.resize(actor, attachment.session, rows=rows, columns=columns),
-            exit_code=partial(gate.exit_code, actor, attachment.session),
-            send_signal=partial(gate.signal, actor, attachment.session),
+            resize=lambda rows, columns: session.run(ResizeTerminal(program_id, rows, columns)),
+            exit_code=lambda: session.run(GetExitCode(program_id)),
+            send_signal=lambda number: session.run(SendSignal(program_id, number)),
         )
     except LeftRunning as left:
         program = command[0] if command else "the shell"

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import click
 
+from ds01.api.containers import ExtendContainer, ResolveContainer
 from ds01.cli.container.starting import hint_to_start
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
@@ -31,7 +32,7 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
         raise WrongUse("which container?", hint=f"say its name: `container-extend NAME {words[0]}`")
     container = session.find(words[0] if len(words) == 2 else None, states=("running",), verb="extend")
     with hint_to_start(container):
-        acted = session.gate.extend(session.actor, container, duration, reason=reason)
+        acted = session.run(ExtendContainer(container, duration, reason=reason))
     view = acted.container
     session.answer({"container": view})
     if view.deadline is None:
@@ -60,7 +61,7 @@ def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
 
 def _is_container(session: Session, name: str) -> bool:
     try:
-        session.asking.resolve(session.actor, name, owner=session.owner.uid)
+        session.run(ResolveContainer(name, owner=session.owner.uid))
     except Ds01Error:
         return False
     return True

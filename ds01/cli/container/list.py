@@ -8,13 +8,15 @@ from datetime import datetime
 
 import click
 
+from ds01.api.containers import ListContainers
+from ds01.api.server import GetGpuQuota
+from ds01.api.views import ContainerView
 from ds01.cli import tables
 from ds01.cli.container.adopting import say_adoptable
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import counted, gpu_names, span
-from ds01.gate.views import ContainerView
 from ds01.gpus.naming import called
 
 # What happens by itself, by the word for the deadline's rule.
@@ -38,10 +40,7 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
     administrator allocated by hand, without a container, are listed too.
     """
     explain(session, "list")
-    asking = session.asking
-    listing = asking.listing(
-        session.actor, owner=session.owner.uid, all_users=all_users, everything=everything, manual=True
-    )
+    listing = session.run(ListContainers(session.owner.uid, all_users, everything, manual=True))
     views = listing.containers
     session.answer({"containers": views})
     if session.as_json:
@@ -50,7 +49,7 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
         session.say("No containers. `container-deploy NAME` makes one.")
     else:
         _show(session, views, users=all_users or everything)
-        session.say(summary(views, None if all_users else asking.gpu_quota(session.actor, session.owner.uid)))
+        session.say(summary(views, None if all_users else session.run(GetGpuQuota(session.owner.uid))))
     say_adoptable(session, listing, "of these" if everything else "more")
 
 

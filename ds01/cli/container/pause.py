@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.containers import PauseContainer
 from ds01.cli.container.starting import hint_to_start
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.telling import record_of, tell_owner
 
 
 @verb(example="container-pause my-thesis", asks=True)
@@ -18,9 +18,9 @@ def command(session: Session, name: str | None) -> None:
     container = session.find(name, states=("running",), verb="pause")
     explain(session, "pause")
     with hint_to_start(container):
-        acted = session.gate.pause(session.actor, container)
+        acted = session.run(PauseContainer(container))
     view = acted.container
-    if not acted.already:
-        tell_owner(session, record_of(session, container), "paused", "container-unpause")
     session.say(f"{view.name} is paused already." if acted.already else f"Paused {view.name}.")
+    for warning in acted.warnings:
+        session.warn(warning)
     session.answer({"container": view})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ds01.api.images import GetImageLabels
+from ds01.api.views import ContainerView
 from ds01.cli.session import Session
-from ds01.gate.views import ContainerView
 
 JUPYTER = 8888  # Jupyter's own default
 
@@ -15,7 +16,7 @@ def say_how_to_reach(session: Session, container: ContainerView) -> None:
     port = next((one.host_port for one in container.ports if one.container_port == JUPYTER), None)
     if port is None or session.quiet or session.as_json:
         return
-    if session.asking.image_labels(session.actor, container.image).get("ds01.jupyter") != "true":
+    if session.run(GetImageLabels(container.image)).get("ds01.jupyter") != "true":
         return
     session.say(f"Jupyter: `container-run {container.name} -- jupyter lab`")
     session.say(f"  on your computer: ssh -L {JUPYTER}:127.0.0.1:{port} {session.owner.login}@{session.server_name}")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
+from ds01.api.containers import PlanContainer
+from ds01.api.refusals import error_of
+from ds01.api.server import GetGpuStatus
 from ds01.cli import ask
 from ds01.cli.advice import offer
 from ds01.cli.container.asked import Asked
@@ -14,7 +17,6 @@ from ds01.cli.session import Session
 from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Refusal, Rule
-from ds01.lifecycle.refusals import error_of
 from ds01.records.request import ContainerRequest
 
 
@@ -22,7 +24,7 @@ def refusal_error(session: Session, request: ContainerRequest, refusal: Refusal)
     """Return the refusal as an error; of what the server does not have, with what it has."""
     if refusal.rule is not Rule.NO_GPUS:
         return error_of(refusal)
-    kinds = Counter(slot.profile or slot.kind.value for slot in session.gate.gpus(session.actor).present)
+    kinds = Counter(slot.profile or slot.kind.value for slot in session.run(GetGpuStatus()).present)
     message, why, hint = describe_missing(refusal, request.gpus, kinds, offer())
     return error_of(refusal).reworded(message, why=why, hint=hint)
 
@@ -36,7 +38,7 @@ def settle(session: Session, options: Asked, image: str, *, instead: str) -> Ask
     while True:
         request = ContainerRequest(session.owner.uid, options.name or "", image, gpus=options.gpu_request())
         waits = options.waits
-        plan = session.gate.plan(session.actor, request, attempt=not session.interactive, waits=waits)
+        plan = session.run(PlanContainer(request, attempt=not session.interactive, waits=waits))
         if plan.refusal is None or (waits and plan.refusal.temporary):
             return options
         error = worded(refusal_error(session, request, plan.refusal), session.now())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.containers import GetSizes, ListContainers, RemoveContainer
+from ds01.api.views import ContainerView
 from ds01.cli import ask, words
 from ds01.cli.container.ending import follow
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.telling import record_of, tell_owner
 from ds01.errors import WrongUse
-from ds01.gate.views import ContainerView
 
 STOPPED = ("created", "held", "stopped")
 
@@ -28,7 +28,7 @@ def command(session: Session, names: tuple[str, ...], force: bool, every: bool, 
         raise WrongUse("names and --all at once")
     containers = _meant(session, names, every, force)
     explain(session, "remove")
-    sized = session.gate.sizes(session.actor, tuple(containers))
+    sized = session.run(GetSizes(tuple(containers)))
     if dry_run:
         for item in sized:
             session.say(f"Would remove {item.container.name} ({item.container.state}).")
@@ -38,11 +38,9 @@ def command(session: Session, names: tuple[str, ...], force: bool, every: bool, 
         return session.say("Nothing was removed.")
 
     def remove(container: str) -> ContainerView:
-        record = record_of(session, container)
-        steps = session.gate.remove_steps(session.actor, container, force=force, images=images)
+        steps = session.stream(RemoveContainer(container, force=force, images=images))
         again = f"container-remove {words.short(container)}{' --force' if force else ''}"
         acted = follow(session, container, steps, again=again, removes=True)
-        tell_owner(session, record, "removed", "container-deploy")
         session.say("\n".join([f"Removed {acted.container.name}.", *acted.warnings]))
         return acted.container
 
@@ -54,7 +52,7 @@ def command(session: Session, names: tuple[str, ...], force: bool, every: bool, 
 
 def _meant(session: Session, names: tuple[str, ...], every: bool, force: bool) -> list[str]:
     if every:
-        views = session.gate.containers(session.actor, owner=session.owner.uid)
+        views = session.run(ListContainers(owner=session.owner.uid)).containers
         return [view.container for view in views if view.state in STOPPED or (force and view.state == "running")]
     states = (*STOPPED, "running") if force else STOPPED
     if not names:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.containers import CountProcesses, GetSizes, RemoveContainer
 from ds01.cli import ask, words
 from ds01.cli.container.ending import follow
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.telling import record_of, tell_owner
 
 
 @verb(example="container-retire my-thesis", asks=True)
@@ -25,7 +25,7 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
     container = session.find(name, states=("running", "created", "held", "stopped"), verb="retire")
     name = words.short(container)
     explain(session, "retire", name=name)
-    (sized,) = session.gate.sizes(session.actor, (container,))
+    (sized,) = session.run(GetSizes((container,)))
     gpus = sized.container.gpus
     stays = f"{words.gpus_as_subject(gpus, 'comes', 'come')} free, " if gpus else ""
     stays += "the workspace stays"
@@ -33,14 +33,12 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
         session.say(f"Would stop and remove {name}; {stays}.")
         return session.answer({"container": sized.container})
     if session.interactive and not force:
-        count = session.gate.processes(session.actor, container)
+        count = session.run(CountProcesses(container))
         ends = f"{words.processes(count)}, " if count else ""
         if not ask.confirm(f"Retire {name}? ({ends}{stays})", default=True):
             return session.say(f"Nothing was retired: {name} stays as it is.")
-    record = record_of(session, container)
-    steps = session.gate.remove_steps(session.actor, container, force=True, images=images)
+    steps = session.stream(RemoveContainer(container, force=True, images=images))
     acted = follow(session, container, steps, again=f"container-retire {name}", removes=True)
-    tell_owner(session, record, "removed", "container-deploy")
     for warning in acted.warnings:
         session.say(warning)
     freed = f"{words.gpus_as_subject(gpus, 'is', 'are')} free, " if gpus else ""

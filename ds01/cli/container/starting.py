@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from ds01.api.containers import StartContainer
+from ds01.api.refusals import refusal_of
+from ds01.api.views import Acted
 from ds01.cli.container.waiting import WaitOptions, follow, longest_wait
 from ds01.cli.session import Session
 from ds01.cli.words import short
 from ds01.errors import NotPossible
-from ds01.gate.views import Acted
 
 
 @contextlib.contextmanager
@@ -18,7 +20,7 @@ def hint_to_start(container: str) -> Iterator[None]:
     try:
         yield
     except NotPossible as error:
-        if error.hint is not None or "refusal" in (error.data or {}):
+        if error.hint is not None or refusal_of(error) is not None:
             raise
         hint = f"`container-start {short(container)}` starts it"
         raise error.reworded(error.message, why=error.why, hint=hint) from error
@@ -26,9 +28,8 @@ def hint_to_start(container: str) -> Iterator[None]:
 
 def start(session: Session, container: str, *, recreate: bool = False, waiting: WaitOptions | None = None) -> Acted:
     """Start a container; with `waiting`, in the queue if its GPU is not free. Raises Ds01Error."""
-    gate, actor = session.gate, session.actor
     if waiting is None or not waiting.waits:
-        return gate.start(actor, container, recreate=recreate)
+        return session.run(StartContainer(container, recreate=recreate))
     longest = longest_wait(waiting.wait_for)
-    steps = gate.wait_to_start(actor, container, recreate=recreate, longest=longest)
+    steps = session.stream(StartContainer(container, recreate=recreate, wait=True, longest=longest))
     return follow(session, steps, waiting.wait_for)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.containers import GetUsage, ListContainers
+from ds01.api.views import UsageView
 from ds01.cli import tables
 from ds01.cli.guide import explain
 from ds01.cli.options import Whole
@@ -13,7 +15,6 @@ from ds01.cli.session import Session
 from ds01.cli.watching import INTERVAL, again_and_again
 from ds01.cli.words import gpu_names, size
 from ds01.errors import WrongUse
-from ds01.gate.views import UsageView
 
 
 @verb(example="container-stats my-thesis")
@@ -33,7 +34,7 @@ def command(session: Session, name: str | None, watch: bool, interval: int | Non
     explain(session, "stats")
 
     def look() -> None:
-        usage = session.gate.usage(session.actor, _meant(session, name))
+        usage = session.run(GetUsage(_meant(session, name)))
         session.answer({"containers": usage})
         if not session.as_json:
             if watch:
@@ -49,7 +50,7 @@ def command(session: Session, name: str | None, watch: bool, interval: int | Non
 def _meant(session: Session, name: str | None) -> tuple[str, ...]:
     if name is not None:
         return (session.find(name, states=("running",), verb="stats"),)
-    views = session.gate.containers(session.actor, owner=session.owner.uid)
+    views = session.run(ListContainers(owner=session.owner.uid)).containers
     return tuple(view.container for view in views if view.state == "running")
 
 

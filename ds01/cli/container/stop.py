@@ -6,16 +6,16 @@ from functools import partial
 
 import click
 
+from ds01.api.containers import CountProcesses, ListContainers, RemoveContainer, StopContainer
+from ds01.api.views import Acted, ContainerView
 from ds01.cli import ask
 from ds01.cli.container.ending import follow
 from ds01.cli.guide import explain
 from ds01.cli.options import Whole
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.telling import record_of, tell_owner
 from ds01.cli.words import gpus_as_subject, moment, processes, short
 from ds01.errors import WrongUse
-from ds01.gate.views import Acted, ContainerView
 
 
 @verb(example="container-stop my-thesis", asks=True)
@@ -39,7 +39,7 @@ def command(
     # With --release also what only has its GPU.
     states = ("running", "held", "created") if release else ("running",)
     if every:
-        views = session.gate.containers(session.actor, owner=session.owner.uid)
+        views = session.run(ListContainers(owner=session.owner.uid)).containers
         names = [view.container for view in views if view.state == "running" or (view.gpus and view.state in states)]
     else:
         names = [session.find(name, states=states, verb="stop")]
@@ -56,7 +56,7 @@ def _stop(
     """Stop one; None if somebody at the terminal said no."""
     name = short(container)
     explain(session, "stop", name=name)
-    count = session.gate.processes(session.actor, container)
+    count = session.run(CountProcesses(container))
     if session.interactive and not force:
         ends = processes(count) if count else "nothing is at work in it"
         if not ask.confirm(f"Stop {name}? ({ends})", default=True):
@@ -64,17 +64,17 @@ def _stop(
             return None
     elif count:
         session.say(f"Stopping {name}: {processes(count)} …")
-    steps = session.gate.stop_steps(session.actor, container, grace=grace, release=release, keep=keep)
+    steps = session.stream(StopContainer(container, grace=grace, release=release, keep=keep))
     acted = follow(session, container, steps, again=f"container-stop {name}")
     say_outcome(session, acted, released=release, kept=keep)
-    if not acted.already:
-        tell_owner(session, record_of(session, container), "stopped")
+    for warning in acted.warnings:
+        session.warn(warning)
     offered = session.interactive and not (force or keep or acted.already)
     if offered and _wants_removal(name):
-        record = record_of(session, container)
-        acted = session.gate.remove(session.actor, container)
-        tell_owner(session, record, "removed", "container-deploy")
+        acted = session.run(RemoveContainer(container))
         session.say(f"Removed {name}.")
+        for warning in acted.warnings:
+            session.warn(warning)
     return acted
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Generator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 import click
 
+from ds01.api.operation import Steps
+from ds01.api.refusals import refusal_of
+from ds01.api.views import Acted, StartStep, Waiting
 from ds01.cli.advice import offer
 from ds01.cli.options import gathered
 from ds01.cli.refusals import describe_end_of_wait, describe_refusal
 from ds01.cli.session import Session
 from ds01.errors import NoGpuFree, WrongUse
-from ds01.gate.views import Acted
-from ds01.gate.wait import Waited
-from ds01.gpus.model import Refusal
 from ds01.policy.units import parse_duration
-from ds01.system.data import from_json
 
 OPTIONS = (
     click.option("--wait", is_flag=True, help="Wait in the queue if no GPU is free; Ctrl-C leaves it."),
@@ -58,25 +57,36 @@ def longest_wait(text: str | None) -> timedelta | None:
         raise WrongUse(f"{text!r} is not a duration", why=str(error), hint="`--wait-for 2h`") from None
 
 
-def follow(session: Session, steps: Generator[Waited, None, None], wait_for: str | None) -> Acted:
+def follow(session: Session, steps: Steps[StartStep], wait_for: str | None) -> Acted:
     """Say each new position in the queue, and return what was waited for. Ctrl-C leaves the queue.
 
     `wait_for`: the longest wait as it was typed. Raises NoGpuFree when it is over.
     """
+    with end_of_wait(session, wait_for), contextlib.closing(steps):
+        for step in steps:
+            if step.acted is not None:
+                return step.acted
+            assert step.waiting is not None
+            say_position(session, step.waiting)
+    raise AssertionError("the wait ended without an outcome")
+
+
+def say_position(session: Session, waiting: Waiting) -> None:
+    """Say a new position in the queue, and why there is nothing free."""
     gc.enable()  # this may take days
+    why = describe_refusal(waiting.refusal, session.now(), offer())
+    session.say(f"Waiting, number {waiting.position} in line ({waiting.id}): {why[0]}")
+    session.say("\n".join(f"  {line}" for line in (why[1] or "").splitlines()))
+
+
+@contextlib.contextmanager
+def end_of_wait(session: Session, wait_for: str | None) -> Iterator[None]:
+    """Word the error of a wait that has lasted `wait_for`, as it was typed."""
     try:
-        with contextlib.closing(steps):
-            for step in steps:
-                if step.acted is not None:
-                    return step.acted
-                assert step.waiting is not None
-                why = describe_refusal(step.waiting.refusal, session.now(), offer())
-                session.say(f"Waiting, number {step.waiting.position} in line ({step.waiting.id}): {why[0]}")
-                session.say("\n".join(f"  {line}" for line in (why[1] or "").splitlines()))
+        yield
     except NoGpuFree as error:
-        refusal = from_json(Refusal, (error.data or {})["refusal"])
-        if wait_for is None or not refusal.temporary:
+        refusal = refusal_of(error)
+        if wait_for is None or refusal is None or not refusal.temporary:
             raise
         message, claims, hint = describe_end_of_wait(refusal, wait_for, session.now())
         raise error.reworded(message, why=claims, hint=hint) from error
-    raise AssertionError("the wait ended without an outcome")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.server import AllocateGpus, GetGpuStatus
 from ds01.cli.gpu.options import container as option_container
 from ds01.cli.gpu.options import show
 from ds01.cli.options import Whole, check_profile
@@ -44,11 +45,11 @@ def command(
         if max_gpus not in (None, len(uuids)):
             raise WrongUse(f"--max-gpus {max_gpus} and {counted(len(uuids), 'slot')} in --gpu")
         request = GpuRequest(len(uuids), uuids=uuids)
-    show(session, session.gate.allocate(session.actor, session.owner.uid, name, request, priority=priority))
+    show(session, session.run(AllocateGpus(session.owner.uid, name, request, priority=priority)))
 
 
 def _uuids(session: Session, slots: str) -> tuple[str, ...]:
-    known = {row.slot: row.uuid for row in session.gate.gpus(session.actor).present}
+    known = {row.slot: row.uuid for row in session.run(GetGpuStatus()).present}
     asked = [slot.strip() for slot in slots.split(",")]
     missing = [slot for slot in asked if slot not in known]
     if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ds01.api.containers import MarkContainer
 from ds01.cli.gpu.options import container as option_container
 from ds01.cli.gpu.options import named, show
 from ds01.cli.options import command as verb
@@ -13,4 +14,4 @@ from ds01.records.machine import Trigger
 @option_container
 def command(session: Session, container: str) -> None:
     """Record that a container was stopped; its lease is held. Refused if Docker says that it runs."""
-    show(session, session.gate.mark(session.actor, named(session, container), Trigger.STOP))
+    show(session, session.run(MarkContainer(named(session, container), Trigger.STOP)))

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from ds01.api.containers import ResolveContainer
+from ds01.api.views import Acted
 from ds01.cli.session import Session
 from ds01.cli.words import gpu_names
-from ds01.gate.views import Acted
 
 
 def container(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,7 +20,7 @@ def container(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def named(session: Session, name: str) -> str:
     """The full name of an existing record."""
-    return session.gate.resolve(session.actor, name, owner=session.owner.uid)
+    return session.run(ResolveContainer(name, owner=session.owner.uid))
 
 
 def show(session: Session, acted: Acted) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ds01.api.server import GetGpuStatus
+from ds01.api.views import GpuStatus
 from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import describe_reservation, size, when, who
-from ds01.gate.views import GpuStatus
 from ds01.gpus.naming import called
 from ds01.placement.situation import SlotState
 
@@ -16,7 +17,7 @@ from ds01.placement.situation import SlotState
 @verb(example="ds01 gpu status", guided=False, user=False)
 def command(session: Session) -> None:
     """Show all GPUs and MIG instances, and who has them until when."""
-    status = session.gate.gpus(session.actor)
+    status = session.run(GetGpuStatus())
     session.answer({"slots": [documented(row) for row in status.slots], "driver": status.driver})
     if session.as_json:
         return

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import click
 
+from ds01.api.containers import ListContainers
+from ds01.api.server import GetGpuStatus
+from ds01.api.views import SlotView
 from ds01.cli.gpu.options import container as option_container
 from ds01.cli.gpu.options import named
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short
 from ds01.errors import NotPossible
-from ds01.gate.views import SlotView
 from ds01.gpus.naming import all_called, first_name
 from ds01.placement.situation import SlotState
 
@@ -23,9 +25,9 @@ from ds01.placement.situation import SlotState
 def command(session: Session, container: str, slot: str | None) -> None:
     """Check that the GPUs of a container are still there. Exit code 6 if not."""
     full = named(session, container)
-    views = session.gate.containers(session.actor, owner=session.owner.uid)
+    views = session.run(ListContainers(owner=session.owner.uid)).containers
     view = next((view for view in views if view.container == full), None)  # none: a lease that was made by hand
-    rows = session.gate.gpus(session.actor).slots
+    rows = session.run(GetGpuStatus()).slots
     fixed: Sequence[SlotView | SlotState] = view.gpus_fixed if view else [row for row in rows if row.container == full]
     wanted = [item for item in fixed if slot in (None, item.slot, item.was)]
     if slot is not None and not wanted:

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 
+from ds01.api.images import BuildImage, HasImage
 from ds01.cli.container.environment import proxies_of
 from ds01.cli.live import LiveLine, fitted
 from ds01.cli.pulling import pull
@@ -52,7 +53,7 @@ def build(
     request = BuildRequest(session.owner.uid, name, dockerfile, labels, no_cache, proxies_of(session))
     log: list[str] = []
     try:
-        with contextlib.closing(_shown(session, session.gate.build(session.actor, request, pack(files)))) as steps:
+        with contextlib.closing(_shown(session, session.stream(BuildImage(request, pack(files))))) as steps:
             for step in steps:
                 log.append(step)
     except Ds01Error as error:
@@ -72,7 +73,7 @@ def build(
 
 def there(session: Session, image: str) -> bool:
     """Whether the server has an image."""
-    return session.asking.image_is_there(session.actor, image)
+    return session.run(HasImage(image))
 
 
 def _shown(session: Session, steps: Iterator[Progress]) -> Generator[str, None, None]:

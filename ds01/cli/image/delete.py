@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.images import RemoveImage
 from ds01.cli import ask
 from ds01.cli.guide import explain
 from ds01.cli.image import sources
@@ -31,7 +32,7 @@ def command(session: Session, name: str | None, with_source: bool) -> None:
         session.say("Nothing was deleted.")
         return
     if image is not None:
-        session.gate.remove_image(session.actor, image.reference)
+        session.run(RemoveImage(image.reference))
         session.say(f"Deleted {image.reference}.")
     if with_source and place is not None:
         home = session.home

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ds01.api.images import ListImages
+from ds01.api.views import ImageView
 from ds01.cli import tables
 from ds01.cli.guide import explain
 from ds01.cli.image.sources import is_newer, source_of
@@ -13,7 +15,6 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import size, span
 from ds01.errors import Ds01Error
-from ds01.gate.views import ImageView
 from ds01.images import source
 from ds01.images.source import Source
 
@@ -40,7 +41,7 @@ def command(session: Session) -> None:
     Dockerfiles of which no image was built are listed too.
     """
     explain(session, "images")
-    views = session.asking.images(session.actor, owner=session.owner.uid)
+    views = session.run(ListImages(owner=session.owner.uid))
     rows = [_row(session, view) for view in views]
     unbuilt = _unbuilt(session, {view.name for view in views})
     document = [{"name": name, "dockerfile": str(place.dockerfile)} for name, place in unbuilt.items()]

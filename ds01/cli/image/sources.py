@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ds01.api.images import ListImages
+from ds01.api.views import ImageView
 from ds01.cli import ask, tables
 from ds01.cli.session import Session
 from ds01.errors import Ds01Error, NotFound, WrongUse
-from ds01.gate.views import ImageView
 from ds01.images import source
 from ds01.images.source import Source
 
 
 def image_named(session: Session, name: str) -> ImageView | None:
     """The owner's image of that name; None if it was not built."""
-    views = session.asking.images(session.actor, owner=session.owner.uid)
+    views = session.run(ListImages(owner=session.owner.uid))
     return next((view for view in views if name in (view.name, view.reference)), None)
 
 
@@ -24,7 +25,7 @@ def pick(session: Session, name: str | None, *, verb: str) -> str:
         return name.removeprefix(f"ds01-{session.owner.uid}/").removesuffix(":latest")
     if not session.interactive:
         raise WrongUse("which image?", hint=f"say its name: `image-{verb} NAME`")
-    views = session.asking.images(session.actor, owner=session.owner.uid)
+    views = session.run(ListImages(owner=session.owner.uid))
     if not views:
         raise NotFound("you have no image of your own", hint="`image-create NAME` builds one")
     rows = tables.plain([(view.name, view.labels.get("ds01.framework", "–")) for view in views])

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import click
 
+from ds01.api.containers import CountProcesses, ListContainers, RecreateContainer, ResolveContainer
+from ds01.api.views import ContainerView, ImageView
 from ds01.cli import ask
 from ds01.cli.container.reaching import say_how_to_reach
 from ds01.cli.guide import explain
@@ -17,7 +19,6 @@ from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.cli.words import describe_error, processes
 from ds01.errors import Ds01Error, NotFound, WrongUse
-from ds01.gate.views import ContainerView, ImageView
 from ds01.images import source
 from ds01.images.requirements import split
 from ds01.images.source import Source
@@ -164,7 +165,7 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
     """
     outdated = image.outdated if image is not None else ()
     names = image.used_by if image is not None and recreate else outdated
-    own = {view.name for view in session.asking.containers(session.actor, owner=session.owner.uid)} if names else ()
+    own = {view.name for view in session.run(ListContainers(owner=session.owner.uid)).containers} if names else ()
     anew = []
     for name in (name for name in names if name in own):
         explain(session, "recreate", name=name)
@@ -173,12 +174,12 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
             and ask.confirm(f"{heading}Make {name} anew? Programs in it end, its workspace stays.", default=False)
         ):
             continue
-        container = session.asking.resolve(session.actor, name, owner=session.owner.uid)
-        count = session.gate.processes(session.actor, container)
+        container = session.run(ResolveContainer(name, owner=session.owner.uid))
+        count = session.run(CountProcesses(container))
         if count:
             grace = session.policy.policies.stop_grace.total_seconds()
             session.say(f"{name}: {processes(count)}; they get up to {grace:.0f} s to save their work …")
-        acted = session.gate.remake(session.actor, container)
+        acted = session.run(RecreateContainer(container))
         for warning in acted.warnings:
             session.warn(warning)
         session.say(f"Made {name} anew; it is {acted.container.state}.")

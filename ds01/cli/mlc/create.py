@@ -70,7 +70,7 @@ def command(
         if why is not None and version is None:
             session.say(why)
         request = dataclasses.replace(request, framework=entry.label)
-    acted = making.make(session, request, asked)
+    acted = making.create(session, request, asked)
     session.say(f"/workspace in it is {request.workspace}.")
     session.say(f"[{request.name}] is ready. Open it: mlc-open {request.name}")
     return session.answer({"container": acted.container})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ds01.api.containers import ListContainers
+from ds01.api.server import GetGpuStatus, GetLimits
 from ds01.cli.session import Session
 from ds01.cli.words import counted
 from ds01.errors import Refused, WrongUse
@@ -31,14 +33,14 @@ def request_of(session: Session, text: str | None) -> int | None:
 
 def _all(session: Session) -> int | None:
     """What one more container of the owner's may have, which is said."""
-    limits = session.gate.limits(session.actor, owner=session.owner.uid).limits.limits
+    limits = session.run(GetLimits(owner=session.owner.uid)).limits.limits
     caps = {"that is what one container may have (max_gpus_per_container)": limits.max_gpus_per_container}
     if limits.max_mig_instances is not None:
-        views = session.gate.containers(session.actor, owner=session.owner.uid)
+        views = session.run(ListContainers(owner=session.owner.uid)).containers
         left = limits.max_mig_instances - sum(len(view.gpus) for view in views)
         # With nothing left the one that is asked for is refused, in words that say who has them.
         caps["that is what is left of your quota (max_mig_instances)"] = max(left, min(1, limits.max_mig_instances))
-    kinds = Counter((slot.kind, slot.profile) for slot in session.gate.gpus(session.actor).present)
+    kinds = Counter((slot.kind, slot.profile) for slot in session.run(GetGpuStatus()).present)
     caps["that is what this server has of one kind"] = max(kinds.values(), default=0)
     why, count = min(((why, cap) for why, cap in caps.items() if cap is not None), key=lambda pair: pair[1])
     if count == 0:

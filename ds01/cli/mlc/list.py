@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.containers import ListAime
+from ds01.api.views import AimeView
 from ds01.cli import tables
 from ds01.cli.mlc.line import AimeLine
 from ds01.cli.mlc.shown import status
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short, size
-from ds01.gate.views import AimeView
 
 
 @verb(example="mlc-list --all", guided=False, kind=AimeLine)
@@ -27,7 +28,7 @@ def command(session: Session, everybody: bool, all_users: bool, sizes: bool, **c
     container-list shows GPUs and deadlines too.
     """
     everybody = everybody or all_users
-    views = session.gate.as_aime(session.actor, owner=session.owner.uid, all_users=everybody, sizes=sizes)
+    views = session.run(ListAime(owner=session.owner.uid, all_users=everybody, sizes=sizes))
     session.answer({"containers": [view.container for view in views]})
     if session.as_json:
         return

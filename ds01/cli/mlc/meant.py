@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ds01.api.containers import ListAime
 from ds01.cli import ask, tables
 from ds01.cli.container.adopting import find as find_any
 from ds01.cli.container.adopting import take_over
@@ -43,7 +44,7 @@ def find(session: Session, reference: str | None, *, verb: str, running: bool | 
         return meant
     if not session.interactive:
         raise WrongUse("which container?", hint=f"say its name: `mlc-{verb} NAME`")
-    views = session.gate.as_aime(session.actor, owner=session.owner.uid)
+    views = session.run(ListAime(owner=session.owner.uid))
     if not views:
         raise NotFound(f"you have no container to {verb}", hint="`mlc-create NAME Pytorch` makes one")
     fitting = [view for view in views if running in (None, runs(view))]

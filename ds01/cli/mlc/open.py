@@ -6,6 +6,7 @@ import contextlib
 
 import click
 
+from ds01.api.containers import CountOtherProcesses, StopContainer
 from ds01.cli.container import starting
 from ds01.cli.container.ending import follow
 from ds01.cli.container.entering import join
@@ -41,10 +42,10 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
 
 def _leave(session: Session, container: str, name: str) -> None:
     """As AIME's tools end a container: when its first process is all that is left."""
-    left = session.gate.inside(session.actor, container)
+    left = session.run(CountOtherProcesses(container))
     if left:
         processes = counted(left, "process")
         session.say(f"[{name}] goes on running: {processes} left in it. `mlc-stop {name}` ends it.")
         return
-    acted = follow(session, container, session.gate.stop_steps(session.actor, container), again=f"mlc-stop {name}")
+    acted = follow(session, container, session.stream(StopContainer(container)), again=f"mlc-stop {name}")
     say_outcome(session, acted, released=False)

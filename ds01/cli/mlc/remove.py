@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.containers import ListAime, RemoveContainer
 from ds01.cli import ask
 from ds01.cli.mlc.line import AimeLine, unasked
 from ds01.cli.mlc.meant import Meant, find
 from ds01.cli.mlc.shown import runs
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.telling import record_of, tell_owner
 from ds01.errors import NotPossible
 
 
@@ -30,16 +30,16 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
         session.say("Nothing was removed.")
         return
     container = meant.ours(session, ending=True)
-    record = record_of(session, container)
-    acted = session.gate.remove(session.actor, container)
-    tell_owner(session, record, "removed", "container-deploy")
+    acted = session.run(RemoveContainer(container))
     session.say(f"Removed {acted.container.name}.")
+    for warning in acted.warnings:
+        session.warn(warning)
     session.answer({"container": acted.container})
 
 
 def _check_stopped(session: Session, meant: Meant) -> None:
     """Raises NotPossible before anything is asked, or adopted."""
-    for view in session.gate.as_aime(session.actor, all_users=True):
+    for view in session.run(ListAime(all_users=True)):
         if view.container.container == meant.container and runs(view):
             raise NotPossible(
                 f"{meant.name} runs",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.containers import GetUsage, ListContainers
+from ds01.api.views import UsageView
 from ds01.cli import tables
 from ds01.cli.container.adopting import say_adoptable
 from ds01.cli.mlc.line import AimeLine
@@ -13,7 +15,6 @@ from ds01.cli.output import clear_screen
 from ds01.cli.session import Session
 from ds01.cli.watching import again_and_again
 from ds01.errors import WrongUse
-from ds01.gate.views import UsageView
 
 HEADINGS = ("CONTAINER", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PROCESSES")
 
@@ -26,9 +27,9 @@ def command(session: Session, stream: bool) -> int:
         raise WrongUse("--stream and --json at once", hint="--json prints one document: ask again and again")
 
     def look() -> None:
-        listing = session.gate.listing(session.actor, owner=session.owner.uid)
+        listing = session.run(ListContainers(owner=session.owner.uid))
         running = tuple(view.container for view in listing.containers if view.state == "running")
-        usage = session.gate.usage(session.actor, running)
+        usage = session.run(GetUsage(running))
         session.answer({"containers": usage})
         if not session.as_json:
             if stream:

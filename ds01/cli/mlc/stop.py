@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.containers import CountProcesses, StopContainer
 from ds01.cli import ask, words
 from ds01.cli.container.ending import follow
 from ds01.cli.container.stop import say_outcome
@@ -11,7 +12,6 @@ from ds01.cli.mlc.line import AimeLine, unasked
 from ds01.cli.mlc.meant import find
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
-from ds01.cli.telling import record_of, tell_owner
 
 
 @verb(example="mlc-stop my-thesis -Y", asks=True, guided=False, kind=AimeLine)
@@ -24,7 +24,7 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     """
     session.yes |= unasked
     meant = find(session, name, verb="stop", running=True)
-    count = 0 if meant.adoptable else session.gate.processes(session.actor, meant.container)
+    count = 0 if meant.adoptable else session.run(CountProcesses(meant.container))
     ends = words.processes(count) if count else "all that runs in it ends"
     if session.interactive and not ask.confirm(f"Stop {meant.name}? ({ends})", default=False):
         session.say(f"Nothing was stopped: {meant.name} goes on running.")
@@ -32,9 +32,9 @@ def command(session: Session, name: str | None, unasked: bool) -> None:
     if count:
         session.say(f"Stopping {meant.name}: {ends} …")
     container = meant.ours(session, ending=True)
-    steps = session.gate.stop_steps(session.actor, container)
+    steps = session.stream(StopContainer(container))
     acted = follow(session, container, steps, again=f"mlc-stop {meant.name}")
     say_outcome(session, acted, released=False)
-    if not acted.already:
-        tell_owner(session, record_of(session, container), "stopped")
+    for warning in acted.warnings:
+        session.warn(warning)
     session.answer({"container": acted.container})

@@ -6,6 +6,8 @@ from functools import partial
 
 import click
 
+from ds01.api.images import HasImage
+from ds01.api.server import GetLimits
 from ds01.cli import ask
 from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
@@ -33,7 +35,7 @@ def command(session: Session, project: Project, *, image: str | None, force: boo
     image = image or devcontainer.own_image(session.owner, project.name)
     if not well_formed(image):
         raise WrongUse(f"'{image}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
-    limits = session.gate.limits(session.actor, owner=session.owner.uid).arguments
+    limits = session.run(GetLimits(owner=session.owner.uid)).arguments
     write = partial(devcontainer.create, project.home, project.folder, project.name, image, limits=limits)
     step = write(overwrite=force)
     question = f"{' '.join(step.differing)} says something else. Replace it?"
@@ -42,6 +44,6 @@ def command(session: Session, project: Project, *, image: str | None, force: boo
     meant.show(session, step)
     if step.differing and not session.interactive:
         session.say("--force replaces it.")
-    if not session.gate.image_is_there(session.actor, image):
+    if not session.run(HasImage(image)):
         session.say(f"The image {image} is not here yet: `image-create {project.name}` builds one.")
     session.answer({"project": project.name, "path": str(project.folder), "image": image, "step": step})

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from ds01.api.containers import ListContainers
+from ds01.api.views import ContainerView
 from ds01.cli.container import deploying, making, starting
 from ds01.cli.container.refusing import settle
 from ds01.cli.guide import explain
@@ -25,7 +27,6 @@ from ds01.cli.project.wanted import Wanted, complete
 from ds01.cli.session import Session
 from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error
-from ds01.gate.views import ContainerView
 from ds01.projects import folders, git, project_file, readme
 from ds01.system.home import Home
 
@@ -181,7 +182,7 @@ class _NewProject:
 
 
 def _container_named(session: Session, name: str) -> ContainerView | None:
-    views = session.asking.containers(session.actor, owner=session.owner.uid)
+    views = session.run(ListContainers(owner=session.owner.uid)).containers
     return next((view for view in views if view.name == name), None)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ds01.api.containers import ListContainers
 from ds01.cli import ask, catalogues
 from ds01.cli.container.asked import Asked as ContainerOptions
 from ds01.cli.guide import explain
@@ -142,7 +143,7 @@ def unfinished(session: Session) -> tuple[str, ...]:
     ]
     if not marked:
         return ()
-    views = session.asking.containers(session.actor, owner=session.owner.uid)
+    views = session.run(ListContainers(owner=session.owner.uid)).containers
     there = {view.name for view in views if view.state != "created"}
     return tuple(name for name in marked if name not in there)
 

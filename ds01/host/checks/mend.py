@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ds01.api import server
 from ds01.errors import Ds01Error, NotPossible
 from ds01.gate.gate import Gate
 from ds01.host import apply
@@ -64,7 +65,7 @@ class Mender:
             self._run(["groupadd", "--system", "--", repair.name])
             yield f"made the group {repair.name}"
         elif isinstance(repair, Reconcile):
-            changes = Gate(self._context()).reconcile(self._actor)
+            changes = Gate(self._context()).run(self._actor, server.Reconcile())
             if changes:
                 told = ", ".join(f"{change.container}: {change.what}" for change in changes)
                 yield f"brought records to what Docker says: {told}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ds01.engines.protocol import Engine
 from ds01.gpus.inventory import Inventory
 from ds01.journal.events import Emit
+from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.context.observer import Observer
 from ds01.lifecycle.context.rules import Rules
 from ds01.policy.model import Policy
@@ -36,6 +37,7 @@ class Context:
     inject_devices: bool
     rules: Rules
     observer: Observer
+    mailboxes: Mailboxes
     port_is_free: Callable[[int], bool]
 
 
@@ -51,6 +53,7 @@ def open_context(
     sleep: Sleep,
     sandbox: bool,
     inject_devices: bool,
+    mailboxes: Mailboxes,
     load_policy: Callable[[], Policy] | None = None,
     port_is_free: Callable[[int], bool] = host_ports.is_free,
 ) -> Context:
@@ -62,5 +65,17 @@ def open_context(
     rules = Rules(policy, load_policy, ledger=ledger, users=users, clock=clock, sandbox=sandbox)
     observer = Observer(ledger, engine, inventory, clock, emit)
     return Context(
-        ledger, engine, inventory, users, clock, emit, sleep, sandbox, inject_devices, rules, observer, port_is_free
+        ledger,
+        engine,
+        inventory,
+        users,
+        clock,
+        emit,
+        sleep,
+        sandbox,
+        inject_devices,
+        rules,
+        observer,
+        mailboxes,
+        port_is_free,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ds01.api.views import Change
 from ds01.gpus.model import Lease
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import unrecorded
-from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.judge import OBSERVED
 from ds01.placement.occupancy import labelled_uuids
 from ds01.records.entries import readable, taken_uuids

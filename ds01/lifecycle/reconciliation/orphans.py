@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
 
+from ds01.api.views import Change
 from ds01.engines.protocol import EngineContainer, Status
 from ds01.errors import EngineConflict, EngineRejected
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import is_copy, unrecorded
-from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.conflicts import tell_both
 from ds01.lifecycle.reconciliation.judge import OBSERVED
 from ds01.lifecycle.reconciliation.rebuild import described, rebuilt

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 
+from ds01.api.views import Change
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineRejected, EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import SlotRef
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import are_own, unrecorded
 from ds01.lifecycle.reconciliation import orphans
-from ds01.lifecycle.reconciliation.change import Change
 from ds01.lifecycle.reconciliation.conflicts import end_conflict, may_be_claimed, tell_both
 from ds01.lifecycle.reconciliation.judge import differs, ended_by_restart, is_half_made, judge
 from ds01.lifecycle.reconciliation.limiting import limit

@@ -81,12 +81,12 @@ def test_the_limit_is_the_one_that_the_container_has(bed: Bed) -> None:
     assert view(bed)["ended"]["why"] == "OOM at 5g (limit)"
 
 
-def test_what_somebody_stopped_says_who_and_is_no_news_to_them(runs: Ticking) -> None:
+def test_what_somebody_stopped_says_who_and_is_told_once(runs: Ticking) -> None:
     bed = runs.bed
     bed.gate.stop(bed.actor("boss"), ALICE)
     assert view(bed)["ended"] == {"at": to_json(bed.clock()), "why": "stopped by boss", "exit_code": None, "oom": False}
     runs.tick(minutes=1)
-    assert runs.kinds("alice") == []
+    assert runs.kinds("alice") == ["stopped"]
 
 
 def test_an_emergency_stop_says_so(runs: Ticking) -> None:

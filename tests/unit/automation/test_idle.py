@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ds01.api.views import ContainerView
 from ds01.automation import observe
 from ds01.cli.container.list import next_of
-from ds01.gate.views import ContainerView
 from ds01.gpus.model import Observation, Process
 from ds01.gpus.simulated import SimulatedInventory
 from tests.bed import Bed

@@ -1,6 +1,7 @@
 """Whatever fails: nothing is judged that was not seen, nobody's failure is another's, and it is tried again."""
 
 from __future__ import annotations
+from tests.client import Client
 
 import dataclasses
 import errno
@@ -273,7 +274,7 @@ def test_a_tick_during_a_stop_leaves_the_container_to_it(ticking: Ticking) -> No
 
     context = bed.make_context(sleep=meanwhile)
     alice = bed.actor("alice")
-    bed.gate.__class__(context).stop(alice, ALICE, keep=True)
+    Client(context).stop(alice, ALICE, keep=True)
     assert [(item.action, item.why) for item in reports[0].unknown] == [("busy", "a command is at work on it")]
     record = bed.record("alice")
     assert (record.state.value, record.keep, record.history[-1].actor) == ("held", True, "alice")

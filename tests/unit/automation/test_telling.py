@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ds01.automation import telling
-from ds01.automation.telling import Teller
+from ds01.journal import notifier
 from ds01.journal.notices import Mailboxes, Notice
+from ds01.journal.notifier import Teller
 from ds01.policy.model import Notify
 from ds01.system import clock
 from tests.bed import NOON, Bed
@@ -74,7 +74,7 @@ def test_a_program_that_fails_is_said_and_the_mailbox_counts(
 def test_a_program_that_hangs_is_cut_off_and_not_asked_again(
     ticking: Ticking, said: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telling, "PATIENCE", 0.2)
+    monkeypatch.setattr(notifier, "PATIENCE", 0.2)
     record = ticking.runs()
     counted = ticking.bed.root / "count"
     hangs = teller(ticking.bed, said, program(ticking.bed, f"echo >> {counted}; exec sleep 60"))

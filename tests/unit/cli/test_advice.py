@@ -9,10 +9,10 @@ import click
 import pytest
 
 from ds01 import commands, main
+from ds01.api.refusals import WaysOut
 from ds01.cli.advice import Offer, typeable
 from ds01.cli.refusals import describe_end_of_wait, describe_missing, describe_refusal
 from ds01.gpus.model import Claim, GpuRequest, GpuType, Refusal, Rule
-from ds01.lifecycle.refusals import WaysOut
 from tests.advice import BadAdviceError, check_output, check_text
 from tests.bed import NOON
 from tests.command_line import CommandLine

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from ds01.api.views import AimeView
 from ds01.cli.mlc.shown import docker_size, status
 from ds01.engines.protocol import Devices
-from ds01.gate.gate import Gate
-from ds01.gate.views import AimeView
 from ds01.system.users import Actor
 from tests import aime
 from tests.bed import Bed
+from tests.client import Client
 from tests.command_line import CommandLine
 
 THEIRS = "theirs._.70001"
@@ -311,14 +311,14 @@ def test_one_with_more_gpus_than_the_policy_gives_is_made_anew(ds: CommandLine, 
 @pytest.mark.in_process("acts between two looks of a command")
 def test_one_that_somebody_adopts_at_the_same_moment_is_found(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs(ds)
-    find = Gate.find_adoptable
+    find = Client.find_adoptable
 
-    def adopted_just_before(gate: Gate, actor: Actor, reference: str, **more: Any) -> str:
-        monkeypatch.setattr(Gate, "find_adoptable", find)
+    def adopted_just_before(gate: Client, actor: Actor, reference: str, **more: Any) -> str:
+        monkeypatch.setattr(Client, "find_adoptable", find)
         ds.ok("container-adopt", "theirs")
         return find(gate, actor, reference, **more)
 
-    monkeypatch.setattr(Gate, "find_adoptable", adopted_just_before)
+    monkeypatch.setattr(Client, "find_adoptable", adopted_just_before)
     assert "theirs" in ds.ok("mlc-start", "theirs")
 
 

@@ -144,9 +144,9 @@ def waiting_start(bed: Bed, *, recreate: bool = False) -> object:
     def nothing_changes(seconds: float) -> None:
         raise InterruptedError
 
-    from ds01.gate.gate import Gate
+    from tests.client import Client
 
-    return Gate(bed.make_context(sleep=nothing_changes)).wait_to_start(
+    return Client(bed.make_context(sleep=nothing_changes)).wait_to_start(
         bed.actor("alice"), bed.full("alice"), recreate=recreate
     )
 

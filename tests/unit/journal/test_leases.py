@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
 from ds01.journal.leases import LeaseLine, LeaseLog
 from ds01.records.ledger import Ledger
 from ds01.system import clock
 from tests.bed import NOON, Bed
+from tests.client import Client
 
 ALICE = "thesis._.70001"
 
@@ -20,7 +20,7 @@ ALICE = "thesis._.70001"
 def log(bed: Bed) -> Path:
     path = bed.root / "gpu-allocations.log"
     ledger = Ledger(bed.state, own=True, leases=LeaseLog(path))
-    bed.gate = Gate(bed.make_context(engine=bed.engine, ledger=ledger))
+    bed.gate = Client(bed.make_context(engine=bed.engine, ledger=ledger))
     return path
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.bed import Bed
-from tests.wire import WireGate
+from tests.client import WireClient
 
 
 @pytest.fixture(params=["direct", "wire"])
 def gate(request: pytest.FixtureRequest, bed: Bed) -> Any:
-    return bed.gate if request.param == "direct" else WireGate(bed.gate)
+    return bed.gate if request.param == "direct" else WireClient(bed.context)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ds01.api.refusals import refusal_of
 from ds01.engines.protocol import Devices, UpdateSpec, Usage
 from ds01.errors import Ds01Error, EngineRejected, NoGpuFree, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest
@@ -15,13 +16,13 @@ from ds01.records.record import Origin
 from tests import aime, legal
 from tests.aime import ALICE, LIMITED, THEIRS, adopt, one, runs, spec_of
 from tests.bed import NOON, POLICY, Bed
-from tests.wire import WireGate
+from tests.client import WireClient
 
 
 @pytest.mark.parametrize("wire", [False, True])
 def test_a_running_one_gets_a_record_its_gpu_as_lease_and_limits(bed: Bed, wire: bool) -> None:
     bed.set_policy(LIMITED)
-    gate: Any = WireGate(bed.gate) if wire else bed.gate
+    gate: Any = WireClient(bed.context) if wire else bed.gate
     made = aime.make(bed, devices=one(bed, "1:1"), start=True)
     view = gate.adopt(bed.actor("alice"), THEIRS).container
     legal.check_settled(bed)
@@ -120,9 +121,10 @@ def test_one_that_runs_on_somebodys_gpu_is_refused_and_left_alone(bed: Bed) -> N
     made = aime.make(bed, devices=one(bed, slot), start=True)
     with pytest.raises(NoGpuFree) as caught:
         bed.gate.adopt(bed.actor("alice"), THEIRS)
-    refusal = (caught.value.data or {})["refusal"]
-    assert [(claim["slot"], claim["user"]) for claim in refusal["claims"]] == [(slot, "bob")]
-    assert refusal["earliest"] is not None
+    found = refusal_of(caught.value)
+    assert found is not None
+    assert [(claim.slot, claim.user) for claim in found.claims] == [(slot, "bob")]
+    assert found.earliest is not None
     assert [record.user for record in bed.records()] == ["bob"]
     seen = bed.engine.inspect(made)
     assert seen is not None and seen.status.runs

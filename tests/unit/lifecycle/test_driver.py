@@ -8,11 +8,11 @@ import pytest
 
 from ds01.errors import GpusUnreachable
 from ds01.gate import wait
-from ds01.gate.gate import Gate
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import Observation
 from ds01.gpus.pci import nvidia_cards
 from tests.bed import Bed
+from tests.client import Client
 
 
 class NoDriver:
@@ -98,7 +98,7 @@ def test_a_wait_goes_on_while_the_driver_is_missing(bed: Bed, monkeypatch: pytes
     context = bed.make_context(sleep=comes_back)
     bed.gate.create(bed.actor("root"), bed.request("root", "last", 1))
     bed.gate.create(bed.actor("carol"), bed.request("carol", "whole", 1))
-    steps = Gate(context).wait(bed.actor("alice"), bed.request("alice"))
+    steps = Client(context).wait(bed.actor("alice"), bed.request("alice"))
     assert next(steps).waiting is not None
     bed.gate.remove(bed.actor("bob"), bed.full("bob", "a"))
     bed.inventory = NoDriver(cards=1)

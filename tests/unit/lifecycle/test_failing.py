@@ -19,17 +19,17 @@ from ds01.errors import (
     NotPossible,
     Refused,
 )
-from ds01.gate.gate import Gate
 from ds01.records.machine import State
 from ds01.records.record import Record
 from ds01.system import files
 from tests import legal
 from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
 from tests.bed import Bed
+from tests.client import Client
 from tests.faults import CHANGES, QUESTIONS, FaultyEngine, Steps, raising
 
 ALICE = "thesis._.70001"
-Act = Callable[[Gate, Bed], Any]
+Act = Callable[[Client, Bed], Any]
 
 
 ACTS: dict[str, tuple[tuple[Act, ...], Act]] = {

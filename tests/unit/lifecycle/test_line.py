@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
+from ds01.api.views import StartStep
 from ds01.errors import EngineUnreachable, NoGpuFree, NotFound, NotPossible, PolicyUnreadable, Refused
 from ds01.gate import wait as wait_module
-from ds01.gate.gate import Gate
-from ds01.gate.wait import Waited
 from ds01.gpus.model import GpuRequest, Rule
 from ds01.lifecycle.context import wait_queue
 from ds01.records.line import Waiter
@@ -24,6 +23,7 @@ from ds01.system.clock import Sleep
 from ds01.system.data import to_json
 from tests.acts import refusal
 from tests.bed import Bed
+from tests.client import Client
 from tests.directory import connect
 from tests.faults import FaultyEngine, Steps, raising
 
@@ -62,12 +62,12 @@ def frees(bed: Bed, name: str = "a") -> None:
 
 def waits(
     bed: Bed, login: str, name: str = "thesis", gpus: int | None = 1, sleep: Sleep | None = None, **more: Any
-) -> Iterator[Waited]:
+) -> Iterator[StartStep]:
     """Somebody's wait, as another process has it, which has begun."""
     bed.clock.advance(seconds=1)
     context = bed.make_context(sleep=sleep or _nothing_changes)
     workspace = str(bed.home(login) / "workspace" / "thesis")
-    return Gate(context).wait(bed.actor(login), bed.request(login, name, gpus, workspace=workspace), **more)
+    return Client(context).wait(bed.actor(login), bed.request(login, name, gpus, workspace=workspace), **more)
 
 
 def order(bed: Bed) -> list[tuple[str, str | None]]:
@@ -118,8 +118,7 @@ def test_who_does_not_wait_stands_behind_the_line(full: Bed) -> None:
         frees(full)
         with pytest.raises(NoGpuFree) as refused:
             full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
-        claims = refused.value.data["refusal"]["claims"]  # type: ignore[index]
-        assert ("waiting", "alice") in [(claim["state"], claim["user"]) for claim in claims]
+        assert ("waiting", "alice") in [(claim.state, claim.user) for claim in refusal(refused).claims]
         assert full.gate.plan(full.actor("bob"), full.request("bob", gpus=1)).refusal is not None
         assert next(alice).acted is not None
 
@@ -179,7 +178,7 @@ def test_a_wait_ends_within_its_time(full: Bed) -> None:
 
     context = full.make_context(sleep=sleep)
     with pytest.raises(NoGpuFree):
-        list(Gate(context).wait(full.actor("alice"), full.request("alice", gpus=1), longest=timedelta(seconds=0.2)))
+        list(Client(context).wait(full.actor("alice"), full.request("alice", gpus=1), longest=timedelta(seconds=0.2)))
     assert 0 < sum(slept) <= 0.25
 
 
@@ -207,7 +206,7 @@ def test_nobody_else_cancels(full: Bed) -> None:
 def test_a_restart_of_docker_ends_no_wait(full: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait_module, "TRY_EVERY", 0.0)
     steps = Steps(0, lambda: None)
-    alice = Gate(full.make_context(engine=FaultyEngine(full.engine, steps))).wait(
+    alice = Client(full.make_context(engine=FaultyEngine(full.engine, steps))).wait(
         full.actor("alice"), full.request("alice", gpus=1)
     )
     next(alice)
@@ -237,7 +236,7 @@ def test_a_silent_user_database_ends_no_wait(
 def test_without_docker_from_the_beginning_one_does_not_wait(full: Bed) -> None:
     engine = FaultyEngine(full.engine, Steps(0, raising(EngineUnreachable("no Docker"))))
     with pytest.raises(EngineUnreachable):
-        next(Gate(full.make_context(engine=engine)).wait(full.actor("alice"), full.request("alice", gpus=1)))
+        next(Client(full.make_context(engine=engine)).wait(full.actor("alice"), full.request("alice", gpus=1)))
     assert list((full.state / "queue").iterdir()) == []
 
 
@@ -336,7 +335,7 @@ def test_rights_to_allocate_by_hand_are_those_of_now(bed: Bed) -> None:
 # waiters that do not run
 
 
-def suspend(bed: Bed, step: Waited, *, seconds: float = 61) -> None:
+def suspend(bed: Bed, step: StartStep, *, seconds: float = 61) -> None:
     """Let the last attempt of a waiter be so long ago, as Ctrl-Z would."""
     assert step.waiting is not None
     long_ago = time.time() - seconds

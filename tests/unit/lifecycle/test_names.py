@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from ds01.errors import Ds01Error, NoGpuFree
-from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest, Kind, Rule
 from ds01.gpus.naming import called
 from ds01.gpus.simulated import SimulatedInventory
 from ds01.lifecycle import stop as stop_module
 from tests.acts import fill, refusal
 from tests.bed import Bed
+from tests.client import Client
 
 GPUS = "1xA100:3x2g.10gb"
 
@@ -115,7 +115,7 @@ def test_a_command_at_work_on_a_container_is_not_disturbed_by_its_new_name(
         return stop(*args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stop_module, "stop_steps", meanwhile)
-    stopped = Gate(mig.make_context()).stop(mig.actor("alice"), mig.full("alice"))
+    stopped = Client(mig.make_context()).stop(mig.actor("alice"), mig.full("alice"))
     assert stopped.container.state == "held"
     assert status(mig)[:2] == [("0:0", uuid(0), "bob"), ("0:1, was 0:0", uuid(1), "alice")]
     assert listed(mig) == {"alice": "0:1, was 0:0", "bob": "0:0"}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ds01.api.views import Saving
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import EngineRejected
-from ds01.lifecycle.stop import LOOK_EVERY, Saving, let_save
+from ds01.lifecycle.stop import LOOK_EVERY, let_save
 from tests.bed import Bed
 
 ALICE = "thesis._.70001"

@@ -15,13 +15,13 @@ import pytest
 
 from ds01.engines.protocol import EngineFacts
 from ds01.errors import Busy, Ds01Error, EngineUnreachable, NoGpuFree
-from ds01.gate.gate import Gate
 from ds01.gpus.model import GpuRequest
 from ds01.records.line import Waiter
 from ds01.system import files, locks
 from ds01.system.users import Account, Users
 from tests import coarse, legal
 from tests.bed import Bed
+from tests.client import Client
 
 ALICE, BOB = "thesis._.70001", "thesis._.70002"
 
@@ -286,7 +286,7 @@ def bring_back(bed: Bed, kept: dict[str, Any]) -> None:
         state["containers"].update(kept)
 
 
-ACTS: dict[str, Callable[[Gate, Bed], Any]] = {
+ACTS: dict[str, Callable[[Client, Bed], Any]] = {
     "reconcile": lambda gate, bed: gate.reconcile(bed.actor("root")),
     "list": lambda gate, bed: gate.containers(bed.actor("alice")),
     "status": lambda gate, bed: gate.gpus(bed.actor("alice")),
@@ -419,8 +419,8 @@ def test_the_user_database_is_never_asked_under_the_ledgers_lock(bed: Bed) -> No
     create(bed, "alice", "bob")
     bed.gate.start(bed.actor("alice"), ALICE)
 
-    def gate() -> Gate:
-        return Gate(bed.make_context(users=Watched(bed)))
+    def gate() -> Client:
+        return Client(bed.make_context(users=Watched(bed)))
 
     bed.record_file("alice").write_text("")
     gate().reconcile(bed.actor("root"))
@@ -442,7 +442,7 @@ def test_somebody_who_comes_between_the_look_and_the_lock_costs_no_question_unde
         bed.another_gate().create(bed.actor("bob"), bed.request("bob"))
 
     context.rules.prefetch = ask_and_be_overtaken  # type: ignore[method-assign]
-    assert Gate(context).create(bed.actor("alice"), bed.request("alice")).container.gpus
+    assert Client(context).create(bed.actor("alice"), bed.request("alice")).container.gpus
 
 
 def test_a_replacement_reads_no_removed_record_under_the_ledgers_lock(

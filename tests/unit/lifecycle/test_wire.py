@@ -1,40 +1,71 @@
-"""What crosses the gate is data: every method has types that a wire can carry, and errors come back whole."""
+"""What crosses the gate is data: every operation has types that a wire can carry, and errors come back whole."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import typing
 from datetime import timedelta
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import pytest
 
 from ds01 import errors
+from ds01.api import wire
+from ds01.api.operation import Operation, StreamOperation
 from ds01.engines.protocol import Attachment
 from ds01.errors import Ds01Error, Refused
-from ds01.gate.gate import Gate
+from ds01.gate.gate import OPERATIONS, Gate
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
 from ds01.system import data
 from ds01.system.data import DataError, from_json, to_json
 from tests.bed import NOON, Bed
-from tests.wire import BYTES, STREAMS
 
-METHODS = [name for name, _ in inspect.getmembers(Gate, inspect.isfunction) if not name.startswith("_")]
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, Ds01Error)]
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_takes_an_actor_and_has_types_that_a_wire_can_carry(name: str) -> None:
-    hints = typing.get_type_hints(getattr(Gate, name))
-    parameters = list(inspect.signature(getattr(Gate, name)).parameters)
-    assert parameters[1] == "actor"
-    result = hints.pop("return")
-    result = get_args(result)[0] if get_origin(result) in STREAMS else result
-    for kind in hints.values():
-        assert kind == BYTES or data._reader(kind)
-    assert result in (Attachment, type(None)) or data._reader(result)
+@pytest.mark.parametrize("kind", list(wire.operations().values()))
+def test_every_operation_has_types_that_a_wire_can_carry(kind: type[Operation[Any]]) -> None:
+    hints = typing.get_type_hints(kind)
+    for item in dataclasses.fields(kind):
+        assert item.metadata.get("stream") or data._reader(hints[item.name])
+    for result in wire._types(kind):
+        assert result in (Attachment, type(None)) or data._reader(result)
+
+
+def test_the_gate_runs_every_operation() -> None:
+    assert set(OPERATIONS) == set(wire.operations().values())
+
+
+@pytest.mark.parametrize("kind", list(wire.operations().values()))
+def test_every_operation_says_who_may_run_it(kind: type[Operation[Any]]) -> None:
+    assert any("access" in vars(base) for base in kind.__mro__ if base not in (Operation, StreamOperation))
+
+
+def test_an_operation_that_declares_nothing_is_for_administrators(bed: Bed) -> None:
+    class Undeclared(Operation[None]):
+        pass
+
+    with pytest.raises(Refused) as caught:
+        Gate(bed.context).run(bed.actor("alice"), Undeclared())
+    assert caught.value.code == "access.denied"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"operation": "Nothing", "parameters": {}}', '{"operation": "StopContainer", "parameters": []}',
+        '{"operation": "StopContainer", "parameters": {}}',
+        '{"operation": "StopContainer", "parameters": {"container": 1}}',
+        '{"operation": "StopContainer", "parameters": {"container": "a", "access": "everybody"}}',
+        '{"operation": "BuildImage", "parameters": {"request": null, "build_context": ["x"]}}',
+    ],
+)  # fmt: skip
+def test_a_text_that_is_no_operation_is_refused(text: str) -> None:
+    with pytest.raises(DataError):
+        wire.decode_operation(text)
 
 
 @pytest.mark.parametrize("kind", KINDS)

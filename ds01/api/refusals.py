@@ -1,12 +1,15 @@
-"""A refusal as an error: the data whole, the code by whether waiting can help. The words are made in `cli`."""
+"""A refusal as an error, with the refusal in its data. `cli` words it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ds01.errors import Ds01Error, NoGpuFree, NotPossible, Refused
 from ds01.gpus.model import Refusal, Rule
-from ds01.system.data import to_json
+from ds01.system.data import from_json
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,26 @@ CODES = {
 
 
 def error_of(refusal: Refusal, ways: WaysOut | None = None) -> Ds01Error:
-    """Return the error that carries a refusal, and the ways out of it if they are known."""
-    data = {"refusal": to_json(refusal)}
+    """Return the error of a refusal; its class says whether waiting can help. `ways`: what can be done instead."""
+    data: dict[str, Any] = {"refusal": refusal}
     if ways is not None:
-        data["ways"] = to_json(ways)
+        data["ways"] = ways
     if refusal.rule is Rule.LOST:
         return NotPossible("the GPU of this container is gone", data=data, code=CODES[refusal.rule])
     kind = NoGpuFree if refusal.rule in (Rule.NONE_FREE, Rule.NO_GPUS) else Refused
     return kind(f"refused by {refusal.rule.value}", data=data, code=CODES[refusal.rule])
+
+
+def refusal_of(error: Ds01Error) -> Refusal | None:
+    """Return the refusal in an error's data, which is JSON once it has crossed a socket; None if it has none."""
+    return _typed(Refusal, error, "refusal")
+
+
+def ways_out_of(error: Ds01Error) -> WaysOut | None:
+    """Return what an error's data says can be done instead; None if it says nothing."""
+    return _typed(WaysOut, error, "ways")
+
+
+def _typed(kind: type[T], error: Ds01Error, key: str) -> T | None:
+    value = (error.data or {}).get(key)
+    return value if value is None or isinstance(value, kind) else from_json(kind, value)

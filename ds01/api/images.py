@@ -1,0 +1,74 @@
+"""Operations on images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ds01.api.operation import Access, Operation, StreamOperation
+from ds01.api.views import ImageView
+from ds01.engines.protocol import Progress
+from ds01.records.request import BuildRequest
+
+
+@dataclass(frozen=True)
+class HasImage(Operation[bool]):
+    """Tell whether the server has an image."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+    image: str
+
+
+@dataclass(frozen=True)
+class GetImageLabels(Operation[Mapping[str, str]]):
+    """Return the labels of an image on this server; none if it is not there."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+    image: str
+
+
+@dataclass(frozen=True)
+class ListImages(Operation[tuple[ImageView, ...]]):
+    """List a user's own images, `ds01-UID/…`, and the containers created from them."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+    owner: int | None = None
+
+
+@dataclass(frozen=True)
+class RemoveImage(Operation[None]):
+    """Remove an image of the actor's own, or as an administrator anybody's: `ds01-UID/NAME[:TAG]`.
+
+    Raises Refused, NotFound, and NotPossible with the containers that use it.
+    """
+
+    access: ClassVar[Access] = Access.EVERYBODY  # whose it is, its name says; the handler checks it
+    reference: str
+
+
+@dataclass(frozen=True)
+class PullImage(StreamOperation[Progress, None]):
+    """Fetch an image from its registry. Closing the stream cancels."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+    image: str
+
+
+@dataclass(frozen=True)
+class BuildImage(StreamOperation[Progress, None]):
+    """Build `ds01-OWNER/NAME:latest` under the owner's limits and in the owner's slice.
+
+    `build_context`: a tar archive in pieces, which crosses a socket beside the operation. The name keeps its image
+    until the new one is whole; closing the stream cancels. GPUs are nobody's in a build, but a base image with
+    `NVIDIA_VISIBLE_DEVICES=all` gets all of them under an nvidia default runtime: its Dockerfile sets the variable to
+    `void` right after FROM.
+    """
+
+    access: ClassVar[Access] = Access.OWNER
+    request: BuildRequest
+    build_context: Iterable[bytes] = field(metadata={"stream": True})
+
+    @property
+    def owner_uid(self) -> int:
+        return self.request.owner

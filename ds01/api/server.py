@@ -1,0 +1,104 @@
+"""Operations on GPUs, the queue, users, and the whole server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ds01.api.operation import Access, Operation
+from ds01.api.views import Acted, Change, GpuStatus, LimitsView, QueueRow, Stopped
+from ds01.gpus.model import GpuRequest
+
+
+@dataclass(frozen=True)
+class GetGpuStatus(Operation[GpuStatus]):
+    """Return all slots, and who has them."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+
+
+@dataclass(frozen=True)
+class GetGpuModels(Operation[tuple[str, ...]]):
+    """Return the models of the server's GPUs; none if they cannot be asked."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+
+
+@dataclass(frozen=True)
+class AllocateGpus(Operation[Acted]):
+    """Create a manual lease called `name` for the user `owner`. `priority`: in place of the user's."""
+
+    access: ClassVar[Access] = Access.ADMIN
+    owner: int
+    name: str
+    request: GpuRequest
+    priority: int | None = None
+
+
+@dataclass(frozen=True)
+class ListQueue(Operation[tuple[QueueRow, ...]]):
+    """Return the queue for GPUs in order."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+
+
+@dataclass(frozen=True)
+class CancelWait(Operation[None]):
+    """Take a waiter out of the queue: oneself, or as an administrator anybody. Raises NotFound, Refused."""
+
+    access: ClassVar[Access] = Access.EVERYBODY  # whose it is, the handler looks up
+    identity: str
+
+
+@dataclass(frozen=True)
+class GetLimits(Operation[LimitsView]):
+    """Return the limits of a user (None: the actor)."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+    owner: int | None = None
+
+
+@dataclass(frozen=True)
+class GetGpuQuota(Operation[int | None]):
+    """Return how many slots a user may have at once; None: any number."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+    owner: int
+
+
+@dataclass(frozen=True)
+class IsAdmin(Operation[bool]):
+    """Tell whether the actor is an administrator."""
+
+    access: ClassVar[Access] = Access.EVERYBODY
+
+
+@dataclass(frozen=True)
+class CheckOwner(Operation[None]):
+    """Check that the actor may act for the user `owner`. Raises Refused."""
+
+    access: ClassVar[Access] = Access.OWNER
+    owner: int
+
+    @property
+    def owner_uid(self) -> int:
+        return self.owner
+
+
+@dataclass(frozen=True)
+class Reconcile(Operation[tuple[Change, ...]]):
+    """Update all records to match what the engine reports."""
+
+    access: ClassVar[Access] = Access.EVERYBODY  # every list does it too
+
+
+@dataclass(frozen=True)
+class EmergencyStop(Operation[Stopped]):
+    """Stop all running containers, or those of `owner`, at once: no grace, no lock is waited for.
+
+    `dry_run`: only name them.
+    """
+
+    access: ClassVar[Access] = Access.ADMIN
+    owner: int | None = None
+    dry_run: bool = False

@@ -1,0 +1,112 @@
+"""Operations, answers and errors as JSON, for whoever runs the gate in another process.
+
+The type of an answer follows from the operation, so nothing on the wire names a class but the operation itself. What
+cannot be JSON crosses beside it: the pieces of a build context, and the descriptor of an attachment.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from ds01.api import containers, images, programs, server
+from ds01.api.operation import Operation, StreamOperation
+from ds01.engines.protocol import Attachment
+from ds01.errors import Ds01Error
+from ds01.system.data import DataError, from_json, parse_json, to_json
+
+_MODULES = (containers, images, programs, server)
+
+
+def encode_operation(operation: Operation[Any]) -> str:
+    """Return an operation as JSON, without its streamed field."""
+    streamed = _streamed_field(type(operation))
+    fields = {
+        item.name: to_json(getattr(operation, item.name))
+        for item in dataclasses.fields(operation)
+        if item.name != streamed
+    }
+    return json.dumps({"operation": type(operation).__name__, "parameters": fields}, allow_nan=False)
+
+
+def decode_operation(text: str, stream: Iterable[bytes] = ()) -> Operation[Any]:
+    """Return the operation that a text describes; `stream` becomes its streamed field. Raises DataError."""
+    document = parse_json(text)
+    if not isinstance(document, dict) or not isinstance(document.get("parameters"), dict):
+        raise DataError("no operation")
+    kind = operations().get(str(document.get("operation")))
+    if kind is None:
+        raise DataError(f"unknown operation {document.get('operation')!r}")
+    parameters: dict[str, Any] = document["parameters"]
+    streamed, hints = _streamed_field(kind), typing.get_type_hints(kind)
+    names = {item.name for item in dataclasses.fields(kind)} - {streamed}
+    unknown = sorted(set(parameters) - names)
+    if unknown:
+        raise DataError(f"{kind.__name__} has no parameter {unknown[0]!r}")
+    values = {name: from_json(hints[name], value) for name, value in parameters.items()}
+    if streamed is not None:
+        values[streamed] = stream
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise DataError(f"{kind.__name__}: {error}") from None
+
+
+def encode_answer(answer: object) -> str:
+    """Return an answer, or a step of a stream, as JSON. The descriptor of an attachment is left out."""
+    if isinstance(answer, Attachment):
+        fields = {key: value for key, value in vars(answer).items() if key not in ("fileno", "early")}
+        early = base64.b64encode(answer.early).decode()
+        return json.dumps({"attachment": {**fields, "early": early}}, allow_nan=False)
+    return json.dumps({"answer": to_json(answer)}, allow_nan=False)
+
+
+def encode_error(error: Ds01Error) -> str:
+    """Return an error as JSON."""
+    return json.dumps({"error": error.to_json()}, allow_nan=False)
+
+
+def decode_answer(text: str, operation: type[Operation[Any]], *, step: bool = False, descriptor: int = -1) -> Any:
+    """Return the answer to an operation, or a `step` of it. Raises the Ds01Error that came in its place, DataError.
+
+    `descriptor`: of an attachment, as it was received.
+    """
+    document = parse_json(text)
+    if not isinstance(document, Mapping):
+        raise DataError("no answer")
+    if "error" in document:
+        raise Ds01Error.from_json(document["error"])
+    if "attachment" in document:
+        fields = document["attachment"]
+        return Attachment(**{**fields, "fileno": descriptor, "early": base64.b64decode(fields["early"])})
+    kind = _types(operation)[0 if step else -1]
+    return None if kind is type(None) else from_json(kind, document["answer"])
+
+
+@cache
+def operations() -> dict[str, type[Operation[Any]]]:
+    """Return all operations by name."""
+    return {
+        name: kind
+        for module in _MODULES
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, Operation) and kind.__module__ == module.__name__
+    }
+
+
+def _types(operation: type[Operation[Any]]) -> tuple[Any, ...]:
+    """Return the types of an operation's steps and of its answer; of one that is no stream only the latter."""
+    for base in getattr(operation, "__orig_bases__", ()):
+        if typing.get_origin(base) in (Operation, StreamOperation):
+            return typing.get_args(base)
+    raise TypeError(f"{operation.__name__} does not say what its answer is")
+
+
+def _streamed_field(operation: type[Operation[Any]]) -> str | None:
+    fields = dataclasses.fields(operation)
+    return next((item.name for item in fields if item.metadata.get("stream")), None)

@@ -1,0 +1,164 @@
+"""One operation at work: who asked for it, what it works on, and what all handlers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ds01.api.refusals import refusal_of
+from ds01.api.views import ContainerView
+from ds01.engines.protocol import EngineContainer
+from ds01.errors import (
+    Ds01Error,
+    EngineAbsent,
+    EngineConflict,
+    EngineRejected,
+    NoGpuFree,
+    NotFound,
+    NotPossible,
+    Refused,
+)
+from ds01.gate.views import view
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.reconciliation.reconcile import glance, one, reconcile
+from ds01.records.entries import is_manual
+from ds01.records.ledger import NotSaved, Unreadable
+from ds01.records.machine import State
+from ds01.records.record import Record
+from ds01.system.users import Actor
+
+
+class Call:
+    """The call of one operation. A refusal is an event, about the subject that is known by then."""
+
+    def __init__(self, context: Context, actor: Actor) -> None:
+        self.context = context
+        self.actor = actor
+        self._subject: tuple[str | None, int | None] = (None, None)  # full name, uid of the owner
+
+    def about(self, container: str | None, owner: int | None) -> None:
+        """Say which container, and whose, the call is about."""
+        self._subject = (container, owner)
+
+    def may(self, uid: int) -> bool:
+        """Return whether the actor may act for a user."""
+        return self.actor.uid == uid or self.context.rules.is_admin(self.actor)
+
+    def check_owner(self, uid: int) -> None:
+        """Raises Refused if the actor may not act for this user."""
+        self.about(None, uid)
+        if not self.may(uid):
+            raise Refused(
+                f"{self.actor.login} may not act for {self.login(uid)}",
+                why="acting for others is for administrators",
+                hint="these are root, and the members of a group with `admin: true` in the policy",
+                code="access.denied",
+            )
+
+    def check_admin(self) -> None:
+        """Raises Refused if the actor is no administrator."""
+        if not self.context.rules.is_admin(self.actor):
+            raise Refused(
+                "this is for administrators",
+                hint="members of a group with `admin: true`, and root",
+                code="access.denied",
+            )
+
+    def login(self, uid: int) -> str:
+        """Return a user's login; in its place the uid if the user database does not know it."""
+        try:
+            return self.context.users.by_uid(uid).login
+        except NotFound:
+            return f"uid {uid}"
+
+    def view(self, record: Record, seen: EngineContainer | None = None) -> ContainerView:
+        """Return the view of a record, and of the container as the engine lists it."""
+        return view(record, *self.context.rules.deadline_rules(record), seen)
+
+    def known(self, container: str) -> Record:
+        """Return a record as it stands. Raises NotFound, also for other users' containers."""
+        context = self.context
+        entry = context.ledger.read().get(container)
+        if entry is not None and not isinstance(entry, Record):
+            reconcile(context, context.observer.containers())
+            entry = context.ledger.read().get(container)
+        if isinstance(entry, Unreadable) and not entry.corrupt:
+            raise entry.error()
+        if not isinstance(entry, Record) or not self.may(entry.uid):
+            name = container.partition("._.")[0]
+            raise NotFound(f"there is no container {name}", hint="`container-list` shows yours")
+        return entry
+
+    def record(self, container: str) -> Record:
+        """Return a record after reconciling it, unless a command is at work on it. Raises NotFound."""
+        context, record = self.context, self.known(container)
+        if is_manual(record):
+            return record
+        context.observer.check_engine()
+        try:
+            glance(context, container)
+        except NotSaved as error:
+            if error.record.state is not State.REMOVED and self.may(error.record.uid):
+                return error.record
+        except (EngineAbsent, EngineConflict, EngineRejected) as error:
+            context.observer.report_uninspectable(container, error)  # its record says what was known of it
+        return self.known(container)
+
+    @contextmanager
+    def locked(
+        self, container: str, doing: str, *, manual_too: bool = False, broken_too: bool = False
+    ) -> Iterator[Record]:
+        """Yield a record under its container's lock, after reading the policy again and reconciling it.
+
+        `doing`: what happens to the container, for whoever waits for the lock. `manual_too`: also a manual lease.
+        `broken_too`: also a container that the engine cannot inspect, with its record as it is.
+        """
+        context = self.context
+
+        def find() -> Record:
+            record = self.known(container)
+            if is_manual(record) and not manual_too:
+                raise manual_lease_error(record)
+            return record
+
+        record = find()
+        name = record.container_name
+        self.about(name, record.uid)
+        with context.ledger.container_lock(name, doing=f"being {doing} by {self.actor.login}"):
+            context.rules.refresh()
+            if not is_manual(record):
+                context.observer.check_engine()
+                try:
+                    one(context, name)
+                except EngineRejected as error:
+                    context.observer.report_uninspectable(name, error)
+                    if not broken_too:
+                        raise
+            yield find()
+
+    @contextmanager
+    def refusals_recorded(self) -> Iterator[None]:
+        """Write an event for a refusal that is raised inside."""
+        try:
+            yield
+        except Ds01Error as error:
+            if isinstance(error, (Refused, NoGpuFree)) or refusal_of(error) is not None:
+                self.record_refusal(error)
+            raise
+
+    def record_refusal(self, error: Ds01Error) -> None:
+        """Write the event of a refusal."""
+        container, uid = self._subject
+        refusal = refusal_of(error)
+        why = refusal.rule if refusal is not None else error.message
+        user = None if uid is None else self.login(uid)
+        event = {"actor": self.actor.login, "container": container, "user": user, "why": why, "refusal": refusal}
+        self.context.emit("refusal", event)
+
+
+def manual_lease_error(record: Record) -> NotPossible:
+    """Return the error for a manual lease where a container is needed."""
+    return NotPossible(
+        f"{record.name} is a lease that was allocated by hand, without a container",
+        hint=f"`ds01 gpu release --container {record.name}` ends it",
+    )

@@ -1,0 +1,120 @@
+"""Handlers of the operations that plan and create a container."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import replace
+
+from ds01.api.containers import CreateContainer, PlanContainer
+from ds01.api.operation import Steps
+from ds01.api.refusals import error_of
+from ds01.api.views import Acted, CreateStep, Plan
+from ds01.gate.call import Call
+from ds01.gate.wait import wait
+from ds01.gpus.model import Refusal
+from ds01.lifecycle import create as creating
+from ds01.lifecycle import start as starting
+from ds01.lifecycle.create import Made
+from ds01.lifecycle.limits import limits_for_engine
+from ds01.lifecycle.prepare import prepare
+from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.spec.compose import limits_of
+from ds01.records.line import Waiter
+from ds01.records.record import Record
+from ds01.records.request import ContainerRequest
+
+
+def plan_container(call: Call, operation: PlanContainer) -> Plan:
+    """Decide as a create would, and change nothing."""
+    call.about(_full_name(operation.request), operation.request.owner)
+    plan = _plan(call, operation.request)
+    if operation.attempt and plan.refusal is not None and not (operation.waits and plan.refusal.temporary):
+        call.record_refusal(error_of(plan.refusal))
+    return plan
+
+
+def _plan(call: Call, request: ContainerRequest) -> Plan:
+    context = call.context
+    context.rules.refresh()
+    prepared = prepare(context, call.actor, request, plan_only=True)
+    snapshot, driver = creating.observe(context, prepared, locked=False)
+    creating.check_name(prepared, snapshot, snapshot.records)
+    choice = creating.decide(context, prepared, snapshot, driver, snapshot.records)
+    limits, warnings = limits_for_engine(context, prepared.owner, prepared.limits)
+    has_image, arguments = prepared.image is not None, limits.docker_arguments
+    if isinstance(choice, Refusal):
+        return Plan(prepared.limits, has_image, choice, None, (), None, arguments, warnings)
+    slots = tuple(slot.ref for slot in choice.slots)
+    if not has_image:
+        return Plan(prepared.limits, has_image, None, choice.note, slots, None, arguments, warnings)
+    ports = creating.choose_ports(context, prepared, snapshot.records)
+    record = creating.new_record(context, call.actor, prepared, choice, ports)
+    spec = creating.spec_of(context, prepared, record, creating.owner_groups(prepared))
+    return Plan(prepared.limits, has_image, None, choice.note, slots, spec, limits_of(spec).docker_arguments, warnings)
+
+
+def create_container(call: Call, operation: CreateContainer) -> Steps[CreateStep]:
+    """Fetch the image if need be, wait if need be, create, and start.
+
+    An image is fetched only for what would not be refused. Nothing is leased meanwhile, and everything is decided
+    again after it: it may have taken an hour.
+    """
+    context, request = call.context, operation.request
+    call.about(_full_name(request), request.owner)
+    image = context.engine.image(request.image)
+    if image is None and operation.pull:
+        refusal = _plan(call, request).refusal
+        if refusal is not None and not (operation.wait and refusal.temporary):
+            raise error_of(refusal)
+        yield CreateStep("fetching")
+        with closing(context.engine.pull(request.image)) as pull:
+            for progress in pull:
+                yield CreateStep("fetching", progress=progress)
+        image = None  # asked for again: what came may be another image than the one that was looked for
+    yield CreateStep("creating")
+    if operation.wait:
+        made = yield from _wait(call, operation)
+    else:
+        made = creating.create(context, call.actor, request, image=image)
+    record = made.record
+    acted = Acted(call.view(record), warnings=made.warnings)
+    yield CreateStep("created", acted=acted, note=made.note, limits=record.resource_limits)
+    if operation.start:
+        yield CreateStep("started", acted=_start(call, record))
+
+
+def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None, Made]:
+    owner = call.context.users.by_uid(operation.request.owner)
+
+    def attempt(waiter: Waiter, *, first: bool) -> Made:
+        request = waiter.request
+        if not first:
+            # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
+            request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
+        return creating.create(call.context, call.actor, request, waiting_as=waiter.id)
+
+    name = _full_name(operation.request)
+    with closing(wait(call.context, owner, name, operation.request, operation.longest, attempt)) as steps:
+        for step in steps:
+            if isinstance(step, Made):
+                return step
+            yield CreateStep("waiting", waiting=step)
+    raise AssertionError("the wait ended without an outcome")
+
+
+def _start(call: Call, record: Record) -> Acted:
+    """Start what was just created. It is looked at again only if somebody has changed it meanwhile."""
+    with call.context.ledger.container_lock(record.container_name, doing=f"being started by {call.actor.login}"):
+        current = call.known(record.container_name)
+        if current.rev != record.rev or current.id != record.id:
+            call.context.observer.check_engine()
+            one(call.context, record.container_name)
+            current = call.known(record.container_name)
+        started = starting.start(call.context, call.actor, current)
+    return Acted(call.view(started.record, started.seen), started.already)
+
+
+def _full_name(request: ContainerRequest) -> str:
+    """Return the container's full name for people; whether it can be one is checked later."""
+    return f"{request.name}._.{request.owner}"

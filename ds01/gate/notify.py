@@ -1,0 +1,32 @@
+"""Telling an owner what somebody else did to their container."""
+
+from __future__ import annotations
+
+from ds01.gate.call import Call
+from ds01.journal.notices import Notice
+from ds01.journal.notifier import Teller
+from ds01.journal.outbox import Letter
+from ds01.records.record import Record
+
+
+def notify_owner(
+    call: Call, record: Record, done: str, command: str | None = "container-start", *, subject: str | None = None
+) -> tuple[str, ...]:
+    """Put a notice into the owner's mailbox and show it on their terminals, unless they did it themselves.
+
+    Only root can write into others' mailboxes; what could not be delivered waits for the tick. `done`: what happened,
+    as a participle. `command`: the one that reverses it. `subject`: what it happened to, if not to the whole container.
+    Returns warnings for the actor.
+    """
+    context, actor = call.context, call.actor.login
+    if record.user == actor:
+        return ()
+    teller = Teller(context.mailboxes, context.rules.policy.notify, context.emit, actor=actor)
+    text = f"{subject or record.name} was {done} by {actor}."
+    reverse = None if command is None else f"{command} {record.name}"
+    notice = Notice(context.clock(), done.split()[0], record.container_name, text, reverse)
+    if teller.deliver(record, notice):
+        teller.announce(record, notice)
+    elif not context.ledger.outbox().put(Letter(record.uid, record.gid, record.user, notice)):
+        return (f"{record.user} could not be told; the state folder cannot be written",)
+    return ()

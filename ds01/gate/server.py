@@ -1,0 +1,136 @@
+"""Handlers of the operations on GPUs, the queue, users, and the whole server."""
+
+from __future__ import annotations
+
+from ds01.api.server import (
+    AllocateGpus,
+    CancelWait,
+    CheckOwner,
+    EmergencyStop,
+    GetGpuModels,
+    GetGpuQuota,
+    GetGpuStatus,
+    GetLimits,
+    IsAdmin,
+    ListQueue,
+    Reconcile,
+)
+from ds01.api.views import Acted, Change, GpuStatus, LimitsView, QueueRow, Stopped
+from ds01.errors import Ds01Error, GpusUnreachable, WrongUse
+from ds01.gate.call import Call
+from ds01.gate.queries import collect_unsaved, with_unsaved
+from ds01.lifecycle.context.allocation import allocation_input
+from ds01.lifecycle.context.slot_names import keep_names
+from ds01.lifecycle.context.wait_queue import waiters
+from ds01.lifecycle.limits import limits_for_engine
+from ds01.lifecycle.reconciliation.reconcile import reconcile as reconcile_all
+from ds01.lifecycle.snapshot import take_snapshot
+from ds01.placement.situation import Requester, is_for, slot_states
+from ds01.policy.model import Limits
+from ds01.policy.names import container_name
+from ds01.records.record import Record
+
+
+def get_gpu_status(call: Call, operation: GetGpuStatus) -> GpuStatus:
+    """Return all slots, and who has them."""
+    context = call.context
+    unsaved: list[Record] = []
+    snapshot = take_snapshot(context, failed=collect_unsaved(unsaved))
+    gpus = snapshot.gpus
+    keep_names(context, gpus)
+    entries = with_unsaved(context.ledger.read(), unsaved)
+    rows = slot_states(allocation_input(context, entries, gpus, snapshot.outside))
+    return GpuStatus(rows, gpus.gpus, gpus.driver, gpus.simulated, context.rules.open_reservations())
+
+
+def get_gpu_models(call: Call, operation: GetGpuModels) -> tuple[str, ...]:
+    """Return the models of the GPUs."""
+    try:
+        return tuple(gpu.model for gpu in call.context.observer.gpus().gpus)
+    except GpusUnreachable:
+        return ()
+
+
+def get_gpu_quota(call: Call, operation: GetGpuQuota) -> int | None:
+    """Return a user's quota of slots."""
+    return call.context.rules.limits(call.context.users.by_uid(operation.owner)).limits.max_mig_instances
+
+
+def get_limits(call: Call, operation: GetLimits) -> LimitsView:
+    """Return a user's limits, as the policy has them and as Docker takes them."""
+    context = call.context
+    account = context.users.by_uid(call.actor.uid if operation.owner is None else operation.owner)
+    resolved = context.rules.limits(account)
+    who = Requester(account.login, account.uid, resolved.group, None)
+    reserved = tuple(item for item in context.rules.open_reservations() if is_for(item, who))
+    limits, warnings = limits_for_engine(context, account, resolved)
+    return LimitsView(resolved, limits.docker_arguments, warnings, reserved)
+
+
+def is_admin(call: Call, operation: IsAdmin) -> bool:
+    """Tell whether the actor is an administrator."""
+    return call.context.rules.is_admin(call.actor)
+
+
+def check_owner(call: Call, operation: CheckOwner) -> None:
+    """Do nothing: that the actor may act for the user is checked by then."""
+
+
+def list_queue(call: Call, operation: ListQueue) -> tuple[QueueRow, ...]:
+    """Return the queue in order."""
+    from ds01.gate.wait import queue_rows
+
+    return queue_rows(call.context)
+
+
+def cancel_wait(call: Call, operation: CancelWait) -> None:
+    """Take a waiter out of the queue, if the actor may."""
+    for waiter in waiters(call.context):
+        if waiter.id == operation.identity and call.actor.uid != waiter.by:
+            call.check_owner(waiter.uid)
+    call.context.ledger.line().cancel(operation.identity)
+
+
+def allocate_gpus(call: Call, operation: AllocateGpus) -> Acted:
+    """Create a manual lease."""
+    from ds01.lifecycle import manual
+
+    context, name = call.context, operation.name
+    context.rules.refresh()
+    account = context.users.by_uid(operation.owner)
+    try:
+        full = container_name(name, operation.owner)
+    except ValueError as error:
+        raise WrongUse(f"{name!r} is not a container name", why=str(error)) from None
+    call.about(full, operation.owner)
+    limits = context.rules.limits(account).limits
+    if operation.priority is not None:
+        limits = Limits(**vars(limits) | {"priority": operation.priority})
+    with context.ledger.container_lock(full, doing=f"being allocated by {call.actor.login}"):
+        return Acted(call.view(manual.allocate(context, call.actor, account, name, operation.request, limits)))
+
+
+def reconcile(call: Call, operation: Reconcile) -> tuple[Change, ...]:
+    """Update all records."""
+    return tuple(reconcile_all(call.context, call.context.observer.containers()))
+
+
+def emergency_stop(call: Call, operation: EmergencyStop) -> Stopped:
+    """Stop containers at once, and tell their owners."""
+    from dataclasses import replace
+
+    from ds01.gate.notify import notify_owner
+    from ds01.lifecycle import emergency
+
+    context = call.context
+    if operation.dry_run:
+        return Stopped(tuple(seen.name for seen in emergency.running(context, operation.owner)))
+    stopped = emergency.stop_at_once(context, call.actor, operation.owner)
+    warnings: tuple[str, ...] = ()
+    for container in stopped.containers:
+        try:
+            record = context.ledger.read().get(container)
+            warnings += notify_owner(call, record, "stopped at once") if isinstance(record, Record) else ()
+        except Ds01Error as error:
+            warnings += (f"the owner of {container} could not be told: {error.message}",)
+    return replace(stopped, warnings=warnings)
