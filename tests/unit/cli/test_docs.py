@@ -78,6 +78,7 @@ def test_the_examples_run_in_their_order_and_say_what_stands_there(
 ) -> None:
     policy = (TOP / "config" / "resource-limits.yaml").read_text("utf-8")
     (ds.bed.root / "resource-limits.yaml").write_text(policy)
+    (ds.bed.root / "draft.yaml").write_text(policy)
     (ds.bed.root / "old").mkdir()
     (ds.bed.root / "old" / "resource-limits.yaml").write_text(OLD)
     os.chown(ds.bed.root, ds.bed.people["alice"], -1)
