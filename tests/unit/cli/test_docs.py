@@ -126,6 +126,20 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def test_decisions_are_numbered_listed_and_complete() -> None:
+    folder = TOP / "docs" / "decisions"
+    records = sorted(folder.glob("[0-9]*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1)) != []
+    index = (folder / "README.md").read_text("utf-8")
+    for path in records:
+        text = path.read_text("utf-8")
+        title = text.partition("\n")[0].removeprefix("# ")
+        assert title.startswith(f"{path.name[:4]}: ") and f"[{title}]({path.name})" in index
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (folder / target).exists(), target
+
+
 def test_the_readme_leads_to_every_page() -> None:
     readme = (TOP / "README.md").read_text("utf-8")
     assert not [page.name for page in PAGES if f"(docs/{page.name})" not in readme]
