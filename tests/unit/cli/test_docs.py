@@ -98,6 +98,14 @@ def test_the_examples_run_in_their_order_and_say_what_stands_there(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_in_shell_blocks_are_ones(page: Path) -> None:
+    for line in "".join(blocks(page, "sh")).splitlines():
+        called = command_of(shlex.split(line.partition("|")[0]))
+        assert called is not None, line
+        parse(*called)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_the_text_names_exists(page: Path) -> None:
     for text in named(page):
         called = command_of(shlex.split(text.replace("NAME", "name").replace("LOGIN", "alice")))
