@@ -70,6 +70,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "gpu validate": ("ds01.cli.gpu.validate", "Whether a container's GPU is still there"),
         "policy check": ("ds01.cli.policy.check", "Whether a policy is right, and what it would change"),
         "policy import": ("ds01.cli.policy.import_", "A policy from an older installation's"),
+        "policy schema": ("ds01.cli.policy.schema", "The JSON Schema of the policy, for editors"),
         "doctor": ("ds01.cli.doctor", "Check the whole installation, and mend it"),
         "slices apply": ("ds01.cli.slices.apply", "Give groups and users the limits of the policy"),
         "user add": ("ds01.cli.user.add", "Let somebody use ds01"),

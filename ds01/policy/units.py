@@ -22,9 +22,12 @@ _SIZES = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 _WHOLE = r"0|[1-9][0-9]{0,18}"
 _QUANTITY = re.compile(rf"({_WHOLE})(?:\.([0-9]{{1,9}}))?([A-Za-z]*)")
+DURATION_PATTERN = rf"^({_WHOLE})(\.[0-9]{{1,9}})?[{''.join(_DURATIONS)}]$"
+SIZE_PATTERN = rf"^({_WHOLE})(\.[0-9]{{1,9}})?[{''.join(_SIZES)}{''.join(_SIZES).upper()}]$"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
 _TIME = re.compile(rf"({_DATE.pattern}T{_CLOCK})(Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])")
+TIME_PATTERN = f"^({_DATE.pattern}|{_TIME.pattern})$"
 
 
 class NotAllowed(ValueError):

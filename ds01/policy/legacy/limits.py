@@ -8,10 +8,10 @@ from ds01.policy.legacy import keys
 from ds01.policy.legacy.draft import Block, Change, one_line
 from ds01.policy.legacy.sources import entries
 from ds01.policy.legacy.values import FORMS, NULL
+from ds01.policy.reading.forms import Reader
 from ds01.policy.reading.nodes import Mapping, Node, Scalar, Sequence
 from ds01.policy.reading.problems import Problems, Wrong
 from ds01.policy.reading.schema import LIMITS, NESTED, ULIMITS
-from ds01.policy.reading.shapes import Reader
 from ds01.policy.units import NotAllowed
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ds01.policy import units
 from ds01.policy.model import Network, Placement, Prefer
+from ds01.policy.reading.forms import Kind, Reader
 from ds01.policy.reading.kinds import (
     ARGUMENT,
     BOOLEAN,
@@ -34,7 +35,7 @@ from ds01.policy.reading.kinds import (
     whole,
     word,
 )
-from ds01.policy.reading.shapes import Kind, Reader, Renamed, list_of, section, table, value
+from ds01.policy.reading.shapes import Renamed, list_of, section, table, value
 
 NESTED = ("ulimits", "environment", "aggregate", "group_total")
 EXEMPTIBLE = ("idle_timeout", "max_runtime", "gpu_hold_after_stop", "container_hold_after_stop", "created_timeout")
@@ -96,8 +97,9 @@ OLD_LIMITS: dict[str, Renamed] = {
 
 def policy_reader(zone: tzinfo) -> Reader:
     """Return the reader of the whole file, as a Section of Sections. `zone` is that of dates."""
-    until = Kind(lambda text: units.parse_time(text, zone), units.TIME_FORM)
-    start = Kind(lambda text: units.parse_time(text, zone, day_begins=True), units.TIME_FORM)
+    json = {"type": "string", "pattern": units.TIME_PATTERN}
+    until = Kind(lambda text: units.parse_time(text, zone), units.TIME_FORM, json)
+    start = Kind(lambda text: units.parse_time(text, zone, day_begins=True), units.TIME_FORM, json)
     group: dict[str, Any] = {
         "members": list_of(value(LOGIN), "logins"),
         "unix_groups": list_of(value(UNIX_GROUP), "Unix groups"),

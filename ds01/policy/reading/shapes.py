@@ -10,19 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ds01.policy.reading.forms import TEXT, Kind, Reader, of_list, of_section, of_table, of_value
 from ds01.policy.reading.nodes import Mapping as MappingNode
 from ds01.policy.reading.nodes import Node, Scalar, Sequence
 from ds01.policy.reading.problems import Problems, Wrong
 from ds01.policy.units import NotAllowed, show
-
-Reader = Callable[[Node, str, Problems], Any]
-
-
-class Kind(NamedTuple):
-    """What a text may be: how it is read (raises NotAllowed), and that in words."""
-
-    read: Callable[[str], Any]
-    allowed: str
 
 
 class Renamed(NamedTuple):
@@ -60,7 +52,7 @@ def value(kind: Kind, *, null: bool = False) -> Reader:
         except NotAllowed as error:
             raise Wrong(node.line, key, error.problem, allowed) from error
 
-    return read
+    return Reader(read, lambda: of_value(kind, allowed, null=null))
 
 
 def list_of(reader: Reader, what: str, *, unique: bool = False, some: bool = False) -> Reader:
@@ -90,7 +82,7 @@ def list_of(reader: Reader, what: str, *, unique: bool = False, some: bool = Fal
             items.append(found)
         return tuple(items)
 
-    return read
+    return Reader(read, lambda: of_list(reader, allowed, unique=unique, some=some))
 
 
 def section(
@@ -122,7 +114,8 @@ def section(
                 problems.add(node.line, f"{key}.{name}", "is missing")
         return found
 
-    return read
+    older = {name: (today.key, today.reader) for name, today in renamed.items()}
+    return Reader(read, lambda: of_section(readers, older, required))
 
 
 def table(names: Kind, reader: Reader) -> Reader:
@@ -142,7 +135,7 @@ def table(names: Kind, reader: Reader) -> Reader:
                 problems.note(wrong)
         return found
 
-    return read
+    return Reader(read, lambda: of_table(names, reader))
 
 
 def matching(pattern: str, allowed: str) -> Kind:
@@ -154,7 +147,7 @@ def matching(pattern: str, allowed: str) -> Kind:
             raise NotAllowed(f"{show(text)} is not possible here", allowed)
         return text
 
-    return Kind(read, allowed)
+    return Kind(read, allowed, {**TEXT, "pattern": f"^({pattern})$"})
 
 
 def _entries(node: Node, key: str, problems: Problems, allowed: str) -> Iterator[tuple[str, int, Node]]:

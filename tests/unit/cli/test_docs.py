@@ -78,6 +78,7 @@ def test_the_examples_run_in_their_order_and_say_what_stands_there(
 ) -> None:
     policy = (TOP / "config" / "resource-limits.yaml").read_text("utf-8")
     (ds.bed.root / "resource-limits.yaml").write_text(policy)
+    (ds.bed.root / "draft.yaml").write_text(policy)
     (ds.bed.root / "old").mkdir()
     (ds.bed.root / "old" / "resource-limits.yaml").write_text(OLD)
     os.chown(ds.bed.root, ds.bed.people["alice"], -1)
@@ -94,6 +95,14 @@ def test_the_examples_run_in_their_order_and_say_what_stands_there(
         assert answer.code == 0, (line, answer)
         if shown:
             assert answer.out == shown, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_in_shell_blocks_are_ones(page: Path) -> None:
+    for line in "".join(blocks(page, "sh")).splitlines():
+        called = command_of(shlex.split(line.partition("|")[0]))
+        assert called is not None, line
+        parse(*called)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -123,6 +132,20 @@ def test_the_policies_are_right(page: Path, tmp_path: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", text_of(page)):
         assert (page.parent / target).exists(), target
+
+
+def test_decisions_are_numbered_listed_and_complete() -> None:
+    folder = TOP / "docs" / "decisions"
+    records = sorted(folder.glob("[0-9]*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1)) != []
+    index = (folder / "README.md").read_text("utf-8")
+    for path in records:
+        text = path.read_text("utf-8")
+        title = text.partition("\n")[0].removeprefix("# ")
+        assert title.startswith(f"{path.name[:4]}: ") and f"[{title}]({path.name})" in index
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (folder / target).exists(), target
 
 
 def test_the_readme_leads_to_every_page() -> None:

@@ -1,0 +1,190 @@
+"""The JSON Schema: what ds01 reads is valid for it, and what has a wrong shape is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from ds01.policy.json_schema import json_schema, key_texts, keys
+from ds01.policy.model import Limits
+from ds01.policy.reading.nodes import Mapping, Node, Scalar, parse
+from ds01.policy.resolve import resolve
+from tests.policies import CONTRACT, read
+from tests.unit.policy.test_policy_loading import LIMIT_ERRORS, SERVER_ERRORS, SHIPPED
+
+SCHEMA = json_schema()
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+# What only ds01 can tell: it compares keys with each other, and reads numbers and texts closer than YAML.
+BEYOND_SHAPE = {
+    "max_mig_instances": {"0123"},
+    "allow_full_gpu": {"True"},
+    "max_cpus": {"1e3", "08"},
+    "memory": {"5m", "0b", "9223372036854775808b"},
+    "memory_swap": {"1g"},
+    "shm_size": {"0b"},
+    "max_containers_per_user": {"3.0"},
+    "max_runtime": {"5300w"},
+    "ulimits.memlock": {"0123"},
+    "idle_timeout_h": {"1e1"},
+}
+NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
+OF_USERS = ("groups", "user_overrides")
+OF_OTHER_KEYS = (
+    "default_group: nobody", "groups: {default: }", "for: '@x'", "until: 2026-01-01T00:00Z}", "from: 2026-01-03",
+    "slots: ['00']", "slots: ['0:01']", "/a/../etc", 'command: ["a\\0b"]', "2g.20gb+}", "2g.20gbme}",
+)  # fmt: skip
+
+
+def as_an_editor_reads(node: Node | None) -> Any:
+    """Return the document as YAML 1.2 types it, which editors use: `no` and dates are texts there."""
+    if isinstance(node, Mapping):
+        return {name.text: as_an_editor_reads(child) for name, child in node.entries if isinstance(name, Scalar)}
+    if isinstance(node, Scalar):
+        if node.is_null:
+            return None
+        if not node.plain:
+            return node.text
+        if node.text.lower() in ("true", "false"):
+            return node.text.lower() == "true"
+        if re.fullmatch(r"[-+]?[0-9]+", node.text):
+            return int(node.text)
+        if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", node.text):
+            return float(node.text)
+        return node.text
+    return [as_an_editor_reads(item) for item in node.items] if node is not None else None  # type: ignore[attr-defined]
+
+
+def valid(text: str) -> bool:
+    return VALIDATOR.is_valid(as_an_editor_reads(parse(text)))
+
+
+def test_it_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"].endswith("/2020-12/schema")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SHIPPED.read_text(),
+        CONTRACT,
+        "groups:\n  a:\n  b: {members: ,  aggregate: ~, ulimits: null}\nuser_overrides:\n  alice:\n",
+        "defaults: {max_gpus_per_user: 2, idle_timeout_h: 0.5}\ngroups: {a: {max_runtime_h: null}}\n",
+        "gpu_allocation: {mig_profile: MIG 1g.10gb+me}\n",
+        "defaults: {environment: {HTTPS_PROXY: 'http://proxy:3128', DEBUG: 1, CI: null}}\n",
+    ],
+    ids=["shipped", "contract", "empty parts", "old keys", "profile", "environment"],
+)
+def test_what_ds01_reads_is_valid(text: str, tmp_path: Path) -> None:
+    read(tmp_path, text)
+    errors = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(as_an_editor_reads(parse(text)))]
+    assert errors == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "admin.md"])
+def test_the_policies_of_the_pages_are_valid(page: str) -> None:
+    top = Path(__file__).parents[3]
+    text = (top / page if page == "README.md" else top / "docs" / page).read_text("utf-8")
+    for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        assert valid(block), block
+
+
+@pytest.mark.parametrize("level", ["defaults", "groups.g", "user_overrides.u"])
+@pytest.mark.parametrize(("key", "texts"), LIMIT_ERRORS)
+def test_a_limit_of_a_wrong_shape_is_not_valid(level: str, key: str, texts: list[str]) -> None:
+    for text in set(texts) - BEYOND_SHAPE.get(key, set()):
+        document = "".join(
+            f"{'  ' * depth}{part}:\n" for depth, part in enumerate([*level.split("."), *key.split(".")])
+        )
+        assert not valid(f"{document[:-1]} {text}\n"), text
+
+
+@pytest.mark.parametrize("text", [text for text, _ in SERVER_ERRORS if not any(part in text for part in OF_OTHER_KEYS)])
+def test_a_key_of_the_server_of_a_wrong_shape_is_not_valid(text: str) -> None:
+    assert not valid(text)
+
+
+def test_what_is_left_to_ds01_has_a_shape_that_is_valid() -> None:
+    skipped = [text for text, _ in SERVER_ERRORS if any(part in text for part in OF_OTHER_KEYS)]
+    assert len(skipped) >= len(OF_OTHER_KEYS)
+    assert all(valid(text) for text in skipped)
+
+
+def test_every_key_has_a_text_and_every_text_a_key() -> None:
+    assert {path for _, path, _, _ in keys(SCHEMA)} == set(key_texts())
+
+
+@pytest.mark.parametrize("path", key_texts())
+def test_a_key_has_title_description_and_an_example_that_is_valid(path: str) -> None:
+    (part, *_) = [part for _, own, _, part in keys(SCHEMA) if own == path]
+    assert part["title"] and part["description"].endswith((".", ".)"))
+    for example in part["examples"]:
+        jsonschema.Draft202012Validator(part).validate(example)
+    if "default" in part:
+        jsonschema.Draft202012Validator(part).validate(part["default"])
+
+
+def test_defaults_are_those_that_are_built_in(tmp_path: Path) -> None:
+    defaults = {
+        path: part["default"] for level, path, _, part in keys(SCHEMA) if level not in OF_USERS and "default" in part
+    }
+    assert defaults["defaults.memory"] == "32g" and defaults["defaults.gpu_hold_after_stop"] == "24h"
+    assert defaults["defaults.ulimits"] == {"memlock": -1, "stack": "64m"}
+    assert defaults["defaults.aggregate.memory"] is None
+    nested: dict[str, Any] = {}
+    for path, default in defaults.items():
+        *above, name = path.split(".")
+        place = nested
+        for part in above:
+            place = place.setdefault(part, {})
+        place[name] = default
+    written, bare = read(tmp_path, json.dumps(nested)), read(tmp_path, "ports: [8888, 6006]")
+    assert resolve(written, "a", (), NOW).limits == resolve(bare, "a", (), NOW).limits == Limits()
+    assert dataclasses.replace(written, defaults={}) == bare
+
+
+def test_only_the_defaults_have_defaults_of_limits() -> None:
+    for level in OF_USERS:
+        inner = SCHEMA["properties"][level]["additionalProperties"]["properties"]
+        assert "default" not in inner["memory"]
+
+
+def commented() -> Iterator[tuple[str, str]]:
+    """Yield the path and the comment of each key of the shipped policy that has one in its line."""
+    levels: list[tuple[int, str]] = []
+    for line in SHIPPED.read_text().splitlines():
+        found = re.match(r"( *)(?:# (?=  ))?( *)([a-z_]+):(?: [^#]*?)? +# (.*)$", line) or re.match(
+            r"( *)()([a-z_]+):()", line
+        )
+        if found is None:
+            continue
+        depth = len(found[1] + found[2])
+        levels = [item for item in levels if item[0] < depth] + [(depth, found[3])]
+        names = [name for _, name in levels]
+        if names[0] == "groups" and len(names) > 2:
+            names = ["groups" if f"groups.{names[2]}" in key_texts() else "defaults", *names[2:]]
+        if found[4]:
+            yield ".".join(names), found[4]
+
+
+def test_the_shipped_policy_has_the_titles_as_comments() -> None:
+    found = dict(commented())
+    assert len(found) > 40
+    assert found == {path: key_texts()[path].title for path in found}
+
+
+def test_the_shipped_policy_names_the_schema_that_the_package_has() -> None:
+    first, _, _ = SHIPPED.read_text().partition("\n")
+    found = re.fullmatch(r"# yaml-language-server: \$schema=/(usr/share/ds01)/(\S+)", first)
+    assert found is not None
+    rules = (SHIPPED.parents[1] / "debian" / "rules").read_text()
+    assert f"ds01.main policy schema >debian/build/{found[2]}" in rules
+    assert f"$(package)/{found[1]} debian/build/{found[2]}" in rules
