@@ -69,7 +69,7 @@ def _check_texts(arguments: Sequence[str]) -> None:
     """Check all that was typed before any of it is acted on. Raises WrongUse."""
     if all(map(str.isascii, arguments)):
         return
-    from ds01.system.texts import expect_utf8
+    from ds01.system.utf8 import expect_utf8
 
     for argument in arguments:
         expect_utf8(argument, "an argument")
@@ -172,7 +172,7 @@ def _failure(error: BaseException, words: str) -> tuple[Ds01Error, int]:
 
 def _settings() -> Settings:
     from ds01.system.settings import read
-    from ds01.system.texts import expect_utf8, is_utf8
+    from ds01.system.utf8 import expect_utf8, is_utf8
 
     for name, value in os.environ.items():
         if name.startswith("DS01_"):

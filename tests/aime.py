@@ -83,4 +83,4 @@ def spec_of(bed: Bed, container: str = THEIRS) -> Any:
 
 def runs(bed: Bed, container: str) -> bool:
     seen = bed.engine.inspect(container)
-    return seen is not None and seen.status.runs
+    return seen is not None and seen.status.has_processes

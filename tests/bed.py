@@ -17,13 +17,13 @@ from typing import Any
 
 from ds01.engines.protocol import Engine
 from ds01.engines.simulated.engine import SimulatedEngine
-from ds01.gpus.inventory import Inventory
-from ds01.gpus.model import GpuRequest, Observation
-from ds01.gpus.requirements import DriverFacts
-from ds01.gpus.simulated import parse
+from ds01.gpus.inventory import GpuInventory
+from ds01.gpus.model import GpuObservation, GpuRequest
+from ds01.gpus.requirements import DriverInfo
+from ds01.gpus.simulated import parse_inventory
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.context.context import Context, open_context
-from ds01.policy.model import Mounts, Policy
+from ds01.policy.model import MountRoots, Policy
 from ds01.policy.reading.load import load
 from ds01.records.entries import readable
 from ds01.records.ledger import Ledger
@@ -80,7 +80,7 @@ class Bed:
         self.ports_in_use: set[int] = set()  # by programs that are no containers
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.slept: list[float] = []
-        self.inventory: Inventory = parse(gpus)
+        self.inventory: GpuInventory = parse_inventory(gpus)
         self.uuid = {slot.slot: slot.uuid for slot in self.inventory.observe().slots}
         _open_up(root)
         self.state.mkdir()
@@ -186,7 +186,7 @@ class Bed:
             kind: tuple(folder.replace("/SHARED", str(self.root / "shared")) for folder in folders)
             for kind, folders in vars(policy.mounts).items()
         }
-        self.policy = replace(policy, path=path, mounts=Mounts(**mounts))
+        self.policy = replace(policy, path=path, mounts=MountRoots(**mounts))
 
     def _make_people(self) -> None:
         lines = []
@@ -206,11 +206,11 @@ class _CurrentInventory:
     def __init__(self, bed: Bed) -> None:
         self._bed = bed
 
-    def observe(self, *, utilisation: bool = False) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> GpuObservation:
         return self._bed.inventory.observe(utilisation=utilisation)
 
-    def driver_facts(self) -> DriverFacts:
-        return self._bed.inventory.driver_facts()
+    def driver_info(self) -> DriverInfo:
+        return self._bed.inventory.driver_info()
 
 
 @contextmanager

@@ -11,8 +11,21 @@ from ds01.engines.protocol import Engine
 from ds01.records import ledger as ledger_module
 from ds01.records.ledger import Transaction
 
-CHANGES = ("create", "start", "stop", "remove", "rename", "pause", "unpause", "put", "run", "tag", "untag", "update")
-QUESTIONS = ("facts", "containers", "inspect", "get", "stat", "processes", "image")
+CHANGES = (
+    "create",
+    "start",
+    "stop",
+    "remove",
+    "rename",
+    "pause",
+    "unpause",
+    "put_archive",
+    "run",
+    "tag",
+    "untag",
+    "update",
+)
+QUESTIONS = ("info", "containers", "inspect", "get_archive", "path_status", "processes", "image")
 
 
 class Steps:

@@ -126,7 +126,7 @@ def queue_and_refusals(told: Scenario) -> None:
     ds.engine.break_container(ds.bed.full("alice", "kept"))
     run("emergency-stop", "alice", "-y", who="boss", code=1)
     run("tick", who="root", code=None)
-    ds.engine.mend_container(ds.bed.full("alice", "kept"))
+    ds.engine.fix_container(ds.bed.full("alice", "kept"))
     run("container-remove", "--all", "--force")
     make(ds.bed, engine=ds.engine)
     run("container-adopt", "theirs")

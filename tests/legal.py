@@ -53,7 +53,7 @@ def check_settled(bed: Bed) -> None:
             continue
         seen = there.get(record.docker_id or "")
         assert seen is not None, f"{record.container_name} has no container"
-        assert seen.status.runs == (record.state is State.RUNNING), (seen.status, record)
+        assert seen.status.has_processes == (record.state is State.RUNNING), (seen.status, record)
     known = {record.docker_id for record in records}
     for seen in there.values():
         ours = seen.labels.get("ds01.installation") == bed.ledger.installation and is_ours(bed.context, seen)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ds01.policy import units
 from ds01.policy.json_schema import default_of, json_schema, key_texts, keys
-from ds01.policy.reading.forms import Schema
-from ds01.policy.reading.schema import LIMITS, OLD_LIMITS
+from ds01.policy.reading.reader_schema import Schema
+from ds01.policy.reading.schema import LEGACY_LIMITS, LIMITS
 
 PAGE = Path(__file__).parents[1] / "docs" / "policy.md"
 HEAD = f"""\
@@ -79,7 +79,7 @@ OWN = {"groups": "a group", "user_overrides": "a user override"}
 
 def page() -> str:
     """Return the page, with one section for each section of the policy and one entry for each key."""
-    old = "\n".join(f"- `{name}`: `{today.key}`" for name, today in OLD_LIMITS.items())
+    old = "\n".join(f"- `{name}`: `{today.key}`" for name, today in LEGACY_LIMITS.items())
     return "\n".join([HEAD, *_sections(), TAIL.format(old=old)])
 
 

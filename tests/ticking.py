@@ -60,7 +60,7 @@ class Ticking:
     ) -> None:
         """All the CPU time that a container has used since its start; None cannot be read."""
         nanoseconds = None if seconds is None else int(seconds * SECOND)
-        self.bed.engine.use(self.bed.full(login, name), cpu_nanoseconds=nanoseconds, network_bytes=network)
+        self.bed.engine.set_usage(self.bed.full(login, name), cpu_nanoseconds=nanoseconds, network_bytes=network)
 
     def post(self, login: str = "alice") -> list[Notice]:
         """What is in somebody's mailbox; it is empty then."""

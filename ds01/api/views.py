@@ -8,8 +8,8 @@ from datetime import datetime
 
 from ds01.api.operation import Step
 from ds01.engines.protocol import ContainerSpec, Progress
-from ds01.gpus.model import Gpu, Kind, Refusal, SlotRef
-from ds01.placement.situation import SlotState
+from ds01.gpus.model import Gpu, Refusal, SlotKind, SlotRef
+from ds01.placement.allocation_input import SlotState
 from ds01.policy.model import Limits, Reservation, UserLimits
 from ds01.records.deadlines import Deadline
 from ds01.records.record import Ended, Origin
@@ -22,7 +22,7 @@ class SlotView:
 
     slot: str
     uuid: str
-    kind: Kind
+    kind: SlotKind
     profile: str | None
     was: str | None = None
 

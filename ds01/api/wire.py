@@ -60,9 +60,9 @@ def decode_operation(text: str, stream: Iterable[bytes] = ()) -> Operation[Any]:
 def encode_answer(answer: object) -> str:
     """Return an answer, or a step of a stream, as JSON. The descriptor of an attachment is left out."""
     if isinstance(answer, Attachment):
-        fields = {key: value for key, value in vars(answer).items() if key not in ("fileno", "early")}
-        early = base64.b64encode(answer.early).decode()
-        return json.dumps({"attachment": {**fields, "early": early}}, allow_nan=False)
+        fields = {key: value for key, value in vars(answer).items() if key not in ("fileno", "initial_bytes")}
+        first = base64.b64encode(answer.initial_bytes).decode()
+        return json.dumps({"attachment": {**fields, "initial_bytes": first}}, allow_nan=False)
     return json.dumps({"answer": to_json(answer)}, allow_nan=False)
 
 
@@ -83,7 +83,9 @@ def decode_answer(text: str, operation: type[Operation[Any]], *, step: bool = Fa
         raise Ds01Error.from_json(document["error"])
     if "attachment" in document:
         fields = document["attachment"]
-        return Attachment(**{**fields, "fileno": descriptor, "early": base64.b64decode(fields["early"])})
+        return Attachment(
+            **{**fields, "fileno": descriptor, "initial_bytes": base64.b64decode(fields["initial_bytes"])}
+        )
     kind = _types(operation)[0 if step else -1]
     return None if kind is type(None) else from_json(kind, document["answer"])
 

@@ -15,7 +15,7 @@ from ds01.automation.observe import keeps_alive, known, look
 from ds01.automation.report import Report, item_of
 from ds01.automation.telling import outcome, warning, warning_of_holder
 from ds01.errors import Busy, Ds01Error
-from ds01.gpus.model import Observation
+from ds01.gpus.model import GpuObservation
 from ds01.journal.notifier import Teller
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.context.context import Context
@@ -42,7 +42,7 @@ class Acting:
     context: Context
     make_context: Callable[[], Context]
     teller: Teller
-    gpus: Observation
+    gpus: GpuObservation
 
     def apply(self, decided: Sequence[tuple[Record, Decision]], report: Report) -> None:
         """Warn, then act. What fails is tried again at the next tick."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ds01.policy.model import Automation
+from ds01.policy.model import AutomationRules
 
 GAP = timedelta(minutes=15)  # looks that are further apart have missed several ticks
 
@@ -48,7 +48,7 @@ class Activity:
     gone_since: datetime | None = None  # since when its workspace has not been there
 
 
-def assess(before: Activity | None, sample: Sample, policies: Automation) -> Activity:
+def assess(before: Activity | None, sample: Sample, policies: AutomationRules) -> Activity:
     """The activity after one more look, which shows `sample`."""
     if before is None or before.sample.started_at != sample.started_at:
         return _first(sample, policies)
@@ -77,7 +77,7 @@ def assess(before: Activity | None, sample: Sample, policies: Automation) -> Act
     return Activity(kept, before.last, "idle", None)
 
 
-def _first(sample: Sample, policies: Automation) -> Activity:
+def _first(sample: Sample, policies: AutomationRules) -> Activity:
     """The first look since a start. It may come late, when no tick ran for days: work until then is no idleness."""
     cpu = _since_start(sample)
     signs = [] if cpu is None else _cpu_signs(cpu, policies)
@@ -86,7 +86,7 @@ def _first(sample: Sample, policies: Automation) -> Activity:
     return Activity(sample, None, "unknown", "first look since its start", begins=True)
 
 
-def _signs(old: Sample, new: Sample, cpu: float | None, policies: Automation) -> list[str]:
+def _signs(old: Sample, new: Sample, cpu: float | None, policies: AutomationRules) -> list[str]:
     """What was done since the last look, for people."""
     signs = [] if cpu is None else _cpu_signs(cpu, policies)
     if new.gpu_percent is not None and new.gpu_percent > policies.idle_gpu_percent:
@@ -106,7 +106,7 @@ def _since_start(sample: Sample) -> float | None:
     return _per_second(0, sample.started_at or sample.at, sample.cpu_nanoseconds, sample.at)
 
 
-def _cpu_signs(cpu: float, policies: Automation) -> list[str]:
+def _cpu_signs(cpu: float, policies: AutomationRules) -> list[str]:
     """`cpu`: nanoseconds a second."""
     percent = cpu / 1e9 * 100
     return [f"CPU {percent:.1f}%"] if percent > policies.idle_cpu_percent else []

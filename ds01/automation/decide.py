@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from ds01.lifecycle.reconciliation.judge import OBSERVED
-from ds01.policy.model import Automation, Limits
+from ds01.policy.model import AutomationRules, Limits
 from ds01.records.deadlines import after, created_ends, hold_ends, idle_ends, runtime_ends
 from ds01.records.future import AHEAD
 from ds01.records.machine import State, Trigger
@@ -51,7 +51,7 @@ class Decision:
     deadline: datetime
 
 
-def decide(record: Record, limits: Limits, policies: Automation, *, now: datetime) -> Decision | None:
+def decide(record: Record, limits: Limits, policies: AutomationRules, *, now: datetime) -> Decision | None:
     """The one thing to do now, the most urgent rule first; None if nothing is due."""
     if record.origin is Origin.MANUAL or record.pending is not None:
         return None
@@ -103,21 +103,21 @@ def _conflict(record: Record, now: datetime) -> Decision | None:
     return _warned_first(record, Why.CONFLICT, Act.STOP, record.started_at, record.started_at, now)
 
 
-def _runtime(record: Record, limits: Limits, policies: Automation, now: datetime) -> Decision | None:
+def _runtime(record: Record, limits: Limits, policies: AutomationRules, now: datetime) -> Decision | None:
     if limits.max_runtime is None:
         return None
     due = runtime_ends(record, limits)
     return _before(record, Why.RUNTIME, Act.STOP, due, limits.max_runtime, policies.warn_runtime_at, now)
 
 
-def _idle(record: Record, limits: Limits, policies: Automation, now: datetime) -> Decision | None:
+def _idle(record: Record, limits: Limits, policies: AutomationRules, now: datetime) -> Decision | None:
     if limits.idle_timeout is None or record.activity.get("state") != "idle":
         return None  # what is active or unknown is not idle
     due = idle_ends(record, limits)
     return _before(record, Why.IDLE, Act.STOP, due, limits.idle_timeout, policies.warn_idle_at, now)
 
 
-def _removal(record: Record, limits: Limits, policies: Automation, now: datetime) -> Decision | None:
+def _removal(record: Record, limits: Limits, policies: AutomationRules, now: datetime) -> Decision | None:
     delay = limits.container_hold_after_stop
     if record.keep or delay is None or record.stopped_at is None:
         return None

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from ds01.errors import PolicyUnreadable
 from ds01.policy.model import Policy
-from ds01.policy.reading.emptied import KEPT_FOR, emptied_since, last_members, logins_in, marker, with_last_members
+from ds01.policy.reading.emptied_members import (
+    GRACE_PERIOD,
+    emptied_since,
+    last_members,
+    marker_path,
+    parse_logins,
+    with_last_members,
+)
 from ds01.policy.reading.load import load, load_sources
 from ds01.policy.sources import PolicySources
 from ds01.records.ledger import Ledger
@@ -23,7 +30,7 @@ def policy_or_last(path: Path, ledger: Ledger, now: datetime) -> tuple[Policy, s
     If today's is unreadable that is the last one that was not, and nothing was read. Raises PolicyUnreadable if there
     is no last one either. Changes nothing: `keep` does.
     """
-    kept = ledger.kept_policy
+    kept = ledger.last_good_policy
     try:
         sources = load_sources(path)
     except PolicyUnreadable as error:
@@ -41,34 +48,34 @@ def keep(sources: PolicySources, ledger: Ledger, now: datetime | None) -> bool:
     An emptied file of members replaces its copy after a day only, and never while `now` is None: the clock is not
     trusted. Raises OSError: it is a copy for bad days, and a full disk is one.
     """
-    kept, groups = ledger.kept_policy, ledger.kept_policy / "groups"
+    kept, groups = ledger.last_good_policy, ledger.last_good_policy / "groups"
     is_new = not kept.exists()
-    files.make_folder(kept, mode=ledger.folder_mode)
-    files.make_folder(groups, mode=ledger.folder_mode)
+    files.make_directory(kept, mode=ledger.folder_mode)
+    files.make_directory(groups, mode=ledger.folder_mode)
     changed = _write(kept / FILE, sources.content, ledger)
     for name, content in sources.members.items():
         if not _waits(groups, name, content, ledger, now):
-            marker(groups, name).unlink(missing_ok=True)
+            marker_path(groups, name).unlink(missing_ok=True)
             changed |= _write(groups / name, content, ledger)
     for copy in groups.glob("*.members"):
         if copy.name not in sources.members:
             copy.unlink()
-            marker(groups, copy.name).unlink(missing_ok=True)
+            marker_path(groups, copy.name).unlink(missing_ok=True)
             changed = True
     return changed and not is_new
 
 
 def _waits(groups: Path, name: str, content: bytes, ledger: Ledger, now: datetime | None) -> bool:
     """Whether a file was emptied, and its last members count still; since when is written down the first time."""
-    if logins_in(content) or not last_members(groups, name):
+    if parse_logins(content) or not last_members(groups, name):
         return False
     since = emptied_since(groups, name)
     if now is None:
         return True
     if since is None:
-        files.replace(marker(groups, name), format_time(now).encode() + b"\n", mode=ledger.file_mode)
+        files.replace(marker_path(groups, name), format_time(now).encode() + b"\n", mode=ledger.file_mode)
         return True
-    return now - since < KEPT_FOR
+    return now - since < GRACE_PERIOD
 
 
 def _write(path: Path, content: bytes, ledger: Ledger) -> bool:

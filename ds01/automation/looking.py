@@ -16,7 +16,7 @@ from ds01.automation.decide import Why, decide
 from ds01.automation.observe import ask_workspace, look, started_anew
 from ds01.automation.report import BEGINS, BUSY, Item, Report
 from ds01.errors import Busy, EngineUnreachable
-from ds01.gpus.model import Observation
+from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.reconcile import one
 from ds01.records.machine import State
@@ -31,7 +31,7 @@ class Looking:
     """One look at everything that runs. `dry_run`: nothing is locked or kept."""
 
     context: Context
-    gpus: Observation
+    gpus: GpuObservation
     report: Report
     dry_run: bool
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from ds01.automation.activity import Activity, Sample, assess
 from ds01.errors import Ds01Error
-from ds01.gpus.model import Observation, Slot
+from ds01.gpus.model import GpuObservation, Slot
 from ds01.lifecycle.context.context import Context
 from ds01.records.deadlines import last_activity
 from ds01.records.record import Record
-from ds01.system.as_user import run_as
+from ds01.system.as_user import run_as_uid
 from ds01.system.data import DataError, from_json
 
 KEEP_ALIVE = ".keep-alive"
@@ -41,7 +41,7 @@ def known(record: Record) -> Activity | None:
         return None
 
 
-def look(context: Context, record: Record, gpus: Observation) -> Activity:
+def look(context: Context, record: Record, gpus: GpuObservation) -> Activity:
     """The activity of a running container, a paused one too, after one more look. Its idle time goes on."""
     before = known(record)
     sample = Sample(at=context.clock(), started_at=record.engine_started_at)
@@ -104,7 +104,7 @@ def keep_alive(record: Record, *, now: datetime, longest: timedelta | None) -> K
     else:
         # The groups too: a project's folder may be open to its group only.
         groups = os.getgrouplist(record.user, record.gid)
-        said = run_as(record.uid, record.gid, partial(_age, record.workspace), groups=groups)
+        said = run_as_uid(record.uid, record.gid, partial(_age, record.workspace), groups=groups)
     if said is None:
         return KeepAlive.UNKNOWN
     if said in (KeepAlive.ABSENT.value, KeepAlive.GONE.value, KeepAlive.UNKNOWN.value):
@@ -129,7 +129,7 @@ def _leased(record: Record, slots: Mapping[str, Slot]) -> list[Slot]:
     return [slots[ref.uuid] for ref in record.lease.slots if ref.uuid in slots] if record.lease else []
 
 
-def _utilisation(slots: list[Slot], gpus: Observation) -> float | None:
+def _utilisation(slots: list[Slot], gpus: GpuObservation) -> float | None:
     """The busiest one's."""
     return max((value for value in map(gpus.utilisation_of, slots) if value is not None), default=None)
 

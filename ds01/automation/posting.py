@@ -10,7 +10,7 @@ from ds01.lifecycle.context.context import Context
 
 def post(context: Context, teller: Teller, report: Report) -> None:
     """Deliver what waits. What nobody may send is removed; what cannot be delivered waits for the next tick."""
-    for waiting in context.ledger.outbox().waiting():
+    for waiting in context.ledger.outbox().queued_letters():
         letter = waiting.letter
         try:
             if letter is not None and _may_send(context, waiting.sender, letter.uid):

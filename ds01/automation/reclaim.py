@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ds01.gpus.model import Holding, Refusal
-from ds01.placement.allocator import Ahead, behind, choose
-from ds01.placement.situation import Situation
+from ds01.gpus.model import ActiveLease, Refusal
+from ds01.placement.allocation_input import AllocationInput
+from ds01.placement.allocator import QueuedRequest, after_queue, choose_slots
 
 
-def to_reclaim(situation: Situation, line: Sequence[Ahead]) -> list[Holding]:
+def to_reclaim(situation: AllocationInput, line: Sequence[QueuedRequest]) -> list[ActiveLease]:
     """The held leases to end, so that those who wait can be served, in the order of the line. Pure.
 
     Only of stopped containers of lower priority than the waiter's, the lowest first, and only if that serves it.
     """
-    taken: list[Holding] = []
+    taken: list[ActiveLease] = []
     for waiter in line:
-        choice = choose(situation, waiter.request, waiter.who, waiter.limits)
+        choice = choose_slots(situation, waiter.request, waiter.requester, waiter.limits)
         if isinstance(choice, Refusal) and choice.temporary:
             needed = _enough(situation, waiter)
             taken += needed
             situation = _without(situation, needed)
-        situation = behind(situation, [waiter])
+        situation = after_queue(situation, [waiter])
     return taken
 
 
-def _enough(situation: Situation, waiter: Ahead) -> list[Holding]:
+def _enough(situation: AllocationInput, waiter: QueuedRequest) -> list[ActiveLease]:
     """The held leases whose end serves the waiter, the lowest priority and the oldest first; none if none does."""
     held = [
         lease
         for lease in situation.leases
-        if lease.held and not lease.by_hand and lease.priority < waiter.limits.priority
+        if lease.held and not lease.manual and lease.priority < waiter.limits.priority
     ]
-    ended: list[Holding] = []
+    ended: list[ActiveLease] = []
     for lease in sorted(held, key=lambda lease: (lease.priority, lease.since, lease.container)):
         ended.append(lease)
         if not isinstance(_choose(situation, ended, waiter), Refusal):
@@ -46,10 +46,10 @@ def _enough(situation: Situation, waiter: Ahead) -> list[Holding]:
     return []
 
 
-def _choose(situation: Situation, ended: Sequence[Holding], waiter: Ahead) -> object:
-    return choose(_without(situation, ended), waiter.request, waiter.who, waiter.limits)
+def _choose(situation: AllocationInput, ended: Sequence[ActiveLease], waiter: QueuedRequest) -> object:
+    return choose_slots(_without(situation, ended), waiter.request, waiter.requester, waiter.limits)
 
 
-def _without(situation: Situation, ended: Sequence[Holding]) -> Situation:
+def _without(situation: AllocationInput, ended: Sequence[ActiveLease]) -> AllocationInput:
     names = {lease.container for lease in ended}
     return replace(situation, leases=[lease for lease in situation.leases if lease.container not in names])

@@ -13,7 +13,7 @@ from ds01.automation.reclaim import to_reclaim
 from ds01.automation.report import Item, Report, item_of
 from ds01.automation.telling import outcome
 from ds01.errors import Busy, Ds01Error
-from ds01.gpus.model import Observation
+from ds01.gpus.model import GpuObservation
 from ds01.journal.notifier import Teller
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.context import wait_queue
@@ -31,7 +31,7 @@ class Serving:
 
     context: Context
     teller: Teller
-    gpus: Observation
+    gpus: GpuObservation
 
     def serve(self, report: Report, *, dry_run: bool, reclaim: bool = True) -> None:
         """Drop who is gone; where the policy says so, end holds for those of higher priority who wait.

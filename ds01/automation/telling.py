@@ -9,7 +9,7 @@ from ds01.journal.notices import Notice
 from ds01.policy.model import Limits
 from ds01.policy.units import format_duration
 from ds01.records.record import Ended, Record
-from ds01.system.clock import local
+from ds01.system.clock import to_server_zone
 
 USUAL = timedelta(hours=24)  # the extension that a warning proposes, if the policy allows that much
 
@@ -90,4 +90,4 @@ def _when(at: datetime, now: datetime) -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return local(at).strftime("%a %d %b %H:%M") if at is not None else "some time ago"
+    return to_server_zone(at).strftime("%a %d %b %H:%M") if at is not None else "some time ago"

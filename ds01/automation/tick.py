@@ -18,8 +18,8 @@ from ds01.automation.report import LOST, Item, Report, item_of
 from ds01.automation.serving import Serving
 from ds01.automation.timekeeping import check_clock
 from ds01.engines.protocol import EngineContainer
-from ds01.gpus.model import Observation
-from ds01.gpus.naming import first_name, is_silent
+from ds01.gpus.model import GpuObservation
+from ds01.gpus.slot_names import is_unobserved, original_name
 from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.gpu_processes import to_keep
@@ -30,7 +30,7 @@ from ds01.records.ledger import REMOVED_KEPT
 from ds01.records.machine import State
 from ds01.records.record import Record
 from ds01.records.store.memory import Memory
-from ds01.system.clock import Reading, Uptime
+from ds01.system.clock import ClockReading, Uptime
 
 WARNINGS_LAST = timedelta(hours=3)  # without a tick: its first act after that must not be a stop
 Slices = Callable[[Context, Sequence[Record], Report], None]
@@ -113,7 +113,7 @@ class Tick:
         """Return whether the clock can be trusted; then bring times in the records that lie ahead of it back to now."""
         context = self.context
         records = readable(context.ledger.read())
-        reading = Reading(context.clock(), self.uptime())
+        reading = ClockReading(context.clock(), self.uptime())
         written = [record.last_seen for record in records] + [seen.created_at for seen in listed]
         before = context.ledger.tick_memory()
         self._last = before.believed.at if before.believed is not None else None
@@ -153,7 +153,7 @@ class Tick:
             report.failed("", "tick-memory.json", error)
 
     def _decide(
-        self, records: Sequence[Record], unsure: Collection[str], gpus: Observation, report: Report
+        self, records: Sequence[Record], unsure: Collection[str], gpus: GpuObservation, report: Report
     ) -> list[tuple[Record, Decision]]:
         """What is due, with the records as they are after a look at all that run; nothing for those `unsure`."""
         context = self.context
@@ -167,7 +167,7 @@ class Tick:
                 Item(
                     record.container_name,
                     LOST,
-                    f"GPU {first_name(ref)} {'does not answer' if is_silent(ref, gpus) else 'is not there any more'}",
+                    f"GPU {original_name(ref)} {'does not answer' if is_unobserved(ref, gpus) else 'is not there any more'}",
                 )
                 for ref in lost
             ]
@@ -201,7 +201,7 @@ class Tick:
             report.unknown.append(Item(record.container_name, "keep-alive", "its workspace is gone, or not mounted"))
         return decision if said == KeepAlive.ABSENT.value else None
 
-    def _keep_processes(self, gpus: Observation, report: Report) -> None:
+    def _keep_processes(self, gpus: GpuObservation, report: Report) -> None:
         """Keep what only root can see of the processes on the GPUs, where /proc hides others' processes."""
         if gpus.simulated or not gpus.slots:
             return

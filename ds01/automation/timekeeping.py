@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ds01.records.store.memory import Memory
-from ds01.system.clock import Reading
+from ds01.system.clock import ClockReading
 
 TOLERANCE = timedelta(minutes=5)
 SLEW = 0.001  # NTP speeds a clock up or slows it down by at most half of this
@@ -23,7 +23,7 @@ BEHIND_FOR = timedelta(hours=1)
 AHEAD_FOR = timedelta(days=1)
 
 
-def check_clock(memory: Memory, reading: Reading, latest: datetime | None) -> tuple[str | None, Memory]:
+def check_clock(memory: Memory, reading: ClockReading, latest: datetime | None) -> tuple[str | None, Memory]:
     """Return why the clock is not trusted (None: it is), and what to remember of it.
 
     `latest` is the newest time that something else wrote down: records, samples, Docker.
@@ -43,7 +43,7 @@ def check_clock(memory: Memory, reading: Reading, latest: datetime | None) -> tu
     return f"{why}; {steady}", replace(memory, doubted=(first, reading))
 
 
-def _believe(memory: Memory, reading: Reading) -> Memory:
+def _believe(memory: Memory, reading: ClockReading) -> Memory:
     before = memory.believed
     drift = _drift(before, reading) if before is not None else None
     is_same_run = drift is not None and abs(drift) <= TOLERANCE
@@ -52,7 +52,7 @@ def _believe(memory: Memory, reading: Reading) -> Memory:
     return replace(memory, believed=reading, doubted=(), steady_since=since, proven=proven)
 
 
-def _problem(memory: Memory, reading: Reading, latest: datetime | None) -> str | None:
+def _problem(memory: Memory, reading: ClockReading, latest: datetime | None) -> str | None:
     before = memory.believed
     if before is not None and (drift := _drift(before, reading)) is not None:
         allowed = TOLERANCE + abs(reading.at - before.at) * SLEW
@@ -75,14 +75,14 @@ def _problem(memory: Memory, reading: Reading, latest: datetime | None) -> str |
     return None
 
 
-def _drift(before: Reading, now: Reading) -> timedelta | None:
+def _drift(before: ClockReading, now: ClockReading) -> timedelta | None:
     """By how much the clock moved more than time passed since boot; None if the two cannot be compared."""
     if before.uptime is None or now.uptime is None or before.uptime.boot != now.uptime.boot:
         return None
     return (now.at - before.at) - timedelta(seconds=now.uptime.seconds - before.uptime.seconds)
 
 
-def _is_steady(before: Reading, now: Reading) -> bool:
+def _is_steady(before: ClockReading, now: ClockReading) -> bool:
     """Whether a clock that was doubted has gone on as clocks do."""
     drift = _drift(before, now)
     if drift is None:

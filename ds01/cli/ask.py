@@ -16,8 +16,8 @@ from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
 from ds01.system.home import Home
-from ds01.system.programs import at_terminal, find
-from ds01.system.texts import is_utf8
+from ds01.system.programs import find, run_at_terminal
+from ds01.system.utf8 import is_utf8
 
 EDITORS = ("sensible-editor", "editor", "nano", "vim", "vi")  # Debian's own choice first
 
@@ -91,7 +91,7 @@ def edit(session: Session, text: str, *, name: str) -> str:
             os.chown(folder, home.account.uid, home.account.gid)
         path = Path(folder) / name
         home.write(path, text, mode=0o600)
-        at_terminal([*program, str(path)], account=home.account)
+        run_at_terminal([*program, str(path)], account=home.account)
         return home.read_text(path) or ""
 
 

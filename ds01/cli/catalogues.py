@@ -7,16 +7,16 @@ from functools import cache
 from ds01.api.server import GetGpuModels
 from ds01.cli.session import Session
 from ds01.images import catalogue
-from ds01.images.catalogue import Catalogue, Entry, architecture_of, is_framework, load, lookup
+from ds01.images.catalogue import Catalogue, CatalogueEntry, architecture_of, find_entry, is_framework, load_catalogue
 from ds01.images.packages import PackageSets
-from ds01.images.packages import load as load_packages
+from ds01.images.packages import load_package_sets as load_packages
 from ds01.system.settings import config_file
 
 
 @cache
 def frameworks() -> Catalogue:
     """The frameworks that ds01 knows, the server's own first."""
-    return load(config_file("images.yaml"))
+    return load_catalogue(config_file("images.yaml"))
 
 
 @cache
@@ -45,19 +45,19 @@ def is_known(text: str) -> bool:
     return is_framework(frameworks(), text)
 
 
-def find(session: Session, text: str, *, for_these_gpus: bool = True) -> Entry:
+def find(session: Session, text: str, *, for_these_gpus: bool = True) -> CatalogueEntry:
     """Return the row for a framework. Raises NotFound."""
-    return lookup(frameworks(), text, *(architectures(session) if for_these_gpus else ()))
+    return find_entry(frameworks(), text, *(architectures(session) if for_these_gpus else ()))
 
 
-def choose(session: Session, text: str, architecture: str | None = None) -> Entry:
+def choose(session: Session, text: str, architecture: str | None = None) -> CatalogueEntry:
     """Return the row for a framework, and say why it was taken if the GPUs differ. Raises NotFound.
 
     `architecture`: the one to look for in place of the server's.
     """
     wanted = architectures(session) if architecture is None else (architecture,)
-    entry = lookup(frameworks(), text, *wanted)
-    why = catalogue.reason(entry, *wanted)
+    entry = find_entry(frameworks(), text, *wanted)
+    why = catalogue.explain_choice(entry, *wanted)
     if why is not None:
         session.say(why)
     return entry

@@ -12,7 +12,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.root import need_root
 from ds01.cli.session import Session
 from ds01.cli.words import counted
-from ds01.engines.protocol import EngineFacts
+from ds01.engines.protocol import EngineInfo
 from ds01.host.checks.doctor import examine, exit_code, mend
 from ds01.host.checks.findings import Finding, Level, Repair
 from ds01.host.checks.look import Sources, look
@@ -66,14 +66,14 @@ def _examine(session: Session) -> tuple[Finding, ...]:
     )
 
 
-def _engine_facts(session: Session) -> EngineFacts:
+def _engine_facts(session: Session) -> EngineInfo:
     session.announce_simulation()
-    return session.installation.engine.facts()
+    return session.installation.engine.info()
 
 
 def _emit(session: Session, kind: str, facts: Mapping[str, Any]) -> None:
     """Write an event. Of a server neither the policy nor the records have to be readable for it."""
-    mode = session.installation.ledger.file_mode if session.settings.own else FILE
+    mode = session.installation.ledger.file_mode if session.settings.sandbox else FILE
     EventLog(session.settings.log / "events.jsonl", clock=session.now, mode=mode).emit(kind, facts)
 
 

@@ -13,7 +13,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.cli.words import describe_reservation
-from ds01.policy.present import lines
+from ds01.policy.limit_lines import limit_lines
 
 
 @verb(example="ds01 limits alice --explain", guided=False, user=False)
@@ -30,7 +30,7 @@ def command(session: Session, who: str | None, explained: bool, docker_args: boo
     if docker_args:
         put(" ".join(view.arguments))
         return
-    shown = lines(view.limits)
+    shown = limit_lines(view.limits)
     if explained:
         sources = view.limits.sources
         rows = [(line.label, line.text, sources.get(line.key, "")) for line in shown]

@@ -14,7 +14,7 @@ from ds01.cli.pending import show as show_pending
 from ds01.cli.session import Session
 from ds01.cli.words import worded
 from ds01.errors import Ds01Error, WrongUse
-from ds01.policy.reading.kinds import PROFILE
+from ds01.policy.reading.value_types import PROFILE
 from ds01.system.settings import Settings
 
 Function = Callable[..., Any]

@@ -11,7 +11,7 @@ from ds01.cli.output import put, takes_codes
 from ds01.cli.session import Session
 from ds01.cli.words import describe_error, size
 from ds01.engines.protocol import Progress
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import EngineAbsent, EngineRejected, WrongUse
 
 
@@ -55,7 +55,7 @@ def fetch_typed(session: Session, image: str) -> str:
 
 
 def _check_name(reference: str) -> None:
-    if not well_formed(reference):
+    if not is_reference(reference):
         raise WrongUse(f"'{reference}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
 
 

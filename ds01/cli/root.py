@@ -12,7 +12,7 @@ from ds01.errors import Ds01Error, NotPossible, Refused
 
 def need_root(session: Session, what: str) -> None:
     """Raises Refused. In a state folder of one's own there is nothing of the machine's, and its owner may."""
-    if os.geteuid() == 0 or (session.settings.own and session.installation.ledger.owner_uid == os.geteuid()):
+    if os.geteuid() == 0 or (session.settings.sandbox and session.installation.ledger.owner_uid == os.geteuid()):
         return
     command, words = _typed()
     facts = {"actor": session.actor.login, "container": None, "user": None, "why": f"{command} is root's"}
@@ -28,7 +28,7 @@ def need_root(session: Session, what: str) -> None:
 
 def need_machine(session: Session, what: str) -> None:
     """Raises NotPossible: a demo or a test beside a server must not touch what is the machine's."""
-    if session.settings.own:
+    if session.settings.sandbox:
         raise NotPossible(
             f"{what} are the machine's",
             why=f"DS01_STATE names a state folder of one's own, {session.settings.state}",

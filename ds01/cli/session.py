@@ -84,7 +84,7 @@ class Session:
         """The files of whom this is for. Raises Refused if the caller cannot act with their rights."""
         from ds01.system.home import Home
 
-        if os.geteuid() not in (0, self.owner.uid) and not self.settings.own:
+        if os.geteuid() not in (0, self.owner.uid) and not self.settings.sandbox:
             raise Refused(
                 f"{self.actor.login} cannot touch the files of {self.owner.login}",
                 why="what is new would not belong to them",

@@ -53,10 +53,16 @@ def connect(
             stream.setblocking(False)
             if attachment.tty:
                 with _raw(sys.stdin.fileno()), _signals(signal.SIGWINCH, *_ENDING[1:]) as signals:
-                    _copy(stream, _Plain(attachment.early), signals, _at_terminal(resize))
+                    _copy(stream, _Plain(attachment.initial_bytes), signals, _at_terminal(resize))
             else:
                 with _signals(*_ENDING) as signals:
-                    _copy(stream, _Frames(attachment.early), signals, _forwarding(send_signal), until=_nobody_listens)
+                    _copy(
+                        stream,
+                        _Frames(attachment.initial_bytes),
+                        signals,
+                        _forwarding(send_signal),
+                        until=_nobody_listens,
+                    )
     except BrokenPipeError:
         _end_unheard(send_signal, exit_code)
         return READER_GONE

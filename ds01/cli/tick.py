@@ -66,7 +66,7 @@ def _pass(session: Session, dry_run: bool) -> Report:
         failure = None if dry_run or sources is None else _keep_policy(session, sources, None)
         report = _tick(session, dry_run).run()
         report.errors += [Item("", "policy", trouble)] if trouble else []
-        for emptied in session.policy.kept_members:
+        for emptied in session.policy.last_good_members:
             report.unknown.append(Item("", "members", f"{emptied}; delete the file if that is meant"))
         if not dry_run and sources is not None and failure is None and not report.clock_is_doubted:
             failure = _keep_policy(session, sources, session.now())
@@ -75,7 +75,7 @@ def _pass(session: Session, dry_run: bool) -> Report:
         if not dry_run:
             _tell(session, report)
     if not dry_run:
-        files.drop_temporary(session.settings.log)
+        files.delete_stale_temporaries(session.settings.log)
         try:
             session.installation.ledger.write_tick(to_keep(report, session.installation.ledger.tick()))
         except OSError as error:
@@ -97,7 +97,7 @@ def _tick(session: Session, dry_run: bool) -> Tick:
     teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, context.emit)
 
     # A demo or a test beside a server must not touch the machine's slices.
-    slices = None if session.settings.own else bring_slices
+    slices = None if session.settings.sandbox else bring_slices
     # The time since boot says nothing about a clock that DS01_NOW sets.
     uptime = clock.uptime if session.settings.now is None else lambda: None
     return Tick(context, session.installation.another_context, teller, dry_run, slices=slices, uptime=uptime)

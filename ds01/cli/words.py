@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ds01.api.refusals import refusal_of, ways_out_of
 from ds01.cli.advice import offer, typeable
 from ds01.errors import Ds01Error
-from ds01.gpus.naming import called
+from ds01.gpus.slot_names import display_name
 from ds01.policy.units import readable_size
-from ds01.system.clock import local
+from ds01.system.clock import to_server_zone
 
 if TYPE_CHECKING:
     from ds01.journal.notices import Notice
@@ -47,7 +47,7 @@ def describe_error(error: Ds01Error) -> str:
 
 def when(at: datetime, now: datetime) -> str:
     """Return a time for people, in the server's zone: today's by the hour, others with the day or the year too."""
-    there, today = local(at), local(now)
+    there, today = to_server_zone(at), to_server_zone(now)
     if there.date() == today.date():
         return there.strftime("%H:%M")
     return there.strftime("%a %d %b %H:%M" if abs(there - today) < DISTANT else "%a %d %b %Y %H:%M")
@@ -62,7 +62,7 @@ def describe_reservation(item: Reservation, now: datetime) -> str:
 
 
 def _day(at: datetime) -> str:
-    return local(at).strftime("%a %d %b %Y %H:%M")
+    return to_server_zone(at).strftime("%a %d %b %Y %H:%M")
 
 
 def moment(at: datetime, now: datetime) -> str:
@@ -87,7 +87,7 @@ def span(duration: timedelta) -> str:
 def notice_line(notice: Notice) -> str:
     """A notice for people, in one line."""
     text = " ".join(notice.text.splitlines())
-    when = local(notice.time).strftime("%a %d %b %H:%M")
+    when = to_server_zone(notice.time).strftime("%a %d %b %H:%M")
     return f"[{when}] {text}" + (f" → `{notice.command}`" if notice.command else "")
 
 
@@ -98,7 +98,7 @@ def size(number: int | None) -> str:
 
 def gpu_names(slots: Sequence[Any]) -> str:
     """Return slots for people: `0:1 (2g.20gb)`, `0:1, was 0:0 (2g.20gb)`."""
-    return ", ".join(f"{called(item)} ({item.profile})" if item.profile else called(item) for item in slots)
+    return ", ".join(f"{display_name(item)} ({item.profile})" if item.profile else display_name(item) for item in slots)
 
 
 def gpus_as_subject(slots: Sequence[Any], one: str, many: str) -> str:

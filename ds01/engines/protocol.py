@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 
-class Status(str, Enum):
+class ContainerStatus(str, Enum):
     """Docker's states."""
 
     CREATED = "created"
@@ -24,9 +24,9 @@ class Status(str, Enum):
     REMOVING = "removing"
 
     @property
-    def runs(self) -> bool:
+    def has_processes(self) -> bool:
         """Whether processes of the container exist."""
-        return self in (Status.RUNNING, Status.PAUSED, Status.RESTARTING)
+        return self in (ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.RESTARTING)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Mount:
 
 
 @dataclass(frozen=True)
-class Port:
+class PublishedPort:
     """A published port. `host_port` None at create: Docker chooses a free one."""
 
     container_port: int
@@ -63,7 +63,7 @@ class ContainerSpec:
     removed_variables: tuple[str, ...] = ()  # of the image's, sorted: not set at all
     labels: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
-    ports: tuple[Port, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
     network: str = "bridge"
     tty: bool = True
     stop_signal: str = "SIGHUP"
@@ -95,7 +95,7 @@ class UpdateSpec:
 
 
 @dataclass(frozen=True)
-class EngineFacts:
+class EngineInfo:
     """What the engine is. `id` tells one Docker from another."""
 
     id: str
@@ -144,7 +144,7 @@ class EngineContainer:
     id: str
     name: str
     image: str
-    status: Status
+    status: ContainerStatus
     labels: Mapping[str, str]
     created_at: datetime
     image_id: str | None = None  # what `image` named when the container was made
@@ -157,7 +157,7 @@ class EngineContainer:
     devices: Devices | None = None  # None: not looked at
     spec: ContainerSpec | None = None  # what the engine has, read back
     privileged: bool = False
-    ports: tuple[Port, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
     size_bytes: int | None = None  # of its own layer, if it was asked for
     warnings: tuple[str, ...] = ()
 
@@ -175,7 +175,7 @@ class EngineImage:
 
 
 @dataclass(frozen=True)
-class Created:
+class CreateResult:
     """A container was created; `warnings` are the engine's own words on what this kernel cannot enforce."""
 
     id: str
@@ -229,7 +229,7 @@ class ContainerProcess:
 
 
 @dataclass(frozen=True)
-class Usage:
+class ContainerUsage:
     """What a running container uses. CPU is the total since its start in nanoseconds; memory in bytes."""
 
     cpu_nanoseconds: int | None
@@ -258,19 +258,19 @@ class Attachment:
     """A connected stream to a program inside: a file number that the receiver owns and closes.
 
     Without `tty` the stream from the engine comes in Docker's frames: 1 byte stream (1 out, 2 err), 3 zero bytes,
-    4 bytes length (big-endian), payload. `early` are bytes that came with the answer and belong before the stream.
+    4 bytes length (big-endian), payload. `initial_bytes` are bytes that came with the answer and belong before the stream.
     """
 
     fileno: int
     session: str
     tty: bool
-    early: bytes = b""
+    initial_bytes: bytes = b""
 
 
 class Engine(Protocol):
     """What runs containers. `reference` is a container's id, or its name."""
 
-    def facts(self) -> EngineFacts:
+    def info(self) -> EngineInfo:
         """What the engine is."""
 
     def containers(self) -> list[EngineContainer]:
@@ -279,7 +279,7 @@ class Engine(Protocol):
     def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
         """One container with its detail; None only if the engine said that there is none."""
 
-    def create(self, spec: ContainerSpec) -> Created:
+    def create(self, spec: ContainerSpec) -> CreateResult:
         """Make a container. Raises EngineConflict if the name is taken, EngineAbsent without the image."""
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
@@ -306,22 +306,22 @@ class Engine(Protocol):
     def unpause(self, reference: str) -> None:
         """Let them go on."""
 
-    def put(self, reference: str, folder: str, archive: bytes) -> None:
+    def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
         """Unpack a tar archive into `folder` inside, created containers included. The folder is there already."""
 
-    def get(self, reference: str, path: str) -> bytes | None:
+    def get_archive(self, reference: str, path: str) -> bytes | None:
         """A tar archive of `path` inside, created containers included; None if there is no such path."""
 
-    def stat(self, reference: str, path: str) -> PathStatus | None:
+    def path_status(self, reference: str, path: str) -> PathStatus | None:
         """The status of `path` inside, created containers included; None if there is no such path."""
 
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The processes of a running container, the first one first."""
 
-    def run(self, reference: str, what: ExecRequest) -> int:
+    def run(self, reference: str, request: ExecRequest) -> int:
         """Run a short program inside without a stream, and return its exit code."""
 
-    def attach(self, reference: str, what: ExecRequest) -> Attachment:
+    def attach(self, reference: str, request: ExecRequest) -> Attachment:
         """Start a program inside and connect to it."""
 
     def resize(self, session: str, *, rows: int, columns: int) -> None:
@@ -336,7 +336,7 @@ class Engine(Protocol):
     def exit_code(self, session: str) -> int | None:
         """The exit code of an attached program; None while it runs."""
 
-    def usage(self, reference: str, *, pid: int | None = None) -> Usage:
+    def usage(self, reference: str, *, pid: int | None = None) -> ContainerUsage:
         """What a running container uses now. `pid`, from an earlier answer, saves asking for it."""
 
     def image(self, reference: str) -> EngineImage | None:

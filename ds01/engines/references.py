@@ -20,12 +20,12 @@ _REFERENCE = re.compile(
 DOCKER_HUB = "docker.io"
 
 
-def well_formed(reference: str) -> bool:
+def is_reference(reference: str) -> bool:
     """Whether Docker would accept `reference` as the name of an image."""
     return _REFERENCE.fullmatch(reference) is not None
 
 
-def split(reference: str) -> tuple[str, str]:
+def split_reference(reference: str) -> tuple[str, str]:
     """Repository and tag, or digest; without either the tag is `latest`. Raises ValueError if it is no reference."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
@@ -35,7 +35,7 @@ def split(reference: str) -> tuple[str, str]:
 
 def with_tag(reference: str) -> str:
     """The reference with its tag written out, so that it cannot be taken for an image's id or for all tags."""
-    repository, tag = split(reference)
+    repository, tag = split_reference(reference)
     return f"{repository}{'@' if ':' in tag else ':'}{tag}"
 
 

@@ -11,7 +11,7 @@ from ds01.api.images import BuildImage, GetImageLabels, HasImage, ListImages, Pu
 from ds01.api.operation import Steps
 from ds01.api.views import ImageView
 from ds01.engines.protocol import BuildSpec, EngineContainer, EngineImage, Progress
-from ds01.engines.references import split, well_formed, with_tag
+from ds01.engines.references import is_reference, split_reference, with_tag
 from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, Refused, WrongUse
 from ds01.gate.call import Call
 from ds01.lifecycle.context.context import Context
@@ -29,7 +29,7 @@ _LABEL = re.compile(r"ds01\.[a-z][a-z0-9._-]*")
 def owner_of(reference: str) -> int | None:
     """The uid whose own image a reference names; None for any other, and for the tag of a container."""
     found = _OWN.fullmatch(reference)
-    if found is None or not well_formed(reference) or split_container_name(split(reference)[1]) is not None:
+    if found is None or not is_reference(reference) or split_container_name(split_reference(reference)[1]) is not None:
         return None
     return int(found[1])
 
@@ -177,7 +177,7 @@ def _reference(uid: int, name: str) -> str:
     except ValueError as error:
         raise WrongUse(f"{name!r} is not an image name", why=str(error)) from None
     reference = f"ds01-{uid}/{name}:latest"
-    if not well_formed(reference):
+    if not is_reference(reference):
         raise WrongUse(
             f"{name!r} is not an image name",
             why="Docker wants a letter or digit at the end, and single - and _ in between",
@@ -211,7 +211,7 @@ def _users(context: Context, images: Mapping[str, EngineImage], uid: int) -> dic
     records = [record for record in readable(context.ledger.read()) if not is_manual(record)]
     by_reference: dict[str, list[str]] = defaultdict(list)
     for record in records:
-        if well_formed(record.image):
+        if is_reference(record.image):
             by_reference[with_tag(record.image)].append(record.container_name)
     by_id: dict[str | None, list[str]] = defaultdict(list)
     for seen in listed:
@@ -225,7 +225,7 @@ def _users(context: Context, images: Mapping[str, EngineImage], uid: int) -> dic
 def _outdated(context: Context, images: Mapping[str, EngineImage]) -> dict[str, frozenset[str]]:
     """The containers by image that were made when the image was another one."""
     made_from = {seen.name: seen.image_id for seen in context.observer.containers() if seen.name and seen.image_id}
-    records = [record for record in readable(context.ledger.read()) if well_formed(record.image)]
+    records = [record for record in readable(context.ledger.read()) if is_reference(record.image)]
     found: dict[str, frozenset[str]] = {}
     for tag, image in images.items():
         names = (record.container_name for record in records if with_tag(record.image) == tag)

@@ -17,7 +17,7 @@ from ds01.api.containers import (
     ResolveContainer,
 )
 from ds01.api.views import AimeView, Listing, Sized, UsageView
-from ds01.engines.protocol import EngineContainer, Usage
+from ds01.engines.protocol import ContainerUsage, EngineContainer
 from ds01.errors import (
     Ds01Error,
     EngineAbsent,
@@ -29,7 +29,7 @@ from ds01.errors import (
 )
 from ds01.gate.call import Call
 from ds01.gate.views import aime_view, foreign_view, slot_usage
-from ds01.gpus.model import Observation
+from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.context.ownership import unrecorded
 from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.reconciliation.judge import differs
@@ -166,7 +166,9 @@ def get_usage(call: Call, operation: GetUsage) -> tuple[UsageView, ...]:
     return tuple(_usage_view(call, record, first[record.id], operation.over, gpus) for record in running)
 
 
-def _usage_view(call: Call, record: Record, before: Usage, over: float, gpus: Observation | None) -> UsageView:
+def _usage_view(
+    call: Call, record: Record, before: ContainerUsage, over: float, gpus: GpuObservation | None
+) -> UsageView:
     now = _usage(call, record)
     percent = None
     if before.cpu_nanoseconds is not None and now.cpu_nanoseconds is not None:
@@ -187,15 +189,15 @@ def _usage_view(call: Call, record: Record, before: Usage, over: float, gpus: Ob
     )
 
 
-def _usage(call: Call, record: Record) -> Usage:
+def _usage(call: Call, record: Record) -> ContainerUsage:
     """Return what a container uses; all unknown if it has ended meanwhile, or the engine cannot inspect it."""
     try:
         return call.context.engine.usage(record.docker_id or "")
     except (EngineAbsent, EngineConflict, EngineRejected):
-        return Usage(None, None, None, None)
+        return ContainerUsage(None, None, None, None)
 
 
-def _busy_gpus(call: Call) -> Observation | None:
+def _busy_gpus(call: Call) -> GpuObservation | None:
     try:
         return call.context.observer.gpus(utilisation=True)
     except GpusUnreachable:

@@ -25,7 +25,7 @@ from ds01.lifecycle.context.wait_queue import waiters
 from ds01.lifecycle.limits import limits_for_engine
 from ds01.lifecycle.reconciliation.reconcile import reconcile as reconcile_all
 from ds01.lifecycle.snapshot import take_snapshot
-from ds01.placement.situation import Requester, is_for, slot_states
+from ds01.placement.allocation_input import Requester, is_reserved_for, slot_states
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name
 from ds01.records.record import Record
@@ -62,7 +62,7 @@ def get_limits(call: Call, operation: GetLimits) -> LimitsView:
     account = context.users.by_uid(call.actor.uid if operation.owner is None else operation.owner)
     resolved = context.rules.limits(account)
     who = Requester(account.login, account.uid, resolved.group, None)
-    reserved = tuple(item for item in context.rules.open_reservations() if is_for(item, who))
+    reserved = tuple(item for item in context.rules.open_reservations() if is_reserved_for(item, who))
     limits, warnings = limits_for_engine(context, account, resolved)
     return LimitsView(resolved, limits.docker_arguments, warnings, reserved)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ds01.api.views import AimeView, ContainerView, PortView, SlotUsage, SlotView
 from ds01.engines.protocol import EngineContainer
-from ds01.gpus.model import Observation, SlotRef
-from ds01.policy.model import Automation, Limits
+from ds01.gpus.model import GpuObservation, SlotRef
+from ds01.policy.model import AutomationRules, Limits
 from ds01.records.deadlines import deadline, held_until, idle_since, is_idle, is_kept_alive
 from ds01.records.record import Record
 
 
-def view(record: Record, limits: Limits, policies: Automation, seen: EngineContainer | None = None) -> ContainerView:
+def view(
+    record: Record, limits: Limits, policies: AutomationRules, seen: EngineContainer | None = None
+) -> ContainerView:
     """A record, and what the engine's list adds."""
     ports = seen.ports if seen is not None else ()
     return ContainerView(
@@ -87,7 +89,7 @@ def _slots(refs: tuple[SlotRef, ...]) -> tuple[SlotView, ...]:
     return tuple(SlotView(ref.slot, ref.uuid, ref.kind, ref.profile, ref.was) for ref in refs)
 
 
-def slot_usage(record: Record, gpus: Observation | None) -> tuple[SlotUsage, ...]:
+def slot_usage(record: Record, gpus: GpuObservation | None) -> tuple[SlotUsage, ...]:
     """What a running container does with each slot of its lease."""
     there = {slot.uuid: slot for slot in gpus.slots} if gpus else {}
     found = []

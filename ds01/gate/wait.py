@@ -25,7 +25,7 @@ from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.owners import Owners
 from ds01.lifecycle.snapshot import take_snapshot
-from ds01.placement.allocator import behind, check_containers, choose
+from ds01.placement.allocator import after_queue, check_container_count, choose_slots
 from ds01.records.ledger import Version
 from ds01.records.line import Waiter
 from ds01.records.request import ContainerRequest
@@ -58,14 +58,14 @@ def queue_rows(context: Context) -> tuple[QueueRow, ...]:
     rows = []
     for position, waiter in enumerate(line, 1):
         seen = wait_queue.seen_by_allocator(context, waiter, entries)
-        too_many = check_containers(seen.limits.max_containers_per_user, seen.containers)
-        choice = too_many or choose(situation, seen.request, seen.who, seen.limits)
+        too_many = check_container_count(seen.limits.max_containers_per_user, seen.containers)
+        choice = too_many or choose_slots(situation, seen.request, seen.requester, seen.limits)
         why = choice.rule.value if isinstance(choice, Refusal) else None
         if why is None and wait_queue.is_suspended(waiter):
             why = SUSPENDED
         about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
         rows.append(QueueRow(*about, position, why))
-        situation = behind(situation, wait_queue.in_line(context, [waiter], entries))
+        situation = after_queue(situation, wait_queue.in_line(context, [waiter], entries))
     return tuple(rows)
 
 

@@ -9,20 +9,20 @@ from enum import Enum
 from typing import Any
 
 
-def slot_number(slot: str) -> tuple[int, ...]:
+def slot_sort_key(slot: str) -> tuple[int, ...]:
     """What slots are sorted by: `10` after `2`, `0:10` after `0:2`. What is no slot's name comes last."""
     parts = slot.split(":")
     return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else (1 << 31,)
 
 
-class Kind(str, Enum):
+class SlotKind(str, Enum):
     """What a slot is made of."""
 
     FULL = "full"
     MIG = "mig"
 
 
-class Mig(str, Enum):
+class MigState(str, Enum):
     """The MIG state of a GPU. Only `off` offers the whole GPU; only `instances` offers anything on MIG."""
 
     OFF = "off"
@@ -48,7 +48,7 @@ class SlotRef:
 
     slot: str  # its name, or the UUID while the hardware does not have it (naming.py)
     uuid: str
-    kind: Kind
+    kind: SlotKind
     profile: str | None = None  # of MIG instances, as `2g.10gb`
     was: str | None = None  # the name at the time of the lease, where that is another
     gpu_uuid: str | None = None
@@ -58,7 +58,7 @@ class SlotRef:
 
 
 @dataclass(frozen=True)
-class Process:
+class GpuProcess:
     """A process that NVML shows. `container` is the Docker id in its cgroup, if one stands there."""
 
     pid: int
@@ -74,7 +74,7 @@ class Slot:
 
     slot: str
     uuid: str
-    kind: Kind
+    kind: SlotKind
     gpu: int
     gpu_uuid: str
     model: str
@@ -85,7 +85,7 @@ class Slot:
     gi: int | None = None
     ci: int | None = None
     unhealthy: str | None = None  # why it must not be given out
-    processes: tuple[Process, ...] | None = ()  # None: NVML would not say, which counts as use
+    processes: tuple[GpuProcess, ...] | None = ()  # None: NVML would not say, which counts as use
     lists_processes: bool = True  # False: the driver has no such list for this GPU at all, as in a vGPU guest
     utilisation_percent: float | None = None  # of a MIG instance; None: unknown, or nobody asked
     boot: str | None = None  # the id of the kernel's boot, where it is known
@@ -107,7 +107,7 @@ class Gpu:
     uuid: str
     model: str
     memory_bytes: int
-    mig: Mig = Mig.OFF
+    mig: MigState = MigState.OFF
     unhealthy: str | None = None
     utilisation_percent: float | None = None
     memory_used_bytes: int | None = None
@@ -119,7 +119,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Observation:
+class GpuObservation:
     """What the GPUs are at one moment. `driver` is the driver's version, or `simulated`."""
 
     gpus: tuple[Gpu, ...]
@@ -132,7 +132,7 @@ class Observation:
         """How busy a slot is in percent; None: unknown. A GPU's own counter says nothing about its MIG instances,
         which may have one of theirs.
         """
-        if slot.kind is not Kind.FULL:
+        if slot.kind is not SlotKind.FULL:
             return slot.utilisation_percent
         return next((gpu.utilisation_percent for gpu in self.gpus if gpu.index == slot.gpu), None)
 
@@ -147,7 +147,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Holding:
+class ActiveLease:
     """A lease as the allocator sees it: who holds which slots until when (None: open)."""
 
     container: str
@@ -159,10 +159,10 @@ class Holding:
     since: datetime
     until: datetime | None = None
     held: bool = False  # of a stopped container
-    by_hand: bool = False  # without a container: its owner, or an administrator, ends it with `ds01 gpu release`
+    manual: bool = False  # without a container: its owner, or an administrator, ends it with `ds01 gpu release`
     waiting: bool = False  # no lease yet: what somebody ahead in the line could have now
-    first_names: tuple[str, ...] = ()  # of its slots, at the time of the lease; none: as `slots`
-    silent: tuple[str, ...] = ()  # UUIDs of those that were not seen, since their GPU does not answer
+    original_names: tuple[str, ...] = ()  # of its slots, at the time of the lease; none: as `slots`
+    unobserved: tuple[str, ...] = ()  # UUIDs of those that were not seen, since their GPU does not answer
 
 
 @dataclass(frozen=True)

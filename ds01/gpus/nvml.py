@@ -18,12 +18,12 @@ from pynvml import NVMLError
 from ds01.errors import GpusUnreachable
 from ds01.gpus import gpm
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
-from ds01.gpus.model import Gpu, Kind, Mig, Observation, Process, Slot
-from ds01.gpus.naming import UNKNOWN
-from ds01.gpus.pci import nvidia_cards
-from ds01.gpus.processes import boot_id, container_of, name_of
-from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
-from ds01.gpus.requirements import DriverFacts, GpuFacts
+from ds01.gpus.model import Gpu, GpuObservation, GpuProcess, MigState, Slot, SlotKind
+from ds01.gpus.pci import count_nvidia_cards
+from ds01.gpus.processes import process_container, process_name, read_boot_id
+from ds01.gpus.profiles import profile_from_attributes, profile_in_device_name, profile_slices
+from ds01.gpus.requirements import DriverInfo, GpuInfo
+from ds01.gpus.slot_names import UNKNOWN_UUID_PREFIX
 from ds01.system import clock
 from ds01.system.clock import Sleep
 
@@ -89,7 +89,7 @@ class NvmlInventory:
     sleep: Sleep = clock.sleep
     sys: Path = Path("/sys")
 
-    def observe(self, *, utilisation: bool = False) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> GpuObservation:
         """The GPUs as they are now. Raises GpusUnreachable if NVML as a whole cannot be asked.
 
         `utilisation` measures MIG instances too, which takes 0.1 s if a GPU can do that.
@@ -98,42 +98,42 @@ class NvmlInventory:
         cards on the bus as `data["cards"]`; else driver_not_loaded, version_mismatch, function_not_found,
         no_permission or unknown.
         """
-        with self._opened():
+        with self._nvml_session():
             try:
                 driver = str(pynvml.nvmlSystemGetDriverVersion())
                 count = int(pynvml.nvmlDeviceGetCount())
             except NVMLError as error:
                 raise _unreachable(error) from error
-            seen = [self._device(index) for index in range(count)]
-            slots = [slot for _, slots in seen for slot in slots]
-            busy = gpm.measured(pynvml, slots, self.sleep) if utilisation else {}
-        boot = boot_id(self.proc)
-        slots = [replace(slot, utilisation_percent=busy.get(slot.uuid), boot=boot) for slot in slots]
-        return Observation(tuple(gpu for gpu, _ in seen), tuple(slots), driver, boot=boot)
+            devices = [self._observe_gpu(index) for index in range(count)]
+            slots = [slot for _, slots in devices for slot in slots]
+            utilisations = gpm.measure_utilisation(pynvml, slots, self.sleep) if utilisation else {}
+        boot = read_boot_id(self.proc)
+        slots = [replace(slot, utilisation_percent=utilisations.get(slot.uuid), boot=boot) for slot in slots]
+        return GpuObservation(tuple(gpu for gpu, _ in devices), tuple(slots), driver, boot=boot)
 
-    def driver_facts(self) -> DriverFacts:
+    def driver_info(self) -> DriverInfo:
         """Return what images may require of the driver. Raises GpusUnreachable.
 
         Apart from `observe`, since only a create from an image that requires something asks for it.
         """
-        with self._opened():
+        with self._nvml_session():
             try:
                 driver = str(pynvml.nvmlSystemGetDriverVersion())
                 count = int(pynvml.nvmlDeviceGetCount())
             except NVMLError as error:
                 raise _unreachable(error) from error
-            number = _quietly(pynvml.nvmlSystemGetCudaDriverVersion_v2)
+            number = _query_or_none(pynvml.nvmlSystemGetCudaDriverVersion_v2)
             cuda = f"{number // 1000}.{number % 1000 // 10}" if number else None
-            return DriverFacts(driver, cuda, tuple(_gpu_facts(index) for index in range(count)))
+            return DriverInfo(driver, cuda, tuple(_gpu_facts(index) for index in range(count)))
 
     @contextmanager
-    def _opened(self) -> Iterator[None]:
+    def _nvml_session(self) -> Iterator[None]:
         try:
             pynvml.nvmlInit()
         except NVMLError as error:
             found = _unreachable(error)
             if error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-                found.data = (found.data or {}) | {"cards": nvidia_cards(self.sys)}
+                found.data = (found.data or {}) | {"cards": count_nvidia_cards(self.sys)}
             raise found from error
         try:
             yield
@@ -141,61 +141,64 @@ class NvmlInventory:
             with suppress(NVMLError):
                 pynvml.nvmlShutdown()
 
-    def _device(self, index: int) -> tuple[Gpu, list[Slot]]:
+    def _observe_gpu(self, index: int) -> tuple[Gpu, list[Slot]]:
         """One GPU and its slots. A GPU that does not answer is one slot that nobody gets."""
-        gpu = Gpu(index, f"{UNKNOWN}{index}", "unknown", 0)
+        gpu = Gpu(index, f"{UNKNOWN_UUID_PREFIX}{index}", "unknown", 0)
         slots: list[Slot] = []
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             gpu = replace(gpu, uuid=str(pynvml.nvmlDeviceGetUUID(handle)))
-            gpu = _measured(gpu, handle)
+            gpu = _with_measurements(gpu, handle)
             on, on_after_reset = _mig_modes(handle)
-            slots.extend(self._instances(gpu, handle) if on else [self._whole(gpu, handle)])
-            gpu = replace(gpu, mig=(Mig.INSTANCES if slots else Mig.EMPTY) if on else Mig.OFF)
+            slots.extend(self._instance_slots(gpu, handle) if on else [self._whole_gpu_slot(gpu, handle)])
+            gpu = replace(gpu, mig=(MigState.INSTANCES if slots else MigState.EMPTY) if on else MigState.OFF)
             if on != on_after_reset:
-                gpu = replace(gpu, mig=Mig.PENDING, unhealthy=gpu.unhealthy or _PENDING)
+                gpu = replace(gpu, mig=MigState.PENDING, unhealthy=gpu.unhealthy or _PENDING)
         except NVMLError as error:
-            gpu = replace(gpu, unhealthy=_sickness(error))
-            slots = slots or [_silent(gpu, str(index), gpu.uuid, Kind.FULL)]
+            gpu = replace(gpu, unhealthy=_unhealthy_reason(error))
+            slots = slots or [_unresponsive_slot(gpu, str(index), gpu.uuid, SlotKind.FULL)]
         if not self.enable_mig:
-            slots = [slot for slot in slots if slot.kind is Kind.FULL]
+            slots = [slot for slot in slots if slot.kind is SlotKind.FULL]
         return gpu, [replace(slot, unhealthy=gpu.unhealthy or slot.unhealthy) for slot in slots]
 
-    def _whole(self, gpu: Gpu, handle: Any) -> Slot:
+    def _whole_gpu_slot(self, gpu: Gpu, handle: Any) -> Slot:
         return Slot(
             slot=str(gpu.index),
             uuid=gpu.uuid,
-            kind=Kind.FULL,
+            kind=SlotKind.FULL,
             gpu=gpu.index,
             gpu_uuid=gpu.uuid,
             model=gpu.model,
             memory_bytes=gpu.memory_bytes,
             memory_used_bytes=gpu.memory_used_bytes,
-            **self._processes(handle),
+            **self._process_fields(handle),
         )
 
-    def _instances(self, gpu: Gpu, handle: Any) -> Iterator[Slot]:
+    def _instance_slots(self, gpu: Gpu, handle: Any) -> Iterator[Slot]:
         """The MIG instances by their index. A hole is where one was destroyed: the later ones keep their number."""
-        for place in range(int(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
+        for instance_index in range(int(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
             try:
-                instance = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
-                yield self._instance(gpu, place, instance)
+                instance = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, instance_index)
+                yield self._instance_slot(gpu, instance_index, instance)
             except pynvml.NVMLError_NotFound:
                 continue
             except NVMLError as error:
                 _raise_if_dead(error)
-                name = f"{gpu.index}:{place}"
-                yield replace(_silent(gpu, name, f"{UNKNOWN}{name}", Kind.MIG), unhealthy=_sickness(error))
+                name = f"{gpu.index}:{instance_index}"
+                yield replace(
+                    _unresponsive_slot(gpu, name, f"{UNKNOWN_UUID_PREFIX}{name}", SlotKind.MIG),
+                    unhealthy=_unhealthy_reason(error),
+                )
 
-    def _instance(self, gpu: Gpu, place: int, handle: Any) -> Slot:
+    def _instance_slot(self, gpu: Gpu, instance_index: int, handle: Any) -> Slot:
         uuid = str(pynvml.nvmlDeviceGetUUID(handle))
-        memory = _ask(_memory, handle)
-        attributes = _ask(pynvml.nvmlDeviceGetAttributes_v2, handle)
+        memory = _query(_memory, handle)
+        attributes = _query(pynvml.nvmlDeviceGetAttributes_v2, handle)
         profile = _profile(gpu, handle, attributes)
         return Slot(
-            slot=f"{gpu.index}:{place}",
+            slot=f"{gpu.index}:{instance_index}",
             uuid=uuid,
-            kind=Kind.MIG,
+            kind=SlotKind.MIG,
             gpu=gpu.index,
             gpu_uuid=gpu.uuid,
             model=gpu.model,
@@ -203,41 +206,41 @@ class NvmlInventory:
             profile=profile,
             memory_used_bytes=int(memory.used) if memory is not None else None,
             slices=_slices(profile, attributes),
-            gi=_ask(pynvml.nvmlDeviceGetGpuInstanceId, handle),
-            ci=_ask(pynvml.nvmlDeviceGetComputeInstanceId, handle),
-            **self._processes(handle),
+            gi=_query(pynvml.nvmlDeviceGetGpuInstanceId, handle),
+            ci=_query(pynvml.nvmlDeviceGetComputeInstanceId, handle),
+            **self._process_fields(handle),
         )
 
-    def _processes(self, handle: Any) -> dict[str, Any]:
+    def _process_fields(self, handle: Any) -> dict[str, Any]:
         """Return what computes or draws on a slot, as fields of it.
 
         The versioned functions, since pynvml refuses the others beside a library of another release. MIG
         instances and data centre GPUs cannot draw, and say so: that is no lack of knowledge.
         """
         try:
-            compute = _running(handle, "Compute")
+            compute = _running_processes(handle, "Compute")
         except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
             return {"processes": None, "lists_processes": False}
         except NVMLError as error:
             _raise_if_dead(error)
             return {"processes": None}
         try:
-            graphics = _running(handle, "Graphics")
+            graphics = _running_processes(handle, "Graphics")
         except pynvml.NVMLError_NotSupported:
             graphics = []
         except NVMLError as error:
             _raise_if_dead(error)
             return {"processes": None}
         # Clients of an MPS server compute too, but NVML lists them apart, where it knows of MPS.
-        shared = _ask(_running, handle, "MPSCompute") or []
-        found = {int(process.pid): process for process in [*graphics, *shared, *compute]}
-        computing = {int(process.pid) for process in [*shared, *compute]}
+        mps = _query(_running_processes, handle, "MPSCompute") or []
+        found = {int(process.pid): process for process in [*graphics, *mps, *compute]}
+        computing = {int(process.pid) for process in [*mps, *compute]}
         return {"processes": tuple(self._process(pid, found[pid], pid not in computing) for pid in sorted(found))}
 
-    def _process(self, pid: int, shown: Any, graphics_only: bool) -> Process:
-        used = shown.usedGpuMemory
+    def _process(self, pid: int, nvml_process: Any, graphics_only: bool) -> GpuProcess:
+        used = nvml_process.usedGpuMemory
         memory = int(used) if used is not None else None
-        return Process(pid, name_of(pid, self.proc), container_of(pid, self.proc), memory, graphics_only)
+        return GpuProcess(pid, process_name(pid, self.proc), process_container(pid, self.proc), memory, graphics_only)
 
 
 def _unreachable(error: NVMLError) -> GpusUnreachable:
@@ -249,19 +252,19 @@ def _unreachable(error: NVMLError) -> GpusUnreachable:
     )
 
 
-def _measured(gpu: Gpu, handle: Any) -> Gpu:
+def _with_measurements(gpu: Gpu, handle: Any) -> Gpu:
     """The GPU with what it measures, and whether that makes it unhealthy. What it does not support is None."""
-    memory = _ask(_memory, handle)
-    rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
-    milliwatts = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
-    millijoules = _ask(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
-    errors = _ask(
+    memory = _query(_memory, handle)
+    rates = _query(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    milliwatts = _query(pynvml.nvmlDeviceGetPowerUsage, handle)
+    millijoules = _query(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+    errors = _query(
         pynvml.nvmlDeviceGetTotalEccErrors,
         handle,
         pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
         pynvml.NVML_VOLATILE_ECC,
     )
-    rows = _ask(pynvml.nvmlDeviceGetRemappedRows, handle)
+    rows = _query(pynvml.nvmlDeviceGetRemappedRows, handle)
     unhealthy = None
     if errors:
         unhealthy = f"{errors} uncorrectable memory errors since the driver was loaded"
@@ -269,12 +272,12 @@ def _measured(gpu: Gpu, handle: Any) -> Gpu:
         unhealthy = "a broken row of its memory could not be remapped"
     return replace(
         gpu,
-        model=str(_ask(pynvml.nvmlDeviceGetName, handle) or "unknown"),
+        model=str(_query(pynvml.nvmlDeviceGetName, handle) or "unknown"),
         memory_bytes=int(memory.total) if memory is not None else 0,
         unhealthy=unhealthy,
         utilisation_percent=float(rates.gpu) if rates is not None else None,
         memory_used_bytes=int(memory.used) if memory is not None else None,
-        temperature_celsius=_number(_ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)),
+        temperature_celsius=_number(_query(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)),
         power_watts=milliwatts / 1000 if milliwatts is not None else None,
         energy_joules=millijoules / 1000 if millijoules is not None else None,
         ecc_errors=errors,
@@ -292,10 +295,10 @@ def _mig_modes(handle: Any) -> tuple[bool, bool]:
 
 
 def _profile(gpu: Gpu, handle: Any, attributes: Any) -> str | None:
-    named = profile_in(str(_ask(pynvml.nvmlDeviceGetName, handle) or ""))
+    named = profile_in_device_name(str(_query(pynvml.nvmlDeviceGetName, handle) or ""))
     if named is not None or attributes is None:
         return named
-    return profile_made_of(
+    return profile_from_attributes(
         gpu_slices=attributes.gpuInstanceSliceCount,
         compute_slices=attributes.computeInstanceSliceCount,
         memory_mib=attributes.memorySizeMB,
@@ -306,19 +309,19 @@ def _profile(gpu: Gpu, handle: Any, attributes: Any) -> str | None:
 def _slices(profile: str | None, attributes: Any) -> int:
     if attributes is not None and attributes.computeInstanceSliceCount:
         return int(attributes.computeInstanceSliceCount)
-    return slices_in(profile or "") or 1
+    return profile_slices(profile or "") or 1
 
 
 def _attributed_memory(attributes: Any) -> int:
     return int(attributes.memorySizeMB) << 20 if attributes is not None else 0
 
 
-def _silent(gpu: Gpu, name: str, uuid: str, kind: Kind) -> Slot:
+def _unresponsive_slot(gpu: Gpu, name: str, uuid: str, kind: SlotKind) -> Slot:
     """A slot that does not answer, so that it is seen. Nothing is known of what runs on it."""
     return Slot(name, uuid, kind, gpu.index, gpu.uuid, gpu.model, gpu.memory_bytes, processes=None)
 
 
-def _sickness(error: NVMLError) -> str:
+def _unhealthy_reason(error: NVMLError) -> str:
     return {
         pynvml.NVML_ERROR_GPU_IS_LOST: "the GPU is lost: it fell off the bus, or the driver gave it up",
         pynvml.NVML_ERROR_RESET_REQUIRED: "the GPU needs a reset",
@@ -326,7 +329,7 @@ def _sickness(error: NVMLError) -> str:
     }.get(error.value, f"NVML said: {error}")
 
 
-def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+def _query(function: Callable[..., Any], *arguments: Any) -> Any:
     """The answer, or None if this GPU or driver has none. Raises NVMLError if the GPU is gone."""
     try:
         return function(*arguments)
@@ -335,7 +338,7 @@ def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
         return None
 
 
-def _running(handle: Any, what: str) -> Any:
+def _running_processes(handle: Any, what: str) -> Any:
     """The running processes, from the older function on a driver that lacks the newer one. Raises NVMLError."""
     newer = getattr(pynvml, f"nvmlDeviceGet{what}RunningProcesses_v3")
     older = getattr(pynvml, f"nvmlDeviceGet{what}RunningProcesses_v2", None)  # some releases of pynvml lack it
@@ -364,16 +367,16 @@ def _raise_if_dead(error: NVMLError) -> None:
         raise error
 
 
-def _gpu_facts(index: int) -> GpuFacts:
-    handle = _quietly(pynvml.nvmlDeviceGetHandleByIndex, index)
+def _gpu_facts(index: int) -> GpuInfo:
+    handle = _query_or_none(pynvml.nvmlDeviceGetHandleByIndex, index)
     if handle is None:
-        return GpuFacts()
-    brand = _quietly(pynvml.nvmlDeviceGetBrand, handle)
-    capability = _quietly(pynvml.nvmlDeviceGetCudaComputeCapability, handle)
-    return GpuFacts(_BRANDS.get(brand), ".".join(map(str, capability)) if capability else None)
+        return GpuInfo()
+    brand = _query_or_none(pynvml.nvmlDeviceGetBrand, handle)
+    capability = _query_or_none(pynvml.nvmlDeviceGetCudaComputeCapability, handle)
+    return GpuInfo(_BRANDS.get(brand), ".".join(map(str, capability)) if capability else None)
 
 
-def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
+def _query_or_none(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return the answer, or None whatever is in its way."""
     with suppress(NVMLError):
         return function(*arguments)

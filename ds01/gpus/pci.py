@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-VENDOR = "0x10de"
-DISPLAY = "0x03"  # the class of graphics and 3D controllers; a card's sound and USB functions have others
+NVIDIA_VENDOR = "0x10de"
+DISPLAY_CLASS = "0x03"  # the class of graphics and 3D controllers; a card's sound and USB functions have others
 
 
-def nvidia_cards(sys: Path = Path("/sys")) -> int:
+def count_nvidia_cards(sys: Path = Path("/sys")) -> int:
     """Return how many there are; 0 also where the kernel shows no bus, as in some containers."""
     functions = (sys / "bus/pci/devices").glob("*")
-    return sum(_text(path / "vendor").strip() == VENDOR and _is_display(path) for path in functions)
+    return sum(_text(path / "vendor").strip() == NVIDIA_VENDOR and _is_display(path) for path in functions)
 
 
 def _is_display(function: Path) -> bool:
-    return _text(function / "class").startswith(DISPLAY)
+    return _text(function / "class").startswith(DISPLAY_CLASS)
 
 
 def _text(path: Path) -> str:

@@ -10,19 +10,19 @@ from pathlib import Path
 _CONTAINER = re.compile(r"[/-]([0-9a-f]{64})(?=\.scope|/|$)", re.ASCII | re.MULTILINE)
 
 
-def name_of(pid: int, proc: Path) -> str | None:
+def process_name(pid: int, proc: Path) -> str | None:
     """The process's name as the kernel keeps it, at most 15 bytes; None if it is gone or hidden."""
     text = _read(proc / str(pid) / "comm")
     return text.rstrip("\n") or None if text is not None else None
 
 
-def container_of(pid: int, proc: Path) -> str | None:
+def process_container(pid: int, proc: Path) -> str | None:
     """The Docker id in the process's cgroup; None if there is none, or it cannot be read."""
     match = _CONTAINER.search(_read(proc / str(pid) / "cgroup") or "")
     return match[1] if match else None
 
 
-def boot_id(proc: Path) -> str | None:
+def read_boot_id(proc: Path) -> str | None:
     """Return the id of the kernel's present boot, which is another after each restart; None if it is unknown."""
     return (_read(proc / "sys/kernel/random/boot_id") or "").strip() or None
 

@@ -11,13 +11,15 @@ _MIB = 1 << 20
 _GIB = 1 << 30
 
 
-def profile_in(device_name: str) -> str | None:
+def profile_in_device_name(device_name: str) -> str | None:
     """The profile that ends an instance's device name, `NVIDIA A100-SXM4-40GB MIG 2g.10gb`."""
     match = _IN_DEVICE_NAME.search(device_name)
     return match[1] if match else None
 
 
-def profile_made_of(*, gpu_slices: int, compute_slices: int, memory_mib: int, gpu_memory_bytes: int) -> str | None:
+def profile_from_attributes(
+    *, gpu_slices: int, compute_slices: int, memory_mib: int, gpu_memory_bytes: int
+) -> str | None:
     """Return the name made of an instance's attributes, as NVIDIA's go-nvlib makes it: memory in eighths of the GPU.
 
     None if the GPU's memory is unknown. Halves are rounded up: half of an H200's 141 GB is called 71 GB.
@@ -30,7 +32,7 @@ def profile_made_of(*, gpu_slices: int, compute_slices: int, memory_mib: int, gp
     return f"{part}{gpu_slices}g.{gigabytes}gb"
 
 
-def slices_in(profile: str) -> int | None:
+def profile_slices(profile: str) -> int | None:
     """The compute slices that a profile's name says."""
     match = _SLICES.match(profile)
     return int(match[1] or match[2]) if match else None

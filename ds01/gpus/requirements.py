@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PREFIX = "NVIDIA_REQUIRE_"
-_OTHERS = frozenset({"NVIDIA_REQUIRE_JETPACK", "NVIDIA_REQUIRE_JETPACK_HOST_MOUNTS"})  # for boards, not for servers
+_BOARD_VARIABLES = frozenset(
+    {"NVIDIA_REQUIRE_JETPACK", "NVIDIA_REQUIRE_JETPACK_HOST_MOUNTS"}
+)  # for boards, not for servers
 _CONDITION = re.compile(r"([a-z_]+)\s*(>=|<=|!=|==|=|<|>)\s*(.+)", re.ASCII)
 Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class GpuFacts:
+class GpuInfo:
     """What a condition can ask of one GPU; None: unknown."""
 
     brand: str | None = None  # as `tesla`, `geforcertx`
@@ -25,19 +27,19 @@ class GpuFacts:
 
 
 @dataclass(frozen=True)
-class DriverFacts:
+class DriverInfo:
     """What a condition can ask of the driver, and of its GPUs in order of their index; None: unknown."""
 
     driver: str | None = None  # as `550.54.15`
     cuda: str | None = None  # the newest CUDA it supports, as `12.4`
-    gpus: tuple[GpuFacts, ...] = ()
+    gpus: tuple[GpuInfo, ...] = ()
 
-    def of_gpu(self, index: int) -> GpuFacts:
+    def gpu_info(self, index: int) -> GpuInfo:
         """Return what is known of one GPU."""
-        return self.gpus[index] if index < len(self.gpus) else GpuFacts()
+        return self.gpus[index] if index < len(self.gpus) else GpuInfo()
 
 
-NOTHING_KNOWN = DriverFacts()
+UNKNOWN_DRIVER = DriverInfo()
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Requirement:
         return min((bound[1] for bound in bounds if bound is not None), key=_version, default=None)
 
 
-def requirements_of(environment: Mapping[str, str]) -> tuple[Requirement, ...]:
+def image_requirements(environment: Mapping[str, str]) -> tuple[Requirement, ...]:
     """Return what an image's environment requires; nothing if it switches that off.
 
     Images older than the variable have only `CUDA_VERSION`, which the toolkit takes for their requirement.
@@ -64,7 +66,7 @@ def requirements_of(environment: Mapping[str, str]) -> tuple[Requirement, ...]:
     found = [
         Requirement(name, text)
         for name, text in sorted(environment.items())
-        if name.startswith(_PREFIX) and name not in _OTHERS and text.strip()
+        if name.startswith(_PREFIX) and name not in _BOARD_VARIABLES and text.strip()
     ]
     legacy = re.match(r"\d+\.\d+", environment.get("CUDA_VERSION", ""), re.ASCII)
     if legacy is not None and not environment.get("NVIDIA_REQUIRE_CUDA", "").strip():
@@ -72,35 +74,35 @@ def requirements_of(environment: Mapping[str, str]) -> tuple[Requirement, ...]:
     return tuple(found)
 
 
-def unmet(requirement: Requirement, driver: DriverFacts, gpu: GpuFacts) -> bool:
+def is_unmet(requirement: Requirement, driver: DriverInfo, gpu: GpuInfo) -> bool:
     """Return whether a requirement is certainly not met; what is unknown, or not understood, may be met."""
-    known = {"driver": driver.driver, "cuda": driver.cuda, "brand": gpu.brand, "arch": gpu.arch}
+    facts = {"driver": driver.driver, "cuda": driver.cuda, "brand": gpu.brand, "arch": gpu.arch}
     alternatives = requirement.text.casefold().split()
     return bool(alternatives) and all(
-        any(_fails(condition, known) for condition in alternative.split(",")) for alternative in alternatives
+        any(_condition_fails(condition, facts) for condition in alternative.split(",")) for alternative in alternatives
     )
 
 
-def _fails(condition: str, known: Mapping[str, str | None]) -> bool:
+def _condition_fails(condition: str, facts: Mapping[str, str | None]) -> bool:
     match = _CONDITION.fullmatch(condition.strip())
-    value = known.get(match[1]) if match is not None else None
+    value = facts.get(match[1]) if match is not None else None
     if match is None or value is None:
         return False
-    name, comparison, wanted = match.groups()
+    name, comparison, operand = match.groups()
     if name == "brand":
-        same = _word(value) == _word(wanted)
+        same = _normalise(value) == _normalise(operand)
         return {"=": not same, "==": not same, "!=": same}.get(comparison, False)
-    have, want = _version(value), _version(wanted)
-    if not have or not want:
+    actual, required = _version(value), _version(operand)
+    if not actual or not required:
         return False
-    length = max(len(have), len(want))
-    return not _holds(_padded(have, length), comparison, _padded(want, length))
+    length = max(len(actual), len(required))
+    return not _compare(_padded(actual, length), comparison, _padded(required, length))
 
 
-def _holds(have: Version, comparison: str, want: Version) -> bool:
+def _compare(actual: Version, comparison: str, required: Version) -> bool:
     return {
-        ">=": have >= want, "<=": have <= want, ">": have > want, "<": have < want, "!=": have != want,
-    }.get(comparison, have == want)  # fmt: skip
+        ">=": actual >= required, "<=": actual <= required, ">": actual > required, "<": actual < required, "!=": actual != required,
+    }.get(comparison, actual == required)  # fmt: skip
 
 
 def _version(text: str) -> Version:
@@ -111,5 +113,5 @@ def _padded(version: Version, length: int) -> Version:
     return version + (0,) * (length - len(version))
 
 
-def _word(text: str) -> str:
+def _normalise(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.casefold())

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 
 from ds01.errors import WrongUse
-from ds01.gpus.model import Gpu, Kind, Mig, Observation, Slot
-from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts
+from ds01.gpus.model import Gpu, GpuObservation, MigState, Slot, SlotKind
+from ds01.gpus.requirements import UNKNOWN_DRIVER, DriverInfo
 
 DRIVER = "simulated"
-_FORM = "COUNTxMODEL, or COUNTxMODEL:COUNTxPROFILE+COUNTxPROFILE for MIG, joined by commas; or none"
+_EXPECTED_FORM = "COUNTxMODEL, or COUNTxMODEL:COUNTxPROFILE+COUNTxPROFILE for MIG, joined by commas; or none"
 _COUNTED = re.compile(r"([0-9]{1,3})x(.+)", re.ASCII)
 # NVIDIA's drivers take no more GPUs than this in one server.
 _MOST_GPUS = 32
@@ -30,61 +30,61 @@ class _Model:
 class SimulatedInventory:
     """Always the same GPUs; a test replaces `observation` to take something away."""
 
-    observation: Observation
-    facts: DriverFacts = NOTHING_KNOWN  # nothing is known of a driver that does not exist
+    observation: GpuObservation
+    driver: DriverInfo = UNKNOWN_DRIVER  # nothing is known of a driver that does not exist
 
-    def observe(self, *, utilisation: bool = False) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> GpuObservation:
         """What was made up. Never raises."""
         return self.observation
 
-    def driver_facts(self) -> DriverFacts:
+    def driver_info(self) -> DriverInfo:
         """Return what was made up of the driver."""
-        return self.facts
+        return self.driver
 
 
-def parse(text: str) -> SimulatedInventory:
+def parse_inventory(text: str) -> SimulatedInventory:
     """The inventory that `text` describes; `none` is a server without GPUs. Raises WrongUse."""
     text = text.strip().removeprefix("simulated:")
     gpus: list[Gpu] = []
     slots: list[Slot] = []
     for part in [] if text == "none" else text.split(","):
-        count, model, profiles = _group(part.strip())
+        count, model, profiles = _parse_group(part.strip())
         if len(gpus) + count > _MOST_GPUS:
-            raise _wrong(text, f"a server has at most {_MOST_GPUS} GPUs")
+            raise _invalid(text, f"a server has at most {_MOST_GPUS} GPUs")
         for index in range(len(gpus), len(gpus) + count):
             gpu, offered = _gpu(index, model, profiles)
             gpus.append(gpu)
             slots.extend(offered)
-    return SimulatedInventory(Observation(tuple(gpus), tuple(slots), DRIVER, simulated=True))
+    return SimulatedInventory(GpuObservation(tuple(gpus), tuple(slots), DRIVER, simulated=True))
 
 
-def _group(part: str) -> tuple[int, str, list[str] | None]:
+def _parse_group(part: str) -> tuple[int, str, list[str] | None]:
     """One part of the line: how many GPUs, their model, and the instances on each, None without MIG."""
-    before, colon, after = part.partition(":")
-    count, name = _counted(before, part)
+    count_and_model, colon, instance_list = part.partition(":")
+    count, name = _parse_counted(count_and_model, part)
     model = _NAMES.get(name.casefold())
     if model is None:
-        raise _wrong(part, f"no model {name!r}; there are {', '.join(_MODELS)}")
+        raise _invalid(part, f"no model {name!r}; there are {', '.join(_MODELS)}")
     if not colon:
         return count, model, None
 
     known = {profile.casefold(): profile for profile in _MODELS[model].profiles}
     profiles: list[str] = []
-    for piece in re.split(r"\+(?=\s*\d+x)", after):  # profiles have a plus of their own, as 1g.10gb+me
-        instances, wanted = _counted(piece, part)
-        profile = known.get(wanted.casefold())
+    for piece in re.split(r"\+(?=\s*\d+x)", instance_list):  # profiles have a plus of their own, as 1g.10gb+me
+        instances, profile_name = _parse_counted(piece, part)
+        profile = known.get(profile_name.casefold())
         if profile is None:
             offered = f"it has {', '.join(known.values())}" if known else "it has no MIG"
-            raise _wrong(part, f"{model} has no profile {wanted!r}; {offered}")
+            raise _invalid(part, f"{model} has no profile {profile_name!r}; {offered}")
         profiles += [profile] * instances
     _check_capacity(part, model, profiles)
     return count, model, profiles
 
 
-def _counted(text: str, part: str) -> tuple[int, str]:
+def _parse_counted(text: str, part: str) -> tuple[int, str]:
     match = _COUNTED.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
-        raise _wrong(part, f"{text.strip()!r} is not COUNTxWHAT with a count of at least 1")
+        raise _invalid(part, f"{text.strip()!r} is not COUNTxWHAT with a count of at least 1")
     return int(match[1]), match[2].strip()
 
 
@@ -94,9 +94,9 @@ def _check_capacity(part: str, name: str, profiles: list[str]) -> None:
     compute = sum(model.profiles[profile][0] for profile in profiles)
     memory = sum(model.profiles[profile][1] for profile in profiles)
     if compute > model.compute_slices:
-        raise _wrong(part, f"the instances need {compute} compute slices, {name} has {model.compute_slices}")
+        raise _invalid(part, f"the instances need {compute} compute slices, {name} has {model.compute_slices}")
     if memory > model.memory_slices:
-        raise _wrong(part, f"the instances need {memory} memory slices, {name} has {model.memory_slices}")
+        raise _invalid(part, f"the instances need {memory} memory slices, {name} has {model.memory_slices}")
 
 
 def _gpu(index: int, name: str, profiles: list[str] | None) -> tuple[Gpu, list[Slot]]:
@@ -104,15 +104,15 @@ def _gpu(index: int, name: str, profiles: list[str] | None) -> tuple[Gpu, list[S
     model = _MODELS[name]
     uuid = f"GPU-00000000-0000-4000-8000-{index:012x}"
     memory = model.memory << 30
-    mig = Mig.OFF if profiles is None else Mig.INSTANCES
+    mig = MigState.OFF if profiles is None else MigState.INSTANCES
     gpu = Gpu(index, uuid, name, memory, mig, utilisation_percent=0.0, memory_used_bytes=0)
     if profiles is None:
-        return gpu, [Slot(str(index), uuid, Kind.FULL, index, uuid, name, memory, memory_used_bytes=0)]
+        return gpu, [Slot(str(index), uuid, SlotKind.FULL, index, uuid, name, memory, memory_used_bytes=0)]
     return gpu, [
         Slot(
-            slot=f"{index}:{place}",
-            uuid=f"MIG-00000000-0000-4000-8000-{index:06x}{place:06x}",
-            kind=Kind.MIG,
+            slot=f"{index}:{instance_index}",
+            uuid=f"MIG-00000000-0000-4000-8000-{index:06x}{instance_index:06x}",
+            kind=SlotKind.MIG,
             gpu=index,
             gpu_uuid=uuid,
             model=name,
@@ -120,18 +120,18 @@ def _gpu(index: int, name: str, profiles: list[str] | None) -> tuple[Gpu, list[S
             profile=profile,
             memory_used_bytes=0,
             slices=model.profiles[profile][0],
-            gi=place + 1,
+            gi=instance_index + 1,
             ci=0,
         )
-        for place, profile in enumerate(profiles)
+        for instance_index, profile in enumerate(profiles)
     ]
 
 
-def _wrong(text: str, why: str) -> WrongUse:
-    return WrongUse(f"not a description of simulated GPUs: {text!r}", why=why, hint=f"write {_FORM}")
+def _invalid(text: str, why: str) -> WrongUse:
+    return WrongUse(f"not a description of simulated GPUs: {text!r}", why=why, hint=f"write {_EXPECTED_FORM}")
 
 
-def _seven(one: int, two: int, four: int, eight: int) -> dict[str, tuple[int, int]]:
+def _seven_slice_profiles(one: int, two: int, four: int, eight: int) -> dict[str, tuple[int, int]]:
     """The profiles of a GPU with 7 compute and 8 memory slices, from the GB that 1, 2, 4 and 8 of those are called."""
     return {
         f"1g.{one}gb": (1, 1),
@@ -149,14 +149,14 @@ _A30 = _Model(
     24, {"1g.6gb": (1, 1), "1g.6gb+me": (1, 1), "2g.12gb": (2, 2), "4g.24gb": (4, 4)}, compute_slices=4, memory_slices=4
 )
 _MODELS = {
-    "A100": _Model(40, _seven(5, 10, 20, 40)),
-    "A100-40GB": _Model(40, _seven(5, 10, 20, 40)),
-    "A100-80GB": _Model(80, _seven(10, 20, 40, 80)),
+    "A100": _Model(40, _seven_slice_profiles(5, 10, 20, 40)),
+    "A100-40GB": _Model(40, _seven_slice_profiles(5, 10, 20, 40)),
+    "A100-80GB": _Model(80, _seven_slice_profiles(10, 20, 40, 80)),
     "A30": _A30,
-    "H100": _Model(80, _seven(10, 20, 40, 80)),
-    "H100-94GB": _Model(94, _seven(12, 24, 47, 94)),
-    "H200": _Model(141, _seven(18, 35, 71, 141)),
-    "B200": _Model(180, _seven(23, 45, 90, 180)),
+    "H100": _Model(80, _seven_slice_profiles(10, 20, 40, 80)),
+    "H100-94GB": _Model(94, _seven_slice_profiles(12, 24, 47, 94)),
+    "H200": _Model(141, _seven_slice_profiles(18, 35, 71, 141)),
+    "B200": _Model(180, _seven_slice_profiles(23, 45, 90, 180)),
     **{
         name: _Model(memory, {})
         for name, memory in {

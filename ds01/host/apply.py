@@ -11,7 +11,7 @@ from ds01.host.people import people_of
 from ds01.host.slices import Change, plan_slices, unsure_slices, wanted_slices
 from ds01.host.systemd import Systemd, is_running
 from ds01.lifecycle.context.owners import Owners
-from ds01.policy.model import Policy, Share
+from ds01.policy.model import Policy, SliceLimits
 from ds01.policy.units import format_number, readable_size
 from ds01.records.record import Record
 from ds01.records.store.memory import Memory
@@ -113,7 +113,7 @@ def obstacle_words(driver: str) -> tuple[str, str]:
     )
 
 
-def share_words(share: Share) -> str:
+def share_words(share: SliceLimits) -> str:
     """Limits in words, as `48 CPUs, 192g, 16384 tasks`."""
     words = [
         f"{format_number(share.max_cpus)} CPUs" if share.max_cpus is not None else None,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ds01.host.checks.facts import Entry
-from ds01.system.settings import KEPT_POLICY
+from ds01.system.settings import LAST_GOOD_POLICY
 
 FOLDER = 0o2775  # setgid: what anybody makes there is the group's
 FILE = 0o664
@@ -19,7 +19,7 @@ TICK = 0o644
 
 def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
     """What is there, against what it should be; of folders that have to be there also those that are not."""
-    records, kept = state / "container-metadata", state / KEPT_POLICY
+    records, kept = state / "container-metadata", state / LAST_GOOD_POLICY
     # The log first: what is mended after it can be written down there.
     shared = (
         log,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ds01.automation.report import last_good, not_judged
 from ds01.errors import Ds01Error
-from ds01.gpus.pci import nvidia_cards
+from ds01.gpus.pci import count_nvidia_cards
 from ds01.host.checks.facts import Cron, Disk, Kernel, Link, Picture, Tick
 from ds01.host.systemd import Systemd
 from ds01.system import files, programs
@@ -42,7 +42,7 @@ def kernel(roots: Roots) -> Kernel:
     """Swap, NVIDIA's cards, and links to its devices."""
     swap = re.search(r"^SwapTotal:\s+(\d+) kB", _text(roots.proc / "meminfo"), re.MULTILINE)
     swap_bytes = int(swap[1]) << 10 if swap else 0
-    return Kernel(swap_bytes, _limits_swap(roots.sys), nvidia_cards(roots.sys), device_links(roots.dev))
+    return Kernel(swap_bytes, _limits_swap(roots.sys), count_nvidia_cards(roots.sys), device_links(roots.dev))
 
 
 def device_links(dev: Path) -> dict[str, str]:

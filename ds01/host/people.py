@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ds01.errors import NotFound
-from ds01.policy.identity import identify
+from ds01.policy.identity import resolve_account
 from ds01.policy.model import Policy
 from ds01.records.record import Record
 from ds01.system.users import Account, Users
@@ -81,7 +81,7 @@ def _members(names: Iterable[str]) -> set[str]:
 
 
 def _identified(policies: Sequence[Policy], account: Account, users: Users) -> Account:
-    found = [identify(policy, account, users) for policy in policies]
+    found = [resolve_account(policy, account, users) for policy in policies]
     groups = sorted({name for each in found for name in each.groups})
     return replace(account, groups=tuple(groups), spellings=frozenset().union(*(each.spellings for each in found)))
 

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from enum import Enum
 
 from ds01.gpus.model import Slot
-from ds01.policy.identity import stem
+from ds01.policy.identity import login_stem
 from ds01.policy.model import Policy
-from ds01.policy.resolve import in_force
+from ds01.policy.resolve import is_in_force
 from ds01.system.users import Users
 
 
@@ -57,9 +57,9 @@ def check_names(
     """
     found = []
     named = _logins(policy, now)
-    logins = {*logins, *(users.canonical(login) for login in named if users.uid_of(login) is not None)}
+    logins = {*logins, *(users.canonical_login(login) for login in named if users.uid_of(login) is not None)}
     for login, places in named.items():
-        canonical = users.canonical(login)
+        canonical = users.canonical_login(login)
         if users.uid_of(login) is None and not _is_uid(login, places, users):
             found.append(NameFinding(NameKind.LOGIN, login, places, instead=_near_login(login, logins)))
         elif canonical != login:
@@ -83,14 +83,18 @@ def names_slots(policy: Policy, now: datetime) -> bool:
 def _logins(policy: Policy, now: datetime) -> dict[str, tuple[str, ...]]:
     """Return each login of the policy with its places."""
     places = [(login, f"groups.{group.name}") for group in policy.groups.values() for login in sorted(group.members)]
-    places += [(login, "user_overrides") for login, item in policy.user_overrides.items() if in_force(item.until, now)]
+    places += [
+        (login, "user_overrides") for login, item in policy.user_overrides.items() if is_in_force(item.until, now)
+    ]
     places += [
         (item.user, f"reservations[{index}]")
         for index, item in enumerate(policy.reservations)
         if item.user is not None and now < item.end
     ]
     places += [
-        (item.user, f"exemptions[{index}]") for index, item in enumerate(policy.exemptions) if in_force(item.until, now)
+        (item.user, f"exemptions[{index}]")
+        for index, item in enumerate(policy.exemptions)
+        if is_in_force(item.until, now)
     ]
     return _gathered(places)
 
@@ -119,6 +123,6 @@ def _is_uid(login: str, places: tuple[str, ...], users: Users) -> bool:
 
 def _near_login(login: str, known: Collection[str]) -> str | None:
     """Return the known login that was probably meant: the same but for case and domain, else a near one."""
-    same = [other for other in sorted(known) if stem(other) == stem(login)]
+    same = [other for other in sorted(known) if login_stem(other) == login_stem(login)]
     near = same or get_close_matches(login, sorted(known), 1, cutoff=0.8)
     return near[0] if near else None

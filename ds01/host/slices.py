@@ -12,13 +12,13 @@ from datetime import datetime
 
 from ds01.host.people import People
 from ds01.lifecycle.context.owners import Owners
-from ds01.policy.model import Policy, Share
+from ds01.policy.model import Policy, SliceLimits
 from ds01.policy.names import group_slice, slice_name
-from ds01.policy.resolve import UNGROUPED, group_limits, resolve
+from ds01.policy.resolve import FALLBACK_GROUP, group_limits, resolve
 from ds01.records.record import Record
 from ds01.system.users import Account
 
-NONE = Share()
+NONE = SliceLimits()
 ROOT = "ds01.slice"
 
 
@@ -27,18 +27,18 @@ class Change:
     """A slice whose limits differ: what it has, and what the policy wants. No limits: the policy dropped it."""
 
     unit: str
-    before: Share
-    after: Share
+    before: SliceLimits
+    after: SliceLimits
 
 
-def plan_slices(wanted: Mapping[str, Share], existing: Mapping[str, Share]) -> list[Change]:
+def plan_slices(wanted: Mapping[str, SliceLimits], existing: Mapping[str, SliceLimits]) -> list[Change]:
     """What must change, by the slices' names: `existing` are the limits that slices below `ds01.slice` have now."""
     units = {unit for unit in {*wanted, *existing} if unit.startswith("ds01-")}
     changes = [Change(unit, existing.get(unit, NONE), kept(wanted.get(unit, NONE))) for unit in units]
     return sorted((change for change in changes if change.before != change.after), key=lambda change: change.unit)
 
 
-def applied(existing: Mapping[str, Share], changes: Iterable[Change]) -> dict[str, Share]:
+def applied(existing: Mapping[str, SliceLimits], changes: Iterable[Change]) -> dict[str, SliceLimits]:
     """The limits after `changes`."""
     after = dict(existing) | {change.unit: change.after for change in changes}
     return {unit: share for unit, share in after.items() if share != NONE}
@@ -46,13 +46,13 @@ def applied(existing: Mapping[str, Share], changes: Iterable[Change]) -> dict[st
 
 def wanted_slices(
     policy: Policy, people: Iterable[Account], records: Iterable[Record], now: datetime
-) -> dict[str, Share]:
+) -> dict[str, SliceLimits]:
     """The limits of every slice that has some: the groups', and those of `people`.
 
     A container stays in the slice in which it was made: whoever moved to another group keeps the old slice too,
     with the limits of today, as long as a record says so.
     """
-    groups = [*policy.groups, *({policy.default_group or UNGROUPED} - set(policy.groups))]
+    groups = [*policy.groups, *({policy.default_group or FALLBACK_GROUP} - set(policy.groups))]
     shares = {group_slice(group): group_limits(policy, group).group_total for group in groups}
     places = {account.uid: set[str]() for account in people}
     for record in records:
@@ -75,6 +75,6 @@ def unsure_slices(owners: Owners, people: People, records: Iterable[Record], now
     return lambda unit: unit in units or unit.startswith(below)
 
 
-def kept(share: Share) -> Share:
+def kept(share: SliceLimits) -> SliceLimits:
     """The limits as systemd keeps them: it counts CPU time in tenths of a percent of a core."""
     return share if share.max_cpus is None else replace(share, max_cpus=round(share.max_cpus, 3))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from ds01.errors import Ds01Error
 from ds01.host.slices import NONE, Change
-from ds01.policy.model import Share
+from ds01.policy.model import SliceLimits
 from ds01.policy.units import format_number
 from ds01.system import programs
-from ds01.system.programs import Run
+from ds01.system.programs import RunProgram
 
 RUNNING = Path("/run/systemd/system")  # sd_booted(3): it is there if and only if systemd is process 1
 CONTROL = Path("/etc/systemd/system.control")  # where set-property keeps what it was told
@@ -33,18 +33,18 @@ _SECONDS = {
 class Systemd:
     """The systemd of this machine. `run` starts `systemctl`."""
 
-    def __init__(self, run: Run = programs.run, *, control: Path = CONTROL) -> None:
+    def __init__(self, run: RunProgram = programs.run, *, control: Path = CONTROL) -> None:
         self._run = run
         self._control = control
 
-    def limits(self, also: Iterable[str] = ()) -> dict[str, Share]:
+    def limits(self, also: Iterable[str] = ()) -> dict[str, SliceLimits]:
         """The limits of all slices below `ds01.slice` that have some: those in use, those that were ever given
         limits, and `also`. Raises Ds01Error.
         """
         # A slice that nothing runs in is unloaded, and found by its file only.
         named = {folder.name.removesuffix(".d") for folder in self._control.glob(f"{PATTERN}.d")} | set(also)
         found = {
-            unit: Share(_cpus(values), _number(values, "MemoryMax"), _number(values, "TasksMax"))
+            unit: SliceLimits(_cpus(values), _number(values, "MemoryMax"), _number(values, "TasksMax"))
             for unit, values in self._show(_LIMITS, sorted(named)).items()
         }
         return {unit: share for unit, share in found.items() if share != NONE}

@@ -14,10 +14,10 @@ from ds01.host.slices import plan_slices, wanted_slices
 from ds01.host.systemd import Systemd
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec import folders
-from ds01.policy.identity import identify
+from ds01.policy.identity import resolve_account
 from ds01.records.entries import readable
 from ds01.system import programs
-from ds01.system.programs import Run
+from ds01.system.programs import RunProgram
 from ds01.system.users import Account, Actor
 
 GROUPS = ("docker", "video")  # docker: to use ds01; video: owns the GPUs' devices on many systems
@@ -32,7 +32,7 @@ class Step:
     problem: str | None = None
 
 
-def ensure_group(account: Account, name: str, *, run: Run = programs.run) -> Step:
+def ensure_group(account: Account, name: str, *, run: RunProgram = programs.run) -> Step:
     """Membership in a Unix group. The user has it from the next login on."""
     group = unix_group_of(name)
     if group is None:
@@ -78,14 +78,14 @@ def _make_for(account: Account, path: str) -> None:
 
 def ensure_slice(account: Account, context: Context, *, systemd: Systemd | None = None) -> Step:
     """The user's slice and the group's, if the policy limits these."""
-    account = identify(context.rules.policy, account, context.users)
+    account = resolve_account(context.rules.policy, account, context.users)
     wanted = wanted_slices(context.rules.policy, [account], [], context.clock())
     records = [record for record in readable(context.ledger.read()) if record.uid == account.uid]
     wanted |= wanted_slices(context.rules.policy, [account], records, context.clock())
     if not wanted:
         return Step("slice: the policy limits none", already=True)
     what = f"slice {', '.join(sorted(wanted))}"
-    problem = apply.obstacle(context.engine.facts().cgroup_driver)
+    problem = apply.obstacle(context.engine.info().cgroup_driver)
     if problem is not None:
         return Step(what, problem=problem.why)
     systemd = systemd or Systemd()

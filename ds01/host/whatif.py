@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ds01.gpus.model import Kind
+from ds01.gpus.model import SlotKind
 from ds01.host.people import People
+from ds01.policy.limit_lines import limit_lines
 from ds01.policy.model import Limits, Policy, UserLimits
-from ds01.policy.present import lines
-from ds01.policy.resolve import automation_of, resolve
+from ds01.policy.resolve import automation_for, resolve
 from ds01.records.deadlines import deadline
 from ds01.records.entries import is_manual
 from ds01.records.record import Record
@@ -76,8 +76,8 @@ def replay(before: Policy, after: Policy, people: People, records: Sequence[Reco
         changed += _changed(old, new)
         over += _over(account, own, new.limits)
         for record in own:
-            was = deadline(record, old.limits, automation_of(before, old))
-            will = deadline(record, new.limits, automation_of(after, new))
+            was = deadline(record, old.limits, automation_for(before, old))
+            will = deadline(record, new.limits, automation_for(after, new))
             if will is not None and (was is None or will.at < was.at):
                 sooner.append(
                     Sooner(record.user, record.container_name, will.because, was.at if was else None, will.at)
@@ -86,8 +86,8 @@ def replay(before: Policy, after: Policy, people: People, records: Sequence[Reco
 
 
 def _changed(old: UserLimits, new: UserLimits) -> Iterator[Changed]:
-    was, will = ({line.label: line.text for line in lines(limits, exact=True)} for limits in (old, new))
-    rounded = [{line.label: line.text for line in lines(limits)} for limits in (old, new)]
+    was, will = ({line.label: line.text for line in limit_lines(limits, exact=True)} for limits in (old, new))
+    rounded = [{line.label: line.text for line in limit_lines(limits)} for limits in (old, new)]
     for label in dict.fromkeys([*was, *will]):
         if was.get(label) == will.get(label):
             continue
@@ -100,7 +100,7 @@ def _changed(old: UserLimits, new: UserLimits) -> Iterator[Changed]:
 def _over(account: Account, own: Sequence[Record], limits: Limits) -> Iterator[Over]:
     leased = sum(len(record.slots) for record in own)
     containers = sum(not is_manual(record) for record in own)
-    whole = sum(ref.kind is Kind.FULL for record in own for ref in (record.lease.slots if record.lease else ()))
+    whole = sum(ref.kind is SlotKind.FULL for record in own for ref in (record.lease.slots if record.lease else ()))
     most = max((len(record.slots) for record in own), default=0)
     for what, has, limit in (
         ("max_mig_instances", leased, limits.max_mig_instances),

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from ds01.images.plan import ImagePlan
 from ds01.images.requirements import extra_file, requirements_file
 
-FIRST, LAST = "# ds01: system packages, one a line", "# ds01: end of the system packages"
-NOT_ISOLATED = "--no-build-isolation"
-_FOLDER = "/tmp/ds01"  # noqa: S108  in the image, while it is built
+SYSTEM_BEGIN, SYSTEM_END = "# ds01: system packages, one a line", "# ds01: end of the system packages"
+NO_BUILD_ISOLATION = "--no-build-isolation"
+_BUILD_DIRECTORY = "/tmp/ds01"  # noqa: S108  in the image, while it is built
 _ENVIRONMENT = {  # each run logs at once; GPUs have nvidia-smi's order; what is fetched once outlives the container
     "PYTHONUNBUFFERED": "1",
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
@@ -19,7 +19,7 @@ _ENVIRONMENT = {  # each run logs at once; GPUs have nvidia-smi's order; what is
 }
 
 
-def header(plan: ImagePlan) -> str:
+def header_block(plan: ImagePlan) -> str:
     """What the image is, for who opens the file."""
     rows = {
         "Image": f"{plan.name}, as ds01-{plan.uid}/{plan.name}",
@@ -39,7 +39,7 @@ def header(plan: ImagePlan) -> str:
     )
 
 
-def base(plan: ImagePlan) -> str:
+def base_block(plan: ImagePlan) -> str:
     """What it begins from, and as whom the steps run."""
     return "\n".join(
         [
@@ -61,11 +61,11 @@ def system_block(packages: Iterable[str]) -> str:
     return "\n".join(
         [
             "RUN command -v apt-get >/dev/null \\",
-            f"    {_or_say('the base image has no apt-get. Take this step out of the Dockerfile.')} \\",
+            f"    {_fail_with_message('the base image has no apt-get. Take this step out of the Dockerfile.')} \\",
             "    && apt-get update \\",
             "    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \\",
-            FIRST,
-            f"{lines}{LAST}",
+            SYSTEM_BEGIN,
+            f"{lines}{SYSTEM_END}",
             "    && rm -rf /var/lib/apt/lists/*",
         ]
     )
@@ -82,8 +82,8 @@ def pip_block(name: str) -> str:
     return "\n".join(
         [
             "# Python packages. The pattern takes in NAME.constraints.txt, where there is one.",
-            f"COPY {name}.*.txt {_FOLDER}/",
-            *_pip(requirements_file(name)),
+            f"COPY {name}.*.txt {_BUILD_DIRECTORY}/",
+            *_pip_step(requirements_file(name)),
         ]
     )
 
@@ -94,27 +94,37 @@ def extra_block(name: str, *, isolated: bool = True) -> str:
         [
             "# Your requirements, in a step of their own: what they say of an index, of hashes or of how packages are",
             "# built does not hold for the packages above.",
-            f"COPY {name}.*.txt {_FOLDER}/",
-            *_pip(extra_file(name), *(() if isolated else (NOT_ISOLATED,))),
+            f"COPY {name}.*.txt {_BUILD_DIRECTORY}/",
+            *_pip_step(extra_file(name), *(() if isolated else (NO_BUILD_ISOLATION,))),
         ]
     )
 
 
-def _pip(file: str, *options: str) -> list[str]:
+def _pip_step(file: str, *options: str) -> list[str]:
     return [
         "RUN python3 -m pip --version >/dev/null \\",
-        f"    {_or_say('the base image has no Python with pip. On Debian or Ubuntu: --system python3-pip')} \\",
+        f"    {_fail_with_message('the base image has no Python with pip. On Debian or Ubuntu: --system python3-pip')} \\",
         # A Python of Debian's refuses without the first; a pip that knows neither passes over them.
         "    && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore \\",
-        f"    {' '.join(('python3 -m pip install --no-cache-dir', *options))} -r {_FOLDER}/{file}",
+        f"    {' '.join(('python3 -m pip install --no-cache-dir', *options))} -r {_BUILD_DIRECTORY}/{file}",
     ]
 
 
 def jupyter_block(plan: ImagePlan) -> str:
     """How Jupyter listens, and a kernel that has the image's name."""
-    shown = f"{plan.name} ({plan.framework})" if plan.framework else plan.name
+    display_name = f"{plan.name} ({plan.framework})" if plan.framework else plan.name
     config = json.dumps({"ServerApp": {"ip": "0.0.0.0", "open_browser": False}})  # noqa: S104
-    kernel = ["python3", "-m", "ipykernel", "install", "--sys-prefix", "--name", plan.name, "--display-name", shown]
+    kernel = [
+        "python3",
+        "-m",
+        "ipykernel",
+        "install",
+        "--sys-prefix",
+        "--name",
+        plan.name,
+        "--display-name",
+        display_name,
+    ]
     return "\n".join(
         [
             "# Jupyter listens on all addresses inside; outside, only the server's own loopback has its port. It wants",
@@ -126,12 +136,12 @@ def jupyter_block(plan: ImagePlan) -> str:
     )
 
 
-def environment() -> str:
+def environment_block() -> str:
     """What programs in the container find set."""
-    return _together("ENV", _ENVIRONMENT)
+    return _join_values("ENV", _ENVIRONMENT)
 
 
-def labels(plan: ImagePlan) -> str:
+def label_block(plan: ImagePlan) -> str:
     """What tools can read from the image. At the end of the file: Docker runs all steps behind a change anew."""
     values = {
         "maintainer": plan.login,
@@ -142,20 +152,20 @@ def labels(plan: ImagePlan) -> str:
         "ds01.use_case": plan.use_case.key if plan.use_case else "",
         "ds01.jupyter": "true" if plan.jupyter else "false",
     }
-    return _together("LABEL", {key: _quoted(value) for key, value in values.items()})
+    return _join_values("LABEL", {key: _quote_value(value) for key, value in values.items()})
 
 
-def _together(word: str, values: Mapping[str, str]) -> str:
+def _join_values(word: str, values: Mapping[str, str]) -> str:
     """All values in one instruction, a line each: each instruction is a step of the build."""
     return f"{word} " + " \\\n    ".join(f"{key}={value}" for key, value in values.items())
 
 
-def _or_say(text: str) -> str:
+def _fail_with_message(text: str) -> str:
     """What ends a step in words, where the command before it failed."""
     return f"|| {{ echo 'ds01: {text}' >&2; exit 1; }}"
 
 
-def _quoted(text: str) -> str:
+def _quote_value(text: str) -> str:
     """A value as Docker's parser gives it back unchanged."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ds01.errors import WrongUse
-from ds01.images.instructions import Instruction, instructions
+from ds01.images.instructions import Instruction, parse_instructions
 
 _FLAGS = {
     "RUN": {
@@ -32,7 +32,7 @@ _FLAGS = {
         "--exclude": "name what is not wanted in .dockerignore",
     },
 }
-_CLASSIC = {"COPY": ("--chown", "--from"), "ADD": ("--chown",)}  # the classic builder's own flags; RUN has none
+_CLASSIC_FLAGS = {"COPY": ("--chown", "--from"), "ADD": ("--chown",)}  # the classic builder's own flags; RUN has none
 _PLATFORM = re.compile(r"--platform=\S*\$\{?(BUILD|TARGET)")
 _OF_PLATFORM = re.compile(r"(BUILD|TARGET)(PLATFORM|OS|ARCH|VARIANT)")
 _REPOSITORY = re.compile(r"git@\S+|(git|ssh)://\S+|https?://\S+\.git(#\S*)?")
@@ -42,10 +42,10 @@ _FILE_BESIDE = "put the text into a file beside the Dockerfile, and copy that"
 
 def check_classic(dockerfile: str) -> None:
     """Raise WrongUse for the first instruction that the classic builder does not know, with what to write instead."""
-    for instruction in instructions(dockerfile):
-        found = _needed(instruction)
-        if found is not None:
-            feature, hint = found
+    for instruction in parse_instructions(dockerfile):
+        feature_and_hint = _buildkit_feature(instruction)
+        if feature_and_hint is not None:
+            feature, hint = feature_and_hint
             raise WrongUse(
                 f"line {instruction.line + 1} of the Dockerfile needs BuildKit: {feature}",
                 why="ds01 builds with Docker's classic builder, since that keeps a build within your limits",
@@ -53,12 +53,12 @@ def check_classic(dockerfile: str) -> None:
             )
 
 
-def _needed(instruction: Instruction) -> tuple[str, str] | None:
+def _buildkit_feature(instruction: Instruction) -> tuple[str, str] | None:
     """The feature of BuildKit that an instruction uses, and what does the same without."""
     word = instruction.word
-    found = _flag(instruction) if word in _FLAGS else None
-    if found is not None:
-        return found
+    feature_and_hint = _unsupported_flag(instruction) if word in _FLAGS else None
+    if feature_and_hint is not None:
+        return feature_and_hint
     if instruction.heredocs:
         if word == "RUN" and instruction.rest.startswith("<<"):
             return "RUN with a here-document", "join the commands with && and end each line but the last with \\"
@@ -67,21 +67,25 @@ def _needed(instruction: Instruction) -> tuple[str, str] | None:
         return "a variable of the platform", "leave --platform out: an image is for this server"
     if word == "ARG":
         # Only BuildKit sets these; a default in the Dockerfile serves the classic builder too.
-        unset = next((name for name in instruction.rest.split() if _OF_PLATFORM.fullmatch(name)), None)
-        return None if unset is None else (f"ARG {unset} without a value", f"give it one: ARG {unset}=VALUE")
+        unset_name = next((name for name in instruction.rest.split() if _OF_PLATFORM.fullmatch(name)), None)
+        return (
+            None
+            if unset_name is None
+            else (f"ARG {unset_name} without a value", f"give it one: ARG {unset_name}=VALUE")
+        )
     if word == "ADD" and any(_REPOSITORY.fullmatch(source.strip('"[],')) for source in instruction.rest.split()):
         return "ADD of a Git repository", "clone it in a step of its own: RUN git clone ADDRESS"
     return None
 
 
-def _flag(instruction: Instruction) -> tuple[str, str] | None:
+def _unsupported_flag(instruction: Instruction) -> tuple[str, str] | None:
     """The first flag of RUN, COPY or ADD that the classic builder does not know, and what to do without it."""
     word = instruction.word
     for part in instruction.rest.split():
         if not part.startswith("--"):
             break
         flag = part.partition("=")[0]
-        if flag in _CLASSIC.get(word, ()):
+        if flag in _CLASSIC_FLAGS.get(word, ()):
             continue
         if _SECRET.match(part):
             return f"{word} {flag}", "get what needs the secret beforehand, put it beside the Dockerfile, and copy it"

@@ -16,11 +16,11 @@ from typing import Any
 
 import yaml
 
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import Ds01Error, NotFound
 
 # Where AIME's tools keep a server's own rows, by default; read where it exists.
-SERVER_REPOS = (Path("/opt/aime-ml-containers/ml_images.repo"),)
+SERVER_REPO_FILES = (Path("/opt/aime-ml-containers/ml_images.repo"),)
 
 # Only texts, lists and mappings come out of it: with a loader that types scalars, version 2.10 were the number 2.1.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -34,7 +34,7 @@ _REPO_ROW = re.compile(rf"({_WORD})\s*,\s*({_WORD})\s*,\s*(\[[^\]]*\]|{_WORD})\s
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """One row: an image, and the GPU architectures that it was made for."""
 
     framework: str
@@ -52,21 +52,21 @@ class Entry:
 class Catalogue:
     """All rows, those of the server first; `provides`: what the images of a framework have already, by pip's names.
 
-    `own`: the rows that somebody wrote for this server, which win over newer versions. AIME's rows do not count as
+    `server_entries`: the rows that somebody wrote for this server, which win over newer versions. AIME's rows do not count as
     such: a server with AIME's tools has the whole of their catalogue in its file.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[CatalogueEntry, ...]
     provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    own: frozenset[Entry] = frozenset()
+    server_entries: frozenset[CatalogueEntry] = frozenset()
 
     @property
     def frameworks(self) -> tuple[str, ...]:
         """Each framework once, in the order of the rows."""
-        named: dict[str, str] = {}
+        names_by_key: dict[str, str] = {}
         for entry in self.entries:
-            named.setdefault(entry.framework.casefold(), entry.framework)
-        return tuple(named.values())
+            names_by_key.setdefault(entry.framework.casefold(), entry.framework)
+        return tuple(names_by_key.values())
 
     def provides_of(self, framework: str) -> tuple[str, ...]:
         """What all images of a framework have already; nothing is known of one that a server added."""
@@ -74,7 +74,7 @@ class Catalogue:
         return known.get(framework.casefold(), ())
 
 
-def load(path: Path, repos: Iterable[Path] = SERVER_REPOS) -> Catalogue:
+def load_catalogue(path: Path, repos: Iterable[Path] = SERVER_REPO_FILES) -> Catalogue:
     """The catalogue in `path`, with those of `repos` that can be read before it. Raises Ds01Error if `path` is not one.
 
     A server's rows come first, since somebody put them there for this server.
@@ -84,12 +84,12 @@ def load(path: Path, repos: Iterable[Path] = SERVER_REPOS) -> Catalogue:
         entries, provides = _entries(document), _provides(document)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         raise Ds01Error(f"the image catalogue {path} cannot be read", why=str(error)) from error
-    server = [entry for repo in repos for entry in read_repo(_text(repo))]
-    own = frozenset(entry for entry in server if not entry.image.startswith(_AIME)).difference(entries)
-    return Catalogue(tuple(dict.fromkeys([*server, *entries])), provides, own)
+    server = [entry for repo in repos for entry in parse_repo(_text(repo))]
+    preferred = frozenset(entry for entry in server if not entry.image.startswith(_AIME)).difference(entries)
+    return Catalogue(tuple(dict.fromkeys([*server, *entries])), provides, preferred)
 
 
-def read_repo(text: str) -> tuple[Entry, ...]:
+def parse_repo(text: str) -> tuple[CatalogueEntry, ...]:
     """The rows of an `ml_images.repo` of AIME's tools, v1 or v2. A line that is not a row is passed over."""
     entries = []
     for line in text.splitlines():
@@ -98,8 +98,8 @@ def read_repo(text: str) -> tuple[Entry, ...]:
             continue
         framework, version, architectures, image = match.groups()
         words = tuple(re.findall(_WORD, architectures))
-        if words and well_formed(image):
-            entries.append(Entry(framework, version, words, image))
+        if words and is_reference(image):
+            entries.append(CatalogueEntry(framework, version, words, image))
     return tuple(entries)
 
 
@@ -108,45 +108,45 @@ def is_framework(catalogue: Catalogue, text: str) -> bool:
 
     `torch-experiments` is no framework: a version begins with a digit, or is one of the catalogue's.
     """
-    framework, version = _parted(catalogue, text)
+    framework, version = _split_label(catalogue, text)
     if framework is None or version is None:
         return framework is not None
-    rows = _rows(catalogue, framework)
+    rows = _framework_entries(catalogue, framework)
     return version[:1].isdecimal() or any(entry.version.casefold() == version for entry in rows)
 
 
-def lookup(catalogue: Catalogue, text: str, *architectures: str | None) -> Entry:
+def find_entry(catalogue: Catalogue, text: str, *architectures: str | None) -> CatalogueEntry:
     """Return the row for `FRAMEWORK` or `FRAMEWORK-VERSION`, in any case. Raises NotFound, naming what there is.
 
     `architectures`: those of the server's GPUs, or None where they are unknown; then the first row is returned. A row
     that was made for all of them wins. If a version was given, or the GPUs differ, a row for newer GPUs is the next
     choice, since it runs if the driver is new enough; and for GPUs that differ, one that fits most of them.
     """
-    framework, version = _parted(catalogue, text)
+    framework, version = _split_label(catalogue, text)
     if framework is None:
         known = ", ".join(catalogue.frameworks)
         raise NotFound(f"no framework {text!r}", why=f"there are {known}", hint="any other image: --image NAME")
-    rows = _rows(catalogue, framework)
+    rows = _framework_entries(catalogue, framework)
     if version is not None:
         matching = [entry for entry in rows if entry.version.casefold() == version]
         if not matching:
-            raise _no_version(text, version, rows)
+            raise _unknown_version(text, version, rows)
         rows = matching
     wanted = tuple(dict.fromkeys(architecture for architecture in architectures if architecture is not None))
     if not wanted:
         return rows[0]
-    fitting = made_for(rows, wanted)
+    fitting = entries_for(rows, wanted)
     if not fitting and (version is not None or len(wanted) > 1):
-        fitting = _nearest(rows, wanted)
+        fitting = _nearest_entries(rows, wanted)
     if not fitting and len(wanted) > 1:
-        fitting = _for_most(rows, wanted)
+        fitting = _entries_for_most(rows, wanted)
     if not fitting:
-        raise _no_architecture(text, wanted, rows, _rows(catalogue, framework))
-    own = [entry for entry in fitting if entry in catalogue.own]
-    return max(own or fitting, key=_number)  # of equals the first one
+        raise _no_matching_architecture(text, wanted, rows, _framework_entries(catalogue, framework))
+    preferred = [entry for entry in fitting if entry in catalogue.server_entries]
+    return max(preferred or fitting, key=_version_numbers)  # of equals the first one
 
 
-def made_for(entries: Iterable[Entry], architectures: Iterable[str]) -> list[Entry]:
+def entries_for(entries: Iterable[CatalogueEntry], architectures: Iterable[str]) -> list[CatalogueEntry]:
     """Return the rows that were made for all these architectures."""
     wanted = set(architectures)
     return [entry for entry in entries if wanted.issubset(entry.architectures)]
@@ -157,7 +157,7 @@ def frameworks_for(catalogue: Catalogue, *architectures: str | None) -> tuple[st
     found = []
     for framework in catalogue.frameworks:
         with suppress(NotFound):
-            lookup(catalogue, framework, *architectures)
+            find_entry(catalogue, framework, *architectures)
             found.append(framework)
     return tuple(found)
 
@@ -168,32 +168,36 @@ def frameworks_for_cuda(catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(
         framework
         for framework in catalogue.frameworks
-        if any(not amd.fullmatch(one) for row in _rows(catalogue, framework.casefold()) for one in row.architectures)
+        if any(
+            not amd.fullmatch(item)
+            for row in _framework_entries(catalogue, framework.casefold())
+            for item in row.architectures
+        )
     )
 
 
 def versions_for(catalogue: Catalogue, framework: str, *architectures: str | None) -> tuple[str, ...]:
     """Return a framework's versions for GPUs of these architectures, the newest first."""
-    rows = _rows(catalogue, framework.casefold())
+    rows = _framework_entries(catalogue, framework.casefold())
     wanted = [architecture for architecture in architectures if architecture is not None]
-    fitting = made_for(rows, wanted) or (_nearest(rows, wanted) if len(wanted) > 1 else [])
-    return tuple(dict.fromkeys(entry.version for entry in sorted(fitting, key=_number, reverse=True)))
+    fitting = entries_for(rows, wanted) or (_nearest_entries(rows, wanted) if len(wanted) > 1 else [])
+    return tuple(dict.fromkeys(entry.version for entry in sorted(fitting, key=_version_numbers, reverse=True)))
 
 
-def reason(entry: Entry, *architectures: str | None) -> str | None:
+def explain_choice(entry: CatalogueEntry, *architectures: str | None) -> str | None:
     """Return why this row was taken for GPUs of several architectures; None if they are all alike, or unknown."""
     wanted = tuple(dict.fromkeys(architecture for architecture in architectures if architecture is not None))
     if len(wanted) < 2:
         return None
     gpus = f"This server's GPUs are of several architectures ({', '.join(wanted)})."
-    left = [architecture for architecture in wanted if architecture not in entry.architectures]
-    if not left:
+    unmatched = [architecture for architecture in wanted if architecture not in entry.architectures]
+    if not unmatched:
         return f"{gpus} {entry.label} was made for all of them."
-    older = [one for one in left if set(_newer(one)).intersection(entry.architectures)]
-    never = [one for one in left if one not in older]
+    older = [item for item in unmatched if set(_newer(item)).intersection(entry.architectures)]
+    unsupported = [item for item in unmatched if item not in older]
     parts = [f"{gpus} No image was made for all of them; {entry.label} was made for {', '.join(entry.architectures)}"]
     parts += [f"runs on {', '.join(older)} if the driver is new enough"] if older else []
-    parts += [f"does not run on {', '.join(never)}"] if never else []
+    parts += [f"does not run on {', '.join(unsupported)}"] if unsupported else []
     return ", and ".join(parts) + "."
 
 
@@ -203,11 +207,11 @@ def architecture_of(model: str) -> str | None:
     return next((architecture for pattern, architecture in _MODELS if re.search(pattern, name)), None)
 
 
-def _entries(document: Any) -> list[Entry]:
+def _entries(document: Any) -> list[CatalogueEntry]:
     """The rows of `images.yaml`. Raises ValueError if it has another form."""
     try:
         return [
-            Entry(framework, row["version"], tuple(row["architectures"]), row["image"])
+            CatalogueEntry(framework, row["version"], tuple(row["architectures"]), row["image"])
             for framework, rows in document.items()
             if framework != "provides"
             for row in rows
@@ -232,7 +236,7 @@ def _text(repo: Path) -> str:
         return ""
 
 
-def _parted(catalogue: Catalogue, text: str) -> tuple[str | None, str | None]:
+def _split_label(catalogue: Catalogue, text: str) -> tuple[str | None, str | None]:
     """Framework and version in lower case; None for what is not there."""
     text = text.strip().casefold()
     known = {framework.casefold(): framework.casefold() for framework in catalogue.frameworks}
@@ -244,7 +248,7 @@ def _parted(catalogue: Catalogue, text: str) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _rows(catalogue: Catalogue, framework: str) -> list[Entry]:
+def _framework_entries(catalogue: Catalogue, framework: str) -> list[CatalogueEntry]:
     return [entry for entry in catalogue.entries if entry.framework.casefold() == framework]
 
 
@@ -253,54 +257,58 @@ def _newer(architecture: str) -> tuple[str, ...]:
     return _CUDA[_CUDA.index(architecture) + 1 :] if architecture in _CUDA else ()
 
 
-def _no_version(text: str, version: str, rows: list[Entry]) -> NotFound:
+def _unknown_version(text: str, version: str, rows: list[CatalogueEntry]) -> NotFound:
     import difflib  # only an error needs it
 
     versions = list(dict.fromkeys(entry.version for entry in rows))
-    near = [one for one in versions if one.casefold().startswith(version)][:5]
-    near = near or difflib.get_close_matches(version, versions, n=5, cutoff=0.5) or versions[:5]
+    nearest = [item for item in versions if item.casefold().startswith(version)][:5]
+    nearest = nearest or difflib.get_close_matches(version, versions, n=5, cutoff=0.5) or versions[:5]
     name = rows[0].framework
     return NotFound(
         f"no version {text!r}",
-        why=f"the nearest are {', '.join(f'{name}-{one}' for one in near)}",
+        why=f"the nearest are {', '.join(f'{name}-{item}' for item in nearest)}",
         hint=f"{name.casefold()} alone takes the newest; any other image: --image NAME",
     )
 
 
-def _nearest(rows: list[Entry], architectures: Sequence[str]) -> list[Entry]:
+def _nearest_entries(rows: list[CatalogueEntry], architectures: Sequence[str]) -> list[CatalogueEntry]:
     """The rows that run on all these GPUs if the driver is new enough, and of these the ones for the oldest GPUs."""
     running = [
-        entry for entry in rows if all({one, *_newer(one)}.intersection(entry.architectures) for one in architectures)
+        entry
+        for entry in rows
+        if all({item, *_newer(item)}.intersection(entry.architectures) for item in architectures)
     ]
-    oldest = min((_age(entry) for entry in running), default=0)
-    return [entry for entry in running if _age(entry) == oldest]
+    oldest = min((_newest_architecture(entry) for entry in running), default=0)
+    return [entry for entry in running if _newest_architecture(entry) == oldest]
 
 
-def _for_most(rows: list[Entry], architectures: Sequence[str]) -> list[Entry]:
+def _entries_for_most(rows: list[CatalogueEntry], architectures: Sequence[str]) -> list[CatalogueEntry]:
     """The rows that were made for as many of these architectures as any."""
     counts = {entry: len(set(architectures).intersection(entry.architectures)) for entry in rows}
     most = max(counts.values(), default=0)
     return [entry for entry in rows if most and counts[entry] == most]
 
 
-def _age(entry: Entry) -> int:
+def _newest_architecture(entry: CatalogueEntry) -> int:
     """The place of a row's newest architecture, from old to new."""
-    return max((_CUDA.index(one) for one in entry.architectures if one in _CUDA), default=len(_CUDA))
+    return max((_CUDA.index(item) for item in entry.architectures if item in _CUDA), default=len(_CUDA))
 
 
-def _number(entry: Entry) -> tuple[int, ...]:
+def _version_numbers(entry: CatalogueEntry) -> tuple[int, ...]:
     """The version as numbers, without a suffix such as `-aime`."""
     found = _NUMBER.match(entry.version)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
-def _no_architecture(text: str, architectures: Sequence[str], rows: list[Entry], all_rows: list[Entry]) -> NotFound:
+def _no_matching_architecture(
+    text: str, architectures: Sequence[str], rows: list[CatalogueEntry], all_rows: list[CatalogueEntry]
+) -> NotFound:
     """Nothing for these GPUs: what the rows were made for, and what of this framework would fit."""
-    made = ", ".join(dict.fromkeys(one for entry in rows for one in entry.architectures))
+    made_for_text = ", ".join(dict.fromkeys(item for entry in rows for item in entry.architectures))
     gpus = ", ".join(architectures)
-    newest_first = sorted(made_for(all_rows, architectures), key=_number, reverse=True)
+    newest_first = sorted(entries_for(all_rows, architectures), key=_version_numbers, reverse=True)
     fitting = dict.fromkeys(entry.label for entry in newest_first)
-    why = f"its images are for {made}"
+    why = f"its images are for {made_for_text}"
     if fitting:
         why += f"; for {gpus} there are {', '.join(list(fitting)[:5])}"
     hint = f"to try it all the same: --image {rows[0].image}"

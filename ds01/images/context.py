@@ -8,14 +8,14 @@ import tarfile
 from collections.abc import Iterator, Mapping
 
 from ds01.errors import WrongUse
-from ds01.images.instructions import Instruction, instructions
+from ds01.images.instructions import Instruction, parse_instructions
 
-CHUNK = 256 << 10  # bytes; small enough to be sent as it is made
+CHUNK_BYTES = 256 << 10  # bytes; small enough to be sent as it is made
 _PROGRAMS = (b"#!", b"\x7fELF")
-_ALL = re.compile(r"(\./)*(\.|\*{1,2}|\*\.\*)?/*")
+_WHOLE_PATTERN = re.compile(r"(\./)*(\.|\*{1,2}|\*\.\*)?/*")
 
 
-def pack(files: Mapping[str, bytes]) -> Iterator[bytes]:
+def pack_tar(files: Mapping[str, bytes]) -> Iterator[bytes]:
     """A tar archive of the files, in pieces. The same files give the same bytes: root's, of 1970, mode 0644.
 
     What is a program by its first bytes gets 0755, since Docker copies modes.
@@ -26,26 +26,26 @@ def pack(files: Mapping[str, bytes]) -> Iterator[bytes]:
         entry.size = len(content)
         entry.mode = 0o755 if content.startswith(_PROGRAMS) else 0o644
         yield entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-        for start in range(0, len(content), CHUNK):
-            yield content[start : start + CHUNK]
+        for start in range(0, len(content), CHUNK_BYTES):
+            yield content[start : start + CHUNK_BYTES]
         if len(content) % tarfile.BLOCKSIZE:
             yield bytes(tarfile.BLOCKSIZE - len(content) % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-WHOLE = "."  # the folder of the Dockerfile, with all that is in it
+WHOLE_DIRECTORY = "."  # the folder of the Dockerfile, with all that is in it
 
 
-def copied(dockerfile_text: str, *, whole: bool = False) -> tuple[str, ...]:
+def copied_paths(dockerfile_text: str, *, allow_whole: bool = False) -> tuple[str, ...]:
     """Return the files and folders beside a Dockerfile that it copies, each once, as it names them but for `./` and a
     slash at the end; they may be patterns. Raises WrongUse for what leads elsewhere.
 
     `whole`: the folder may be copied whole, since a `.dockerignore` says what is left out; else that is an error too.
     """
     found: dict[str, None] = {}
-    for instruction in instructions(dockerfile_text):
+    for instruction in parse_instructions(dockerfile_text):
         if instruction.word in ("COPY", "ADD"):
-            found.update(dict.fromkeys(_checked(source, whole) for source in _sources(instruction)))
+            found.update(dict.fromkeys(_checked_source(source, allow_whole) for source in _sources(instruction)))
     return tuple(found)
 
 
@@ -57,12 +57,12 @@ def _sources(instruction: Instruction) -> list[str]:
     rest = instruction.rest
     while rest.startswith("--"):
         rest = rest.partition(" ")[2].lstrip()
-    sources = (_listed(rest) or rest.split())[:-1]
+    sources = (_json_words(rest) or rest.split())[:-1]
     # Here-documents, and what ADD fetches from elsewhere.
     return [source for source in sources if not re.match(r"<<|[a-z+]+://|git@", source)]
 
 
-def _listed(rest: str) -> list[str] | None:
+def _json_words(rest: str) -> list[str] | None:
     """The words of the form `["a b", "c"]`."""
     try:
         words = json.loads(rest)
@@ -71,12 +71,12 @@ def _listed(rest: str) -> list[str] | None:
     return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 
 
-def _checked(source: str, whole: bool) -> str:
+def _checked_source(source: str, allow_whole: bool) -> str:
     if len(source) > 1 and source[0] == source[-1] and source[0] in "'\"":
         source = source[1:-1]
-    if _ALL.fullmatch(source) and whole:
-        return WHOLE
-    if _ALL.fullmatch(source):
+    if _WHOLE_PATTERN.fullmatch(source) and allow_whole:
+        return WHOLE_DIRECTORY
+    if _WHOLE_PATTERN.fullmatch(source):
         raise WrongUse(
             f"the Dockerfile copies the whole folder that it is in (COPY {source})",
             why="all of it would be sent to Docker, data and models too",

@@ -6,18 +6,18 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-FILE = ".dockerignore"
+IGNORE_FILE = ".dockerignore"
 
 
 @dataclass(frozen=True)
 class _Rule:
     text: str
     pattern: re.Pattern[str]
-    keeps: bool  # `!PATTERN`
+    is_exception: bool  # `!PATTERN`
 
 
 @dataclass(frozen=True)
-class Ignore:
+class IgnoreRules:
     """The rules of one file, the last that fits wins. Paths are relative, with slashes."""
 
     rules: tuple[_Rule, ...] = ()
@@ -26,36 +26,36 @@ class Ignore:
         """Whether a file is left out: it, or a directory above it, fits a rule."""
         parts = path.split("/")
         names = ["/".join(parts[: count + 1]) for count in range(len(parts))]
-        left_out = False
+        is_left_out = False
         for rule in self.rules:
-            if left_out == rule.keeps and any(rule.pattern.fullmatch(name) for name in names):
-                left_out = not rule.keeps
-        return left_out
+            if is_left_out == rule.is_exception and any(rule.pattern.fullmatch(name) for name in names):
+                is_left_out = not rule.is_exception
+        return is_left_out
 
     def leaves_out_all_below(self, folder: str) -> bool:
         """Whether nothing below a directory is wanted, so that nobody needs to look into it."""
         if not self.leaves_out(folder):
             return False
-        kept = (rule.text for rule in self.rules if rule.keeps)
+        kept = (rule.text for rule in self.rules if rule.is_exception)
         return not any(text.startswith((f"{folder}/", "*", "?", "[")) or _first_wildcard(text, folder) for text in kept)
 
 
-def parse(text: str) -> Ignore:
+def parse_ignore(text: str) -> IgnoreRules:
     """Read a `.dockerignore`. A pattern that Docker would not understand leaves out nothing."""
     rules = []
     for line in text.removeprefix("\ufeff").splitlines():
         if line.startswith("#") or not line.strip():
             continue
         pattern = line.strip()
-        keeps = pattern.startswith("!")
-        cleaned = posixpath.normpath(pattern.removeprefix("!").strip() or ".").lstrip("/")
-        if cleaned in ("", "."):
+        is_exception = pattern.startswith("!")
+        normalised = posixpath.normpath(pattern.removeprefix("!").strip() or ".").lstrip("/")
+        if normalised in ("", "."):
             continue
         try:
-            rules.append(_Rule(cleaned, re.compile(_regex(cleaned)), keeps))
+            rules.append(_Rule(normalised, re.compile(_regex(normalised)), is_exception))
         except re.error:
             continue
-    return Ignore(tuple(rules))
+    return IgnoreRules(tuple(rules))
 
 
 def _first_wildcard(text: str, folder: str) -> bool:
@@ -66,30 +66,30 @@ def _first_wildcard(text: str, folder: str) -> bool:
 
 def _regex(pattern: str) -> str:
     """A pattern as a regular expression: `*` and `?` stay within a directory, `**` goes through any number of them."""
-    found = ""
-    at = 0
-    while at < len(pattern):
-        if pattern.startswith("**", at):
-            at += 2
-            if pattern.startswith("/", at):
-                at += 1
-                found += "(?:.*/)?"
+    regex = ""
+    position = 0
+    while position < len(pattern):
+        if pattern.startswith("**", position):
+            position += 2
+            if pattern.startswith("/", position):
+                position += 1
+                regex += "(?:.*/)?"
             else:
-                found += ".*"
+                regex += ".*"
             continue
-        letter = pattern[at]
-        at += 1
+        letter = pattern[position]
+        position += 1
         if letter == "*":
-            found += "[^/]*"
+            regex += "[^/]*"
         elif letter == "?":
-            found += "[^/]"
-        elif letter == "\\" and at < len(pattern):
-            found += re.escape(pattern[at])
-            at += 1
-        elif letter == "[" and "]" in pattern[at:]:
-            end = pattern.index("]", at)
-            found += f"[{pattern[at:end]}]"
-            at = end + 1
+            regex += "[^/]"
+        elif letter == "\\" and position < len(pattern):
+            regex += re.escape(pattern[position])
+            position += 1
+        elif letter == "[" and "]" in pattern[position:]:
+            end = pattern.index("]", position)
+            regex += f"[{pattern[position:end]}]"
+            position = end + 1
         else:
-            found += re.escape(letter)
-    return found
+            regex += re.escape(letter)
+    return regex

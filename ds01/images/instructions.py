@@ -23,13 +23,13 @@ class Instruction:
     heredocs: tuple[str, ...] = ()
 
 
-def instructions(text: str) -> tuple[Instruction, ...]:
+def parse_instructions(text: str) -> tuple[Instruction, ...]:
     """All instructions, in their order. What is no Dockerfile gives some that Docker would refuse, never an error."""
-    return tuple(_read(text.split("\n")))
+    return tuple(_parse_lines(text.split("\n")))
 
 
-def _read(lines: list[str]) -> Iterator[Instruction]:
-    continued = re.compile(rf"{re.escape(_escape(lines))}[ \t\r]*$")
+def _parse_lines(lines: list[str]) -> Iterator[Instruction]:
+    continued = re.compile(rf"{re.escape(_continuation_character(lines))}[ \t\r]*$")
     number = 0
     while number < len(lines):
         first, joined = number, ""
@@ -49,11 +49,11 @@ def _read(lines: list[str]) -> Iterator[Instruction]:
         word = word.upper()
         heredocs: tuple[str, ...] = ()
         if word in ("RUN", "COPY", "ADD") and not rest.lstrip().startswith("["):
-            heredocs, number = _heredocs(rest, lines, number)
+            heredocs, number = _skip_heredocs(rest, lines, number)
         yield Instruction(word, rest.strip(), first, heredocs)
 
 
-def _escape(lines: list[str]) -> str:
+def _continuation_character(lines: list[str]) -> str:
     """The character that continues a line: a directive at the very top may choose another."""
     for line in lines:
         directive = _DIRECTIVE.fullmatch(line.strip())
@@ -64,7 +64,7 @@ def _escape(lines: list[str]) -> str:
     return "\\"
 
 
-def _heredocs(rest: str, lines: list[str], number: int) -> tuple[tuple[str, ...], int]:
+def _skip_heredocs(rest: str, lines: list[str], number: int) -> tuple[tuple[str, ...], int]:
     """The here-documents that an instruction opens, and the number of the first line after them."""
     found = []
     for tabs, _, name in _HEREDOC.findall(rest):

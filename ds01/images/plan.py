@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import WrongUse
 from ds01.images.packages import PackageSet, PackageSets
-from ds01.images.requirement_lines import check, has_control, name_of
-from ds01.images.requirements import Requirements, without
-from ds01.policy.names import NAME, NAME_FORM
+from ds01.images.requirement_lines import check_requirement, has_control_characters, requirement_name
+from ds01.images.requirements import Requirements, without_provided
+from ds01.policy.names import NAME_FORM, NAME_PATTERN
 
-_SYSTEM = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?", re.ASCII)
+_APT_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class ImagePlan:
     isolated: bool = True  # False: pip builds the user's packages with what the image has
 
     @property
-    def extra_apart(self) -> bool:
+    def has_separate_step(self) -> bool:
         """Whether the user's requirements are installed in a step of their own, after all others."""
         return not self.isolated or (self.extra is not None and self.extra.has_options)
 
 
 @dataclass(frozen=True)
-class Group:
+class RequirementGroup:
     """Requirements under one heading, and those left out since the base image has them."""
 
     title: str
@@ -57,18 +57,18 @@ class Group:
 
 def check_plan(plan: ImagePlan) -> None:
     """Raises WrongUse for what cannot stand in a Dockerfile or a requirements file."""
-    checked_name(plan.name)
-    if not well_formed(plan.base):
+    require_image_name(plan.name)
+    if not is_reference(plan.base):
         raise WrongUse(f"{plan.base!r} is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     for what, text in {"login": plan.login, "framework": plan.framework or "", "version": plan.ds01_version}.items():
-        if has_control(text):
+        if has_control_characters(text):
             raise WrongUse(f"the {what} {text!r} has a control character in it")
-    check_system(plan.system)
+    check_apt_packages(plan.system)
     for requirement in (*plan.base_packages, *plan.packages):
-        check(requirement)
+        check_requirement(requirement)
 
 
-def groups(plan: ImagePlan) -> list[Group]:
+def requirement_groups(plan: ImagePlan) -> list[RequirementGroup]:
     """What pip installs, by what it is for. The user's own words stand as they are; a set gives way to them, and to
     the base image.
     """
@@ -77,38 +77,40 @@ def groups(plan: ImagePlan) -> list[Group]:
     if plan.use_case is not None:
         sets.append((plan.use_case.title, plan.use_case.requirements))
     extra = plan.extra.lines if plan.extra else ()
-    taken = {name_of(line) for line in (*plan.packages, *extra)}
-    found = []
+    seen_names = {requirement_name(line) for line in (*plan.packages, *extra)}
+    result = []
     for title, requirements in sets:
-        fresh = [one for one in requirements if name_of(one) not in taken]
-        taken |= {name_of(one) for one in fresh}
-        found.append(Group(title, *without(fresh, plan.provides)))
+        new_requirements = [
+            requirement for requirement in requirements if requirement_name(requirement) not in seen_names
+        ]
+        seen_names |= {requirement_name(requirement) for requirement in new_requirements}
+        result.append(RequirementGroup(title, *without_provided(new_requirements, plan.provides)))
     if plan.isolated:
-        found.append(Group("Your packages", plan.packages))
-    if not plan.extra_apart:
-        found.append(Group("From your requirements file", extra))
-    found = [group for group in found if group.lines or group.left_out]
-    return found if any(group.lines for group in found) else []
+        result.append(RequirementGroup("Your packages", plan.packages))
+    if not plan.has_separate_step:
+        result.append(RequirementGroup("From your requirements file", extra))
+    result = [group for group in result if group.lines or group.left_out]
+    return result if any(group.lines for group in result) else []
 
 
-def apart(plan: ImagePlan) -> tuple[str, ...]:
+def separate_requirements(plan: ImagePlan) -> tuple[str, ...]:
     """The lines that are installed in a step of their own."""
-    if not plan.extra_apart:
+    if not plan.has_separate_step:
         return ()
     return (*(() if plan.isolated else plan.packages), *(plan.extra.lines if plan.extra else ()))
 
 
-def checked_name(name: str) -> str:
+def require_image_name(name: str) -> str:
     """The name of an image. Raises WrongUse."""
-    if not NAME.fullmatch(name):
+    if not NAME_PATTERN.fullmatch(name):
         raise WrongUse(f"{name!r} is not an image name", why=f"allowed: {NAME_FORM}")
     return name
 
 
-def check_system(packages: Iterable[str]) -> None:
+def check_apt_packages(packages: Iterable[str]) -> None:
     """Raises WrongUse for what is no package of apt."""
     for package in packages:
-        if not _SYSTEM.fullmatch(package):
+        if not _APT_PACKAGE.fullmatch(package):
             raise WrongUse(
                 f"{package!r} is not an apt package name",
                 why="letters in lower case, digits, + - . and at most a version",

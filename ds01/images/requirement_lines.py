@@ -15,7 +15,7 @@ from ds01.errors import WrongUse
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-EXAMPLE = '"pandas>=2.0,<3", torch, "name @ git+https://HOST/PATH"'
+EXAMPLE_REQUIREMENTS = '"pandas>=2.0,<3", torch, "name @ git+https://HOST/PATH"'
 _COMMENT = re.compile(r"(^|\s+)#.*$")  # pip's
 _FOLDERS = re.compile(r"\.{0,2}/|\.{1,2}(\[|$)|~|([a-z]+\+)?file:|[A-Za-z]:\\")
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz", ".txz")
@@ -24,52 +24,54 @@ _REPOSITORY = re.compile(r"(git|hg|svn|bzr)\+(https?|ssh|git|svn)://\S+")
 
 
 @dataclass(frozen=True)
-class Line:
-    """`written` is what stands in the file, line ends included; `said` what pip takes from it, maybe nothing."""
+class RequirementLine:
+    """`written` is what stands in the file, line ends included; `content` what pip takes from it, maybe nothing."""
 
     written: str
-    said: str
+    content: str
 
     @property
     def comment(self) -> str:
         """What stands behind it, with the space before."""
-        found = _COMMENT.search(_without_end(self.written.splitlines(keepends=True)[-1]))
-        return found[0] if found and self.said else ""
+        found = _COMMENT.search(_strip_line_end(self.written.splitlines(keepends=True)[-1]))
+        return found[0] if found and self.content else ""
 
 
-def lines(text: str) -> Iterator[Line]:
+def logical_lines(text: str) -> Iterator[RequirementLine]:
     """The logical lines: continued ones are one, and a comment ends a continued one."""
     written, joined = "", ""
     for line in text.splitlines(keepends=True):  # pip cuts at all line ends that Unicode has, too
-        bare = _without_end(line)
+        stripped = _strip_line_end(line)
         written += line
-        is_comment = _COMMENT.match(bare) is not None
-        if bare.endswith("\\") and not is_comment:
-            joined += bare.strip("\\")
+        is_comment = _COMMENT.match(stripped) is not None
+        if stripped.endswith("\\") and not is_comment:
+            joined += stripped.strip("\\")
             continue
-        joined += f" {bare}" if is_comment else bare
-        yield Line(written, _COMMENT.sub("", joined).strip())
+        joined += f" {stripped}" if is_comment else stripped
+        yield RequirementLine(written, _COMMENT.sub("", joined).strip())
         written, joined = "", ""
     if written:
-        yield Line(written, _COMMENT.sub("", joined).strip())
+        yield RequirementLine(written, _COMMENT.sub("", joined).strip())
 
 
-def parted(said: str) -> tuple[str, str]:
+def split_options(content: str) -> tuple[str, str]:
     """The requirement of a line, and the options that stand after it; pip cuts at the first word with a hyphen."""
-    words = said.split(" ")
-    cut = next((number for number, word in enumerate(words) if word.startswith("-")), len(words))
-    return " ".join(words[:cut]).strip(), " ".join(words[cut:]).strip()
+    words = content.split(" ")
+    option_start = next((number for number, word in enumerate(words) if word.startswith("-")), len(words))
+    return " ".join(words[:option_start]).strip(), " ".join(words[option_start:]).strip()
 
 
-def check(requirement: str, *, in_file: bool = False) -> None:
+def check_requirement(requirement: str, *, in_file: bool = False) -> None:
     """Raise WrongUse for what pip would not take, or would read as something else than a requirement.
 
     `in_file`: an address need not name an archive; on a command line that is more likely a slip.
     """
     text = requirement.strip()
     shown = text if len(text) < 80 else f"{text[:80]}…"
-    if has_control(requirement):
-        raise WrongUse(f"{shown!r} has a line break or another control character in it", hint=f"as {EXAMPLE}")
+    if has_control_characters(requirement):
+        raise WrongUse(
+            f"{shown!r} has a line break or another control character in it", hint=f"as {EXAMPLE_REQUIREMENTS}"
+        )
     if text.startswith("-"):
         raise WrongUse(f"'{shown}' is an option of pip", hint="options go into a file: --requirements FILE")
     if _is_local(text):
@@ -79,55 +81,55 @@ def check(requirement: str, *, in_file: bool = False) -> None:
             hint="a package index or a repository can be reached: name @ git+https://HOST/PATH",
         )
     if re.search(r"\s[-#]", text) or text.endswith("\\"):
-        raise WrongUse(f"'{shown}' is more than one requirement to pip", hint=f"one each, as {EXAMPLE}")
+        raise WrongUse(f"'{shown}' is more than one requirement to pip", hint=f"one each, as {EXAMPLE_REQUIREMENTS}")
     address = _without_marker(text)
     if not (_is_address(address) or (in_file and _is_page(address))):
         _check_scheme(text, shown)
-        _parse(text, shown)
+        _require_valid(text, shown)
     elif address != text:
         _check_marker(text, shown)
 
 
-def has_control(text: str) -> bool:
+def has_control_characters(text: str) -> bool:
     """Whether a text has what could end a line somewhere, or what no file in UTF-8 can hold."""
     return any(unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs") for letter in text)
 
 
-def name_of(requirement: str) -> str | None:
+def requirement_name(requirement: str) -> str | None:
     """What makes two requirements the same: the package's name as PyPI spells it, or else the address without its
     revision; None for what is no requirement.
     """
     from packaging.utils import canonicalize_name
 
-    text = _without_marker(parted(requirement.strip())[0])
+    text = _without_marker(split_options(requirement.strip())[0])
     if _is_address(text):
-        named = _name_in(text)
-        return canonicalize_name(named) if named else _without_revision(text)
-    parsed = _parsed(text)
+        package_name = _name_from_address(text)
+        return canonicalize_name(package_name) if package_name else _without_revision(text)
+    parsed = _parse_or_none(text)
     return None if parsed is None else canonicalize_name(parsed.name)
 
 
-def is_one(text: str) -> bool:
+def is_requirement(text: str) -> bool:
     """Whether a text is one requirement, be its address reachable or not."""
-    return _parsed(text) is not None
+    return _parse_or_none(text) is not None
 
 
-def only_name(requirement: str) -> str | None:
+def bare_name(requirement: str) -> str | None:
     """The package's name, if there is nothing but it: no version, extras, marker or address."""
     from packaging.utils import canonicalize_name
 
-    parsed = _parsed(requirement)
+    parsed = _parse_or_none(requirement)
     if parsed is None or parsed.specifier or parsed.extras or parsed.url or parsed.marker:
         return None
     return canonicalize_name(parsed.name)
 
 
-def _without_end(line: str) -> str:
-    bare = line.splitlines()
-    return bare[0] if bare else ""
+def _strip_line_end(line: str) -> str:
+    stripped = line.splitlines()
+    return stripped[0] if stripped else ""
 
 
-def _parsed(text: str) -> Requirement | None:
+def _parse_or_none(text: str) -> Requirement | None:
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -136,13 +138,13 @@ def _parsed(text: str) -> Requirement | None:
         return None
 
 
-def _parse(text: str, shown: str) -> None:
+def _require_valid(text: str, shown: str) -> None:
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
         parsed = Requirement(text)
     except InvalidRequirement as error:
-        hint = "a version is ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else f"as {EXAMPLE}"
+        hint = "a version is ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else f"as {EXAMPLE_REQUIREMENTS}"
         why = str(error).partition("\n")[0]
         raise WrongUse(f"'{shown}' is not a requirement that pip understands", why=why, hint=hint) from None
     if parsed.url is not None and not re.match(r"https?://\S+$", parsed.url) and not _is_address(parsed.url):
@@ -176,15 +178,15 @@ def _check_scheme(text: str, shown: str) -> None:
 def _is_local(text: str) -> bool:
     if _FOLDERS.match(text):
         return True
-    bare = text.partition("[")[0].partition(";")[0].strip().lower()
-    return "://" not in text and "@" not in text and ("/" in bare or bare.endswith(_ARCHIVES))
+    stripped = text.partition("[")[0].partition(";")[0].strip().lower()
+    return "://" not in text and "@" not in text and ("/" in stripped or stripped.endswith(_ARCHIVES))
 
 
 def _is_address(text: str) -> bool:
     """Whether it is an address that pip takes in place of a requirement."""
     if _REPOSITORY.fullmatch(text):
         return True
-    return _is_page(text) and _path(text).lower().endswith(_ARCHIVES)
+    return _is_page(text) and _url_path(text).lower().endswith(_ARCHIVES)
 
 
 def _is_page(text: str) -> bool:
@@ -208,14 +210,14 @@ def _check_marker(text: str, shown: str) -> None:
         raise WrongUse(f"the environment marker of '{shown}' is wrong", why=why, hint=hint) from None
 
 
-def _name_in(address: str) -> str | None:
+def _name_from_address(address: str) -> str | None:
     """The package's name in an address: said in its fragment, or in the name of the file."""
     from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
     egg = parse_qs(address.partition("#")[2]).get("egg")
     if egg:
         return egg[0].partition("[")[0]
-    file = basename(unquote(_path(address)))
+    file = basename(unquote(_url_path(address)))
     try:
         return str(parse_wheel_filename(file)[0] if file.endswith(".whl") else parse_sdist_filename(file)[0])
     except (InvalidWheelFilename, InvalidSdistFilename):
@@ -227,7 +229,7 @@ def _without_revision(address: str) -> str:
     return f"{before}{slash}{last.partition('@')[0]}"
 
 
-def _path(address: str) -> str:
+def _url_path(address: str) -> str:
     try:
         return urlsplit(address).path
     except ValueError:  # as with an unclosed bracket in the place of the host

@@ -30,7 +30,7 @@ _SETUP = re.compile(r"^(from setuptools|import setuptools|from distutils|setup\(
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedText:
     """A file's text, and the encoding to write it in again."""
 
     text: str
@@ -45,7 +45,7 @@ class Decoded:
             raise WrongUse(f"{text[error.start]!r} cannot be written in {self.encoding}, as the file is") from None
 
 
-def decode(content: bytes, name: str = "the requirements file") -> Decoded:
+def decode_requirements(content: bytes, name: str = "the requirements file") -> DecodedText:
     """Return the text of a requirements file: by a byte order mark, by a coding line at its top, else as UTF-8.
 
     Raises WrongUse, naming the line that is not in that encoding.
@@ -57,7 +57,7 @@ def decode(content: bytes, name: str = "the requirements file") -> Decoded:
             encoding = found[1].decode("ascii", "replace")
             break
     try:
-        return Decoded(content.decode(encoding or "utf-8"), encoding or "utf-8")
+        return DecodedText(content.decode(encoding or "utf-8"), encoding or "utf-8")
     except LookupError:
         raise WrongUse(f"{name} is in an encoding that Python does not know: {encoding}") from None
     except UnicodeDecodeError as error:
@@ -69,7 +69,7 @@ def decode(content: bytes, name: str = "the requirements file") -> Decoded:
         ) from None
 
 
-def check_kind(text: str) -> None:
+def check_is_requirements(text: str) -> None:
     """Raise WrongUse for a file that is no requirements file, or one that only its own computer can read."""
     if _CONDA_YAML.search(text) and not _TOML.search(text):
         raise WrongUse(

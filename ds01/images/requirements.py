@@ -10,13 +10,33 @@ from dataclasses import dataclass
 from posixpath import dirname, join, normpath
 
 from ds01.errors import WrongUse
-from ds01.images.requirement_lines import EXAMPLE, check, has_control, is_one, lines, name_of, only_name, parted
-from ds01.images.requirement_text import check_kind
+from ds01.images.requirement_lines import (
+    EXAMPLE_REQUIREMENTS,
+    bare_name,
+    check_requirement,
+    has_control_characters,
+    is_requirement,
+    logical_lines,
+    requirement_name,
+    split_options,
+)
+from ds01.images.requirement_text import check_is_requirements
 
 __all__ = [
-    "Requirements", "add", "check", "constraints_file", "extra_file", "merge", "name_of", "names", "read", "remove",
-    "requirements_file", "split", "without",
-]  # fmt: skip
+    "Requirements",
+    "add_packages",
+    "check_requirement",
+    "constraints_file",
+    "extra_file",
+    "merge_requirements",
+    "package_names",
+    "read_requirements",
+    "remove_packages",
+    "requirement_name",
+    "requirements_file",
+    "split_packages",
+    "without_provided",
+]
 
 # The options that pip takes in a requirements file: those for all of it, and those behind one requirement.
 _FLAGS = frozenset({"--pre", "--no-index", "--prefer-binary", "--require-hashes"})
@@ -34,7 +54,7 @@ _SHORT = {
     "-e": "--editable",
 }
 _BUILD_OPTIONS = frozenset({"--no-build-isolation", "--no-use-pep517", "--use-pep517"})
-_OF_ONE = ("--hash", "--config-settings", "--config-setting", "-C", "--global-option")
+_REQUIREMENT_OPTIONS = ("--hash", "--config-settings", "--config-setting", "-C", "--global-option")
 
 _QUOTING = """quote one that has spaces in it: --packages '"name @ https://HOST/FILE.whl" torch'"""
 
@@ -61,42 +81,42 @@ class Requirements:
         return self.has_hashes or any(line.startswith("-") for line in self.lines)
 
 
-def split(texts: Iterable[str]) -> tuple[str, ...]:
+def split_packages(texts: Iterable[str]) -> tuple[str, ...]:
     """The requirements that `--packages` was given, in their order. Raises WrongUse.
 
     Each text is cut as a shell would, unless it is one requirement with spaces in it, such as `pandas >= 2.0`.
     """
-    return tuple(requirement for text in texts for requirement in _split(text))
+    return tuple(requirement for text in texts for requirement in _split_text(text))
 
 
-def read(text: str, include: Include) -> Requirements:
+def read_requirements(text: str, include: Include) -> Requirements:
     """A requirements file with all that it includes. `include` gives the text of a file by its path, as seen from the
     first file, or None. Raises WrongUse for what a build cannot have, or pip would refuse.
     """
-    found: list[tuple[bool, str]] = list(_read(text, "", include, ()))
+    found: list[tuple[bool, str]] = list(_parse_requirements(text, "", include, ()))
     return Requirements(
         tuple(line for is_constraint, line in found if not is_constraint),
         tuple(line for is_constraint, line in found if is_constraint),
     )
 
 
-def add(text: str, requirements: Iterable[str]) -> str:
+def add_packages(text: str, requirements: Iterable[str]) -> str:
     """The requirements file with these in it: in the place of one of the same name, or at its end. Raises WrongUse."""
     requirements = tuple(requirements)
     for requirement in requirements:
-        check(requirement)
-    return _with(text, [requirement.strip() for requirement in requirements])
+        check_requirement(requirement)
+    return _with_lines(text, [requirement.strip() for requirement in requirements])
 
 
-def merge(text: str, extra: Requirements, name: str) -> tuple[str, dict[str, str]]:
+def merge_requirements(text: str, extra: Requirements, name: str) -> tuple[str, dict[str, str]]:
     """The requirements file of the image `name` with all of `extra` in it, and the files that belong beside it.
 
     Constraints take the place of those of an earlier file. Raises WrongUse.
     """
     if not extra.constraints:
-        return _with(text, extra.lines), {}
+        return _with_lines(text, extra.lines), {}
     constraints = "".join(f"{line}\n" for line in extra.constraints)
-    return _with(text, [f"-c {constraints_file(name)}", *extra.lines]), {constraints_file(name): constraints}
+    return _with_lines(text, [f"-c {constraints_file(name)}", *extra.lines]), {constraints_file(name): constraints}
 
 
 def requirements_file(name: str) -> str:
@@ -114,19 +134,19 @@ def extra_file(name: str) -> str:
     return f"{name}.extra.txt"
 
 
-def names(text: str) -> frozenset[str]:
+def package_names(text: str) -> frozenset[str]:
     """The names of the packages in a requirements file."""
-    found = (name_of(line.said) for line in lines(text) if line.said)
+    found = (requirement_name(line.content) for line in logical_lines(text) if line.content)
     return frozenset(name for name in found if name is not None)
 
 
-def remove(text: str, names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+def remove_packages(text: str, names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     """The requirements file without these, and which of them were not in it. All else stays as it stands."""
-    wanted = {name_of(name) or name: name for name in names}
+    wanted = {requirement_name(name) or name: name for name in names}
     kept: list[str] = []
     found: set[str] = set()
-    for line in lines(text):
-        name = name_of(line.said)
+    for line in logical_lines(text):
+        name = requirement_name(line.content)
         if name is not None and name in wanted:
             found.add(name)
         else:
@@ -134,91 +154,101 @@ def remove(text: str, names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     return "".join(kept), tuple(name for key, name in wanted.items() if key not in found)
 
 
-def without(requirements: Iterable[str], provided: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def without_provided(requirements: Iterable[str], provided: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Those still to be installed, and those that are there already; who asks for a version gets it."""
-    requirements, there = tuple(requirements), {name_of(name) for name in provided}
-    dropped = tuple(one for one in requirements if only_name(one) is not None and only_name(one) in there)
-    return tuple(one for one in requirements if one not in dropped), dropped
+    requirements, existing = tuple(requirements), {requirement_name(name) for name in provided}
+    provided_requirements = tuple(
+        requirement
+        for requirement in requirements
+        if bare_name(requirement) is not None and bare_name(requirement) in existing
+    )
+    return tuple(
+        requirement for requirement in requirements if requirement not in provided_requirements
+    ), provided_requirements
 
 
-def _split(text: str) -> list[str]:
-    if has_control(text):
-        raise WrongUse(f"{text!r} has a line break or another control character in it", hint=f"as {EXAMPLE}")
+def _split_text(text: str) -> list[str]:
+    if has_control_characters(text):
+        raise WrongUse(
+            f"{text!r} has a line break or another control character in it", hint=f"as {EXAMPLE_REQUIREMENTS}"
+        )
     try:
-        check(text)
+        check_requirement(text)
         return [text.strip()]
     except WrongUse as whole:
         try:
             parts = [part.strip() for part in shlex.split(text)]
         except ValueError as error:
             raise WrongUse(f"{text!r} cannot be split into packages", why=str(error)) from None
-        if is_one(text) or parts == [text.strip()]:
-            raise _with_spaces(text, whole) from None
+        if is_requirement(text) or parts == [text.strip()]:
+            raise _with_comma_hint(text, whole) from None
     for part in parts:
         try:
-            check(part)
+            check_requirement(part)
         except WrongUse as error:
             hint = error.hint if len(parts) == 1 else _QUOTING
-            raise _with_spaces(text, WrongUse(error.message, why=error.why, hint=hint)) from None
+            raise _with_comma_hint(text, WrongUse(error.message, why=error.why, hint=hint)) from None
     return parts
 
 
-def _with_spaces(text: str, error: WrongUse) -> WrongUse:
+def _with_comma_hint(text: str, error: WrongUse) -> WrongUse:
     """The error, with the hint that helps if packages were parted by commas."""
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) < 2 or not all(is_one(part) for part in parts):
+    if len(parts) < 2 or not all(is_requirement(part) for part in parts):
         return error
     return WrongUse(
         error.message, why="a comma parts the versions of one package", hint=f"a LIST has spaces: {' '.join(parts)!r}"
     )
 
 
-def _read(text: str, path: str, include: Include, above: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
+def _parse_requirements(text: str, path: str, include: Include, parents: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
     """Each line that is left, and whether it is a constraint."""
-    check_kind(text)
-    for line in lines(text.removeprefix("\ufeff")):
-        if not line.said:
+    check_is_requirements(text)
+    for line in logical_lines(text.removeprefix("\ufeff")):
+        if not line.content:
             continue
-        if has_control(line.said.replace("\t", " ")):
-            raise WrongUse(f"the requirements have a control character in {line.said!r}")
-        requirement, options = parted(line.said)
+        if has_control_characters(line.content.replace("\t", " ")):
+            raise WrongUse(f"the requirements have a control character in {line.content!r}")
+        requirement, options = split_options(line.content)
         if requirement:
-            check(requirement.replace("\t", " "), in_file=True)
+            check_requirement(requirement.replace("\t", " "), in_file=True)
             _check_options_of_one(requirement, options)
-            yield False, line.said
+            yield False, line.content
         else:
-            yield from _options(line.said, path, include, above)
+            yield from _parse_options(line.content, path, include, parents)
 
 
 def _check_options_of_one(requirement: str, options: str) -> None:
     for word in options.split():
-        if word.startswith("-") and not word.startswith(_OF_ONE):
+        if word.startswith("-") and not word.startswith(_REQUIREMENT_OPTIONS):
             raise WrongUse(f"pip takes no {word} behind a requirement", why=f"it stands behind '{requirement}'")
 
 
-def _options(said: str, path: str, include: Include, above: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
+def _parse_options(content: str, path: str, include: Include, parents: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
     """A line of options. What it includes comes in its place; the rest of it stays as it is."""
     kept: list[str] = []
     files: list[tuple[bool, str]] = []
-    for option, value in _pairs(said):
+    for option, value in _option_pairs(content):
         if option == "--editable":
-            raise _editable(said, value)
+            raise _editable_error(content, value)
         if option in ("--requirement", "--constraint") and "://" not in value:
             files.append((option == "--constraint", value))
             continue
         if option in ("--find-links", "--requirement", "--constraint") and not value.startswith(("http:", "https:")):
-            raise WrongUse(f"'{said}' is a folder of yours", why="the build sees none of them", hint="an address works")
+            raise WrongUse(
+                f"'{content}' is a folder of yours", why="the build sees none of them", hint="an address works"
+            )
         kept += [option] if value == "" else [option, value]
     if not files:
-        yield False, said
+        yield False, content
     elif kept:
         yield False, shlex.join(kept)
     for is_constraint, name in files:
-        yield from _included(is_constraint, name, path, include, above)
+        yield from _read_included(is_constraint, name, path, include, parents)
 
 
-def _editable(said: str, value: str) -> WrongUse:
-    message = f"'{said}' cannot be in an image"
+def _editable_error(content: str, value: str) -> WrongUse:
+    message = f"'{content}' cannot be in an image"
     if "://" in value and not value.startswith("file:"):
         why = "pip would put its source into src/ of the workspace, and yours hides that in a container"
         return WrongUse(message, why=why, hint=f"the same without -e: {value}")
@@ -229,18 +259,18 @@ def _editable(said: str, value: str) -> WrongUse:
     )
 
 
-def _pairs(said: str) -> Iterator[tuple[str, str]]:
+def _option_pairs(content: str) -> Iterator[tuple[str, str]]:
     """Each option of a line by its long name, with its value. Raises WrongUse for what pip does not take there."""
     try:
-        words = shlex.split(said)
+        words = shlex.split(content)
     except ValueError as error:
-        raise WrongUse(f"'{said}' in the requirements cannot be read", why=str(error)) from None
+        raise WrongUse(f"'{content}' in the requirements cannot be read", why=str(error)) from None
     while words:
         word = words.pop(0)
         option, equals, value = word.partition("=")
         if word[:2] in _SHORT:
             option, equals, value = _SHORT[word[:2]], word[2:], word[2:].removeprefix("=")
-        option = _long(option)
+        option = _full_option(option)
         if option in _FLAGS and not equals:
             yield option, ""
         elif option in _VALUES | _FILES and (equals or words):
@@ -248,54 +278,54 @@ def _pairs(said: str) -> Iterator[tuple[str, str]]:
         elif option in _BUILD_OPTIONS:
             raise WrongUse(
                 f"pip takes {option} on its command line only, not in a file",
-                why=f"it stands in '{said}'",
+                why=f"it stands in '{content}'",
                 hint="take that line out, and give ds01 the option: image-create or image-update --no-build-isolation",
             )
         else:
-            raise WrongUse(f"pip takes no {word} in a requirements file", why=f"it stands in '{said}'")
+            raise WrongUse(f"pip takes no {word} in a requirements file", why=f"it stands in '{content}'")
 
 
-def _long(option: str) -> str:
+def _full_option(option: str) -> str:
     """An option as pip understands one that is cut short: the only one that begins so."""
     known = _FLAGS | _VALUES | _FILES
     fitting = [name for name in known if name.startswith(option)] if option.startswith("--") else []
     return fitting[0] if len(fitting) == 1 and option not in known and len(option) > len("--") else option
 
 
-def _included(
-    is_constraint: bool, name: str, path: str, include: Include, above: tuple[str, ...]
+def _read_included(
+    is_constraint: bool, name: str, path: str, include: Include, parents: tuple[str, ...]
 ) -> Iterator[tuple[bool, str]]:
     inner = normpath(join(dirname(path), name))
-    if inner in above:
+    if inner in parents:
         raise WrongUse(f"the requirements include {inner} in itself")
     text = include(inner)
     if text is None:
         raise WrongUse(f"the requirements include {name}, and there is no such file", why=f"looked for {inner}")
-    for also, line in _read(text, inner, include, (*above, inner)):
-        yield is_constraint or also, line
+    for is_nested_constraint, line in _parse_requirements(text, inner, include, (*parents, inner)):
+        yield is_constraint or is_nested_constraint, line
 
 
-def _with(text: str, wanted_lines: Iterable[str]) -> str:
+def _with_lines(text: str, wanted_lines: Iterable[str]) -> str:
     """The file with these lines: where one of the same name stands, or at the end."""
     wanted: dict[str, list[str]] = {}
     for line in wanted_lines:
-        wanted.setdefault(name_of(line) or line, []).append(line)
+        wanted.setdefault(requirement_name(line) or line, []).append(line)
     written: list[str] = []
-    placed: set[str] = set()
-    for there in lines(text):
-        key = name_of(there.said) or there.said
+    placed_keys: set[str] = set()
+    for existing in logical_lines(text):
+        key = requirement_name(existing.content) or existing.content
         if key not in wanted:
-            written.append(there.written)
-        elif key not in placed:
-            placed.add(key)
-            written.append("\n".join(wanted[key]) + f"{there.comment}\n")
-    missing = [line for key, same in wanted.items() if key not in placed for line in same]
-    return _ended("".join(written), bool(missing)) + "".join(f"{line}\n" for line in missing)
+            written.append(existing.written)
+        elif key not in placed_keys:
+            placed_keys.add(key)
+            written.append("\n".join(wanted[key]) + f"{existing.comment}\n")
+    missing = [line for key, same in wanted.items() if key not in placed_keys for line in same]
+    return _with_line_end("".join(written), bool(missing)) + "".join(f"{line}\n" for line in missing)
 
 
-def _ended(text: str, more: bool) -> str:
+def _with_line_end(text: str, has_more: bool) -> str:
     """The text as one that lines can be put behind."""
-    if not more or not text:
+    if not has_more or not text:
         return text
     if not text.endswith("\n"):
         text += "\n"

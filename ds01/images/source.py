@@ -11,19 +11,19 @@ from pathlib import Path
 from ds01.errors import NotFound, NotPossible, WrongUse
 from ds01.images import ignore
 from ds01.images.buildkit import check_classic
-from ds01.images.context import WHOLE, copied
-from ds01.images.dockerfile import Sources
-from ds01.images.gather import gather
-from ds01.images.instructions import instructions
+from ds01.images.context import WHOLE_DIRECTORY, copied_paths
+from ds01.images.context_files import read_context_files
+from ds01.images.dockerfile import SourceTexts
+from ds01.images.instructions import parse_instructions
 from ds01.images.requirements import constraints_file, extra_file, requirements_file
-from ds01.policy.names import NAME, NAME_FORM
+from ds01.policy.names import NAME_FORM, NAME_PATTERN
 from ds01.system.home import Home
 
-_IMAGE = re.compile(r'(?:^|\s)ds01\.image="?([a-z0-9_-]+)"?(?:\s|$)')
+_IMAGE_LABEL = re.compile(r'(?:^|\s)ds01\.image="?([a-z0-9_-]+)"?(?:\s|$)')
 
 
 @dataclass(frozen=True)
-class Source:
+class SourcePaths:
     """The two files, in one folder. The second may not be there."""
 
     dockerfile: Path
@@ -35,67 +35,67 @@ class Source:
         return self.dockerfile.parent
 
 
-def place(home: Home, name: str, project: str | None = None) -> Source:
+def source_paths(home: Home, name: str, project: str | None = None) -> SourcePaths:
     """Where the source of an image belongs: `~/dockerfiles`, or the project's folder. Raises WrongUse for a name.
 
     The requirements file has the image's name in both, since a project may have a requirements.txt of its own.
     """
     _check_name(name)
     if project is None:
-        return at(home.path / "dockerfiles" / f"{name}.Dockerfile", name)
+        return source_paths_at(home.path / "dockerfiles" / f"{name}.Dockerfile", name)
     _check_name(project)
-    return at(home.path / "workspace" / project / "Dockerfile", name)
+    return source_paths_at(home.path / "workspace" / project / "Dockerfile", name)
 
 
-def at(dockerfile: Path, name: str | None = None) -> Source:
+def source_paths_at(dockerfile: Path, name: str | None = None) -> SourcePaths:
     """The source whose Dockerfile is that one. Without the image's name it is taken from the file's, or for a plain
     `Dockerfile` from the folder's.
     """
     if name is None:
         name = dockerfile.name.removesuffix(".Dockerfile")
         name = dockerfile.parent.name if name == "Dockerfile" else name
-    return Source(dockerfile, dockerfile.with_name(requirements_file(name)))
+    return SourcePaths(dockerfile, dockerfile.with_name(requirements_file(name)))
 
 
-def find(home: Home, name: str, project: str | None = None) -> Source | None:
+def find_source(home: Home, name: str, project: str | None = None) -> SourcePaths | None:
     """The source of an image: in the project if that is named, else in `~/dockerfiles`, else in a project whose
     Dockerfile has its name in the label `ds01.image`.
     """
     if project is not None:
-        source = place(home, name, project)
+        source = source_paths(home, name, project)
         return source if home.exists(source.dockerfile) else None
-    if not NAME.fullmatch(name):  # as of an image that was tagged by hand
+    if not NAME_PATTERN.fullmatch(name):  # as of an image that was tagged by hand
         return None
-    source = place(home, name)
+    source = source_paths(home, name)
     if home.exists(source.dockerfile):
         return source
-    projects = [one for one in home.list(home.path / "workspace") if NAME.fullmatch(one)]
-    for one in sorted(projects, key=lambda found: found != name):
-        source = place(home, name, one)
+    projects = [candidate for candidate in home.list(home.path / "workspace") if NAME_PATTERN.fullmatch(candidate)]
+    for candidate in sorted(projects, key=lambda found: found != name):
+        source = source_paths(home, name, candidate)
         text = home.read_text(source.dockerfile) if home.exists(source.dockerfile) else None
-        if text is not None and _image_of(text) == name:
+        if text is not None and _image_label(text) == name:
             return source
     return None
 
 
-def every(home: Home) -> dict[str, Source]:
+def find_all_sources(home: Home) -> dict[str, SourcePaths]:
     """Return the sources of all images by name: in `~/dockerfiles`, and in projects where the Dockerfile says so."""
     suffix = ".Dockerfile"
     files = home.list(home.path / "dockerfiles")
     names = [file.removesuffix(suffix) for file in files if file.endswith(suffix)]
-    found = {name: place(home, name) for name in names if NAME.fullmatch(name)}
+    found = {name: source_paths(home, name) for name in names if NAME_PATTERN.fullmatch(name)}
     for project in home.list(home.path / "workspace"):
-        if not NAME.fullmatch(project):
+        if not NAME_PATTERN.fullmatch(project):
             continue
-        source = place(home, project, project)
+        source = source_paths(home, project, project)
         text = home.read_text(source.dockerfile) if home.exists(source.dockerfile) else None
-        name = None if text is None else _image_of(text)
-        if name is not None and NAME.fullmatch(name):
-            found.setdefault(name, place(home, name, project))
+        name = None if text is None else _image_label(text)
+        if name is not None and NAME_PATTERN.fullmatch(name):
+            found.setdefault(name, source_paths(home, name, project))
     return found
 
 
-def write(home: Home, source: Source, sources: Sources, *, replace: bool = False) -> None:
+def write_source(home: Home, source: SourcePaths, sources: SourceTexts, *, replace: bool = False) -> None:
     """Write the files, the Dockerfile last. Raises NotPossible if one is there and shall not be replaced."""
     if not replace and home.exists(source.dockerfile):
         raise NotPossible(f"there is a Dockerfile already: {source.dockerfile}", code="name.taken")
@@ -106,7 +106,7 @@ def write(home: Home, source: Source, sources: Sources, *, replace: bool = False
     home.write(source.dockerfile, sources.dockerfile)
 
 
-def read(home: Home, source: Source, *, dockerfile: bytes | None = None) -> dict[str, bytes]:
+def read_build_context(home: Home, source: SourcePaths, *, dockerfile: bytes | None = None) -> dict[str, bytes]:
     """All that a build gets, by paths from the Dockerfile's folder: the Dockerfile, or `dockerfile` in its place; the
     requirements file if it is there; and what the Dockerfile copies. Raises NotFound, WrongUse.
     """
@@ -116,53 +116,59 @@ def read(home: Home, source: Source, *, dockerfile: bytes | None = None) -> dict
         raise NotFound(f"there is no Dockerfile {source.dockerfile}", hint="image-create makes one")
     text = dockerfile.decode("utf-8", "replace")
     check_classic(text)
-    ignored = _ignored(home, source)
-    names = dict.fromkeys(copied(text, whole=ignored is not None))
+    ignore_text = _ignore_text(home, source)
+    names = dict.fromkeys(copied_paths(text, allow_whole=ignore_text is not None))
     if home.exists(source.requirements):
         names[source.requirements.name] = None
-    if WHOLE in names and home.exists(source.folder / ignore.FILE):
-        names[ignore.FILE] = None  # Docker itself leaves it and the Dockerfile out, if it says so
+    if WHOLE_DIRECTORY in names and home.exists(source.folder / ignore.IGNORE_FILE):
+        names[ignore.IGNORE_FILE] = None  # Docker itself leaves it and the Dockerfile out, if it says so
     # The files that ds01 wrote are needed, whatever a .dockerignore says.
-    own = tuple(path.name for path in files(source))
-    found = gather(home.account, source.folder, tuple(names), ignored=ignored or "", always=(*own, ignore.FILE))
+    ds01_files = tuple(path.name for path in source_files(source))
+    found = read_context_files(
+        home.account,
+        source.folder,
+        tuple(names),
+        ignore_text=ignore_text or "",
+        always=(*ds01_files, ignore.IGNORE_FILE),
+    )
     return {**found, source.dockerfile.name: dockerfile}
 
 
-def _ignored(home: Home, source: Source) -> str | None:
+def _ignore_text(home: Home, source: SourcePaths) -> str | None:
     """The text of the `.dockerignore` for a Dockerfile: its own, else that of the folder; None if there is none."""
-    for name in (f"{source.dockerfile.name}{ignore.FILE}", ignore.FILE):
+    for name in (f"{source.dockerfile.name}{ignore.IGNORE_FILE}", ignore.IGNORE_FILE):
         text = home.read_text(source.folder / name)
         if text is not None:
             return text
     return None
 
 
-def files(source: Source) -> tuple[Path, ...]:
+def source_files(source: SourcePaths) -> tuple[Path, ...]:
     """The files that ds01 writes for an image, there or not."""
     name = source.requirements.name.removesuffix(requirements_file(""))
     others = (constraints_file(name), extra_file(name))
     return source.dockerfile, source.requirements, *(source.folder / other for other in others)
 
 
-def digest(context: Mapping[str, bytes]) -> str:
+def context_digest(context: Mapping[str, bytes]) -> str:
     """What tells one context from another: SHA-256 of all names and contents, in hex."""
-    whole = hashlib.sha256()
+    hasher = hashlib.sha256()
     for name in sorted(context):
         for part in (name.encode("utf-8", "surrogateescape"), context[name]):
-            whole.update(b"%d:" % len(part))
-            whole.update(part)
-    return whole.hexdigest()
+            hasher.update(b"%d:" % len(part))
+            hasher.update(part)
+    return hasher.hexdigest()
 
 
 def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
+    if not NAME_PATTERN.fullmatch(name):
         raise WrongUse(f"{name!r} is not a valid name", why=f"allowed: {NAME_FORM}")
 
 
-def _image_of(text: str) -> str | None:
+def _image_label(text: str) -> str | None:
     """The label `ds01.image` of a Dockerfile that ds01 wrote."""
-    for instruction in instructions(text):
-        found = _IMAGE.search(instruction.rest) if instruction.word == "LABEL" else None
+    for instruction in parse_instructions(text):
+        found = _IMAGE_LABEL.search(instruction.rest) if instruction.word == "LABEL" else None
         if found is not None:
             return found[1]
     return None

@@ -12,7 +12,7 @@ from ds01.system import files
 from ds01.system.data import format_time, to_json
 
 Emit = Callable[[str, Mapping[str, Any]], None]
-COMMON = ("actor", "container", "user", "why")  # what every event has, if only as null
+COMMON_KEYS = ("actor", "container", "user", "why")  # what every event has, if only as null
 
 
 class EventLog:
@@ -24,13 +24,13 @@ class EventLog:
         self._mode = mode
         self.failure: str | None = None
 
-    def emit(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Write the event `kind` with `facts`, JSON values; `failure` says why, if it could not be written.
+    def emit(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Write the event `kind` with `fields`, JSON values; `failure` says why, if it could not be written.
 
         What of `COMMON` is not said is null.
         """
-        line = {"time": format_time(self._clock()), "type": kind} | dict.fromkeys(COMMON)
-        line |= {key: to_json(fact) for key, fact in facts.items()}
+        line = {"time": format_time(self._clock()), "type": kind} | dict.fromkeys(COMMON_KEYS)
+        line |= {key: to_json(value) for key, value in fields.items()}
         try:
             content = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
             files.append(self._path, content, mode=self._mode)

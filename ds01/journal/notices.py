@@ -17,10 +17,10 @@ from pathlib import Path
 from ds01.system import files
 from ds01.system.data import DataError, from_json, parse_json, to_json
 
-LARGEST = 1 << 20  # bytes of a mailbox; past that its owner has not looked for years
+MAX_MAILBOX_BYTES = 1 << 20  # bytes of a mailbox; past that its owner has not looked for years
 # What an open answers if there is none, or a link, a socket, a directory, or a file that is not the owner's.
-NO_MAILBOX = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.EPERM})
-PATIENCE = 1.0  # seconds for which a reader may keep the mailbox: it needs microseconds
+NO_MAILBOX_ERRNOS = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.EPERM})
+LOCK_TIMEOUT = 1.0  # seconds for which a reader may keep the mailbox: it needs microseconds
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Mailboxes:
             return False
         try:
             # The owner can keep the lock for ever, or the tick would hang; without it a line may be lost at worst.
-            _lock(descriptor, PATIENCE)
-            if not files.is_at(self._folder / f"{uid}.jsonl", descriptor):
+            _lock_or_give_up(descriptor, LOCK_TIMEOUT)
+            if not files.names_open_file(self._folder / f"{uid}.jsonl", descriptor):
                 return False  # somebody put another file there: the next tick delivers
             size = os.fstat(descriptor).st_size
-            if size + len(line) > LARGEST:
+            if size + len(line) > MAX_MAILBOX_BYTES:
                 os.ftruncate(descriptor, 0)
                 size = 0
             if os.write(descriptor, line) < len(line):  # a full disk takes a part
@@ -84,8 +84,8 @@ class Mailboxes:
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return []
-            _lock(descriptor, PATIENCE)
-            lines = file.read(LARGEST).splitlines()
+            _lock_or_give_up(descriptor, LOCK_TIMEOUT)
+            lines = file.read(MAX_MAILBOX_BYTES).splitlines()
             os.ftruncate(descriptor, 0)
         notices = []
         for line in lines:
@@ -122,7 +122,7 @@ class Mailboxes:
         return descriptor
 
 
-def terminals(uid: int, *, folder: Path = Path("/dev/pts")) -> list[Path]:
+def writable_terminals(uid: int, *, folder: Path = Path("/dev/pts")) -> list[Path]:
     """The terminals of a user that take messages: theirs, and writable by the group tty, as `mesg y` makes them."""
     found = []
     with suppress(OSError):
@@ -134,14 +134,14 @@ def terminals(uid: int, *, folder: Path = Path("/dev/pts")) -> list[Path]:
     return found
 
 
-def show_on_terminals(uid: int, text: str, *, find: Callable[[int], list[Path]] = terminals) -> None:
+def show_on_terminals(uid: int, text: str, *, find: Callable[[int], list[Path]] = writable_terminals) -> None:
     """Write a line to a user's terminals. One that does not take it at once is left out."""
-    clean = "".join(letter if letter.isprintable() else "�" for letter in text)
+    printable = "".join(letter if letter.isprintable() else "�" for letter in text)
     for path in find(uid):
         with suppress(OSError):
             descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
-                os.write(descriptor, f"\r\n[ds01] {clean}\r\n".encode("utf-8", "replace"))
+                os.write(descriptor, f"\r\n[ds01] {printable}\r\n".encode("utf-8", "replace"))
             finally:
                 os.close(descriptor)
 
@@ -153,7 +153,7 @@ def _open_mailbox(folder: int, uid: int, gid: int) -> int:
     try:
         descriptor = os.open(name, flags, dir_fd=folder)
     except OSError as error:
-        if error.errno not in NO_MAILBOX:
+        if error.errno not in NO_MAILBOX_ERRNOS:
             raise  # what is in it cannot be read now, and is not thrown away
     else:
         status = os.fstat(descriptor)
@@ -181,13 +181,13 @@ def _is_mailbox(status: os.stat_result, uid: int) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_uid == owner and status.st_nlink == 1
 
 
-def _lock(descriptor: int, patience: float) -> None:
-    until = time.monotonic() + patience
+def _lock_or_give_up(descriptor: int, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 return
             time.sleep(0.01)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ds01.errors import Ds01Error
 from ds01.journal.events import Emit
 from ds01.journal.notices import Mailboxes, Notice, show_on_terminals
-from ds01.policy.model import Notify
+from ds01.policy.model import NotificationSettings
 from ds01.system.data import to_json
 from ds01.system.programs import run
 
@@ -39,7 +39,7 @@ class Teller:
     """Delivers notices. The mailbox is what counts; what goes wrong with the lab's program is an event."""
 
     mailboxes: Mailboxes
-    notify: Notify
+    notify: NotificationSettings
     emit: Emit = _nothing
     show: Callable[[int, str], None] = show_on_terminals
     actor: str = "tick"
@@ -66,7 +66,7 @@ class Teller:
             return
         event = to_json(notice) | {"user": record.user, "uid": record.uid}
         try:
-            run(self.notify.command, given=json.dumps(event) + "\n", timeout=PATIENCE)
+            run(self.notify.command, stdin=json.dumps(event) + "\n", timeout=PATIENCE)
         except Ds01Error as error:
             # One that hangs is not asked again in this pass: sixty warnings would take ten minutes.
             self._hangs = (error.data or {}).get("problem") == "timeout"

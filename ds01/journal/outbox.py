@@ -17,7 +17,7 @@ from ds01.journal.notices import Notice
 from ds01.system import files
 from ds01.system.data import DataError, from_json, to_json
 
-LARGEST = 1 << 16  # bytes; a notice has a few hundred
+MAX_LETTER_BYTES = 1 << 16  # bytes; a notice has a few hundred
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueuedLetter:
     """A letter in the outbox, and the uid of whoever left it, which the file system says; None: it cannot be read."""
 
     path: Path
@@ -51,13 +51,13 @@ class Outbox:
         """Leave a notice for the tick; whether it is there."""
         content = json.dumps(to_json(letter), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
-            files.make_folder(self._folder, mode=self._folder_mode)
+            files.make_directory(self._folder, mode=self._folder_mode)
             files.replace(self._folder / f"{os.urandom(8).hex()}.json", content, mode=self._file_mode)
         except OSError:
             return False
         return True
 
-    def waiting(self) -> Iterator[Waiting]:
+    def queued_letters(self) -> Iterator[QueuedLetter]:
         """The letters, oldest name first; files that are being written are left out."""
         for path in sorted(self._folder.glob("*.json")):
             if path.name.startswith("."):
@@ -68,14 +68,14 @@ class Outbox:
                     status = os.fstat(descriptor)
                     # A second name would let somebody pass off another's file as one's own.
                     is_letter = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-                    content = file.read(LARGEST) if is_letter else b""
-                yield Waiting(path, status.st_uid, _letter(content))
+                    content = file.read(MAX_LETTER_BYTES) if is_letter else b""
+                yield QueuedLetter(path, status.st_uid, _letter(content))
 
     @staticmethod
-    def discard(waiting: Waiting) -> None:
+    def discard(queued: QueuedLetter) -> None:
         """Remove a letter that was delivered, or that nobody may send."""
         with suppress(OSError):
-            waiting.path.unlink()
+            queued.path.unlink()
 
 
 def _letter(content: bytes) -> Letter | None:

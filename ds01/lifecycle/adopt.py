@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Any
 
 from ds01.api.refusals import error_of
-from ds01.engines.protocol import EngineContainer, Status
+from ds01.engines.protocol import ContainerStatus, EngineContainer
 from ds01.errors import Busy, EngineAbsent, NotFound, NotPossible
-from ds01.gpus.model import Choice, Claim, GpuRequest, Kind, Lease, Refusal, Rule, Slot
-from ds01.gpus.naming import all_called
+from ds01.gpus.model import Choice, Claim, GpuRequest, Lease, Refusal, Rule, Slot, SlotKind
+from ds01.gpus.slot_names import display_names
 from ds01.lifecycle.context.allocation import active_leases, allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.observer import NO_GPUS
@@ -27,11 +27,11 @@ from ds01.lifecycle.reconciliation.judge import judge
 from ds01.lifecycle.reconciliation.limiting import limit
 from ds01.lifecycle.snapshot import Snapshot, take_snapshot
 from ds01.lifecycle.spec.aime import name_and_uid, owner_of, request_of, what_stays
-from ds01.placement.allocator import choose, quota_use
-from ds01.placement.devices import slots_of
-from ds01.placement.situation import Requester, claims_on
+from ds01.placement.allocation_input import Requester, slot_claims
+from ds01.placement.allocator import choose_slots, quota_used
+from ds01.placement.devices import slots_of_devices
 from ds01.policy.model import UserLimits
-from ds01.policy.resolve import automation_of
+from ds01.policy.resolve import automation_for
 from ds01.policy.units import format_number
 from ds01.records.deadlines import after
 from ds01.records.entries import Entries, is_manual, readable
@@ -82,7 +82,7 @@ def adopt(
     seen = context.engine.inspect(listed.id)
     if seen is None or seen.name != listed.name:  # the name says whose it is, and the lock is on it
         raise EngineAbsent(f"the container {listed.name} vanished")
-    if seen.status is Status.REMOVING:
+    if seen.status is ContainerStatus.REMOVING:
         raise NotPossible(f"{listed.name} is being removed")
     found = _find(context, owner, seen, snapshot)
     new = _new_record(context, owner, found)
@@ -116,7 +116,7 @@ def _find(context: Context, owner: Account, seen: EngineContainer, snapshot: Sna
     return _Found(
         seen,
         dataclasses.replace(snapshot, gpus=gpus, outside=outside),
-        slots_of(seen.devices, gpus) if seen.devices else (),
+        slots_of_devices(seen.devices, gpus) if seen.devices else (),
         Requester(owner.login, owner.uid, limits.group, seen.name),
         limits,
     )
@@ -144,12 +144,12 @@ def _decide(
     now = context.clock()
     lease = Lease(record.gpus_fixed, now) if record.gpus_fixed else None
     conflict = None
-    if lease is not None and found.seen.status.runs:
+    if lease is not None and found.seen.status.has_processes:
         refusal = _in_the_way(context, dataclasses.replace(record, lease=lease), found, entries)
         if refusal is not None:
             if not ending:
                 raise error_of(refusal)
-            slots = all_called(record.gpus_fixed)
+            slots = display_names(record.gpus_fixed)
             lease, conflict = None, f"it runs on GPU {slots}, which it could not get when it was adopted"
     elif lease is not None and not _could_get(context, found, entries, now):
         lease = None
@@ -201,7 +201,7 @@ def _in_the_way(context: Context, record: Record, found: _Found, entries: Entrie
     """Who has the GPUs on which a container runs. Its quota does not matter: it runs there already."""
     snapshot, records = found.snapshot, {**entries, record.container_name: record}
     situation = allocation_input(context, records, snapshot.gpus, snapshot.outside)
-    claims = claims_on(situation, found.who)
+    claims = slot_claims(situation, found.who)
     taken = tuple(claims[slot.slot] for slot in found.slots if slot.slot in claims)
     if not taken:
         return None
@@ -217,13 +217,13 @@ def _last(claims: tuple[Claim, ...]) -> datetime | None:
 def _could_get(context: Context, found: _Found, entries: Entries, now: datetime) -> bool:
     """Whether a container that does not run may have its GPUs as any other may: quota, waiting line, and all."""
     if found.seen.started_at is None:
-        rules = automation_of(context.rules.policy, found.limits)
+        rules = automation_for(context.rules.policy, found.limits)
         until = after(found.seen.created_at, rules.created_timeout)
         if until is not None and until <= now:
             return False
     situation = found.snapshot.allocation_input(context, entries)
     request = GpuRequest(len(found.slots), uuids=tuple(slot.uuid for slot in found.slots))
-    return isinstance(choose(situation, request, found.who, found.limits.limits), Choice)
+    return isinstance(choose_slots(situation, request, found.who, found.limits.limits), Choice)
 
 
 def _over_quota(
@@ -237,13 +237,13 @@ def _over_quota(
         most = f"{format_number(limits.max_containers_per_user)} (max_containers_per_user)"
         warnings.append(f"these are {len(others) + 1} containers, and the limit is {most}")
     if lease is not None:
-        used = quota_use(active_leases(context, entries), record.uid) + count
+        used = quota_used(active_leases(context, entries), record.uid) + count
         if limits.max_mig_instances is not None and used > limits.max_mig_instances:
             warnings.append(f"these are {used} GPUs, and the quota is {limits.max_mig_instances} (max_mig_instances)")
     beyond = None
     if limits.max_gpus_per_container is not None and count > limits.max_gpus_per_container:
         beyond = f"it has {count} GPUs, one container may have {limits.max_gpus_per_container} (max_gpus_per_container)"
-    elif not limits.allow_full_gpu and any(slot.kind is Kind.FULL for slot in found.slots):
+    elif not limits.allow_full_gpu and any(slot.kind is SlotKind.FULL for slot in found.slots):
         beyond = "it has a whole GPU, which the policy does not give (allow_full_gpu)"
     if beyond is not None:
         again = f"once it is stopped, it starts again with container-start {record.name} --recreate only"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ds01.api.refusals import error_of
-from ds01.engines.protocol import ContainerSpec, EngineImage, Port
+from ds01.engines.protocol import ContainerSpec, EngineImage, PublishedPort
 from ds01.errors import (
     Busy,
     Ds01Error,
@@ -21,7 +21,7 @@ from ds01.errors import (
     Refused,
 )
 from ds01.gpus.model import Choice, Lease, Refusal
-from ds01.gpus.requirements import NOTHING_KNOWN, DriverFacts, requirements_of, unmet
+from ds01.gpus.requirements import UNKNOWN_DRIVER, DriverInfo, image_requirements, is_unmet
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.observer import NO_GPUS
 from ds01.lifecycle.context.slot_names import bring_names
@@ -34,8 +34,8 @@ from ds01.lifecycle.spec.account import Insider, archive
 from ds01.lifecycle.spec.aime import is_marked, own_tag
 from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose
 from ds01.lifecycle.spec.readback import differences
-from ds01.placement.allocator import check_containers, choose
-from ds01.placement.situation import Requester
+from ds01.placement.allocation_input import Requester
+from ds01.placement.allocator import check_container_count, choose_slots
 from ds01.policy.names import slice_name
 from ds01.records.entries import Entries, containers_of, readable
 from ds01.records.ledger import Unreadable
@@ -57,7 +57,7 @@ class Made:
 
 def observe(
     context: Context, prepared: Prepared, *, locked: bool, waiting_as: str | None = None
-) -> tuple[Snapshot, DriverFacts]:
+) -> tuple[Snapshot, DriverInfo]:
     """Take the snapshot for a container, and read what the driver offers if the image requires something of it.
 
     `locked`: the container's lock is held by the caller. `waiting_as`: the caller's id in the queue.
@@ -69,21 +69,21 @@ def observe(
         waiting_as=waiting_as,
     )
     environment = prepared.image.environment if prepared.image is not None else {}
-    requires = bool(snapshot.gpus.gpus and requirements_of(environment))
-    return snapshot, context.inventory.driver_facts() if requires else NOTHING_KNOWN
+    requires = bool(snapshot.gpus.gpus and image_requirements(environment))
+    return snapshot, context.inventory.driver_info() if requires else UNKNOWN_DRIVER
 
 
 def decide(
-    context: Context, prepared: Prepared, snapshot: Snapshot, driver: DriverFacts, entries: Entries
+    context: Context, prepared: Prepared, snapshot: Snapshot, driver: DriverInfo, entries: Entries
 ) -> Choice | Refusal:
     """Return the slots for a new container, or why it gets none. Raises NotPossible if the driver is too old."""
     limits = prepared.limits.limits
     others = containers_of(entries, prepared.owner.uid, but=prepared.container_name)
-    refusal = check_containers(limits.max_containers_per_user, others)
+    refusal = check_container_count(limits.max_containers_per_user, others)
     if refusal is not None:
         return refusal
     who = requester_of(prepared)
-    choice = choose(snapshot.allocation_input(context, entries), prepared.request.gpus, who, limits)
+    choice = choose_slots(snapshot.allocation_input(context, entries), prepared.request.gpus, who, limits)
     if isinstance(choice, Choice):
         check_driver(prepared, driver, {slot.gpu for slot in choice.slots})
     elif choice.temporary:  # nobody should wait for hours for what cannot be
@@ -96,13 +96,13 @@ def requester_of(prepared: Prepared) -> Requester:
     return Requester(prepared.owner.login, prepared.owner.uid, prepared.limits.group, prepared.container_name)
 
 
-def check_driver(prepared: Prepared, driver: DriverFacts, gpus: set[int], *, any_will_do: bool = False) -> None:
+def check_driver(prepared: Prepared, driver: DriverInfo, gpus: set[int], *, any_will_do: bool = False) -> None:
     """Raises NotPossible if the image needs a newer driver than the one of these GPUs; `any_will_do`: of all of them.
 
     NVIDIA's runtime would refuse the start, when the lease is taken and the container made.
     """
-    for requirement in requirements_of(prepared.image.environment) if prepared.image is not None else ():
-        failing = [unmet(requirement, driver, driver.of_gpu(gpu)) for gpu in gpus]
+    for requirement in image_requirements(prepared.image.environment) if prepared.image is not None else ():
+        failing = [is_unmet(requirement, driver, driver.gpu_info(gpu)) for gpu in gpus]
         if not failing or not (all(failing) if any_will_do else any(failing)):
             continue
         needs = f"CUDA {requirement.oldest_cuda} or newer" if requirement.oldest_cuda else requirement.text
@@ -153,7 +153,7 @@ def create(
 
 
 def reserve(
-    context: Context, actor: Actor, prepared: Prepared, snapshot: Snapshot, driver: DriverFacts
+    context: Context, actor: Actor, prepared: Prepared, snapshot: Snapshot, driver: DriverInfo
 ) -> tuple[Record, str | None]:
     """Choose the slots and write the lease, before the engine is called. Returns the record and the choice's note."""
     with context.ledger.transaction() as ledger:
@@ -169,7 +169,7 @@ def reserve(
 
 def choose_ports(
     context: Context, prepared: Prepared, entries: Entries, *, own: Collection[int] = ()
-) -> tuple[Port, ...]:
+) -> tuple[PublishedPort, ...]:
     """Return the ports that the container publishes. `own`: ports that it has now, and may keep."""
     policy = context.rules.policy
     taken = {
@@ -188,7 +188,7 @@ def choose_ports(
 
 
 def new_record(
-    context: Context, actor: Actor, prepared: Prepared, choice: Choice, published: tuple[Port, ...] = ()
+    context: Context, actor: Actor, prepared: Prepared, choice: Choice, published: tuple[PublishedPort, ...] = ()
 ) -> Record:
     """Return the record of a container that is about to be made."""
     now = context.clock()
@@ -247,7 +247,7 @@ def make_container(
     spec = spec_of(context, prepared, record, groups)
     spec = spec if name is None else dataclasses.replace(spec, name=name)
     created = engine.create(spec)
-    if engine.get(created.id, "/bin/sh") is None:
+    if engine.get_archive(created.id, "/bin/sh") is None:
         raise Refused(
             f"the image {record.image} has no shell",
             why="it has no /bin/sh, and a container of ds01 is something one works in",
@@ -255,7 +255,7 @@ def make_container(
         )
     root_inside = prepared.limits.limits.root_inside
     insider = Insider(record.user, record.uid, record.gid, record.name, groups, root_inside)
-    engine.put(created.id, "/", archive(insider, partial(_read_inside, context, created.id)))
+    engine.put_archive(created.id, "/", archive(insider, partial(_read_inside, context, created.id)))
     seen = engine.inspect(created.id)
     if seen is None:
         raise EngineAbsent(f"the container {record.name} vanished while it was made")
@@ -282,7 +282,7 @@ def _about_the_image(context: Context, prepared: Prepared, identity: str) -> tup
     request = prepared.request
     try:
         found = root_only.warning(
-            request.image, request.owner, prepared.image.environment, partial(context.engine.stat, identity)
+            request.image, request.owner, prepared.image.environment, partial(context.engine.path_status, identity)
         )
     except EngineRejected:  # a container without a warning is better than none
         return ()
@@ -308,7 +308,7 @@ def spec_of(context: Context, prepared: Prepared, record: Record, groups: tuple[
 
 
 def _read_inside(context: Context, identity: str, path: str) -> bytes | None:
-    content = context.engine.get(identity, path)
+    content = context.engine.get_archive(identity, path)
     if content is None:
         return None
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:

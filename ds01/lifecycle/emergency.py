@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from ds01.api.views import Stopped
-from ds01.engines.protocol import EngineContainer, Status
+from ds01.engines.protocol import ContainerStatus, EngineContainer
 from ds01.errors import Ds01Error, EngineAbsent, NotFound
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import unrecorded
@@ -29,7 +29,7 @@ def running(context: Context, owner: int | None) -> list[EngineContainer]:
     found = []
     for container in listed:
         uid = owners.get(container.id)
-        if container.status.runs and uid is not None and owner in (None, uid):
+        if container.status.has_processes and uid is not None and owner in (None, uid):
             found.append(container)
     return found
 
@@ -89,7 +89,7 @@ def _write(context: Context, actor: Actor, container: EngineContainer) -> None:
 
 def _stop(context: Context, container: EngineContainer) -> str | None:
     """Stop one; why it could not be stopped, or None."""
-    if container.status is Status.PAUSED:
+    if container.status is ContainerStatus.PAUSED:
         with suppress(Ds01Error, OSError):  # the stop itself tells
             context.engine.unpause(container.id)  # a frozen process cannot even be killed with cgroup v1
     try:

@@ -39,4 +39,4 @@ def _check_root(context: Context, record: Record) -> None:
 
 
 def _has_file(context: Context, record: Record, path: str) -> bool:
-    return record.docker_id is not None and context.engine.get(record.docker_id, path) is not None
+    return record.docker_id is not None and context.engine.get_archive(record.docker_id, path) is not None

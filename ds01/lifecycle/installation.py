@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from ds01.engines.protocol import Engine
-from ds01.gpus.inventory import Inventory
+from ds01.gpus.inventory import GpuInventory
 from ds01.lifecycle.context.context import Context, open_context
 from ds01.policy.model import Policy
 from ds01.policy.reading.load import load_current
@@ -29,7 +29,7 @@ class Installation:
     @cached_property
     def users(self) -> Users:
         """The user database; a sandbox has its own."""
-        return Users(self.settings.state / "passwd" if self.settings.own else None)
+        return Users(self.settings.state / "passwd" if self.settings.sandbox else None)
 
     @cached_property
     def policy(self) -> Policy:
@@ -37,7 +37,7 @@ class Installation:
         return self._load_policy()
 
     def _load_policy(self) -> Policy:
-        return load_current(self.settings.config, self.settings.kept_policy, self.now())
+        return load_current(self.settings.config, self.settings.last_good_policy, self.now())
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -45,10 +45,10 @@ class Installation:
         return self._open_ledger()
 
     def _open_ledger(self) -> Ledger:
-        from ds01.journal.leases import LeaseLog
+        from ds01.journal.lease_log import LeaseLog
 
         leases = LeaseLog(self.settings.log / "gpu-allocations.log")
-        return Ledger(self.settings.state, own=self.settings.own, leases=leases)
+        return Ledger(self.settings.state, own=self.settings.sandbox, leases=leases)
 
     def reopen(self) -> None:
         """Open the state directory again at its next use: its mode decides the modes of new files in it."""
@@ -70,12 +70,12 @@ class Installation:
         return DockerEngine(self.settings.docker_socket)
 
     @cached_property
-    def inventory(self) -> Inventory:
+    def inventory(self) -> GpuInventory:
         """Where slots come from."""
         if self.settings.gpus != "nvml":
-            from ds01.gpus.simulated import parse
+            from ds01.gpus.simulated import parse_inventory
 
-            return parse(self.settings.gpus.removeprefix("simulated:"))
+            return parse_inventory(self.settings.gpus.removeprefix("simulated:"))
         from ds01.gpus.nvml import NvmlInventory
 
         return NvmlInventory()
@@ -94,8 +94,8 @@ class Installation:
         from ds01.journal.notices import Mailboxes
 
         settings, policy = self.settings, self.policy
-        if settings.own:
-            files.make_folder(settings.log, mode=ledger.folder_mode)
+        if settings.sandbox:
+            files.make_directory(settings.log, mode=ledger.folder_mode)
         return open_context(
             ledger=ledger,
             engine=engine,
@@ -105,7 +105,7 @@ class Installation:
             clock=self.now,
             emit=EventLog(settings.log / "events.jsonl", clock=self.now, mode=ledger.file_mode).emit,
             sleep=clock.sleep,
-            sandbox=settings.own,
+            sandbox=settings.sandbox,
             mailboxes=Mailboxes(settings.mailboxes),
             inject_devices=settings.engine == "simulated" or settings.gpus == "nvml",
             load_policy=self._load_policy,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ds01.engines.protocol import EngineFacts
+from ds01.engines.protocol import EngineInfo
 from ds01.errors import EngineUnreachable
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.compose import ResourceLimits, resource_limits
@@ -12,7 +12,7 @@ from ds01.policy.units import readable_sizes
 from ds01.system.users import Account
 
 # An engine that does not answer is taken for a usual one: limits are the policy's alone.
-_USUAL_FACTS = EngineFacts("", "docker", "", "systemd", "2", False, "runc", (), 0, 0)
+_USUAL_FACTS = EngineInfo("", "docker", "", "systemd", "2", False, "runc", (), 0, 0)
 
 
 def limits_for_engine(context: Context, account: Account, limits: UserLimits) -> tuple[ResourceLimits, tuple[str, ...]]:
@@ -29,13 +29,13 @@ def limits_for_engine(context: Context, account: Account, limits: UserLimits) ->
     return resource_limits(most, parent, facts.memory_bytes), tuple(warnings)
 
 
-def cgroup_parent(facts: EngineFacts, group: str, user: str, uid: int) -> str:
+def cgroup_parent(facts: EngineInfo, group: str, user: str, uid: int) -> str:
     """Return the cgroup parent of a user's containers in the form that the engine's cgroup driver takes."""
     names = (group, user, uid)
     return slice_path(*names) if facts.cgroup_driver == "cgroupfs" else slice_name(*names)
 
 
-def _engine_facts(context: Context) -> EngineFacts:
+def _engine_facts(context: Context) -> EngineInfo:
     try:
         return context.observer.engine_facts()
     except EngineUnreachable:

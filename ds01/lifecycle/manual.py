@@ -11,8 +11,8 @@ from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.slot_names import bring_names
 from ds01.lifecycle.snapshot import take_snapshot
-from ds01.placement.allocator import choose
-from ds01.placement.situation import Requester
+from ds01.placement.allocation_input import Requester
+from ds01.placement.allocator import choose_slots
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name
 from ds01.records.machine import State, Trigger
@@ -30,7 +30,7 @@ def allocate(context: Context, actor: Actor, owner: Account, name: str, request:
         if full in ledger.records:
             raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it", code="name.taken")
         situation = allocation_input(context, ledger.records, snapshot.gpus, snapshot.outside)  # ahead of the queue
-        choice = choose(situation, request, Requester(owner.login, owner.uid, group, full), limits)
+        choice = choose_slots(situation, request, Requester(owner.login, owner.uid, group, full), limits)
         if isinstance(choice, Refusal):
             raise error_of(choice)
         if not choice.slots:

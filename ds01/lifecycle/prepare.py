@@ -18,7 +18,7 @@ from ds01.lifecycle.spec.compose import RESERVED_LABELS
 from ds01.lifecycle.spec.folders import Folder
 from ds01.policy import variables
 from ds01.policy.model import UserLimits
-from ds01.policy.names import NAME, NAME_FORM, container_name
+from ds01.policy.names import NAME_FORM, NAME_PATTERN, container_name
 from ds01.records.request import ContainerRequest, Wants
 from ds01.system.host_ports import LOOPBACK
 from ds01.system.users import Account, Actor
@@ -55,7 +55,7 @@ def prepare(
         full = container_name(request.name, owner.uid)
     except ValueError as error:
         raise WrongUse(f"{request.name!r} is not a container name", why=str(error)) from None
-    if request.project is not None and not NAME.fullmatch(request.project):  # a folder, and a label
+    if request.project is not None and not NAME_PATTERN.fullmatch(request.project):  # a folder, and a label
         raise WrongUse(f"{request.project!r} is not a project name", why=f"allowed: {NAME_FORM}")
     _check_numbers(request)
     _check_wants(request.wants, limits)
@@ -91,14 +91,16 @@ def _check_numbers(request: ContainerRequest) -> None:
 
 def _check_environment(request: ContainerRequest) -> None:
     for name, value in request.environment.items():
-        if not variables.NAME.fullmatch(name):  # with a `=` in it, it would be another variable to whoever reads it
+        if not variables.NAME_PATTERN.fullmatch(
+            name
+        ):  # with a `=` in it, it would be another variable to whoever reads it
             raise WrongUse(f"{name!r} cannot be the name of a variable", why=f"allowed: {variables.NAME_FORM}")
         if "\0" in value:
             raise WrongUse(f"the variable {name} cannot hold a NUL byte")
         if variables.is_reserved(name):
             raise Refused(
                 f"the variable {name} is set by ds01 itself",
-                why=f"{variables.PREFIX}* and {', '.join(variables.SET_BY_DS01)} decide the home, the programs and "
+                why=f"{variables.RESERVED_PREFIX}* and {', '.join(variables.RESERVED_NAMES)} decide the home, the programs and "
                 "the GPUs of a container",
                 hint="set it inside, in the program's own start script",
             )

@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ds01.engines.protocol import EngineContainer
-from ds01.gpus.model import Observation
+from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.context.allocation import allocation_input, outside_containers
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.wait_queue import earlier_than, in_line, waiters
 from ds01.lifecycle.reconciliation.reconcile import reconcile
-from ds01.placement.allocator import Ahead, behind
-from ds01.placement.situation import Situation
+from ds01.placement.allocation_input import AllocationInput
+from ds01.placement.allocator import QueuedRequest, after_queue
 from ds01.records.entries import Entries
 
 
@@ -25,21 +25,21 @@ class Snapshot:
 
     containers: list[EngineContainer]
     records: Entries
-    gpus: Observation
+    gpus: GpuObservation
     outside: list[EngineContainer]
-    queue: tuple[Ahead, ...]
+    queue: tuple[QueuedRequest, ...]
 
-    def allocation_input(self, context: Context, entries: Entries | None = None) -> Situation:
+    def allocation_input(self, context: Context, entries: Entries | None = None) -> AllocationInput:
         """Return what the allocator is given, once the queue is served. `entries`: the records under the lock."""
         records = self.records if entries is None else entries
-        return behind(allocation_input(context, records, self.gpus, self.outside), self.queue)
+        return after_queue(allocation_input(context, records, self.gpus, self.outside), self.queue)
 
 
 def take_snapshot(
     context: Context,
     *,
     locked: Collection[str] = (),
-    gpus: Observation | None = None,
+    gpus: GpuObservation | None = None,
     waiting_as: str | None = None,
     failed: Callable[[str, Exception], None] | None = None,
 ) -> Snapshot:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ds01.api.refusals import error_of
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import Ds01Error, NotPossible
-from ds01.gpus.model import Claim, GpuRequest, Lease, Observation, Refusal, Rule, SlotRef
-from ds01.gpus.naming import all_called, called, difference, first_name, is_silent
+from ds01.gpus.model import Claim, GpuObservation, GpuRequest, Lease, Refusal, Rule, SlotRef
+from ds01.gpus.slot_names import describe_mismatch, display_name, display_names, is_unobserved, original_name
 from ds01.lifecycle import ulimits
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.slot_names import bring_names, with_names
@@ -17,8 +17,8 @@ from ds01.lifecycle.reconciliation.reconcile import devices_now, one
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.lifecycle.spec import ports
 from ds01.lifecycle.ways_out import ways_out
-from ds01.placement.allocator import choose
-from ds01.placement.situation import Requester
+from ds01.placement.allocation_input import Requester
+from ds01.placement.allocator import choose_slots
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Origin, Pending, Record, move, settle
 from ds01.records.request import ContainerRequest
@@ -123,7 +123,7 @@ def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str
             situation = snapshot.allocation_input(context, ledger.records)
             who = Requester(owner.login, owner.uid, limits.group, record.container_name)
             request = GpuRequest(len(needed), uuids=tuple(ref.uuid for ref in needed))
-            choice = lost or choose(situation, request, who, limits.limits)
+            choice = lost or choose_slots(situation, request, who, limits.limits)
             if isinstance(choice, Refusal):
                 raise error_of(choice, ways_out(record, situation, who, limits.limits))
             lease = Lease(needed, context.clock())
@@ -141,20 +141,20 @@ def _check_devices(context: Context, record: Record) -> None:
     more = [ref for ref in (devices_now(context, seen) if seen else ()) if ref.uuid not in had]
     if more:
         raise NotPossible(
-            f"{record.name} would get GPU {all_called(more)} too",
+            f"{record.name} would get GPU {display_names(more)} too",
             why="AIME's tools made it for all GPUs, or for some by number, and the server's have changed since",
             hint=f"`container-start {record.name} --recreate` makes it again, with a GPU of its own; /workspace stays",
         )
 
 
-def lost_slots(refs: tuple[SlotRef, ...], gpus: Observation) -> Refusal | None:
+def lost_slots(refs: tuple[SlotRef, ...], gpus: GpuObservation) -> Refusal | None:
     """Return the refusal if one of the slots is not there any more or does not answer, or another has its UUID now."""
     there = {slot.uuid: slot for slot in gpus.slots}
-    found = {ref: difference(ref, there.get(ref.uuid), gpus.boot) for ref in refs}
+    found = {ref: describe_mismatch(ref, there.get(ref.uuid), gpus.boot) for ref in refs}
     lost = tuple(
-        Claim(called(ref), "unhealthy", why="its GPU does not answer")
-        if is_silent(ref, gpus)
-        else Claim(first_name(ref), "lost", why=why)
+        Claim(display_name(ref), "unhealthy", why="its GPU does not answer")
+        if is_unobserved(ref, gpus)
+        else Claim(original_name(ref), "lost", why=why)
         for ref, why in found.items()
         if why is not None
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ds01.api.refusals import WaysOut
 from ds01.gpus.model import Choice, GpuRequest, Refusal
-from ds01.placement.allocator import choose
-from ds01.placement.situation import Requester, Situation
+from ds01.placement.allocation_input import AllocationInput, Requester
+from ds01.placement.allocator import choose_slots
 from ds01.policy.model import Limits
 from ds01.records.record import Record
 
 
-def ways_out(record: Record, situation: Situation, who: Requester, limits: Limits) -> WaysOut:
+def ways_out(record: Record, situation: AllocationInput, who: Requester, limits: Limits) -> WaysOut:
     """Return what would become of the container made again from its request, or of a new one in its place."""
-    again = choose(situation, record.request.gpus, who, limits) if record.request is not None else None
+    again = choose_slots(situation, record.request.gpus, who, limits) if record.request is not None else None
     free = isinstance(again, Choice)
     return WaysOut(
         container=record.name,
@@ -23,10 +23,10 @@ def ways_out(record: Record, situation: Situation, who: Requester, limits: Limit
     )
 
 
-def _most(situation: Situation, who: Requester, limits: Limits, count: int) -> int:
+def _most(situation: AllocationInput, who: Requester, limits: Limits, count: int) -> int:
     """Return how many slots of whatever kind, at most `count`, would not be refused for good."""
     while count > 0:
-        answer = choose(situation, GpuRequest(count), who, limits)
+        answer = choose_slots(situation, GpuRequest(count), who, limits)
         if isinstance(answer, Choice) or answer.temporary:
             return count
         count -= 1

@@ -9,141 +9,173 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ds01.gpus.model import Choice, Claim, GpuRequest, GpuType, Holding, Kind, Refusal, Rule, Slot, SlotRef, slot_number
-from ds01.placement.scoring import pick
-from ds01.placement.situation import Requester, Situation, claims_on, comes_free, holders_of, names_of, offered_slots
-from ds01.policy.model import Limits, Prefer
+from ds01.gpus.model import (
+    ActiveLease,
+    Choice,
+    Claim,
+    GpuRequest,
+    GpuType,
+    Refusal,
+    Rule,
+    Slot,
+    SlotKind,
+    SlotRef,
+    slot_sort_key,
+)
+from ds01.placement.allocation_input import (
+    AllocationInput,
+    Requester,
+    free_at,
+    lease_holders,
+    lease_slot_names,
+    offered_slots,
+    slot_claims,
+)
+from ds01.placement.scoring import pick_slots
+from ds01.policy.model import Limits, PreferredKind
 
-Groups = dict[tuple[Kind, str | None], list[Slot]]
+SlotGroups = dict[tuple[SlotKind, str | None], list[Slot]]
 
 
-def choose(situation: Situation, request: GpuRequest, who: Requester, limits: Limits) -> Choice | Refusal:
+def choose_slots(
+    inputs: AllocationInput, request: GpuRequest, requester: Requester, limits: Limits
+) -> Choice | Refusal:
     """The slots for `request`, or why not. The same answer for the same input, in whatever order it comes.
 
     A request that says nothing becomes CPU only where the quota is 0 or the server has none. A lease that
     `who.container` already has neither counts nor blocks: the answer replaces it.
     """
     if request.uuids is not None:
-        return _choose_exactly(situation, request.uuids, who, limits)
+        return _choose_exact_slots(inputs, request.uuids, requester, limits)
     if request.count == 0:
         return Choice(())
 
-    offered = offered_slots(situation)
+    offered = offered_slots(inputs)
     if request.count is None and request.type is GpuType.ANY and request.profile is None:
         if 0 in (limits.max_mig_instances, limits.max_gpus_per_container):
             return Choice((), note="quota_zero")
         if not offered:
             return Choice((), note="no_gpus")
 
-    asked = 1 if request.count is None else request.count
-    fitting = [slot for slot in offered if _fits(slot, request)]
-    allowed = [slot for slot in fitting if limits.allow_full_gpu or slot.kind is Kind.MIG]
+    requested = 1 if request.count is None else request.count
+    fitting = [slot for slot in offered if _matches_request(slot, request)]
+    allowed = [slot for slot in fitting if limits.allow_full_gpu or slot.kind is SlotKind.MIG]
     refusal = (
-        _refuse_per_container(asked, limits)
-        or _refuse_full_gpu(asked, request, fitting, allowed, limits)
-        or _refuse_quota(situation, asked, who, limits)
-        or _refuse_missing(asked, allowed)
+        _refuse_per_container(requested, limits)
+        or _refuse_full_gpu(requested, request, fitting, allowed, limits)
+        or _refuse_quota(inputs, requested, requester, limits)
+        or _refuse_missing(requested, allowed)
     )
     if refusal is not None:
         return refusal
 
-    claims = claims_on(situation, who)
-    for group in _in_order_of_preference(allowed, situation.allocation.prefer):
+    claims = slot_claims(inputs, requester)
+    for group in _in_order_of_preference(allowed, inputs.allocation.prefer):
         free = [slot for slot in group if slot.slot not in claims]
-        if len(free) >= asked:
-            slots = pick(
+        if len(free) >= requested:
+            slots = pick_slots(
                 free,
-                asked,
-                slots=situation.observation.slots,
-                gpus=situation.observation.gpus,
-                holders=holders_of(situation, but=who.container),
+                requested,
+                slots=inputs.observation.slots,
+                gpus=inputs.observation.gpus,
+                holders=lease_holders(inputs, except_container=requester.container),
                 priority=limits.priority,
-                placement=situation.allocation.placement,
+                placement=inputs.allocation.placement,
             )
             return Choice(slots)
-    earliest = _earliest(situation, asked, _groups(allowed).values(), claims, who)
-    refusal = _none_free(asked, allowed, claims, earliest)
-    return replace(refusal, free=_free_for(situation, claims, limits))
+    earliest = _earliest_time(inputs, requested, _groups(allowed).values(), claims, requester)
+    refusal = _refuse_none_free(requested, allowed, claims, earliest)
+    return replace(refusal, free=_free_slots(inputs, claims, limits))
 
 
 @dataclass(frozen=True)
-class Ahead:
+class QueuedRequest:
     """Somebody ahead in the waiting line: for what, who, with which limits and how many containers."""
 
     request: GpuRequest
-    who: Requester
+    requester: Requester
     limits: Limits
     containers: int
 
 
-def behind(situation: Situation, line: Sequence[Ahead]) -> Situation:
+def after_queue(inputs: AllocationInput, queue: Sequence[QueuedRequest]) -> AllocationInput:
     """The situation as it is for whoever comes after `line`: who could be served now goes first, in order.
 
     Later ones may take what those ahead cannot use.
     """
-    for ahead in line:
-        if check_containers(ahead.limits.max_containers_per_user, ahead.containers) is not None:
+    for queued in queue:
+        if check_container_count(queued.limits.max_containers_per_user, queued.containers) is not None:
             continue
-        choice = choose(situation, ahead.request, ahead.who, ahead.limits)
+        choice = choose_slots(inputs, queued.request, queued.requester, queued.limits)
         if isinstance(choice, Choice) and choice.slots:
-            taken = Holding(
-                container=ahead.who.container or ahead.who.user,
-                user=ahead.who.user,
-                uid=ahead.who.uid,
+            taken = ActiveLease(
+                container=queued.requester.container or queued.requester.user,
+                user=queued.requester.user,
+                uid=queued.requester.uid,
                 slots=tuple(slot.slot for slot in choice.slots),
                 uuids=tuple(slot.uuid for slot in choice.slots),
-                priority=ahead.limits.priority,
-                since=situation.now,
+                priority=queued.limits.priority,
+                since=inputs.now,
                 waiting=True,
             )
-            situation = replace(situation, leases=[*situation.leases, taken])
-    return situation
+            inputs = replace(inputs, leases=[*inputs.leases, taken])
+    return inputs
 
 
-def quota_use(leases: Iterable[Holding], uid: int, but: str | None = None) -> int:
+def quota_used(leases: Iterable[ActiveLease], uid: int, except_container: str | None = None) -> int:
     """How many slots the user has: held leases count, lost slots too; the lease of container `but` does not."""
-    return sum(len(lease.slots) for lease in leases if lease.uid == uid and (but is None or lease.container != but))
+    return sum(
+        len(lease.slots)
+        for lease in leases
+        if lease.uid == uid and (except_container is None or lease.container != except_container)
+    )
 
 
-def check_containers(limit: int | None, used: int) -> Refusal | None:
+def check_container_count(limit: int | None, used: int) -> Refusal | None:
     """Whether a user with `used` containers, all but removed ones, may have one more."""
     if limit is None or used < limit:
         return None
     return Refusal(Rule.CONTAINERS, temporary=False, asked=1, limit=limit, used=used)
 
 
-def _choose_exactly(situation: Situation, uuids: Sequence[str], who: Requester, limits: Limits) -> Choice | Refusal:
+def _choose_exact_slots(
+    inputs: AllocationInput, uuids: Sequence[str], requester: Requester, limits: Limits
+) -> Choice | Refusal:
     """Exactly these slots, for a container whose devices Docker fixed when it was made."""
-    wanted = list(dict.fromkeys(uuids))
-    if not wanted:
+    wanted_uuids = list(dict.fromkeys(uuids))
+    if not wanted_uuids:
         return Choice(())
-    asked = len(wanted)
-    by_uuid = {slot.uuid: slot for slot in situation.observation.slots}
-    found = sorted((by_uuid[uuid] for uuid in wanted if uuid in by_uuid), key=lambda slot: slot_number(slot.slot))
-    whole = [slot for slot in found if slot.kind is Kind.FULL]
+    requested = len(wanted_uuids)
+    by_uuid = {slot.uuid: slot for slot in inputs.observation.slots}
+    matching = sorted(
+        (by_uuid[uuid] for uuid in wanted_uuids if uuid in by_uuid), key=lambda slot: slot_sort_key(slot.slot)
+    )
+    full_gpus = [slot for slot in matching if slot.kind is SlotKind.FULL]
 
-    refusal = _refuse_per_container(asked, limits)
-    if refusal is None and whole and not limits.allow_full_gpu:
-        refusal = Refusal(Rule.FULL_GPU, temporary=False, asked=asked)
-    refusal = refusal or _refuse_quota(situation, asked, who, limits)
+    refusal = _refuse_per_container(requested, limits)
+    if refusal is None and full_gpus and not limits.allow_full_gpu:
+        refusal = Refusal(Rule.FULL_GPU, temporary=False, asked=requested)
+    refusal = refusal or _refuse_quota(inputs, requested, requester, limits)
     if refusal is not None:
         return refusal
 
-    lost = sorted(uuid for uuid in wanted if uuid not in by_uuid)
+    lost = sorted(uuid for uuid in wanted_uuids if uuid not in by_uuid)
     if lost:
-        gone = tuple(Claim(uuid, "lost", why="the hardware no longer has it") for uuid in lost)
-        return Refusal(Rule.LOST, temporary=False, asked=asked, claims=gone)
-    offered = set(offered_slots(situation))
-    if not offered.issuperset(found):
-        return Refusal(Rule.NO_GPUS, temporary=False, asked=asked, limit=len(offered.intersection(found)))
+        lost_claims = tuple(Claim(uuid, "lost", why="the hardware no longer has it") for uuid in lost)
+        return Refusal(Rule.LOST, temporary=False, asked=requested, claims=lost_claims)
+    offered = set(offered_slots(inputs))
+    if not offered.issuperset(matching):
+        return Refusal(Rule.NO_GPUS, temporary=False, asked=requested, limit=len(offered.intersection(matching)))
 
-    claims = claims_on(situation, who)
-    if not any(slot.slot in claims for slot in found):
-        return Choice(tuple(found))
-    return _none_free(asked, found, claims, _earliest(situation, asked, [found], claims, who))
+    claims = slot_claims(inputs, requester)
+    if not any(slot.slot in claims for slot in matching):
+        return Choice(tuple(matching))
+    return _refuse_none_free(
+        requested, matching, claims, _earliest_time(inputs, requested, [matching], claims, requester)
+    )
 
 
-def _fits(slot: Slot, request: GpuRequest) -> bool:
+def _matches_request(slot: Slot, request: GpuRequest) -> bool:
     if request.profile is not None:
         return slot.profile is not None and slot.profile.casefold() == request.profile.casefold() and (
             request.type is not GpuType.FULL
@@ -151,32 +183,34 @@ def _fits(slot: Slot, request: GpuRequest) -> bool:
     return request.type is GpuType.ANY or request.type.value == slot.kind.value
 
 
-def _refuse_per_container(asked: int, limits: Limits) -> Refusal | None:
+def _refuse_per_container(requested: int, limits: Limits) -> Refusal | None:
     limit = limits.max_gpus_per_container
-    if limit is None or asked <= limit:
+    if limit is None or requested <= limit:
         return None
-    return Refusal(Rule.PER_CONTAINER, temporary=False, asked=asked, limit=limit)
+    return Refusal(Rule.PER_CONTAINER, temporary=False, asked=requested, limit=limit)
 
 
 def _refuse_full_gpu(
-    asked: int, request: GpuRequest, fitting: Sequence[Slot], allowed: Sequence[Slot], limits: Limits
+    requested: int, request: GpuRequest, fitting: Sequence[Slot], allowed: Sequence[Slot], limits: Limits
 ) -> Refusal | None:
     """If whole GPUs were asked for, or would be what is needed, and this user may not have one."""
     if limits.allow_full_gpu:
         return None
-    needed = _largest(allowed) < asked <= _largest(fitting)
+    needed = _largest(allowed) < requested <= _largest(fitting)
     if request.type is not GpuType.FULL and not needed:
         return None
-    return Refusal(Rule.FULL_GPU, temporary=False, asked=asked)
+    return Refusal(Rule.FULL_GPU, temporary=False, asked=requested)
 
 
-def _refuse_quota(situation: Situation, asked: int, who: Requester, limits: Limits) -> Refusal | None:
+def _refuse_quota(inputs: AllocationInput, requested: int, requester: Requester, limits: Limits) -> Refusal | None:
     """By the user's total, with what the user has as claims. Held leases count."""
     limit = limits.max_mig_instances
-    used = quota_use(situation.leases, who.uid, but=who.container)
-    if limit is None or used + asked <= limit:
+    used = quota_used(inputs.leases, requester.uid, except_container=requester.container)
+    if limit is None or used + requested <= limit:
         return None
-    own = [lease for lease in situation.leases if lease.uid == who.uid and lease.container != who.container]
+    user_leases = [
+        lease for lease in inputs.leases if lease.uid == requester.uid and lease.container != requester.container
+    ]
     claims = tuple(
         Claim(
             slot,
@@ -185,41 +219,43 @@ def _refuse_quota(situation: Situation, asked: int, who: Requester, limits: Limi
             lease.user,
             lease.since,
             lease.until,
-            manual=lease.by_hand,
+            manual=lease.manual,
         )
-        for lease in own
-        for slot in names_of(situation, lease)
+        for lease in user_leases
+        for slot in lease_slot_names(inputs, lease)
     )
-    return Refusal(Rule.QUOTA, temporary=False, asked=asked, limit=limit, used=used, claims=_sorted(claims))
+    return Refusal(Rule.QUOTA, temporary=False, asked=requested, limit=limit, used=used, claims=_sorted(claims))
 
 
-def _refuse_missing(asked: int, allowed: Sequence[Slot]) -> Refusal | None:
+def _refuse_missing(requested: int, allowed: Sequence[Slot]) -> Refusal | None:
     """If the hardware has not so many of one kind and profile, free or not."""
-    most = _largest(allowed)
-    if asked <= most:
+    available = _largest(allowed)
+    if requested <= available:
         return None
-    return Refusal(Rule.NO_GPUS, temporary=False, asked=asked, limit=most)
+    return Refusal(Rule.NO_GPUS, temporary=False, asked=requested, limit=available)
 
 
-def _none_free(asked: int, fitting: Sequence[Slot], claims: Mapping[str, Claim], earliest: datetime | None) -> Refusal:
+def _refuse_none_free(
+    requested: int, fitting: Sequence[Slot], claims: Mapping[str, Claim], earliest: datetime | None
+) -> Refusal:
     taken = _sorted(claims[slot.slot] for slot in fitting if slot.slot in claims)
-    return Refusal(Rule.NONE_FREE, temporary=True, asked=asked, claims=taken, earliest=earliest)
+    return Refusal(Rule.NONE_FREE, temporary=True, asked=requested, claims=taken, earliest=earliest)
 
 
-def _free_for(situation: Situation, claims: Mapping[str, Claim], limits: Limits) -> tuple[SlotRef, ...]:
+def _free_slots(inputs: AllocationInput, claims: Mapping[str, Claim], limits: Limits) -> tuple[SlotRef, ...]:
     """Return what is free now and may be this user's, of any kind."""
     return tuple(
         slot.ref
-        for slot in offered_slots(situation)
-        if slot.slot not in claims and (limits.allow_full_gpu or slot.kind is Kind.MIG)
+        for slot in offered_slots(inputs)
+        if slot.slot not in claims and (limits.allow_full_gpu or slot.kind is SlotKind.MIG)
     )
 
 
-def _in_order_of_preference(slots: Sequence[Slot], prefer: Prefer) -> list[list[Slot]]:
+def _in_order_of_preference(slots: Sequence[Slot], prefer: PreferredKind) -> list[list[Slot]]:
     """The groups to try: the preferred kind first, in it the smallest profile first."""
     groups = _groups(slots)
 
-    def order(key: tuple[Kind, str | None]) -> tuple[bool, int, int, str]:
+    def order(key: tuple[SlotKind, str | None]) -> tuple[bool, int, int, str]:
         kind, profile = key
         smallest = min(slot.memory_bytes for slot in groups[key])
         return (kind.value != prefer.value, min(slot.slices for slot in groups[key]), smallest, profile or "")
@@ -227,9 +263,9 @@ def _in_order_of_preference(slots: Sequence[Slot], prefer: Prefer) -> list[list[
     return [groups[key] for key in sorted(groups, key=order)]
 
 
-def _groups(slots: Sequence[Slot]) -> Groups:
+def _groups(slots: Sequence[Slot]) -> SlotGroups:
     """The slots by kind and profile: only such can be given together."""
-    groups: Groups = {}
+    groups: SlotGroups = {}
     for slot in slots:
         groups.setdefault((slot.kind, slot.profile), []).append(slot)
     return groups
@@ -239,18 +275,22 @@ def _largest(slots: Sequence[Slot]) -> int:
     return max((len(group) for group in _groups(slots).values()), default=0)
 
 
-def _earliest(
-    situation: Situation, asked: int, groups: Iterable[list[Slot]], claims: Mapping[str, Claim], who: Requester
+def _earliest_time(
+    inputs: AllocationInput,
+    requested: int,
+    groups: Iterable[list[Slot]],
+    claims: Mapping[str, Claim],
+    requester: Requester,
 ) -> datetime | None:
     """When the first group has enough slots free, if every lease ends when it is due; None if nobody can say."""
     times = []
     for group in groups:
-        known = [comes_free(situation, slot, claims.get(slot.slot), who) for slot in group]
-        due = sorted(when for when in known if when is not None)
-        if len(due) >= asked:
-            times.append(due[asked - 1])
+        free_times = [free_at(inputs, slot, claims.get(slot.slot), requester) for slot in group]
+        due_times = sorted(when for when in free_times if when is not None)
+        if len(due_times) >= requested:
+            times.append(due_times[requested - 1])
     return min(times, default=None)
 
 
 def _sorted(claims: Iterable[Claim]) -> tuple[Claim, ...]:
-    return tuple(sorted(claims, key=lambda claim: (slot_number(claim.slot), claim.slot, claim.container or "")))
+    return tuple(sorted(claims, key=lambda claim: (slot_sort_key(claim.slot), claim.slot, claim.container or "")))

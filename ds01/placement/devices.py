@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from ds01.engines.protocol import Devices
-from ds01.gpus.model import Observation, Slot
+from ds01.gpus.model import GpuObservation, Slot
 
 # NVIDIA's own words for "no device" (libnvidia-container).
 _NOTHING = frozenset({"", "none", "void"})
@@ -16,46 +16,50 @@ _INDEX = re.compile(r"(?:gpu|mig)?(\d+)(?::(\d+))?", re.ASCII)
 _OLD_MIG = re.compile(r"mig-(gpu-[0-9a-f-]+)/(\d+)/(\d+)", re.ASCII)
 
 
-def slots_of(devices: Devices, observation: Observation) -> tuple[Slot, ...]:
+def slots_of_devices(devices: Devices, observation: GpuObservation) -> tuple[Slot, ...]:
     """The slots that `devices` may mean. What cannot be mapped may mean every slot: unknown use is use."""
     if devices.everything:
         return observation.slots
-    meant: dict[str, Slot] = {}
+    slots: dict[str, Slot] = {}
     for name in devices.ids:
-        meant.update((slot.slot, slot) for slot in slots_named(name, observation))
-    return tuple(meant.values())
+        slots.update((slot.slot, slot) for slot in slots_of_name(name, observation))
+    return tuple(slots.values())
 
 
-def slots_named(name: str, observation: Observation) -> tuple[Slot, ...]:
+def slots_of_name(name: str, observation: GpuObservation) -> tuple[Slot, ...]:
     """The slots that one device name may mean. The name of a GPU on MIG means all its instances."""
-    word = name.rpartition("=")[2].strip().casefold()
-    if word in _NOTHING:
+    device = name.rpartition("=")[2].strip().casefold()
+    if device in _NOTHING:
         return ()
-    index = _INDEX.fullmatch(word)
+    index = _INDEX.fullmatch(device)
     if index is not None:
         gpus = {gpu.index for gpu in observation.gpus if gpu.index == int(index[1])}
-        exact = f"{int(index[1])}:{int(index[2])}" if index[2] is not None else None
-        return _of_gpus(gpus, observation, lambda slot: slot.slot == exact)
-    old = _OLD_MIG.fullmatch(word)
-    if old is not None:
-        gpus = {gpu.index for gpu in observation.gpus if gpu.uuid.casefold() == old[1]}
-        return _of_gpus(gpus, observation, lambda slot: (slot.gi, slot.ci) == (int(old[2]), int(old[3])))
-    return _by_uuid(word, observation)
+        exact_slot = f"{int(index[1])}:{int(index[2])}" if index[2] is not None else None
+        return _slots_of_gpus(gpus, observation, lambda slot: slot.slot == exact_slot)
+    legacy_match = _OLD_MIG.fullmatch(device)
+    if legacy_match is not None:
+        gpus = {gpu.index for gpu in observation.gpus if gpu.uuid.casefold() == legacy_match[1]}
+        return _slots_of_gpus(
+            gpus, observation, lambda slot: (slot.gi, slot.ci) == (int(legacy_match[2]), int(legacy_match[3]))
+        )
+    return _slots_of_uuid(device, observation)
 
 
-def _of_gpus(gpus: set[int], observation: Observation, exactly: Callable[[Slot], bool]) -> tuple[Slot, ...]:
+def _slots_of_gpus(
+    gpus: set[int], observation: GpuObservation, is_exact_slot: Callable[[Slot], bool]
+) -> tuple[Slot, ...]:
     """The slots of these GPUs, only the exact one if there is one; a GPU that is not there may be any."""
     if not gpus:
         return observation.slots
-    there = tuple(slot for slot in observation.slots if slot.gpu in gpus)
-    return tuple(slot for slot in there if exactly(slot)) or there
+    gpu_slots = tuple(slot for slot in observation.slots if slot.gpu in gpus)
+    return tuple(slot for slot in gpu_slots if is_exact_slot(slot)) or gpu_slots
 
 
-def _by_uuid(word: str, observation: Observation) -> tuple[Slot, ...]:
+def _slots_of_uuid(device: str, observation: GpuObservation) -> tuple[Slot, ...]:
     """By UUID; NVIDIA's runtime takes the beginning of one too, which may then mean several."""
-    if word.startswith("mig-"):
-        return tuple(slot for slot in observation.slots if slot.uuid.casefold().startswith(word)) or observation.slots
-    if word.startswith("gpu-"):
-        gpus = {gpu.index for gpu in observation.gpus if gpu.uuid.casefold().startswith(word)}
-        return _of_gpus(gpus, observation, lambda slot: False)
+    if device.startswith("mig-"):
+        return tuple(slot for slot in observation.slots if slot.uuid.casefold().startswith(device)) or observation.slots
+    if device.startswith("gpu-"):
+        gpus = {gpu.index for gpu in observation.gpus if gpu.uuid.casefold().startswith(device)}
+        return _slots_of_gpus(gpus, observation, lambda slot: False)
     return observation.slots

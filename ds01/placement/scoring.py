@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ds01.gpus.model import Gpu, Holding, Slot, slot_number
+from ds01.gpus.model import ActiveLease, Gpu, Slot, slot_sort_key
 from ds01.policy.model import Placement
 
 
@@ -17,7 +17,7 @@ class _Load:
     highest: int | None = None
     memory_percent: int = 0
 
-    def bear(self, priority: int) -> None:
+    def add_lease(self, priority: int) -> None:
         self.leases += 1
         self.highest = priority if self.highest is None else max(self.highest, priority)
 
@@ -28,13 +28,13 @@ class _Load:
         return 100 * distance + sign * 10 * self.leases + self.memory_percent
 
 
-def pick(
+def pick_slots(
     free: Iterable[Slot],
     count: int,
     *,
     slots: Iterable[Slot],
     gpus: Iterable[Gpu],
-    holders: Mapping[str, Holding],
+    holders: Mapping[str, ActiveLease],
     priority: int,
     placement: Placement,
 ) -> tuple[Slot, ...]:
@@ -44,9 +44,9 @@ def pick(
     """
     loads = {gpu.index: _Load(memory_percent=_memory_percent(gpu)) for gpu in gpus}
     for slot in slots:
-        holder = holders.get(slot.slot)
-        if holder is not None:
-            loads.setdefault(slot.gpu, _Load()).bear(holder.priority)
+        lease = holders.get(slot.slot)
+        if lease is not None:
+            loads.setdefault(slot.gpu, _Load()).add_lease(lease.priority)
 
     remaining = list(free)
     chosen = []
@@ -54,13 +54,13 @@ def pick(
         best = min(
             remaining,
             key=lambda slot: (
-                loads.setdefault(slot.gpu, _Load()).score(priority, placement), slot_number(slot.slot)
+                loads.setdefault(slot.gpu, _Load()).score(priority, placement), slot_sort_key(slot.slot)
             ),
         )  # fmt: skip
         remaining.remove(best)
-        loads[best.gpu].bear(priority)
+        loads[best.gpu].add_lease(priority)
         chosen.append(best)
-    return tuple(sorted(chosen, key=lambda slot: slot_number(slot.slot)))
+    return tuple(sorted(chosen, key=lambda slot: slot_sort_key(slot.slot)))
 
 
 def _memory_percent(gpu: Gpu) -> int:

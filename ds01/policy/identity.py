@@ -13,9 +13,11 @@ from ds01.policy.model import Policy, Reservation
 from ds01.system.users import Account, Users
 
 
-def identify(policy: Policy, account: Account, users: Users) -> Account:
+def resolve_account(policy: Policy, account: Account, users: Users) -> Account:
     """Return the account with the Unix groups of the policy that it is in, and the policy's other spellings of it."""
-    spellings = frozenset(name for name in _candidates(policy, account.login) if users.uid_of(name) == account.uid)
+    spellings = frozenset(
+        name for name in _candidate_spellings(policy, account.login) if users.uid_of(name) == account.uid
+    )
     return replace(account, groups=users.groups_of(account, unix_groups(policy)), spellings=spellings)
 
 
@@ -24,27 +26,28 @@ def unix_groups(policy: Policy) -> frozenset[str]:
     return frozenset(name for group in policy.groups.values() for name in group.unix_groups)
 
 
-def stem(login: str) -> str:
+def login_stem(login: str) -> str:
     """Return a login without its domain and in lower case: `ameier` of `UNI\\AMeier` and of `ameier@uni.example`."""
     return login.rpartition("\\")[2].partition("@")[0].casefold()
 
 
-def reservations(policy: Policy, users: Users) -> tuple[Reservation, ...]:
+def resolve_reservations(policy: Policy, users: Users) -> tuple[Reservation, ...]:
     """Return the reservations, each user under the login that the server has; what nobody has stays as it is."""
     return tuple(
-        item if item.user is None else replace(item, user=users.canonical(item.user)) for item in policy.reservations
+        item if item.user is None else replace(item, user=users.canonical_login(item.user))
+        for item in policy.reservations
     )
 
 
-def _candidates(policy: Policy, login: str) -> frozenset[str]:
+def _candidate_spellings(policy: Policy, login: str) -> frozenset[str]:
     """Return the names that could be other spellings of `login`.
 
     Where the login itself stands, nothing else is needed: most people are spelled as the server spells them.
     Administrators are those of any group, and exemptions add up, so there each name counts.
     """
     groups = policy.groups.values()
-    placed = any(login in group.members for group in groups)
-    names = {name for group in groups if group.admin or not placed for name in group.members}
+    is_grouped = any(login in group.members for group in groups)
+    names = {name for group in groups if group.admin or not is_grouped for name in group.members}
     if login not in policy.user_overrides:
         names |= set(policy.user_overrides)
     names |= {item.user for item in policy.exemptions}

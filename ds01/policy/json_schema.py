@@ -15,7 +15,7 @@ import yaml
 
 from ds01.policy import units
 from ds01.policy.model import Limits, Policy
-from ds01.policy.reading.forms import Schema
+from ds01.policy.reading.reader_schema import Schema
 from ds01.policy.reading.schema import LIMITS, policy_reader
 from ds01.system.settings import config_file
 

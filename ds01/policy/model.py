@@ -17,7 +17,7 @@ class Placement(str, Enum):
     PACK = "pack"
 
 
-class Prefer(str, Enum):
+class PreferredKind(str, Enum):
     """Which kind of slot a request without a kind gets first."""
 
     MIG = "mig"
@@ -33,7 +33,7 @@ class Network(str, Enum):
 
 
 @dataclass(frozen=True)
-class Share:
+class SliceLimits:
     """Limits of a slice: cores, bytes, tasks."""
 
     max_cpus: float | None = None
@@ -63,12 +63,12 @@ class Limits:
     root_inside: bool = True
     environment: Mapping[str, str | None] = field(default_factory=dict)  # None: not set, whatever a wider level says
     ulimits: Mapping[str, int | None] = field(default_factory=lambda: {"memlock": -1, "stack": 64 << 20})
-    aggregate: Share = field(default_factory=Share)
-    group_total: Share = field(default_factory=Share)
+    aggregate: SliceLimits = field(default_factory=SliceLimits)
+    group_total: SliceLimits = field(default_factory=SliceLimits)
 
 
 # What one level of the policy writes: the names of Limits, nested ones as `aggregate.memory` or `ulimits.stack`.
-Values = Mapping[str, Any]
+LimitValues = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Group:
     members: frozenset[str] = frozenset()
     unix_groups: frozenset[str] = frozenset()
     admin: bool = False
-    values: Values = field(default_factory=dict)
+    values: LimitValues = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Override:
     """What one user has beyond the group, up to and including `until` (None: for ever)."""
 
     user: str
-    values: Values = field(default_factory=dict)
+    values: LimitValues = field(default_factory=dict)
     until: datetime | None = None
     reason: str | None = None
 
@@ -101,7 +101,7 @@ class UserLimits:
     admin: bool
     limits: Limits
     sources: Mapping[str, str]  # key -> defaults, groups.NAME or user_overrides.NAME
-    spared: tuple[str, ...] = ()  # what exemptions in force free the user from, `created_timeout` too
+    exempt_from: tuple[str, ...] = ()  # what exemptions in force free the user from, `created_timeout` too
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,11 @@ class GpuAllocation:
     enable_mig: bool = True
     mig_profile: str | None = None
     placement: Placement = Placement.SPREAD
-    prefer: Prefer = Prefer.MIG
+    prefer: PreferredKind = PreferredKind.MIG
 
 
 @dataclass(frozen=True)
-class Automation:
+class AutomationRules:
     """The section `policies`: thresholds of the automation and its delays."""
 
     idle_cpu_percent: float = 1.0
@@ -151,7 +151,7 @@ class Automation:
 
 
 @dataclass(frozen=True)
-class Mounts:
+class MountRoots:
     """Host folders below which a user may mount; the own home always."""
 
     workspace: tuple[str, ...] = ()
@@ -160,7 +160,7 @@ class Mounts:
 
 
 @dataclass(frozen=True)
-class Outside:
+class OutsideUse:
     """Use from outside that does not make a GPU busy.
 
     `ignore_graphics_below`: a process that only draws and has less GPU memory than this; None: however much.
@@ -184,7 +184,7 @@ class Outside:
 
 
 @dataclass(frozen=True)
-class Notify:
+class NotificationSettings:
     """How owners are told: on their terminals, and through a program that gets one JSON event on stdin."""
 
     terminal: bool = True
@@ -192,7 +192,7 @@ class Notify:
 
 
 @dataclass(frozen=True)
-class OldKey:
+class LegacyKey:
     """A key of an older installation that was read, and what to write in its place: `max_runtime: 48h`."""
 
     file: str
@@ -202,7 +202,7 @@ class OldKey:
 
 
 @dataclass(frozen=True)
-class KeptMembers:
+class LastGoodMembers:
     """A file of members that was emptied; the group's last good members, so many, count `until` then."""
 
     file: str
@@ -222,26 +222,26 @@ class Policy:
     """The validated policy. `groups` are in file order; None for `default_group` is the group `default`."""
 
     path: Path
-    defaults: Values = field(default_factory=dict)
+    defaults: LimitValues = field(default_factory=dict)
     default_group: str | None = None
     groups: Mapping[str, Group] = field(default_factory=dict)
     user_overrides: Mapping[str, Override] = field(default_factory=dict)
     reservations: tuple[Reservation, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
     gpu_allocation: GpuAllocation = field(default_factory=GpuAllocation)
-    policies: Automation = field(default_factory=Automation)
-    mounts: Mounts = field(default_factory=Mounts)
+    policies: AutomationRules = field(default_factory=AutomationRules)
+    mounts: MountRoots = field(default_factory=MountRoots)
     ports: tuple[int, ...] = (8888, 6006)
     network: Network = Network.BRIDGE
     reclaim_held: bool = False
     server_name: str | None = None  # what people type to reach this server; None: the name that it has itself
-    outside: Outside = field(default_factory=Outside)
-    notify: Notify = field(default_factory=Notify)
+    outside: OutsideUse = field(default_factory=OutsideUse)
+    notify: NotificationSettings = field(default_factory=NotificationSettings)
     workspaces: str | None = None
-    old_keys: tuple[OldKey, ...] = ()
+    old_keys: tuple[LegacyKey, ...] = ()
 
     def workspaces_of(self, login: str, home: str) -> str:
         """Return the directory of a user's workspaces: below `workspaces` one for each login, else `~/workspace`."""
         return f"{home}/workspace" if self.workspaces is None else f"{self.workspaces}/{login}"
 
-    kept_members: tuple[KeptMembers, ...] = ()
+    last_good_members: tuple[LastGoodMembers, ...] = ()

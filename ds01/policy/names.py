@@ -10,9 +10,9 @@ from ds01.errors import WrongUse
 NAME_FORM = "lower-case letters, digits, - and _, beginning with a letter or digit, at most 63 characters"
 GROUP_FORM = "lower-case letters, digits and _, beginning with a letter, at most 64 characters"
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-GROUP = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_CONTAINER = re.compile(rf"({NAME.pattern})\._\.(0|[1-9][0-9]{{0,9}})")
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+GROUP_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CONTAINER = re.compile(rf"({NAME_PATTERN.pattern})\._\.(0|[1-9][0-9]{{0,9}})")
 _HIGHEST_UID = 2**32 - 2  # the kernel keeps the last one for "nobody was meant"
 
 _SLICE_USER = re.compile(r"[a-z0-9_]{1,64}")
@@ -24,10 +24,10 @@ def fold_name(text: str) -> tuple[str, bool]:
     Raises ValueError if it is no name even so.
     """
     name = "".join(letter.lower() if letter.isascii() else letter for letter in text).replace(" ", "-")
-    return _expect(NAME, name, "container name", NAME_FORM), name != text
+    return _require_match(NAME_PATTERN, name, "container name", NAME_FORM), name != text
 
 
-def typed_name(text: str, what: str) -> str:
+def parse_name(text: str, what: str) -> str:
     """The name that was typed, folded; `what` it shall be is for the error. Raises WrongUse."""
     try:
         return fold_name(text)[0]
@@ -38,7 +38,7 @@ def typed_name(text: str, what: str) -> str:
 
 def container_name(name: str, uid: int) -> str:
     """The Docker name `NAME._.UID`. Raises ValueError."""
-    return f"{_expect(NAME, name, 'container name', NAME_FORM)}._.{_expect_uid(uid)}"
+    return f"{_require_match(NAME_PATTERN, name, 'container name', NAME_FORM)}._.{_require_uid(uid)}"
 
 
 def split_container_name(full: str) -> tuple[str, int] | None:
@@ -70,7 +70,7 @@ def group_slice_path(group: str) -> str:
 
 
 def _group_stem(group: str) -> str:
-    return f"ds01-{_expect(GROUP, group, 'group name', GROUP_FORM)}"
+    return f"ds01-{_require_match(GROUP_PATTERN, group, 'group name', GROUP_FORM)}"
 
 
 def _user_part(login: str, uid: int) -> str:
@@ -78,20 +78,20 @@ def _user_part(login: str, uid: int) -> str:
     Any other is folded, and told apart by a hash; so is one that looks folded already. No login: the uid.
     """
     if not login:
-        return _user_part(f"uid:{_expect_uid(uid)}", uid)
+        return _user_part(f"uid:{_require_uid(uid)}", uid)
     if _SLICE_USER.fullmatch(login) and not _HASHED.fullmatch(login):
         return login
     digest = hashlib.sha256(login.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"{re.sub('[^a-z0-9_]', '_', login.lower())[:55]}_{digest}"
 
 
-def _expect(pattern: re.Pattern[str], text: str, what: str, allowed: str) -> str:
+def _require_match(pattern: re.Pattern[str], text: str, what: str, allowed: str) -> str:
     if pattern.fullmatch(text) is None:
         raise ValueError(f"{text!a} is not a {what}; allowed: {allowed}")
     return text
 
 
-def _expect_uid(uid: int) -> int:
+def _require_uid(uid: int) -> int:
     if not 0 <= uid <= _HIGHEST_UID:
         raise ValueError(f"{uid} is not a uid; allowed: a number from 0 to {_HIGHEST_UID}")
     return uid

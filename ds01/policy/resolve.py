@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from ds01.policy.model import Automation, Group, Limits, Policy, Share, UserLimits, Values
+from ds01.policy.model import AutomationRules, Group, Limits, LimitValues, Policy, SliceLimits, UserLimits
 
-UNGROUPED = "default"  # the group of a user who is in none, if the policy names no default_group
+FALLBACK_GROUP = "default"  # the group of a user who is in none, if the policy names no default_group
 
 
 def resolve(
@@ -31,88 +31,88 @@ def resolve(
         group = group_of(policy, user, unix_groups, spellings=spellings)
     levels = _group_levels(policy, group)
     override = next((policy.user_overrides[name] for name in names if name in policy.user_overrides), None)
-    if override is not None and in_force(override.until, now):
+    if override is not None and is_in_force(override.until, now):
         levels.append((f"user_overrides.{override.user}", override.values))
-    spared = _spared(policy, names, now)
-    levels.append(("exemptions", {key: None for key in spared if key in BUILT_IN}))
-    limits, sources = merge(levels)
+    exempt_keys = _exempt_keys(policy, names, now)
+    levels.append(("exemptions", {key: None for key in exempt_keys if key in BUILT_IN}))
+    limits, sources = merge_levels(levels)
     admin = is_admin(policy, user, unix_groups, spellings=spellings)
-    return UserLimits(user, group, admin, limits, sources, tuple(sorted(spared)))
+    return UserLimits(user, group, admin, limits, sources, tuple(sorted(exempt_keys)))
 
 
 def group_of(policy: Policy, user: str, unix_groups: Collection[str], *, spellings: Collection[str] = ()) -> str:
     """Return the user's group: the first in file order that has the user, else the default group."""
     names = {user, *spellings}
-    found = (group.name for group in policy.groups.values() if _has(group, names, unix_groups))
-    return next(found, policy.default_group or UNGROUPED)
+    found = (group.name for group in policy.groups.values() if _contains(group, names, unix_groups))
+    return next(found, policy.default_group or FALLBACK_GROUP)
 
 
 def is_admin(policy: Policy, user: str, unix_groups: Collection[str], *, spellings: Collection[str] = ()) -> bool:
     """Return whether any group with `admin: true` has the user, be it the group of the user's limits or not."""
     names = {user, *spellings}
-    return any(group.admin and _has(group, names, unix_groups) for group in policy.groups.values())
+    return any(group.admin and _contains(group, names, unix_groups) for group in policy.groups.values())
 
 
 def group_limits(policy: Policy, group: str) -> Limits:
     """The limits of a member without an override; its `group_total` is that of the group's slice."""
-    return merge(_group_levels(policy, group))[0]
+    return merge_levels(_group_levels(policy, group))[0]
 
 
-def automation_of(policy: Policy, user: UserLimits) -> Automation:
+def automation_for(policy: Policy, user: UserLimits) -> AutomationRules:
     """Return the rules of the automation for one user: who is exempt from `created_timeout` has none."""
-    if "created_timeout" in user.spared:
+    if "created_timeout" in user.exempt_from:
         return replace(policy.policies, created_timeout=None)
     return policy.policies
 
 
-def in_force(until: datetime | None, now: datetime) -> bool:
+def is_in_force(until: datetime | None, now: datetime) -> bool:
     """Whether what holds up to and including `until` (None: for ever) still holds at `now`."""
     return until is None or now <= until
 
 
-def merge(levels: Iterable[tuple[str, Values]]) -> tuple[Limits, Mapping[str, str]]:
+def merge_levels(levels: Iterable[tuple[str, LimitValues]]) -> tuple[Limits, Mapping[str, str]]:
     """The limits of levels that are named from the most general to the most specific, and each key's level.
     What no level writes is built in, and belongs to `defaults`.
     """
     values = dict(BUILT_IN)
     sources = dict.fromkeys(values, "defaults")
-    for name, written in levels:
-        values.update(written)
-        sources.update(dict.fromkeys(written, name))
+    for name, level_values in levels:
+        values.update(level_values)
+        sources.update(dict.fromkeys(level_values, name))
     nested: dict[str, dict[str, Any]] = {"ulimits": {}, "environment": {}, "aggregate": {}, "group_total": {}}
-    plain: dict[str, Any] = {}
+    top_level: dict[str, Any] = {}
     for key, value in values.items():
         section, dot, name = key.partition(".")
         if dot:
             nested[section][name] = value
         else:
-            plain[key] = value
-    shares: dict[str, Any] = {key: Share(**nested[key]) for key in ("aggregate", "group_total")}
-    return Limits(**plain, **shares, ulimits=nested["ulimits"], environment=nested["environment"]), sources
+            top_level[key] = value
+    shares: dict[str, Any] = {key: SliceLimits(**nested[key]) for key in ("aggregate", "group_total")}
+    return Limits(**top_level, **shares, ulimits=nested["ulimits"], environment=nested["environment"]), sources
 
 
-def _spared(policy: Policy, names: Collection[str], now: datetime) -> set[str]:
+def _exempt_keys(policy: Policy, names: Collection[str], now: datetime) -> set[str]:
     """Return the keys, like `idle_timeout`, from which exemptions in force at `now` free the user."""
-    own = (item.limits for item in policy.exemptions if item.user in names and in_force(item.until, now))
-    return {limit for limits in own for limit in limits}
+    user_exemptions = (item.limits for item in policy.exemptions if item.user in names and is_in_force(item.until, now))
+    return {limit for limits in user_exemptions for limit in limits}
 
 
-def _has(group: Group, names: Collection[str], unix_groups: Collection[str]) -> bool:
+def _contains(group: Group, names: Collection[str], unix_groups: Collection[str]) -> bool:
     return not group.members.isdisjoint(names) or not group.unix_groups.isdisjoint(unix_groups)
 
 
-def _group_levels(policy: Policy, group: str) -> list[tuple[str, Values]]:
+def _group_levels(policy: Policy, group: str) -> list[tuple[str, LimitValues]]:
     levels = [("defaults", policy.defaults)]
     if group in policy.groups:
         levels.append((f"groups.{group}", policy.groups[group].values))
     return levels
 
 
-def _flat(limits: Limits) -> Values:
+def _flatten(limits: Limits) -> LimitValues:
     values: dict[str, Any] = {}
     for item in fields(limits):
         value = getattr(limits, item.name)
-        if isinstance(value, Share):
+        if isinstance(value, SliceLimits):
             values.update({f"{item.name}.{inner.name}": getattr(value, inner.name) for inner in fields(value)})
         elif isinstance(value, Mapping):
             values.update({f"{item.name}.{name}": inner for name, inner in value.items()})
@@ -121,4 +121,4 @@ def _flat(limits: Limits) -> Values:
     return values
 
 
-BUILT_IN: Values = _flat(Limits())
+BUILT_IN: LimitValues = _flatten(Limits())

@@ -13,8 +13,8 @@ SIZE_FORM = "a number with its unit, b, k, m, g or t, like 32g or 1.5g"
 TIME_FORM = "a date like 2027-03-31, or a time with its zone like 2026-12-01T08:00Z or 2026-12-01T09:00+01:00"
 
 # A longer wait than this is a slip of the pen, and `now` plus it could leave the calendar.
-LONGEST = timedelta(days=36500)
-LARGEST = 2**63 - 1  # Docker's and the kernel's counts are signed 64-bit numbers
+MAX_DURATION = timedelta(days=36500)
+MAX_INTEGER = 2**63 - 1  # Docker's and the kernel's counts are signed 64-bit numbers
 
 _SECOND = 1_000_000  # in microseconds, the step of timedelta
 _DURATIONS = {"s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND, "d": 86400 * _SECOND, "w": 604800 * _SECOND}
@@ -30,7 +30,7 @@ _TIME = re.compile(rf"({_DATE.pattern}T{_CLOCK})(Z|[+-](?:[01][0-9]|2[0-3]):[0-5
 TIME_PATTERN = f"^({_DATE.pattern}|{_TIME.pattern})$"
 
 
-class NotAllowed(ValueError):
+class InvalidValue(ValueError):
     """A text that is not in a documented form: `problem` says what is wrong with it, `allowed` what may stand there."""
 
     def __init__(self, problem: str, allowed: str) -> None:
@@ -39,7 +39,7 @@ class NotAllowed(ValueError):
         self.allowed = allowed
 
 
-def show(text: str) -> str:
+def quote_text(text: str) -> str:
     """`text` for one line of a message: short, and without anything that a terminal would act upon."""
     short = text if len(text) <= 60 else text[:57] + "..."
     return f"`{short}`" if short.isprintable() else f"`{ascii(short)[1:-1]}`"
@@ -47,34 +47,38 @@ def show(text: str) -> str:
 
 def parse_duration(text: str) -> timedelta:
     """`48h`, `30m`, `0.5h`: one number and one unit of s, m, h, d (24 hours), w (7 days); at most 100 years."""
-    span = timedelta(microseconds=min(_amount(text, _DURATIONS, DURATION_FORM), LARGEST))
-    if span > LONGEST:
-        raise NotAllowed(f"{show(text)} is more than 100 years", f"{DURATION_FORM}, up to {format_duration(LONGEST)}")
+    span = timedelta(microseconds=min(_parse_amount(text, _DURATIONS, DURATION_FORM), MAX_INTEGER))
+    if span > MAX_DURATION:
+        raise InvalidValue(
+            f"{quote_text(text)} is more than 100 years", f"{DURATION_FORM}, up to {format_duration(MAX_DURATION)}"
+        )
     return span
 
 
 def parse_size(text: str) -> int:
     """Bytes from `32g`, `512m`, `10k`, `1.5G`: one number and one unit, powers of 1024 as for Docker."""
-    size = _amount(text, {**_SIZES, **{unit.upper(): factor for unit, factor in _SIZES.items()}}, SIZE_FORM)
-    if size > LARGEST:
-        raise NotAllowed(f"{show(text)} is more than can be counted", f"{SIZE_FORM}, below {LARGEST + 1 >> 40}t")
+    size = _parse_amount(text, {**_SIZES, **{unit.upper(): factor for unit, factor in _SIZES.items()}}, SIZE_FORM)
+    if size > MAX_INTEGER:
+        raise InvalidValue(
+            f"{quote_text(text)} is more than can be counted", f"{SIZE_FORM}, below {MAX_INTEGER + 1 >> 40}t"
+        )
     return size
 
 
-def parse_whole(text: str, least: int = 0, most: int = LARGEST) -> int:
+def parse_integer(text: str, least: int = 0, most: int = MAX_INTEGER) -> int:
     """A whole number, plain decimal digits without leading zeros, from `least` to `most`."""
     allowed = f"a whole number {_range(least, most)}"
     if re.fullmatch(_WHOLE, text) is None:
-        raise NotAllowed(f"{show(text)} is {_below(text) or 'not a whole number'}", allowed)
-    return int(_within(text, int(text), least, most, allowed))
+        raise InvalidValue(f"{quote_text(text)} is {_negative_note(text) or 'not a whole number'}", allowed)
+    return int(_require_range(text, int(text), least, most, allowed))
 
 
-def parse_number(text: str, least: float = 0, most: float = LARGEST) -> float:
+def parse_number(text: str, least: float = 0, most: float = MAX_INTEGER) -> float:
     """A number in plain decimal digits, with up to six places after the point, from `least` to `most`."""
     allowed = f"a number {_range(least, most)}"
     if re.fullmatch(rf"({_WHOLE})(\.[0-9]{{1,6}})?", text) is None:
-        raise NotAllowed(f"{show(text)} is {_below(text) or 'not a number'}", allowed)
-    return _within(text, float(text), least, most, allowed)
+        raise InvalidValue(f"{quote_text(text)} is {_negative_note(text) or 'not a number'}", allowed)
+    return _require_range(text, float(text), least, most, allowed)
 
 
 def parse_time(text: str, zone: tzinfo, *, day_begins: bool = False) -> datetime:
@@ -86,20 +90,20 @@ def parse_time(text: str, zone: tzinfo, *, day_begins: bool = False) -> datetime
         if _DATE.fullmatch(text):
             day = date.fromisoformat(text)
             if day_begins:
-                return _midnight(day, zone)
-            return _midnight(day + timedelta(days=1), zone) - timedelta(microseconds=1)
+                return _start_of_day(day, zone)
+            return _start_of_day(day + timedelta(days=1), zone) - timedelta(microseconds=1)
         found = _TIME.fullmatch(text)
         if found is None:
-            raise NotAllowed(f"{show(text)} is not a date, nor a time with its zone", TIME_FORM)
+            raise InvalidValue(f"{quote_text(text)} is not a date, nor a time with its zone", TIME_FORM)
         clock, dot, parts = found[1].partition(".")
         if dot:  # before Python 3.11, exactly three or six places
             clock += f".{parts.ljust(6, '0')}"
         offset = "+00:00" if found[2] == "Z" else found[2]
         return datetime.fromisoformat(clock + offset).astimezone(timezone.utc)
-    except NotAllowed:
+    except InvalidValue:
         raise
     except (ValueError, OverflowError, OSError) as error:  # 31 February, hour 25, or a day before the calendar begins
-        raise NotAllowed(f"{show(text)} is not in the calendar", TIME_FORM) from error
+        raise InvalidValue(f"{quote_text(text)} is not in the calendar", TIME_FORM) from error
 
 
 def format_duration(span: timedelta) -> str:
@@ -150,39 +154,39 @@ def format_number(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def _amount(text: str, units: dict[str, int], form: str) -> int:
+def _parse_amount(text: str, units: dict[str, int], form: str) -> int:
     """The number times its unit, exactly; what is no whole count of the smallest step is refused, not rounded."""
     found = _QUANTITY.fullmatch(text)
     if found is None:
-        raise NotAllowed(f"{show(text)} is {_below(text) or 'not in a documented form'}", form)
+        raise InvalidValue(f"{quote_text(text)} is {_negative_note(text) or 'not in a documented form'}", form)
     whole, places, unit = found[1], found[2] or "", found[3]
     if not unit:
-        raise NotAllowed(f"{show(text)} has no unit", form)
+        raise InvalidValue(f"{quote_text(text)} has no unit", form)
     if unit not in units:
-        raise NotAllowed(f"{show(text)}: {show(unit)} is not a unit here", form)
+        raise InvalidValue(f"{quote_text(text)}: {quote_text(unit)} is not a unit here", form)
     scale: int = 10 ** len(places)
     count, rest = divmod(int(whole + places) * units[unit], scale)
     if rest:
-        raise NotAllowed(f"{show(text)} is not exact", f"{form}, in a smaller unit if need be")
+        raise InvalidValue(f"{quote_text(text)} is not exact", f"{form}, in a smaller unit if need be")
     return count
 
 
-def _below(text: str) -> str:
+def _negative_note(text: str) -> str:
     """What to say of a quantity with a minus before it: nothing here is below 0."""
     return "too small: less than 0" if text[:1] == "-" and _QUANTITY.fullmatch(text[1:]) else ""
 
 
 def _range(least: float, most: float) -> str:
     first = format_number(least)
-    return f"from {first}" if most >= LARGEST else f"from {first} to {format_number(most)}"
+    return f"from {first}" if most >= MAX_INTEGER else f"from {first} to {format_number(most)}"
 
 
-def _within(text: str, value: float, least: float, most: float, allowed: str) -> float:
+def _require_range(text: str, value: float, least: float, most: float, allowed: str) -> float:
     if not least <= value <= most:
-        raise NotAllowed(f"{show(text)} is too {'small' if value < least else 'large'}", allowed)
+        raise InvalidValue(f"{quote_text(text)} is too {'small' if value < least else 'large'}", allowed)
     return value
 
 
-def _midnight(day: date, zone: tzinfo) -> datetime:
+def _start_of_day(day: date, zone: tzinfo) -> datetime:
     # Where the clocks jump over midnight, this is the jump itself.
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(timezone.utc)

@@ -12,24 +12,24 @@ from pathlib import Path
 
 from ds01.lifecycle.spec.compose import CPU_PERIOD
 from ds01.policy.names import container_name
-from ds01.projects.steps import Step
-from ds01.projects.texts import put_file
-from ds01.projects.texts import text as shipped
+from ds01.projects.step_result import StepResult
+from ds01.projects.templates import put_file
+from ds01.projects.templates import render_template as render_template
 from ds01.system.home import Home
 from ds01.system.users import Account
 
 FILE = ".devcontainer/devcontainer.json"
 
 
-def own_image(owner: Account, project: str) -> str:
+def default_image(owner: Account, project: str) -> str:
     """The image that image-create builds for a project of that name."""
     return f"ds01-{owner.uid}/{project}"
 
 
-def text(project: str, image: str, *, owner: Account, limits: Sequence[str]) -> str:
+def render(project: str, image: str, *, owner: Account, limits: Sequence[str]) -> str:
     """The file: JSON below a comment. `limits` are Docker's flags, as the policy gives them to the owner."""
-    arguments = [f"--user={owner.uid}:{owner.gid}", *(flag for limit in limits for flag in _accepted(limit))]
-    return shipped(
+    arguments = [f"--user={owner.uid}:{owner.gid}", *(flag for limit in limits for flag in _portable_flags(limit))]
+    return render_template(
         "devcontainer.json",
         project=project,
         image=json.dumps(image)[1:-1],
@@ -38,15 +38,15 @@ def text(project: str, image: str, *, owner: Account, limits: Sequence[str]) -> 
     )
 
 
-def create(
+def write_devcontainer(
     home: Home, folder: Path, project: str, image: str, *, limits: Sequence[str], overwrite: bool = False
-) -> Step:
+) -> StepResult:
     """Write it into a project's folder; one that says something else only with `overwrite`."""
-    content = text(project, image, owner=home.account, limits=limits)
-    return put_file(home, folder / FILE, content, called=FILE, overwrite=overwrite)
+    content = render(project, image, owner=home.account, limits=limits)
+    return put_file(home, folder / FILE, content, label=FILE, overwrite=overwrite)
 
 
-def _accepted(limit: str) -> tuple[str, ...]:
+def _portable_flags(limit: str) -> tuple[str, ...]:
     """A flag as Docker takes it on every machine: it refuses --cpus above the number of the host's processors."""
     name, _, value = limit.partition("=")
     if name != "--cpus":

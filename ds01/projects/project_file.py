@@ -11,19 +11,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ds01.projects.steps import Step
-from ds01.projects.texts import append
+from ds01.projects.step_result import StepResult
+from ds01.projects.templates import append_block
 from ds01.system.home import Home
 
 FILE = "pyproject.toml"
 HEADING = "# What ds01 knows of this project: `project-init` wrote it, and other commands read it."
 _TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*[\"']?ds01[\"']?\s*\]\s*(#.*)?$", re.MULTILINE)
 # Other ways to say the same table; a second one would make the file wrong.
-_OTHERWISE = re.compile(r"^\s*(\[+\s*tool\s*\.\s*ds01\s*[.\]]|tool\s*\.\s*ds01\s*[.=]|ds01\s*[.=])", re.MULTILINE)
-_NEXT = re.compile(r"^\s*\[", re.MULTILINE)
+_OTHER_TABLE_FORMS = re.compile(
+    r"^\s*(\[+\s*tool\s*\.\s*ds01\s*[.\]]|tool\s*\.\s*ds01\s*[.=]|ds01\s*[.=])", re.MULTILINE
+)
+_NEXT_TABLE = re.compile(r"^\s*\[", re.MULTILINE)
 _LINE = re.compile(r"""^\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*(?:#.*)?$""", re.MULTILINE)
-SETUP = "setup"  # the key of a project whose setup was started and has not finished
-UNFINISHED = "unfinished"
+SETUP_KEY = "setup"  # the key of a project whose setup was started and has not finished
+SETUP_UNFINISHED = "unfinished"
 _ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _SHORT = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
@@ -37,16 +39,16 @@ def write(
     image: str | None,
     framework: str | None,
     setup: str | None = None,
-) -> Step:
+) -> StepResult:
     """Write the table: into a new file, or at the end of one that has none. Values that are None are left out."""
     path = folder / FILE
-    there = home.read_text(path)
-    if there is not None and (_TABLE.search(there) or _OTHERWISE.search(there)):
-        return Step(kept=(f"[tool.ds01] in {FILE}",))
-    values = {"project": project, "kind": kind, "image": image, "framework": framework, SETUP: setup}
+    existing = home.read_text(path)
+    if existing is not None and (_TABLE.search(existing) or _OTHER_TABLE_FORMS.search(existing)):
+        return StepResult(kept=(f"[tool.ds01] in {FILE}",))
+    values = {"project": project, "kind": kind, "image": image, "framework": framework, SETUP_KEY: setup}
     lines = [f"{key} = {_quoted(value)}" for key, value in values.items() if value is not None]
-    append(home, path, "\n".join([HEADING, "[tool.ds01]", *lines, ""]))
-    return Step(made=(FILE if there is None else f"[tool.ds01] in {FILE}",))
+    append_block(home, path, "\n".join([HEADING, "[tool.ds01]", *lines, ""]))
+    return StepResult(made=(FILE if existing is None else f"[tool.ds01] in {FILE}",))
 
 
 def update(home: Home, folder: Path, changes: Mapping[str, str | None]) -> bool:
@@ -69,33 +71,35 @@ def update(home: Home, folder: Path, changes: Mapping[str, str | None]) -> bool:
 
 def read(home: Home, folder: Path) -> Mapping[str, str]:
     """The table's texts; nothing if there is none."""
-    there = home.read_text(folder / FILE)
-    begin = None if there is None else _TABLE.search(there)
-    if there is None or begin is None:
+    existing = home.read_text(folder / FILE)
+    table_start = None if existing is None else _TABLE.search(existing)
+    if existing is None or table_start is None:
         return {}
-    rest = there[begin.end() :]
-    end = _NEXT.search(rest)
+    rest = existing[table_start.end() :]
+    end = _NEXT_TABLE.search(rest)
     rows = _LINE.finditer(rest[: end.start()] if end else rest)
     return {row[1]: _value(row) for row in rows}
 
 
 def _with_value(text: str, key: str, value: str | None) -> str:
     """The text of the file with one key of the table set, or removed."""
-    begin = _TABLE.search(text)
-    if begin is None:
+    table_start = _TABLE.search(text)
+    if table_start is None:
         return text
-    end = _NEXT.search(text, begin.end())
-    stop = end.start() if end else len(text)
-    there = re.compile(rf"^[ \t]*{re.escape(key)}[ \t]*=[^\n]*(\n|\Z)", re.MULTILINE).search(text, begin.end(), stop)
-    line_end = "\r\n" if text[begin.end() :].startswith("\r\n") or begin[0].endswith("\r") else "\n"
+    end = _NEXT_TABLE.search(text, table_start.end())
+    table_end = end.start() if end else len(text)
+    existing = re.compile(rf"^[ \t]*{re.escape(key)}[ \t]*=[^\n]*(\n|\Z)", re.MULTILINE).search(
+        text, table_start.end(), table_end
+    )
+    line_end = "\r\n" if text[table_start.end() :].startswith("\r\n") or table_start[0].endswith("\r") else "\n"
     line = "" if value is None else f"{key} = {_quoted(value)}{line_end}"
-    if there is not None:
-        known = _LINE.fullmatch(there[0].rstrip("\r\n"))
-        same = known is not None and value is not None and _value(known) == value
-        return text if known is None or same else text[: there.start()] + line + text[there.end() :]
+    if existing is not None:
+        existing_row = _LINE.fullmatch(existing[0].rstrip("\r\n"))
+        is_same = existing_row is not None and value is not None and _value(existing_row) == value
+        return text if existing_row is None or is_same else text[: existing.start()] + line + text[existing.end() :]
     if value is None:
         return text
-    heading_end = text.find("\n", begin.end())
+    heading_end = text.find("\n", table_start.end())
     if heading_end < 0:
         return f"{text}{line_end}{line}"
     return text[: heading_end + 1] + line + text[heading_end + 1 :]
@@ -116,9 +120,9 @@ def _escaped(letter: str) -> str:
     return letter if letter.isprintable() else f"\\U{ord(letter):08X}"
 
 
-def _unquoted(written: str) -> str:
+def _unquoted(quoted_text: str) -> str:
     def letter(found: re.Match[str]) -> str:
         number = found[1] or found[2]
         return chr(int(number, 16)) if number and int(number, 16) < sys.maxunicode else _SHORT.get(found[3], found[3])
 
-    return _ESCAPED.sub(letter, written)
+    return _ESCAPED.sub(letter, quoted_text)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from ds01.errors import WrongUse
-from ds01.projects.folders import tree
-from ds01.projects.steps import Step
-from ds01.projects.texts import put_file, text
+from ds01.projects.project_directory import tree_directories
+from ds01.projects.step_result import StepResult
+from ds01.projects.templates import put_file, render_template
 from ds01.system.home import Home
 
 FILE = "README.md"
 _READMES = {"readme", "readme.md", "readme.rst", "readme.txt", "readme.org", "readme.markdown"}
 
 
-def create(
+def write_readme(
     home: Home,
     folder: Path,
     project: str,
@@ -23,33 +23,33 @@ def create(
     overwrite: bool = False,
     framework: str | None = None,
     kind: str | None = None,
-) -> Step:
+) -> StepResult:
     """Write README.md unless the folder has a README, of whatever spelling. `overwrite` replaces a README.md.
 
     Raises WrongUse, Ds01Error.
     """
     check_description(description or "")
-    there = names(home, folder)
-    same = [name for name in there if name.casefold() == FILE.casefold()]
-    if there and not same and not overwrite:
-        return Step(kept=there)
-    file = same[0] if same else FILE
+    existing = readme_names(home, folder)
+    matching = [name for name in existing if name.casefold() == FILE.casefold()]
+    if existing and not matching and not overwrite:
+        return StepResult(kept=existing)
+    file = matching[0] if matching else FILE
     content = _content(home, folder, project, description, framework, kind)
-    return put_file(home, folder / file, content, called=file, overwrite=overwrite)
+    return put_file(home, folder / file, content, label=file, overwrite=overwrite)
 
 
-def names(home: Home, folder: Path) -> tuple[str, ...]:
+def readme_names(home: Home, folder: Path) -> tuple[str, ...]:
     """The README files that a folder has."""
     return tuple(name for name in home.list(folder) if name.casefold() in _READMES)
 
 
 def check_description(text: str) -> None:
     """Raises WrongUse for what a README cannot say."""
-    wrong = next((letter for letter in text if not letter.isprintable() and letter not in "\n\t"), None)
-    if wrong is not None:
+    bad_character = next((letter for letter in text if not letter.isprintable() and letter not in "\n\t"), None)
+    if bad_character is not None:
         raise WrongUse(
             "the description has control characters in it",
-            why=f"the first is {wrong!a}, letter {text.index(wrong) + 1}",
+            why=f"the first is {bad_character!a}, letter {text.index(bad_character) + 1}",
             hint="a line in plain text",
         )
 
@@ -57,17 +57,17 @@ def check_description(text: str) -> None:
 def _content(
     home: Home, folder: Path, project: str, description: str | None, framework: str | None, kind: str | None
 ) -> str:
-    about = [
+    details = [
         f"- {title}: {value}"
         for title, value in (("Kind", kind), ("Framework", framework))
         if value not in (None, "none")
     ]
-    there = set(home.list(folder))
-    rows = [f"- `{name}`: {what}" for name, what in tree().items() if name.partition("/")[0] in there]
-    return text(
+    existing = set(home.list(folder))
+    rows = [f"- `{name}`: {what}" for name, what in tree_directories().items() if name.partition("/")[0] in existing]
+    return render_template(
         FILE,
         project=project,
         description=description or "What this project is about, in a sentence or two.",
-        about="\n".join(["", *about, ""]) if about else "",
+        details="\n".join(["", *details, ""]) if details else "",
         folders="\n".join(rows) or "- everything in this folder",
     )

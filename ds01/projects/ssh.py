@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from ds01.errors import Ds01Error, NotPossible, WrongUse
-from ds01.projects.server import check_host
-from ds01.projects.steps import Step
-from ds01.projects.texts import put_file, text
+from ds01.projects.ssh_host import check_host
+from ds01.projects.step_result import StepResult
+from ds01.projects.templates import put_file, render_template
 from ds01.system import programs
 from ds01.system.home import Home
 
-KEY = "id_ed25519"
-KIND = "ssh-ed25519 "
-TYPING = 600.0  # seconds that somebody may take over a passphrase
-_FINGERPRINT_OF = Path("/etc/ssh/ssh_host_ed25519_key.pub")  # where sshd has it on Debian and Ubuntu
+KEY_NAME = "id_ed25519"
+KEY_TYPE = "ssh-ed25519 "
+PASSPHRASE_TIMEOUT = 600.0  # seconds that somebody may take over a passphrase
+_HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key.pub")  # where sshd has it on Debian and Ubuntu
 
 
-def setup(home: Home, *, comment: str, ask_passphrase: bool = False) -> Step:
+def set_up_key(home: Home, *, comment: str, ask_passphrase: bool = False) -> StepResult:
     """Make an ed25519 key unless there is one, and see to it that only its owner can use it.
 
     `ask_passphrase`: ssh-keygen asks for one, at the terminal; else the key has none. `comment` is its last word.
@@ -30,54 +30,54 @@ def setup(home: Home, *, comment: str, ask_passphrase: bool = False) -> Step:
     kept: list[str] = []
     notes: list[str] = []
     folder = home.path / ".ssh"
-    if home.make_folder(folder, mode=0o700):
+    if home.make_directory(folder, mode=0o700):
         made.append("~/.ssh")
-    elif _open_to(home, folder, 0o022):
+    elif _grants_others(home, folder, 0o022):
         home.run(["chmod", "go-w", "--", str(folder)])
         made.append("~/.ssh, writable by you only")
-    key, public = folder / KEY, folder / f"{KEY}.pub"
+    key, public = folder / KEY_NAME, folder / f"{KEY_NAME}.pub"
     if home.exists(key):
-        kept.append(f"~/.ssh/{KEY}")
-        if _open_to(home, key, 0o077):
+        kept.append(f"~/.ssh/{KEY_NAME}")
+        if _grants_others(home, key, 0o077):
             home.run(["chmod", "go-rwx", "--", str(key)])
-            made.append(f"~/.ssh/{KEY}, readable by you only")
+            made.append(f"~/.ssh/{KEY_NAME}, readable by you only")
     elif home.exists(public):
         raise NotPossible(
-            f"there is ~/.ssh/{KEY}.pub, but not the private key that belongs to it",
+            f"there is ~/.ssh/{KEY_NAME}.pub, but not the private key that belongs to it",
             why="a new key would overwrite it",
-            hint=f"if you do not need it: mv ~/.ssh/{KEY}.pub ~/.ssh/{KEY}.pub.old",
+            hint=f"if you do not need it: mv ~/.ssh/{KEY_NAME}.pub ~/.ssh/{KEY_NAME}.pub.old",
         )
     else:
-        _make(home, key, comment, ask_passphrase)
-        made += [f"~/.ssh/{KEY}", f"~/.ssh/{KEY}.pub"]
+        _generate_key(home, key, comment, ask_passphrase)
+        made += [f"~/.ssh/{KEY_NAME}", f"~/.ssh/{KEY_NAME}.pub"]
         if not ask_passphrase:
-            notes.append(f"The key has no passphrase; `ssh-keygen -p -f ~/.ssh/{KEY}` gives it one.")
+            notes.append(f"The key has no passphrase; `ssh-keygen -p -f ~/.ssh/{KEY_NAME}` gives it one.")
     if not home.exists(public):
-        _make_public(home, key, public, made, notes)
-    return Step(tuple(made), tuple(kept), tuple(notes))
+        _write_public_key(home, key, public, made, notes)
+    return StepResult(tuple(made), tuple(kept), tuple(notes))
 
 
 def public_key(home: Home) -> str | None:
     """The public part as one line; None if there is none."""
-    found = (home.read_text(home.path / ".ssh" / f"{KEY}.pub") or "").strip()
-    return found if found.startswith(KIND) and "\n" not in found else None
+    key_line = (home.read_text(home.path / ".ssh" / f"{KEY_NAME}.pub") or "").strip()
+    return key_line if key_line.startswith(KEY_TYPE) and "\n" not in key_line else None
 
 
 def fingerprint(home: Home) -> str | None:
     """What tells this server from another that pretends to be it; None if it cannot be found out."""
     try:
-        words = home.run(["ssh-keygen", "-l", "-f", str(_FINGERPRINT_OF)]).split()
+        words = home.run(["ssh-keygen", "-l", "-f", str(_HOST_KEY)]).split()
     except Ds01Error:
         return None
     return next((word for word in words if word.startswith("SHA256:")), None)
 
 
-def how_to_reach(login: str, host: str) -> tuple[str, ...]:
+def connection_guide(login: str, host: str) -> tuple[str, ...]:
     """How a person gets from their own computer to this server, as lines. Raises WrongUse."""
-    return tuple(text("ssh.txt", login=login, host=check_host(host)).splitlines())
+    return tuple(render_template("ssh.txt", login=login, host=check_host(host)).splitlines())
 
 
-def _make(home: Home, key: Path, comment: str, ask_passphrase: bool) -> None:
+def _generate_key(home: Home, key: Path, comment: str, ask_passphrase: bool) -> None:
     if programs.find("ssh-keygen") is None:
         raise Ds01Error("ssh-keygen is not installed", hint="an administrator installs it: apt install openssh-client")
     # Without -N it asks at the terminal itself, so that a passphrase stands in no list of processes. With a DISPLAY
@@ -85,20 +85,22 @@ def _make(home: Home, key: Path, comment: str, ask_passphrase: bool) -> None:
     passphrase = () if ask_passphrase else ("-N", "")
     keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-C", comment, "-f", str(key), *passphrase]
     try:
-        home.run(["env", "-u", "DISPLAY", "-u", "SSH_ASKPASS", *keygen], timeout=TYPING)
+        home.run(["env", "-u", "DISPLAY", "-u", "SSH_ASKPASS", *keygen], timeout=PASSPHRASE_TIMEOUT)
     except Ds01Error as error:
         raise Ds01Error(f"the key {key} cannot be made", why=error.why, data=error.data) from error
 
 
-def _make_public(home: Home, key: Path, public: Path, made: list[str], notes: list[str]) -> None:
+def _write_public_key(home: Home, key: Path, public: Path, made: list[str], notes: list[str]) -> None:
     try:
-        said = home.run(["ssh-keygen", "-y", "-P", "", "-f", str(key)])
+        output = home.run(["ssh-keygen", "-y", "-P", "", "-f", str(key)])
     except Ds01Error:  # it has a passphrase, or is no key
-        notes.append(f"The public part is not there. This makes it: ssh-keygen -y -f ~/.ssh/{KEY} > ~/.ssh/{KEY}.pub")
+        notes.append(
+            f"The public part is not there. This makes it: ssh-keygen -y -f ~/.ssh/{KEY_NAME} > ~/.ssh/{KEY_NAME}.pub"
+        )
         return
-    made += put_file(home, public, said, called=f"~/.ssh/{KEY}.pub", overwrite=False).made
+    made += put_file(home, public, output, label=f"~/.ssh/{KEY_NAME}.pub", overwrite=False).made
 
 
-def _open_to(home: Home, path: Path, bits: int) -> bool:
+def _grants_others(home: Home, path: Path, bits: int) -> bool:
     """Whether others have one of the rights `bits`."""
     return bool(int(home.run(["stat", "-L", "-c", "%a", "--", str(path)]), 8) & bits)

@@ -6,34 +6,36 @@ import re
 import textwrap
 from pathlib import Path
 
-from ds01.projects.server import SSH_PORT, check_host
-from ds01.projects.steps import Step
-from ds01.projects.texts import append, text
+from ds01.projects.ssh_host import SSH_PORT, check_host
+from ds01.projects.step_result import StepResult
+from ds01.projects.templates import append_block, render_template
 from ds01.system.home import Home
 
-ALIAS = "ds01"
-_THERE = re.compile(rf"^[ \t]*Host[ \t=][^\n#]*(?<![\w.*?!-]){ALIAS}(?![\w.*?-])", re.MULTILINE | re.IGNORECASE)
+HOST_ALIAS = "ds01"
+_EXISTING_ENTRY = re.compile(
+    rf"^[ \t]*Host[ \t=][^\n#]*(?<![\w.*?!-]){HOST_ALIAS}(?![\w.*?-])", re.MULTILINE | re.IGNORECASE
+)
 
 
 def host_entry(login: str, host: str, port: int = SSH_PORT) -> str:
     """The entry `Host ds01`, for ~/.ssh/config on the person's own computer. Raises WrongUse."""
     user = f'"{login}"' if any(letter.isspace() for letter in login) else login
-    return text("ssh_config", alias=ALIAS, host=check_host(host), user=user, port=str(port))
+    return render_template("ssh_config", alias=HOST_ALIAS, host=check_host(host), user=user, port=str(port))
 
 
-def guide(login: str, host: str, port: int = SSH_PORT) -> tuple[str, ...]:
+def setup_guide(login: str, host: str, port: int = SSH_PORT) -> tuple[str, ...]:
     """The way from a fresh VS Code to a window that works here, as lines. Raises WrongUse."""
     entry = textwrap.indent(host_entry(login, host, port).rstrip("\n"), "       ")
-    return tuple(text("vscode.txt", alias=ALIAS, entry=entry).splitlines())
+    return tuple(render_template("vscode.txt", alias=HOST_ALIAS, entry=entry).splitlines())
 
 
-def write(home: Home, path: Path, entry: str) -> Step:
+def write_host_entry(home: Home, path: Path, entry: str) -> StepResult:
     """Add the entry at the end of a file, which is made if it is not there. One that has it stays as it is."""
-    there = home.read_text(path) or ""
-    if entry in there:
-        return Step(kept=(str(path),))
-    if _THERE.search(there):
-        note = f"{path} has an entry `Host {ALIAS}` that says something else; it stays as it is."
-        return Step(kept=(str(path),), notes=(note,))
-    append(home, path, entry, mode=0o600)  # ssh refuses a configuration that others can write
-    return Step(made=(str(path),))
+    existing = home.read_text(path) or ""
+    if entry in existing:
+        return StepResult(kept=(str(path),))
+    if _EXISTING_ENTRY.search(existing):
+        note = f"{path} has an entry `Host {HOST_ALIAS}` that says something else; it stays as it is."
+        return StepResult(kept=(str(path),), notes=(note,))
+    append_block(home, path, entry, mode=0o600)  # ssh refuses a configuration that others can write
+    return StepResult(made=(str(path),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ds01.policy.model import Automation, Limits
+from ds01.policy.model import AutomationRules, Limits
 from ds01.records.machine import State
 from ds01.records.record import Origin, Record
 from ds01.system.data import DataError, parse_time
@@ -22,12 +22,12 @@ class Deadline:
 LEASE_ENDS = ("runtime", "hold", "created", "removal")  # what ends the lease of a container that has one
 
 
-def deadline(record: Record, limits: Limits, policies: Automation) -> Deadline | None:
+def deadline(record: Record, limits: Limits, policies: AutomationRules) -> Deadline | None:
     """The earliest of a container's deadlines; None if there is none."""
     return min(_deadlines(record, limits, policies), key=lambda item: item.at, default=None)
 
 
-def lease_ends(record: Record, limits: Limits, policies: Automation) -> datetime | None:
+def lease_ends(record: Record, limits: Limits, policies: AutomationRules) -> datetime | None:
     """When the record's slots come free if nobody does anything, as far as can be said.
 
     That is not known of a container that a command is at work on: one that is being started keeps them.
@@ -38,7 +38,7 @@ def lease_ends(record: Record, limits: Limits, policies: Automation) -> datetime
     return min(ends, default=None)
 
 
-def created_ends(record: Record, limits: Limits, policies: Automation) -> datetime | None:
+def created_ends(record: Record, limits: Limits, policies: AutomationRules) -> datetime | None:
     """When a container that never ran loses its lease; None: never.
 
     One that replaced a stopped container (it has `stopped_at`) keeps it at least as long as that one's hold.
@@ -114,7 +114,7 @@ def idle_ends(record: Record, limits: Limits) -> datetime | None:
     return at if at is None or record.extended_until is None else max(at, record.extended_until)
 
 
-def _deadlines(record: Record, limits: Limits, policies: Automation) -> list[Deadline]:
+def _deadlines(record: Record, limits: Limits, policies: AutomationRules) -> list[Deadline]:
     if record.origin is Origin.MANUAL:
         return []
     ends: dict[str, datetime | None] = {}

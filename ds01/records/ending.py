@@ -21,7 +21,7 @@ def observed_end(record: Record, seen: EngineContainer, restart: str | None) -> 
     at, code = seen.finished_at or record.last_change, seen.exit_code
     if restart is not None:
         return Ended(at, restart, code)
-    if seen.status.runs:
+    if seen.status.has_processes:
         return Ended(at, "stopped outside ds01")  # and started again: its exit code is gone
     if seen.oom_killed and code in (KILLED, None):
         return Ended(at, f"OOM at {_memory(record, seen)}", code, oom=True)

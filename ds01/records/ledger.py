@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ds01.engines.protocol import EngineFacts
+from ds01.engines.protocol import EngineInfo
 from ds01.errors import Ds01Error
 from ds01.journal.events import Emit
-from ds01.journal.leases import LeaseLog
+from ds01.journal.lease_log import LeaseLog
 from ds01.journal.outbox import Outbox
 from ds01.records.line import Line
 from ds01.records.record import Origin, Record
@@ -29,7 +29,7 @@ from ds01.records.store.removed import RemovedRecords
 from ds01.records.store.transaction import NotSaved, Transaction
 from ds01.system import files, locks
 from ds01.system.data import DataError, parse_json
-from ds01.system.settings import KEPT_POLICY
+from ds01.system.settings import LAST_GOOD_POLICY
 
 __all__ = ["REMOVED_KEPT", "Ledger", "NotSaved", "Transaction", "Unreadable", "Version"]
 
@@ -78,7 +78,7 @@ class Ledger:
             self.file_mode = 0o664 if shared else 0o644
             self.folder_mode = 0o2775 if shared else 0o755
             for folder in (records, removed, self._locks, self._queue):
-                files.make_folder(folder, mode=self.folder_mode)
+                files.make_directory(folder, mode=self.folder_mode)
             self.installation = identity.installation_id(state, (records, removed), mode=self.file_mode)
         except OSError as error:
             raise Ds01Error(
@@ -162,8 +162,8 @@ class Ledger:
         self._removed.forget(before=removed_before)
         records = self.state / "container-metadata"
         state = (self.state, records, records / "removed", self._locks, self._queue, self.state / OUTBOX)
-        for folder in (*state, self.kept_policy, self.kept_policy / "groups"):
-            files.drop_temporary(folder)
+        for folder in (*state, self.last_good_policy, self.last_good_policy / "groups"):
+            files.delete_stale_temporaries(folder)
 
     def line(self) -> Line:
         """Return the queue for GPUs."""
@@ -204,9 +204,9 @@ class Ledger:
         files.replace(self.state / "tick.json", content, mode=0o644)
 
     @property
-    def kept_policy(self) -> Path:
+    def last_good_policy(self) -> Path:
         """The folder with the tick's copy of the last good policy."""
-        return self.state / KEPT_POLICY
+        return self.state / LAST_GOOD_POLICY
 
     def outbox(self) -> Outbox:
         """Notices that wait for the tick to deliver them."""
@@ -224,13 +224,13 @@ class Ledger:
         content = json.dumps(memory_document(memory)).encode() + b"\n"
         files.replace(self.state / "tick-memory.json", content, mode=0o644)
 
-    def is_same_engine(self, facts: EngineFacts) -> bool:
+    def is_same_engine(self, facts: EngineInfo) -> bool:
         """Whether the engine is that of last time, as far as this can be told without a list of its containers."""
         seen = EngineMark(facts.id, identity.root_of(facts.root_dir))
         return not identity.needs_look(self._engine_before(), seen)
 
     def check_engine(
-        self, facts: EngineFacts, *, listed: Collection[str], recorded: Mapping[str, str], now: datetime
+        self, facts: EngineInfo, *, listed: Collection[str], recorded: Mapping[str, str], now: datetime
     ) -> None:
         """Compare the engine with the one of last time.
 
@@ -248,7 +248,7 @@ class Ledger:
             try:
                 files.replace(self._engine, after.to_text().encode(), mode=self.file_mode)
             except OSError as error:
-                if error.errno not in files.NO_SPACE:
+                if error.errno not in files.UNWRITABLE_ERRNOS:
                     raise Ds01Error(f"{self._engine} cannot be written", why=str(error.strerror)) from error
         if problem is not None:
             raise identity.another_engine(problem, self._engine, same_id=after.id == seen.id)

@@ -107,7 +107,7 @@ class Line:
                 if _is_held(path) is False:
                     path.unlink()
                     gone.append(path.stem)
-        files.drop_temporary(self._folder)  # of who was killed while joining
+        files.delete_stale_temporaries(self._folder)  # of who was killed while joining
         return gone
 
     def _files(self) -> list[Path]:
@@ -157,5 +157,5 @@ def _is_held(path: Path) -> bool | None:
 
 def _raise_shortage(path: Path, error: OSError) -> None:
     """Raise Ds01Error if the machine lacks something: passing over all waiters would let later ones go first."""
-    if error.errno in files.SHORTAGES:
+    if error.errno in files.RESOURCE_ERRNOS:
         raise Ds01Error("the queue cannot be read", why=f"{path}: {error.strerror}", hint="try again") from error

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from ds01.engines.protocol import Port
+from ds01.engines.protocol import PublishedPort
 from ds01.gpus.model import Lease, SlotRef
 from ds01.policy.model import Limits
 from ds01.records.machine import State, Trigger, next_state
@@ -88,7 +88,7 @@ class Record:
     gpu_id: str | None = None  # the leased slots joined by commas: for people and older scripts
     lease: Lease | None = None
     gpus_fixed: tuple[SlotRef, ...] = ()  # what Docker fixed at create
-    ports: tuple[Port, ...] = ()  # published on the server, fixed at create as well
+    ports: tuple[PublishedPort, ...] = ()  # published on the server, fixed at create as well
     conflict: str | None = None
     resource_limits: Limits = field(default_factory=Limits)
     workspace: str | None = None

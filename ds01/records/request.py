@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ds01.engines.protocol import Port
+from ds01.engines.protocol import PublishedPort
 from ds01.gpus.model import GpuRequest
 
 
@@ -32,7 +32,7 @@ class ContainerRequest:
     workspace: str | None = None  # None: ~/workspace/PROJECT
     data: str | None = None
     models: str | None = None
-    ports: tuple[Port, ...] | None = None  # None: the policy's
+    ports: tuple[PublishedPort, ...] | None = None  # None: the policy's
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     wants: Wants = field(default_factory=Wants)

@@ -24,7 +24,7 @@ class Uptime:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ClockReading:
     """The clock and the time since boot at one moment. `uptime` None: unknown, or the clock is a simulated one."""
 
     at: datetime
@@ -47,7 +47,7 @@ def uptime() -> Uptime | None:
         return None
 
 
-def fixed(when: datetime) -> Clock:
+def fixed_clock(when: datetime) -> Clock:
     """Return a clock that stands still at `when`."""
     return lambda: when
 
@@ -58,10 +58,10 @@ def server_zone() -> tzinfo:
 
     A promise or the last day of an override must not depend on who reads it, and TZ is the caller's to choose.
     """
-    return zone_of(LOCALTIME)
+    return read_zone(LOCALTIME)
 
 
-def zone_of(path: Path) -> tzinfo:
+def read_zone(path: Path) -> tzinfo:
     """Return the zone that the TZif file `path` describes; UTC without a usable file, as the C library does."""
     from zoneinfo import ZoneInfo  # loads slowly, and few commands show a time
 
@@ -72,7 +72,7 @@ def zone_of(path: Path) -> tzinfo:
         return timezone.utc
 
 
-def local(when: datetime) -> datetime:
+def to_server_zone(when: datetime) -> datetime:
     """Return the same moment in the server's zone, to be shown to people."""
     return when.astimezone(server_zone())
 

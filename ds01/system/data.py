@@ -21,9 +21,9 @@ _LENGTH = len("2026-11-21T22:32:57.123456+00:00")  # a time that Python reads as
 
 # Numbers are what a signed 64-bit field can hold, and times leave room for arithmetic inside the calendar: what is
 # beyond that would fail where it is used, for everybody who looks at the record.
-LARGEST_NUMBER = 2**63 - 1
-LONGEST = timedelta(days=2 * 36525)  # twice what a policy can say
-YEARS = range(2, 9000)
+MAX_INTEGER = 2**63 - 1
+MAX_DURATION = timedelta(days=2 * 36525)  # twice what a policy can say
+ALLOWED_YEARS = range(2, 9000)
 
 
 class DataError(ValueError):
@@ -43,7 +43,7 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def _bounded(number: float) -> float:
-    if not -LARGEST_NUMBER <= number <= LARGEST_NUMBER:  # also true of what is not a number
+    if not -MAX_INTEGER <= number <= MAX_INTEGER:  # also true of what is not a number
         raise DataError("a number out of range")
     return number
 
@@ -160,24 +160,24 @@ def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
     plain = {key: hints[name] for key, name in names.items() if hints[name] in (str, int, bool)}
 
     def read(value: Any) -> Any:
-        known = {}
+        values = {}
         for key, part in _expect(dict, value).items():
             if type(part) is plain.get(key) and type(part) is not int:
-                known[names[key]] = part
+                values[names[key]] = part
                 continue
             if key not in readers:
                 raise DataError(f"{kind.__name__} has no field {key!r}")
             try:
-                known[names[key]] = readers[key](part)
+                values[names[key]] = readers[key](part)
             except DataError as error:
                 raise DataError(f"{key}: {error}") from error
-        if len(known) == len(names):
+        if len(values) == len(names):
             # Whole: past the initialiser, which in a frozen class sets each field through a slow detour.
-            whole = object.__new__(kind)
-            whole.__dict__.update(known)
-            return whole
+            instance = object.__new__(kind)
+            instance.__dict__.update(values)
+            return instance
         try:
-            return kind(**known)
+            return kind(**values)
         except TypeError as error:
             raise DataError(str(error)) from error
 
@@ -200,14 +200,14 @@ def _number(value: Any) -> float:
 
 def _duration(value: Any) -> timedelta:
     seconds = _number(value)
-    if abs(seconds) > LONGEST.total_seconds():
+    if abs(seconds) > MAX_DURATION.total_seconds():
         raise DataError("a duration out of range")
     return timedelta(seconds=seconds)
 
 
 def _time(value: Any) -> datetime:
     when = parse_time(value)
-    if when.year not in YEARS:
+    if when.year not in ALLOWED_YEARS:
         raise DataError(f"a time out of range: {value!r}")
     return when
 

@@ -19,7 +19,7 @@ from typing import Any
 
 FILE_NAME = "config.json"
 LEGACY_FILE_NAME = ".dockercfg"  # holds nothing but the logins
-LARGEST = 1 << 20  # bytes; logins of a hundred registries take a few KB
+MAX_CONFIG_BYTES = 1 << 20  # bytes; logins of a hundred registries take a few KB
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # the end of a program's name, and never a path
 _PROXIES = {
     "httpProxy": "HTTP_PROXY",
@@ -31,7 +31,7 @@ _PROXIES = {
 
 
 @dataclass(frozen=True)
-class Login:
+class RegistryLogin:
     """What the file has for one registry. `token` stands in place of user and password."""
 
     user: str = ""
@@ -40,7 +40,7 @@ class Login:
 
 
 @dataclass(frozen=True)
-class Problem:
+class ConfigProblem:
     """Something in the file that cannot be used, and what it concerns; `registry` None means all registries."""
 
     text: str
@@ -54,11 +54,11 @@ class DockerConfig:
     """The usable part of the file at `path` (None: there is no file). Registries are named as in the file."""
 
     path: Path | None = None
-    logins: Mapping[str, Login] = field(default_factory=dict)
+    logins: Mapping[str, RegistryLogin] = field(default_factory=dict)
     store: str | None = None  # docker-credential-STORE has the logins
     helpers: Mapping[str, str] = field(default_factory=dict)  # the same for single registries
     proxies: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by Docker host, or `default`
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ConfigProblem, ...] = ()
 
     def proxy_variables(self, host: str) -> dict[str, str]:
         """Return the variables that the Docker CLI sets in containers and builds, in upper and in lower case.
@@ -82,14 +82,14 @@ def read_config(path: Path) -> DockerConfig:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file")
-            if status.st_size > LARGEST:
-                raise OSError(errno.EFBIG, f"it is larger than {LARGEST >> 20} MiB")
-            content = file.read(LARGEST)
+            if status.st_size > MAX_CONFIG_BYTES:
+                raise OSError(errno.EFBIG, f"it is larger than {MAX_CONFIG_BYTES >> 20} MiB")
+            content = file.read(MAX_CONFIG_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return DockerConfig()
     except (OSError, ValueError) as error:
-        words = error.strerror if isinstance(error, OSError) else None
-        return DockerConfig(path, problems=(Problem(f"cannot be read: {words or error}", proxies=True),))
+        reason = error.strerror if isinstance(error, OSError) else None
+        return DockerConfig(path, problems=(ConfigProblem(f"cannot be read: {reason or error}", proxies=True),))
     return parse_config(content, path)
 
 
@@ -100,13 +100,13 @@ def parse_config(content: bytes, path: Path) -> DockerConfig:
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        words = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return DockerConfig(path, problems=(Problem(f"is not JSON: {words}", proxies=True),))
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return DockerConfig(path, problems=(ConfigProblem(f"is not JSON: {reason}", proxies=True),))
     if not isinstance(document, dict):
-        return DockerConfig(path, problems=(Problem("is not a JSON object", proxies=True),))
+        return DockerConfig(path, problems=(ConfigProblem("is not a JSON object", proxies=True),))
     if path.name == LEGACY_FILE_NAME:
         document = {"auths": document}
-    problems: list[Problem] = []
+    problems: list[ConfigProblem] = []
     return DockerConfig(
         path,
         logins=_logins(_object(document, "auths", problems), problems),
@@ -117,29 +117,29 @@ def parse_config(content: bytes, path: Path) -> DockerConfig:
     )
 
 
-def _object(document: Mapping[str, Any], key: str, problems: list[Problem]) -> dict[str, Any]:
+def _object(document: Mapping[str, Any], key: str, problems: list[ConfigProblem]) -> dict[str, Any]:
     value = document.get(key)
     if value is None or isinstance(value, dict):
         return value or {}
     is_proxies = key == "proxies"
-    problems.append(Problem(f"`{key}` is not a JSON object", logins=not is_proxies, proxies=is_proxies))
+    problems.append(ConfigProblem(f"`{key}` is not a JSON object", logins=not is_proxies, proxies=is_proxies))
     return {}
 
 
-def _logins(entries: Mapping[str, Any], problems: list[Problem]) -> dict[str, Login]:
-    found: dict[str, Login] = {}
+def _logins(entries: Mapping[str, Any], problems: list[ConfigProblem]) -> dict[str, RegistryLogin]:
+    found: dict[str, RegistryLogin] = {}
     for registry, entry in entries.items():
         try:
             login = _login(entry)
         except ValueError as error:
-            problems.append(Problem(f"the login for {registry} cannot be used: {error}", registry))
+            problems.append(ConfigProblem(f"the login for {registry} cannot be used: {error}", registry))
             continue
         if login is not None:
             found[registry] = login
     return found
 
 
-def _login(entry: Any) -> Login | None:
+def _login(entry: Any) -> RegistryLogin | None:
     """One entry of `auths`; None if it holds no login, as where a credential helper has it. Raises ValueError."""
     if not isinstance(entry, dict):
         raise ValueError("it is not a JSON object")
@@ -147,48 +147,49 @@ def _login(entry: Any) -> Login | None:
         if not isinstance(entry.get(key, ""), str):
             raise ValueError(f"`{key}` is not a text")
     if entry.get("identitytoken"):
-        return Login(token=entry["identitytoken"])
+        return RegistryLogin(token=entry["identitytoken"])
     if not entry.get("auth"):
-        return Login(entry["username"], entry.get("password", "")) if entry.get("username") else None
+        return RegistryLogin(entry["username"], entry.get("password", "")) if entry.get("username") else None
     try:
         user, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
     except (binascii.Error, ValueError):  # the second: not ASCII outside, or not UTF-8 inside
         raise ValueError("`auth` is not base64") from None
     if not colon or not user:
         raise ValueError("`auth` does not hold USER:PASSWORD")
-    return Login(user, password.strip("\0"))
+    return RegistryLogin(user, password.strip("\0"))
 
 
-def _store(value: Any, problems: list[Problem]) -> str | None:
+def _store(value: Any, problems: list[ConfigProblem]) -> str | None:
     if value in (None, ""):
         return None
     if isinstance(value, str) and _HELPER.fullmatch(value):
         return value
-    problems.append(Problem("`credsStore` does not name a credential helper"))
+    problems.append(ConfigProblem("`credsStore` does not name a credential helper"))
     return None
 
 
-def _helpers(entries: Mapping[str, Any], problems: list[Problem]) -> dict[str, str]:
+def _helpers(entries: Mapping[str, Any], problems: list[ConfigProblem]) -> dict[str, str]:
     found: dict[str, str] = {}
     for registry, helper in entries.items():
         if isinstance(helper, str) and _HELPER.fullmatch(helper):
             found[registry] = helper
         elif helper not in (None, ""):
-            problems.append(Problem(f"`credHelpers` does not name a helper for {registry}", registry))
+            problems.append(ConfigProblem(f"`credHelpers` does not name a helper for {registry}", registry))
     return found
 
 
-def _proxies(entries: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, str]]:
+def _proxies(entries: Mapping[str, Any], problems: list[ConfigProblem]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for host, entry in entries.items():
         if not isinstance(entry, dict):
-            problems.append(Problem(f"the proxies for {host} are not a JSON object", logins=False, proxies=True))
+            problems.append(ConfigProblem(f"the proxies for {host} are not a JSON object", logins=False, proxies=True))
             continue
-        wrong = [key for key in _PROXIES if not _is_variable_value(entry.get(key, ""))]
+        invalid_keys = [key for key in _PROXIES if not _is_variable_value(entry.get(key, ""))]
         problems.extend(
-            Problem(f"`{key}` in the proxies for {host} is not a text", logins=False, proxies=True) for key in wrong
+            ConfigProblem(f"`{key}` in the proxies for {host} is not a text", logins=False, proxies=True)
+            for key in invalid_keys
         )
-        found[host] = {key: entry[key] for key in _PROXIES if entry.get(key) and key not in wrong}
+        found[host] = {key: entry[key] for key in _PROXIES if entry.get(key) and key not in invalid_keys}
     return found
 
 

@@ -9,13 +9,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-TEMPORARY_KEPT = 3600.0  # seconds; a temporary file has its final name within milliseconds
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # a write failed for want of a place to write
-SHORTAGES = frozenset({errno.ENFILE, errno.EMFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})  # of the machine
-LARGEST = 1 << 20  # bytes; a record is a few KB, and a larger file is not one of ours
+TEMPORARY_MAX_AGE = 3600.0  # seconds; a temporary file has its final name within milliseconds
+UNWRITABLE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # a write failed for want of a place to write
+RESOURCE_ERRNOS = frozenset({errno.ENFILE, errno.EMFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})  # of the machine
+MAX_FILE_BYTES = 1 << 20  # bytes; a record is a few KB, and a larger file is not one of ours
 
 
-class Unsafe(OSError):
+class UnsafeFile(OSError):
     """Not a regular file of a sensible size: a link, a device, or too large."""
 
 
@@ -24,10 +24,12 @@ def read(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:  # a directory is no file that cannot be read
-            raise Unsafe(f"{path} is not a regular file below 1 MiB")
+        if (
+            not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES
+        ):  # a directory is no file that cannot be read
+            raise UnsafeFile(f"{path} is not a regular file below 1 MiB")
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read(LARGEST)
+            return file.read(MAX_FILE_BYTES)
     finally:
         os.close(descriptor)
 
@@ -51,10 +53,10 @@ def replace(path: Path, content: bytes, *, mode: int, durable: bool = True) -> N
         temporary.unlink(missing_ok=True)
         raise
     if durable:
-        sync_folder(path.parent)
+        sync_directory(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
     """Make renames in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -79,22 +81,22 @@ def append(path: Path, line: bytes, *, mode: int) -> None:
         os.close(descriptor)
 
 
-def is_at(path: Path, descriptor: int) -> bool:
+def names_open_file(path: Path, descriptor: int) -> bool:
     """Whether a path still names an open file: somebody may have deleted or replaced it. Raises OSError."""
     try:
-        there = path.lstat()
+        status_at_path = path.lstat()
     except FileNotFoundError:
         return False
-    return os.path.samestat(there, os.fstat(descriptor))
+    return os.path.samestat(status_at_path, os.fstat(descriptor))
 
 
-def drop_temporary(folder: Path) -> None:
+def delete_stale_temporaries(folder: Path) -> None:
     """Delete the temporary files of processes that were killed before these had their final names."""
     with suppress(OSError):
         for path in folder.glob(".*.tmp"):
             with suppress(OSError):
                 status = path.lstat()
-                if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > TEMPORARY_KEPT:
+                if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > TEMPORARY_MAX_AGE:
                     path.unlink()
 
 
@@ -126,7 +128,7 @@ def open_shared(path: Path, flags: int, *, mode: int) -> int:
             temporary.unlink()
 
 
-def make_folder(path: Path, *, mode: int) -> None:
+def make_directory(path: Path, *, mode: int) -> None:
     """Make a folder with exactly `mode` if it is not there; its parent must be. Raises OSError."""
     try:
         path.mkdir(mode=0o700)

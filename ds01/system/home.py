@@ -15,10 +15,10 @@ from pathlib import Path
 
 from ds01.errors import Ds01Error
 from ds01.system import files, programs
-from ds01.system.as_user import run_for
+from ds01.system.as_user import run_as_account
 from ds01.system.users import Account
 
-LARGEST = 4 << 20  # bytes; what people write by hand is smaller
+MAX_FILE_BYTES = 4 << 20  # bytes; what people write by hand is smaller
 
 
 class Home:
@@ -43,7 +43,7 @@ class Home:
 
     def read(self, path: Path) -> bytes | None:
         """What stands in a file; None if there is none."""
-        return self._do(path, "read", partial(_read, path))
+        return self._run_as_owner(path, "read", partial(_read, path))
 
     def read_text(self, path: Path) -> str | None:
         """The same as text; what is not UTF-8 is shown as `?`."""
@@ -55,51 +55,51 @@ class Home:
         link's file. `mode` is of a new one. Its folder is made if it is not there.
         """
         data = content.encode() if isinstance(content, str) else content
-        self._do(path, "written", partial(_write, path, data, mode))
+        self._run_as_owner(path, "written", partial(_write, path, data, mode))
 
-    def make_folder(self, path: Path, *, mode: int = 0o755) -> bool:
+    def make_directory(self, path: Path, *, mode: int = 0o755) -> bool:
         """Make a folder and its parents; whether it was not there."""
-        return self._do(path, "made", partial(_make_folder, path, mode)) is not None
+        return self._run_as_owner(path, "made", partial(_make_directory, path, mode)) is not None
 
     def remove(self, path: Path) -> bool:
         """Remove a file; whether there was one."""
-        return self._do(path, "removed", partial(_remove, path)) is not None
+        return self._run_as_owner(path, "removed", partial(_remove, path)) is not None
 
     def exists(self, path: Path) -> bool:
         """Whether there is anything of that name, a broken link included."""
-        return self._do(path, "looked at", partial(_exists, path)) is not None
+        return self._run_as_owner(path, "looked at", partial(_exists, path)) is not None
 
-    def is_folder(self, path: Path) -> bool:
+    def is_directory(self, path: Path) -> bool:
         """Whether there is a directory of that name, or a link to one."""
-        return self._do(path, "looked at", partial(_is_folder, path)) is not None
+        return self._run_as_owner(path, "looked at", partial(_is_directory, path)) is not None
 
     def list(self, folder: Path) -> tuple[str, ...]:
         """The names in a folder, sorted; none if it is not there."""
-        found = self._do(folder, "listed", partial(_list, folder))
+        found = self._run_as_owner(folder, "listed", partial(_list, folder))
         return tuple(json.loads(found)) if found else ()
 
-    def modified(self, path: Path) -> datetime | None:
+    def modified_at(self, path: Path) -> datetime | None:
         """When a file was changed last, in UTC; None if there is none."""
-        found = self._do(path, "looked at", partial(_modified, path))
+        found = self._run_as_owner(path, "looked at", partial(_modified_at, path))
         return datetime.fromtimestamp(float(found), timezone.utc) if found else None
 
-    def run(self, arguments: Sequence[str], *, timeout: float = programs.TIMEOUT, given: str | None = None) -> str:
+    def run(self, arguments: Sequence[str], *, timeout: float = programs.TIMEOUT, stdin: str | None = None) -> str:
         """Run a program as this person, and return what it wrote. Raises as `programs.run`."""
-        return programs.run(arguments, timeout=timeout, given=given, account=self.account)
+        return programs.run(arguments, timeout=timeout, stdin=stdin, account=self.account)
 
-    def _do(self, path: Path, doing: str, act: Callable[[], bytes | None]) -> bytes | None:
+    def _run_as_owner(self, path: Path, participle: str, act: Callable[[], bytes | None]) -> bytes | None:
         if not path.is_absolute() or "\0" in str(path):
             raise Ds01Error(f"{str(path)!r} is not an absolute path")
-        said = run_for(self.account, partial(_as_text, act))
-        if said is None:
-            raise Ds01Error(f"{path} cannot be {doing}", why="the file system does not answer")
-        answer = json.loads(said)
+        output = run_as_account(self.account, partial(_encode_result, act))
+        if output is None:
+            raise Ds01Error(f"{path} cannot be {participle}", why="the file system does not answer")
+        answer = json.loads(output)
         if "problem" in answer:
-            raise Ds01Error(f"{path} cannot be {doing}", why=answer["problem"], data={"errno": answer["errno"]})
+            raise Ds01Error(f"{path} cannot be {participle}", why=answer["problem"], data={"errno": answer["errno"]})
         return None if answer["found"] is None else base64.b64decode(answer["found"])
 
 
-def _as_text(act: Callable[[], bytes | None]) -> str:
+def _encode_result(act: Callable[[], bytes | None]) -> str:
     try:
         found = act()
     except OSError as error:
@@ -117,23 +117,23 @@ def _read(path: Path) -> bytes | None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a file")
-        if status.st_size > LARGEST:
-            raise OSError(errno.EFBIG, f"it is larger than {LARGEST >> 20} MiB")
-        return file.read(LARGEST)
+        if status.st_size > MAX_FILE_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
+        return file.read(MAX_FILE_BYTES)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     real = Path(os.path.realpath(path))
     with suppress(FileNotFoundError):
-        there = real.stat().st_mode
-        if not stat.S_ISREG(there):  # a pipe or a device would be gone
+        existing_mode = real.stat().st_mode
+        if not stat.S_ISREG(existing_mode):  # a pipe or a device would be gone
             raise OSError(errno.EINVAL, "it is not a file")
-        mode = stat.S_IMODE(there)
+        mode = stat.S_IMODE(existing_mode)
     real.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     files.replace(real, content, mode=mode)
 
 
-def _make_folder(path: Path, mode: int) -> bytes | None:
+def _make_directory(path: Path, mode: int) -> bytes | None:
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
@@ -157,7 +157,7 @@ def _exists(path: Path) -> bytes | None:
     return b"" if os.path.lexists(path) else None
 
 
-def _is_folder(path: Path) -> bytes | None:
+def _is_directory(path: Path) -> bytes | None:
     return b"" if path.is_dir() else None
 
 
@@ -168,7 +168,7 @@ def _list(folder: Path) -> bytes | None:
         return None
 
 
-def _modified(path: Path) -> bytes | None:
+def _modified_at(path: Path) -> bytes | None:
     try:
         return str(path.stat().st_mtime).encode()
     except (FileNotFoundError, NotADirectoryError):

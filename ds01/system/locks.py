@@ -18,8 +18,8 @@ from pathlib import Path
 from ds01.errors import Busy, Ds01Error, StateUnwritable
 from ds01.system import clock, files
 
-FIRST_WAIT = 0.001  # seconds; doubled up to LONGEST_WAIT between two tries
-LONGEST_WAIT = 0.05
+MIN_POLL_INTERVAL = 0.001  # seconds; doubled up to LONGEST_WAIT between two tries
+MAX_POLL_INTERVAL = 0.05
 
 
 @contextmanager
@@ -38,11 +38,11 @@ def hold(path: Path, *, wait: float, mode: int, doing: str | None = None) -> Ite
             hint="ds01's users are in the group docker; `ds01 user add LOGIN` adds one",
         ) from error
     except OSError as error:
-        kind = StateUnwritable if error.errno in files.NO_SPACE else Ds01Error
+        kind = StateUnwritable if error.errno in files.UNWRITABLE_ERRNOS else Ds01Error
         raise kind(f"the lock {path} cannot be opened", why=str(error.strerror)) from error
     try:
         if doing is not None:
-            _note(descriptor, doing)
+            _write_note(descriptor, doing)
         yield descriptor
     finally:
         os.close(descriptor)  # and the lock with it
@@ -62,15 +62,15 @@ def acquire(path: Path, *, wait: float | None, mode: int) -> int:
 
     Raises Busy, OSError.
     """
-    until = None if wait is None else time.monotonic() + wait
+    deadline = None if wait is None else time.monotonic() + wait
     while True:
         descriptor = _open(path, mode)
         try:
-            if until is None:
+            if deadline is None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             else:
-                _poll(descriptor, until)
-            if files.is_at(path, descriptor):
+                _poll(descriptor, deadline)
+            if files.names_open_file(path, descriptor):
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -88,29 +88,29 @@ def _open(path: Path, mode: int) -> int:
         return files.open_shared(path, os.O_RDONLY, mode=mode)
 
 
-def _poll(descriptor: int, until: float) -> None:
-    pause = FIRST_WAIT
+def _poll(descriptor: int, deadline: float) -> None:
+    pause = MIN_POLL_INTERVAL
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise Busy(f"busy: {_holder(descriptor)}", hint="try again in a moment") from None
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, LONGEST_WAIT)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise Busy(f"busy: {_describe_holder(descriptor)}", hint="try again in a moment") from None
+            time.sleep(min(pause, remaining))
+            pause = min(pause * 2, MAX_POLL_INTERVAL)
         else:
             return
 
 
-def _note(descriptor: int, doing: str) -> None:
-    note = json.dumps({"doing": doing, "since": f"{clock.local(clock.now()):%H:%M}"}).encode()
+def _write_note(descriptor: int, doing: str) -> None:
+    note = json.dumps({"doing": doing, "since": f"{clock.to_server_zone(clock.now()):%H:%M}"}).encode()
     with suppress(OSError):  # a full disk: who waits is told less
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note, 0)
 
 
-def _holder(descriptor: int) -> str:
+def _describe_holder(descriptor: int) -> str:
     try:
         note = json.loads(os.pread(descriptor, 4096, 0))
         return f"{note['doing']} since {note['since']}"

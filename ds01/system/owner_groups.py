@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ds01.system.as_user import run_for
+from ds01.system.as_user import run_as_account
 from ds01.system.users import Account
 
 # Groups that stand for rights over the machine. Nothing that is mounted may be reached by way of these.
-NEVER = frozenset(
+PRIVILEGED_GROUPS = frozenset(
     {
         "root", "docker", "podman", "containerd", "sudo", "wheel", "admin", "adm", "disk", "shadow", "kmem", "mem",
         "tty", "tape", "lxd", "lxc", "libvirt", "libvirt-qemu", "kvm", "video", "render", "input", "systemd-journal",
@@ -26,9 +26,9 @@ NEVER = frozenset(
         "sambashare", "mail", "news", "proxy", "www-data", "nogroup", "nobody",
     }
 )  # fmt: skip
-FIRST_ORDINARY = 1000  # the smallest gid of groups of people, as login.defs has it
-LARGEST_WALK = 5000  # directories
-LONGEST_WALK = 1.0  # seconds; a mounted tree can be a file server
+MIN_USER_GID = 1000  # the smallest gid of groups of people, as login.defs has it
+MAX_DIRECTORIES = 5000  # directories
+MAX_WALK_SECONDS = 1.0  # seconds; a mounted tree can be a file server
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ def groups_of_directories(owner: Account, directories: Iterable[str]) -> tuple[H
     The trees are walked with the owner's rights. One too large to be walked whole gets all groups of people that the
     owner is in: one of them may own what was not looked at.
     """
-    candidates = {group.gid: group for group in _groups(owner)}
+    candidates = {group.gid: group for group in _candidate_groups(owner)}
     if not candidates:
         return ()
-    found = run_for(owner, partial(_walk, tuple(directories), frozenset(candidates)))
-    answer: dict[str, Any] = {"gids": [], "whole": False} if found is None else json.loads(found)
-    gids = set(answer["gids"])
-    if not answer["whole"]:
-        gids |= {gid for gid in candidates if gid >= FIRST_ORDINARY}
+    found = run_as_account(owner, partial(_find_group_directories, tuple(directories), frozenset(candidates)))
+    result: dict[str, Any] = {"gids": [], "whole": False} if found is None else json.loads(found)
+    gids = set(result["gids"])
+    if not result["whole"]:
+        gids |= {gid for gid in candidates if gid >= MIN_USER_GID}
     return tuple(candidates[gid] for gid in sorted(gids))
 
 
-def _groups(owner: Account) -> Iterable[HostGroup]:
+def _candidate_groups(owner: Account) -> Iterable[HostGroup]:
     for gid in os.getgrouplist(owner.login, owner.gid):
         if gid in (0, owner.gid):
             continue
@@ -64,27 +64,27 @@ def _groups(owner: Account) -> Iterable[HostGroup]:
             name = grp.getgrgid(gid).gr_name
         except (KeyError, OverflowError):
             continue  # a number without a name could be any of those that are never given
-        if name not in NEVER:
+        if name not in PRIVILEGED_GROUPS:
             yield HostGroup(gid, name)
 
 
-def _walk(directories: Collection[str], wanted: frozenset[int]) -> str:
+def _find_group_directories(directories: Collection[str], wanted_gids: frozenset[int]) -> str:
     """Look for directories of the groups `wanted`, those at the top first. What cannot be read is passed over."""
     found: set[int] = set()
-    waiting = deque(directories)
-    until = time.monotonic() + LONGEST_WALK
-    seen = 0
-    while waiting and found != wanted and seen < LARGEST_WALK and time.monotonic() < until:
-        path = waiting.popleft()
-        seen += 1
+    queue = deque(directories)
+    deadline = time.monotonic() + MAX_WALK_SECONDS
+    visited = 0
+    while queue and found != wanted_gids and visited < MAX_DIRECTORIES and time.monotonic() < deadline:
+        path = queue.popleft()
+        visited += 1
         try:
             status = os.lstat(path)
             if not stat.S_ISDIR(status.st_mode):
                 continue
-            if status.st_gid in wanted:
+            if status.st_gid in wanted_gids:
                 found.add(status.st_gid)
             with os.scandir(path) as entries:
-                waiting.extend(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+                queue.extend(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
         except OSError:
             continue
-    return json.dumps({"gids": sorted(found), "whole": not waiting or found == wanted})
+    return json.dumps({"gids": sorted(found), "whole": not queue or found == wanted_gids})

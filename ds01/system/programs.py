@@ -14,15 +14,22 @@ from ds01.errors import Ds01Error
 from ds01.system.users import Account
 
 TIMEOUT = 30.0  # seconds
-ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # cron's PATH, and many users', lacks these
-LIBRARIES = "LD_LIBRARY_PATH"
-HARMLESS = ("PATH", "LANG", "LC_ALL", "TERM", "TZ", LIBRARIES)  # what another person's program gets of root's
+ADMIN_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # cron's PATH, and many users', lacks these
+LIBRARY_PATH_VARIABLE = "LD_LIBRARY_PATH"
+SAFE_VARIABLES = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TZ",
+    LIBRARY_PATH_VARIABLE,
+)  # what another person's program gets of root's
 
-Run = Callable[[Sequence[str]], str]  # what takes a `run` of its own, so that a test can give another
+RunProgram = Callable[[Sequence[str]], str]  # what takes a `run` of its own, so that a test can give another
 
 
 def run(
-    arguments: Sequence[str], *, timeout: float = TIMEOUT, given: str | None = None, account: Account | None = None
+    arguments: Sequence[str], *, timeout: float = TIMEOUT, stdin: str | None = None, account: Account | None = None
 ) -> str:
     """Run a program to its end, and return what it wrote to stdout. `given` is what it reads on stdin.
 
@@ -32,35 +39,35 @@ def run(
     Raises Ds01Error if there is no such program, it takes longer than `timeout` seconds, or it fails; `data` then has
     `program`, `problem` (not_found, timeout, failed) and `exit_code`.
     """
-    environment, becoming = _for(account)
+    environment, identity_options = _environment_for(account)
     name, *rest = arguments
     program = find(name, environment)
     if program is None:
         raise _error(
             name, "not_found", f"the program {name} is not installed", f"it is in none of {_path(environment)}"
         )
-    source = {"stdin": DEVNULL} if given is None else {"input": given}
+    input_options = {"stdin": DEVNULL} if stdin is None else {"input": stdin}
     try:
-        ended = subprocess.run(  # noqa: S603  a list of arguments, and no shell
+        result = subprocess.run(  # noqa: S603  a list of arguments, and no shell
             [program, *rest], env=environment, timeout=timeout, check=False, capture_output=True,
-            encoding="utf-8", errors="replace", **source, **becoming,
+            encoding="utf-8", errors="replace", **input_options, **identity_options,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise _error(name, "timeout", f"{name} took longer than {timeout:g} s", " ".join(arguments)) from None
     except OSError as error:
         raise _error(name, "failed", f"{name} cannot be started", f"{program}: {error.strerror}") from error
-    if ended.returncode != 0:
-        said = "\n".join(filter(None, (ended.stderr.strip(), ended.stdout.strip()))) or "it said nothing"
-        raise _error(name, "failed", f"{name} failed with code {ended.returncode}", said, ended.returncode)
-    return str(ended.stdout)
+    if result.returncode != 0:
+        output = "\n".join(filter(None, (result.stderr.strip(), result.stdout.strip()))) or "it said nothing"
+        raise _error(name, "failed", f"{name} failed with code {result.returncode}", output, result.returncode)
+    return str(result.stdout)
 
 
-def at_terminal(arguments: Sequence[str], *, account: Account | None = None) -> None:
+def run_at_terminal(arguments: Sequence[str], *, account: Account | None = None) -> None:
     """Run a program that people work in, as an editor, on the caller's terminal. Raises Ds01Error as `run`.
 
     `account`: as for `run`. An editor of root's would start a shell of root's.
     """
-    environment, becoming = _for(account)
+    environment, identity_options = _environment_for(account)
     name, *rest = arguments
     program = find(name, environment)
     if program is None:
@@ -68,11 +75,11 @@ def at_terminal(arguments: Sequence[str], *, account: Account | None = None) -> 
             name, "not_found", f"the program {name} is not installed", f"it is in none of {_path(environment)}"
         )
     try:
-        ended = subprocess.run([program, *rest], env=environment, check=False, **becoming)  # noqa: S603  no shell
+        result = subprocess.run([program, *rest], env=environment, check=False, **identity_options)  # noqa: S603  no shell
     except OSError as error:
         raise _error(name, "failed", f"{name} cannot be started", f"{program}: {error.strerror}") from error
-    if ended.returncode != 0:
-        raise _error(name, "failed", f"{name} failed with code {ended.returncode}", program, ended.returncode)
+    if result.returncode != 0:
+        raise _error(name, "failed", f"{name} failed with code {result.returncode}", program, result.returncode)
 
 
 def find(name: str, environment: Mapping[str, str] | None = None) -> str | None:
@@ -80,7 +87,7 @@ def find(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     return shutil.which(name, path=_path(os.environ if environment is None else environment))
 
 
-def own_environment(environment: Mapping[str, str], *, bundle: str | None) -> dict[str, str]:
+def caller_environment(environment: Mapping[str, str], *, bundle: str | None) -> dict[str, str]:
     """The environment that the caller gave to ds01; `bundle` is the frozen program's folder, None if it is not frozen.
 
     PyInstaller's loader puts the folder before the caller's libraries, and keeps what was there in a variable beside
@@ -89,28 +96,28 @@ def own_environment(environment: Mapping[str, str], *, bundle: str | None) -> di
     restored = dict(environment)
     if bundle is None:
         return restored
-    before = restored.pop(f"{LIBRARIES}_ORIG", None)
-    folders = restored.pop(LIBRARIES, "").split(os.pathsep)
-    if before is None:
-        before = os.pathsep.join(folder for folder in folders if folder not in ("", bundle))
-    return restored | ({LIBRARIES: before} if before else {})
+    original = restored.pop(f"{LIBRARY_PATH_VARIABLE}_ORIG", None)
+    folders = restored.pop(LIBRARY_PATH_VARIABLE, "").split(os.pathsep)
+    if original is None:
+        original = os.pathsep.join(folder for folder in folders if folder not in ("", bundle))
+    return restored | ({LIBRARY_PATH_VARIABLE: original} if original else {})
 
 
-def _for(account: Account | None) -> tuple[dict[str, str], dict[str, Any]]:
+def _environment_for(account: Account | None) -> tuple[dict[str, str], dict[str, Any]]:
     """The environment of a program for an account, and how it becomes theirs if root starts it."""
-    environment = own_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
+    environment = caller_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
     if account is None:
         return environment, {}
-    becoming: dict[str, Any] = {}
+    identity_options: dict[str, Any] = {}
     if os.geteuid() == 0 and account.uid != 0:
         groups = os.getgrouplist(account.login, account.gid)
-        becoming = {"user": account.uid, "group": account.gid, "extra_groups": groups, "cwd": "/"}
-        environment = {name: value for name, value in environment.items() if name in HARMLESS}
-    return environment | {"HOME": account.home, "USER": account.login, "LOGNAME": account.login}, becoming
+        identity_options = {"user": account.uid, "group": account.gid, "extra_groups": groups, "cwd": "/"}
+        environment = {name: value for name, value in environment.items() if name in SAFE_VARIABLES}
+    return environment | {"HOME": account.home, "USER": account.login, "LOGNAME": account.login}, identity_options
 
 
 def _path(environment: Mapping[str, str]) -> str:
-    return os.pathsep.join([environment.get("PATH") or os.defpath, *ADMINISTRATORS])
+    return os.pathsep.join([environment.get("PATH") or os.defpath, *ADMIN_PATHS])
 
 
 def _error(program: str, problem: str, message: str, why: str, exit_code: int | None = None) -> Ds01Error:

@@ -10,17 +10,17 @@ from pathlib import Path
 from ds01.errors import WrongUse
 from ds01.system.data import DataError, parse_time
 
-KEPT_POLICY = "last-good-policy"  # the tick's copy of the policy and its members, in the state folder
+LAST_GOOD_POLICY = "last-good-policy"  # the tick's copy of the policy and its members, in the state folder
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`own` is true for a state folder that DS01_STATE named. `gpus`: `nvml`, or `simulated:SPEC`."""
+    """`sandbox` is true for a state folder that DS01_STATE named. `gpus`: `nvml`, or `simulated:SPEC`."""
 
     state: Path = Path("/var/lib/ds01")
     config: Path = Path("/etc/ds01/resource-limits.yaml")
     log: Path = Path("/var/log/ds01")
-    own: bool = False
+    sandbox: bool = False
     engine: str = "docker"
     gpus: str = "nvml"
     docker_socket: str = "/var/run/docker.sock"
@@ -32,9 +32,9 @@ class Settings:
     mlc_arch: str | None = None  # the architecture that AIME's users ask for images of
 
     @property
-    def kept_policy(self) -> Path:
+    def last_good_policy(self) -> Path:
         """The folder with the tick's copy of the last good policy."""
-        return self.state / KEPT_POLICY
+        return self.state / LAST_GOOD_POLICY
 
     @property
     def mailboxes(self) -> Path:
@@ -72,7 +72,7 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
         state=folder,
         config=Path(environment.get("DS01_CONFIG") or plain.config),
         log=folder / "log",
-        own=True,
+        sandbox=True,
         engine=engine,
         gpus=gpus,
         docker_socket=environment.get("DS01_DOCKER_SOCKET") or plain.docker_socket,

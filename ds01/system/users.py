@@ -45,12 +45,12 @@ class Users:
     """
 
     def __init__(self, extra: Path | None = None) -> None:
-        self._extra = _read_passwd(extra) if extra is not None else ()
+        self._extra_accounts = _read_passwd(extra) if extra is not None else ()
         self._logins: dict[str, tuple[int, str] | None] = {}  # spelling -> uid and login of the user database
         self._members: dict[int, frozenset[int]] = {}  # uid -> gids
         self._gids: dict[str, int | None] = {}
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Look spellings and groups up again from now on: a wait may last for days."""
         self._logins.clear()
         self._members.clear()
@@ -58,7 +58,7 @@ class Users:
 
     def by_uid(self, uid: int) -> Account:
         """The account of a uid. Raises NotFound."""
-        for account in self._extra:
+        for account in self._extra_accounts:
             if account.uid == uid:
                 return account
         try:
@@ -68,7 +68,7 @@ class Users:
 
     def by_login(self, text: str) -> Account:
         """The account of a login, or of a uid in digits if no login is spelt so. Raises NotFound."""
-        for account in self._extra:
+        for account in self._extra_accounts:
             if account.login == text:
                 return self.by_uid(account.uid)  # under its first login, if it has several
         try:
@@ -92,12 +92,12 @@ class Users:
 
     def uid_of(self, login: str) -> int | None:
         """Return whose login this is, however it is spelled; digits are a login here, not a uid. None: nobody's."""
-        found = self._look_up(login)
+        found = self._cached_login(login)
         return None if found is None else found[0]
 
-    def canonical(self, login: str) -> str:
+    def canonical_login(self, login: str) -> str:
         """Return the login as the user database spells it; one that nobody has is returned as it is."""
-        found = self._look_up(login)
+        found = self._cached_login(login)
         return login if found is None else found[1]
 
     def has_uid(self, text: str) -> bool:
@@ -112,21 +112,21 @@ class Users:
 
         The names are looked up, not the groups of the account: those can be hundreds, and the names are few.
         """
-        if not names or any(extra.uid == account.uid for extra in self._extra):
+        if not names or any(extra.uid == account.uid for extra in self._extra_accounts):
             return ()
         if account.uid not in self._members:
             self._members[account.uid] = frozenset(os.getgrouplist(account.login, account.gid))
         return tuple(name for name in sorted(names) if self._gid(name) in self._members[account.uid])
 
-    def _look_up(self, login: str) -> tuple[int, str] | None:
+    def _cached_login(self, login: str) -> tuple[int, str] | None:
         if login not in self._logins:
-            self._logins[login] = self._ask(login)
+            self._logins[login] = self._query_login(login)
         return self._logins[login]
 
-    def _ask(self, login: str) -> tuple[int, str] | None:
-        uid = next((account.uid for account in self._extra if account.login == login), None)
+    def _query_login(self, login: str) -> tuple[int, str] | None:
+        uid = next((account.uid for account in self._extra_accounts if account.login == login), None)
         if uid is not None:
-            return uid, next(account.login for account in self._extra if account.uid == uid)
+            return uid, next(account.login for account in self._extra_accounts if account.uid == uid)
         try:
             entry = pwd.getpwnam(login)
         except (KeyError, ValueError):

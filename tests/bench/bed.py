@@ -17,7 +17,7 @@ from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Engine
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.gpus.model import GpuRequest
-from ds01.gpus.simulated import parse
+from ds01.gpus.simulated import parse_inventory
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.context.context import Context, open_context
 from ds01.policy.reading.load import load
@@ -56,7 +56,7 @@ def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Client]:
         context = open_context(
             ledger=Ledger(state, own=True),
             engine=engine(state),
-            inventory=parse(gpus),
+            inventory=parse_inventory(gpus),
             policy=load(state / "policy.yaml"),
             users=Users(state / "passwd"),
             clock=clock.now,

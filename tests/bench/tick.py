@@ -14,7 +14,7 @@ from ds01.engines.protocol import Engine
 from ds01.journal.notices import Mailboxes
 from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
-from ds01.policy.model import Notify
+from ds01.policy.model import NotificationSettings
 from tests.bench.bed import (
     DS01,
     RUN,
@@ -110,7 +110,7 @@ def docker_pass(context: Context, size: int) -> tuple[Report, int]:
 
 def one_pass(context: Context, engine: Callable[[], Engine], size: int) -> Report:
     """A tick as cron starts it: nothing is known yet. It has to be good, and to look at `size` containers."""
-    teller = Teller(Mailboxes(context.ledger.state / "notices"), Notify(terminal=False))
+    teller = Teller(Mailboxes(context.ledger.state / "notices"), NotificationSettings(terminal=False))
     report = Tick(afresh(context, engine()), lambda: afresh(context, engine()), teller).run()
     assert report.good and report.looked_at == size, report
     return report

@@ -42,7 +42,7 @@ Make = Callable[..., str]
 def docker_engine() -> DockerEngine:
     engine = DockerEngine(SOCKET)
     try:
-        engine.facts()
+        engine.info()
     except EngineUnreachable as error:
         pytest.skip(f"no Docker: {error.message} ({error.why})")
     return engine

@@ -81,7 +81,7 @@ def test_a_list_of_images_says_when_it_was_made_and_its_size(engine: Engine, bui
     [("false", 1), ("exit 7", 7), ("sh -c 'exit 4'", 4), ('["sh", "-c", "exit 5"]', 5), ("true && false", 1),
      ("false || { exit 6; } && true", 6), ("(exit 8)", 8), ("{ exit 9; }; true", 9)],
 )  # fmt: skip
-def test_a_failing_step_says_which_and_leaves_the_image_as_it_was(
+def test_failing_step_is_named_and_image_stays(
     engine: Engine, build: Build, reference: str, command: str, code: int
 ) -> None:
     build("ENV A=before")
@@ -245,7 +245,7 @@ def test_a_container_has_what_the_build_gave_its_image(
     assert seen.labels["own"] == "x" and seen.spec.environment["GREETING"] == "hello"
     (listed,) = [one for one in engine.containers() if one.id == container]
     assert listed.image_id == seen.image_id == id_of(engine, reference)
-    assert engine.get(container, "/bin/sh") is not None
+    assert engine.get_archive(container, "/bin/sh") is not None
 
 
 def test_an_image_in_use_cannot_be_removed(engine: Engine, build: Build, reference: str, make: Make) -> None:
@@ -309,7 +309,7 @@ def test_a_removed_image_leaves_nothing_of_its_steps(engine: Engine, build: Buil
     assert not [step for step in again if step.text == "Using cache" and (step.current or 0) > 2]
 
 
-def test_the_proxies_of_a_build_reach_its_steps_and_not_the_image(engine: Engine, build: Build, reference: str) -> None:
+def test_build_proxies_stay_out_of_the_image(engine: Engine, build: Build, reference: str) -> None:
     build("ARG HTTP_PROXY", "LABEL seen=$HTTP_PROXY", arguments={"HTTP_PROXY": "http://proxy:3128"})
     found = engine.image(reference)
     assert found is not None and found.labels["seen"] == "http://proxy:3128" and "HTTP_PROXY" not in found.environment

@@ -93,7 +93,7 @@ def test_who_may_not_be_root_inside_gets_no_new_privileges(server: Server) -> No
     server.types(ALICE, "container", "run", container["name"], "--", "ls", "/etc/sudoers.d/ds01", code=1)
 
 
-def test_a_variable_of_the_image_that_ends_shells_is_not_set_inside(server: Server, dockerd: Any) -> None:
+def test_image_variable_that_ends_shells_is_removed(server: Server, dockerd: Any) -> None:
     name = f"ds01-test/variables:{secrets.token_hex(4)}"
     made = dockerd.create_container(server.image, "sh")["Id"]
     changes = ["ENV CUDA_VISIBLE_DEVICES=7", "ENV TMOUT=1"]
@@ -142,7 +142,7 @@ def test_leased_uuids_reach_docker_as_device_ids(server: Server, open_folder: Pa
     assert "quota" in refused.stderr
 
 
-def test_without_a_gpu_there_is_no_device_request_and_the_void_variable(server: Server) -> None:
+def test_cpu_only_container_gets_no_device_request(server: Server) -> None:
     container = server.deploy(ALICE, "--cpu-only")
     inspected = server.inspect(container)
     assert not inspected["HostConfig"]["DeviceRequests"]
@@ -150,7 +150,7 @@ def test_without_a_gpu_there_is_no_device_request_and_the_void_variable(server: 
     assert "NVIDIA_VISIBLE_DEVICES=all" not in inspected["Config"]["Env"]
 
 
-def test_a_process_that_needs_two_seconds_to_save_has_saved_when_stop_returns(server: Server) -> None:
+def test_stop_waits_until_a_process_has_saved(server: Server) -> None:
     container = server.deploy(ALICE)
     saves = "trap 'sleep 2; echo saved > /workspace/saved; exit' TERM"
     script = f"{saves}; touch /workspace/ready; while :; do sleep 1; done"

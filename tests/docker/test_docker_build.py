@@ -34,10 +34,8 @@ def said(steps: list[Progress]) -> list[str]:
     return [step.text for step in steps if step.text]
 
 
-def test_a_step_has_the_limits_and_the_parent_that_were_asked_for(
-    engine: DockerEngine, reference: str, busybox_image: str
-) -> None:
-    facts = engine.facts()
+def test_build_step_has_limits_and_cgroup_parent(engine: DockerEngine, reference: str, busybox_image: str) -> None:
+    facts = engine.info()
     if facts.cgroup_version != "1":
         pytest.skip("reads files of cgroup v1")
     parent = "ds01-test.slice" if facts.cgroup_driver == "systemd" else "/ds01-test"

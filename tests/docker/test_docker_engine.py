@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.docker.engine import DockerEngine
-from ds01.engines.protocol import Attachment, ContainerProcess, ContainerSpec, Devices, ExecRequest, Status
+from ds01.engines.protocol import Attachment, ContainerProcess, ContainerSpec, ContainerStatus, Devices, ExecRequest
 from ds01.errors import EngineRejected
 from tests.waiting import LATE, until
 
@@ -66,7 +66,7 @@ def frames(content: bytes) -> list[tuple[int, bytes]]:
 def output(engine: DockerEngine, container: str, *command: str, **more: Any) -> str:
     attachment = engine.attach(container, program(*command, **more))
     try:
-        content = read_until(attachment, before=attachment.early)
+        content = read_until(attachment, before=attachment.initial_bytes)
     finally:
         os.close(attachment.fileno)
     return b"".join(payload for _, payload in frames(content)).decode()
@@ -79,7 +79,7 @@ def exit_code(engine: DockerEngine, session: str) -> int:
 def test_an_images_entrypoint_and_gpus_and_labels_do_not_count(engine: DockerEngine, make: Make) -> None:
     container = make(start=True, labels={"inherited": "no comma", "ds01.managed": "true"})
     found = engine.inspect(container)
-    assert found is not None and found.status is Status.RUNNING and found.devices == Devices()
+    assert found is not None and found.status is ContainerStatus.RUNNING and found.devices == Devices()
     assert found.labels["inherited"] == "no comma" and found.labels["ds01.managed"] == "true"
     environment = output(engine, container, "env")
     assert "NVIDIA_VISIBLE_DEVICES=void" in environment and "NVIDIA_VISIBLE_DEVICES=all" not in environment
@@ -164,18 +164,18 @@ def test_other_addresses_of_docker_do_not_count(monkeypatch: pytest.MonkeyPatch,
     for name in ("DOCKER_HOST", "http_proxy", "all_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "tcp://127.0.0.1:1")
     monkeypatch.setenv("DOCKER_CONTEXT", "nonexistent")
-    assert DockerEngine().facts().id == docker_engine.facts().id
+    assert DockerEngine().info().id == docker_engine.info().id
 
 
 def test_docker_says_where_its_data_lies(docker_engine: DockerEngine) -> None:
-    folder = docker_engine.facts().root_dir
+    folder = docker_engine.info().root_dir
     assert folder is not None and Path(folder).is_absolute()
 
 
 def test_the_stop_signal_is_sent_and_waited_for(engine: DockerEngine, make: Make) -> None:
     script = "trap 'exit 5' HUP; touch /tmp/ready; while :; do sleep 0.05; done"
     container = make(command=("sh", "-c", script), start=True)
-    until(lambda: engine.get(container, "/tmp/ready"))  # a signal before that would be lost
+    until(lambda: engine.get_archive(container, "/tmp/ready"))  # a signal before that would be lost
     engine.stop(container, grace=9.5)
     found = engine.inspect(container)
     assert found is not None and found.exit_code == 5 and found.finished_at is not None
@@ -190,20 +190,20 @@ def test_a_command_that_is_missing_is_rejected_in_dockers_words(engine: DockerEn
 
 def test_files_go_into_existing_folders_only(engine: DockerEngine, make: Make) -> None:
     with pytest.raises(EngineRejected):
-        engine.put(make(), "/nonexistent", b"\0" * 1024)
+        engine.put_archive(make(), "/nonexistent", b"\0" * 1024)
 
 
 def test_an_image_says_which_users_and_shells_it_has(
     engine: DockerEngine, make: Make, image: str, users_image: str
 ) -> None:
     plain, with_users = make(), make(image=users_image)
-    assert engine.get(plain, "/etc/passwd") is None and engine.get(plain, "/bin/bash") is None
-    assert b"ubuntu:x:1001:1001" in (engine.get(with_users, "/etc/passwd") or b"")
-    assert engine.get(with_users, "/bin/bash") is not None
+    assert engine.get_archive(plain, "/etc/passwd") is None and engine.get_archive(plain, "/bin/bash") is None
+    assert b"ubuntu:x:1001:1001" in (engine.get_archive(with_users, "/etc/passwd") or b"")
+    assert engine.get_archive(with_users, "/bin/bash") is not None
 
 
 def test_a_container_lies_below_its_cgroup_parent(engine: DockerEngine, make: Make) -> None:
-    parent = "ds01-test.slice" if engine.facts().cgroup_driver == "systemd" else "ds01-test"
+    parent = "ds01-test.slice" if engine.info().cgroup_driver == "systemd" else "ds01-test"
     container = make(start=True, cgroup_parent=parent, memory=64 << 20, pids_limit=50, cpu_quota=50_000)
     found = engine.inspect(container)
     assert found is not None and found.spec is not None and found.spec.cgroup_parent == parent
@@ -235,7 +235,7 @@ def test_a_program_that_cannot_start_says_so_quickly(engine: DockerEngine, make:
     for _ in range(3):  # a busy machine is slow now and then; who waits for what never comes is so each time
         started = time.monotonic()
         attachment = engine.attach(container, program("nonexistent", tty=True, rows=20, columns=80))
-        content = read_until(attachment, before=attachment.early)
+        content = read_until(attachment, before=attachment.initial_bytes)
         os.close(attachment.fileno)
         assert b"executable file not found" in content and exit_code(engine, attachment.session) in (126, 127)
         took.append(time.monotonic() - started)
@@ -247,7 +247,7 @@ def test_no_early_byte_is_lost(engine: DockerEngine, make: Make) -> None:
     for tty in (True, False):
         for _ in range(15):
             attachment = engine.attach(container, program("echo", "first words", tty=tty))
-            content = read_until(attachment, before=attachment.early)
+            content = read_until(attachment, before=attachment.initial_bytes)
             os.close(attachment.fileno)
             assert content == (b"first words\r\n" if tty else b"\1\0\0\0\0\0\0\x0cfirst words\n")
 
@@ -258,7 +258,9 @@ def test_much_output_arrives_whole(engine: DockerEngine, make: Make) -> None:
 
 def test_output_and_errors_come_in_frames_without_a_terminal(engine: DockerEngine, make: Make) -> None:
     attachment = engine.attach(make(start=True), program("sh", "-c", "echo out; read line; echo err >&2"))
-    content = read_until(attachment, b"out\n", before=attachment.early)  # nothing says which of two streams comes first
+    content = read_until(
+        attachment, b"out\n", before=attachment.initial_bytes
+    )  # nothing says which of two streams comes first
     os.write(attachment.fileno, b"\n")
     content = read_until(attachment, before=content)
     os.close(attachment.fileno)
@@ -270,7 +272,7 @@ def test_input_reaches_the_program_and_its_end_too(engine: DockerEngine, make: M
     with socket.socket(fileno=attachment.fileno) as stream:
         stream.sendall(b"typed\n")
         stream.shutdown(socket.SHUT_WR)
-        content = read_until(attachment, before=attachment.early)
+        content = read_until(attachment, before=attachment.initial_bytes)
     assert frames(content) == [(1, b"typed\n")] and exit_code(engine, attachment.session) == 0
 
 
@@ -279,7 +281,7 @@ def test_a_terminal_has_its_size_and_follows_it(engine: DockerEngine, make: Make
     size = 'until size=$(stty size 2>/dev/null); [ "$size" ]; do sleep 0.05; done; echo $size'
     script = f"{size}; cat >/dev/null; stty size"
     attachment = engine.attach(make(start=True), program("sh", "-c", script, tty=True, rows=33, columns=99))
-    content = read_until(attachment, b"33 99\r\n", before=attachment.early)
+    content = read_until(attachment, b"33 99\r\n", before=attachment.initial_bytes)
     assert engine.exit_code(attachment.session) is None
     engine.resize(attachment.session, rows=44, columns=111)
     os.write(attachment.fileno, b"\x04")
@@ -291,7 +293,7 @@ def test_a_terminal_has_its_size_and_follows_it(engine: DockerEngine, make: Make
 def test_ctrl_p_is_not_held_back(engine: DockerEngine, make: Make) -> None:
     request = program("sh", "-c", "stty raw -echo; echo ready; head -c 1 | cat -v; sleep 5", tty=True)
     attachment = engine.attach(make(start=True), request)
-    read_until(attachment, b"ready", before=attachment.early)
+    read_until(attachment, b"ready", before=attachment.initial_bytes)
     os.write(attachment.fileno, b"\x10")
     read_until(attachment, b"^P")
     os.close(attachment.fileno)
@@ -336,7 +338,7 @@ def test_a_signal_reaches_the_program_and_its_children(
     script = f"trap 'wait; exit 7' {number}; sh -c \"{child}\" & wait"
     attachment = docker_engine.attach(container, ExecRequest(("sh", "-c", script), user=user, tty=False))
     try:
-        read_until(attachment, b"ready", before=attachment.early)
+        read_until(attachment, b"ready", before=attachment.initial_bytes)
         assert docker_engine.signal(attachment.session, number)
         assert b"child" in read_until(attachment, b"child")
         assert until(lambda: docker_engine.exit_code(attachment.session)) == 7

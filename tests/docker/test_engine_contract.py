@@ -15,13 +15,13 @@ import pytest
 
 from ds01.engines.protocol import (
     ContainerSpec,
+    ContainerStatus,
     Devices,
     Engine,
     ExecRequest,
     Mount,
     PathStatus,
-    Port,
-    Status,
+    PublishedPort,
     UpdateSpec,
 )
 from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
@@ -48,15 +48,15 @@ def members(content: bytes | None) -> dict[str, bytes | None]:
         return {one.name: stream.read() if (stream := tar.extractfile(one)) else None for one in tar if one.isfile()}
 
 
-def status(engine: Engine, container: str) -> Status:
+def status(engine: Engine, container: str) -> ContainerStatus:
     found = engine.inspect(container)
     assert found is not None
     return found.status
 
 
 def test_facts_are_stable_and_complete(engine: Engine) -> None:
-    facts = engine.facts()
-    assert facts.id and facts == engine.facts()
+    facts = engine.info()
+    assert facts.id and facts == engine.info()
     assert facts.name in ("docker", "simulated")
     assert facts.cpus >= 1 and facts.memory_bytes > 0
     assert facts.default_runtime in facts.runtimes
@@ -71,7 +71,7 @@ def test_create_is_read_back_identically(engine: Engine, make_spec: MakeSpec, ma
         environment={"NVIDIA_VISIBLE_DEVICES": "void", "EMPTY": "", "ODD": 'a=b "c"'},
         labels={"ds01.managed": "true", "inherited": "none", "ds01-test": "x;y=z"},
         mounts=(Mount(str(tmp_path), "/workspace"), Mount(str(tmp_path / "data"), "/data", read_only=True)),
-        ports=(Port(8888), Port(6006, 46006)),
+        ports=(PublishedPort(8888), PublishedPort(6006, 46006)),
         network="bridge",
         cpu_quota=150_000,
         memory=64 << 20,
@@ -83,7 +83,7 @@ def test_create_is_read_back_identically(engine: Engine, make_spec: MakeSpec, ma
     container = engine.inspect(make(**vars(spec)))
     assert container is not None and container.spec is not None
     assert container.name == spec.name and container.image == spec.image
-    assert container.status is Status.CREATED
+    assert container.status is ContainerStatus.CREATED
     assert container.labels["inherited"] == "none" and container.labels["ds01.managed"] == "true"
     assert container.spec.environment["PATH"]  # the image's own
     read = replace(
@@ -126,7 +126,7 @@ def test_a_renamed_container_is_the_same(engine: Engine, make: Make) -> None:
     name = f"{before.name}.anew"
     engine.rename(made, name)
     after = engine.inspect(name)
-    assert after is not None and after.id == before.id and after.status is Status.RUNNING
+    assert after is not None and after.id == before.id and after.status is ContainerStatus.RUNNING
     assert after.labels == before.labels and engine.inspect(before.name) is None
     with pytest.raises(EngineConflict):
         engine.rename(made, taken.name)
@@ -161,31 +161,35 @@ def test_list_shows_all_states_with_labels(engine: Engine, make: Make) -> None:
     engine.stop(ended, grace=0)
     engine.pause(paused)
     found = {container.id: container for container in engine.containers()}
-    assert [found[one].status for one in (created, ended, paused)] == [Status.CREATED, Status.EXITED, Status.PAUSED]
+    assert [found[one].status for one in (created, ended, paused)] == [
+        ContainerStatus.CREATED,
+        ContainerStatus.EXITED,
+        ContainerStatus.PAUSED,
+    ]
     assert found[paused].labels["a"] == "1" and found[paused].name.endswith("._.1001")
     assert found[paused].devices is None and found[paused].spec is None
     engine.unpause(paused)
 
 
-def test_a_life(engine: Engine, make: Make) -> None:
+def test_container_lifecycle(engine: Engine, make: Make) -> None:
     container = make()
     engine.start(container)
     engine.start(container)
     running = engine.inspect(container)
-    assert running is not None and running.status is Status.RUNNING
+    assert running is not None and running.status is ContainerStatus.RUNNING
     assert running.pid and running.started_at is not None and running.exit_code is None
     assert running.started_at >= running.created_at
     engine.pause(container)
-    assert status(engine, container) is Status.PAUSED
+    assert status(engine, container) is ContainerStatus.PAUSED
     engine.unpause(container)
     engine.stop(container, grace=0)
     ended = engine.inspect(container)
-    assert ended is not None and ended.status is Status.EXITED
+    assert ended is not None and ended.status is ContainerStatus.EXITED
     assert ended.exit_code and ended.finished_at is not None and ended.finished_at >= running.started_at
     assert ended.pid is None and not ended.oom_killed
     engine.stop(container, grace=0)
     engine.start(container)
-    assert status(engine, container) is Status.RUNNING
+    assert status(engine, container) is ContainerStatus.RUNNING
     engine.stop(container, grace=0)
     engine.remove(container)
     assert engine.inspect(container) is None
@@ -206,7 +210,7 @@ def test_what_a_state_forbids_is_a_conflict(engine: Engine, make: Make) -> None:
         with pytest.raises(EngineConflict):
             act()
     engine.stop(container, grace=0)
-    assert status(engine, container) is Status.CREATED
+    assert status(engine, container) is ContainerStatus.CREATED
     engine.start(container)
     for act in (lambda: engine.remove(container), lambda: engine.unpause(container)):
         with pytest.raises(EngineConflict):
@@ -222,7 +226,7 @@ def test_what_a_state_forbids_is_a_conflict(engine: Engine, make: Make) -> None:
             act()
     assert engine.processes(container)
     engine.stop(container, grace=0)
-    assert status(engine, container) is Status.EXITED
+    assert status(engine, container) is ContainerStatus.EXITED
 
 
 @pytest.mark.parametrize("reference", ["ds01-test-nobody._.1001", "0" * 64, ""])
@@ -233,8 +237,8 @@ def test_an_unknown_container_is_absent(engine: Engine, reference: str) -> None:
         lambda: engine.remove(reference),
         lambda: engine.pause(reference),
         lambda: engine.unpause(reference),
-        lambda: engine.put(reference, "/", archive()),
-        lambda: engine.get(reference, "/etc/passwd"),
+        lambda: engine.put_archive(reference, "/", archive()),
+        lambda: engine.get_archive(reference, "/etc/passwd"),
         lambda: engine.processes(reference),
         lambda: engine.run(reference, PROGRAM),
         lambda: engine.attach(reference, PROGRAM),
@@ -286,7 +290,7 @@ def test_without_its_image_a_container_is_not_made(engine: Engine, make_spec: Ma
 
 
 def test_ports_are_free_ones_of_the_loopback(engine: Engine, make: Make) -> None:
-    containers = [engine.inspect(make(ports=(Port(8888),), start=True)) for _ in range(2)]
+    containers = [engine.inspect(make(ports=(PublishedPort(8888),), start=True)) for _ in range(2)]
     ports = [container.ports for container in containers if container is not None]
     assert all(len(one) == 1 and one[0].container_port == 8888 and one[0].host_ip == "127.0.0.1" for one in ports)
     assert ports[0][0].host_port and ports[1][0].host_port and ports[0][0].host_port != ports[1][0].host_port
@@ -312,7 +316,7 @@ def test_limits_are_changed_afterwards(engine: Engine, make: Make, start: bool) 
     assert limits_of(engine, container) == (150_000, 100_000, 128 << 20, 50)
     if start:
         assert engine.usage(container).memory_limit_bytes == 128 << 20
-    assert status(engine, container) is (Status.RUNNING if start else Status.CREATED)
+    assert status(engine, container) is (ContainerStatus.RUNNING if start else ContainerStatus.CREATED)
 
 
 @pytest.mark.parametrize(
@@ -328,9 +332,9 @@ def test_limits_that_cannot_be_are_rejected(engine: Engine, make: Make, limits: 
 
 
 def test_a_port_in_use_is_rejected_at_start(engine: Engine, make: Make) -> None:
-    first = engine.inspect(make(ports=(Port(8888),), start=True))
+    first = engine.inspect(make(ports=(PublishedPort(8888),), start=True))
     assert first is not None
-    second = make(ports=(Port(8888, first.ports[0].host_port),))
+    second = make(ports=(PublishedPort(8888, first.ports[0].host_port),))
     with pytest.raises(EngineRejected, match="start") as caught:
         engine.start(second)
     assert "port is already allocated" in (caught.value.why or "") and caught.value.hint
@@ -341,19 +345,19 @@ def test_a_ulimit_that_nobody_may_have_is_named_at_the_start(engine: Engine, mak
     with pytest.raises(EngineRejected) as error:
         engine.start(container)
     assert error.value.data == {"problem": "ulimit", "ulimit": "nofile"}
-    assert status(engine, container) is Status.CREATED
+    assert status(engine, container) is ContainerStatus.CREATED
 
 
 def test_files_are_put_and_got_before_the_first_start(engine: Engine, make: Make) -> None:
     container = make()
-    engine.put(container, "/etc", archive(group=b"a:x:1:\n", passwd=b"b:x:1:1::/:/bin/sh\n"))
-    assert members(engine.get(container, "/etc/group")) == {"group": b"a:x:1:\n"}
-    assert members(engine.get(container, "/etc/passwd")) == {"passwd": b"b:x:1:1::/:/bin/sh\n"}
-    folder = members(engine.get(container, "/etc"))
+    engine.put_archive(container, "/etc", archive(group=b"a:x:1:\n", passwd=b"b:x:1:1::/:/bin/sh\n"))
+    assert members(engine.get_archive(container, "/etc/group")) == {"group": b"a:x:1:\n"}
+    assert members(engine.get_archive(container, "/etc/passwd")) == {"passwd": b"b:x:1:1::/:/bin/sh\n"}
+    folder = members(engine.get_archive(container, "/etc"))
     assert folder["etc/group"] == b"a:x:1:\n"
-    assert engine.get(container, "/nonexistent") is None
-    assert engine.get(container, "/nonexistent/deeper") is None
-    assert engine.get(container, "/bin/sh") is not None
+    assert engine.get_archive(container, "/nonexistent") is None
+    assert engine.get_archive(container, "/nonexistent/deeper") is None
+    assert engine.get_archive(container, "/bin/sh") is not None
 
 
 def test_the_status_of_a_path_is_its_mode_and_where_a_link_leads(engine: Engine, make: Make) -> None:
@@ -364,19 +368,19 @@ def test_the_status_of_a_path_is_its_mode_and_where_a_link_leads(engine: Engine,
         file.mode, link.type, link.linkname = 0o640, tarfile.SYMTYPE, "/tmp/file"
         tar.addfile(file)
         tar.addfile(link)
-    engine.put(container, "/tmp", buffer.getvalue())
-    assert engine.stat(container, "/tmp/file") == PathStatus(0o640)
-    status = engine.stat(container, "/tmp/link")
+    engine.put_archive(container, "/tmp", buffer.getvalue())
+    assert engine.path_status(container, "/tmp/file") == PathStatus(0o640)
+    status = engine.path_status(container, "/tmp/link")
     assert status is not None and status.link == "/tmp/file"
-    assert engine.stat(container, "/nonexistent") is None
-    folder = engine.stat(container, "/etc")
+    assert engine.path_status(container, "/nonexistent") is None
+    folder = engine.path_status(container, "/etc")
     assert folder is not None and folder.mode == 0o755
 
 
 def test_owner_and_mode_of_files_are_kept(engine: Engine, make: Make) -> None:
     container = make()
-    engine.put(container, "/tmp", archive(mine=b"x"))
-    content = engine.get(container, "/tmp/mine")
+    engine.put_archive(container, "/tmp", archive(mine=b"x"))
+    content = engine.get_archive(container, "/tmp/mine")
     assert content is not None
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         (entry,) = tar.getmembers()
@@ -402,7 +406,7 @@ def test_an_attached_stream_ends_and_has_an_exit_code(engine: Engine, make: Make
     container = make(start=True)
     what = ExecRequest(("echo", "hello"), "1001:1001", tty=tty, rows=30, columns=100)
     attachment = engine.attach(container, what)
-    content = attachment.early
+    content = attachment.initial_bytes
     try:
         while chunk := os.read(attachment.fileno, 4096):
             content += chunk

@@ -76,7 +76,7 @@ def inside(server: Server, name: str, *packages: str) -> dict[str, str]:
     return versions
 
 
-def test_an_image_has_the_versions_asked_for_and_an_update_adds_one(own: Server) -> None:
+def test_image_update_adds_a_package(own: Server) -> None:
     name = own.name()
     wanted = "idna>=3.4,<3.7 'click[none-such]==8.1.7;python_version>\"3\"'"
     answer = own.answers(

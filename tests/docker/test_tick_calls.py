@@ -76,7 +76,7 @@ def lab(fast_tmp: Path, busybox_image: str, dockerd: Any) -> Iterator[OnDocker]:
             dockerd.remove_image(found["Image"], noprune=True)
 
 
-def test_a_pass_makes_three_calls_and_one_for_what_is_new_or_changed(lab: OnDocker) -> None:
+def test_tick_makes_three_calls_and_one_per_change(lab: OnDocker) -> None:
     first = lab.make(start=True)
     lab.calls()
     # The version that both speak, `/info` for whether it is the Docker of last time, and one list.

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ds01.errors import Ds01Error
-from ds01.gpus.model import Observation
-from ds01.gpus.requirements import DriverFacts
+from ds01.gpus.model import GpuObservation
+from ds01.gpus.requirements import DriverInfo
 from ds01.system.data import from_json
 
 SOURCE = Path(__file__).with_name("nvml.c")
@@ -95,14 +95,14 @@ class Server:
         """Show these lines from the next Init on."""
         self.file.write_text("\n".join(lines) + "\n")
 
-    def observe(self, *, enable_mig: bool = True, utilisation: bool = False) -> Observation:
+    def observe(self, *, enable_mig: bool = True, utilisation: bool = False) -> GpuObservation:
         """What ds01 observes, without waiting for anything. Raises what it raises."""
         answer = self._ask("mig" if enable_mig else "full", "measured" if utilisation else "seen")
-        return from_json(Observation, answer["observation"])
+        return from_json(GpuObservation, answer["observation"])
 
-    def driver_facts(self) -> DriverFacts:
+    def driver_info(self) -> DriverInfo:
         """What ds01 learns of the driver for an image that requires something. Raises what it raises."""
-        return from_json(DriverFacts, self._ask("mig", "driver")["driver"])
+        return from_json(DriverInfo, self._ask("mig", "driver")["driver"])
 
     def _ask(self, slots: str, what: str) -> dict[str, Any]:
         arguments = [sys.executable, "-c", _OBSERVE, slots, str(self.proc), what, str(self.sys)]

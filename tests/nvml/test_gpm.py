@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.gpus.model import Observation
+from ds01.gpus.model import GpuObservation
 from tests.bed import Bed
 from tests.nvml.standin import Server, build, compiler
 from tests.ticking import Ticking
@@ -27,11 +27,11 @@ def instance(place: int, graphics: str | None, gpu: int = 0, *, gi: int | None =
     return f"mig {gpu}:{place} uuid=MIG-{gpu}-{place} name={name} memory={10 * GIB} gi={gi} ci=0 slices=1 {busy} {more}"
 
 
-def busy(seen: Observation) -> dict[str, float | None]:
+def busy(seen: GpuObservation) -> dict[str, float | None]:
     return {slot.slot: slot.utilisation_percent for slot in seen.slots}
 
 
-def test_instances_on_hopper_have_their_own_utilisation_after_one_wait(server: Server) -> None:
+def test_hopper_instances_report_utilisation_after_one_wait(server: Server) -> None:
     server.show(hopper(0), hopper(1), instance(0, "97.5"), instance(4, "0"), instance(1, "12", gpu=1, more="sm=3"))
     assert busy(server.observe(utilisation=True)) == {"0:0": 97.5, "0:4": 0.0, "1:1": 12.0}
     assert server.slept == [0.1]
@@ -49,9 +49,7 @@ def test_who_only_allocates_neither_waits_nor_samples(server: Server) -> None:
     ("says", "known"),
     [("graphics=2 sm=40", 40.0), ("sm=40", 40.0), ("graphics=nan sm=1", 1.0), ("graphics=nan", None), ("", None)],
 )
-def test_what_either_metric_sees_is_activity_and_no_number_is_unknown(
-    server: Server, says: str, known: float | None
-) -> None:
+def test_either_metric_counts_as_activity(server: Server, says: str, known: float | None) -> None:
     server.show(hopper(), instance(0, None, more=says))
     assert busy(server.observe(utilisation=True)) == {"0:0": known}
 
@@ -101,7 +99,7 @@ def test_an_old_library_without_the_functions_says_nothing(tmp_path: Path, missi
 @pytest.mark.parametrize("code", [NOT_SUPPORTED, NO_PERMISSION, LOST, UNKNOWN])
 @pytest.mark.parametrize("fault", ["nvmlGpmMigSampleGet 0:1 {}", "nvmlGpmMigSampleGet 0:1 {} 2",
                                    "nvmlGpmMetricsGet 0:1 {}"])  # fmt: skip
-def test_an_instance_that_cannot_be_sampled_leaves_only_itself_unknown(server: Server, fault: str, code: int) -> None:
+def test_failed_sample_affects_only_its_instance(server: Server, fault: str, code: int) -> None:
     server.show(hopper(), *(instance(place, f"{place + 10}") for place in range(3)), f"error {fault.format(code)}")
     seen = server.observe(utilisation=True)
     assert busy(seen) == {"0:0": 10.0, "0:1": None, "0:2": 12.0}
@@ -109,7 +107,7 @@ def test_an_instance_that_cannot_be_sampled_leaves_only_itself_unknown(server: S
     assert (server.slept, server.samples[1]) == ([0.1], 0)
 
 
-def test_a_gpu_that_does_not_say_whether_it_can_leaves_the_others_alone(server: Server) -> None:
+def test_failed_support_query_affects_only_its_gpu(server: Server) -> None:
     server.show(
         hopper(), hopper(1), instance(0, "10"), instance(0, "11", gpu=1), f"error nvmlGpmQueryDeviceSupport 0 {UNKNOWN}"
     )
@@ -134,7 +132,7 @@ class Shown:
         self.server = server
         self.measured = 0
 
-    def observe(self, *, utilisation: bool = False) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> GpuObservation:
         self.measured += utilisation
         return self.server.observe(utilisation=utilisation)
 
@@ -144,7 +142,7 @@ class Shown:
     [("gpm=1", "80", "active", "GPU 80%"), ("gpm=1", "2", "idle", None), ("gpm=0", "80", "idle", None)],
     ids=["it computes", "it does not", "nobody knows"],
 )
-def test_a_container_that_computes_on_its_instance_without_cpu_is_active(
+def test_gpu_work_without_cpu_counts_as_activity(
     bed: Bed, server: Server, gpm: str, graphics: str, state: str, why: str | None
 ) -> None:
     server.show(hopper(more=gpm), instance(0, graphics))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import GpusUnreachable
-from ds01.gpus.model import Kind, Mig, Process, Slot
-from ds01.gpus.requirements import DriverFacts, GpuFacts
+from ds01.gpus.model import GpuProcess, MigState, Slot, SlotKind
+from ds01.gpus.requirements import DriverInfo, GpuInfo
 from tests.nvml.standin import Server, build, compiler
 
 GIB = 1 << 30
@@ -40,22 +40,22 @@ def test_a_whole_gpu_with_all_that_it_measures(server: Server) -> None:
     (gpu,), (slot,) = seen.gpus, seen.slots
     assert (seen.driver, seen.simulated) == ("550.54.15", False)
     assert (gpu.index, gpu.uuid, gpu.model, gpu.mig, gpu.unhealthy) == (
-        0, "GPU-a", "NVIDIA A100-SXM4-40GB", Mig.OFF, None,
+        0, "GPU-a", "NVIDIA A100-SXM4-40GB", MigState.OFF, None,
     )  # fmt: skip
     assert (gpu.memory_bytes, gpu.memory_used_bytes) == (40 * GIB, 4 * GIB)
     assert (gpu.utilisation_percent, gpu.temperature_celsius, gpu.power_watts, gpu.energy_joules) == (
         7.0, 41.0, 55.5, 123.456,
     )  # fmt: skip
     assert (gpu.ecc_errors, gpu.remap_failure) == (0, False)
-    assert (slot.slot, slot.uuid, slot.kind, slot.gpu_uuid) == ("0", "GPU-a", Kind.FULL, "GPU-a")
+    assert (slot.slot, slot.uuid, slot.kind, slot.gpu_uuid) == ("0", "GPU-a", SlotKind.FULL, "GPU-a")
     assert (slot.memory_bytes, slot.memory_used_bytes, slot.processes) == (40 * GIB, 4 * GIB, ())
     assert server.still_open == 0
 
 
-def test_what_a_gpu_does_not_support_is_unknown_and_it_stays_healthy(server: Server) -> None:
+def test_unsupported_measurements_are_unknown(server: Server) -> None:
     server.show(WHOLE)
     (gpu,) = server.observe().gpus
-    assert (gpu.mig, gpu.unhealthy) == (Mig.OFF, None)
+    assert (gpu.mig, gpu.unhealthy) == (MigState.OFF, None)
     assert (gpu.utilisation_percent, gpu.temperature_celsius, gpu.power_watts, gpu.energy_joules) == (None,) * 4
     assert (gpu.ecc_errors, gpu.remap_failure) == (None, None)
 
@@ -73,18 +73,18 @@ def test_memory_that_the_driver_reserves_is_not_used(server: Server, tmp_path: P
 
 def test_what_images_may_require_of_the_driver(server: Server) -> None:
     server.show("driver 550.54.15 12040", f"{WHOLE} brand=2 capability=80", f"{WHOLE} brand=15", WHOLE)
-    facts = server.driver_facts()
+    facts = server.driver_info()
     assert (facts.driver, facts.cuda) == ("550.54.15", "12.4")
-    assert facts.gpus == (GpuFacts("tesla", "8.0"), GpuFacts("geforcertx", None), GpuFacts())
+    assert facts.gpus == (GpuInfo("tesla", "8.0"), GpuInfo("geforcertx", None), GpuInfo())
     assert server.still_open == 0
 
 
 def test_what_a_driver_does_not_say_of_itself_is_unknown(server: Server) -> None:
     server.show("driver 450.1", WHOLE, f"error nvmlDeviceGetHandleByIndex_v2 0 {LOST}")
-    assert server.driver_facts() == DriverFacts("450.1", None, (GpuFacts(),))
+    assert server.driver_info() == DriverInfo("450.1", None, (GpuInfo(),))
     server.show(WHOLE, "error nvmlInitWithFlags * 9")
     with pytest.raises(GpusUnreachable):
-        server.driver_facts()
+        server.driver_info()
 
 
 def test_slots_know_the_boot_in_which_they_were_seen(server: Server) -> None:
@@ -102,15 +102,21 @@ def test_instances_keep_their_index_over_holes(server: Server) -> None:
     seen = server.observe()
     assert [slot.slot for slot in seen.slots] == ["0:0", "0:2", "0:6"]
     slot = seen.slots[1]
-    assert (slot.uuid, slot.kind, slot.gpu, slot.gpu_uuid, slot.profile) == ("MIG-0-2", Kind.MIG, 0, "GPU-m", "2g.10gb")
+    assert (slot.uuid, slot.kind, slot.gpu, slot.gpu_uuid, slot.profile) == (
+        "MIG-0-2",
+        SlotKind.MIG,
+        0,
+        "GPU-m",
+        "2g.10gb",
+    )
     assert (slot.slices, slot.gi, slot.ci, slot.memory_bytes, slot.processes) == (2, 5, 0, 10 * GIB, ())
-    assert seen.gpus[0].mig is Mig.INSTANCES
+    assert seen.gpus[0].mig is MigState.INSTANCES
 
     server.show(ON_MIG, instance(2))
     assert [slot.slot for slot in server.observe().slots] == ["0:2"]
 
 
-def test_a_profile_is_made_of_attributes_where_the_name_says_none(server: Server) -> None:
+def test_profile_falls_back_to_attributes(server: Server) -> None:
     server.show(
         ON_MIG,
         "mig 0:0 uuid=MIG-GPU-m/1/0 slices=3 compute=1 memory_mib=19968 gi=1 ci=0",
@@ -132,12 +138,18 @@ def test_the_four_mig_states(server: Server) -> None:
         instance(1, 3),
     )
     seen = server.observe()
-    assert [gpu.mig for gpu in seen.gpus] == [Mig.OFF, Mig.EMPTY, Mig.INSTANCES, Mig.PENDING, Mig.PENDING]
+    assert [gpu.mig for gpu in seen.gpus] == [
+        MigState.OFF,
+        MigState.EMPTY,
+        MigState.INSTANCES,
+        MigState.PENDING,
+        MigState.PENDING,
+    ]
     # On and empty offers nothing; what is pending is seen and not given out.
     assert states(seen.slots) == {"0": True, "2:0": True, "3:1": False, "4": False}
 
 
-def test_without_enable_mig_no_instance_is_offered_and_no_gpu_on_mig_either(server: Server) -> None:
+def test_without_enable_mig_no_mig_gpu_is_offered(server: Server) -> None:
     server.show(ON_MIG, WHOLE, instance(0))
     assert [slot.slot for slot in server.observe(enable_mig=False).slots] == ["1"]
 
@@ -146,7 +158,7 @@ def test_without_enable_mig_no_instance_is_offered_and_no_gpu_on_mig_either(serv
     ("words", "why"),
     [("ecc=3 remap=0", "3 uncorrectable memory errors"), ("ecc=0 remap=1", "could not be remapped")],
 )
-def test_broken_memory_makes_a_gpu_unhealthy_and_all_its_instances(server: Server, words: str, why: str) -> None:
+def test_broken_memory_makes_all_instances_unhealthy(server: Server, words: str, why: str) -> None:
     server.show(f"{ON_MIG} {words}", WHOLE, instance(0), instance(1))
     seen = server.observe()
     assert why in (seen.gpus[0].unhealthy or "")
@@ -175,7 +187,7 @@ def test_a_lost_gpu_is_shown_and_the_others_are_as_before(server: Server, functi
     assert server.still_open == 0
 
 
-def test_a_gpu_that_is_lost_among_its_instances_keeps_those_that_were_seen(server: Server) -> None:
+def test_gpu_lost_midway_keeps_observed_instances(server: Server) -> None:
     server.show(ON_MIG, instance(0), instance(1), instance(2), f"error nvmlDeviceGetUUID 0:1 {LOST}")
     assert states(server.observe().slots) == {"0:0": False}
 
@@ -202,13 +214,13 @@ def test_processes_by_slot_with_their_names_and_containers(server: Server) -> No
     )
     first, second, whole = server.observe().slots
     assert first.processes == ()
-    assert second.processes == (Process(11, "python3", ID, GIB),)
-    assert whole.processes == (Process(9), Process(12, "Xorg", graphics_only=True), Process(13))
+    assert second.processes == (GpuProcess(11, "python3", ID, GIB),)
+    assert whole.processes == (GpuProcess(9), GpuProcess(12, "Xorg", graphics_only=True), GpuProcess(13))
 
 
 def test_a_process_that_draws_and_computes_does_not_only_draw(server: Server) -> None:
     server.show(WHOLE, "process 0 pid=9 type=graphics memory=1024", "process 0 pid=9 memory=1024")
-    assert server.observe().slots[0].processes == (Process(9, memory_bytes=1024),)
+    assert server.observe().slots[0].processes == (GpuProcess(9, memory_bytes=1024),)
 
 
 @pytest.mark.parametrize("code", [NOT_SUPPORTED, NO_PERMISSION, UNKNOWN])
@@ -276,8 +288,8 @@ def test_an_old_driver_lacks_functions(tmp_path: Path) -> None:
     server = Server(old, tmp_path / "gpus")
     server.show(WHOLE, "process 0 pid=9")
     (gpu,), (slot,) = (seen := server.observe()).gpus, seen.slots
-    assert (gpu.mig, gpu.unhealthy, gpu.remap_failure) == (Mig.OFF, None, None)
-    assert slot.processes == (Process(9),)
+    assert (gpu.mig, gpu.unhealthy, gpu.remap_failure) == (MigState.OFF, None, None)
+    assert slot.processes == (GpuProcess(9),)
 
     older = build(tmp_path / "older", without=("nvmlDeviceGetGraphicsRunningProcesses_v3",))
     assert Server(older, tmp_path / "gpus").observe().slots[0].processes is None

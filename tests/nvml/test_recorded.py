@@ -69,7 +69,7 @@ def test_recordings_name_no_real_gpu(path: Path) -> None:
     assert uuid == "GPU-00000000-0000-0000-0000-000000000000"
 
 
-def test_an_idle_gpu_uses_no_memory_and_a_busy_one_shows_its_process() -> None:
+def test_recorded_gpus_show_memory_and_processes() -> None:
     idle, busy = (json.loads(path.read_text("utf-8"))["observation"] for path in sorted(RECORDINGS, reverse=True))
     assert (idle["slots"][0]["memory_used_bytes"], idle["slots"][0]["processes"]) == (0, [])
     assert [process["name"] for process in busy["slots"][0]["processes"]] == ["python3"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.projects import folders
+from ds01.projects import project_directory
 from ds01.system.home import Home
 from ds01.system.users import Account, Users
 from tests.bed import Bed
@@ -26,7 +26,7 @@ def home(bed: Bed) -> Home:
 
 @pytest.fixture
 def project(home: Home) -> Path:
-    folders.create(home, "birds")
+    project_directory.create_project_directory(home, "birds")
     return home.path / "workspace" / "birds"
 
 

@@ -23,50 +23,52 @@ LIMITS = ("--cpus=2.5", "--memory=32g", "--memory-swap=32g", "--cgroup-parent=ds
 # README
 
 
-def test_the_readme_says_what_it_is_and_names_the_folders_that_are_there(home: Home, project: Path) -> None:
-    step = readme.create(home, project, "birds", description="Birds {project}", framework="pytorch-2.5.1", kind="cv")
+def test_readme_lists_existing_directories(home: Home, project: Path) -> None:
+    step = readme.write_readme(
+        home, project, "birds", description="Birds {project}", framework="pytorch-2.5.1", kind="cv"
+    )
     assert step.made == ("README.md",)
     text = home.read_text(project / "README.md") or ""
     assert text.startswith("# birds\n\nBirds {project}\n") and "pytorch-2.5.1" in text and "Kind: cv" in text
     assert "container-deploy birds" in text and "`notebooks`" in text
-    home.make_folder(home.path / "plain")
-    readme.create(home, home.path / "plain", "plain")
+    home.make_directory(home.path / "plain")
+    readme.write_readme(home, home.path / "plain", "plain")
     assert "`notebooks`" not in (home.read_text(home.path / "plain" / "README.md") or "")
 
 
-def test_again_it_stays_and_another_one_needs_a_word(home: Home, project: Path) -> None:
-    readme.create(home, project, "birds", description="one")
-    again = readme.create(home, project, "birds", description="one")
-    assert again.already and not again.differing
-    other = readme.create(home, project, "birds", description="two")
-    assert other.already and other.differing == ("README.md",)
+def test_existing_readme_needs_overwrite(home: Home, project: Path) -> None:
+    readme.write_readme(home, project, "birds", description="one")
+    again = readme.write_readme(home, project, "birds", description="one")
+    assert again.is_unchanged and not again.differing
+    other = readme.write_readme(home, project, "birds", description="two")
+    assert other.is_unchanged and other.differing == ("README.md",)
     assert "one" in (home.read_text(project / "README.md") or "")
-    assert readme.create(home, project, "birds", description="two", overwrite=True).made == ("README.md",)
+    assert readme.write_readme(home, project, "birds", description="two", overwrite=True).made == ("README.md",)
     assert "two" in (home.read_text(project / "README.md") or "")
 
 
 @pytest.mark.parametrize("name", ["readme.md", "README", "README.rst", "Readme.txt"])
 def test_a_readme_of_any_spelling_is_one(name: str, home: Home, project: Path) -> None:
     home.write(project / name, "mine")
-    assert readme.create(home, project, "birds").kept == (name,)
+    assert readme.write_readme(home, project, "birds").kept == (name,)
     assert [one for one in home.list(project) if one.lower().startswith("readme")] == [name]
-    readme.create(home, project, "birds", overwrite=True)
+    readme.write_readme(home, project, "birds", overwrite=True)
     assert (home.read(project / name) == b"mine") == (name != "readme.md"), "only a README.md is replaced"
 
 
-def test_a_link_that_leads_nowhere_and_a_folder_are_somebodys_too(home: Home, project: Path) -> None:
+def test_broken_links_and_directories_are_not_replaced(home: Home, project: Path) -> None:
     (project / "README.md").symlink_to(project / "not-there")
-    assert readme.create(home, project, "birds").already
+    assert readme.write_readme(home, project, "birds").is_unchanged
     assert not (project / "not-there").exists()
     (project / "README.md").unlink()
-    home.make_folder(project / "README.md")
+    home.make_directory(project / "README.md")
     with pytest.raises(Ds01Error):
-        readme.create(home, project, "birds")
+        readme.write_readme(home, project, "birds")
 
 
 def test_a_description_cannot_steer_a_terminal(home: Home, project: Path) -> None:
     with pytest.raises(WrongUse):
-        readme.create(home, project, "birds", description="\x1b[2J")
+        readme.write_readme(home, project, "birds", description="\x1b[2J")
 
 
 # pyproject.toml
@@ -82,7 +84,7 @@ def test_the_table_is_written_once_and_read_back(home: Home, project: Path) -> N
     assert project_file.write(home, project, "birds", **values).made == ("pyproject.toml",)
     assert project_file.read(home, project) == {"project": "birds", "kind": "cv", "image": "ds01-70001/birds"}
     before = home.read(project / "pyproject.toml")
-    assert project_file.write(home, project, "birds", kind="nlp", image=None, framework="jax").already
+    assert project_file.write(home, project, "birds", kind="nlp", image=None, framework="jax").is_unchanged
     assert home.read(project / "pyproject.toml") == before
 
 
@@ -93,11 +95,11 @@ def test_the_table_is_written_once_and_read_back(home: Home, project: Path) -> N
 )  # fmt: skip
 def test_a_table_of_any_spelling_is_not_written_twice(there: str, home: Home, project: Path) -> None:
     home.write(project / "pyproject.toml", there)
-    assert project_file.write(home, project, "birds", kind=None, image=None, framework=None).already
+    assert project_file.write(home, project, "birds", kind=None, image=None, framework=None).is_unchanged
     assert home.read_text(project / "pyproject.toml") == there
 
 
-def test_what_a_person_adds_to_the_table_is_read_and_other_tables_are_not(home: Home, project: Path) -> None:
+def test_only_the_ds01_table_is_read(home: Home, project: Path) -> None:
     text = "image = 'no'\n[tool.ds01]\n# a = 'b'\nimage = 'mine' # yes\nnumber = 3\n[tool.other]\nkind = \"no\"\n"
     home.write(project / "pyproject.toml", text)
     assert project_file.read(home, project) == {"image": "mine"}
@@ -105,17 +107,17 @@ def test_what_a_person_adds_to_the_table_is_read_and_other_tables_are_not(home: 
 
 @patient
 @given(there=st.binary(max_size=60), project=TEXTS, kind=TEXTS)
-def test_whatever_stands_in_the_file_stays_and_the_values_come_back(there: bytes, project: str, kind: str) -> None:
+def test_existing_content_stays_and_values_round_trip(there: bytes, project: str, kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pyproject.toml"
         path.write_bytes(there)
         home = own_home(folder)
         step = project_file.write(home, Path(folder), project, kind=kind, image=None, framework=None)
         assert path.read_bytes().startswith(there)
-        if not step.already:
+        if not step.is_unchanged:
             assert project_file.read(home, Path(folder)) == {"project": project, "kind": kind}
             after = path.read_bytes()
-            assert project_file.write(home, Path(folder), "other", kind=None, image=None, framework=None).already
+            assert project_file.write(home, Path(folder), "other", kind=None, image=None, framework=None).is_unchanged
             assert path.read_bytes() == after
 
 
@@ -140,8 +142,8 @@ def parsed(text: str) -> Any:
     return json.loads("\n".join(line for line in text.splitlines() if not line.startswith("//")))
 
 
-def test_the_container_of_vscode_has_the_limits_the_owner_and_no_gpu(home: Home) -> None:
-    text = devcontainer.text("birds", "ds01-70001/birds", owner=home.account, limits=LIMITS)
+def test_devcontainer_has_limits_owner_and_no_gpu(home: Home) -> None:
+    text = devcontainer.render("birds", "ds01-70001/birds", owner=home.account, limits=LIMITS)
     made = parsed(text)
     assert made["image"] == "ds01-70001/birds" and made["workspaceFolder"] == "/workspace"
     assert made["containerEnv"]["NVIDIA_VISIBLE_DEVICES"] == "void"
@@ -155,10 +157,10 @@ def test_the_container_of_vscode_has_the_limits_the_owner_and_no_gpu(home: Home)
 
 
 def test_an_own_devcontainer_stays_unless_said(home: Home, project: Path) -> None:
-    assert devcontainer.create(home, project, "birds", "a/b", limits=LIMITS).made == (devcontainer.FILE,)
-    assert devcontainer.create(home, project, "birds", "a/b", limits=LIMITS).already
+    assert devcontainer.write_devcontainer(home, project, "birds", "a/b", limits=LIMITS).made == (devcontainer.FILE,)
+    assert devcontainer.write_devcontainer(home, project, "birds", "a/b", limits=LIMITS).is_unchanged
     home.write(project / devcontainer.FILE, "{}")
-    step = devcontainer.create(home, project, "birds", "a/b", limits=LIMITS)
+    step = devcontainer.write_devcontainer(home, project, "birds", "a/b", limits=LIMITS)
     assert step.differing == (devcontainer.FILE,) and home.read(project / devcontainer.FILE) == b"{}"
-    assert devcontainer.create(home, project, "birds", "a/b", limits=LIMITS, overwrite=True).made
+    assert devcontainer.write_devcontainer(home, project, "birds", "a/b", limits=LIMITS, overwrite=True).made
     assert parsed(home.read_text(project / devcontainer.FILE) or "")["image"] == "a/b"

@@ -47,8 +47,8 @@ def lfs(bed: Bed, programs: Path) -> Path:
     return called
 
 
-def test_a_repository_on_main_that_keeps_code_and_leaves_data_and_secrets_out(home: Home, project: Path) -> None:
-    step = git.init(home, project, **ADA)
+def test_new_repository_ignores_data_and_secrets(home: Home, project: Path) -> None:
+    step = git.init_repository(home, project, **ADA)
     assert git.REPOSITORY in step.made and ".gitignore" in step.made
     assert ask(project, "symbolic-ref", "HEAD") == "refs/heads/main"
     kept = {
@@ -68,7 +68,7 @@ def test_a_repository_on_main_that_keeps_code_and_leaves_data_and_secrets_out(ho
 
 
 def test_the_empty_folders_of_the_tree_can_be_committed(home: Home, project: Path) -> None:
-    git.init(home, project, **ADA)
+    git.init_repository(home, project, **ADA)
     home.run(["git", "-C", str(project), "add", "-A"])
     added = ask(project, "diff", "--cached", "--name-only").splitlines()
     assert {"data/raw/.gitkeep", "models/.gitkeep", ".gitignore"} <= set(added)
@@ -77,128 +77,128 @@ def test_the_empty_folders_of_the_tree_can_be_committed(home: Home, project: Pat
 
 
 def test_again_nothing_changes(home: Home, project: Path) -> None:
-    git.init(home, project, **ADA)
+    git.init_repository(home, project, **ADA)
     before = everything(project)
-    step = git.init(home, project, **ADA)
-    assert step.already and {git.REPOSITORY, ".gitignore"} <= set(step.kept)
+    step = git.init_repository(home, project, **ADA)
+    assert step.is_unchanged and {git.REPOSITORY, ".gitignore"} <= set(step.kept)
     assert everything(project) == before
 
 
-def test_the_branch_that_somebody_prefers_is_theirs(home: Home, project: Path) -> None:
+def test_configured_default_branch_is_used(home: Home, project: Path) -> None:
     home.write(home.path / ".gitconfig", "[init]\n defaultBranch = trunk\n")
-    git.init(home, project)
+    git.init_repository(home, project)
     assert ask(project, "symbolic-ref", "HEAD") == "refs/heads/trunk"
 
 
 def test_commits_and_branches_that_are_there_stay(home: Home, project: Path) -> None:
     home.run(["git", "-C", str(project), "init", "-q"])
     home.run(["git", "-C", str(project), "checkout", "-q", "-b", "mine"])
-    assert git.REPOSITORY in git.init(home, project, **ADA).kept
+    assert git.REPOSITORY in git.init_repository(home, project, **ADA).kept
     assert ask(project, "symbolic-ref", "HEAD") == "refs/heads/mine"
 
 
-def test_an_own_gitignore_stays_unless_said_and_then_only_grows(home: Home, project: Path) -> None:
+def test_existing_gitignore_is_only_extended_on_request(home: Home, project: Path) -> None:
     path = project / ".gitignore"
     home.write(path, b"*.bak\r\nodd\xff", mode=0o600)
-    step = git.init(home, project)
+    step = git.init_repository(home, project)
     assert ".gitignore" in step.differing and home.read(path) == b"*.bak\r\nodd\xff"
-    git.init(home, project, extend=True)
+    git.init_repository(home, project, extend=True)
     grown = home.read(path) or b""
     assert grown.startswith(b"*.bak\r\nodd\xff\n") and path.stat().st_mode & 0o777 == 0o600
     assert ignored(project, "a.bak", "data/raw/x") == {"data/raw/x"} | ignored(project, "a.bak")
-    git.init(home, project, extend=True)
+    git.init_repository(home, project, extend=True)
     assert home.read(path) == grown
 
 
-def test_who_is_known_for_all_repositories_is_not_said_again(home: Home, project: Path) -> None:
-    assert git.identity(home) == (None, None)
+def test_global_author_is_not_repeated(home: Home, project: Path) -> None:
+    assert git.commit_identity(home) == (None, None)
     home.write(home.path / ".gitconfig", "[user]\n name = Ada Lovelace\n email = ada@example.org\n")
-    assert git.identity(home) == ("Ada Lovelace", "ada@example.org")
-    git.init(home, project, **ADA)
+    assert git.commit_identity(home) == ("Ada Lovelace", "ada@example.org")
+    git.init_repository(home, project, **ADA)
     assert ask(project, "config", "--local", "--get", "user.name") == ""
 
 
-def test_who_is_said_counts_for_this_repository_and_an_own_one_stays(home: Home, project: Path) -> None:
+def test_author_is_set_per_repository(home: Home, project: Path) -> None:
     home.write(home.path / ".gitconfig", "[user]\n name = Ada Lovelace\n")
-    step = git.init(home, project, name="Ada (work)", email="ada@work.example")
+    step = git.init_repository(home, project, name="Ada (work)", email="ada@work.example")
     assert "user.name Ada (work)" in step.made
-    assert git.identity(home, project) == ("Ada (work)", "ada@work.example")
-    assert git.identity(home) == ("Ada Lovelace", None)
-    step = git.init(home, project, name="Somebody", email="ada@work.example")
-    assert step.already and git.identity(home, project)[0] == "Ada (work)"
+    assert git.commit_identity(home, project) == ("Ada (work)", "ada@work.example")
+    assert git.commit_identity(home) == ("Ada Lovelace", None)
+    step = git.init_repository(home, project, name="Somebody", email="ada@work.example")
+    assert step.is_unchanged and git.commit_identity(home, project)[0] == "Ada (work)"
     assert any("Ada (work)" in note for note in step.notes)
 
 
-def test_nobody_known_is_said_with_the_command(home: Home, project: Path) -> None:
-    notes = " ".join(git.init(home, project).notes)
+def test_missing_author_names_the_command(home: Home, project: Path) -> None:
+    notes = " ".join(git.init_repository(home, project).notes)
     assert "git config --global user.name" in notes and "git config --global user.email" in notes
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201, "\x1b[2J"])
 def test_a_name_that_cannot_stand_in_a_commit_is_wrong_use(name: str, home: Home, project: Path) -> None:
     with pytest.raises(WrongUse):
-        git.init(home, project, name=name)
+        git.init_repository(home, project, name=name)
     assert not (project / ".git").exists()
 
 
 @pytest.mark.parametrize("email", ["ada", "@", "a b@c", "a@b>c", "a@b\n[core]", "x" * 300 + "@b"])
 def test_an_address_that_is_none_is_wrong_use(email: str, home: Home, project: Path) -> None:
     with pytest.raises(WrongUse):
-        git.init(home, project, email=email)
+        git.init_repository(home, project, email=email)
 
 
 def test_a_name_that_looks_like_an_option_is_a_name(home: Home, project: Path) -> None:
-    git.init(home, project, name="--global", email="-a@b")
-    assert git.identity(home, project) == ("--global", "-a@b")
-    assert git.identity(home) == (None, None)
+    git.init_repository(home, project, name="--global", email="-a@b")
+    assert git.commit_identity(home, project) == ("--global", "-a@b")
+    assert git.commit_identity(home) == (None, None)
 
 
 def test_large_files_go_through_lfs_where_it_is(home: Home, project: Path, lfs: Path) -> None:
-    step = git.init(home, project)
+    step = git.init_repository(home, project)
     assert ".gitattributes" in step.made and lfs.read_text() == "install --local\n"
     assert ask(project, "check-attr", "filter", "src/model.safetensors").endswith(": lfs")
     assert ask(project, "check-attr", "filter", "src/train.py").endswith(": unspecified")
-    assert git.init(home, project).already
+    assert git.init_repository(home, project).is_unchanged
 
 
-def test_lfs_that_does_not_work_is_left_out_and_said(home: Home, project: Path, programs: Path) -> None:
+def test_broken_lfs_is_skipped_with_a_note(home: Home, project: Path, programs: Path) -> None:
     (programs / "git-lfs").write_text("#!/bin/sh\necho 'Hook already exists: pre-push' >&2; exit 2\n")
     (programs / "git-lfs").chmod(0o755)
-    step = git.init(home, project)
+    step = git.init_repository(home, project)
     assert ".gitattributes" not in step.made and "Hook already exists" in " ".join(step.notes)
 
 
 def test_lfs_can_be_left_out(home: Home, project: Path, lfs: Path) -> None:
-    git.init(home, project, lfs=False)
+    git.init_repository(home, project, lfs=False)
     assert not (project / ".gitattributes").exists() and not lfs.exists()
 
 
 def test_without_lfs_large_files_are_not_promised(home: Home, project: Path, programs: Path) -> None:
-    step = git.init(home, project)
+    step = git.init_repository(home, project)
     assert not (project / ".gitattributes").exists() and "git-lfs is not here" in " ".join(step.notes)
     with pytest.raises(Ds01Error, match="git-lfs is not installed"):
-        git.init(home, project, lfs=True)
+        git.init_repository(home, project, lfs=True)
 
 
 def test_a_folder_in_another_repository_says_so(home: Home, project: Path) -> None:
     home.run(["git", "-C", str(home.path), "init", "-q"])
-    step = git.init(home, project)
+    step = git.init_repository(home, project)
     assert git.REPOSITORY in step.made and any("another repository" in note for note in step.notes)
     assert (project / ".git").is_dir()
-    assert not any("another repository" in note for note in git.init(home, project).notes)
+    assert not any("another repository" in note for note in git.init_repository(home, project).notes)
 
 
 def test_a_broken_repository_is_an_error_in_gits_words(home: Home, project: Path) -> None:
     home.write(project / ".git", "nonsense")
     with pytest.raises(Ds01Error) as caught:
-        git.init(home, project)
+        git.init_repository(home, project)
     assert "gitfile" in (caught.value.why or "") and home.read(project / ".git") == b"nonsense"
 
 
 def test_without_git_the_hint_says_how_to_get_it(home: Home, project: Path, programs: Path) -> None:
     (programs / "git").unlink()
     with pytest.raises(Ds01Error) as caught:
-        git.init(home, project)
+        git.init_repository(home, project)
     assert "apt install git" in (caught.value.hint or "")
 
 
@@ -210,12 +210,12 @@ def test_a_repository_of_somebody_else_is_not_taken_for_none(home: Home, project
         os.chown(path, 0, 0)
         path.chmod(0o777)
     with pytest.raises(Ds01Error) as caught:
-        git.init(home, project)
+        git.init_repository(home, project)
     assert "ownership" in (caught.value.why or "") and not (project / ".gitignore").exists()
 
 
 def test_another_repository_in_the_environment_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "project").mkdir()
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
-    git.init(own_home(str(tmp_path)), tmp_path / "project")
+    git.init_repository(own_home(str(tmp_path)), tmp_path / "project")
     assert not (tmp_path / "elsewhere").exists() and (tmp_path / "project" / ".git").is_dir()

@@ -155,7 +155,7 @@ def test_guided_teaches(ds: CommandLine, birds: Path) -> None:
 # people
 
 
-def test_ssh_setup_shows_the_public_part_and_never_the_private_one(ds: CommandLine) -> None:
+def test_ssh_setup_shows_only_the_public_key(ds: CommandLine) -> None:
     said = ds.ok("ssh-setup", "--host", "server.example.org", who="root")
     folder = ds.bed.home("root") / ".ssh"
     assert (folder / "id_ed25519.pub").read_text().strip() in said
@@ -209,7 +209,7 @@ def test_json_of_an_error_is_one_document(ds: CommandLine) -> None:
     assert json.loads(ds("git-init", "nothing", "--json").out)["error"]["code"] == "not_found"
 
 
-def test_a_step_that_the_policy_refuses_says_why_and_how_to_go_on(ds: CommandLine) -> None:
+def test_refused_step_names_reason_and_next_command(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background")
     said = ds.fails(3, "project-init", "birds", "--quick", "--image", "any/image")
     assert "max_mig_instances" in said and "`container-retire one`" in said
@@ -217,7 +217,7 @@ def test_a_step_that_the_policy_refuses_says_why_and_how_to_go_on(ds: CommandLin
     assert not (ds.bed.home("alice") / "workspace" / "birds").exists()
 
 
-def test_an_image_that_cannot_be_built_is_gone_on_with_from_its_dockerfile(ds: CommandLine) -> None:
+def test_failed_build_continues_from_its_dockerfile(ds: CommandLine) -> None:
     ds.bed.home("alice").joinpath("dockerfiles").mkdir()
     ds.bed.home("alice").joinpath("dockerfiles", "birds.Dockerfile").write_text("FROM busybox\nCOPY absent /\n")
     said = ds.fails(5, "project-init", "birds", "--quick")
@@ -239,9 +239,7 @@ def test_an_image_that_cannot_be_built_is_gone_on_with_from_its_dockerfile(ds: C
         (2, ["--wait-for", "soon"], "--wait-for 2h"),
     ],
 )
-def test_what_a_later_step_could_not_take_is_refused_before_the_first(
-    code: int, words: list[str], said: str, ds: CommandLine
-) -> None:
+def test_invalid_options_are_refused_before_any_step(code: int, words: list[str], said: str, ds: CommandLine) -> None:
     before = everything(ds.bed.home("alice"))
     error = ds.fails(code, "project-init", "birds", "--quick", *words)
     assert said in error and everything(ds.bed.home("alice")) == before

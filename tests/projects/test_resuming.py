@@ -62,7 +62,7 @@ def test_whoever_waits_is_not_refused_before_the_first_step(ds: CommandLine) -> 
     assert (folder(ds, "birds") / "README.md").exists()
 
 
-def test_user_setup_continues_with_the_project_whose_image_failed(ds: CommandLine) -> None:
+def test_user_setup_resumes_after_a_failed_image(ds: CommandLine) -> None:
     path = broken_dockerfile(ds, "birds")
     ds.fails(1, "user-setup", "birds", "--type", "cv", "--quick")
     own(ds, path, "FROM busybox\n")
@@ -72,7 +72,7 @@ def test_user_setup_continues_with_the_project_whose_image_failed(ds: CommandLin
     assert "interrupted" not in ds.ok("user-setup", "--quick")
 
 
-def test_a_project_that_project_init_left_unfinished_is_continued_too(ds: CommandLine) -> None:
+def test_user_setup_resumes_an_unfinished_project(ds: CommandLine) -> None:
     broken_dockerfile(ds, "birds")
     ds.fails(1, "project-init", "birds", "--quick")
     assert "`image-update birds --rebuild`" in ds.fails(1, "user-setup", "--quick")
@@ -129,7 +129,7 @@ def test_the_file_is_read_by_project_and_by_workspace(ds: CommandLine) -> None:
     assert ds.bed.record("alice", "two").image == "lab/birds:2"
 
 
-def test_project_init_again_takes_the_image_of_the_file_and_an_option_replaces_it(ds: CommandLine) -> None:
+def test_project_init_reuses_the_image_of_the_file(ds: CommandLine) -> None:
     ds.ok("project-init", "birds", "--quick", "--image", "lab/birds:2", "--no-container")
     ds.ok("project-init", "birds", "--quick")
     assert ds.bed.record("alice", "birds").image == "lab/birds:2"
@@ -168,7 +168,7 @@ def test_an_update_changes_only_its_keys(line_end: str, home: Home, tmp_path: Pa
 @pytest.mark.parametrize("text", [None, "", "[project]\n", "[tool.ds01]\nimage = ['a']\n", "[tool.ds01]"])
 def test_what_is_not_as_ds01_writes_it_stays(text: str | None, home: Home) -> None:
     path = home.path / "workspace" / "x"
-    home.make_folder(path)
+    home.make_directory(path)
     if text is not None:
         home.write(path / "pyproject.toml", text)
     changed = project_file.update(home, path, {"image": "a/b"})

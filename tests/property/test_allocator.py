@@ -10,11 +10,11 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ds01.gpus.model import Blocker, Choice, GpuRequest, GpuType, Holding, Kind, Refusal, Rule, Slot
-from ds01.placement.allocator import choose
-from ds01.placement.situation import Requester, Situation, slot_states
-from ds01.policy.model import GpuAllocation, Limits, Placement, Prefer, Reservation
-from tests.unit.gpus.made import NOW, observed
+from ds01.gpus.model import ActiveLease, Blocker, Choice, GpuRequest, GpuType, Refusal, Rule, Slot, SlotKind
+from ds01.placement.allocation_input import AllocationInput, Requester, slot_states
+from ds01.placement.allocator import choose_slots
+from ds01.policy.model import GpuAllocation, Limits, Placement, PreferredKind, Reservation
+from tests.unit.gpus.factories import NOW, observe_gpus
 
 ME = Requester("me", 1, "mine", "new._.1")
 PEOPLE = [("me", 1), ("you", 2), ("they", 3)]
@@ -28,14 +28,14 @@ number = st.one_of(st.none(), st.integers(0, 4))
 
 @dataclass(frozen=True)
 class Case:
-    situation: Situation
+    situation: AllocationInput
     request: GpuRequest
     limits: Limits
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    seen = observed(draw(st.sampled_from(SERVERS)))
+    seen = observe_gpus(draw(st.sampled_from(SERVERS)))
     slots = [
         replace(slot, unhealthy="sick") if draw(st.integers(0, 9)) == 0 else slot for slot in seen.slots
     ]  # fmt: skip
@@ -49,7 +49,7 @@ def cases(draw: st.DrawFn) -> Case:
         user, uid = draw(st.sampled_from(PEOPLE))
         uuid = draw(st.sampled_from([slot.uuid] * 4 + [f"MIG-gone-{place}"]))
         until = draw(st.sampled_from([None, NOW - HOUR, NOW + HOUR, NOW + 9 * HOUR]))
-        lease = Holding(
+        lease = ActiveLease(
             f"c{place}._.{uid}", user, uid, (slot.slot,), (uuid,), draw(st.sampled_from([10, 50])), NOW, until
         )
         leases.append(replace(lease, held=draw(st.booleans())))
@@ -63,9 +63,9 @@ def cases(draw: st.DrawFn) -> Case:
     allocation = GpuAllocation(
         enable_mig=draw(st.integers(0, 5)) > 0,
         placement=draw(st.sampled_from(Placement)),
-        prefer=draw(st.sampled_from(Prefer)),
+        prefer=draw(st.sampled_from(PreferredKind)),
     )
-    situation = Situation(seen, occupancy, leases, NOW, reservations, allocation)
+    situation = AllocationInput(seen, occupancy, leases, NOW, reservations, allocation)
 
     uuids = [slot.uuid for slot in slots] + ["MIG-gone"]
     request = draw(
@@ -120,7 +120,7 @@ def may_have(case: Case, slot: Slot) -> bool:
             return False
         if request.profile is not None and request.profile != slot.profile:
             return False
-    whole = slot.kind is Kind.FULL
+    whole = slot.kind is SlotKind.FULL
     return (
         slot.unhealthy is None
         and slot.slot not in at.occupancy
@@ -141,7 +141,7 @@ def legal_choices(case: Case) -> list[tuple[Slot, ...]]:
 @given(cases())
 @settings(max_examples=400, deadline=None)
 def test_what_is_chosen_is_legal_and_refused_only_if_nothing_is(case: Case) -> None:
-    answer = choose(case.situation, case.request, ME, case.limits)
+    answer = choose_slots(case.situation, case.request, ME, case.limits)
     if isinstance(answer, Refusal):
         assert legal_choices(case) == []
     elif answer.slots:
@@ -155,7 +155,7 @@ def test_what_is_chosen_is_legal_and_refused_only_if_nothing_is(case: Case) -> N
 @given(cases())
 @settings(max_examples=200, deadline=None)
 def test_one_slot_is_of_the_best_kind_profile_and_score(case: Case) -> None:
-    answer = choose(case.situation, case.request, ME, case.limits)
+    answer = choose_slots(case.situation, case.request, ME, case.limits)
     if isinstance(answer, Refusal) or len(answer.slots) != 1:
         return
     best = min((slot for (slot,) in legal_choices(case)), key=lambda slot: rank(case, slot))
@@ -201,9 +201,9 @@ def test_the_same_answer_for_the_same_input_in_any_order(case: Case, seed: int) 
         leases=shuffled(at.leases),
         reservations=shuffled(at.reservations),
     )
-    first = choose(at, case.request, ME, case.limits)
-    assert choose(at, case.request, ME, case.limits) == first
-    assert choose(mixed, case.request, ME, case.limits) == first
+    first = choose_slots(at, case.request, ME, case.limits)
+    assert choose_slots(at, case.request, ME, case.limits) == first
+    assert choose_slots(mixed, case.request, ME, case.limits) == first
     assert slot_states(mixed) == slot_states(at)
 
 
@@ -211,7 +211,7 @@ def test_the_same_answer_for_the_same_input_in_any_order(case: Case, seed: int) 
 @settings(max_examples=200, deadline=None)
 def test_a_refusal_is_honest(case: Case) -> None:
     """More quota alone, where only it stood in the way, helps; waiting can help exactly where it says so."""
-    answer = choose(case.situation, case.request, ME, case.limits)
+    answer = choose_slots(case.situation, case.request, ME, case.limits)
     if not isinstance(answer, Refusal):
         return
     assert answer.temporary is (answer.rule is Rule.NONE_FREE)
@@ -221,7 +221,7 @@ def test_a_refusal_is_honest(case: Case) -> None:
         empty = replace(case.situation, leases=(), occupancy={}, reservations=())
         well = tuple(replace(slot, unhealthy=None) for slot in empty.observation.slots)
         empty = replace(empty, observation=replace(empty.observation, slots=well))
-        assert isinstance(choose(empty, case.request, ME, case.limits), Choice)
+        assert isinstance(choose_slots(empty, case.request, ME, case.limits), Choice)
         assert answer.earliest is None or answer.earliest >= NOW
     if answer.rule in (Rule.QUOTA, Rule.PER_CONTAINER):
         assert answer.limit is not None
@@ -231,9 +231,9 @@ def test_a_refusal_is_honest(case: Case) -> None:
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_no_history_gives_a_slot_twice_or_exceeds_a_quota(data: st.DataObject) -> None:
-    seen = observed(data.draw(st.sampled_from(SERVERS[1:])))
+    seen = observe_gpus(data.draw(st.sampled_from(SERVERS[1:])))
     quotas = {uid: data.draw(st.integers(0, 3)) for _, uid in PEOPLE}
-    leases: list[Holding] = []
+    leases: list[ActiveLease] = []
     for step in range(data.draw(st.integers(1, 12))):
         if leases and data.draw(st.sampled_from([True, False])):
             leases.remove(data.draw(st.sampled_from(leases)))
@@ -242,10 +242,10 @@ def test_no_history_gives_a_slot_twice_or_exceeds_a_quota(data: st.DataObject) -
         who = Requester(user, uid, "mine", f"c{step}._.{uid}")
         limits = Limits(max_mig_instances=quotas[uid], max_gpus_per_container=None)
         request = GpuRequest(count=data.draw(st.sampled_from([None, 1, 2])))
-        answer = choose(Situation(seen, {}, leases, NOW), request, who, limits)
+        answer = choose_slots(AllocationInput(seen, {}, leases, NOW), request, who, limits)
         if isinstance(answer, Choice) and answer.slots:
             names, uuids = zip(*((slot.slot, slot.uuid) for slot in answer.slots), strict=True)
-            leases.append(Holding(who.container or "", user, uid, names, uuids, 10, NOW))
+            leases.append(ActiveLease(who.container or "", user, uid, names, uuids, 10, NOW))
         given = [uuid for lease in leases for uuid in lease.uuids]
         assert len(given) == len(set(given))
         for uid, quota in quotas.items():

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from ds01.automation.activity import Activity, Sample, assess
 from ds01.automation.decide import Act, Decision, Why, decide
-from ds01.gpus.model import Kind, Lease, SlotRef
-from ds01.policy.model import Automation, Exemption, Limits, Policy
-from ds01.policy.resolve import automation_of, resolve
+from ds01.gpus.model import Lease, SlotKind, SlotRef
+from ds01.policy.model import AutomationRules, Exemption, Limits, Policy
+from ds01.policy.resolve import automation_for, resolve
 from ds01.records.deadlines import deadline
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Record, move, settle
 from ds01.system.data import from_json, to_json
 
 BEGIN = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
-SLOT = SlotRef("0:1", "MIG-1", Kind.MIG, "2g.10gb")
+SLOT = SlotRef("0:1", "MIG-1", SlotKind.MIG, "2g.10gb")
 CONFIGURED = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 minutes = st.integers(0, 3000).map(lambda number: timedelta(minutes=number))
@@ -35,7 +35,7 @@ limits_st = st.builds(
     max_extension=maybe,
 )
 policies_st = st.builds(
-    Automation,
+    AutomationRules,
     warn_idle_at=st.floats(0.01, 1.0),
     warn_runtime_at=st.floats(0.01, 1.0),
     created_timeout=minutes,
@@ -51,7 +51,7 @@ steps_st = st.lists(
 )
 
 
-def created(policies: Automation) -> Record:
+def created(policies: AutomationRules) -> Record:
     record = Record(
         "id", "installation", "thesis._.1", "thesis", "alice", 1, 1, "g", State.CREATED, "image", BEGIN,
         lease=Lease((SLOT,), BEGIN), gpus_fixed=(SLOT,),
@@ -64,7 +64,7 @@ class World:
     """One container under the automation, as the tick treats it. `warned`: (why, deadline) -> when it was delivered."""
 
     limits: Limits
-    policies: Automation
+    policies: AutomationRules
     record: Record
     now: datetime = BEGIN
     tick: int = 0
@@ -125,8 +125,8 @@ class World:
 
 @given(limits_st, policies_st, steps_st)
 @CONFIGURED
-def test_nothing_is_stopped_or_removed_without_a_warning_at_an_earlier_tick(
-    limits: Limits, policies: Automation, steps: list[tuple[int, str, int | None]]
+def test_stop_and_removal_need_an_earlier_warning(
+    limits: Limits, policies: AutomationRules, steps: list[tuple[int, str, int | None]]
 ) -> None:
     world = World(limits, policies, created(policies))
     for wait, what, cpu in steps:
@@ -145,7 +145,7 @@ def test_nothing_is_stopped_or_removed_without_a_warning_at_an_earlier_tick(
 
 @given(limits_st, policies_st, st.integers(1, 600))
 @CONFIGURED
-def test_what_is_left_alone_comes_to_its_end_at_its_time(limits: Limits, policies: Automation, spacing: int) -> None:
+def test_unattended_container_ends_at_its_deadline(limits: Limits, policies: AutomationRules, spacing: int) -> None:
     """Idle from its start, with ticks of any spacing: at most two of these late, and never early."""
     world = World(limits, policies, created(policies))
     world.go(Trigger.START, engine_started_at=BEGIN)
@@ -170,7 +170,7 @@ def test_what_is_left_alone_comes_to_its_end_at_its_time(limits: Limits, policie
 
 @given(st.lists(st.tuples(st.integers(1, 100), st.none() | st.integers(0, 10**11)), min_size=1, max_size=30))
 @CONFIGURED
-def test_the_last_activity_never_goes_back_and_is_never_in_the_future(
+def test_last_activity_is_monotonic_and_not_in_the_future(
     steps: list[tuple[int, int | None]],
 ) -> None:
     now, used = BEGIN, 0
@@ -179,7 +179,7 @@ def test_the_last_activity_never_goes_back_and_is_never_in_the_future(
     for minutes_on, spent in steps:
         now += timedelta(minutes=minutes_on)
         used += spent or 0
-        seen = assess(seen, Sample(now, BEGIN, None if spent is None else used, 0), Automation())
+        seen = assess(seen, Sample(now, BEGIN, None if spent is None else used, 0), AutomationRules())
         assert seen.last is None or seen.last <= now
         assert last is None or (seen.last is not None and seen.last >= last)
         assert seen.state != "idle" or seen.last is None or seen.last < now
@@ -188,13 +188,13 @@ def test_the_last_activity_never_goes_back_and_is_never_in_the_future(
 
 @given(limits_st, policies_st, minutes)
 @CONFIGURED
-def test_who_is_exempt_from_everything_is_left_alone(limits: Limits, policies: Automation, wait: timedelta) -> None:
+def test_fully_exempt_user_is_never_stopped(limits: Limits, policies: AutomationRules, wait: timedelta) -> None:
     record = created(policies)
     keys = ("idle_timeout", "max_runtime", "gpu_hold_after_stop", "container_hold_after_stop", "created_timeout")
     own = tuple((key, getattr(limits, key)) for key in keys if hasattr(limits, key))
     policy = Policy(Path("/"), defaults=dict(own), policies=policies, exemptions=(Exemption("alice", keys),))
     alice = resolve(policy, "alice", (), BEGIN)
-    spared, rules = alice.limits, automation_of(policy, alice)
+    spared, rules = alice.limits, automation_for(policy, alice)
     for trigger in (None, Trigger.START, Trigger.STOP):
         if trigger is not None:
             record = move(record, trigger, actor="x", at=BEGIN, holds=True)
@@ -205,7 +205,7 @@ def test_who_is_exempt_from_everything_is_left_alone(limits: Limits, policies: A
 
 @given(limits_st, policies_st, minutes)
 @CONFIGURED
-def test_what_is_not_known_to_be_idle_is_not_idle(limits: Limits, policies: Automation, wait: timedelta) -> None:
+def test_unknown_activity_is_not_idle(limits: Limits, policies: AutomationRules, wait: timedelta) -> None:
     record = move(created(policies), Trigger.START, actor="x", at=BEGIN)
     for state in ("unknown", "active", "nonsense", None, 7):
         found = decide(

@@ -13,8 +13,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds01.errors import WrongUse
-from ds01.images.dockerfile import add_system, system_of, write
-from ds01.images.requirements import Requirements, add, name_of, read, remove, split
+from ds01.images.dockerfile import add_system_packages, render_sources, system_packages
+from ds01.images.requirements import (
+    Requirements,
+    add_packages,
+    read_requirements,
+    remove_packages,
+    requirement_name,
+    split_packages,
+)
 from tests.unit.images.plans import BARE, plan
 
 CONFIGURED = settings(max_examples=100, deadline=None, derandomize=True, database=None)
@@ -80,23 +87,23 @@ def pips_lines(text: str) -> list[str]:
 @CONFIGURED
 @given(st.lists(REQUIREMENTS, max_size=8))
 @example(["numpy", "numpy<2", "NumPy", 'torch; python_version < "3"'])
-def test_valid_requirements_reach_the_file_unchanged_and_in_order(requirements: list[str]) -> None:
+def test_requirements_reach_the_file_unchanged(requirements: list[str]) -> None:
     for requirement in requirements:
         if "://" not in requirement.partition("@")[0]:
             Requirement(requirement)  # the test's own strings are what they claim to be
-    sources = write(plan(**BARE, packages=tuple(requirements)))
+    sources = render_sources(plan(**BARE, packages=tuple(requirements)))
     assert pips_lines(sources.requirements or "") == requirements
-    from_file = read("\n".join(requirements), {}.get)
+    from_file = read_requirements("\n".join(requirements), {}.get)
     assert list(from_file.lines) == requirements
-    again = write(plan(**BARE, extra=from_file))
+    again = render_sources(plan(**BARE, extra=from_file))
     assert pips_lines(again.requirements or "") == requirements
 
 
 @CONFIGURED
 @given(st.lists(REQUIREMENTS, max_size=5))
 def test_a_shells_quoting_is_undone_and_nothing_more(requirements: list[str]) -> None:
-    assert list(split([shlex.join(requirements)])) == requirements
-    assert list(split(requirements)) == requirements
+    assert list(split_packages([shlex.join(requirements)])) == requirements
+    assert list(split_packages(requirements)) == requirements
 
 
 @CONFIGURED
@@ -106,10 +113,10 @@ def test_a_shells_quoting_is_undone_and_nothing_more(requirements: list[str]) ->
 @example("login", 'a"; b $HOME')
 def test_no_word_becomes_an_instruction(field: str, text: str) -> None:
     try:
-        sources = write(plan(**{field: text}))
+        sources = render_sources(plan(**{field: text}))
     except WrongUse:
         return
-    harmless = write(plan())
+    harmless = render_sources(plan())
     assert instructions(sources.dockerfile) == instructions(harmless.dockerfile)
     # The directives of the first lines are read before everything else.
     assert "=" not in sources.dockerfile.split("\n")[0]
@@ -124,10 +131,10 @@ def test_no_word_becomes_an_instruction(field: str, text: str) -> None:
 def test_no_package_becomes_an_instruction_or_an_option_of_pip(field: str, texts: list[str]) -> None:
     usual: dict[str, Any] = {**BARE, "packages": ("first",), "system": ("htop",)}
     try:
-        sources = write(plan(**{**usual, field: tuple(texts)}))
+        sources = render_sources(plan(**{**usual, field: tuple(texts)}))
     except WrongUse:
         return
-    harmless = write(plan(**usual))
+    harmless = render_sources(plan(**usual))
     assert [one for one in instructions(sources.dockerfile) if one not in ("COPY", "RUN")] == [
         one for one in instructions(harmless.dockerfile) if one not in ("COPY", "RUN")
     ]
@@ -137,20 +144,20 @@ def test_no_package_becomes_an_instruction_or_an_option_of_pip(field: str, texts
     if field == "packages":
         assert lines == [text.strip() for text in texts]
     if field == "system":
-        assert set(system_of(sources.dockerfile)) >= set(texts)
-        assert all(re.fullmatch(r"[a-z0-9+.=:~A-Z-]+", package) for package in system_of(sources.dockerfile))
+        assert set(system_packages(sources.dockerfile)) >= set(texts)
+        assert all(re.fullmatch(r"[a-z0-9+.=:~A-Z-]+", package) for package in system_packages(sources.dockerfile))
 
 
 @CONFIGURED
 @given(st.lists(TEXTS, max_size=3))
 def test_a_package_of_apt_that_is_added_becomes_no_instruction(packages: list[str]) -> None:
-    before = write(plan()).dockerfile
+    before = render_sources(plan()).dockerfile
     try:
-        after = add_system(before, packages)
+        after = add_system_packages(before, packages)
     except WrongUse:
         return
     assert instructions(after) == instructions(before)
-    assert set(packages) <= set(system_of(after))
+    assert set(packages) <= set(system_packages(after))
 
 
 @CONFIGURED
@@ -158,25 +165,25 @@ def test_a_package_of_apt_that_is_added_becomes_no_instruction(packages: list[st
     st.lists(st.one_of(REQUIREMENTS, st.sampled_from(["", "# c", "-i https://h", "x==1 \\", "  --hash=sha256:aa"]))),
     REQUIREMENTS,
 )
-def test_what_is_added_is_there_once_and_removing_it_leaves_the_rest(there: list[str], new: str) -> None:
+def test_adding_then_removing_restores_the_rest(there: list[str], new: str) -> None:
     text = "\n".join(there)
-    name = name_of(new)
+    name = requirement_name(new)
     assert name is not None
-    others = [line for line in pips_lines(text) if name_of(line) != name]
-    after = add(text, [new])
-    assert [line for line in pips_lines(after) if name_of(line) == name] == [new]
-    assert [line for line in pips_lines(after) if name_of(line) != name] == others
-    assert add(after, [new]) == after
-    left, missing = remove(after, [new])
+    others = [line for line in pips_lines(text) if requirement_name(line) != name]
+    after = add_packages(text, [new])
+    assert [line for line in pips_lines(after) if requirement_name(line) == name] == [new]
+    assert [line for line in pips_lines(after) if requirement_name(line) != name] == others
+    assert add_packages(after, [new]) == after
+    left, missing = remove_packages(after, [new])
     assert pips_lines(left) == others and missing == ()
-    assert remove(left, [new]) == (left, (new,))
+    assert remove_packages(left, [new]) == (left, (new,))
 
 
 @CONFIGURED
 @given(TEXTS)
 def test_any_text_is_read_as_requirements_or_refused(text: str) -> None:
     try:
-        found = read(text, {}.get)
+        found = read_requirements(text, {}.get)
     except WrongUse:
         return
     assert isinstance(found, Requirements)
@@ -185,11 +192,11 @@ def test_any_text_is_read_as_requirements_or_refused(text: str) -> None:
         # What is no option is what `packaging` reads, or an address.
         requirement = line.split(" -")[0]
         if not line.startswith("-") and "://" not in requirement:
-            assert canonicalize_name(Requirement(requirement).name) == name_of(line)
+            assert canonicalize_name(Requirement(requirement).name) == requirement_name(line)
 
 
 def test_the_tests_own_parsers_see_what_was_injected() -> None:
     assert instructions("FROM a\nRUN b \\\n c\n# RUN d\nUSER x") == ["FROM", "RUN", "USER"]
     assert pips_lines("a\u2028b # c\nd \\\n e") == ["a", "b", "d  e"]
     with pytest.raises(WrongUse):
-        write(plan(login="x\nRUN evil"))
+        render_sources(plan(login="x\nRUN evil"))

@@ -20,7 +20,7 @@ from ds01.engines.protocol import Devices
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import Ds01Error, EngineUnreachable
 from ds01.lifecycle.context.ownership import is_ours
-from ds01.placement.devices import slots_of
+from ds01.placement.devices import slots_of_devices
 from ds01.system import files
 from ds01.system.data import from_json
 from tests import legal
@@ -143,7 +143,7 @@ class Life(RuleBasedStateMachine):
     def another_engine(self) -> None:
         before = self.picture()
         other = SimulatedEngine(self.bed.state / "other.json", clock=self.bed.clock)
-        other.facts()
+        other.info()
         if (self.bed.state / "engine").exists():
             for ask in ("reconcile", "containers"):
                 try:
@@ -275,7 +275,7 @@ class Life(RuleBasedStateMachine):
             slot.uuid
             for container in state["containers"].values()
             if container["name"].startswith("foreign-") and container["status"] == "running"
-            for slot in slots_of(from_json(Devices, container["devices"]), observation)
+            for slot in slots_of_devices(from_json(Devices, container["devices"]), observation)
         }
 
     def aside(self) -> list[bytes]:

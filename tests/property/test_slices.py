@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ds01.host.slices import NONE, applied, kept, plan_slices
-from ds01.policy.model import Share
+from ds01.policy.model import SliceLimits
 
 UNITS = st.sampled_from(["ds01.slice", "ds01-a.slice", "ds01-b.slice", "ds01-a-x.slice", "ds01-b-y.slice"])
 SHARES = st.builds(
-    Share,
+    SliceLimits,
     max_cpus=st.none() | st.floats(0.01, 8192),
     memory=st.none() | st.integers(6 << 20, 1 << 50),
     max_tasks=st.none() | st.integers(1, 4194304),
@@ -19,7 +19,9 @@ LIMITS = st.dictionaries(UNITS, SHARES)
 
 
 @given(LIMITS, LIMITS)
-def test_applying_the_plan_leaves_nothing_to_do(wanted: dict[str, Share], existing: dict[str, Share]) -> None:
+def test_applying_the_plan_leaves_nothing_to_do(
+    wanted: dict[str, SliceLimits], existing: dict[str, SliceLimits]
+) -> None:
     after = applied(existing, plan_slices(wanted, existing))
     assert plan_slices(wanted, after) == []
     ours = {unit: share for unit, share in after.items() if unit != "ds01.slice"}
@@ -27,7 +29,7 @@ def test_applying_the_plan_leaves_nothing_to_do(wanted: dict[str, Share], existi
 
 
 @given(LIMITS, LIMITS)
-def test_what_is_as_wanted_is_not_touched(wanted: dict[str, Share], existing: dict[str, Share]) -> None:
+def test_what_is_as_wanted_is_not_touched(wanted: dict[str, SliceLimits], existing: dict[str, SliceLimits]) -> None:
     for change in plan_slices(wanted, existing):
         assert change.before != change.after
         assert change.before == existing.get(change.unit, NONE)

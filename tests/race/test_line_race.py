@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.gpus.simulated import parse
+from ds01.gpus.simulated import parse_inventory
 from tests import legal
 from tests.bed import Bed
 from tests.client import Client
@@ -39,8 +39,8 @@ def make(root: Path) -> Bed:
     bed = Bed(
         root, policy=policy(), gpus="1xA100:3x2g.10gb", people=PEOPLE | {"root": 0}, shared=GROUP if as_root else None
     )
-    bed.inventory = parse("1xA100:3x2g.10gb")
-    bed.engine.facts()
+    bed.inventory = parse_inventory("1xA100:3x2g.10gb")
+    bed.engine.info()
     (bed.root / "served").mkdir()
     (bed.root / "served").chmod(0o777)
     return bed

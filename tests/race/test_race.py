@@ -44,7 +44,7 @@ def make(root: Path) -> Bed:
     root_too = os.geteuid() == 0
     people = PEOPLE | {"root": 0} if root_too else PEOPLE
     bed = Bed(root, policy=POLICY, gpus="7xA100", people=people, shared=GROUP if root_too else None)
-    bed.engine.facts()  # a Docker has its id before anybody asks
+    bed.engine.info()  # a Docker has its id before anybody asks
     return bed
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from ds01.automation.tick import Tick
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.journal.events import EventLog
-from ds01.journal.leases import LeaseLog
+from ds01.journal.lease_log import LeaseLog
 from ds01.journal.notices import Mailboxes
 from ds01.journal.notifier import Teller
 from ds01.lifecycle.context.context import Context
@@ -116,7 +116,7 @@ class Arena:
             folder.mkdir()
             os.chown(folder, 0, GROUP)
             folder.chmod(0o2775)
-        self.engine().facts()
+        self.engine().info()
 
     def engine(self) -> SimulatedEngine:
         """The engine as another process sees it. It is not on the small disk: Docker's data rarely is."""

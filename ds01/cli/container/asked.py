@@ -14,11 +14,11 @@ from ds01.cli.container.waiting import OPTIONS as WAIT_OPTIONS
 from ds01.cli.container.waiting import longest_wait
 from ds01.cli.options import Whole, check_profile, gathered
 from ds01.cli.session import Session
-from ds01.engines.protocol import Port
+from ds01.engines.protocol import PublishedPort
 from ds01.errors import WrongUse
 from ds01.gpus.model import GpuRequest, GpuType
-from ds01.policy.names import typed_name
-from ds01.system.texts import expect_utf8
+from ds01.policy.names import parse_name
+from ds01.system.utf8 import expect_utf8
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ options = gathered(Asked, _OPTIONS)
 
 def folded_name(text: str) -> str:
     """A container's name from what was typed. Raises WrongUse."""
-    return typed_name(text, "container name")
+    return parse_name(text, "container name")
 
 
 def folder(session: Session, text: str | None) -> str | None:
@@ -130,7 +130,7 @@ def existing_folder(session: Session, text: str | None, option: str) -> str | No
     return path
 
 
-def ports_of(texts: Sequence[str]) -> tuple[Port, ...]:
+def ports_of(texts: Sequence[str]) -> tuple[PublishedPort, ...]:
     """The ports of `--port`, each side of them once: Docker would refuse a second one, but only at the start. Raises
     WrongUse.
     """
@@ -149,9 +149,9 @@ def ports_of(texts: Sequence[str]) -> tuple[Port, ...]:
     return ports
 
 
-def _port_of(text: str) -> Port:
+def _port_of(text: str) -> PublishedPort:
     host, colon, container = text.rpartition(":")
     for part in (host, container) if colon else (container,):
         if not (part.isascii() and part.isdigit() and len(part) <= 5 and 0 < int(part) < 65536):
             raise WrongUse(f"'{text}' is not a port", hint="`-p CONTAINER` or `-p HOST:CONTAINER`, from 1 to 65535")
-    return Port(int(container), int(host) if colon else None)
+    return PublishedPort(int(container), int(host) if colon else None)

@@ -19,7 +19,7 @@ from ds01.cli.guide import explain
 from ds01.cli.options import typed
 from ds01.cli.pulling import fetch_typed
 from ds01.cli.session import Session
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import NotFound, WrongUse
 from ds01.records.request import ContainerRequest
 
@@ -34,7 +34,7 @@ def image(session: Session, asked: Asked, name: str, before: ContainerRequest | 
     own = f"ds01-{session.owner.uid}"
     if asked.image is not None:
         mine = f"{own}/{asked.image}"
-        is_mine = well_formed(mine) and session.run(HasImage(mine))
+        is_mine = is_reference(mine) and session.run(HasImage(mine))
         return mine if is_mine else _checked(asked.image), None
     if asked.framework is not None:
         return _framework(session, asked.framework)
@@ -42,7 +42,7 @@ def image(session: Session, asked: Asked, name: str, before: ContainerRequest | 
         if catalogues.is_known(asked.what):
             return _framework(session, asked.what)
         for reference in (f"{own}/{asked.what}", asked.what):
-            if well_formed(reference) and session.run(HasImage(reference)):
+            if is_reference(reference) and session.run(HasImage(reference)):
                 return reference, None
         raise NotFound(
             f"{asked.what} is neither a framework nor an image on this server",
@@ -51,7 +51,7 @@ def image(session: Session, asked: Asked, name: str, before: ContainerRequest | 
         )
     project = asked.project or name
     default = f"{own}/{project}"
-    if well_formed(default) and session.run(HasImage(default)):
+    if is_reference(default) and session.run(HasImage(default)):
         return default, None
     stated = stated_image(session, project, folder(session, asked.workspace))
     if stated is not None and (chosen := _stated(session, stated)) is not None:
@@ -179,6 +179,6 @@ def _own_name(session: Session, image: str | None) -> str | None:
 
 
 def _checked(reference: str) -> str:
-    if not well_formed(reference):
+    if not is_reference(reference):
         raise WrongUse(f"'{reference}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     return reference

@@ -47,7 +47,7 @@ def _variable(text: str) -> tuple[str, str]:
     hint = "`-e NAME=VALUE`"
     if not sign:
         raise WrongUse(f"-e {text!r} has no value", hint=hint)
-    if not variables.NAME.fullmatch(name):
+    if not variables.NAME_PATTERN.fullmatch(name):
         raise WrongUse(f"{name!r} cannot be the name of a variable", why=f"allowed: {variables.NAME_FORM}", hint=hint)
     try:
         value.encode()

@@ -17,7 +17,7 @@ from ds01.cli.guide import explain
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import counted, gpu_names, span
-from ds01.gpus.naming import called
+from ds01.gpus.slot_names import display_name
 
 # What happens by itself, by the word for the deadline's rule.
 NEXT = {
@@ -103,9 +103,9 @@ def _row(view: ContainerView, at: datetime, *, users: bool, projects: bool) -> t
         why = view.ended.why
         state = why if state == "stopped" and why.startswith("stopped") else f"{state}, {why}"
     since = view.started_at if view.state == "running" else view.stopped_at or view.created_at
-    gpus = ",".join(map(called, view.gpus))
+    gpus = ",".join(map(display_name, view.gpus))
     if not gpus and view.gpus_fixed and view.state == "stopped":
-        gpus = f"({','.join(map(called, view.gpus_fixed))})"
+        gpus = f"({','.join(map(display_name, view.gpus_fixed))})"
     return (
         view.name,
         *((view.user or "–",) if users else ()),

@@ -24,7 +24,7 @@ from ds01.engines.protocol import Progress
 from ds01.errors import NoGpuFree, WrongUse
 from ds01.gpus.model import Rule, SlotRef
 from ds01.policy.model import Limits
-from ds01.policy.names import typed_name
+from ds01.policy.names import parse_name
 from ds01.policy.units import format_number, readable_size
 from ds01.records.request import ContainerRequest
 
@@ -50,7 +50,7 @@ def request_of(session: Session, asked: Asked) -> ContainerRequest:
         image=image,
         framework=framework,
         gpus=asked.gpu_request(),
-        project=None if asked.project is None else typed_name(asked.project, "project name"),
+        project=None if asked.project is None else parse_name(asked.project, "project name"),
         workspace=folder(session, asked.workspace),
         data=existing_folder(session, asked.data, "--data"),
         models=existing_folder(session, asked.models, "--models"),

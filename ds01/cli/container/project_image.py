@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ds01.cli.session import Session
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import Ds01Error
-from ds01.projects import folders, project_file
+from ds01.projects import project_directory, project_file
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ def stated_image(session: Session, project: str, workspace: str | None) -> State
     """
     try:
         home = session.home
-        folder = folders.folder_of(home, project) if workspace is None else Path(workspace)
+        folder = project_directory.project_path(home, project) if workspace is None else Path(workspace)
         known = project_file.read(home, folder)
     except Ds01Error:  # as in the home of somebody else, or in a folder that is not the owner's
         return None
     image = known.get("image")
-    if image is not None and not well_formed(image):
+    if image is not None and not is_reference(image):
         session.warn(f"{folder / project_file.FILE} names '{image}', which is not an image name; it is not used.")
         image = None
     if image is not None or "framework" in known:

@@ -10,8 +10,8 @@ from ds01.cli import tables
 from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import describe_reservation, size, when, who
-from ds01.gpus.naming import called
-from ds01.placement.situation import SlotState
+from ds01.gpus.slot_names import display_name
+from ds01.placement.allocation_input import SlotState
 
 
 @verb(example="ds01 gpu status", guided=False, user=False)
@@ -40,7 +40,15 @@ def documented(row: SlotState) -> dict[str, object]:
 def _row(row: SlotState, models: dict[int, str], at: datetime) -> tuple[str, ...]:
     kind = row.profile or models.get(row.gpu, "full")
     until = when(row.until, at) if row.until else "–"
-    return (called(row), kind, size(row.memory_bytes), row.state, who(row.user, row.container), until, row.why or "")
+    return (
+        display_name(row),
+        kind,
+        size(row.memory_bytes),
+        row.state,
+        who(row.user, row.container),
+        until,
+        row.why or "",
+    )
 
 
 def _summary(session: Session, status: GpuStatus) -> None:

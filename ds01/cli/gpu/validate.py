@@ -15,8 +15,8 @@ from ds01.cli.options import command as verb
 from ds01.cli.session import Session
 from ds01.cli.words import short
 from ds01.errors import NotPossible
-from ds01.gpus.naming import all_called, first_name
-from ds01.placement.situation import SlotState
+from ds01.gpus.slot_names import display_names, original_name
+from ds01.placement.allocation_input import SlotState
 
 
 @verb(example="ds01 gpu validate --container my-thesis", guided=False)
@@ -36,15 +36,15 @@ def command(session: Session, container: str, slot: str | None) -> None:
     silent = [row for row in rows if row.lost and row.slot != row.uuid and row.uuid in {item.uuid for item in wanted}]
     if silent:
         raise NotPossible(
-            f"GPU {all_called(silent)} of {short(full)} does not answer",
+            f"GPU {display_names(silent)} of {short(full)} does not answer",
             hint="`ds01 gpu status` says what is wrong with it",
         )
     gone = [item for item in wanted if item.uuid not in there]
     if gone:
         raise NotPossible(
-            f"GPU {', '.join(map(first_name, gone))} of {short(full)} is gone",
+            f"GPU {', '.join(map(original_name, gone))} of {short(full)} is gone",
             hint=f"`container-retire {short(full)}`, then `container-deploy {short(full)}`, makes it again",
         )
     session.answer({"container": view, "gone": []})
-    gpus = f"GPU {all_called(wanted)} is there" if wanted else "it has no GPU"
+    gpus = f"GPU {display_names(wanted)} is there" if wanted else "it has no GPU"
     session.say(f"{short(full)}: {gpus}")

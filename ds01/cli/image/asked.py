@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import click
 
 from ds01.cli.options import gathered
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import WrongUse
-from ds01.policy.names import typed_name
+from ds01.policy.names import parse_name
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Asked:
             raise WrongUse("one base, please", why=f"{' and '.join(given)} each name one")
         if self.version is not None and self.framework is None:
             raise WrongUse("--version goes with --framework", hint="--framework pytorch --version 2.5.1")
-        if self.base_image is not None and not well_formed(self.base_image):
+        if self.base_image is not None and not is_reference(self.base_image):
             raise WrongUse(f"'{self.base_image}' is not an image name", why="it has the form [HOST/]NAME[:TAG]")
         if self.dockerfile is not None:
             rest = [
@@ -100,7 +100,7 @@ options = gathered(Asked, _OPTIONS)
 
 def folded_name(text: str) -> str:
     """An image's name from what was typed. Raises WrongUse."""
-    return typed_name(text, "name for an image of yours")
+    return parse_name(text, "name for an image of yours")
 
 
 def apt_packages(texts: tuple[str, ...]) -> tuple[str, ...]:

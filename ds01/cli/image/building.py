@@ -15,9 +15,9 @@ from ds01.cli.pulling import pull
 from ds01.cli.session import Session
 from ds01.engines.protocol import Progress
 from ds01.errors import Ds01Error
-from ds01.images.context import pack
-from ds01.images.dockerfile import base_of
-from ds01.images.source import digest
+from ds01.images.context import pack_tar
+from ds01.images.dockerfile import base_image
+from ds01.images.source import context_digest
 from ds01.records.request import BuildRequest
 from ds01.system.home import Home
 
@@ -44,16 +44,16 @@ def build(
     The base image is fetched first, for its progress. Raises Ds01Error; the image is then what it was.
     """
     reference, home = reference_of(session, name), session.home
-    base = base_of(files[dockerfile].decode("utf-8", "replace"))
+    base = base_image(files[dockerfile].decode("utf-8", "replace"))
     if base not in (None, "scratch") and "$" not in str(base) and not there(session, str(base)):
         pull(session, str(base))
     session.say(f"Building {reference} …")
     # All of them each time: an image has those of its base, too.
-    labels = {"ds01.image": name, "ds01.source": digest(files), "ds01.dockerfile": str(at)}
+    labels = {"ds01.image": name, "ds01.source": context_digest(files), "ds01.dockerfile": str(at)}
     request = BuildRequest(session.owner.uid, name, dockerfile, labels, no_cache, proxies_of(session))
     log: list[str] = []
     try:
-        with contextlib.closing(_shown(session, session.stream(BuildImage(request, pack(files))))) as steps:
+        with contextlib.closing(_shown(session, session.stream(BuildImage(request, pack_tar(files))))) as steps:
             for step in steps:
                 log.append(step)
     except Ds01Error as error:

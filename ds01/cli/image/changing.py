@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ds01.errors import NotFound
 from ds01.images import dockerfile
 from ds01.images import requirements as pip
-from ds01.images.requirement_text import Decoded, decode
+from ds01.images.requirement_text import DecodedText, decode_requirements
 from ds01.images.requirements import Requirements, extra_file
-from ds01.images.source import Source
+from ds01.images.source import SourcePaths
 
 
 @dataclass(frozen=True)
@@ -29,36 +29,36 @@ class Changes:
         return bool(self.add or self.remove or self.add_system or self.extra)
 
 
-def changed(files: Mapping[str, bytes], image: str, place: Source, changes: Changes) -> dict[str, bytes]:
+def changed(files: Mapping[str, bytes], image: str, place: SourcePaths, changes: Changes) -> dict[str, bytes]:
     """Return the files of an image's source, changed. Raises NotFound for a package to be removed that is not in them,
     WrongUse for what cannot stand there.
     """
     source, wanted, own_step = place.dockerfile.name, place.requirements.name, extra_file(image)
-    before = {name: decode(files[name], name) for name in (wanted, own_step) if name in files}
-    before[source] = Decoded(files[source].decode("utf-8", "surrogateescape"), "utf-8", "surrogateescape")
+    before = {name: decode_requirements(files[name], name) for name in (wanted, own_step) if name in files}
+    before[source] = DecodedText(files[source].decode("utf-8", "surrogateescape"), "utf-8", "surrogateescape")
     after = {name: decoded.text for name, decoded in before.items()}
     beside: dict[str, str] = {}
     if changes.remove:
         _remove(after, (wanted, own_step), image, changes.remove)
-    there = pip.names(after.get(own_step, ""))
-    in_own_step = [one for one in changes.add if not changes.isolated or pip.name_of(one) in there]
+    there = pip.package_names(after.get(own_step, ""))
+    in_own_step = [one for one in changes.add if not changes.isolated or pip.requirement_name(one) in there]
     others = [one for one in changes.add if one not in in_own_step]
     apart = changes.extra is not None and (not changes.isolated or changes.extra.has_options)
     if others or (changes.extra is not None and not apart):
         if wanted not in after:  # it was made without packages
-            after[source] = dockerfile.add_requirements(after[source], image)
-        after[wanted] = pip.add(after.get(wanted, ""), others)
+            after[source] = dockerfile.add_requirements_step(after[source], image)
+        after[wanted] = pip.add_packages(after.get(wanted, ""), others)
         if changes.extra is not None and not apart:
-            after[wanted], beside = pip.merge(after[wanted], changes.extra, image)
+            after[wanted], beside = pip.merge_requirements(after[wanted], changes.extra, image)
     if in_own_step or apart:
-        after[source] = dockerfile.add_extra(after[source], image, isolated=changes.isolated)
-        after[own_step] = pip.add(after.get(own_step, ""), in_own_step)
+        after[source] = dockerfile.add_extra_step(after[source], image, isolated=changes.isolated)
+        after[own_step] = pip.add_packages(after.get(own_step, ""), in_own_step)
         if changes.extra is not None and apart:
-            after[own_step], beside = pip.merge(after[own_step], changes.extra, image)
+            after[own_step], beside = pip.merge_requirements(after[own_step], changes.extra, image)
         if wanted in after:  # what both name would be installed twice
-            after[wanted] = pip.remove(after[wanted], pip.names(after[own_step]))[0]
+            after[wanted] = pip.remove_packages(after[wanted], pip.package_names(after[own_step]))[0]
     if changes.add_system:
-        after[source] = dockerfile.add_system(after[source], changes.add_system)
+        after[source] = dockerfile.add_system_packages(after[source], changes.add_system)
     # Only what was changed: the rest stays byte for byte.
     new = {name: text for name, text in after.items() if name not in before or text != before[name].text}
     encoded = {
@@ -72,7 +72,7 @@ def _remove(texts: dict[str, str], places: tuple[str, ...], image: str, names: t
     missing = set(names)
     for place in places:
         if place in texts:
-            texts[place], left = pip.remove(texts[place], names)
+            texts[place], left = pip.remove_packages(texts[place], names)
             missing &= set(left)
     if missing:
         raise NotFound(

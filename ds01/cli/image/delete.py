@@ -36,7 +36,7 @@ def command(session: Session, name: str | None, with_source: bool) -> None:
         session.say(f"Deleted {image.reference}.")
     if with_source and place is not None:
         home = session.home
-        for path in (*source.files(place), log_of(home, name)):
+        for path in (*source.source_files(place), log_of(home, name)):
             if home.remove(path):
                 session.say(f"Deleted {path}.")
     elif place is not None:

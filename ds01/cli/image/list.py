@@ -16,7 +16,7 @@ from ds01.cli.session import Session
 from ds01.cli.words import size, span
 from ds01.errors import Ds01Error
 from ds01.images import source
-from ds01.images.source import Source
+from ds01.images.source import SourcePaths
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ def command(session: Session) -> None:
         session.say(f"{name} was not built yet: `image-update {name} --rebuild` builds it.")
 
 
-def _unbuilt(session: Session, built: set[str]) -> dict[str, Source]:
+def _unbuilt(session: Session, built: set[str]) -> dict[str, SourcePaths]:
     """The Dockerfiles of which there is no image, by the image's name."""
     try:
-        found = source.every(session.home)
+        found = source.find_all_sources(session.home)
     except Ds01Error:  # in somebody else's home, say: their images are listed all the same
         return {}
     return {name: place for name, place in sorted(found.items()) if name not in built}

@@ -14,14 +14,14 @@ from ds01.cli.image.asked import Asked, apt_packages, folded_name
 from ds01.cli.session import Session
 from ds01.errors import Ds01Error, NotFound, NotPossible, WrongUse
 from ds01.images import dockerfile, source
-from ds01.images.catalogue import Entry
+from ds01.images.catalogue import CatalogueEntry
 from ds01.images.dockerfile import ImagePlan
-from ds01.images.packages import PackageSet, use_case
-from ds01.images.requirement_text import decode
-from ds01.images.requirements import Requirements, read, split
-from ds01.images.source import Source
+from ds01.images.packages import PackageSet, find_use_case
+from ds01.images.requirement_text import decode_requirements
+from ds01.images.requirements import Requirements, read_requirements, split_packages
+from ds01.images.source import SourcePaths
 from ds01.system.home import Home
-from ds01.system.texts import expect_utf8
+from ds01.system.utf8 import expect_utf8
 
 
 def complete(session: Session, asked: Asked, *, fetch: bool = True) -> Asked:
@@ -48,25 +48,25 @@ def complete(session: Session, asked: Asked, *, fetch: bool = True) -> Asked:
     return wizard.phases(session, asked, fetch=fetch)
 
 
-def write_source(session: Session, asked: Asked) -> Source:
+def write_source(session: Session, asked: Asked) -> SourcePaths:
     """Write the Dockerfile and what belongs to it. Raises NotPossible if there is one already."""
     home, name = session.home, asked.name or ""
     if asked.dockerfile is not None:
         path = _absolute(session, asked.dockerfile)
         if not home.exists(path):
             raise _no_file(path, "--dockerfile")
-        return source.at(path, name)
-    sources = dockerfile.write(_plan(session, asked, home))
-    place = source.place(home, name, project=name if asked.project_dockerfile else None)
+        return source.source_paths_at(path, name)
+    sources = dockerfile.render_sources(_plan(session, asked, home))
+    place = source.source_paths(home, name, project=name if asked.project_dockerfile else None)
     _check_free(session, name)
     if home.exists(place.dockerfile):
         raise _taken(name, place.dockerfile)
-    source.write(home, place, sources)
+    source.write_source(home, place, sources)
     session.say(f"Wrote {place.dockerfile}.")
     return place
 
 
-def entry_of(session: Session, text: str, architecture: str | None) -> Entry:
+def entry_of(session: Session, text: str, architecture: str | None) -> CatalogueEntry:
     """Return the catalogue's row for a framework. Raises NotFound, with the option that takes any other image here."""
     try:
         return catalogues.choose(session, text, architecture)
@@ -75,10 +75,10 @@ def entry_of(session: Session, text: str, architecture: str | None) -> Entry:
         raise NotFound(error.message, why=error.why, hint=hint) from None
 
 
-def build(session: Session, name: str, place: Source, *, no_cache: bool = False) -> str:
+def build(session: Session, name: str, place: SourcePaths, *, no_cache: bool = False) -> str:
     """Build the image `name` from its source; its reference. Raises Ds01Error, which says how to go on from there."""
-    files = source.read(session.home, place)
-    its_own = source.find(session.home, name) is not None
+    files = source.read_build_context(session.home, place)
+    its_own = source.find_source(session.home, name) is not None
     again = f"image-update {name} --rebuild" if its_own else f"image-create {name} --dockerfile FILE"
     on = f"{place.dockerfile} stays; `{again}` builds it"
     try:
@@ -110,8 +110,8 @@ def _plan(session: Session, asked: Asked, home: Home) -> ImagePlan:
         provides=provides,
         jupyter=asked.jupyter is not False,
         base_packages=_base_packages(asked.base_packages, sets.base),
-        use_case=None if asked.use_case in (None, "none") else use_case(sets, asked.use_case or ""),
-        packages=split(asked.packages),
+        use_case=None if asked.use_case in (None, "none") else find_use_case(sets, asked.use_case or ""),
+        packages=split_packages(asked.packages),
         extra=None if asked.requirements is None else requirements_in(session, home, asked.requirements),
         system=apt_packages(asked.system),
         created=session.now(),
@@ -130,15 +130,15 @@ def requirements_in(session: Session, home: Home, text: str) -> Requirements:
 
     def include(name: str) -> str | None:
         included = home.read(path.parent / name)
-        return None if included is None else decode(included, name).text
+        return None if included is None else decode_requirements(included, name).text
 
-    return read(decode(content, path.name).text, include)
+    return read_requirements(decode_requirements(content, path.name).text, include)
 
 
 def _base_packages(asked: str | None, base: PackageSet) -> tuple[str, ...]:
     if asked in (None, "default"):
         return base.requirements
-    return () if asked == "none" else split([asked or ""])
+    return () if asked == "none" else split_packages([asked or ""])
 
 
 def _new_name(session: Session) -> Callable[[str], None]:
@@ -154,7 +154,7 @@ def _new_name(session: Session) -> Callable[[str], None]:
 
 
 def _check_free(session: Session, name: str) -> None:
-    place = source.find(session.home, name)
+    place = source.find_source(session.home, name)
     if place is not None:
         raise _taken(name, place.dockerfile)
 

@@ -10,7 +10,7 @@ from ds01.cli import ask, tables
 from ds01.cli.session import Session
 from ds01.errors import Ds01Error, NotFound, WrongUse
 from ds01.images import source
-from ds01.images.source import Source
+from ds01.images.source import SourcePaths
 
 
 def image_named(session: Session, name: str) -> ImageView | None:
@@ -32,18 +32,18 @@ def pick(session: Session, name: str | None, *, verb: str) -> str:
     return views[ask.choose(f"Which image to {verb}?", list(rows), default=1 if len(views) == 1 else None)].name
 
 
-def source_of(session: Session, name: str, image: ImageView | None) -> Source | None:
+def source_of(session: Session, name: str, image: ImageView | None) -> SourcePaths | None:
     """Where the Dockerfile is: where the image says that it was, else where ds01 puts it."""
     home = session.home
     # One that Docker built by hand from another of ds01's has that one's labels.
     own = image is not None and image.labels.get("ds01.image") == name
     told = image.labels.get("ds01.dockerfile") if image is not None and own else None
     if told and told.startswith("/") and home.exists(Path(told)):
-        return source.at(Path(told), name)
-    return source.find(home, name)
+        return source.source_paths_at(Path(told), name)
+    return source.find_source(home, name)
 
 
-def is_newer(session: Session, place: Source, image: ImageView) -> bool | None:
+def is_newer(session: Session, place: SourcePaths, image: ImageView) -> bool | None:
     """Whether the source is not what the image was built from; None: it cannot be said. The content says it; for an
     image that ds01 did not build, the times.
     """
@@ -51,8 +51,8 @@ def is_newer(session: Session, place: Source, image: ImageView) -> bool | None:
     built_from = image.labels.get("ds01.source")
     try:
         if built_from:
-            return source.digest(source.read(home, place)) != built_from
-        changed = home.modified(place.dockerfile)
+            return source.context_digest(source.read_build_context(home, place)) != built_from
+        changed = home.modified_at(place.dockerfile)
     except Ds01Error:
         return None
     return None if changed is None or image.created_at is None else changed > image.created_at

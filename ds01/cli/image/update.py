@@ -20,8 +20,8 @@ from ds01.cli.session import Session
 from ds01.cli.words import describe_error, processes
 from ds01.errors import Ds01Error, NotFound, WrongUse
 from ds01.images import source
-from ds01.images.requirements import split
-from ds01.images.source import Source
+from ds01.images.requirements import split_packages
+from ds01.images.source import SourcePaths
 from ds01.system.home import Home
 
 
@@ -58,11 +58,13 @@ def command(
     if place is None:
         raise NotFound(
             f"there is no Dockerfile for {name}",
-            why=f"looked for {source.place(home, name).dockerfile}",
+            why=f"looked for {source.source_paths(home, name).dockerfile}",
             hint="`image-create NAME` writes one",
         )
     extra = making.requirements_in(session, home, requirements) if requirements is not None else None
-    changes = Changes(split(add), split(remove), apt_packages(add_system), extra, isolated=not no_build_isolation)
+    changes = Changes(
+        split_packages(add), split_packages(remove), apt_packages(add_system), extra, isolated=not no_build_isolation
+    )
     by_hand = not (changes.any or rebuild or no_cache or recreate)
     before = _read(session, place, to_edit=by_hand and session.interactive)
     after = changed(before, name, place, changes)
@@ -92,7 +94,7 @@ def command(
 def _build(
     session: Session,
     name: str,
-    place: Source,
+    place: SourcePaths,
     before: Mapping[str, bytes],
     after: Mapping[str, bytes],
     *,
@@ -110,23 +112,23 @@ def _build(
     _keep(home, place, before, after)
 
 
-def _keep_failed(session: Session, place: Source, dockerfile: bytes) -> None:
+def _keep_failed(session: Session, place: SourcePaths, dockerfile: bytes) -> None:
     """Keep what was typed in an editor beside the Dockerfile, and say where."""
     kept = place.dockerfile.with_name(f"{place.dockerfile.name}.failed")
     session.home.write(kept, dockerfile)
     session.warn(f"the Dockerfile is as it was; your changed one is {kept}")
 
 
-def _keep(home: Home, place: Source, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> None:
-    for path in source.files(place):
+def _keep(home: Home, place: SourcePaths, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> None:
+    for path in source.source_files(place):
         if after.get(path.name) not in (None, before.get(path.name)):
             home.write(path, after[path.name])
 
 
-def _read(session: Session, place: Source, *, to_edit: bool) -> dict[str, bytes]:
+def _read(session: Session, place: SourcePaths, *, to_edit: bool) -> dict[str, bytes]:
     """The files of the image's source. `to_edit`: a Dockerfile that cannot be built is shown to be mended."""
     try:
-        return source.read(session.home, place)
+        return source.read_build_context(session.home, place)
     except (WrongUse, NotFound) as error:
         content = session.home.read(place.dockerfile)
         if content is None or not to_edit:
@@ -135,7 +137,7 @@ def _read(session: Session, place: Source, *, to_edit: bool) -> dict[str, bytes]
         return {place.dockerfile.name: content}
 
 
-def _edited(session: Session, place: Source, before: Mapping[str, bytes]) -> dict[str, bytes]:
+def _edited(session: Session, place: SourcePaths, before: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files, with the Dockerfile as it left the editor. Raises WrongUse where nobody sits at a terminal."""
     if not session.interactive:
         raise WrongUse(
@@ -150,7 +152,7 @@ def _edited(session: Session, place: Source, before: Mapping[str, bytes]) -> dic
         text = ask.edit(session, text, name=name)
         edited = text.encode()
         try:
-            return {**source.read(session.home, place, dockerfile=edited), name: edited}
+            return {**source.read_build_context(session.home, place, dockerfile=edited), name: edited}
         except (WrongUse, NotFound) as error:
             put(describe_error(error), error=True)
             if not ask.confirm("Edit it again?", default=True):

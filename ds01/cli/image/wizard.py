@@ -9,12 +9,12 @@ from ds01.cli.guide import explain
 from ds01.cli.image.asked import Asked, apt_packages
 from ds01.cli.pulling import fetch_typed
 from ds01.cli.session import Session
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import NotFound, WrongUse
-from ds01.images.catalogue import lookup, versions_for
+from ds01.images.catalogue import find_entry, versions_for
 from ds01.images.packages import PackageSet
-from ds01.images.plan import check_system
-from ds01.images.requirements import split
+from ds01.images.plan import check_apt_packages
+from ds01.images.requirements import split_packages
 
 
 def phases(session: Session, asked: Asked, *, fetch: bool = True) -> Asked:
@@ -52,11 +52,11 @@ def _framework(session: Session, asked: Asked) -> Asked:
     if chosen == len(names):
         return dataclasses.replace(asked, base_image=ask.text("Image", check=_well_formed))
     name = names[chosen]
-    newest = lookup(catalogue, name, *wanted)
+    newest = find_entry(catalogue, name, *wanted)
 
     def known(version: str) -> None:
         try:
-            lookup(catalogue, f"{name}-{version}", *wanted)
+            find_entry(catalogue, f"{name}-{version}", *wanted)
         except NotFound as error:
             raise WrongUse(error.message, why=error.why) from error
 
@@ -112,13 +112,13 @@ def _show(session: Session, packages: PackageSet) -> None:
 
 
 def _requirements(text: str) -> None:
-    split([text])
+    split_packages([text])
 
 
 def _apt_packages(text: str) -> None:
-    check_system(apt_packages((text,)))
+    check_apt_packages(apt_packages((text,)))
 
 
 def _well_formed(reference: str) -> None:
-    if not well_formed(reference):
+    if not is_reference(reference):
         raise WrongUse(f"'{reference}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")

@@ -15,7 +15,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.output import put
 from ds01.cli.session import Session
 from ds01.errors import NotFound, WrongUse
-from ds01.images.catalogue import Entry, frameworks_for, lookup, reason, versions_for
+from ds01.images.catalogue import CatalogueEntry, explain_choice, find_entry, frameworks_for, versions_for
 
 
 @verb(example="mlc-create my-thesis Pytorch 2.5.1 -w ~/workspace", asks=True, guided=False, kind=AimeLine)
@@ -66,7 +66,7 @@ def command(
     )
     request = making.request_of(session, asked)
     if entry is not None:
-        why = reason(entry, *architectures)
+        why = explain_choice(entry, *architectures)
         if why is not None and version is None:
             session.say(why)
         request = dataclasses.replace(request, framework=entry.label)
@@ -88,11 +88,11 @@ def _architectures(session: Session, given: str | None) -> tuple[str, ...]:
     raise WrongUse(f"no architecture '{given}'", why=why, hint="-arch and MLC_ARCH name one of these")
 
 
-def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) -> Entry:
+def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) -> CatalogueEntry:
     """The catalogue's row for a framework and a version. Raises NotFound."""
     try:
         text = framework if version is None else f"{framework}-{version}"
-        return lookup(catalogues.frameworks(), text, *architectures)
+        return find_entry(catalogues.frameworks(), text, *architectures)
     except NotFound as error:
         hint = "`mlc-create --info` lists them; any other image: `container-create --image IMAGE`"
         raise NotFound(error.message, why=error.why, hint=hint) from None

@@ -29,7 +29,7 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
     # The members' files stay where they are, also for a draft that lies elsewhere.
     try:
         if file is None:
-            checked = load_current(current, session.settings.kept_policy, session.now())
+            checked = load_current(current, session.settings.last_good_policy, session.now())
         else:
             checked = load(file, members=current.parent / "groups")
     except PolicyUnreadable as error:
@@ -50,7 +50,7 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
         session.warn(str(item))
     if gpus_problem is not None:
         session.warn(f"the slots of reservations could not be checked: {gpus_problem.message}")
-    for emptied in checked.kept_members:
+    for emptied in checked.last_good_members:
         session.warn(f"{emptied}; delete the file if that is meant")
     groups, overrides = counted(len(checked.groups), "group"), counted(len(checked.user_overrides), "override")
     session.say(f"{checked.path} is right: {groups}, {overrides}.")
@@ -66,7 +66,7 @@ def _names(session: Session, checked: Policy) -> tuple[tuple[NameFinding, ...], 
             slots = session.installation.inventory.observe().slots
         except GpusUnreachable as error:
             problem = error
-    docker = None if session.settings.own else unix_group_of(DOCKER)
+    docker = None if session.settings.sandbox else unix_group_of(DOCKER)
     logins = docker.members if docker is not None else frozenset()
     return check_names(checked, session.users, now, slots=slots, logins=logins), problem
 
@@ -74,7 +74,7 @@ def _names(session: Session, checked: Policy) -> tuple[tuple[NameFinding, ...], 
 def _replay(session: Session, checked: Policy) -> Replay:
     """Everybody counts whom one of the two policies names, who has a container, or who may have one."""
     records = readable(session.installation.ledger.read())
-    docker = None if session.settings.own else unix_group_of(DOCKER)
+    docker = None if session.settings.sandbox else unix_group_of(DOCKER)
     also = docker.members if docker is not None else frozenset()
     people = people_of(session.policy, checked, records=records, users=session.users, also=also)
     return replay(session.policy, checked, people, records, session.now())

@@ -14,7 +14,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.project import meant
 from ds01.cli.project.meant import Project
 from ds01.cli.session import Session
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import WrongUse
 from ds01.projects import devcontainer, project_file
 
@@ -32,11 +32,11 @@ def command(session: Session, project: Project, *, image: str | None, force: boo
     meant.expect_folder(project)
     explain(session, "devcontainer")
     image = image or project_file.read(project.home, project.folder).get("image")
-    image = image or devcontainer.own_image(session.owner, project.name)
-    if not well_formed(image):
+    image = image or devcontainer.default_image(session.owner, project.name)
+    if not is_reference(image):
         raise WrongUse(f"'{image}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     limits = session.run(GetLimits(owner=session.owner.uid)).arguments
-    write = partial(devcontainer.create, project.home, project.folder, project.name, image, limits=limits)
+    write = partial(devcontainer.write_devcontainer, project.home, project.folder, project.name, image, limits=limits)
     step = write(overwrite=force)
     question = f"{' '.join(step.differing)} says something else. Replace it?"
     if step.differing and session.interactive and ask.confirm(question, default=False):

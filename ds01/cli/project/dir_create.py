@@ -9,7 +9,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.project import meant
 from ds01.cli.project.meant import Project
 from ds01.cli.session import Session
-from ds01.projects import folders
+from ds01.projects import project_directory
 
 
 @verb(example="dir-create my-thesis", asks=True)
@@ -21,6 +21,6 @@ def command(session: Session, project: Project, *, blank: bool) -> None:
     It is /workspace in the container of the same name. What is there already stays as it is.
     """
     explain(session, "project-folder", name=project.name)
-    step = folders.create(project.home, project.name, blank=blank, folder=project.folder)
+    step = project_directory.create_project_directory(project.home, project.name, blank=blank, folder=project.folder)
     meant.show(session, step)
     session.answer({"project": project.name, "path": str(project.folder), "step": step})

@@ -18,7 +18,7 @@ from ds01.cli.project.meant import Project
 from ds01.cli.session import Session
 from ds01.errors import WrongUse
 from ds01.projects import git
-from ds01.projects.steps import together
+from ds01.projects.step_result import combine_steps
 
 
 @verb(example='git-init my-thesis --name "Ada Lovelace" --email ada@example.org', asks=True)
@@ -39,14 +39,14 @@ def command(
     if session.interactive:
         name, email = ask_author(session, project, name, email)
     lfs = False if no_lfs else None
-    init = partial(git.init, project.home, project.folder, name=name, email=email, lfs=lfs)
+    init = partial(git.init_repository, project.home, project.folder, name=name, email=email, lfs=lfs)
     step = init(extend=append)
     meant.show(session, step)
     files = " and ".join(step.differing)
     if files and session.interactive and ask.confirm(f"Add ds01's lines at the end of {files}?", default=False):
         more = init(extend=True)
         session.say(f"Made: {', '.join(more.made)}.")
-        step = together([replace(step, differing=()), more])
+        step = combine_steps([replace(step, differing=()), more])
     if git.REPOSITORY in step.made:
         session.say(f'Next: cd {quote(str(project.folder))} && git add -A && git commit -m "Begin {project.name}"')
     session.answer({"project": project.name, "path": str(project.folder), "step": step})
@@ -56,11 +56,11 @@ def ask_author(
     session: Session, project: Project, name: str | None, email: str | None
 ) -> tuple[str | None, str | None]:
     """Name and address, asked for if they were not said and git does not know them. Enter leaves them open."""
-    knows = git.identity(project.home, project.folder)
+    knows = git.commit_identity(project.home, project.folder)
     if name is None and knows[0] is None:
-        name = _ask("Your name, for commits (Enter: later)", git.check_name)
+        name = _ask("Your name, for commits (Enter: later)", git.check_commit_name)
     if email is None and knows[1] is None:
-        email = _ask("Your e-mail address, for commits (Enter: later)", git.check_email)
+        email = _ask("Your e-mail address, for commits (Enter: later)", git.check_commit_email)
     return name, email
 
 

@@ -18,9 +18,9 @@ from ds01.cli.container.asked import folder as absolute
 from ds01.cli.output import printable, send
 from ds01.cli.session import Session
 from ds01.errors import Ds01Error, NotFound, WrongUse
-from ds01.policy.names import NAME
-from ds01.projects.folders import folder_of, project_name, workspace
-from ds01.projects.steps import Step
+from ds01.policy.names import NAME_PATTERN
+from ds01.projects.project_directory import project_name, project_path, workspaces_directory
+from ds01.projects.step_result import StepResult
 from ds01.system.home import Home
 
 
@@ -57,7 +57,7 @@ def expect_folder(project: Project) -> None:
         )
 
 
-def show(session: Session, step: Step) -> None:
+def show(session: Session, step: StepResult) -> None:
     """Say what a step did."""
     if step.made:
         session.say(f"Made: {', '.join(step.made)}.")
@@ -90,13 +90,13 @@ def _meant(session: Session, typed: str | None, where: str | None, verb: str) ->
         else:
             raise WrongUse(
                 "which project?",
-                why=f"this is not the folder of one: they lie in {workspace(home)}",
+                why=f"this is not the folder of one: they lie in {workspaces_directory(home)}",
                 hint=f"say its name: {verb} PROJECT",
             )
     name = project_name(typed)
     if name != typed:
         session.say(f"The name becomes {name}: lower case, without spaces.")
-    return Project(home, name, folder_of(home, name))
+    return Project(home, name, project_path(home, name))
 
 
 def _here(home: Home) -> str | None:
@@ -105,11 +105,11 @@ def _here(home: Home) -> str | None:
         here = Path.cwd()
     except OSError:  # it was removed meanwhile
         return None
-    tops = [workspace(home)]
+    tops = [workspaces_directory(home)]
     with suppress(Ds01Error):  # a home, or the workspace in it, is often a link
-        tops.append(Path(home.run(["realpath", "--", str(workspace(home))]).rstrip("\n")))
+        tops.append(Path(home.run(["realpath", "--", str(workspaces_directory(home))]).rstrip("\n")))
     for top in tops:
         if here != top and here.is_relative_to(top):
             name = here.relative_to(top).parts[0]
-            return name if NAME.fullmatch(name) else None
+            return name if NAME_PATTERN.fullmatch(name) else None
     return None

@@ -28,7 +28,7 @@ def command(session: Session, project: Project, *, description: str | None, forc
     explain(session, "readme")
     known = project_file.read(project.home, project.folder)
     write = partial(
-        readme.create,
+        readme.write_readme,
         project.home,
         project.folder,
         project.name,

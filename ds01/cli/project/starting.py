@@ -27,7 +27,7 @@ from ds01.cli.project.wanted import Wanted, complete
 from ds01.cli.session import Session
 from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error
-from ds01.projects import folders, git, project_file, readme
+from ds01.projects import git, project_directory, project_file, readme
 from ds01.system.home import Home
 
 
@@ -84,7 +84,7 @@ class _NewProject:
         self._wanted = wanted
         self._home: Home = session.home
         self.name = wanted.name or ""
-        self.folder: Path = folders.folder_of(self._home, self.name)
+        self.folder: Path = project_directory.project_path(self._home, self.name)
 
     def steps(self) -> list[_Step]:
         """The steps that were asked for, in their order."""
@@ -107,19 +107,19 @@ class _NewProject:
 
     def finish(self) -> None:
         """Note that nothing is left to do."""
-        project_file.update(self._home, self.folder, {project_file.SETUP: None})
+        project_file.update(self._home, self.folder, {project_file.SETUP_KEY: None})
 
     def _make_folder(self) -> None:
         session, wanted = self._session, self._wanted
         explain(session, "project-folder", name=self.name)
-        show(session, folders.create(self._home, self.name, blank=wanted.blank))
+        show(session, project_directory.create_project_directory(self._home, self.name, blank=wanted.blank))
         # First of all, so that a setup that is interrupted continues with the same answers.
         image = wanted.image or reference_of(session, self.name)
         values = {"kind": wanted.kind, "image": image, "framework": wanted.framework}
-        setup = project_file.UNFINISHED
+        setup = project_file.SETUP_UNFINISHED
         there = project_file.read(self._home, self.folder)
         kept = project_file.write(self._home, self.folder, self.name, **values, setup=setup)
-        if not there or not kept.already:
+        if not there or not kept.is_unchanged:
             show(session, kept)
             return
         if wanted.framework is None and wanted.image is not None:
@@ -127,7 +127,7 @@ class _NewProject:
         elif wanted.framework is None:
             del values["framework"]
         changed = {key: value for key, value in values.items() if there.get(key) != value and (value or key in there)}
-        if project_file.update(self._home, self.folder, {**changed, project_file.SETUP: setup}) and changed:
+        if project_file.update(self._home, self.folder, {**changed, project_file.SETUP_KEY: setup}) and changed:
             session.say(f"Changed in {project_file.FILE}: {', '.join(changed)}.")
 
     def _make_git(self) -> None:
@@ -136,11 +136,11 @@ class _NewProject:
         # Whoever left it open when the repository was made is not asked again.
         if self._session.interactive and not self._home.exists(self.folder / ".git"):
             person, email = ask_author(self._session, Project(self._home, self.name, self.folder), None, None)
-        show(self._session, git.init(self._home, self.folder, name=person, email=email))
+        show(self._session, git.init_repository(self._home, self.folder, name=person, email=email))
 
     def _make_readme(self) -> None:
         wanted = self._wanted
-        made = readme.create(
+        made = readme.write_readme(
             self._home,
             self.folder,
             self.name,

@@ -15,11 +15,11 @@ from ds01.cli.container.asked import Asked as ContainerOptions
 from ds01.cli.guide import explain
 from ds01.cli.options import Whole, typed
 from ds01.cli.session import Session
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import NotFound, WrongUse
-from ds01.images.packages import use_case
-from ds01.projects import folders, project_file, readme
-from ds01.projects.devcontainer import own_image
+from ds01.images.packages import find_use_case
+from ds01.projects import project_directory, project_file, readme
+from ds01.projects.devcontainer import default_image
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class Wanted:
             raise WrongUse("one image, please", why="--image and --framework each name one")
         if self.image is not None and not self.with_image:
             raise WrongUse("--image and --no-image at once")
-        if self.image is not None and not well_formed(self.image):
+        if self.image is not None and not is_reference(self.image):
             raise WrongUse(f"'{self.image}' is not an image name", why="it has the form [HOST/]NAME[:TAG]")
         self.container_options().check()
         if self.description is not None:
             readme.check_description(self.description)
         if self.kind is not None:
             try:
-                use_case(catalogues.package_sets(), self.kind)
+                find_use_case(catalogues.package_sets(), self.kind)
             except NotFound as error:
                 hint = "or leave --type out; packages can be added later, with `image-update NAME`"
                 raise NotFound(error.message, why=error.why, hint=hint) from None
@@ -116,7 +116,7 @@ def complete(session: Session, wanted: Wanted) -> Wanted:
             raise WrongUse("the project needs a name", hint=f"`{typed()} NAME --type ml`")
         explain(session, "project")
         wanted = dataclasses.replace(wanted, name=ask.text("Name of the project", check=_new_name(session)))
-    name = folders.project_name(wanted.name or "")
+    name = project_directory.project_name(wanted.name or "")
     if name != wanted.name:
         session.say(f"The name becomes {name}: lower case, without spaces.")
     wanted = _with_file(session, dataclasses.replace(wanted, name=name))
@@ -126,7 +126,9 @@ def complete(session: Session, wanted: Wanted) -> Wanted:
         cases = catalogues.package_sets().use_cases
         chosen = ask.choose("What is it about?", [*(f"{one.title}: {one.summary}" for one in cases), "something else"])
         wanted = dataclasses.replace(wanted, kind=cases[chosen].key if chosen < len(cases) else "none")
-    if wanted.description is None and not readme.names(session.home, folders.folder_of(session.home, name)):
+    if wanted.description is None and not readme.readme_names(
+        session.home, project_directory.project_path(session.home, name)
+    ):
         described = ask.text("In one line (Enter: later)", default="", check=readme.check_description)
         wanted = dataclasses.replace(wanted, description=described or None)
     return wanted
@@ -135,11 +137,16 @@ def complete(session: Session, wanted: Wanted) -> Wanted:
 def unfinished(session: Session) -> tuple[str, ...]:
     """Return the projects whose setup was started and has not finished: those without a container of their name."""
     home = session.home
-    names = [name for name in home.list(folders.workspace(home)) if folders.is_project_name(name)]
+    names = [
+        name
+        for name in home.list(project_directory.workspaces_directory(home))
+        if project_directory.is_project_name(name)
+    ]
     marked = [
         name
         for name in names
-        if project_file.read(home, folders.folder_of(home, name)).get(project_file.SETUP) == project_file.UNFINISHED
+        if project_file.read(home, project_directory.project_path(home, name)).get(project_file.SETUP_KEY)
+        == project_file.SETUP_UNFINISHED
     ]
     if not marked:
         return ()
@@ -151,15 +158,15 @@ def unfinished(session: Session) -> tuple[str, ...]:
 def _with_file(session: Session, wanted: Wanted) -> Wanted:
     """Fill in what the project's pyproject.toml says and no option contradicts."""
     home, name = session.home, wanted.name or ""
-    known = project_file.read(home, folders.folder_of(home, name))
+    known = project_file.read(home, project_directory.project_path(home, name))
     kind, framework, image = known.get("kind"), known.get("framework"), known.get("image")
     cases = catalogues.package_sets()
     if wanted.kind is None and kind is not None and (kind == "none" or _is_use_case(kind)):
-        wanted = dataclasses.replace(wanted, kind="none" if kind == "none" else use_case(cases, kind).key)
+        wanted = dataclasses.replace(wanted, kind="none" if kind == "none" else find_use_case(cases, kind).key)
     if wanted.image is not None or wanted.framework is not None or not wanted.with_image:
         return wanted
-    if image is not None and image.removesuffix(":latest") != own_image(session.owner, name):
-        if well_formed(image):
+    if image is not None and image.removesuffix(":latest") != default_image(session.owner, name):
+        if is_reference(image):
             session.say(f"The image is {image}, as {project_file.FILE} of the project says.")
             return dataclasses.replace(wanted, image=image)
         session.warn(f"{project_file.FILE} of {name} names '{image}', which is not an image name; it is not used.")
@@ -170,7 +177,7 @@ def _with_file(session: Session, wanted: Wanted) -> Wanted:
 
 def _is_use_case(text: str) -> bool:
     try:
-        use_case(catalogues.package_sets(), text)
+        find_use_case(catalogues.package_sets(), text)
     except NotFound:
         return False
     return True
@@ -181,8 +188,8 @@ def _new_name(session: Session) -> Callable[[str], None]:
 
     def check(text: str) -> None:
         home = session.home
-        folder = folders.folder_of(home, folders.project_name(text))
-        if home.exists(folder) and not home.is_folder(folder):
+        folder = project_directory.project_path(home, project_directory.project_name(text))
+        if home.exists(folder) and not home.is_directory(folder):
             raise WrongUse(f"{folder} is a file", why="the project's folder would have that name")
 
     return check

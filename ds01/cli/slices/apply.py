@@ -28,7 +28,7 @@ def command(session: Session, dry_run: bool) -> int:
     need_root(session, "systemd's slices")
     need_machine(session, "slices")
     context = session.context
-    driver = context.engine.facts().cgroup_driver
+    driver = context.engine.info().cgroup_driver
     records, memory = readable(context.ledger.read()), context.ledger.tick_memory()
     changes = plan(context.rules.policy, records, context.users, context.clock(), driver=driver, memory=memory)
     if dry_run or not changes:

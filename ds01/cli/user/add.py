@@ -22,7 +22,7 @@ def command(session: Session, login: str) -> int:
     need_root(session, "the groups of the machine")
     account = session.users.by_login(login)
     steps: list[Callable[[], Step]] = [lambda: welcome.ensure_workspace(account, session.actor, _workspaces(session))]
-    if not session.settings.own:  # there everybody is a user already, and groups and slices are the machine's
+    if not session.settings.sandbox:  # there everybody is a user already, and groups and slices are the machine's
         groups = [lambda name=name: welcome.ensure_group(account, name) for name in welcome.GROUPS]
         steps = [*groups, *steps, lambda: welcome.ensure_slice(account, session.context)]
     taken = []

@@ -19,7 +19,7 @@ from ds01.cli.user.ssh_setup import set_up
 from ds01.cli.words import describe_error, worded
 from ds01.errors import Ds01Error, WrongUse
 from ds01.projects import vscode
-from ds01.projects.server import check_host
+from ds01.projects.ssh_host import check_host
 
 
 @verb(example="user-setup my-first-project --quick", asks=True, json=False)
@@ -80,7 +80,7 @@ def command(
         code = start_project(session, wanted, afterwards="vscode-setup")
     session.say("\nPart 3/3  VS Code")
     explain(session, "vscode")
-    show_whole(session, vscode.guide(session.owner.login, server))
+    show_whole(session, vscode.setup_guide(session.owner.login, server))
     explain(session, "manners")
     if not has_key:
         session.warn("the SSH key is still missing: `ssh-setup` makes it")

@@ -9,7 +9,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.project import meant
 from ds01.cli.session import Session
 from ds01.projects import ssh
-from ds01.projects.server import check_host
+from ds01.projects.ssh_host import check_host
 
 
 @verb(example="ssh-setup --no-passphrase", asks=True)
@@ -30,13 +30,13 @@ def set_up(session: Session, host: str, comment: str | None = None, *, ask_passp
     explain(session, "ssh")
     home, login = session.home, session.owner.login
     comment = f"{login}@{host}" if comment is None else comment
-    step = ssh.setup(home, comment=comment, ask_passphrase=ask_passphrase)
+    step = ssh.set_up_key(home, comment=comment, ask_passphrase=ask_passphrase)
     public, fingerprint = ssh.public_key(home), ssh.fingerprint(home)
     session.answer({"login": login, "host": host, "public_key": public, "fingerprint": fingerprint, "step": step})
     meant.show(session, step)
     if public is not None:
         session.say("\nThe public part. Everybody may see it; GitHub, GitLab and other servers want it:")
         meant.show_whole(session, [f"  {public}", ""])
-    meant.show_whole(session, ssh.how_to_reach(login, host))
+    meant.show_whole(session, ssh.connection_guide(login, host))
     if fingerprint is not None:
         session.say(f"The first time ssh asks whether this is the right server. It is, if it shows {fingerprint}.")

@@ -13,7 +13,7 @@ from ds01.cli.options import command as verb
 from ds01.cli.project import meant
 from ds01.cli.session import Session
 from ds01.projects import vscode
-from ds01.projects.server import SSH_PORT, check_host
+from ds01.projects.ssh_host import SSH_PORT, check_host
 
 
 @verb(example="vscode-setup --host server.example.org")
@@ -27,9 +27,9 @@ def command(session: Session, file: str | None, host: str | None, port: int) -> 
     host = session.server_name if host is None else check_host(host)
     entry = vscode.host_entry(login, host, port)
     path = absolute(session, file)
-    step = None if path is None else vscode.write(session.home, Path(path), entry)
-    document = {"login": login, "host": host, "port": port, "alias": vscode.ALIAS, "entry": entry, "path": path}
+    step = None if path is None else vscode.write_host_entry(session.home, Path(path), entry)
+    document = {"login": login, "host": host, "port": port, "alias": vscode.HOST_ALIAS, "entry": entry, "path": path}
     session.answer(document | {"step": step})
-    meant.show_whole(session, vscode.guide(login, host, port))
+    meant.show_whole(session, vscode.setup_guide(login, host, port))
     if step is not None:
         meant.show(session, step)

@@ -13,12 +13,12 @@ from typing import Any
 
 import docker.errors
 
-from ds01.engines.answers import build_error, one_line, plain
 from ds01.engines.docker.client import Client
-from ds01.engines.docker.images import read_progress, split_reference
+from ds01.engines.docker.images import read_progress, require_reference
 from ds01.engines.docker.login import build_headers
+from ds01.engines.engine_errors import build_error, one_line, strip_control_codes
 from ds01.engines.protocol import BuildSpec, Progress
-from ds01.engines.pull_answers import pull_error
+from ds01.engines.pull_errors import pull_error
 from ds01.engines.references import with_tag
 from ds01.errors import Ds01Error, EngineRejected, EngineUnreachable
 
@@ -33,13 +33,13 @@ _ERRORS = "\x1b[91m"  # how the builder marks what came from a program's stderr
 _LAST_LINES = 3  # of a failed step's errors
 
 
-def build(client: Client, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
+def build_image(client: Client, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
     """Make an image. Closing the generator closes the connection; dockerd then ends the step and drops what it made."""
-    split_reference(spec.reference)
+    require_reference(spec.reference)
     login = build_headers(client.config())
     for warning in client.new_warnings(login.warnings):
         yield Progress("", warning, warning=True)
-    with client.asking("build the image") as api:
+    with client.api_call("build the image") as api:
         try:
             response = client.call(
                 api,
@@ -53,25 +53,25 @@ def build(client: Client, spec: BuildSpec, context: Iterable[bytes]) -> Generato
             )
         except docker.errors.APIError as error:
             raise build_error(spec, str(error.explanation)) from error
-        reading = Reading(spec)
+        parser = BuildOutput(spec)
         try:
             for line in response.iter_lines(chunk_size=None):
                 if line.strip():
-                    yield from reading.read(json.loads(line))
+                    yield from parser.read(json.loads(line))
         finally:
             response.close()
-        yield from reading.end()
+        yield from parser.end()
 
 
-class Reading:
+class BuildOutput:
     """A build's answer, entry by entry. Output comes in pieces that end anywhere, errors apart from the rest."""
 
     def __init__(self, spec: BuildSpec) -> None:
         self._spec = spec
         self._step = ""
         self._number = self._count = 0
-        self._open = {False: "", True: ""}  # lines that have not ended yet; True: errors
-        self._last: dict[bool, list[str]] = {False: [], True: []}
+        self._unfinished = {False: "", True: ""}  # lines that have not ended yet; True: errors
+        self._last_lines: dict[bool, list[str]] = {False: [], True: []}
         self._image: str | None = None
 
     def read(self, entry: Mapping[str, Any]) -> Iterator[Progress]:
@@ -84,7 +84,7 @@ class Reading:
         elif "aux" in entry:
             self._image = entry["aux"].get("ID") or self._image  # one for each stage: the last is the image
         elif "status" in entry:
-            yield read_progress(self._base(), dict(entry))
+            yield read_progress(self._base_reference(), dict(entry))
 
     def end(self) -> Iterator[Progress]:
         """The last words. Raises EngineUnreachable if the answer ended before an image was made."""
@@ -105,42 +105,42 @@ class Reading:
             yield from self._flush()
             self._number, self._count = int(step[1]), int(step[2])
             self._image = None  # that was a stage before the last
-            self._step = f"{step[1]}/{step[2]} {one_line(plain(step[3]))}"
-            self._last = {False: [], True: []}
+            self._step = f"{step[1]}/{step[2]} {one_line(strip_control_codes(step[3]))}"
+            self._last_lines = {False: [], True: []}
             yield self._progress("")
             return
         if _NOISE.fullmatch(text.rstrip("\n")):  # of the builder's own, after what may not end in a line break
             yield from self._flush()
             return
         errors = text.startswith(_ERRORS)
-        *lines, self._open[errors] = (self._open[errors] + text).split("\n")
+        *lines, self._unfinished[errors] = (self._unfinished[errors] + text).split("\n")
         for line in lines:
             yield from self._line(line, errors)
 
     def _flush(self) -> Iterator[Progress]:
-        for errors, line in self._open.items():
+        for errors, line in self._unfinished.items():
             yield from self._line(line, errors)
-        self._open = {False: "", True: ""}
+        self._unfinished = {False: "", True: ""}
 
     def _line(self, line: str, errors: bool) -> Iterator[Progress]:
-        text = one_line(plain(line.rstrip("\r").rpartition("\r")[2])).removeprefix("---> ")
+        text = one_line(strip_control_codes(line.rstrip("\r").rpartition("\r")[2])).removeprefix("---> ")
         if text:
-            self._last[errors] = [*self._last[errors], text][-_LAST_LINES:]
+            self._last_lines[errors] = [*self._last_lines[errors], text][-_LAST_LINES:]
             yield self._progress(text)
 
     def _progress(self, text: str) -> Progress:
         return Progress(self._step, text, self._number or None, self._count or None)
 
-    def _base(self) -> str:
+    def _base_reference(self) -> str:
         found = _FROM.search(self._step)
         return found[1] if found else self._spec.reference
 
     def _error(self, entry: Mapping[str, Any]) -> Ds01Error:
-        words, code = str(entry["error"]), (entry.get("errorDetail") or {}).get("code")
+        message, code = str(entry["error"]), (entry.get("errorDetail") or {}).get("code")
         if code is None and self._step and _FROM.match(self._step.partition(" ")[2]):
-            return pull_error(self._base(), words)
-        said = self._last[True] or self._last[False]
-        return build_error(self._spec, words, step=self._step or None, exit_code=code, said=said if code else ())
+            return pull_error(self._base_reference(), message)
+        output = self._last_lines[True] or self._last_lines[False]
+        return build_error(self._spec, message, step=self._step or None, exit_code=code, output=output if code else ())
 
 
 def _parameters(spec: BuildSpec) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import requests
 import urllib3
 from docker.utils import config as sdk_config
 
-from ds01.engines.answers import answer_as_error, one_line
+from ds01.engines.engine_errors import error_from_response, one_line
 from ds01.errors import Ds01Error, EngineAbsent, EngineRejected, EngineUnreachable
 from ds01.system.docker_config import DockerConfig, read_config
 
@@ -26,7 +26,7 @@ PING_TIMEOUT = 5.0
 PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin", "/snap/bin")
 
 # The SDK raises its own for some, requests' for most, and urllib3's while an answer is being read.
-_NO_ANSWER = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+_CONNECTION_ERRORS = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 # The SDK decodes ~/.docker/config.json when a client is made, and a bad entry ends that. It finds no file any more:
@@ -71,14 +71,14 @@ class Client:
         return new
 
     @contextmanager
-    def asking_about_container(self, what: str) -> Iterator[Any]:
-        """As `asking`, for a request that concerns one container.
+    def container_api_call(self, what: str) -> Iterator[Any]:
+        """As `api_call`, for a request that concerns one container.
 
         dockerd can hang on one container, whose lock is stuck, while it answers everything else. That is
         EngineRejected: it says nothing about other containers.
         """
         try:
-            with self.asking(what) as api:
+            with self.api_call(what) as api:
                 yield api
         except EngineUnreachable as error:
             if (error.data or {}).get("problem") != "no_answer" or not self._responds():
@@ -92,14 +92,14 @@ class Client:
     def _responds(self) -> bool:
         """Whether dockerd answers a request that concerns no container."""
         try:
-            with self.asking("answer") as api:
+            with self.api_call("answer") as api:
                 self.call(api, "GET", "/_ping", timeout=PING_TIMEOUT)
         except Ds01Error:
             return False
         return True
 
     @contextmanager
-    def asking(self, what: str) -> Iterator[Any]:
+    def api_call(self, what: str) -> Iterator[Any]:
         """The SDK's low-level client; its errors in the block become ds01's. `what` follows "Docker could not"."""
         try:
             if self._api is None:
@@ -110,7 +110,7 @@ class Client:
         except Ds01Error:
             raise
         except docker.errors.APIError as error:
-            raise answer_as_error(error.status_code, str(error.explanation or error), what) from error
+            raise error_from_response(error.status_code, str(error.explanation or error), what) from error
         except docker.errors.NullResource as error:
             raise EngineAbsent("Docker has no such container", why="the name is empty") from error
         except (
@@ -119,7 +119,7 @@ class Client:
             urllib3.exceptions.HTTPError,
             OSError,
         ) as error:
-            raise no_answer_as_error(error, self.socket) from error
+            raise connection_error(error, self.socket) from error
 
     def call(
         self,
@@ -131,7 +131,7 @@ class Client:
         timeout: float | tuple[float, float | None] = TIMEOUT,
         **options: Any,
     ) -> Any:
-        """One request that the SDK has no method for, inside `asking`; the answer, if it is not an error."""
+        """One request that the SDK has no method for, inside `api_call`; the answer, if it is not an error."""
         url = f"{api.base_url}/v{api.api_version}{path}"
         response = api.request(method, url, params=params, timeout=timeout, **options)
         try:
@@ -141,14 +141,14 @@ class Client:
         return response
 
 
-def quoted(reference: str) -> str:
+def quote_path_part(reference: str) -> str:
     """A name as one part of a path. Raises EngineAbsent for an empty one, which would name the whole collection."""
     if not reference:
         raise EngineAbsent("Docker has no such container", why="the name is empty")
     return quote(reference, safe="")
 
 
-def no_answer_as_error(error: BaseException, socket: str) -> EngineUnreachable:
+def connection_error(error: BaseException, socket: str) -> EngineUnreachable:
     """Why dockerd cannot be reached, as one of four problems with a remedy each."""
     causes = list(_causes(error))
     if any(isinstance(cause, PermissionError) for cause in causes):
@@ -159,7 +159,7 @@ def no_answer_as_error(error: BaseException, socket: str) -> EngineUnreachable:
             data={"problem": "not_permitted"},
         )
     if any(isinstance(cause, (FileNotFoundError, ConnectionRefusedError, NotADirectoryError)) for cause in causes):
-        if not _installed() and not Path(socket).exists():
+        if not _is_installed() and not Path(socket).exists():
             return EngineUnreachable(
                 "Docker is not installed",
                 why=f"there is no {socket}, and no program docker or dockerd",
@@ -180,18 +180,18 @@ def no_answer_as_error(error: BaseException, socket: str) -> EngineUnreachable:
     )
 
 
-def _installed() -> bool:
+def _is_installed() -> bool:
     return any((Path(folder) / name).exists() for folder in PROGRAM_FOLDERS for name in ("dockerd", "docker"))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     # requests and urllib3 hide the system's error in arguments of arguments, the SDK in causes.
-    seen: set[int] = set()
-    waiting: list[Any] = [error]
-    while waiting:
-        one = waiting.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
+    visited: set[int] = set()
+    pending: list[Any] = [error]
+    while pending:
+        exception = pending.pop()
+        if not isinstance(exception, BaseException) or id(exception) in visited:
             continue
-        seen.add(id(one))
-        yield one
-        waiting += [one.__cause__, one.__context__, *one.args]
+        visited.add(id(exception))
+        yield exception
+        pending += [exception.__cause__, exception.__context__, *exception.args]

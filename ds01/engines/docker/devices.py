@@ -11,7 +11,7 @@ from typing import Any
 from ds01.engines.protocol import Devices
 
 _VARIABLE = "NVIDIA_VISIBLE_DEVICES"
-_NOTHING = ("", "void", "none")
+_NO_DEVICES = ("", "void", "none")
 _NVIDIA_MAJOR = "195:"  # of the device nodes /dev/nvidia*
 
 
@@ -21,21 +21,21 @@ def devices_of(inspected: Mapping[str, Any], default_runtime: Callable[[], str])
     forms: list[str] = []
     ids: list[str] = []
     everything = False
-    for form, found, whole in (
-        _requested(host.get("DeviceRequests") or []),
-        _cdi(host.get("DeviceRequests") or []),
-        _nodes(host),
+    for form, found, all_devices in (
+        _from_device_requests(host.get("DeviceRequests") or []),
+        _from_cdi(host.get("DeviceRequests") or []),
+        _from_device_nodes(host),
     ):
-        if found or whole:
+        if found or all_devices:
             forms.append(form)
             ids += found
-            everything = everything or whole
+            everything = everything or all_devices
     # A request sets the variable anew, whatever the image said, so the image's own word counts only without one.
     if not forms and _variable_counts(inspected, default_runtime):
-        found, whole = _from_variable(environment_of(inspected))
-        if found or whole:
+        found, all_devices = _from_variable(environment_of(inspected))
+        if found or all_devices:
             forms.append("environment")
-            ids, everything = found, whole
+            ids, everything = found, all_devices
     if host.get("Privileged"):
         # It has all of the host's device nodes. If it was given some GPUs by name, those are taken at its word: AIME
         # makes all of its containers so, and each would block the server. What it really uses, NVML's processes tell.
@@ -50,16 +50,16 @@ def environment_of(inspected: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, sign, value in pairs if sign}
 
 
-def _requested(requests: list[dict[str, Any]]) -> tuple[str, list[str], bool]:
+def _from_device_requests(requests: list[dict[str, Any]]) -> tuple[str, list[str], bool]:
     ids: list[str] = []
     everything = False
     for request in requests:
         if not _is_gpu_request(request):
             continue
-        given = request.get("DeviceIDs") or []
+        device_names = request.get("DeviceIDs") or []
         # A count means the first so many, in an order that only the driver knows.
-        everything = everything or bool(request.get("Count")) or "all" in given
-        ids += [device for device in given if device not in ("all", *_NOTHING)]
+        everything = everything or bool(request.get("Count")) or "all" in device_names
+        ids += [device for device in device_names if device not in ("all", *_NO_DEVICES)]
     return "device_request", ids, everything
 
 
@@ -70,7 +70,7 @@ def _is_gpu_request(request: Mapping[str, Any]) -> bool:
     return request.get("Driver") == "nvidia" or "gpu" in words or "nvidia" in words
 
 
-def _cdi(requests: list[dict[str, Any]]) -> tuple[str, list[str], bool]:
+def _from_cdi(requests: list[dict[str, Any]]) -> tuple[str, list[str], bool]:
     names = [name for request in requests if request.get("Driver") == "cdi" for name in request.get("DeviceIDs") or []]
     ids, everything = _cdi_ids(names)
     return "cdi", ids, everything
@@ -82,12 +82,12 @@ def _cdi_ids(names: list[str]) -> tuple[list[str], bool]:
     return [device for device in devices if device not in ("all", "")], any(d in ("all", "") for d in devices)
 
 
-def _nodes(host: Mapping[str, Any]) -> tuple[str, list[str], bool]:
+def _from_device_nodes(host: Mapping[str, Any]) -> tuple[str, list[str], bool]:
     # The number in /dev/nvidia0 is the driver's minor number, not NVML's index: nobody can say which GPU it is.
     paths = [device.get("PathOnHost") or "" for device in host.get("Devices") or []]
-    reach = any(path.rstrip("/") == "/dev" or path.startswith("/dev/nvidia") for path in paths)
-    rules = any(f" {_NVIDIA_MAJOR}" in f" {rule[2:].strip()}" for rule in host.get("DeviceCgroupRules") or [])
-    return "device", [], reach or rules
+    has_nodes = any(path.rstrip("/") == "/dev" or path.startswith("/dev/nvidia") for path in paths)
+    has_rules = any(f" {_NVIDIA_MAJOR}" in f" {rule[2:].strip()}" for rule in host.get("DeviceCgroupRules") or [])
+    return "device", [], has_nodes or has_rules
 
 
 def _variable_counts(inspected: Mapping[str, Any], default_runtime: Callable[[], str]) -> bool:
@@ -107,9 +107,9 @@ def _from_variable(environment: Mapping[str, str]) -> tuple[list[str], bool]:
         # NVIDIA's runtime gives everything to the CUDA images of before 2018, which do not set the variable.
         return [], "CUDA_VERSION" in environment and "NVIDIA_REQUIRE_CUDA" not in environment
     value = environment[_VARIABLE].strip()
-    if value in _NOTHING:
+    if value in _NO_DEVICES:
         return [], False
-    given = [part.strip() for part in value.split(",") if part.strip()]
-    cdi, everything = _cdi_ids([part for part in given if "=" in part])
-    plain = [part for part in given if "=" not in part and part != "all"]
-    return plain + cdi, everything or "all" in given
+    device_names = [part.strip() for part in value.split(",") if part.strip()]
+    cdi, everything = _cdi_ids([part for part in device_names if "=" in part])
+    indexes = [part for part in device_names if "=" not in part and part != "all"]
+    return indexes + cdi, everything or "all" in device_names

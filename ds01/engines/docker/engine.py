@@ -9,29 +9,29 @@ import math
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 
-from ds01.engines.answers import answer_as_error, one_line
 from ds01.engines.docker import build as docker_build
 from ds01.engines.docker import exec as docker_exec
 from ds01.engines.docker import images as docker_images
-from ds01.engines.docker.client import INSPECT_TIMEOUT, TIMEOUT, Client, quoted
-from ds01.engines.docker.paths import path_status
-from ds01.engines.docker.since import booted_at, engine_started_at
-from ds01.engines.docker.translate import create_body, read_facts, read_inspected, read_listed, update_body
-from ds01.engines.docker.usage import belongs_to, read_usage
+from ds01.engines.docker.client import INSPECT_TIMEOUT, TIMEOUT, Client, quote_path_part
+from ds01.engines.docker.path_stat import path_status
+from ds01.engines.docker.start_times import booted_at, engine_started_at
+from ds01.engines.docker.translate import create_body, read_info, read_inspected, read_listed, update_body
+from ds01.engines.docker.usage import is_in_container, read_usage
+from ds01.engines.engine_errors import error_from_response, one_line
 from ds01.engines.protocol import (
     Attachment,
     BuildSpec,
     ContainerProcess,
     ContainerSpec,
-    Created,
+    ContainerUsage,
+    CreateResult,
     EngineContainer,
-    EngineFacts,
     EngineImage,
+    EngineInfo,
     ExecRequest,
     PathStatus,
     Progress,
     UpdateSpec,
-    Usage,
 )
 from ds01.errors import EngineAbsent, EngineRejected
 
@@ -48,16 +48,16 @@ class DockerEngine:
         """The HTTP requests so far, the one that agrees on a version included."""
         return self._client.calls
 
-    def facts(self) -> EngineFacts:
+    def info(self) -> EngineInfo:
         """What the engine is, asked anew."""
-        with self._client.asking("describe itself") as api:
-            facts = replace(read_facts(api.info()), started_at=engine_started_at(), booted_at=booted_at())
-        self._default_runtime = facts.default_runtime
-        return facts
+        with self._client.api_call("describe itself") as api:
+            info = replace(read_info(api.info()), started_at=engine_started_at(), booted_at=booted_at())
+        self._default_runtime = info.default_runtime
+        return info
 
     def containers(self) -> list[EngineContainer]:
         """All containers of the host in one request. The SDK's own list inspects each, and fails when one goes."""
-        with self._client.asking("list the containers") as api:
+        with self._client.api_call("list the containers") as api:
             return [read_listed(entry) for entry in api.containers(all=True)]
 
     def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
@@ -65,9 +65,9 @@ class DockerEngine:
         if not reference:
             return None
         params, timeout = ({"size": "1"}, TIMEOUT) if size else (None, INSPECT_TIMEOUT)
-        path = f"/containers/{quoted(reference)}/json"
+        path = f"/containers/{quote_path_part(reference)}/json"
         try:
-            with self._client.asking_about_container("look at the container") as api:
+            with self._client.container_api_call("look at the container") as api:
                 entry = self._client.call(api, "GET", path, params=params, timeout=timeout).json()
         except EngineAbsent:
             return None
@@ -78,61 +78,61 @@ class DockerEngine:
             why = f"its answer lacks a part, or has one of another form: {type(error).__name__}: {error}"
             raise EngineRejected("Docker could not look at the container", why=one_line(why)) from error
 
-    def create(self, spec: ContainerSpec) -> Created:
+    def create(self, spec: ContainerSpec) -> CreateResult:
         """Make a container of exactly this spec."""
-        with self._client.asking("create the container") as api:
+        with self._client.api_call("create the container") as api:
             answer = api.create_container_from_config(create_body(spec), name=spec.name)
-        return Created(answer["Id"], tuple(one_line(warning) for warning in answer.get("Warnings") or ()))
+        return CreateResult(answer["Id"], tuple(one_line(warning) for warning in answer.get("Warnings") or ()))
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
         """Change the limits of a container, and its restart policy to `no`."""
-        with self._client.asking_about_container("change the limits of the container") as api:
-            path = f"/containers/{quoted(reference)}"
+        with self._client.container_api_call("change the limits of the container") as api:
+            path = f"/containers/{quote_path_part(reference)}"
             host = self._client.call(api, "GET", f"{path}/json").json()["HostConfig"]
             answer = self._client.call(api, "POST", f"{path}/update", json=update_body(limits, host)).json()
         return tuple(one_line(warning) for warning in answer.get("Warnings") or ())
 
     def start(self, reference: str) -> None:
         """Start; nothing if it runs, EngineConflict if it is paused."""
-        with self._client.asking_about_container("start the container") as api:
+        with self._client.container_api_call("start the container") as api:
             api.start(reference)
 
     def stop(self, reference: str, *, grace: float) -> None:
         """Send the stop signal, and SIGKILL after `grace` seconds, of which Docker counts whole ones."""
-        with self._client.asking_about_container("stop the container") as api:
+        with self._client.container_api_call("stop the container") as api:
             api.stop(reference, timeout=max(0, math.ceil(grace)))
 
     def remove(self, reference: str) -> None:
         """Remove a container that does not run, and the unnamed volumes that Docker made for it alone."""
-        with self._client.asking_about_container("remove the container") as api:
+        with self._client.container_api_call("remove the container") as api:
             api.remove_container(reference, v=True, force=False)
 
     def rename(self, reference: str, name: str) -> None:
         """Give a container another name."""
-        with self._client.asking_about_container("rename the container") as api:
+        with self._client.container_api_call("rename the container") as api:
             api.rename(reference, name)
 
     def pause(self, reference: str) -> None:
         """Freeze all its processes."""
-        with self._client.asking_about_container("pause the container") as api:
+        with self._client.container_api_call("pause the container") as api:
             api.pause(reference)
 
     def unpause(self, reference: str) -> None:
         """Let them go on."""
-        with self._client.asking_about_container("unpause the container") as api:
+        with self._client.container_api_call("unpause the container") as api:
             api.unpause(reference)
 
-    def put(self, reference: str, folder: str, archive: bytes) -> None:
+    def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
         """Unpack a tar archive into `folder` inside. Raises EngineRejected if there is no such folder."""
-        with self._client.asking_about_container("put files into the container") as api:
-            path = f"/containers/{quoted(reference)}/archive"
+        with self._client.container_api_call("put files into the container") as api:
+            path = f"/containers/{quote_path_part(reference)}/archive"
             self._client.call(api, "PUT", path, params={"path": folder}, data=archive)
 
-    def get(self, reference: str, path: str) -> bytes | None:
+    def get_archive(self, reference: str, path: str) -> bytes | None:
         """A tar archive of `path` inside; a link is itself, not what it points to."""
         try:
-            with self._client.asking_about_container("read files of the container") as api:
-                address = f"/containers/{quoted(reference)}/archive"
+            with self._client.container_api_call("read files of the container") as api:
+                address = f"/containers/{quote_path_part(reference)}/archive"
                 answer = self._client.call(api, "GET", address, params={"path": path})
                 content: bytes = answer.content
                 return content
@@ -141,11 +141,11 @@ class DockerEngine:
                 return None
             raise
 
-    def stat(self, reference: str, path: str) -> PathStatus | None:
+    def path_status(self, reference: str, path: str) -> PathStatus | None:
         """The status of `path` inside; None also where the container is gone, which Docker's answer does not tell."""
         try:
-            with self._client.asking_about_container("look at files of the container") as api:
-                address = f"/containers/{quoted(reference)}/archive"
+            with self._client.container_api_call("look at files of the container") as api:
+                address = f"/containers/{quote_path_part(reference)}/archive"
                 return path_status(self._client, api, address, path)
         except EngineAbsent:
             return None
@@ -153,76 +153,76 @@ class DockerEngine:
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The processes, as the host's `ps` sees them."""
         first = self._pid(reference)
-        with self._client.asking_about_container("list the container's processes") as api:
+        with self._client.container_api_call("list the container's processes") as api:
             answer = api.top(reference, ps_args="-eo pid,ppid,args")
         found = [ContainerProcess(int(row[0]), int(row[1]), row[2]) for row in answer.get("Processes") or ()]
         # A program that was started from outside has the same parent as the first one, and pids start over.
         return sorted(found, key=lambda process: (process.pid != first, process.pid))
 
-    def run(self, reference: str, what: ExecRequest) -> int:
+    def run(self, reference: str, request: ExecRequest) -> int:
         """Run a short program inside without a terminal; what it writes is dropped."""
-        return docker_exec.run(self._client, reference, what)
+        return docker_exec.run_program(self._client, reference, request)
 
-    def attach(self, reference: str, what: ExecRequest) -> Attachment:
+    def attach(self, reference: str, request: ExecRequest) -> Attachment:
         """Start a program inside and connect to it. What cannot be started says so in the stream."""
-        return docker_exec.attach(self._client, reference, what)
+        return docker_exec.attach_program(self._client, reference, request)
 
     def resize(self, session: str, *, rows: int, columns: int) -> None:
         """Tell an attached program the size of its terminal; nothing if it has ended."""
-        docker_exec.resize(self._client, session, rows=rows, columns=columns)
+        docker_exec.resize_terminal(self._client, session, rows=rows, columns=columns)
 
     def signal(self, session: str, number: int) -> bool:
         """Send a signal to an attached program and its process group; False if its process cannot be found."""
-        return docker_exec.signal(self._client, session, number)
+        return docker_exec.signal_program(self._client, session, number)
 
     def exit_code(self, session: str) -> int | None:
         """The exit code of an attached program; None while it runs."""
-        return docker_exec.exit_code(self._client, session)
+        return docker_exec.program_exit_code(self._client, session)
 
-    def usage(self, reference: str, *, pid: int | None = None) -> Usage:
+    def usage(self, reference: str, *, pid: int | None = None) -> ContainerUsage:
         """What a running container uses now, from its cgroup's files. `pid` counts if it is still this container's."""
-        if pid is None or not belongs_to(pid, reference):
+        if pid is None or not is_in_container(pid, reference):
             pid = self._pid(reference)
         return read_usage(pid)
 
     def image(self, reference: str) -> EngineImage | None:
         """The local image behind a reference."""
-        return docker_images.image(self._client, reference)
+        return docker_images.find_image(self._client, reference)
 
     def images(self) -> list[EngineImage]:
         """All local images that have a tag, without their environment."""
-        return docker_images.images(self._client)
+        return docker_images.list_images(self._client)
 
     def pull(self, reference: str) -> Generator[Progress, None, None]:
         """Fetch an image, with the caller's `docker login`, if there is one."""
-        return docker_images.pull(self._client, reference)
+        return docker_images.pull_image(self._client, reference)
 
     def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
         """Make an image, with the caller's `docker login` for its base."""
-        return docker_build.build(self._client, spec, context)
+        return docker_build.build_image(self._client, spec, context)
 
     def tag(self, image: str, reference: str) -> None:
         """Give a local image one more tag."""
-        docker_images.tag(self._client, image, reference)
+        docker_images.add_tag(self._client, image, reference)
 
     def untag(self, reference: str) -> None:
         """Take a tag away; nothing if it is not there, or is the last one of an image that a container uses."""
-        docker_images.untag(self._client, reference)
+        docker_images.remove_tag(self._client, reference)
 
     def remove_image(self, reference: str) -> None:
         """Take a tag away, and the image with its last one. Raises EngineAbsent, EngineConflict."""
-        docker_images.remove(self._client, reference)
+        docker_images.remove_image(self._client, reference)
 
     def _pid(self, reference: str) -> int:
         container = self.inspect(reference)
         if container is None:
-            raise answer_as_error(404, f"No such container: {reference}", "find the container")
+            raise error_from_response(404, f"No such container: {reference}", "find the container")
         if container.pid is None:
-            raise answer_as_error(409, f"Container {container.id} is not running", "look into the container")
+            raise error_from_response(409, f"Container {container.id} is not running", "look into the container")
         return container.pid
 
     def _get_default_runtime(self) -> str:
         # It changes only with a restart of dockerd, and only containers with an unclear runtime need it.
         if self._default_runtime is None:
-            self._default_runtime = self.facts().default_runtime
+            self._default_runtime = self.info().default_runtime
         return self._default_runtime

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ds01.engines.docker.client import TIMEOUT, Client
-from ds01.engines.docker.usage import belongs_to
+from ds01.engines.docker.usage import is_in_container
 from ds01.engines.protocol import Attachment, ExecRequest
 from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
 
@@ -22,52 +22,52 @@ _START_WAIT = 5.0  # seconds until a program has started, for its terminal's siz
 _END_WAIT = 5.0  # seconds from the end of a stream until dockerd knows the exit code
 
 
-def attach(client: Client, reference: str, what: ExecRequest) -> Attachment:
+def attach_program(client: Client, reference: str, request: ExecRequest) -> Attachment:
     """Start a program and connect to it; its terminal has the size asked for."""
-    session, descriptor, early = _open(client, reference, what, stdin=True)
+    session, descriptor, initial_bytes = _open(client, reference, request, stdin=True)
     try:
-        if what.tty and what.rows and what.columns:
+        if request.tty and request.rows and request.columns:
             _wait_for_start(client, session)
-            resize(client, session, rows=what.rows, columns=what.columns)
+            resize_terminal(client, session, rows=request.rows, columns=request.columns)
     except BaseException:
         os.close(descriptor)
         raise
-    return Attachment(descriptor, session, what.tty, early)
+    return Attachment(descriptor, session, request.tty, initial_bytes)
 
 
-def run(client: Client, reference: str, what: ExecRequest) -> int:
+def run_program(client: Client, reference: str, request: ExecRequest) -> int:
     """Run a program to its end, its output dropped. Raises EngineRejected if it says nothing for a minute."""
-    session, descriptor, _ = _open(client, reference, what, stdin=False)
+    session, descriptor, _ = _open(client, reference, request, stdin=False)
     try:
         while True:
             readable, _, _ = select.select([descriptor], [], [], TIMEOUT)
             if not readable:
                 raise EngineRejected(
-                    "A program in the container did not end", why=f"{what.command[0]}: nothing for {TIMEOUT:.0f} s"
+                    "A program in the container did not end", why=f"{request.command[0]}: nothing for {TIMEOUT:.0f} s"
                 )
             if not os.read(descriptor, 65536):
                 break
     finally:
         os.close(descriptor)
     deadline = time.monotonic() + _END_WAIT
-    while (code := exit_code(client, session)) is None:
+    while (code := program_exit_code(client, session)) is None:
         if time.monotonic() > deadline:
-            raise EngineRejected("A program in the container did not end", why=f"{what.command[0]} runs on")
+            raise EngineRejected("A program in the container did not end", why=f"{request.command[0]} runs on")
         time.sleep(_POLL)
     return code
 
 
-def resize(client: Client, session: str, *, rows: int, columns: int) -> None:
+def resize_terminal(client: Client, session: str, *, rows: int, columns: int) -> None:
     """Tell a program the size of its terminal; nothing if it has ended."""
     try:
-        with client.asking("resize a terminal") as api:
+        with client.api_call("resize a terminal") as api:
             api.exec_resize(session, height=rows, width=columns)
     except (EngineConflict, EngineRejected):
-        if exit_code(client, session) is None:
+        if program_exit_code(client, session) is None:
             raise
 
 
-def signal(client: Client, session: str, number: int) -> bool:
+def signal_program(client: Client, session: str, number: int) -> bool:
     """Send a signal to a program and its process group; False if its process cannot be found.
 
     It is sent inside, by the number that the process has there: a number on the host could be somebody else's by now.
@@ -83,15 +83,15 @@ def signal(client: Client, session: str, number: int) -> bool:
         return False
     kill = f"kill -{number} -{pid} 2>/dev/null || kill -{number} {pid}"
     try:
-        code = run(client, container, ExecRequest(("sh", "-c", kill), user="0:0", tty=False))
+        code = run_program(client, container, ExecRequest(("sh", "-c", kill), user="0:0", tty=False))
     except (EngineAbsent, EngineConflict):
         return True  # the whole container has ended
-    return code == 0 or exit_code(client, session) is not None
+    return code == 0 or program_exit_code(client, session) is not None
 
 
 def _pid_inside(pid: int, container: str) -> int | None:
     """The number that a process of the container has inside; None if that cannot be seen, as with hidepid."""
-    if not pid or not container or not belongs_to(pid, container):
+    if not pid or not container or not is_in_container(pid, container):
         return None
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -101,26 +101,26 @@ def _pid_inside(pid: int, container: str) -> int | None:
     return int(numbers[-1]) if len(numbers) > 1 else None  # one number: it shares the host's processes
 
 
-def exit_code(client: Client, session: str) -> int | None:
+def program_exit_code(client: Client, session: str) -> int | None:
     """The exit code of a program; None while it runs."""
     state = _state(client, session)
     code: int | None = None if state.get("Running") else state.get("ExitCode")
     return code
 
 
-def _open(client: Client, reference: str, what: ExecRequest, *, stdin: bool) -> tuple[str, int, bytes]:
-    with client.asking_about_container("run a program in the container") as api:
+def _open(client: Client, reference: str, request: ExecRequest, *, stdin: bool) -> tuple[str, int, bytes]:
+    with client.container_api_call("run a program in the container") as api:
         session: str = api.exec_create(
             reference,
-            list(what.command),
+            list(request.command),
             stdin=stdin,
-            tty=what.tty,
-            user=what.user,
-            environment=[f"{name}={value}" for name, value in what.environment.items()],
-            workdir=what.workdir,
+            tty=request.tty,
+            user=request.user,
+            environment=[f"{name}={value}" for name, value in request.environment.items()],
+            workdir=request.workdir,
             detach_keys=_DETACH_KEYS,
         )["Id"]
-        stream = api.exec_start(session, tty=what.tty, socket=True)
+        stream = api.exec_start(session, tty=request.tty, socket=True)
         return session, *_take_over(stream)
 
 
@@ -130,10 +130,10 @@ def _take_over(stream: Any) -> tuple[int, bytes]:
     with closing(response), suppress(AttributeError):
         # One look that does not wait: bytes in the reader's buffer, or what is there now, or nothing.
         stream._sock.settimeout(0)
-        early: bytes = response.raw._fp.fp.peek() or b""
+        initial_bytes: bytes = response.raw._fp.fp.peek() or b""
         descriptor = os.dup(stream.fileno())
         os.set_blocking(descriptor, True)
-        return descriptor, early
+        return descriptor, initial_bytes
     raise EngineRejected("Docker could not run a program in the container", why="this Docker SDK hides its connection")
 
 
@@ -148,6 +148,6 @@ def _wait_for_start(client: Client, session: str) -> None:
 
 
 def _state(client: Client, session: str) -> dict[str, Any]:
-    with client.asking("ask about a program") as api:
+    with client.api_call("ask about a program") as api:
         state: dict[str, Any] = api.exec_inspect(session)
         return state

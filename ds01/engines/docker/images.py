@@ -9,70 +9,70 @@ from urllib.parse import quote
 
 import docker.errors
 
-from ds01.engines.answers import answer_as_error, one_line
 from ds01.engines.docker.client import Client
 from ds01.engines.docker.login import pull_headers
 from ds01.engines.docker.translate import read_image
+from ds01.engines.engine_errors import error_from_response, one_line
 from ds01.engines.protocol import EngineImage, Progress
-from ds01.engines.pull_answers import pull_error
-from ds01.engines.references import split, with_tag
+from ds01.engines.pull_errors import pull_error
+from ds01.engines.references import split_reference, with_tag
 from ds01.errors import EngineAbsent, EngineConflict
 
 _PULL_TIMEOUT = (10.0, 600.0)  # seconds to connect, and without a word: unpacking a layer is silent for long
 
 
-def image(client: Client, reference: str) -> EngineImage | None:
+def find_image(client: Client, reference: str) -> EngineImage | None:
     """The local image behind a reference or an id."""
     if not reference:
         return None
     try:
-        with client.asking("look at an image") as api:
+        with client.api_call("look at an image") as api:
             return read_image(api.inspect_image(reference))
     except EngineAbsent:
         return None
 
 
-def images(client: Client) -> list[EngineImage]:
+def list_images(client: Client) -> list[EngineImage]:
     """All local images that have a tag."""
-    with client.asking("list the images") as api:
+    with client.api_call("list the images") as api:
         found = [read_image(entry) for entry in api.images()]
-    return [one for one in found if one.tags]
+    return [image_entry for image_entry in found if image_entry.tags]
 
 
-def tag(client: Client, image: str, reference: str) -> None:
+def add_tag(client: Client, image: str, reference: str) -> None:
     """Give a local image one more tag."""
-    repository, name = split_reference(reference)
-    with client.asking("tag an image") as api:
+    repository, name = require_reference(reference)
+    with client.api_call("tag an image") as api:
         path = f"/images/{quote(image, safe='/:@')}/tag"
         client.call(api, "POST", path, params={"repo": repository, "tag": name})
 
 
-def untag(client: Client, reference: str) -> None:
+def remove_tag(client: Client, reference: str) -> None:
     """Take a tag away. A last tag stays while a container uses the image: Docker says conflict, and that is fine."""
-    split_reference(reference)
+    require_reference(reference)
     try:
-        with client.asking("untag an image") as api:
+        with client.api_call("untag an image") as api:
             api.remove_image(with_tag(reference), force=False, noprune=True)
     except (EngineAbsent, EngineConflict):
         return
 
 
-def remove(client: Client, reference: str) -> None:
+def remove_image(client: Client, reference: str) -> None:
     """Take a tag away, and the image with its last one, with the untagged images of its steps. By id: without a tag."""
     if not reference.startswith("sha256:"):
-        split_reference(reference)
+        require_reference(reference)
         reference = with_tag(reference)
-    with client.asking("remove the image") as api:
+    with client.api_call("remove the image") as api:
         api.remove_image(reference, force=False, noprune=False)
 
 
-def pull(client: Client, reference: str) -> Generator[Progress, None, None]:
+def pull_image(client: Client, reference: str) -> Generator[Progress, None, None]:
     """Fetch an image. Closing the iterator closes the connection, and dockerd gives up."""
-    repository, name = split_reference(reference)
+    repository, name = require_reference(reference)
     login = pull_headers(client.config(), repository)
     for warning in client.new_warnings(login.warnings):
         yield Progress("", warning, warning=True)
-    with client.asking("fetch the image") as api:
+    with client.api_call("fetch the image") as api:
         try:
             response = client.call(
                 api,
@@ -106,9 +106,9 @@ def read_progress(reference: str, entry: dict[str, Any]) -> Progress:
     )
 
 
-def split_reference(reference: str) -> tuple[str, str]:
+def require_reference(reference: str) -> tuple[str, str]:
     """Repository and tag, or digest. Raises EngineRejected for what is not an image name."""
     try:
-        return split(reference)
+        return split_reference(reference)
     except ValueError as error:
-        raise answer_as_error(400, f"invalid reference format: {reference}", "use this image's name") from error
+        raise error_from_response(400, f"invalid reference format: {reference}", "use this image's name") from error

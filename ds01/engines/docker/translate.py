@@ -9,12 +9,12 @@ from typing import Any
 from ds01.engines.docker.devices import devices_of, environment_of
 from ds01.engines.protocol import (
     ContainerSpec,
+    ContainerStatus,
     EngineContainer,
-    EngineFacts,
     EngineImage,
+    EngineInfo,
     Mount,
-    Port,
-    Status,
+    PublishedPort,
     UpdateSpec,
 )
 from ds01.system.data import DataError, parse_time
@@ -133,7 +133,7 @@ def _device_requests(uuids: tuple[str, ...]) -> list[dict[str, Any]]:
     return [{"Driver": "", "Count": 0, "DeviceIDs": list(uuids), "Capabilities": [["gpu"]], "Options": {}}]
 
 
-def _port_bindings(ports: tuple[Port, ...]) -> dict[str, list[dict[str, str]]]:
+def _port_bindings(ports: tuple[PublishedPort, ...]) -> dict[str, list[dict[str, str]]]:
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in ports:
         host_port = "" if port.host_port is None else str(port.host_port)
@@ -146,14 +146,14 @@ def read_listed(entry: Mapping[str, Any]) -> EngineContainer:
     """A container of a list. One that is half gone can lack nearly everything, and must not spoil the list."""
     return EngineContainer(
         id=entry["Id"],
-        name=_own_name(entry.get("Names") or []),
+        name=_primary_name(entry.get("Names") or []),
         image=entry.get("Image") or "",
         status=_status(entry.get("State") or ""),
         labels=entry.get("Labels") or {},
         created_at=datetime.fromtimestamp(entry.get("Created") or 0, timezone.utc),
         image_id=entry.get("ImageID"),
         ports=tuple(
-            Port(port["PrivatePort"], port["PublicPort"], port.get("IP", ""))
+            PublishedPort(port["PrivatePort"], port["PublicPort"], port.get("IP", ""))
             for port in entry.get("Ports") or []
             if port.get("PublicPort") and port.get("Type") == "tcp"
         ),
@@ -164,10 +164,10 @@ def read_inspected(entry: Mapping[str, Any], default_runtime: Callable[[], str])
     """A container of an inspect."""
     state = entry["State"]
     status = _status(state["Status"])
-    ended = status in (Status.EXITED, Status.DEAD)
+    is_ended = status in (ContainerStatus.EXITED, ContainerStatus.DEAD)
     return EngineContainer(
         id=entry["Id"],
-        name=_own_name([entry["Name"]]),
+        name=_primary_name([entry["Name"]]),
         image=entry["Config"]["Image"],
         status=status,
         labels=entry["Config"].get("Labels") or {},
@@ -175,8 +175,8 @@ def read_inspected(entry: Mapping[str, Any], default_runtime: Callable[[], str])
         image_id=entry.get("Image"),
         started_at=read_time(state.get("StartedAt")),
         finished_at=read_time(state.get("FinishedAt")),
-        exit_code=state.get("ExitCode") if ended else None,
-        oom_killed=ended and bool(state.get("OOMKilled")),
+        exit_code=state.get("ExitCode") if is_ended else None,
+        oom_killed=is_ended and bool(state.get("OOMKilled")),
         pid=state.get("Pid") or None,
         devices=devices_of(entry, default_runtime),
         spec=_read_spec(entry),
@@ -192,7 +192,7 @@ def _read_spec(entry: Mapping[str, Any]) -> ContainerSpec:
     quota, period = _read_cpu(host)
     requests = host.get("DeviceRequests") or []
     return ContainerSpec(
-        name=_own_name([entry["Name"]]),
+        name=_primary_name([entry["Name"]]),
         image=config["Image"],
         command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
         uid=uid,
@@ -254,19 +254,21 @@ def _read_mounts(host: Mapping[str, Any]) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
-def _read_ports(bindings: Mapping[str, Any] | None) -> tuple[Port, ...]:
+def _read_ports(bindings: Mapping[str, Any] | None) -> tuple[PublishedPort, ...]:
     ports = []
     for name, hosts in sorted((bindings or {}).items()):
         number, _, kind = name.partition("/")
         for host in hosts or ():
             if kind in ("tcp", ""):
-                ports.append(Port(int(number), int(host.get("HostPort") or 0) or None, host.get("HostIp") or ""))
+                ports.append(
+                    PublishedPort(int(number), int(host.get("HostPort") or 0) or None, host.get("HostIp") or "")
+                )
     return tuple(ports)
 
 
-def read_facts(info: Mapping[str, Any]) -> EngineFacts:
+def read_info(info: Mapping[str, Any]) -> EngineInfo:
     """What `/info` says."""
-    return EngineFacts(
+    return EngineInfo(
         id=info.get("ID") or "",
         name="docker",
         version=info.get("ServerVersion") or "",
@@ -314,18 +316,18 @@ def read_time(text: str | None) -> datetime | None:
         return None
 
 
-def _own_name(names: list[str]) -> str:
+def _primary_name(names: list[str]) -> str:
     # A container that another links to has a second name of two parts.
-    own = [name.removeprefix("/") for name in names if "/" not in name.removeprefix("/")]
-    return own[0] if own else ""
+    primary_names = [name.removeprefix("/") for name in names if "/" not in name.removeprefix("/")]
+    return primary_names[0] if primary_names else ""
 
 
-def _status(word: str) -> Status:
+def _status(word: str) -> ContainerStatus:
     try:
-        return Status(word)
+        return ContainerStatus(word)
     except ValueError:
         # A later engine's word, such as `stopping`: as with `removing`, nothing may be concluded from it.
-        return Status.REMOVING
+        return ContainerStatus.REMOVING
 
 
 def _positive(number: int | None) -> int | None:

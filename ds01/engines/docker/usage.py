@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ds01.engines.protocol import Usage
+from ds01.engines.protocol import ContainerUsage
 
 _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest number of pages
 
 
-def read_usage(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> Usage:
+def read_usage(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> ContainerUsage:
     """The use of the cgroups that the process is in; None for each number that cannot be read here."""
-    folders = _folders(pid, proc, cgroups)
+    folders = _cgroup_directories(pid, proc, cgroups)
     unified = "" in folders and (folders[""] / "memory.current").exists()
-    usage = _version_2(folders[""]) if unified else _version_1(folders)
+    usage = _usage_v2(folders[""]) if unified else _usage_v1(folders)
     return replace(usage, network_bytes=_network(pid, proc), pid=pid)
 
 
-def belongs_to(pid: int, container: str, *, proc: Path = Path("/proc")) -> bool:
+def is_in_container(pid: int, container: str, *, proc: Path = Path("/proc")) -> bool:
     """Whether a process is in a container's cgroup: its number may be somebody else's by now."""
     try:
         return container in (proc / str(pid) / "cgroup").read_text()
@@ -46,7 +46,7 @@ def _network(pid: int, proc: Path) -> int | None:
     return total
 
 
-def _folders(pid: int, proc: Path, cgroups: Path) -> dict[str, Path]:
+def _cgroup_directories(pid: int, proc: Path, cgroups: Path) -> dict[str, Path]:
     """The folder of each controller that the process is in; of version 2 under an empty name."""
     try:
         lines = (proc / str(pid) / "cgroup").read_text().splitlines()
@@ -63,25 +63,25 @@ def _folders(pid: int, proc: Path, cgroups: Path) -> dict[str, Path]:
     return folders
 
 
-def _version_2(folder: Path) -> Usage:
-    cpu = _table(folder / "cpu.stat").get("usage_usec")
-    return Usage(
+def _usage_v2(folder: Path) -> ContainerUsage:
+    cpu = _read_table(folder / "cpu.stat").get("usage_usec")
+    return ContainerUsage(
         cpu_nanoseconds=None if cpu is None else cpu * 1000,
-        memory_bytes=_without_cache(_number(folder / "memory.current"), folder, "inactive_file"),
-        memory_limit_bytes=_number(folder / "memory.max"),
-        pids=_number(folder / "pids.current"),
+        memory_bytes=_without_cache(_read_number(folder / "memory.current"), folder, "inactive_file"),
+        memory_limit_bytes=_read_number(folder / "memory.max"),
+        pids=_read_number(folder / "pids.current"),
     )
 
 
-def _version_1(folders: dict[str, Path]) -> Usage:
-    nowhere = Path("/nonexistent")
-    memory = folders.get("memory", nowhere)
-    limit = _number(memory / "memory.limit_in_bytes")
-    return Usage(
-        cpu_nanoseconds=_number(folders.get("cpuacct", nowhere) / "cpuacct.usage"),
-        memory_bytes=_without_cache(_number(memory / "memory.usage_in_bytes"), memory, "total_inactive_file"),
+def _usage_v1(folders: dict[str, Path]) -> ContainerUsage:
+    missing = Path("/nonexistent")
+    memory = folders.get("memory", missing)
+    limit = _read_number(memory / "memory.limit_in_bytes")
+    return ContainerUsage(
+        cpu_nanoseconds=_read_number(folders.get("cpuacct", missing) / "cpuacct.usage"),
+        memory_bytes=_without_cache(_read_number(memory / "memory.usage_in_bytes"), memory, "total_inactive_file"),
         memory_limit_bytes=None if limit is None or limit > _UNLIMITED else limit,
-        pids=_number(folders.get("pids", nowhere) / "pids.current"),
+        pids=_read_number(folders.get("pids", missing) / "pids.current"),
     )
 
 
@@ -89,17 +89,17 @@ def _without_cache(used: int | None, folder: Path, key: str) -> int | None:
     # As `docker stats` counts: files that were read once and can be dropped at once are not use.
     if used is None:
         return None
-    return max(0, used - _table(folder / "memory.stat").get(key, 0))
+    return max(0, used - _read_table(folder / "memory.stat").get(key, 0))
 
 
-def _number(path: Path) -> int | None:
+def _read_number(path: Path) -> int | None:
     try:
         return int(path.read_text())
     except (OSError, ValueError):  # absent, or "max"
         return None
 
 
-def _table(path: Path) -> dict[str, int]:
+def _read_table(path: Path) -> dict[str, int]:
     try:
         pairs = (line.split() for line in path.read_text().splitlines())
         return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ds01.engines.answers import build_error
+from ds01.engines.engine_errors import build_error
 from ds01.engines.protocol import BuildSpec, Progress
-from ds01.engines.pull_answers import pull_error
+from ds01.engines.pull_errors import pull_error
 from ds01.engines.simulated import dockerfile as dockerfiles
 from ds01.engines.simulated import images, steps
 from ds01.engines.simulated.dockerfile import DockerfileError, Instruction
@@ -41,7 +41,7 @@ class Stage:
     done: list[str] = field(default_factory=list)
 
 
-def build(
+def run_build(
     spec: BuildSpec,
     context: Iterable[bytes],
     read: Callable[[], State],
@@ -49,45 +49,45 @@ def build(
 ) -> Generator[Progress, None, Stage]:
     """Go through the steps, and return what came out. Raises as `Engine.build`."""
     read()  # an engine that does not answer has no words about the rest
-    files = _unpacked(spec, _read(context))
+    files = _unpack_context(spec, _read_all(context))
     instructions = _instructions(spec, files)
     count = len(instructions)
     stages: dict[str, Stage] = {}
     arguments: dict[str, str] = {}
-    given = dict(spec.arguments)
+    build_arguments = dict(spec.arguments)
     stage = Stage(_SCRATCH)
-    for number, one in enumerate(instructions, 1):
-        step = f"{number}/{count} {one.text}"
+    for number, instruction in enumerate(instructions, 1):
+        step = f"{number}/{count} {instruction.text}"
         yield Progress(step, "", number, count)
-        if one.word == "FROM":
-            reference, *name = dockerfiles.expand(one.rest, arguments).split()
-            stage = yield from _from(stages.get(reference.lower()), reference, read, pull)
+        if instruction.word == "FROM":
+            reference, *name = dockerfiles.expand_variables(instruction.rest, arguments).split()
+            stage = yield from _start_stage(stages.get(reference.lower()), reference, read, pull)
             stages[name[-1].lower() if name else str(len(stages))] = stage
             continue
         try:
-            lines, code = _apply(one, stage, files, arguments, given)
+            lines, code = _apply_instruction(instruction, stage, files, arguments, build_arguments)
         except steps.StepError as error:
             raise build_error(spec, error.words, step=step) from None
         for line, _ in lines:
             yield Progress(step, line, number, count)
         if code:
-            words = f"The command '{steps.command(one)}' returned a non-zero code: {code}"
-            said = [line for line, errors in lines if errors] or [line for line, _ in lines]
-            raise build_error(spec, words, step=step, exit_code=code, said=said[-3:])
+            words = f"The command '{steps.command_text(instruction)}' returned a non-zero code: {code}"
+            output = [line for line, errors in lines if errors] or [line for line, _ in lines]
+            raise build_error(spec, words, step=step, exit_code=code, output=output[-3:])
     return stage
 
 
-def register(state: State, spec: BuildSpec, stage: Stage, now: datetime) -> str:
+def register_image(state: State, spec: BuildSpec, stage: Stage, now: datetime) -> str:
     """Give the built image its reference; its id."""
-    name = images.full_name(spec.reference)
+    name = images.require_full_name(spec.reference)
     if not stage.done:
         source = stage.source  # only FROM: the base itself
     else:
         built: dict[str, Any] = state.setdefault("built", {})
-        base = images.describe(state, stage.source).id if stage.source != _SCRATCH else _SCRATCH
+        base = images.describe_image(state, stage.source).id if stage.source != _SCRATCH else _SCRATCH
         recipe = hashlib.sha256(json.dumps([base, *stage.done]).encode()).hexdigest()
-        known = [source for source, image in built.items() if image["recipe"] == recipe]
-        source = known[-1] if known and not spec.no_cache else f"sha256:{new_id()}"
+        cached = [source for source, image in built.items() if image["recipe"] == recipe]
+        source = cached[-1] if cached and not spec.no_cache else f"sha256:{new_id()}"
         built.setdefault(
             source,
             {
@@ -100,7 +100,7 @@ def register(state: State, spec: BuildSpec, stage: Stage, now: datetime) -> str:
         )
     state["tags"][name] = source
     state["untagged"] = [other for other in state["untagged"] if other != name]
-    return images.describe(state, source).id
+    return images.describe_image(state, source).id
 
 
 def _instructions(spec: BuildSpec, files: dict[str, bytes]) -> list[Instruction]:
@@ -110,7 +110,7 @@ def _instructions(spec: BuildSpec, files: dict[str, bytes]) -> list[Instruction]
     if path not in files:
         raise build_error(spec, f"Cannot locate specified Dockerfile: {spec.dockerfile}")
     try:
-        found = dockerfiles.parse(files[path].decode("utf-8", "replace"), spec.dockerfile)
+        found = dockerfiles.parse_dockerfile(files[path].decode("utf-8", "replace"), spec.dockerfile)
     except DockerfileError as error:
         raise build_error(spec, str(error)) from None
     if spec.labels:
@@ -119,14 +119,14 @@ def _instructions(spec: BuildSpec, files: dict[str, bytes]) -> list[Instruction]
     return found
 
 
-def _read(context: Iterable[bytes]) -> bytes:
+def _read_all(context: Iterable[bytes]) -> bytes:
     try:
         return b"".join(context)
     except OSError as error:
         raise EngineRejected("The files for the build could not be read", why=str(error)) from error
 
 
-def _unpacked(spec: BuildSpec, archive: bytes) -> dict[str, bytes]:
+def _unpack_context(spec: BuildSpec, archive: bytes) -> dict[str, bytes]:
     if not archive:
         return {}
     try:
@@ -140,12 +140,17 @@ def _unpacked(spec: BuildSpec, archive: bytes) -> dict[str, bytes]:
         raise build_error(spec, f"archive/tar: {error}") from None
 
 
-def _from(
-    known: Stage | None, reference: str, read: Callable[[], State], pull: Callable[[str], Iterator[Progress]]
+def _start_stage(
+    cached: Stage | None, reference: str, read: Callable[[], State], pull: Callable[[str], Iterator[Progress]]
 ) -> Generator[Progress, None, Stage]:
-    if known is not None:
+    if cached is not None:
         return Stage(
-            known.source, dict(known.environment), dict(known.labels), dict(known.files), known.workdir, [*known.done]
+            cached.source,
+            dict(cached.environment),
+            dict(cached.labels),
+            dict(cached.files),
+            cached.workdir,
+            [*cached.done],
         )
     if reference == _SCRATCH:
         return Stage(_SCRATCH, {"PATH": images.DEFAULT_PATH})  # which Docker gives to a base without one
@@ -157,35 +162,39 @@ def _from(
         if reference.startswith("ds01-"):
             raise pull_error(reference, f"pull access denied for {reference}, repository does not exist")
         yield from pull(reference)
-        source = images.source_of(read(), reference) or images.full_name(reference)
-    image = images.describe(read(), source)
+        source = images.source_of(read(), reference) or images.require_full_name(reference)
+    image = images.describe_image(read(), source)
     return Stage(source, dict(image.environment), dict(image.labels))
 
 
-def _apply(
-    one: Instruction, stage: Stage, context: dict[str, bytes], arguments: dict[str, str], given: dict[str, str]
+def _apply_instruction(
+    instruction: Instruction,
+    stage: Stage,
+    context: dict[str, bytes],
+    arguments: dict[str, str],
+    build_arguments: dict[str, str],
 ) -> tuple[tuple[tuple[str, bool], ...], int]:
     """Do an instruction to `stage`; the lines that it wrote, and how it ended. Raises StepError."""
     variables = {**arguments, **stage.environment}
-    rest = dockerfiles.expand(one.rest, variables)
-    did = one.text
-    if one.word == "ARG":
-        declared = {key: "" for key in rest.split() if "=" not in key} | dockerfiles.pairs(rest) if rest else {}
-        arguments |= {key: given.get(key, value) for key, value in declared.items() if key not in arguments}
-    elif one.word == "ENV":
-        stage.environment |= dockerfiles.pairs(rest)
-    elif one.word == "LABEL":
-        stage.labels |= dockerfiles.pairs(rest)
-    elif one.word == "WORKDIR":
+    rest = dockerfiles.expand_variables(instruction.rest, variables)
+    recipe_line = instruction.text
+    if instruction.word == "ARG":
+        declared = {key: "" for key in rest.split() if "=" not in key} | dockerfiles.parse_pairs(rest) if rest else {}
+        arguments |= {key: build_arguments.get(key, value) for key, value in declared.items() if key not in arguments}
+    elif instruction.word == "ENV":
+        stage.environment |= dockerfiles.parse_pairs(rest)
+    elif instruction.word == "LABEL":
+        stage.labels |= dockerfiles.parse_pairs(rest)
+    elif instruction.word == "WORKDIR":
         stage.workdir = posixpath.join(stage.workdir, rest)
-    elif one.word in ("COPY", "ADD"):
-        new = steps.copied(Instruction(one.word, one.flags, rest), context, stage.workdir)
-        stage.files |= new
-        digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(new.items())}
-        did += json.dumps(digests)
-    elif one.word == "RUN":
-        ran = steps.run(one, stage.files)
-        stage.done.append(did)
-        return ran.lines, ran.code
-    stage.done.append(did)
+    elif instruction.word in ("COPY", "ADD"):
+        copied = steps.copied_files(Instruction(instruction.word, instruction.flags, rest), context, stage.workdir)
+        stage.files |= copied
+        digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(copied.items())}
+        recipe_line += json.dumps(digests)
+    elif instruction.word == "RUN":
+        result = steps.run_step(instruction, stage.files)
+        stage.done.append(recipe_line)
+        return result.lines, result.code
+    stage.done.append(recipe_line)
     return (), 0

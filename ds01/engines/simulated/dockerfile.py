@@ -7,9 +7,9 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from ds01.engines.answers import one_line
+from ds01.engines.engine_errors import one_line
 
-_KNOWN = frozenset(
+_INSTRUCTIONS = frozenset(
     (
         "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER",
         "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
@@ -36,19 +36,19 @@ class Instruction:
         return one_line(" ".join((self.word, *self.flags, self.rest)))
 
 
-def parse(text: str, path: str) -> list[Instruction]:
+def parse_dockerfile(text: str, path: str) -> list[Instruction]:
     """The instructions of the Dockerfile at `path`. Raises DockerfileError with Docker's words."""
     if not text.strip():
         raise DockerfileError(f"the Dockerfile ({path}) cannot be empty")
     found = [_instruction(line, number) for number, line in _lines(text)]
     if not found:
         raise DockerfileError("failed to parse Dockerfile: file with no instructions")
-    if next((one.word for one in found if one.word != "ARG"), "") != "FROM":
+    if next((entry.word for entry in found if entry.word != "ARG"), "") != "FROM":
         raise DockerfileError("no build stage in current context")
     return found
 
 
-def words(rest: str) -> list[str]:
+def split_words(rest: str) -> list[str]:
     """The words of an instruction, in the form of a JSON list or as a shell would split them."""
     if rest.startswith("["):
         try:
@@ -63,15 +63,15 @@ def words(rest: str) -> list[str]:
         return rest.split()
 
 
-def pairs(rest: str) -> dict[str, str]:
+def parse_pairs(rest: str) -> dict[str, str]:
     """`KEY=VALUE …`, or the old form `KEY VALUE`."""
-    found = words(rest)
+    found = split_words(rest)
     if found and "=" not in found[0]:
         return {found[0]: rest.partition(" ")[2].strip()}
     return {key: value for key, _, value in (word.partition("=") for word in found)}
 
 
-def expand(text: str, variables: dict[str, str]) -> str:
+def expand_variables(text: str, variables: dict[str, str]) -> str:
     """Text with `$A`, `${A}` and `${A:-default}` replaced."""
 
     def value(found: re.Match[str]) -> str:
@@ -85,24 +85,24 @@ def expand(text: str, variables: dict[str, str]) -> str:
 def _lines(text: str) -> list[tuple[int, str]]:
     """Each whole line with its number; a backslash continues it, comments in between are left out."""
     found: list[tuple[int, str]] = []
-    held, first = "", 0
+    continued, first = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("#") or not line.strip():
             continue
-        first = first if held else number
-        held += line.rstrip() if held else line.strip()
-        if held.endswith("\\"):
-            held = held[:-1] + " "
+        first = first if continued else number
+        continued += line.rstrip() if continued else line.strip()
+        if continued.endswith("\\"):
+            continued = continued[:-1] + " "
             continue
-        found.append((first, held.strip()))
-        held = ""
-    return [*found, (first, held.strip())] if held.strip() else found
+        found.append((first, continued.strip()))
+        continued = ""
+    return [*found, (first, continued.strip())] if continued.strip() else found
 
 
 def _instruction(line: str, number: int) -> Instruction:
     word, _, rest = line.partition(" ")
     word, rest = word.upper(), rest.strip()
-    if word not in _KNOWN:
+    if word not in _INSTRUCTIONS:
         raise DockerfileError(f"dockerfile parse error line {number}: unknown instruction: {word}")
     flags = []
     while word in ("ADD", "COPY", "FROM", "RUN", "HEALTHCHECK") and rest.startswith("--"):

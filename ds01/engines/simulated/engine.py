@@ -11,26 +11,26 @@ import socket
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 
-from ds01.engines.answers import answer_as_error
+from ds01.engines.engine_errors import error_from_response
 from ds01.engines.protocol import (
     Attachment,
     BuildSpec,
     ContainerProcess,
     ContainerSpec,
-    Created,
+    ContainerUsage,
+    CreateResult,
     Devices,
     EngineContainer,
-    EngineFacts,
     EngineImage,
+    EngineInfo,
     ExecRequest,
     PathStatus,
     Progress,
     UpdateSpec,
-    Usage,
 )
-from ds01.engines.simulated import build as building
-from ds01.engines.simulated import images, rules
-from ds01.engines.simulated.outside import Outside
+from ds01.engines.simulated import build as simulated_build
+from ds01.engines.simulated import container_rules, images
+from ds01.engines.simulated.external_events import ExternalEvents
 from ds01.engines.simulated.store import new_id
 from ds01.errors import EngineAbsent
 from ds01.system.data import to_json
@@ -39,16 +39,16 @@ _SESSION = "simulated-"
 _NOTHING_RUNS = b"This container is simulated: nothing runs in it, and nothing typed here goes anywhere.\r\n"
 
 
-class SimulatedEngine(Outside):
+class SimulatedEngine(ExternalEvents):
     """`Engine` over the file at `path`; `clock` gives the times of what happens."""
 
-    def facts(self) -> EngineFacts:
+    def info(self) -> EngineInfo:
         """What the engine is. The id is made at the first question, and goes with the file."""
         if not self.store.path.exists():
             with self.store.change():
                 pass  # under its lock: of several processes that ask first, one makes the id
         state = self.read()
-        return EngineFacts(
+        return EngineInfo(
             id=state["id"],
             name="simulated",
             version="simulated",
@@ -59,34 +59,34 @@ class SimulatedEngine(Outside):
             runtimes=("runc",),
             cpus=os.cpu_count() or 1,
             memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            started_at=rules.time_of(state.get("started_at")),
-            booted_at=rules.time_of(state.get("booted_at")),
+            started_at=container_rules.parse_optional_time(state.get("started_at")),
+            booted_at=container_rules.parse_optional_time(state.get("booted_at")),
         )
 
     def containers(self) -> list[EngineContainer]:
         """All containers, the newest first, as Docker lists them."""
         found = list(self.read()["containers"].values())
-        return [rules.listed(container) for container in reversed(found)]
+        return [container_rules.list_entry(container) for container in reversed(found)]
 
     def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
         """One container with its detail; None if there is none."""
         state = self.read()
-        container = rules.find(state, reference)
+        container = container_rules.find_container(state, reference)
         if container is None:
             return None
-        rules.require_whole(state, reference, "inspect")
-        return replace(rules.detailed(container), size_bytes=0 if size else None)
+        container_rules.require_unbroken(state, reference, "inspect")
+        return replace(container_rules.inspect_entry(container), size_bytes=0 if size else None)
 
-    def create(self, spec: ContainerSpec) -> Created:
+    def create(self, spec: ContainerSpec) -> CreateResult:
         """Make a container, after the checks that Docker makes too."""
         with self.change() as state:
-            rules.check(state, spec)
+            container_rules.check_spec(state, spec)
             source = images.source_of(state, spec.image)
             if source is None:
-                raise answer_as_error(404, f"No such image: {spec.image}", "create the container")
+                raise error_from_response(404, f"No such image: {spec.image}", "create the container")
             if not spec.image.startswith("sha256:"):
-                state["tags"].setdefault(images.full_name(spec.image), source)
-            image = images.describe(state, source)
+                state["tags"].setdefault(images.require_full_name(spec.image), source)
+            image = images.describe_image(state, source)
             spec = replace(
                 spec,
                 labels={**image.labels, **spec.labels},
@@ -101,39 +101,41 @@ class SimulatedEngine(Outside):
             container["spec"] = to_json(replace(spec, labels={}))  # the labels stand beside it
             container["source"] = source
             state["containers"][container["id"]] = container
-        return Created(container["id"])
+        return CreateResult(container["id"])
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
         """Change the limits of a container; one that `add_foreign` made keeps none."""
         with self.change() as state:
-            rules.update(rules.require_whole(state, reference, "update"), limits)
+            container_rules.update_limits(container_rules.require_unbroken(state, reference, "update"), limits)
         return ()
 
     def start(self, reference: str) -> None:
         """Start; nothing if it runs, a conflict if it is paused."""
         with self.change() as state:
-            rules.start(state, rules.require_whole(state, reference, "start"), self.clock())
+            container_rules.start_container(
+                state, container_rules.require_unbroken(state, reference, "start"), self.clock()
+            )
 
     def stop(self, reference: str, *, grace: float) -> None:
         """End it as if its first process had obeyed the stop signal at once, so `grace` does not matter."""
         with self.change() as state:
-            container = rules.require_whole(state, reference, "stop")
+            container = container_rules.require_unbroken(state, reference, "stop")
             name = container["spec"]["stop_signal"] if container.get("spec") else "SIGTERM"
-            rules.end(container, 128 + signal.Signals[name].value, self.clock())
+            container_rules.end_processes(container, 128 + signal.Signals[name].value, self.clock())
 
     def remove(self, reference: str) -> None:
         """Remove a container that does not run."""
         with self.change() as state:
-            container = rules.require_whole(state, reference, "remove")
-            rules.refuse_removal(container)
+            container = container_rules.require_unbroken(state, reference, "remove")
+            container_rules.refuse_removal(container)
             del state["containers"][container["id"]]
             self.store.drop_files(container["id"])
 
     def rename(self, reference: str, name: str) -> None:
         """Give a container another name."""
         with self.change() as state:
-            container = rules.require_whole(state, reference, "rename")
-            rules.check_name(state, name)
+            container = container_rules.require_unbroken(state, reference, "rename")
+            container_rules.check_name(state, name)
             container["name"] = name
             if container.get("spec"):
                 container["spec"]["name"] = name
@@ -141,62 +143,62 @@ class SimulatedEngine(Outside):
     def pause(self, reference: str) -> None:
         """Freeze a running container."""
         with self.change() as state:
-            rules.pause(rules.require_whole(state, reference, "pause"))
+            container_rules.pause_container(container_rules.require_unbroken(state, reference, "pause"))
 
     def unpause(self, reference: str) -> None:
         """Let a paused container go on."""
         with self.change() as state:
-            rules.unpause(rules.require_whole(state, reference, "unpause"))
+            container_rules.unpause_container(container_rules.require_unbroken(state, reference, "unpause"))
 
-    def put(self, reference: str, folder: str, archive: bytes) -> None:
+    def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
         """Keep the archive's files as lying below `folder`. Any folder is there."""
         with self.change() as state:
-            container = rules.require_whole(state, reference, "put")
-            files = {**self.store.files(container["id"]), **images.unpack(archive, folder)}
+            container = container_rules.require_unbroken(state, reference, "put_archive")
+            files = {**self.store.files(container["id"]), **images.unpack_tar(archive, folder)}
             self.store.keep_files(container["id"], files)
 
-    def get(self, reference: str, path: str) -> bytes | None:
+    def get_archive(self, reference: str, path: str) -> bytes | None:
         """What was put there, or the few files that every image has."""
         state = self.read()
-        container = rules.require_whole(state, reference, "get")
+        container = container_rules.require_unbroken(state, reference, "get_archive")
         root = images.root_of(state, container.get("source") or "")
         files = {**images.files_of(root), **self.store.files(container["id"])}
-        return images.pack(files, path)
+        return images.pack_tar(files, path)
 
-    def stat(self, reference: str, path: str) -> PathStatus | None:
+    def path_status(self, reference: str, path: str) -> PathStatus | None:
         """The status of what `get` gives; /root is root's alone."""
         state = self.read()
-        container = rules.require_whole(state, reference, "stat")
+        container = container_rules.require_unbroken(state, reference, "path_status")
         root = images.root_of(state, container.get("source") or "")
         return images.path_status({**images.files_of(root), **self.store.files(container["id"])}, path)
 
     def processes(self, reference: str) -> list[ContainerProcess]:
         """The container's command, and what `simulated_outside.spawn` added."""
-        rules.require_whole(self.read(), reference, "processes")
-        container = rules.require_processes(self.read(), reference)
+        container_rules.require_unbroken(self.read(), reference, "processes")
+        container = container_rules.require_processes(self.read(), reference)
         return [
             ContainerProcess(process["pid"], process["parent"], process["command"])
             for process in container["processes"]
         ]
 
-    def run(self, reference: str, what: ExecRequest) -> int:
+    def run(self, reference: str, request: ExecRequest) -> int:
         """Nothing runs, and all is well; but a command with `kill` in it ends the spawned processes that obey."""
         with self.change() as state:
-            rules.require_whole(state, reference, "run")
-            container = rules.require_running(state, reference)
-            if "kill" in " ".join(what.command):
+            container_rules.require_unbroken(state, reference, "run")
+            container = container_rules.require_running(state, reference)
+            if "kill" in " ".join(request.command):
                 container["processes"] = [process for process in container["processes"] if process["stubborn"]]
         return 0
 
-    def attach(self, reference: str, what: ExecRequest) -> Attachment:
+    def attach(self, reference: str, request: ExecRequest) -> Attachment:
         """A stream that says that nothing runs here, and ends."""
-        rules.require_whole(self.read(), reference, "attach")
-        rules.require_running(self.read(), reference)
+        container_rules.require_unbroken(self.read(), reference, "attach")
+        container_rules.require_running(self.read(), reference)
         ours, theirs = socket.socketpair()
         with ours:
-            head = b"" if what.tty else bytes([1, 0, 0, 0]) + len(_NOTHING_RUNS).to_bytes(4, "big")
+            head = b"" if request.tty else bytes([1, 0, 0, 0]) + len(_NOTHING_RUNS).to_bytes(4, "big")
             ours.sendall(head + _NOTHING_RUNS)
-        return Attachment(theirs.detach(), f"{_SESSION}{new_id()}", what.tty)
+        return Attachment(theirs.detach(), f"{_SESSION}{new_id()}", request.tty)
 
     def resize(self, session: str, *, rows: int, columns: int) -> None:
         """Nothing: it has ended."""
@@ -211,32 +213,32 @@ class SimulatedEngine(Outside):
         """Always 0."""
         self.read()
         if not session.startswith(_SESSION):
-            raise answer_as_error(404, f"No such exec instance: {session}", "ask about a program")
+            raise error_from_response(404, f"No such exec instance: {session}", "ask about a program")
         return 0
 
-    def usage(self, reference: str, *, pid: int | None = None) -> Usage:
+    def usage(self, reference: str, *, pid: int | None = None) -> ContainerUsage:
         """One process that uses what `use` said, at first nothing."""
-        rules.require_whole(self.read(), reference, "usage")
-        container = rules.require_processes(self.read(), reference)
+        container_rules.require_unbroken(self.read(), reference, "usage")
+        container = container_rules.require_processes(self.read(), reference)
         limit = container["spec"]["memory"] if container.get("spec") else None
         used = container.get("used") or {"cpu_nanoseconds": 0, "network_bytes": 0}
         count, first = len(container["processes"]), container["pid"]
-        return Usage(memory_bytes=0, memory_limit_bytes=limit, pids=count, pid=first, **used)
+        return ContainerUsage(memory_bytes=0, memory_limit_bytes=limit, pids=count, pid=first, **used)
 
     def image(self, reference: str) -> EngineImage | None:
         """The image behind a reference: nearly every one is there (`simulated_images`)."""
         state = self.read()
         source = images.source_of(state, reference)
-        return None if source is None else images.describe(state, source)
+        return None if source is None else images.describe_image(state, source)
 
     def images(self) -> list[EngineImage]:
         """The images that were pulled, tagged, or used by a container."""
         state = self.read()
-        return [images.describe(state, source) for source in dict.fromkeys(state["tags"].values())]
+        return [images.describe_image(state, source) for source in dict.fromkeys(state["tags"].values())]
 
     def pull(self, reference: str) -> Generator[Progress, None, None]:
         """Fetch an image in three steps."""
-        name = images.full_name(reference)
+        name = images.require_full_name(reference)
         self.read()
         if name.startswith("absent/"):
             raise EngineAbsent(
@@ -254,34 +256,34 @@ class SimulatedEngine(Outside):
 
     def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
         """Make an image of what the Dockerfile says; nothing runs (`simulated_steps`)."""
-        images.full_name(spec.reference)
-        stage = yield from building.build(spec, context, self.read, self.pull)
+        images.require_full_name(spec.reference)
+        stage = yield from simulated_build.run_build(spec, context, self.read, self.pull)
         with self.change() as state:
-            image = building.register(state, spec, stage, self.clock())
+            image = simulated_build.register_image(state, spec, stage, self.clock())
         yield Progress("built", image)
 
     def tag(self, image: str, reference: str) -> None:
         """Give a local image one more tag; a tag that another image had moves."""
-        name = images.full_name(reference)
+        name = images.require_full_name(reference)
         with self.change() as state:
             source = images.source_of(state, image)
             if source is None:
-                raise answer_as_error(404, f"No such image: {image}", "tag an image")
+                raise error_from_response(404, f"No such image: {image}", "tag an image")
             state["tags"][name] = source
             state["untagged"] = [other for other in state["untagged"] if other != name]
 
     def untag(self, reference: str) -> None:
         """Take a tag away, unless it is an image's last one and a container uses it; nothing if it is not there."""
-        name = images.full_name(reference)
+        name = images.require_full_name(reference)
         with self.change() as state:
             source = images.source_of(state, name)
             if source is None:
                 return
-            if images.is_used(state, source) and images.describe(state, source).tags == (name,):
+            if images.is_used(state, source) and images.describe_image(state, source).tags == (name,):
                 return
-            images.remove(state, name)
+            images.remove_image(state, name)
 
     def remove_image(self, reference: str) -> None:
         """Take a tag away, and the image with its last one."""
         with self.change() as state:
-            images.remove(state, reference)
+            images.remove_image(state, reference)

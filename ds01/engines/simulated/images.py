@@ -15,19 +15,19 @@ import io
 import posixpath
 import tarfile
 
-from ds01.engines.answers import answer_as_error
+from ds01.engines.engine_errors import error_from_response
 from ds01.engines.protocol import EngineImage, PathStatus
-from ds01.engines.references import split, well_formed, with_tag
+from ds01.engines.references import is_reference, split_reference, with_tag
 from ds01.engines.simulated.store import Files, State, file_entry
 from ds01.system.data import parse_time
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def full_name(reference: str) -> str:
+def require_full_name(reference: str) -> str:
     """The reference with its tag. Raises EngineRejected."""
-    if not well_formed(reference):
-        raise answer_as_error(400, f"invalid reference format: {reference}", "use this image's name")
+    if not is_reference(reference):
+        raise error_from_response(400, f"invalid reference format: {reference}", "use this image's name")
     return with_tag(reference)
 
 
@@ -36,17 +36,17 @@ def source_of(state: State, reference: str) -> str | None:
     if reference.startswith("sha256:"):
         if reference in state.get("built", {}):
             return reference
-        known = {image_id(source): source for source in state["tags"].values()}
-        return known.get(reference)
-    name = full_name(reference)
+        sources_by_id = {image_id(source): source for source in state["tags"].values()}
+        return sources_by_id.get(reference)
+    name = require_full_name(reference)
     if name in state["tags"]:
         source: str = state["tags"][name]
         return source
-    there = not name.startswith(("absent/", "remote/", "ds01-")) and "._." not in split(name)[1]
-    return name if there and name not in state["untagged"] else None
+    is_present = not name.startswith(("absent/", "remote/", "ds01-")) and "._." not in split_reference(name)[1]
+    return name if is_present and name not in state["untagged"] else None
 
 
-def describe(state: State, source: str) -> EngineImage:
+def describe_image(state: State, source: str) -> EngineImage:
     """The image that was first known as `source`."""
     tags = {name for name, of in state["tags"].items() if of == source}
     built = state.get("built", {}).get(source)
@@ -89,20 +89,20 @@ def is_used(state: State, source: str) -> bool:
     return any(container.get("source") == source for container in state["containers"].values())
 
 
-def remove(state: State, reference: str) -> None:
+def remove_image(state: State, reference: str) -> None:
     """Take a tag away, and the image with its last one. Raises EngineAbsent, EngineConflict."""
     by_id = reference.startswith("sha256:")
     source = source_of(state, reference)
     if source is None:
-        raise answer_as_error(404, f"No such image: {reference}", "remove the image")
-    image = describe(state, source)
-    name = None if by_id else full_name(reference)
+        raise error_from_response(404, f"No such image: {reference}", "remove the image")
+    image = describe_image(state, source)
+    name = None if by_id else require_full_name(reference)
     words = f"conflict: unable to remove {reference} (must force) - "
     if name is None and len(image.tags) > 1:
-        raise answer_as_error(409, f"{words}image is referenced in multiple repositories", "remove the image")
+        raise error_from_response(409, f"{words}image is referenced in multiple repositories", "remove the image")
     last = name is None or image.tags == (name,)
     if last and is_used(state, source):
-        raise answer_as_error(409, f"{words}container is using its referenced image {source}", "remove the image")
+        raise error_from_response(409, f"{words}container is using its referenced image {source}", "remove the image")
     for tag in image.tags if name is None else (name,):
         state["tags"].pop(tag, None)
         state["untagged"].append(tag)
@@ -134,7 +134,7 @@ def files_of(source: str) -> Files:
     return files
 
 
-def unpack(archive: bytes, folder: str) -> Files:
+def unpack_tar(archive: bytes, folder: str) -> Files:
     """The files and links of a tar archive, by the path that they get below `folder`."""
     files: Files = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
@@ -156,15 +156,15 @@ def path_status(files: Files, path: str) -> PathStatus | None:
         return PathStatus(0o700)
     if path in files:
         return PathStatus(files[path]["mode"] & 0o777, files[path]["link"])
-    below = path.rstrip("/") + "/"
-    return PathStatus(0o755) if any(name.startswith(below) for name in files) else None
+    prefix = path.rstrip("/") + "/"
+    return PathStatus(0o755) if any(name.startswith(prefix) for name in files) else None
 
 
-def pack(files: Files, path: str) -> bytes | None:
+def pack_tar(files: Files, path: str) -> bytes | None:
     """A tar archive of `path` as Docker makes it, names from the last part of `path` on; None if it is absent."""
     path = posixpath.normpath(posixpath.join("/", path))
-    below = path.rstrip("/") + "/"
-    chosen = {name: entry for name, entry in files.items() if name == path or name.startswith(below)}
+    prefix = path.rstrip("/") + "/"
+    chosen = {name: entry for name, entry in files.items() if name == path or name.startswith(prefix)}
     if not chosen:
         return None
     buffer = io.BytesIO()

@@ -20,7 +20,7 @@ from ds01.errors import Ds01Error, EngineUnreachable
 from ds01.system import locks
 
 FIRST_PID = 1 << 22  # the kernel's largest pid_max: no process of the host can be meant by a simulated pid
-LARGEST_KEPT_FILE = 1 << 20
+MAX_STORED_FILE = 1 << 20
 
 State = dict[str, Any]
 Files = dict[str, dict[str, Any]]
@@ -32,25 +32,25 @@ def new_id() -> str:
     return secrets.token_hex(32)
 
 
-class Store:
+class StateStore:
     """The state file at `path`, its lock beside it, and a folder with the files put into each container."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock_path = path.with_suffix(".lock")
         self._files = path.with_name(f"{path.stem}-files")
-        self._known: tuple[_Version, State] | None = None
+        self._cached: tuple[_Version, State] | None = None
 
     def read(self) -> State:
         """The state now, not to be changed; an unused engine's if there is no file. Raises EngineUnreachable."""
-        known = self._known
+        cached = self._cached
         try:
-            if known is not None and known[0] == _version(self.path.stat()):
-                return known[1]
+            if cached is not None and cached[0] == _version(self.path.stat()):
+                return cached[1]
         except OSError:
             pass  # it is gone, or will not be read either
-        self._known = self._parse()
-        return self._known[1]
+        self._cached = self._parse()
+        return self._cached[1]
 
     def _parse(self) -> tuple[_Version, State]:
         try:
@@ -81,18 +81,20 @@ class Store:
     def files(self, container: str) -> Files:
         """What was put into the container with this id, by path."""
         try:
-            found: Files = json.loads((self._files / f"{container}.json").read_bytes())
+            stored_files: Files = json.loads((self._files / f"{container}.json").read_bytes())
         except FileNotFoundError:
             return {}
-        return found
+        return stored_files
 
     def keep_files(self, container: str, content: Files) -> None:
         """Remember the container's files; only inside `change`."""
         if not self._files.is_dir():
-            made = self._files.with_name(f"{self._files.name}.tmp")  # nobody else may find it before its mode is right
-            made.mkdir(exist_ok=True)
-            made.chmod(0o2775 if self._shared() else 0o755)
-            made.rename(self._files)
+            temporary_directory = self._files.with_name(
+                f"{self._files.name}.tmp"
+            )  # nobody else may find it before its mode is right
+            temporary_directory.mkdir(exist_ok=True)
+            temporary_directory.chmod(0o2775 if self._shared() else 0o755)
+            temporary_directory.rename(self._files)
         self._write(self._files / f"{container}.json", json.dumps(content).encode())
 
     def drop_files(self, container: str) -> None:
@@ -141,8 +143,8 @@ class Store:
 
 
 def file_entry(content: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0, link: str | None = None) -> Any:
-    """A file as `files` keeps it. What is larger than `LARGEST_KEPT_FILE` bytes keeps its name only."""
-    kept = content if len(content) <= LARGEST_KEPT_FILE else b""
+    """A file as `files` keeps it. What is larger than `MAX_STORED_FILE` bytes keeps its name only."""
+    kept = content if len(content) <= MAX_STORED_FILE else b""
     return {"data": base64.b64encode(kept).decode(), "mode": mode, "uid": uid, "gid": gid, "link": link}
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ds01.engines.protocol import EngineContainer, EngineFacts
+from ds01.engines.protocol import EngineContainer, EngineInfo
 from ds01.errors import Ds01Error
-from ds01.gpus.model import Blocker, Observation
+from ds01.gpus.model import Blocker, GpuObservation
 from ds01.host.people import People, UnixGroup
 from ds01.host.policy_names import NameFinding
 from ds01.host.slices import Change
@@ -139,7 +139,7 @@ class Facts:
     busy: frozenset[str] = frozenset()  # containers that a command is at work on
     picture: Picture = field(default_factory=Picture)  # as it is beside just these records
     # Docker
-    engine: EngineFacts | None = None
+    engine: EngineInfo | None = None
     engine_problem: Ds01Error | None = None
     containers: tuple[EngineContainer, ...] | None = None  # None: nobody could list them
     ours: frozenset[str] = frozenset()  # the ids of those that this installation made
@@ -148,7 +148,7 @@ class Facts:
     nvidia_hook: bool = True
     cdi: tuple[str, ...] | None = None  # NVIDIA's devices in the CDI specifications; None: they are not used
     # GPUs
-    observation: Observation | None = None
+    observation: GpuObservation | None = None
     gpus_problem: Ds01Error | None = None
     blockers: Mapping[str, Blocker] | None = None  # what uses slots from outside, by slot
     # the machine
@@ -178,7 +178,7 @@ class Facts:
         return None if self.own else True
 
     @property
-    def docker(self) -> EngineFacts | None:
+    def docker(self) -> EngineInfo | None:
         """Docker, or None: it does not answer, or the engine is simulated."""
         return self.engine if self.engine is not None and self.engine.name == "docker" else None
 

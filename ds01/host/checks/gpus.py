@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
-from ds01.gpus.model import Kind, Mig, slot_number
+from ds01.gpus.model import MigState, SlotKind, slot_sort_key
 from ds01.host.checks.facts import Facts
 from ds01.host.checks.findings import Finding, MakeLink, error, few, warning
 from ds01.lifecycle.context.observer import sign_of_gpus
-from ds01.placement.occupancy import IGNORE_MISSING_LIST
-from ds01.placement.situation import describe
+from ds01.placement.allocation_input import describe_blocker
+from ds01.placement.outside_use import IGNORE_MISSING_LIST
 
 FIRST_DOCKER_WITH_CDI = 29
 CDI_REMEDY = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, after each change of the MIG layout"
@@ -35,13 +35,15 @@ def health(facts: Facts) -> Iterator[Finding]:
     """GPUs and instances that must not be given out."""
     if facts.observation is None:
         return
-    sick = {gpu.index: gpu.unhealthy for gpu in facts.observation.gpus if gpu.unhealthy and gpu.mig is not Mig.PENDING}
+    sick = {
+        gpu.index: gpu.unhealthy for gpu in facts.observation.gpus if gpu.unhealthy and gpu.mig is not MigState.PENDING
+    }
     for index, why in sick.items():
         yield error(
             "gpu-health", f"GPU {index}: {why}", "ds01 gives it to nobody", "nvidia-smi -q and dmesg say more; reset it"
         )
     for slot in facts.observation.slots:
-        if slot.unhealthy and slot.gpu not in sick and slot.kind is Kind.MIG:
+        if slot.unhealthy and slot.gpu not in sick and slot.kind is SlotKind.MIG:
             yield error("gpu-health", f"{slot.slot}: {slot.unhealthy}", "ds01 gives it to nobody", "make it anew")
 
 
@@ -51,17 +53,17 @@ def mig(facts: Facts) -> Iterator[Finding]:
         return
     want = facts.policy.gpu_allocation
     for gpu in facts.observation.gpus:
-        if gpu.mig is Mig.PENDING:
+        if gpu.mig is MigState.PENDING:
             yield warning(
                 "gpu-mig", f"GPU {gpu.index}: a change of its MIG mode waits for a reset", "it is given to nobody",
                 f"nvidia-smi --gpu-reset -i {gpu.index}, when nothing runs on it",
             )  # fmt: skip
-        elif gpu.mig is Mig.EMPTY:
+        elif gpu.mig is MigState.EMPTY:
             yield warning(
                 "gpu-mig", f"GPU {gpu.index}: MIG is on, without any instance", "there is nothing to give out",
                 f"nvidia-smi mig -i {gpu.index} -cgi {want.mig_profile or 'PROFILE'} -C, or turn MIG off",
             )  # fmt: skip
-    instances = [slot for slot in facts.observation.slots if slot.kind is Kind.MIG]
+    instances = [slot for slot in facts.observation.slots if slot.kind is SlotKind.MIG]
     if instances and not want.enable_mig:
         yield warning(
             "gpu-mig", f"{len(instances)} MIG instances are there, and the policy says enable_mig: false",
@@ -70,7 +72,7 @@ def mig(facts: Facts) -> Iterator[Finding]:
     elif want.enable_mig and want.mig_profile is not None:
         others = sorted(
             (s for s in instances if (s.profile or "").casefold() != want.mig_profile),
-            key=lambda s: slot_number(s.slot),
+            key=lambda s: slot_sort_key(s.slot),
         )
         if others or (facts.observation.gpus and not instances):
             found = few([f"{slot.slot} is {slot.profile}" for slot in others]) or "no GPU has a MIG instance"
@@ -87,14 +89,14 @@ def outside(facts: Facts) -> Iterator[Finding]:
     """
     own = {container.name for container in facts.containers or () if container.id in facts.ours}
     silent = []
-    for slot, blocker in sorted((facts.blockers or {}).items(), key=lambda item: slot_number(item[0])):
+    for slot, blocker in sorted((facts.blockers or {}).items(), key=lambda item: slot_sort_key(item[0])):
         if blocker.what == "container" and (blocker.who in own or "label" in blocker.detail):  # labels claim it: ours
             continue
         if blocker.key == IGNORE_MISSING_LIST:
             silent.append(slot)
             continue
         yield warning(
-            "gpu-outside", f"{slot} is used by {describe(blocker)}", "ds01 gives it to nobody as long as that runs",
+            "gpu-outside", f"{slot} is used by {describe_blocker(blocker)}", "ds01 gives it to nobody as long as that runs",
             "end it, or let the policy's `outside` section ignore it",
         )  # fmt: skip
     if silent:

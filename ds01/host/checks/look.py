@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ds01.engines.protocol import Engine, EngineFacts
+from ds01.engines.protocol import Engine, EngineInfo
 from ds01.errors import Ds01Error, EngineRejected
-from ds01.gpus.inventory import Inventory
+from ds01.gpus.inventory import GpuInventory
 from ds01.host import apply, layout, machine
 from ds01.host.checks.facts import DOCKERS, Broken, Disk, Facts, Picture, Stopped
 from ds01.host.checks.state import drifted, fullness
@@ -43,8 +43,8 @@ class Sources:
     now: datetime
     policy: Callable[[], Policy]
     ledger: Callable[[], Ledger]
-    inventory: Callable[[], Inventory]
-    engine: Callable[[], EngineFacts]
+    inventory: Callable[[], GpuInventory]
+    engine: Callable[[], EngineInfo]
     context: Callable[[], Context]
     roots: Roots = field(default_factory=Roots)
 
@@ -52,10 +52,10 @@ class Sources:
 def look(sources: Sources) -> Facts:
     """Everything that doctor judges, as it is now."""
     settings, roots = sources.settings, sources.roots
-    facts = Facts(now=sources.now, own=settings.own, state=str(settings.state))
+    facts = Facts(now=sources.now, own=settings.sandbox, state=str(settings.state))
     group = unix_group_of(DOCKER)
     if group is not None:  # its members are spelled as somebody typed them
-        group = replace(group, members=frozenset(map(sources.users.canonical, group.members)))
+        group = replace(group, members=frozenset(map(sources.users.canonical_login, group.members)))
     policy, policy_problem = _try(sources.policy)
     facts = replace(
         facts,
@@ -67,7 +67,7 @@ def look(sources: Sources) -> Facts:
         nvidia_hook=machine.has_nvidia_hook(),
         cdi=machine.cdi_devices(),
     )
-    if not settings.own:
+    if not settings.sandbox:
         found = tuple(layout.entries(settings.state, settings.log, group.gid if group else None))
         program, links = machine.program_and_links()
         facts = replace(facts, entries=found, cron=machine.cron(roots), program=program, links=links)
@@ -104,7 +104,7 @@ def _names(facts: Facts, policy: Policy, users: Users) -> tuple[NameFinding, ...
     return check_names(policy, users, facts.now, slots=slots, logins=logins)
 
 
-def _disks(settings: Settings, engine: EngineFacts | None, roots: Roots) -> tuple[Disk, ...] | None:
+def _disks(settings: Settings, engine: EngineInfo | None, roots: Roots) -> tuple[Disk, ...] | None:
     """The disks of the state, of the log, and of what the engine keeps."""
     folders = {settings.state: "ds01's state", settings.log: "ds01's log"}
     if engine is None:
@@ -172,17 +172,17 @@ def _broken(facts: Facts, engine: Engine) -> Iterator[Broken]:
     """Our containers, and those of others that run, which cannot be inspected."""
     known = facts.ours | {record.docker_id for record in facts.records}
     for container in facts.containers or ():
-        if container.id in known or container.status.runs:
+        if container.id in known or container.status.has_processes:
             _, problem = _try(partial(engine.inspect, container.id))
             if isinstance(problem, EngineRejected):
                 why = problem.why or problem.message
-                yield Broken(container.name or container.id, container.id in known, container.status.runs, why)
+                yield Broken(container.name or container.id, container.id in known, container.status.has_processes, why)
 
 
 def _stopped(facts: Facts, engine: Engine) -> Iterator[Stopped]:
     """The sizes of our stopped containers, one call each: Docker's own list with sizes adds up all that run, too."""
     for container in facts.containers or ():
-        if container.id not in facts.ours or container.status.runs:
+        if container.id not in facts.ours or container.status.has_processes:
             continue
         seen, _ = _try(partial(engine.inspect, container.id, size=True))
         if seen is not None and seen.size_bytes is not None:

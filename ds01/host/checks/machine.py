@@ -10,7 +10,7 @@ from ds01.host.apply import obstacle_words, share_words
 from ds01.host.checks.docker_security import docker_security
 from ds01.host.checks.facts import Facts
 from ds01.host.checks.findings import Finding, MakeGroup, MakeLink, SetMode, SetSlices, error, few, warning
-from ds01.policy.model import Share
+from ds01.policy.model import SliceLimits
 from ds01.policy.resolve import group_limits
 
 OLDEST_DOCKER = (20, 10)
@@ -76,7 +76,7 @@ def slices(facts: Facts) -> Iterator[Finding]:
     if facts.docker is not None and facts.docker.cgroup_driver != "systemd":
         names = [*facts.policy.groups, *([] if facts.policy.groups else ["default"])]
         limits = [group_limits(facts.policy, name) for name in names]
-        if any(item.aggregate != Share() or item.group_total != Share() for item in limits):
+        if any(item.aggregate != SliceLimits() or item.group_total != SliceLimits() for item in limits):
             why, hint = obstacle_words(facts.docker.cgroup_driver)
             yield warning("slices", "the limits of slices in the policy are not in force", why, hint)
         return

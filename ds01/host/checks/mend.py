@@ -17,7 +17,7 @@ from ds01.journal.events import Emit
 from ds01.lifecycle.context.context import Context
 from ds01.records.entries import readable
 from ds01.system import programs
-from ds01.system.programs import Run
+from ds01.system.programs import RunProgram
 from ds01.system.users import Actor
 
 
@@ -33,7 +33,7 @@ class Mender:
         context: Callable[[], Context],
         emit: Emit,
         *,
-        run: Run = programs.run,
+        run: RunProgram = programs.run,
         systemd: Systemd | None = None,
     ) -> None:
         self._actor = actor
@@ -80,7 +80,7 @@ class Mender:
     def _slices_set(self) -> Iterator[str]:
         context = self._context()
         records = readable(context.ledger.read())
-        driver = context.engine.facts().cgroup_driver
+        driver = context.engine.info().cgroup_driver
         changes = apply.plan(
             context.rules.policy, records, context.users, context.clock(), driver=driver, systemd=self._systemd
         )

@@ -8,7 +8,7 @@ from ds01.host.checks.facts import Facts
 from ds01.host.checks.findings import Finding, error, few, warning
 from ds01.host.policy_names import NameKind
 from ds01.policy.model import Limits, Policy
-from ds01.policy.resolve import group_limits, in_force, merge, resolve
+from ds01.policy.resolve import group_limits, is_in_force, merge_levels, resolve
 from ds01.policy.units import format_number, readable_size, readable_sizes
 from ds01.system.users import Account
 
@@ -33,7 +33,7 @@ def old_keys(facts: Facts) -> Iterator[Finding]:
 
 def emptied_members(facts: Facts) -> Iterator[Finding]:
     """Files of members that were emptied, perhaps by a directory that did not answer."""
-    for kept in facts.policy.kept_members if facts.policy else ():
+    for kept in facts.policy.last_good_members if facts.policy else ():
         yield warning(
             "policy-members",
             str(kept),
@@ -145,13 +145,13 @@ def _levels(facts: Facts) -> Iterator[tuple[str, Limits]]:
     """The limits of every group, of who is in none, and of every override in force."""
     assert facts.policy is not None
     rules = facts.policy
-    yield "defaults", merge([("defaults", rules.defaults)])[0]
+    yield "defaults", merge_levels([("defaults", rules.defaults)])[0]
     for group in rules.groups.values():
         if {"max_cpus", "memory"} & set(group.values):
             yield f"groups.{group.name}", group_limits(rules, group.name)
     owners = {name: account for account in facts.people.known for name in (account.login, *account.spellings)}
     for override in rules.user_overrides.values():
-        if in_force(override.until, facts.now) and {"max_cpus", "memory"} & set(override.values):
+        if is_in_force(override.until, facts.now) and {"max_cpus", "memory"} & set(override.values):
             account = owners.get(override.user)
             login, groups, spellings = (
                 (override.user, (), frozenset[str]())

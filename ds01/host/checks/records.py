@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ds01.engines.protocol import EngineContainer, Status
-from ds01.gpus.naming import all_called, first_name, is_silent
+from ds01.engines.protocol import ContainerStatus, EngineContainer
+from ds01.gpus.slot_names import display_names, is_unobserved, original_name
 from ds01.host.checks.facts import Facts
 from ds01.host.checks.findings import Finding, Reconcile, error, warning
 from ds01.lifecycle.reconciliation.judge import differs
-from ds01.placement.occupancy import labelled_uuids
+from ds01.placement.outside_use import uuids_from_labels
 from ds01.records.entries import is_manual
 from ds01.records.record import Record
 
@@ -95,10 +95,10 @@ def labels(facts: Facts) -> Iterator[Finding]:
             wrong.append(f"the label ds01.container is {name or 'missing'}, the record is of {record.container_name}")
         if seen.labels.get("ds01.uid") != str(record.uid):
             wrong.append(f"the label ds01.uid is {seen.labels.get('ds01.uid')}, the record's owner {record.uid}")
-        if set(labelled_uuids(seen.labels)) != {ref.uuid for ref in record.gpus_fixed}:
+        if set(uuids_from_labels(seen.labels)) != {ref.uuid for ref in record.gpus_fixed}:
             wrong.append(
                 f"the labels name GPU {seen.labels.get('ds01.gpu.slots') or 'none'}, the record "
-                f"{all_called(record.gpus_fixed) or 'none'}"
+                f"{display_names(record.gpus_fixed) or 'none'}"
             )
         if wrong:
             yield error(
@@ -127,11 +127,11 @@ def leases(facts: Facts) -> Iterator[Finding]:
         there = {slot.uuid for slot in facts.observation.slots}
         for record in facts.records:
             slots = record.lease.slots if record.lease else ()
-            lost = [ref for ref in slots if ref.uuid not in there and not is_silent(ref, facts.observation)]
+            lost = [ref for ref in slots if ref.uuid not in there and not is_unobserved(ref, facts.observation)]
             if lost:
                 yield warning(
                     "leases-lost",
-                    f"{record.container_name} has GPU {', '.join(map(first_name, lost))}, which is gone",
+                    f"{record.container_name} has GPU {', '.join(map(original_name, lost))}, which is gone",
                     "MIG instances are gone after a reboot, unless they are made again with the same UUIDs",
                     f"container-start {record.name} --recreate --user {record.user}",
                 )
@@ -150,5 +150,5 @@ def _difference(record: Record, seen: EngineContainer | None) -> str:
         return f"was left in the middle of `{record.pending.trigger.value}` by {record.pending.actor}"
     if seen is None:
         return f"is {record.state.value} in its record, and Docker does not have it"
-    now = "is paused" if seen.status is Status.PAUSED else f"is {seen.status.value}"
+    now = "is paused" if seen.status is ContainerStatus.PAUSED else f"is {seen.status.value}"
     return f"{now} in Docker, and its record says {'paused' if record.paused else record.state.value}"

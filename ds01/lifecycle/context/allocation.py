@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import EngineConflict, EngineRejected
-from ds01.gpus.model import Blocker, Holding, Observation
-from ds01.gpus.naming import first_name, is_silent
+from ds01.gpus.model import ActiveLease, Blocker, GpuObservation
+from ds01.gpus.slot_names import is_unobserved, original_name
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import is_ours
-from ds01.placement.occupancy import labelled_devices, labelled_uuids, outside_use
-from ds01.placement.situation import Situation
+from ds01.placement.allocation_input import AllocationInput
+from ds01.placement.outside_use import devices_from_labels, outside_use, uuids_from_labels
 from ds01.records.deadlines import lease_ends
 from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import Unreadable
@@ -20,14 +20,14 @@ from ds01.records.machine import State
 from ds01.records.record import Record
 
 
-def active_leases(context: Context, entries: Entries, observation: Observation | None = None) -> list[Holding]:
+def active_leases(context: Context, entries: Entries, observation: GpuObservation | None = None) -> list[ActiveLease]:
     """Return the leases of all records as the allocator sees them."""
     return [_active_lease(context, record, observation) for record in readable(entries) if record.lease is not None]
 
 
 def allocation_input(
-    context: Context, entries: Entries, observation: Observation, outside: list[EngineContainer]
-) -> Situation:
+    context: Context, entries: Entries, observation: GpuObservation, outside: list[EngineContainer]
+) -> AllocationInput:
     """Return what a choice of slots depends on, the queue aside. `outside` comes from `outside_containers`."""
     records = readable(entries)
     explained = {
@@ -39,7 +39,7 @@ def allocation_input(
         uuid: container.name
         for container in outside
         if container.id not in explained and is_ours(context, container)
-        for uuid in labelled_uuids(container.labels)
+        for uuid in uuids_from_labels(container.labels)
     }
     # Those that run without a lease on the devices that they have: started outside ds01, and still there.
     started = {container.id for container in outside}
@@ -54,7 +54,7 @@ def allocation_input(
     policy = context.rules.policy
     blockers = outside_use(observation, outside, leased=explained, claimed=claimed, outside=policy.outside)
     blockers |= _unknown_leases(entries, observation, {container.name for container in outside}, blockers)
-    return Situation(
+    return AllocationInput(
         observation=observation,
         occupancy=blockers,
         leases=active_leases(context, entries, observation),
@@ -76,10 +76,10 @@ def outside_containers(context: Context, entries: Entries, listed: Iterable[Engi
     for container in listed:
         record = records.get(container.id)
         if record is not None:
-            if container.status.runs and record.state is not State.RUNNING:
+            if container.status.has_processes and record.state is not State.RUNNING:
                 found.append(container)
         elif container.labels.get("ds01.id") not in pending:
-            detail = _inspect(context, container) if container.status.runs else container
+            detail = _inspect(context, container) if container.status.has_processes else container
             if detail is not None:
                 found.append(detail)
     return found
@@ -95,13 +95,13 @@ def _inspect(context: Context, container: EngineContainer) -> EngineContainer | 
         return context.engine.inspect(container.id)
     except (EngineRejected, EngineConflict) as error:
         context.observer.report_uninspectable(container, error)
-        return replace(container, devices=labelled_devices(container.labels))
+        return replace(container, devices=devices_from_labels(container.labels))
 
 
-def _active_lease(context: Context, record: Record, observation: Observation | None) -> Holding:
+def _active_lease(context: Context, record: Record, observation: GpuObservation | None) -> ActiveLease:
     assert record.lease is not None
     slots = record.lease.slots
-    return Holding(
+    return ActiveLease(
         container=record.container_name,
         user=record.user,
         uid=record.uid,
@@ -112,9 +112,9 @@ def _active_lease(context: Context, record: Record, observation: Observation | N
         since=record.lease.since,
         until=lease_ends(record, *context.rules.deadline_rules(record)),
         held=record.state is State.HELD,
-        by_hand=is_manual(record),
-        first_names=tuple(first_name(ref) for ref in slots),
-        silent=tuple(ref.uuid for ref in slots if observation and is_silent(ref, observation)),
+        manual=is_manual(record),
+        original_names=tuple(original_name(ref) for ref in slots),
+        unobserved=tuple(ref.uuid for ref in slots if observation and is_unobserved(ref, observation)),
     )
 
 
@@ -128,7 +128,7 @@ def _has_other_gpus(container: EngineContainer, installation: str) -> bool:
 
 
 def _unknown_leases(
-    entries: Entries, observation: Observation, labelled: Collection[str], blockers: Mapping[str, Blocker]
+    entries: Entries, observation: GpuObservation, labelled: Collection[str], blockers: Mapping[str, Blocker]
 ) -> dict[str, Blocker]:
     """Block all slots while a record cannot be read, unless the labels of its container say which slots it has."""
     for entry in entries.values():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ds01.engines.protocol import Engine
-from ds01.gpus.inventory import Inventory
+from ds01.gpus.inventory import GpuInventory
 from ds01.journal.events import Emit
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.context.observer import Observer
@@ -28,7 +28,7 @@ class Context:
 
     ledger: Ledger
     engine: Engine
-    inventory: Inventory
+    inventory: GpuInventory
     users: Users
     clock: Clock
     emit: Emit
@@ -45,7 +45,7 @@ def open_context(
     *,
     ledger: Ledger,
     engine: Engine,
-    inventory: Inventory,
+    inventory: GpuInventory,
     policy: Policy,
     users: Users,
     clock: Clock,

@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ds01.gpus.model import Observation, Process
+from ds01.gpus.model import GpuObservation, GpuProcess
 from ds01.system.data import DataError, format_time, parse_time
 
 BELIEVED_FOR = timedelta(minutes=15)  # several ticks; a process id is not used again so soon
 
 
-def to_keep(observation: Observation, now: datetime) -> dict[str, Any]:
+def to_keep(observation: GpuObservation, now: datetime) -> dict[str, Any]:
     """Return what the tick keeps: the named processes of each slot, by the slot's UUID."""
     slots = {
         slot.uuid: [
@@ -30,18 +30,18 @@ def to_keep(observation: Observation, now: datetime) -> dict[str, Any]:
     return {"at": format_time(now), "slots": {uuid: found for uuid, found in slots.items() if found}}
 
 
-def has_hidden(observation: Observation) -> bool:
+def has_hidden(observation: GpuObservation) -> bool:
     """Return whether a process has neither a name nor a container: it has ended, or it is hidden."""
     return any(_is_hidden(process) for slot in observation.slots for process in slot.processes or ())
 
 
-def with_names(observation: Observation, kept: Mapping[str, Any], now: datetime) -> Observation:
+def with_names(observation: GpuObservation, kept: Mapping[str, Any], now: datetime) -> GpuObservation:
     """Return the observation with the names and containers that the tick saw, unless that was too long ago."""
     try:
         if not timedelta(0) <= now - parse_time(kept["at"]) <= BELIEVED_FOR:
             return observation
         seen = {
-            (uuid, item["pid"]): Process(item["pid"], str(item["name"]), item.get("container"))
+            (uuid, item["pid"]): GpuProcess(item["pid"], str(item["name"]), item.get("container"))
             for uuid, items in kept["slots"].items()
             for item in items
         }
@@ -56,11 +56,11 @@ def with_names(observation: Observation, kept: Mapping[str, Any], now: datetime)
     return replace(observation, slots=tuple(slots))
 
 
-def _named(process: Process, seen: Process | None) -> Process:
+def _named(process: GpuProcess, seen: GpuProcess | None) -> GpuProcess:
     if seen is None or not _is_hidden(process):
         return process
     return replace(process, name=seen.name, container=seen.container)
 
 
-def _is_hidden(process: Process) -> bool:
+def _is_hidden(process: GpuProcess) -> bool:
     return process.name is None and process.container is None

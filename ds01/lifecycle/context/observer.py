@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ds01.engines.protocol import Engine, EngineContainer, EngineFacts
+from ds01.engines.protocol import Engine, EngineContainer, EngineInfo
 from ds01.errors import Ds01Error, GpusUnreachable
-from ds01.gpus.inventory import LIBRARY_NOT_FOUND, Inventory
-from ds01.gpus.model import Observation
-from ds01.gpus.naming import all_called
+from ds01.gpus.inventory import LIBRARY_NOT_FOUND, GpuInventory
+from ds01.gpus.model import GpuObservation
+from ds01.gpus.slot_names import display_names
 from ds01.journal.events import Emit
 from ds01.lifecycle.context.gpu_processes import has_hidden, with_names
 from ds01.records.entries import Entries
@@ -18,19 +18,19 @@ from ds01.system.clock import Clock
 class Observer:
     """Questions to one engine and one server's GPUs, for the life of a command or a tick."""
 
-    def __init__(self, ledger: Ledger, engine: Engine, inventory: Inventory, clock: Clock, emit: Emit) -> None:
+    def __init__(self, ledger: Ledger, engine: Engine, inventory: GpuInventory, clock: Clock, emit: Emit) -> None:
         self._ledger = ledger
         self._engine = engine
         self._inventory = inventory
         self._clock = clock
         self._emit = emit
-        self._facts: EngineFacts | None = None
+        self._facts: EngineInfo | None = None
         self._listed = False  # whether all containers were listed with these facts
         self._not_inspected: set[str] = set()  # containers about which an event was written
 
     def containers(self) -> list[EngineContainer]:
         """List all containers, after checking that this is the engine of last time. Raises EngineUnreachable."""
-        self._facts = self._engine.facts()
+        self._facts = self._engine.info()
         recorded = self._ledger.docker_ids()  # before the list: what is created meanwhile is not missing from it
         found = self._engine.containers()
         listed = {container.id for container in found}
@@ -44,7 +44,7 @@ class Observer:
 
     def check_engine(self) -> None:
         """Make sure that this is the engine of last time, before a question about one container. As `containers`."""
-        self._facts = self._engine.facts()
+        self._facts = self._engine.info()
         self._listed = False
         if not self._ledger.is_same_engine(self._facts):
             self.containers()
@@ -54,16 +54,16 @@ class Observer:
         if not self._listed:
             self.containers()
 
-    def engine_facts(self) -> EngineFacts:
+    def engine_facts(self) -> EngineInfo:
         """Return what the engine said of itself when it was last checked; without that it is asked.
 
         After a restart many containers are judged by it, and asking for each would double the time.
         """
         if self._facts is None:
-            self._facts = self._engine.facts()
+            self._facts = self._engine.info()
         return self._facts
 
-    def gpus(self, *, utilisation: bool = False) -> Observation:
+    def gpus(self, *, utilisation: bool = False) -> GpuObservation:
         """Return the GPUs; none on a server that has no NVIDIA driver and shows no sign of a GPU.
 
         The library is missing for a moment while a driver's package is replaced, and a driver finds no GPU once all
@@ -112,7 +112,7 @@ class Observer:
         self._emit("not_inspected", event | {"why": f"{error.message}: {error.why}" if error.why else error.message})
 
 
-NO_GPUS = Observation((), (), "none")
+NO_GPUS = GpuObservation((), (), "none")
 
 
 def sign_of_gpus(entries: Entries, cards: int) -> str | None:
@@ -124,5 +124,5 @@ def sign_of_gpus(entries: Entries, cards: int) -> str | None:
             return f"the record of {name} cannot be read and may have a GPU"
         refs = entry.lease.slots if entry.lease is not None else entry.gpus_fixed
         if refs:
-            return f"{entry.name} of {entry.user} has GPU {all_called(refs)}"
+            return f"{entry.name} of {entry.user} has GPU {display_names(refs)}"
     return None

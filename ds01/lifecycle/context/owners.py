@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 
 from ds01.errors import NotFound
-from ds01.policy.identity import identify, stem
+from ds01.policy.identity import login_stem, resolve_account
 from ds01.policy.model import Policy, UserLimits
 from ds01.policy.resolve import group_of, resolve
 from ds01.records.record import Record
@@ -117,7 +117,7 @@ class Owners:
     def _lost_spelling(self, account: Account, group: str) -> str | None:
         """A member of the group that looks like another spelling of the account, and is nobody's login now."""
         members = self.policy.groups[group].members if group in self.policy.groups else ()
-        alike = sorted(name for name in members if stem(name) == stem(account.login))
+        alike = sorted(name for name in members if login_stem(name) == login_stem(account.login))
         return next((name for name in alike if self.users.uid_of(name) is None), None)
 
     def _missing_spellings(self, uid: int) -> frozenset[str]:
@@ -138,7 +138,7 @@ class Owners:
     def _account(self, uid: int) -> Account | None:
         if uid not in self._accounts:
             try:
-                self._accounts[uid] = identify(self.policy, self.users.by_uid(uid), self.users)
+                self._accounts[uid] = resolve_account(self.policy, self.users.by_uid(uid), self.users)
             except NotFound:
                 self._accounts[uid] = None
         return self._accounts[uid]

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from ds01.errors import NotFound
 from ds01.lifecycle.context.owners import Owners
-from ds01.policy.identity import identify, reservations
-from ds01.policy.model import Automation, Limits, Policy, Reservation, UserLimits
-from ds01.policy.resolve import automation_of, is_admin, resolve
+from ds01.policy.identity import resolve_account, resolve_reservations
+from ds01.policy.model import AutomationRules, Limits, Policy, Reservation, UserLimits
+from ds01.policy.resolve import automation_for, is_admin, resolve
 from ds01.records.deadlines import hold_duration
 from ds01.records.entries import Entries, readable
 from ds01.records.ledger import Ledger
@@ -52,11 +52,11 @@ class Rules:
         if self._load_policy is not None:
             self.policy = self._load_policy()
             self._limits.clear()
-            self._users.forget()
+            self._users.clear_cache()
 
     def limits(self, account: Account) -> UserLimits:
         """Return what today's policy gives an account."""
-        known = identify(self.policy, account, self._users)
+        known = resolve_account(self.policy, account, self._users)
         return resolve(self.policy, known.login, known.groups, self._clock(), spellings=known.spellings)
 
     def is_admin(self, actor: Actor) -> bool:
@@ -70,7 +70,7 @@ class Rules:
     def makes_admin(self, uid: int, login: str) -> bool:
         """Return whether the policy makes this user an administrator."""
         try:
-            known = identify(self.policy, self._users.by_uid(uid), self._users)
+            known = resolve_account(self.policy, self._users.by_uid(uid), self._users)
         except NotFound:
             return is_admin(self.policy, login, ())
         return is_admin(self.policy, known.login, known.groups, spellings=known.spellings)
@@ -99,10 +99,10 @@ class Rules:
             self._owners = owners = Owners(self.policy, self._users, self.memory)
         return owners
 
-    def deadline_rules(self, record: Record) -> tuple[Limits, Automation]:
+    def deadline_rules(self, record: Record) -> tuple[Limits, AutomationRules]:
         """Return what a record's deadlines come from: its owner's limits, and the rules of the automation for them."""
         known = self.limits_of(record)
-        return known.limits, automation_of(self.policy, known)
+        return known.limits, automation_for(self.policy, known)
 
     def hold_duration(self, record: Record) -> timedelta | None:
         """Return how long the record's container keeps its lease once it is stopped; None: for ever."""
@@ -118,7 +118,7 @@ class Rules:
     def reservations(self) -> tuple[Reservation, ...]:
         """Return the policy's reservations, with the logins as the server spells them."""
         if self._reservations is None or self._reservations[0] is not self.policy:
-            self._reservations = (self.policy, reservations(self.policy, self._users))
+            self._reservations = (self.policy, resolve_reservations(self.policy, self._users))
         return self._reservations[1]
 
     def open_reservations(self) -> tuple[Reservation, ...]:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ds01.errors import Ds01Error
-from ds01.gpus.model import Observation
-from ds01.gpus.naming import renamed
+from ds01.gpus.model import GpuObservation
+from ds01.gpus.slot_names import with_current_name
 from ds01.lifecycle.context.context import Context
 from ds01.records.entries import Entries, readable
 from ds01.records.ledger import Transaction
 from ds01.records.record import Record
 
 
-def with_names(record: Record, gpus: Observation) -> Record:
+def with_names(record: Record, gpus: GpuObservation) -> Record:
     """Return a record with its slots under the names that they have today.
 
     An observation without any GPU names nothing: a request for no GPU does not look at them.
@@ -24,20 +24,20 @@ def with_names(record: Record, gpus: Observation) -> Record:
         return record  # most records, and each lease looks at all of them
     lease = record.lease
     if lease is not None:
-        lease = dataclasses.replace(lease, slots=tuple(renamed(ref, gpus) for ref in lease.slots))
-    fixed = tuple(renamed(ref, gpus) for ref in record.gpus_fixed)
+        lease = dataclasses.replace(lease, slots=tuple(with_current_name(ref, gpus) for ref in lease.slots))
+    fixed = tuple(with_current_name(ref, gpus) for ref in record.gpus_fixed)
     names = ",".join(ref.slot for ref in lease.slots) if lease is not None else None
     return dataclasses.replace(record, lease=lease, gpus_fixed=fixed, gpu_id=names or None)
 
 
-def bring_names(ledger: Transaction, gpus: Observation, *, now: datetime) -> None:
+def bring_names(ledger: Transaction, gpus: GpuObservation, *, now: datetime) -> None:
     """Write today's names into all records that have others. Called before a lease gives out one of these names."""
     changed = list(_outdated(ledger.records, gpus))
     if changed:
         ledger.relabel(changed, now=now)
 
 
-def keep_names(context: Context, gpus: Observation) -> None:
+def keep_names(context: Context, gpus: GpuObservation) -> None:
     """As `bring_names`, for a command that only looked: a disk that is full must not keep it from answering."""
     try:
         if any(_outdated(context.ledger.read(), gpus)):
@@ -47,7 +47,7 @@ def keep_names(context: Context, gpus: Observation) -> None:
         return  # the next look tries again; the rows of `ds01 gpu status` are named from the observation
 
 
-def _outdated(entries: Entries, gpus: Observation) -> Iterator[Record]:
+def _outdated(entries: Entries, gpus: GpuObservation) -> Iterator[Record]:
     for record in readable(entries):
         named = with_names(record, gpus)
         if named != record:

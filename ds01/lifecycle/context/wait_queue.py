@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from ds01.errors import NotFound
 from ds01.lifecycle.context.context import Context
-from ds01.placement.allocator import Ahead
-from ds01.placement.situation import Requester
+from ds01.placement.allocation_input import Requester
+from ds01.placement.allocator import QueuedRequest
 from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import Unreadable
 from ds01.records.line import Waiter, in_order
@@ -29,7 +29,7 @@ def waiters(context: Context) -> tuple[Waiter, ...]:
     )
 
 
-def in_line(context: Context, line: Iterable[Waiter], entries: Entries) -> tuple[Ahead, ...]:
+def in_line(context: Context, line: Iterable[Waiter], entries: Entries) -> tuple[QueuedRequest, ...]:
     """Return the waiters as the allocator sees them.
 
     Left out: one whose container is being made or started, since it has its lease already, and a suspended one, since a
@@ -56,14 +56,14 @@ def is_suspended(waiter: Waiter) -> bool:
     return abs(time.time() - waiter.tried_at) > SUSPENDED_AFTER
 
 
-def seen_by_allocator(context: Context, waiter: Waiter, entries: Entries) -> Ahead:
+def seen_by_allocator(context: Context, waiter: Waiter, entries: Entries) -> QueuedRequest:
     """A waiter with today's limits, and how many containers its owner has."""
     account = _account(context, waiter.uid)
     limits = context.rules.limits(account)
     own = [record for record in readable(entries) if record.uid == waiter.uid and not is_manual(record)]
     others = [record for record in own if record.container_name != waiter.container]
     who = Requester(account.login, account.uid, limits.group, waiter.container)
-    return Ahead(waiter.request.gpus, who, limits.limits, len(others))
+    return QueuedRequest(waiter.request.gpus, who, limits.limits, len(others))
 
 
 def _lacks_lease(entry: Record | Unreadable | None) -> bool:

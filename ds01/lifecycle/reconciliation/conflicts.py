@@ -7,7 +7,7 @@ from ds01.gpus.model import Lease
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import unrecorded
 from ds01.lifecycle.reconciliation.judge import OBSERVED
-from ds01.placement.occupancy import labelled_uuids
+from ds01.placement.outside_use import uuids_from_labels
 from ds01.records.entries import readable, taken_uuids
 from ds01.records.machine import State
 from ds01.records.record import Record, settle
@@ -39,7 +39,7 @@ def end_conflict(context: Context, container_name: str) -> list[Change]:
     if not isinstance(record, Record) or record.state is not State.RUNNING or not record.conflict:
         return []
     seen = context.engine.inspect(record.docker_id or "")
-    same = seen is not None and seen.status.runs and seen.started_at == record.engine_started_at
+    same = seen is not None and seen.status.has_processes and seen.started_at == record.engine_started_at
     if not same or may_be_claimed(context, record):
         return []
     with context.ledger.transaction() as ledger:
@@ -56,7 +56,7 @@ def end_conflict(context: Context, container_name: str) -> list[Change]:
 def may_be_claimed(context: Context, record: Record) -> bool:
     """Whether a container whose record was lost, and is not rebuilt yet, may have the slots of this one."""
     lost = unrecorded(context, context.ledger.read(), context.engine.containers())
-    return any(_fixed(record) & set(labelled_uuids(seen.labels)) for seen in lost)
+    return any(_fixed(record) & set(uuids_from_labels(seen.labels)) for seen in lost)
 
 
 def _fixed(record: Record) -> set[str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ds01.engines.protocol import EngineContainer, EngineFacts, Status
+from ds01.engines.protocol import ContainerStatus, EngineContainer, EngineInfo
 from ds01.gpus.model import Lease
-from ds01.gpus.naming import all_called
+from ds01.gpus.slot_names import display_names
 from ds01.records.deadlines import hold_ends
 from ds01.records.ending import observed_end
 from ds01.records.machine import State, Trigger
@@ -33,10 +33,12 @@ def differs(record: Record, listed: EngineContainer | None) -> bool:
     """Whether a list's entry says that something happened which the record does not know. Cheap, and without detail."""
     if listed is None or record.pending is not None:
         return True
-    if listed.status is Status.REMOVING:
+    if listed.status is ContainerStatus.REMOVING:
         return False
-    runs = listed.status.runs
-    return runs != (record.state is State.RUNNING) or (runs and (listed.status is Status.PAUSED) != record.paused)
+    runs = listed.status.has_processes
+    return runs != (record.state is State.RUNNING) or (
+        runs and (listed.status is ContainerStatus.PAUSED) != record.paused
+    )
 
 
 def is_half_made(record: Record, seen: EngineContainer) -> bool:
@@ -45,7 +47,7 @@ def is_half_made(record: Record, seen: EngineContainer) -> bool:
     return creating and record.docker_id is None and not _ran(seen)
 
 
-def ended_by_restart(record: Record, seen: EngineContainer, facts: EngineFacts) -> str | None:
+def ended_by_restart(record: Record, seen: EngineContainer, facts: EngineInfo) -> str | None:
     """What ended a container, if it was a restart of the server or of the engine; None if it was not, or unknown.
 
     Exit codes do not tell: Docker's signal may end a container, or SIGKILL; after a crash it has 255 at the next start.
@@ -82,7 +84,7 @@ def judge(
         creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
         walk.go(Trigger.VANISH, now, "the create did not come to its end" if creating else "removed behind ds01")
         return walk.verdict()
-    if seen.status is Status.REMOVING:
+    if seen.status is ContainerStatus.REMOVING:
         return walk.verdict()
     if record.docker_id is None:
         walk.record = settle(record, docker_id=seen.id, gpus_fixed=record.lease.slots if record.lease else ())
@@ -90,7 +92,7 @@ def judge(
     elif record.pending is not None:
         # Making it anew did not come to its end: it has the devices that it had, and so the lease.
         walk.record = dataclasses.replace(record, lease=_for_devices(record))
-    if seen.status.runs:
+    if seen.status.has_processes:
         _judge_running(walk, seen, taken)
     else:
         _judge_stopped(walk, seen)
@@ -108,7 +110,7 @@ def _for_devices(record: Record) -> Lease | None:
 def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -> None:
     record = walk.record
     started = seen.started_at or walk.now
-    fresh = {"engine_started_at": seen.started_at, "paused": seen.status is Status.PAUSED}
+    fresh = {"engine_started_at": seen.started_at, "paused": seen.status is ContainerStatus.PAUSED}
     why = None if record.pending is not None else "started behind ds01"
     lease, conflict = record.lease, None
     if record.state is State.RUNNING:
@@ -120,7 +122,7 @@ def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -
         why = "started again behind ds01"
     if lease is None and record.gpus_fixed:
         if any(ref.uuid in taken for ref in record.gpus_fixed):
-            slots = all_called(record.gpus_fixed)
+            slots = display_names(record.gpus_fixed)
             conflict = f"it runs on GPU {slots}, which somebody else has"
         else:
             lease = Lease(record.gpus_fixed, walk.clip(started))

@@ -20,7 +20,7 @@ def limit(context: Context, record: Record, seen: EngineContainer) -> tuple[str,
     """
     wanted = changeable(context.rules.limits_of(record).limits)
     warnings = []
-    if wanted.memory is not None and seen.status.runs:
+    if wanted.memory is not None and seen.status.has_processes:
         used = _memory_used(context, seen)
         if used is None or used > wanted.memory:
             uses, limit = "nobody knows how much it uses", readable_size(wanted.memory)

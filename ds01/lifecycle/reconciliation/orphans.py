@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from functools import partial
 
 from ds01.api.views import Change
-from ds01.engines.protocol import EngineContainer, Status
+from ds01.engines.protocol import ContainerStatus, EngineContainer
 from ds01.errors import EngineConflict, EngineRejected
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import is_copy, unrecorded
@@ -15,7 +15,7 @@ from ds01.lifecycle.reconciliation.conflicts import tell_both
 from ds01.lifecycle.reconciliation.judge import OBSERVED
 from ds01.lifecycle.reconciliation.rebuild import described, rebuilt
 from ds01.lifecycle.reconciliation.twin import is_awaited, place_of, remove_unused
-from ds01.placement.occupancy import labelled_uuids
+from ds01.placement.outside_use import uuids_from_labels
 from ds01.records.entries import Entries, readable, taken_uuids
 from ds01.records.ledger import Unreadable
 from ds01.records.record import Record
@@ -37,12 +37,12 @@ def restore(context: Context, listed: list[EngineContainer], entries: Entries, g
             seen = context.engine.inspect(container.id)
         except (EngineConflict, EngineRejected) as error:
             context.observer.report_uninspectable(container, error)
-            waits |= set(labelled_uuids(container.labels))
+            waits |= set(uuids_from_labels(container.labels))
             continue
-        if seen is not None and seen.status is not Status.REMOVING:
+        if seen is not None and seen.status is not ContainerStatus.REMOVING:
             looked.append(seen)
     for seen in sorted(looked, key=_urgency):
-        uuids = set(labelled_uuids(seen.labels))
+        uuids = set(uuids_from_labels(seen.labels))
         if uuids & waits or not guarded(seen.name, partial(_orphan, context, seen)):
             waits |= uuids
     names = {container.name for container in lost}
@@ -65,7 +65,7 @@ def _urgency(seen: EngineContainer) -> tuple[bool, float]:
 
     Of those that do not run, the one that was used last had the GPU last.
     """
-    if seen.status.runs:
+    if seen.status.has_processes:
         return False, _seconds(seen.started_at or seen.created_at)
     return True, -_seconds(max(seen.created_at, seen.finished_at or seen.created_at))
 
@@ -77,7 +77,7 @@ def _seconds(at: datetime) -> float:
 def _orphan(context: Context, container: EngineContainer) -> list[Change]:
     """A container of ours that no record knows: a leftover of a create that was given up, or its record was lost."""
     seen = context.engine.inspect(container.id)
-    if seen is None or seen.status is Status.REMOVING:
+    if seen is None or seen.status is ContainerStatus.REMOVING:
         return []
     if not unrecorded(context, context.ledger.read(), [seen]):
         return []

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import NotFound
-from ds01.gpus.model import GpuRequest, Kind, Lease, SlotRef
+from ds01.gpus.model import GpuRequest, Lease, SlotKind, SlotRef
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.judge import OBSERVED, judge
-from ds01.placement.occupancy import labelled_uuids
+from ds01.placement.outside_use import uuids_from_labels
 from ds01.policy.model import Limits
 from ds01.policy.names import split_container_name
 from ds01.records.deadlines import hold_ends
@@ -29,7 +29,7 @@ def described(context: Context, seen: EngineContainer) -> Record:
     with suppress(NotFound):  # the owner was deleted, or the user database does not answer
         account = context.users.by_uid(uid)
         login, gid = account.login, account.gid
-    refs = tuple(_refs(labels.get("ds01.gpu.slots", ""), labelled_uuids(labels)))
+    refs = tuple(_refs(labels.get("ds01.gpu.slots", ""), uuids_from_labels(labels)))
     mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
     return Record(
         id=labels["ds01.id"],
@@ -89,7 +89,7 @@ def rebuilt(record: Record, seen: EngineContainer, limits: Limits, taken: Collec
 
 def _refs(slots: str, uuids: Iterable[str]) -> Iterable[SlotRef]:
     for slot, uuid in zip(slots.split(";"), uuids, strict=False):
-        yield SlotRef(slot, uuid, Kind.MIG if ":" in slot else Kind.FULL)
+        yield SlotRef(slot, uuid, SlotKind.MIG if ":" in slot else SlotKind.FULL)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -18,7 +18,7 @@ from ds01.lifecycle.reconciliation.conflicts import end_conflict, may_be_claimed
 from ds01.lifecycle.reconciliation.judge import differs, ended_by_restart, is_half_made, judge
 from ds01.lifecycle.reconciliation.limiting import limit
 from ds01.lifecycle.reconciliation.twin import discard, is_awaited, remove_unused, swap
-from ds01.placement.devices import slots_of
+from ds01.placement.devices import slots_of_devices
 from ds01.records.entries import is_manual, readable, taken_uuids
 from ds01.records.machine import State, Trigger
 from ds01.records.record import Origin, Record
@@ -141,7 +141,9 @@ def one(context: Context, container_name: str) -> list[Change]:
     restart = _restart(context, record, seen)
     devices = _devices_of_a_start(context, record, seen)
     # It was started behind ds01, and would get a lease.
-    wants_lease = seen is not None and seen.status.runs and record.lease is None and record.state is not State.RUNNING
+    wants_lease = (
+        seen is not None and seen.status.has_processes and record.lease is None and record.state is not State.RUNNING
+    )
     if wants_lease and record.gpus_fixed and may_be_claimed(context, record):
         return []  # who has its GPU is known once all records are rebuilt; until then it is given to nobody
     with context.ledger.transaction() as ledger:
@@ -165,7 +167,7 @@ def one(context: Context, container_name: str) -> list[Change]:
 def _bring_twin_to_its_end(context: Context, record: Record, seen: EngineContainer | None) -> bool:
     """What its maker, who was killed, left: a whole one takes the place, any other goes. Whether it took the place."""
     assert record.pending is not None
-    if record.pending.successor is not None and (seen is None or not seen.status.runs):
+    if record.pending.successor is not None and (seen is None or not seen.status.has_processes):
         with suppress(EngineAbsent):
             swap(context, record)
             return True
@@ -213,12 +215,12 @@ def devices_now(context: Context, seen: EngineContainer) -> tuple[SlotRef, ...]:
 
     Raises GpusUnreachable.
     """
-    return tuple(slot.ref for slot in slots_of(seen.devices, context.observer.gpus())) if seen.devices else ()
+    return tuple(slot.ref for slot in slots_of_devices(seen.devices, context.observer.gpus())) if seen.devices else ()
 
 
 def _devices_of_a_start(context: Context, record: Record, seen: EngineContainer | None) -> tuple[SlotRef, ...] | None:
     """What an adopted container got at a start that the record does not know; None if there is nothing new to know."""
-    if record.origin is not Origin.ADOPTED or seen is None or not seen.status.runs:
+    if record.origin is not Origin.ADOPTED or seen is None or not seen.status.has_processes:
         return None
     if record.state is State.RUNNING and record.engine_started_at == seen.started_at:
         return None
@@ -229,7 +231,7 @@ def _devices_of_a_start(context: Context, record: Record, seen: EngineContainer 
 
 def _restart(context: Context, record: Record, seen: EngineContainer | None) -> str | None:
     """What ended a container that no longer runs, if that was a restart of Docker or of the server."""
-    same = seen is not None and seen.status.runs and seen.started_at == record.engine_started_at
+    same = seen is not None and seen.status.has_processes and seen.started_at == record.engine_started_at
     if record.state is not State.RUNNING or seen is None or same:
         return None
     return ended_by_restart(record, seen, context.observer.engine_facts())

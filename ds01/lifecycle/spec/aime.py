@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ds01.engines.protocol import ContainerProcess, EngineContainer, Port
+from ds01.engines.protocol import ContainerProcess, EngineContainer, PublishedPort
 from ds01.errors import NotPossible
 from ds01.gpus.model import GpuRequest
 from ds01.lifecycle.spec.shells import IDLE_SHELL
@@ -86,7 +86,7 @@ def request_of(seen: EngineContainer, owner: int, name: str, *, slots: int, most
         workspace=mounts.get("/workspace") or _label(seen, "WORK_MOUNT"),
         data=mounts.get("/data") or _label(seen, "DATA_MOUNT"),
         models=mounts.get("/models") or _label(seen, "MODELS_MOUNT"),
-        ports=tuple(Port(port.container_port, port.host_port) for port in ports) or None,
+        ports=tuple(PublishedPort(port.container_port, port.host_port) for port in ports) or None,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ds01.engines.protocol import ContainerSpec, EngineImage, Mount, Port, UpdateSpec
+from ds01.engines.protocol import ContainerSpec, EngineImage, Mount, PublishedPort, UpdateSpec
 from ds01.gpus.model import Lease
 from ds01.lifecycle.spec.account import Insider
 from ds01.policy.model import Limits, UserLimits
@@ -66,7 +66,7 @@ def compose(
     host: Host,
     identity: Identity,
     groups: Sequence[HostGroup] = (),
-    ports: tuple[Port, ...] = (),
+    ports: tuple[PublishedPort, ...] = (),
 ) -> ContainerSpec:
     """The complete container. The request's folders are resolved, and its wants were checked against the limits."""
     given = within(limits.limits, request.wants)

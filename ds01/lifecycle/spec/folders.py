@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from ds01.errors import Ds01Error, NotFound, NotPossible, Refused, WrongUse
-from ds01.system.as_user import run_for
-from ds01.system.texts import expect_utf8
+from ds01.system.as_user import run_as_account
 from ds01.system.users import Account, Actor
+from ds01.system.utf8 import expect_utf8
 
 NO_ROOT = "it lies on a file server that gives root no rights (root_squash), and Docker runs as root"
 NO_ROOT_HINT = (
@@ -70,7 +70,7 @@ def _look(path: str, owner: Account, *, follow: bool = True) -> _Status:
         return _status(path, follow=follow)
     except PermissionError:
         if os.geteuid() in (0, owner.uid):
-            seen = run_for(owner, partial(_status_as_text, path, follow=follow))
+            seen = run_as_account(owner, partial(_status_as_text, path, follow=follow))
             if seen is None:
                 raise OSError(errno.ETIMEDOUT, "the file system does not answer") from None
             answer = json.loads(seen)
@@ -160,7 +160,7 @@ def make(path: str, *, owner: Account, actor: Actor, usual: bool = True) -> None
             hint=f"{owner.login} makes it, or root",
             code="access.denied",
         )
-    problem = run_for(owner, partial(_make, path))
+    problem = run_as_account(owner, partial(_make, path))
     if problem != "":
         raise Ds01Error(
             f"the workspace {path} cannot be made",

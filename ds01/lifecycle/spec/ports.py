@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
-from ds01.engines.protocol import Port
+from ds01.engines.protocol import PublishedPort
 from ds01.errors import Ds01Error, EngineRejected
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
@@ -20,18 +20,18 @@ from ds01.records.request import ContainerRequest
 RANGE = range(20000, 30000)
 
 
-def wanted(request: ContainerRequest, network: str, always: Iterable[int]) -> tuple[Port, ...]:
+def wanted(request: ContainerRequest, network: str, always: Iterable[int]) -> tuple[PublishedPort, ...]:
     """Return what a container publishes: what was asked for, and the policy's ports, `always`."""
     if network != "bridge":
         return ()  # with the host's network there is nothing to publish, without a network nothing to reach
     asked = request.ports or ()
     named = {port.container_port for port in asked}
-    return asked + tuple(Port(number) for number in always if number not in named)
+    return asked + tuple(PublishedPort(number) for number in always if number not in named)
 
 
 def choose(
-    ports: Iterable[Port], container_name: str, *, taken: Collection[int], is_free: Callable[[int], bool]
-) -> tuple[Port, ...]:
+    ports: Iterable[PublishedPort], container_name: str, *, taken: Collection[int], is_free: Callable[[int], bool]
+) -> tuple[PublishedPort, ...]:
     """Return `ports` with a port of the server for each that names none.
 
     `taken`: the ports of other containers, running or not. If no port is left, Docker chooses one at each start.

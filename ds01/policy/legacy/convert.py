@@ -9,16 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from ds01.errors import PolicyUnreadable
-from ds01.policy.legacy.draft import Block, Change, listed, quoted
-from ds01.policy.legacy.limits import Notes, convert_limits, reason, rest_of
-from ds01.policy.legacy.server import UNKNOWN, convert_server, switched_off
-from ds01.policy.legacy.sources import ARCHIVED, GROUPS_OF_USERS, Sources, child, entries, read_sources, texts
-from ds01.policy.legacy.special import Exemptions, convert_exemptions, take_reservation
-from ds01.policy.legacy.values import NULL, flag
-from ds01.policy.reading.kinds import LOGIN
+from ds01.policy.legacy.draft import Block, Change, yaml_list, yaml_string
+from ds01.policy.legacy.input_files import (
+    ARCHIVED,
+    GROUPS_OF_USERS,
+    LegacyFiles,
+    child_node,
+    node_texts,
+    read_legacy_files,
+    section_entries,
+)
+from ds01.policy.legacy.limits import ImportNotes, convert_limits, other_keys, removal_reason
+from ds01.policy.legacy.reservations_exemptions import ConvertedExemptions, convert_exemptions, convert_reservation
+from ds01.policy.legacy.server import UNKNOWN_KEY, aggregate_limits_off, convert_server
+from ds01.policy.legacy.values import NULL, convert_flag
 from ds01.policy.reading.load import check_text
 from ds01.policy.reading.nodes import Mapping, Node, Scalar, Sequence
-from ds01.policy.units import NotAllowed
+from ds01.policy.reading.value_types import LOGIN
+from ds01.policy.units import InvalidValue
 
 SECTIONS: dict[str, type[Node]] = {
     "defaults": Mapping, "default_group": Scalar, "groups": Mapping, "user_overrides": Mapping, "exemptions": Sequence,
@@ -27,48 +35,48 @@ SECTIONS: dict[str, type[Node]] = {
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedPolicy:
     """The new policy as text, and what became of the old keys."""
 
     text: str
     changes: tuple[Change, ...]
 
 
-def import_policy(path: Path, zone: tzinfo) -> Imported:
+def import_policy(path: Path, zone: tzinfo) -> ImportedPolicy:
     """Return the old policy at `path`, and the files beside it, as a policy of today.
 
     Times without a zone are in `zone`. Raises PolicyUnreadable where a file cannot be read at all.
     """
-    sources = read_sources(path)
-    notes, root = Notes(), Block()
-    aggregate = not switched_off(sources.main)
+    sources = read_legacy_files(path)
+    notes, root = ImportNotes(), Block()
+    aggregate = not aggregate_limits_off(sources.main)
     file = str(path)
     for name in ("defaults", "default_group", "groups", "user_overrides", "reservations", "exemptions"):
         root.entries[name] = Block()
-    defaults = child(sources.main, "defaults")
+    defaults = child_node(sources.main, "defaults")
     if defaults is not None:
-        root.entries["defaults"] = _plain(defaults, "defaults", file, notes, aggregate=aggregate)
-    _groups(sources, root, notes, aggregate=aggregate)
+        root.entries["defaults"] = _convert_section(defaults, "defaults", file, notes, aggregate=aggregate)
+    _convert_groups(sources, root, notes, aggregate=aggregate)
     reservations: list[str] = []
-    _overrides(sources, root, notes, zone, reservations, aggregate=aggregate)
-    exemptions = Exemptions()
-    if (node := child(sources.main, "exemptions")) is not None:
+    _convert_overrides(sources, root, notes, zone, reservations, aggregate=aggregate)
+    exemptions = ConvertedExemptions()
+    if (node := child_node(sources.main, "exemptions")) is not None:
         convert_exemptions(node, file, zone, notes, exemptions)
     if sources.exemptions is not None:
         convert_exemptions(sources.exemptions[1], str(sources.exemptions[0]), zone, notes, exemptions)
-    _default_group(sources, root, notes)
+    _convert_default_group(sources, root, notes)
     convert_server(sources.main, root, file, notes)
-    for name, _, value in entries(sources.main):
-        wanted = SECTIONS.get(name)
-        if wanted is None:
-            notes.gone(root, file, name, value, reason(name) or UNKNOWN)
-        elif not isinstance(value, wanted) and not (isinstance(value, Scalar) and value.is_null):
-            notes.gone(root, file, name, value, "it cannot be read as this section")
+    for name, _, value in section_entries(sources.main):
+        expected_type = SECTIONS.get(name)
+        if expected_type is None:
+            notes.add_removed(root, file, name, value, removal_reason(name) or UNKNOWN_KEY)
+        elif not isinstance(value, expected_type) and not (isinstance(value, Scalar) and value.is_null):
+            notes.add_removed(root, file, name, value, "it cannot be read as this section")
     root.entries["reservations"] = reservations
     root.entries["exemptions"] = exemptions.items
-    text = _text(root, exemptions, path)
-    if _mend_swap(_problems(text, path, zone), root, file, notes):
-        text = _text(root, exemptions, path)
+    text = _render(root, exemptions, path)
+    if _fix_swap(_problems(text, path, zone), root, file, notes):
+        text = _render(root, exemptions, path)
     if problems := _problems(text, path, zone):
         raise PolicyUnreadable(
             f"{path} cannot be imported: the new policy would have errors.",
@@ -76,107 +84,115 @@ def import_policy(path: Path, zone: tzinfo) -> Imported:
             hint="correct these keys in the old file, then again",
             data={"errors": problems},
         )
-    return Imported(text, tuple(notes.changes))
+    return ImportedPolicy(text, tuple(notes.changes))
 
 
-def _plain(node: Node, where: str, file: str, notes: Notes, *, aggregate: bool) -> Block:
+def _convert_section(node: Node, where: str, file: str, notes: ImportNotes, *, aggregate: bool) -> Block:
     """Return a section of limits; what else stands in it becomes comments."""
     block = convert_limits(node, where, file, notes, aggregate=aggregate)
-    for name, value in rest_of(node).items():
+    for name, value in other_keys(node).items():
         path = f"{where}.{name}"
-        notes.gone(block, file, path, value, reason(path) or UNKNOWN)
+        notes.add_removed(block, file, path, value, removal_reason(path) or UNKNOWN_KEY)
     return block
 
 
-def _groups(sources: Sources, root: Block, notes: Notes, *, aggregate: bool) -> None:
+def _convert_groups(sources: LegacyFiles, root: Block, notes: ImportNotes, *, aggregate: bool) -> None:
     file = str(sources.path)
     groups = root.section("groups")
     archived = {login for _, login in sources.members.get(ARCHIVED, [])}
-    admins = set(texts(child(child(sources.main, "access_control"), "admin_users")))
+    admins = set(node_texts(child_node(child_node(sources.main, "access_control"), "admin_users")))
     listed_anywhere = {login for lines in sources.members.values() for _, login in lines}
-    for name, line, node in entries(child(sources.main, "groups")):
+    for name, line, node in section_entries(child_node(sources.main, "groups")):
         key = re.sub("[^a-z0-9_]", "_", name.lower())
         if key != name:
-            notes.changed(file, line, f"groups.{name}", f"now groups.{key}: lower-case letters, digits and _ only")
+            notes.add_change(file, line, f"groups.{name}", f"now groups.{key}: lower-case letters, digits and _ only")
         if key in groups.entries:
-            notes.gone(groups, file, f"groups.{name}", node, f"there is a group {key} already")
+            notes.add_removed(groups, file, f"groups.{name}", node, f"there is a group {key} already")
             continue
         block = convert_limits(node, f"groups.{name}", file, notes, aggregate=aggregate)
-        members = texts(child(node, "members")) + [login for _, login in sources.members.get(name, [])]
-        for number, login, group in sources.placed:
+        members = node_texts(child_node(node, "members")) + [login for _, login in sources.members.get(name, [])]
+        for number, login, group in sources.user_groups:
             if group == name and login not in listed_anywhere:
                 members.append(login)
-                notes.changed(
+                notes.add_change(
                     str(sources.path.parent / GROUPS_OF_USERS), number, login, f"now a member of groups.{key}"
                 )
         kept = [login for login in dict.fromkeys(members) if login not in archived and _is_login(login)]
         for login in dict.fromkeys(members):
             if not _is_login(login):
-                notes.changed(file, line, f"groups.{name}", f"{login!r} is not a login, and is left out")
-        head: dict[str, str | Block | list[str]] = {"members": listed(kept)}
+                notes.add_change(file, line, f"groups.{name}", f"{login!r} is not a login, and is left out")
+        head: dict[str, str | Block | list[str]] = {"members": yaml_list(kept)}
         for extra in ("unix_groups", "admin"):
-            value = child(node, extra)
+            value = child_node(node, extra)
             if value is not None:
-                head[extra] = listed(texts(value)) if extra == "unix_groups" else flag("".join(texts(value)))
+                head[extra] = (
+                    yaml_list(node_texts(value)) if extra == "unix_groups" else convert_flag("".join(node_texts(value)))
+                )
         if kept and set(kept) <= admins and "admin" not in head:
             head["admin"] = "true"
-            notes.changed(file, line, f"groups.{name}", "now with admin: true, since access_control names its members")
+            notes.add_change(
+                file, line, f"groups.{name}", "now with admin: true, since access_control names its members"
+            )
         block.entries = {**head, **block.entries}
-        for extra, value in rest_of(node).items():
+        for extra, value in other_keys(node).items():
             if extra not in ("members", "unix_groups", "admin"):
                 path = f"groups.{name}.{extra}"
-                notes.gone(block, file, path, value, reason(path) or UNKNOWN)
+                notes.add_removed(block, file, path, value, removal_reason(path) or UNKNOWN_KEY)
         groups.entries[key] = block
-    _unplaced(sources, {name for name, _, _ in entries(child(sources.main, "groups"))}, notes)
+    _note_unknown_groups(sources, {name for name, _, _ in section_entries(child_node(sources.main, "groups"))}, notes)
     if archived:
         members_file = sources.path.parent / "groups" / f"{ARCHIVED}.members"
-        notes.changed(str(members_file), 1, ARCHIVED, f"{len(archived)} people are in no group; do not copy this file")
+        notes.add_change(
+            str(members_file), 1, ARCHIVED, f"{len(archived)} people are in no group; do not copy this file"
+        )
 
 
-def _unplaced(sources: Sources, groups: set[str], notes: Notes) -> None:
+def _note_unknown_groups(sources: LegacyFiles, groups: set[str], notes: ImportNotes) -> None:
     """Note the people of files that name a group which the policy does not have."""
     for name, lines in sources.members.items():
         if name not in groups and name != ARCHIVED and lines:
             logins = ", ".join(login for _, login in lines)
             file = str(sources.path.parent / "groups" / f"{name}.members")
-            notes.changed(file, lines[0][0], name, f"not taken over: the policy has no group {name}; in it: {logins}")
-    for number, login, group in sources.placed:
+            notes.add_change(
+                file, lines[0][0], name, f"not taken over: the policy has no group {name}; in it: {logins}"
+            )
+    for number, login, group in sources.user_groups:
         if group not in groups and group != ARCHIVED:
             file = str(sources.path.parent / GROUPS_OF_USERS)
-            notes.changed(file, number, login, f"not taken over: the policy has no group {group}")
+            notes.add_change(file, number, login, f"not taken over: the policy has no group {group}")
 
 
-def _overrides(
-    sources: Sources, root: Block, notes: Notes, zone: tzinfo, reservations: list[str], *, aggregate: bool
+def _convert_overrides(
+    sources: LegacyFiles, root: Block, notes: ImportNotes, zone: tzinfo, reservations: list[str], *, aggregate: bool
 ) -> None:
     overrides = root.section("user_overrides")
-    places = [(str(sources.path), child(sources.main, "user_overrides"))]
+    places = [(str(sources.path), child_node(sources.main, "user_overrides"))]
     if sources.overrides is not None:
         places.append((str(sources.overrides[0]), sources.overrides[1]))
     for file, section in places:
-        for name, line, node in entries(section):
+        for name, line, node in section_entries(section):
             where = f"user_overrides.{name}"
             if not _is_login(name):
-                notes.gone(overrides, file, where, node, "the name is not a login")
+                notes.add_removed(overrides, file, where, node, "the name is not a login")
                 continue
-            if quoted(name) in overrides.entries:
-                notes.changed(file, line, where, "takes the place of the one in the main file")
+            if yaml_string(name) in overrides.entries:
+                notes.add_change(file, line, where, "takes the place of the one in the main file")
             block = convert_limits(node, where, file, notes, aggregate=aggregate)
-            rest = rest_of(node)
-            take_reservation(name, node, file, zone, notes, block, reservations)
+            rest = other_keys(node)
+            convert_reservation(name, node, file, zone, notes, block, reservations)
             for key, value in rest.items():
                 path = f"{where}.{key}"
                 if key in ("until", "reason") and isinstance(value, Scalar) and not value.is_null:
-                    block.entries[key] = quoted(" ".join(value.text.split()))
+                    block.entries[key] = yaml_string(" ".join(value.text.split()))
                 elif key not in ("reservation_start", "reservation_end", "reserved_gpus"):
-                    notes.gone(block, file, path, value, reason(path) or UNKNOWN)
-            overrides.entries[quoted(name)] = block
+                    notes.add_removed(block, file, path, value, removal_reason(path) or UNKNOWN_KEY)
+            overrides.entries[yaml_string(name)] = block
 
 
-def _default_group(sources: Sources, root: Block, notes: Notes) -> None:
-    node = child(sources.main, "default_group")
+def _convert_default_group(sources: LegacyFiles, root: Block, notes: ImportNotes) -> None:
+    node = child_node(sources.main, "default_group")
     groups = root.section("groups")
-    name = "".join(texts(node))
+    name = "".join(node_texts(node))
     key = re.sub("[^a-z0-9_]", "_", name.lower())
     group = groups.entries.get(key)
     if not name and "default" in groups.entries:
@@ -187,10 +203,10 @@ def _default_group(sources: Sources, root: Block, notes: Notes) -> None:
     root.entries["default_group"] = NULL
     if node is not None and name:
         why = f"there is no group {name}" if group is None else f"{name} has admin: true"
-        notes.gone(root, str(sources.path), "default_group", node, why)
+        notes.add_removed(root, str(sources.path), "default_group", node, why)
 
 
-def _text(root: Block, exemptions: Exemptions, path: Path) -> str:
+def _render(root: Block, exemptions: ConvertedExemptions, path: Path) -> str:
     exempt = [f"# {comment}" for comment in exemptions.comments]
     lines = [f"# Imported from {path} by ds01 policy import.", "# Comments below name keys without counterpart."]
     for name, value in root.entries.items():
@@ -212,20 +228,20 @@ def _problems(text: str, path: Path, zone: tzinfo) -> list[dict[str, Any]]:
     return []
 
 
-def _mend_swap(problems: list[dict[str, Any]], root: Block, file: str, notes: Notes) -> bool:
+def _fix_swap(problems: list[dict[str, Any]], root: Block, file: str, notes: ImportNotes) -> bool:
     """Set `memory_swap` to null where it is less than memory, which Docker refuses; return whether there was any."""
     places = [item["key"].removesuffix(".memory_swap") for item in problems if item["key"].endswith(".memory_swap")]
     for place in places:
         section, _, name = place.partition(".")
         block = root.section(section)
-        block = block.section(quoted(name)) if name else block
+        block = block.section(yaml_string(name)) if name else block
         block.entries["memory_swap"] = NULL
-        notes.changed(file, 1, f"{place}.memory_swap", "now null: it was less than memory")
+        notes.add_change(file, 1, f"{place}.memory_swap", "now null: it was less than memory")
     return bool(places)
 
 
 def _is_login(text: str) -> bool:
     try:
         return bool(LOGIN.read(text))
-    except NotAllowed:
+    except InvalidValue:
         return False

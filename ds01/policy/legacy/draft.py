@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@%+/-]*|-1")
-_OTHERWISE = re.compile(r"(?i)null|~|true|false|yes|no|on|off|y|n|[0-9.+-][0-9._+-]*|0x.*|\d{4}-\d\d-\d\d.*|.*:\d+")
+_NOT_PLAIN = re.compile(r"(?i)null|~|true|false|yes|no|on|off|y|n|[0-9.+-][0-9._+-]*|0x.*|\d{4}-\d\d-\d\d.*|.*:\d+")
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Block:
 
     def section(self, name: str) -> Block:
         """Return the section `name` of this one; it is made if there is none."""
-        found = self.entries.setdefault(name, Block())
-        assert isinstance(found, Block)
-        return found
+        section_block = self.entries.setdefault(name, Block())
+        assert isinstance(section_block, Block)
+        return section_block
 
-    def put(self, key: str, value: str) -> None:
+    def set_key(self, key: str, value: str) -> None:
         """Set `memory`, or `aggregate.memory`."""
         name, dot, inner = key.partition(".")
         if dot:
@@ -60,24 +60,24 @@ class Block:
         yield from (f"{space}# {comment}" for comment in self.comments)
 
 
-def quoted(text: str) -> str:
+def yaml_string(text: str) -> str:
     """Return a text as YAML that every reader takes for that text."""
-    if _PLAIN.fullmatch(text) and not _OTHERWISE.fullmatch(text):
+    if _PLAIN.fullmatch(text) and not _NOT_PLAIN.fullmatch(text):
         return text
     return json.dumps(text, ensure_ascii=False)
 
 
-def listed(texts: list[str]) -> str:
+def yaml_list(texts: list[str]) -> str:
     """Return a list on one line."""
-    return f"[{', '.join(quoted(text) for text in texts)}]"
+    return f"[{', '.join(yaml_string(text) for text in texts)}]"
 
 
-def flow(entries: dict[str, str]) -> str:
+def yaml_flow_mapping(entries: dict[str, str]) -> str:
     """Return a section on one line; the values are written as they are."""
     return f"{{{', '.join(f'{key}: {value}' for key, value in entries.items())}}}"
 
 
-def one_line(text: str) -> str:
+def comment_text(text: str) -> str:
     """Return a text for a comment: short, and on one line."""
     words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return words if len(words) <= 80 else f"{words[:77]}..."

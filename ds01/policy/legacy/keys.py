@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
-class Today(NamedTuple):
+class CurrentKey(NamedTuple):
     """What an old key is today: the key, with a dot for a nested one, and the form of its value (see `values`)."""
 
     key: str
@@ -14,55 +14,55 @@ class Today(NamedTuple):
 
 
 # The limits of `defaults`, a group or a user. Of several old keys for one of today's, the first here counts.
-LIMITS: Mapping[str, Today] = {
-    "max_gpu_equivalents": Today("max_mig_instances", "slots"),
-    "max_gpu_slots": Today("max_mig_instances", "slots"),
-    "max_mig_instances": Today("max_mig_instances", "slots"),
-    "max_gpus_per_user": Today("max_mig_instances", "slots"),
-    "gpus": Today("max_mig_instances", "slots"),
-    "max_gpu_slots_per_container": Today("max_gpus_per_container", "slots"),
-    "max_mig_per_container": Today("max_gpus_per_container", "slots"),
-    "max_gpus_per_container": Today("max_gpus_per_container", "slots"),
-    "allow_full_gpu": Today("allow_full_gpu", "flag"),
-    "max_cpus": Today("max_cpus", "same"),
-    "cpus": Today("max_cpus", "same"),
-    "memory": Today("memory", "size"),
-    "memory_swap": Today("memory_swap", "size"),
-    "shm_size": Today("shm_size", "size"),
-    "pids_limit": Today("pids_limit", "same"),
-    "max_containers_per_user": Today("max_containers_per_user", "same"),
-    "max_concurrent_containers": Today("max_containers_per_user", "same"),
-    "idle_timeout_h": Today("idle_timeout", "hours"),
-    "idle_timeout": Today("idle_timeout", "same"),
-    "max_runtime_h": Today("max_runtime", "hours"),
-    "max_runtime": Today("max_runtime", "same"),
-    "gpu_time_limit": Today("max_runtime", "same"),
-    "gpu_hold_after_stop_h": Today("gpu_hold_after_stop", "hours"),
-    "gpu_hold_after_stop": Today("gpu_hold_after_stop", "same"),
-    "container_hold_after_stop_h": Today("container_hold_after_stop", "hours"),
-    "container_hold_after_stop": Today("container_hold_after_stop", "same"),
-    "priority": Today("priority", "same"),
-    "ulimit_nofile": Today("ulimits.nofile", "same"),
-    "aggregate.cpu_quota": Today("aggregate.max_cpus", "percent"),
-    "aggregate.memory_max": Today("aggregate.memory", "size"),
-    "aggregate.tasks_max": Today("aggregate.max_tasks", "same"),
-    "aggregate.gpu_limit": Today("max_mig_instances", "slots"),
-    "max_tasks": Today("aggregate.max_tasks", "same"),
+LIMITS: Mapping[str, CurrentKey] = {
+    "max_gpu_equivalents": CurrentKey("max_mig_instances", "slots"),
+    "max_gpu_slots": CurrentKey("max_mig_instances", "slots"),
+    "max_mig_instances": CurrentKey("max_mig_instances", "slots"),
+    "max_gpus_per_user": CurrentKey("max_mig_instances", "slots"),
+    "gpus": CurrentKey("max_mig_instances", "slots"),
+    "max_gpu_slots_per_container": CurrentKey("max_gpus_per_container", "slots"),
+    "max_mig_per_container": CurrentKey("max_gpus_per_container", "slots"),
+    "max_gpus_per_container": CurrentKey("max_gpus_per_container", "slots"),
+    "allow_full_gpu": CurrentKey("allow_full_gpu", "flag"),
+    "max_cpus": CurrentKey("max_cpus", "same"),
+    "cpus": CurrentKey("max_cpus", "same"),
+    "memory": CurrentKey("memory", "size"),
+    "memory_swap": CurrentKey("memory_swap", "size"),
+    "shm_size": CurrentKey("shm_size", "size"),
+    "pids_limit": CurrentKey("pids_limit", "same"),
+    "max_containers_per_user": CurrentKey("max_containers_per_user", "same"),
+    "max_concurrent_containers": CurrentKey("max_containers_per_user", "same"),
+    "idle_timeout_h": CurrentKey("idle_timeout", "hours"),
+    "idle_timeout": CurrentKey("idle_timeout", "same"),
+    "max_runtime_h": CurrentKey("max_runtime", "hours"),
+    "max_runtime": CurrentKey("max_runtime", "same"),
+    "gpu_time_limit": CurrentKey("max_runtime", "same"),
+    "gpu_hold_after_stop_h": CurrentKey("gpu_hold_after_stop", "hours"),
+    "gpu_hold_after_stop": CurrentKey("gpu_hold_after_stop", "same"),
+    "container_hold_after_stop_h": CurrentKey("container_hold_after_stop", "hours"),
+    "container_hold_after_stop": CurrentKey("container_hold_after_stop", "same"),
+    "priority": CurrentKey("priority", "same"),
+    "ulimit_nofile": CurrentKey("ulimits.nofile", "same"),
+    "aggregate.cpu_quota": CurrentKey("aggregate.max_cpus", "percent"),
+    "aggregate.memory_max": CurrentKey("aggregate.memory", "size"),
+    "aggregate.tasks_max": CurrentKey("aggregate.max_tasks", "same"),
+    "aggregate.gpu_limit": CurrentKey("max_mig_instances", "slots"),
+    "max_tasks": CurrentKey("aggregate.max_tasks", "same"),
 }
 
-POLICIES: Mapping[str, Today] = {
-    "cpu_idle_threshold": Today("idle_cpu_percent", "same"),
-    "gpu_idle_threshold": Today("idle_gpu_percent", "same"),
-    "created_container_timeout_m": Today("created_timeout", "minutes"),
-    "created_container_timeout": Today("created_timeout", "same"),
-    "sigterm_grace_s": Today("stop_grace", "seconds"),
-    "sigterm_grace_seconds": Today("stop_grace", "seconds"),
-    "keepalive_max_duration_h": Today("keep_alive_max", "hours"),
-    "keepalive_max_duration": Today("keep_alive_max", "same"),
+POLICIES: Mapping[str, CurrentKey] = {
+    "cpu_idle_threshold": CurrentKey("idle_cpu_percent", "same"),
+    "gpu_idle_threshold": CurrentKey("idle_gpu_percent", "same"),
+    "created_container_timeout_m": CurrentKey("created_timeout", "minutes"),
+    "created_container_timeout": CurrentKey("created_timeout", "same"),
+    "sigterm_grace_s": CurrentKey("stop_grace", "seconds"),
+    "sigterm_grace_seconds": CurrentKey("stop_grace", "seconds"),
+    "keepalive_max_duration_h": CurrentKey("keep_alive_max", "hours"),
+    "keepalive_max_duration": CurrentKey("keep_alive_max", "same"),
 }
 
 # Why a key, or everything below it, has no counterpart. The longest path that fits counts; `*` is any one name.
-GONE: Mapping[str, str] = {
+REMOVED_KEYS: Mapping[str, str] = {
     "gpu_memory": "the memory of a GPU or MIG instance is the hardware's",
     "io_read_bps": "ds01 does not limit disks",
     "io_write_bps": "ds01 does not limit disks",
@@ -108,18 +108,20 @@ GONE: Mapping[str, str] = {
 }
 
 # What is read in a way of its own, so that it is neither in LIMITS nor in GONE.
-RESERVATION = ("reservation_start", "reservation_end", "reserved_gpus")
-EXEMPTION = {"username": "user", "exempt_from": "from", "expires_on": "until"}
+RESERVATION_KEYS = ("reservation_start", "reservation_end", "reserved_gpus")
+EXEMPTION_KEYS = {"username": "user", "exempt_from": "from", "expires_on": "until"}
 
 
-def today(name: str) -> str | None:
+def current_key(name: str) -> str | None:
     """Return what a key of an old policy is called today, for a hint; None for a key that is not of an old one."""
     known = {**LIMITS, **{name.removeprefix("aggregate."): new for name, new in LIMITS.items()}, **POLICIES}
     if name in known and known[name].key != name:
         return known[name].key
-    return EXEMPTION.get(name)
+    return EXEMPTION_KEYS.get(name)
 
 
-def is_gone(name: str) -> bool:
+def is_removed(name: str) -> bool:
     """Return whether a key is one of an old policy that has no counterpart, whatever section it stands in."""
-    return any(name in path.split(".") for path in GONE if path != "groups.*.policies") or name in RESERVATION
+    return (
+        any(name in path.split(".") for path in REMOVED_KEYS if path != "groups.*.policies") or name in RESERVATION_KEYS
+    )

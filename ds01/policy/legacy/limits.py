@@ -5,71 +5,71 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ds01.policy.legacy import keys
-from ds01.policy.legacy.draft import Block, Change, one_line
-from ds01.policy.legacy.sources import entries
-from ds01.policy.legacy.values import FORMS, NULL
-from ds01.policy.reading.forms import Reader
+from ds01.policy.legacy.draft import Block, Change, comment_text
+from ds01.policy.legacy.input_files import section_entries
+from ds01.policy.legacy.values import CONVERTERS, NULL
 from ds01.policy.reading.nodes import Mapping, Node, Scalar, Sequence
-from ds01.policy.reading.problems import Problems, Wrong
+from ds01.policy.reading.problems import InvalidNode, ProblemList
+from ds01.policy.reading.reader_schema import NodeReader
 from ds01.policy.reading.schema import LIMITS, NESTED, ULIMITS
-from ds01.policy.units import NotAllowed
+from ds01.policy.units import InvalidValue
 
 
 @dataclass
-class Notes:
+class ImportNotes:
     """What became of the old keys, in the order in which they were read."""
 
     changes: list[Change] = field(default_factory=list)
 
-    def changed(self, file: str, line: int, key: str, text: str) -> None:
+    def add_change(self, file: str, line: int, key: str, text: str) -> None:
         """Note a key that is written differently today."""
         self.changes.append(Change(file, line, key, text))
 
-    def gone(self, block: Block, file: str, key: str, node: Node, why: str) -> None:
+    def add_removed(self, block: Block, file: str, key: str, node: Node, why: str) -> None:
         """Note a key without counterpart, and all keys below it, as comments of the block too."""
         for path, line, text in leaves(node, key):
-            block.comments.append(f"{path}: {one_line(text)}   ({why})")
+            block.comments.append(f"{path}: {comment_text(text)}   ({why})")
             self.changes.append(Change(file, line, path, f"not taken over: {why}"))
 
 
-def convert_limits(node: Node, where: str, file: str, notes: Notes, *, aggregate: bool = True) -> Block:
+def convert_limits(node: Node, where: str, file: str, notes: ImportNotes, *, aggregate: bool = True) -> Block:
     """Return the limits of the section `where`; keys that are not limits are left to the caller.
 
     `aggregate` False: the limits of all containers together were switched off.
     """
     block = Block()
-    said: dict[str, str] = {}
-    flat = dict(_flat(node))
+    converted: dict[str, str] = {}
+    flat = dict(_flatten(node))
     for old, (key, form) in keys.LIMITS.items():
         value = flat.pop(old, None)
         if value is None:
             continue
         path = f"{where}.{old}"
         if key.startswith("aggregate.") and not aggregate:
-            notes.gone(block, file, path, value, "enforcement.aggregate_limits was false")
+            notes.add_removed(block, file, path, value, "enforcement.aggregate_limits was false")
             continue
-        text, problem = _converted(key, form, value)
+        text, problem = _convert_value(key, form, value)
         if problem is not None:
-            notes.gone(block, file, path, value, problem)
-        elif key in said:
-            if said[key] != text:
-                notes.gone(block, file, path, value, f"{key}: {said[key]} counts")
+            notes.add_removed(block, file, path, value, problem)
+        elif key in converted:
+            if converted[key] != text:
+                notes.add_removed(block, file, path, value, f"{key}: {converted[key]} counts")
         else:
-            said[key] = text
-            block.put(key, text)
+            converted[key] = text
+            block.set_key(key, text)
             if old != key or not isinstance(value, Scalar) or text != value.text:
-                notes.changed(file, value.line, path, f"now {key}: {text}{_remark(old, value)}")
-    if said.get("memory_swap") is not None and said["memory_swap"] == said.get("memory"):
-        block.put("memory_swap", NULL)  # as memory; it then follows where only memory is raised
-        notes.changed(file, node.line, f"{where}.memory_swap", "now null: as memory, so no swap")
+                notes.add_change(file, value.line, path, f"now {key}: {text}{_change_remark(old, value)}")
+    if converted.get("memory_swap") is not None and converted["memory_swap"] == converted.get("memory"):
+        block.set_key("memory_swap", NULL)  # as memory; it then follows where only memory is raised
+        notes.add_change(file, node.line, f"{where}.memory_swap", "now null: as memory, so no swap")
     for name, value in flat.items():
         if not is_limit(name):
             continue
-        text, problem = _converted(name, "same", value)
+        text, problem = _convert_value(name, "same", value)
         if problem is None:
-            block.put(name, text)
+            block.set_key(name, text)
         else:
-            notes.gone(block, file, f"{where}.{name}", value, problem)
+            notes.add_removed(block, file, f"{where}.{name}", value, problem)
     return block
 
 
@@ -81,12 +81,12 @@ def is_limit(name: str) -> bool:
     return inner in (ULIMITS if section == "ulimits" else ("max_cpus", "memory", "max_tasks"))
 
 
-def rest_of(node: Node) -> dict[str, Node]:
+def other_keys(node: Node) -> dict[str, Node]:
     """Return the keys of a section that are not limits, neither old nor new."""
-    return {name: value for name, value in _flat(node) if name not in keys.LIMITS and not is_limit(name)}
+    return {name: value for name, value in _flatten(node) if name not in keys.LIMITS and not is_limit(name)}
 
 
-def reason(path: str) -> str | None:
+def removal_reason(path: str) -> str | None:
     """Return why a key has no counterpart; None for one that is not of an old policy."""
     parts = path.split(".")
     if parts[0] in ("groups", "user_overrides") and len(parts) > 2:
@@ -94,63 +94,63 @@ def reason(path: str) -> str | None:
         paths = [f"groups.*.{inner}", f"groups.*.{parts[2]}", inner, parts[2]]
     else:
         paths = [".".join(parts[:length]) for length in range(len(parts), 0, -1)] + [".".join(parts[1:]), parts[-1]]
-    return next((keys.GONE[each] for each in paths if each in keys.GONE), None)
+    return next((keys.REMOVED_KEYS[each] for each in paths if each in keys.REMOVED_KEYS), None)
 
 
-def checked(reader: Reader, text: str) -> str | None:
+def find_problem(reader: NodeReader, text: str) -> str | None:
     """Return why today's reader would not take a value; None if it does."""
-    problems = Problems("")
+    problems = ProblemList("")
     try:
         reader(Scalar(1, None, text, plain=True), "", problems)
-    except Wrong as wrong:
+    except InvalidNode as wrong:
         return f"{wrong.problem}; allowed: {wrong.allowed}"
-    return problems.found[0].problem if problems.found else None
+    return problems.entries[0].problem if problems.entries else None
 
 
 def leaves(node: Node, path: str) -> list[tuple[str, int, str]]:
     """Return path, line and text of everything in a section that is not a section."""
     if isinstance(node, Mapping) and node.entries:
-        return [leaf for name, _, value in entries(node) for leaf in leaves(value, f"{path}.{name}")]
+        return [leaf for name, _, value in section_entries(node) for leaf in leaves(value, f"{path}.{name}")]
     if isinstance(node, Sequence):
-        return [(path, node.line, f"[{', '.join(one_line(_text(item)) for item in node.items)}]")]
-    return [(path, node.line, _text(node))]
+        return [(path, node.line, f"[{', '.join(comment_text(_node_text(item)) for item in node.items)}]")]
+    return [(path, node.line, _node_text(node))]
 
 
-def _text(node: Node) -> str:
+def _node_text(node: Node) -> str:
     if isinstance(node, Scalar):
         return NULL if node.is_null else node.text
     return "{...}" if isinstance(node, Mapping) and node.entries else "{}"
 
 
-def _flat(node: Node) -> list[tuple[str, Node]]:
+def _flatten(node: Node) -> list[tuple[str, Node]]:
     """Return the keys of a section, those of nested limits as `aggregate.memory`."""
     found: list[tuple[str, Node]] = []
-    for name, _, value in entries(node):
+    for name, _, value in section_entries(node):
         if name in NESTED and isinstance(value, Mapping):
-            found += [(f"{name}.{inner}", part) for inner, _, part in entries(value)]
+            found += [(f"{name}.{inner}", part) for inner, _, part in section_entries(value)]
         elif name not in NESTED:
             found.append((name, value))
     return found
 
 
-def _converted(key: str, form: str, value: Node) -> tuple[str, str | None]:
+def _convert_value(key: str, form: str, value: Node) -> tuple[str, str | None]:
     """Return a value in today's form, and why it has none."""
     if value.fault is not None or not isinstance(value, Scalar):
         return "", value.fault or "it is not one value"
     try:
-        text = NULL if value.is_null else FORMS[form](value.text)
-    except NotAllowed as error:
+        text = NULL if value.is_null else CONVERTERS[form](value.text)
+    except InvalidValue as error:
         return "", str(error)
     section, dot, inner = key.partition(".")
     if not dot:
-        return text, checked(LIMITS[key], text)
-    problems = Problems("")
+        return text, find_problem(LIMITS[key], text)
+    problems = ProblemList("")
     name, part = Scalar(1, None, inner, plain=True), Scalar(1, None, text, plain=True)
     LIMITS[section](Mapping(1, None, [(name, part)]), section, problems)
-    return text, problems.found[0].problem if problems.found else None
+    return text, problems.entries[0].problem if problems.entries else None
 
 
-def _remark(old: str, value: Node) -> str:
+def _change_remark(old: str, value: Node) -> str:
     """What to know of a change beyond its new value."""
     if old in ("max_gpu_equivalents", "aggregate.gpu_limit"):
         return " (it counted parts of GPUs; now each GPU or MIG instance counts as one)"

@@ -11,34 +11,34 @@ from difflib import get_close_matches
 
 from ds01.policy.legacy import keys
 
-IMPORT = "`ds01 policy import` converts the whole file"
+IMPORT_HINT = "`ds01 policy import` converts the whole file"
 _UNITS = {"h", "m", "s", "min", "hours", "minutes", "seconds", "days", "bytes", "percent", "soft", "hard"}
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggest_key(name: str, known: Iterable[str]) -> str:
     """Return the end of a message on the unknown key `name`, beginning with a comma; `known` may stand in its place."""
     name, known = name[:80], list(known)
-    today = keys.today(name)
+    today = keys.current_key(name)
     if today is not None:
-        return f", a key of ds01-infra: today `{today}`; {IMPORT}"
-    if keys.is_gone(name):
-        return f", a key of ds01-infra without counterpart; {IMPORT}"
-    near = get_close_matches(_plain(name), [_plain(key) for key in known], 1, cutoff=0.85)
-    found = next((key for key in known if near and _plain(key) == near[0]), None)
-    if found is None or not _is_slip(name, found, known):
+        return f", a key of ds01-infra: today `{today}`; {IMPORT_HINT}"
+    if keys.is_removed(name):
+        return f", a key of ds01-infra without counterpart; {IMPORT_HINT}"
+    close_matches = get_close_matches(_plain(name), [_plain(key) for key in known], 1, cutoff=0.85)
+    suggested = next((key for key in known if close_matches and _plain(key) == close_matches[0]), None)
+    if suggested is None or not _is_misspelling(name, suggested, known):
         return ""
-    return f", perhaps `{found}`?"
+    return f", perhaps `{suggested}`?"
 
 
-def _is_slip(name: str, meant: str, known: list[str]) -> bool:
+def _is_misspelling(name: str, suggested_key: str, known: list[str]) -> bool:
     """Return whether each word that differs is a misspelling: not a word with a meaning of its own, nor a unit."""
-    if _plain(name) == _plain(meant):
+    if _plain(name) == _plain(suggested_key):
         return True
-    words, others = re.split("[_-]", name.casefold()), re.split("[_-]", meant)
-    if len(words) != len(others):
+    words, suggested_words = re.split("[_-]", name.casefold()), re.split("[_-]", suggested_key)
+    if len(words) != len(suggested_words):
         return False
     meaningful = {word for key in (*known, *keys.LIMITS, *keys.POLICIES) for word in re.split("[_.]", key)} | _UNITS
-    pairs = zip(words, others, strict=True)
+    pairs = zip(words, suggested_words, strict=True)
     return all(word.rstrip("s") == other.rstrip("s") or word not in meaningful for word, other in pairs)
 
 

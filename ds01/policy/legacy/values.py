@@ -6,23 +6,23 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
 
-from ds01.policy.units import NotAllowed, format_duration, format_number, parse_number, parse_time, show
+from ds01.policy.units import InvalidValue, format_duration, format_number, parse_number, parse_time, quote_text
 
 NULL = "null"
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT]?)(?:i?[bB])?")
 
 
-def same(text: str) -> str:
+def keep_value(text: str) -> str:
     """Return a value whose form has not changed."""
     return text
 
 
-def flag(text: str) -> str:
+def convert_flag(text: str) -> str:
     """Return true or false from the words of YAML 1.1."""
     return {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower(), text.lower())
 
 
-def slots(text: str) -> str:
+def convert_slots(text: str) -> str:
     """Return a number of slots; `all` is no limit, and a part of a GPU needs a whole slot."""
     if text == "all":
         return NULL
@@ -30,40 +30,40 @@ def slots(text: str) -> str:
     return str(int(number) if number >= 1 or number == 0 else 1)
 
 
-def size(text: str) -> str:
+def convert_size(text: str) -> str:
     """Return a size with one of today's units: `32G`, `32GB` and `34359738368` are all read."""
     found = _BYTES.fullmatch(text)
     if found is None:
-        raise NotAllowed(f"{show(text)} is not a size", "a number with its unit, like 32g")
+        raise InvalidValue(f"{quote_text(text)} is not a size", "a number with its unit, like 32g")
     return f"{found[1]}{found[2].lower() or 'b'}"
 
 
-def percent(text: str) -> str:
+def convert_percent(text: str) -> str:
     """Return cores from systemd's CPUQuota: `9600%` are 96."""
     return format_number(parse_number(text.removesuffix("%").strip()) / 100)
 
 
-def hours(text: str) -> str:
+def convert_hours(text: str) -> str:
     """Return a duration from a number of hours."""
     return _duration(text, timedelta(hours=1))
 
 
-def minutes(text: str) -> str:
+def convert_minutes(text: str) -> str:
     """Return a duration from a number of minutes."""
     return _duration(text, timedelta(minutes=1))
 
 
-def seconds(text: str) -> str:
+def convert_seconds(text: str) -> str:
     """Return a duration from a number of seconds."""
     return _duration(text, timedelta(seconds=1))
 
 
-def slot(text: str) -> str:
+def convert_slot_name(text: str) -> str:
     """Return the name of a slot: ds01-infra wrote MIG instance 1 of GPU 0 as `0.1` or `0:1`."""
     return text.replace(".", ":")
 
 
-def moment(text: str, zone: tzinfo) -> str:
+def convert_time(text: str, zone: tzinfo) -> str:
     """Return a time as the policy has it. One without a zone is in the server's; a date alone stays a date."""
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         parse_time(text, zone)
@@ -71,15 +71,15 @@ def moment(text: str, zone: tzinfo) -> str:
     try:
         when = datetime.fromisoformat(text.strip().replace(" ", "T").replace("Z", "+00:00"))
     except ValueError as error:
-        raise NotAllowed(f"{show(text)} is not a time", "a date, or a time") from error
+        raise InvalidValue(f"{quote_text(text)} is not a time", "a date, or a time") from error
     if when.tzinfo is None:
         when = when.replace(tzinfo=zone)
     return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-FORMS: Mapping[str, Callable[[str], str]] = {
-    "same": same, "flag": flag, "slots": slots, "size": size, "percent": percent, "hours": hours, "minutes": minutes,
-    "seconds": seconds,
+CONVERTERS: Mapping[str, Callable[[str], str]] = {
+    "same": keep_value, "flag": convert_flag, "slots": convert_slots, "size": convert_size, "percent": convert_percent, "hours": convert_hours, "minutes": convert_minutes,
+    "seconds": convert_seconds,
 }  # fmt: skip
 
 

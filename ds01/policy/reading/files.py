@@ -7,11 +7,11 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from ds01.policy.reading.kinds import LOGIN
-from ds01.policy.reading.problems import Problem, Problems, Wrong
-from ds01.policy.units import NotAllowed, show
+from ds01.policy.reading.problems import InvalidNode, PolicyProblem, ProblemList
+from ds01.policy.reading.value_types import LOGIN
+from ds01.policy.units import InvalidValue, quote_text
 
-LARGEST_FILE = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 _ENDING = ".members"
 
 
@@ -21,64 +21,64 @@ def read_content(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Wrong(None, "", "is not a regular file")
+            raise InvalidNode(None, "", "is not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(LARGEST_FILE + 1)
+            data = file.read(MAX_FILE_BYTES + 1)
     finally:
         os.close(descriptor)
-    if len(data) > LARGEST_FILE:
-        raise Wrong(None, "", "is larger than 1 MiB")
+    if len(data) > MAX_FILE_BYTES:
+        raise InvalidNode(None, "", "is larger than 1 MiB")
     return data
 
 
-def decode(data: bytes) -> str:
+def decode_utf8(data: bytes) -> str:
     """Return the text of a file. Raises Wrong if it is not UTF-8."""
     try:
         return data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Wrong(line, "", "is not UTF-8", "text in UTF-8") from error
+        raise InvalidNode(line, "", "is not UTF-8", "text in UTF-8") from error
 
 
 def read_text(path: Path) -> str:
     """Return the text of a regular file in UTF-8, below 1 MiB. Raises OSError, or Wrong for what is no such file."""
-    return decode(read_content(path))
+    return decode_utf8(read_content(path))
 
 
-def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, bytes], list[Problem]]:
+def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, bytes], list[PolicyProblem]]:
     """Return the content of `folder/NAME.members` for each of `groups`, by file name, and what is wrong."""
-    found: dict[str, bytes] = {}
-    wrong: list[Problem] = []
+    contents: dict[str, bytes] = {}
+    wrong: list[PolicyProblem] = []
     try:
         names = sorted(entry.name for entry in folder.iterdir())
     except FileNotFoundError:
-        return found, wrong
+        return contents, wrong
     except OSError as error:
-        return found, [Problem(str(folder), None, "", words(error), "a folder, or nothing")]
+        return contents, [PolicyProblem(str(folder), None, "", describe_os_error(error), "a folder, or nothing")]
     for name in names:
         if not name.endswith(_ENDING):
             continue
-        problems = Problems(str(folder / name))
+        problems = ProblemList(str(folder / name))
         group = name.removesuffix(_ENDING)
         if group in groups:
             try:
-                found[name] = read_content(folder / name)
+                contents[name] = read_content(folder / name)
             except OSError as error:
-                problems.add(None, "", words(error))
-            except Wrong as error:
-                problems.note(error)
+                problems.add(None, "", describe_os_error(error))
+            except InvalidNode as error:
+                problems.add_invalid(error)
         else:  # whoever wrote it meant to put people somewhere
-            problems.add(None, "", f"there is no group {show(group)}", ", ".join(groups) or "no such file")
-        wrong += problems.found
-    return found, wrong
+            problems.add(None, "", f"there is no group {quote_text(group)}", ", ".join(groups) or "no such file")
+        wrong += problems.entries
+    return contents, wrong
 
 
-def parse_members(content: bytes, problems: Problems) -> frozenset[str]:
+def parse_members(content: bytes, problems: ProblemList) -> frozenset[str]:
     """Return the logins in the content of a file of members."""
     try:
-        lines = decode(content).split("\n")
-    except Wrong as wrong:
-        problems.note(wrong)
+        lines = decode_utf8(content).split("\n")
+    except InvalidNode as wrong:
+        problems.add_invalid(wrong)
         return frozenset()
     logins = set()
     for number, line in enumerate(lines, 1):
@@ -87,11 +87,11 @@ def parse_members(content: bytes, problems: Problems) -> frozenset[str]:
             continue
         try:
             logins.add(LOGIN.read(login))
-        except NotAllowed as error:
+        except InvalidValue as error:
             problems.add(number, "", error.problem, f"one login a line: {LOGIN.allowed}")
     return frozenset(logins)
 
 
-def words(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """What the system says, without number and path."""
     return f"cannot be read: {error.strerror or error}"

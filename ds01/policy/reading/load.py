@@ -6,13 +6,13 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 
 from ds01.policy.model import Policy
-from ds01.policy.reading.build import build
-from ds01.policy.reading.emptied import with_last_members
-from ds01.policy.reading.files import decode, parse_members, read_content, read_members, words
-from ds01.policy.reading.nodes import Scalar, parse
-from ds01.policy.reading.problems import Problems, Wrong, unreadable
+from ds01.policy.reading.build import build_policy
+from ds01.policy.reading.emptied_members import with_last_members
+from ds01.policy.reading.files import decode_utf8, describe_os_error, parse_members, read_content, read_members
+from ds01.policy.reading.node_readers import Section
+from ds01.policy.reading.nodes import Scalar, parse_yaml
+from ds01.policy.reading.problems import InvalidNode, ProblemList, unreadable_policy
 from ds01.policy.reading.schema import policy_reader
-from ds01.policy.reading.shapes import Section
 from ds01.policy.sources import PolicySources
 from ds01.system.clock import server_zone
 
@@ -36,41 +36,41 @@ def load_sources(path: Path, *, members: Path | None = None, zone: tzinfo | None
     Dates alone are days in `zone`; None is the server's, never the caller's.
     Raises PolicyUnreadable, with all errors at once.
     """
-    problems = Problems(str(path))
+    problems = ProblemList(str(path))
     content = _content(path, problems)
     try:
-        root = _sections(decode(content), zone or server_zone(), problems)
-    except Wrong as wrong:
-        problems.note(wrong)
-        raise unreadable(path, problems.found) from wrong
+        root = _sections(decode_utf8(content), zone or server_zone(), problems)
+    except InvalidNode as wrong:
+        problems.add_invalid(wrong)
+        raise unreadable_policy(path, problems.entries) from wrong
     groups = root.values["groups"].lines if "groups" in root.values else {}
     folder = members or path.parent / "groups"
-    files, more = read_members(folder, groups)
+    files, group_problems = read_members(folder, groups)
     listed = {}
     for name, lines in files.items():
-        found = Problems(str(folder / name))
-        listed[name.removesuffix(".members")] = parse_members(lines, found)
-        more += found.found
-    policy = build(root, listed, path, problems)
-    if problems.found or more:
-        raise unreadable(path, problems.found + more)
+        member_problems = ProblemList(str(folder / name))
+        listed[name.removesuffix(".members")] = parse_members(lines, member_problems)
+        group_problems += member_problems.entries
+    policy = build_policy(root, listed, path, problems)
+    if problems.entries or group_problems:
+        raise unreadable_policy(path, problems.entries + group_problems)
     return PolicySources(policy, content, files)
 
 
 def check_text(text: str, path: Path, zone: tzinfo) -> Policy:
     """Return the policy in a text, without members' files; `path` is for messages. Raises PolicyUnreadable."""
-    problems = Problems(str(path))
+    problems = ProblemList(str(path))
     try:
-        policy = build(_sections(text, zone, problems), {}, path, problems)
-    except Wrong as wrong:
-        problems.note(wrong)
-        raise unreadable(path, problems.found) from wrong
-    if problems.found:
-        raise unreadable(path, problems.found)
+        policy = build_policy(_sections(text, zone, problems), {}, path, problems)
+    except InvalidNode as wrong:
+        problems.add_invalid(wrong)
+        raise unreadable_policy(path, problems.entries) from wrong
+    if problems.entries:
+        raise unreadable_policy(path, problems.entries)
     return policy
 
 
-def _content(path: Path, problems: Problems) -> bytes:
+def _content(path: Path, problems: ProblemList) -> bytes:
     hint = "An administrator mends it: a regular file in UTF-8 that everybody may read (mode 0644)."
     message = f"The policy {path} cannot be read."
     cause: Exception
@@ -82,18 +82,18 @@ def _content(path: Path, problems: Problems) -> bytes:
         hint = "An administrator puts one there, the one that comes with ds01 to begin with: `ds01 policy check`."
     except OSError as error:
         cause = error
-        problems.add(None, "", words(error))
-    except Wrong as wrong:
+        problems.add(None, "", describe_os_error(error))
+    except InvalidNode as wrong:
         cause = wrong
-        problems.note(wrong)
-    raise unreadable(path, problems.found, message=message, hint=hint) from cause
+        problems.add_invalid(wrong)
+    raise unreadable_policy(path, problems.entries, message=message, hint=hint) from cause
 
 
-def _sections(text: str, zone: tzinfo, problems: Problems) -> Section:
-    node = parse(text)
+def _sections(text: str, zone: tzinfo, problems: ProblemList) -> Section:
+    node = parse_yaml(text)
     # An empty file is what a full disk leaves of a policy; sections may be empty, the file may not.
     if node is None or (isinstance(node, Scalar) and node.is_null):
-        raise Wrong(1, "", "there is nothing in the file", "sections like `defaults` and `groups`")
+        raise InvalidNode(1, "", "there is nothing in the file", "sections like `defaults` and `groups`")
     root = policy_reader(zone)(node, "", problems)
     assert isinstance(root, Section)
     return root

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from ds01.policy.reading.problems import Wrong
+from ds01.policy.reading.problems import InvalidNode
 
-DEEPEST = 16  # a policy needs five levels
+MAX_DEPTH = 16  # a policy needs five levels
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 # What YAML forbids in a file. Looked for here, because its two parsers say it in different ways, one without a line.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -54,28 +54,28 @@ class Mapping(Node):
     entries: list[tuple[Node, Node]]
 
 
-def parse(text: str) -> Node | None:
+def parse_yaml(text: str) -> Node | None:
     """The one document in `text`, or None if there is none. Raises Wrong where it is not YAML."""
     forbidden = _FORBIDDEN.search(text)
     if forbidden:
         line = text.count("\n", 0, forbidden.start()) + 1
-        raise Wrong(line, "", f"the character {forbidden[0]!a} is not allowed in YAML", "text in UTF-8")
+        raise InvalidNode(line, "", f"the character {forbidden[0]!a} is not allowed in YAML", "text in UTF-8")
     try:
         return _build(text)
     except yaml.MarkedYAMLError as error:
-        raise _no_yaml(error, text) from error
+        raise _syntax_error(error, text) from error
     except (yaml.YAMLError, ValueError, IndexError) as error:  # the last two are slips of the pure Python parser
-        raise Wrong(None, "", f"not YAML: {error}") from error
+        raise InvalidNode(None, "", f"not YAML: {error}") from error
 
 
-def _no_yaml(error: yaml.MarkedYAMLError, text: str) -> Wrong:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> InvalidNode:
     mark = error.problem_mark
     if mark is None:
-        return Wrong(None, "", f"not YAML: {error.problem or error.context}")
-    here = "".join(text.splitlines()[mark.line : mark.line + 1])[mark.column : mark.column + 1]
-    if here == "\t":  # the parser's words do not name it, and an editor shows it as spaces
-        return Wrong(mark.line + 1, "", "a tab stands at the beginning", "spaces")
-    return Wrong(mark.line + 1, "", f"not YAML: {error.problem or error.context}")
+        return InvalidNode(None, "", f"not YAML: {error.problem or error.context}")
+    character = "".join(text.splitlines()[mark.line : mark.line + 1])[mark.column : mark.column + 1]
+    if character == "\t":  # the parser's words do not name it, and an editor shows it as spaces
+        return InvalidNode(mark.line + 1, "", "a tab stands at the beginning", "spaces")
+    return InvalidNode(mark.line + 1, "", f"not YAML: {error.problem or error.context}")
 
 
 def _build(text: str) -> Node | None:
@@ -91,7 +91,7 @@ def _build(text: str) -> Node | None:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise Wrong(_line(event), "", "a second document begins here", "one document")
+                raise InvalidNode(_line(event), "", "a second document begins here", "one document")
         if not isinstance(event, yaml.NodeEvent):
             continue
         node = _node(event)
@@ -108,8 +108,8 @@ def _build(text: str) -> Node | None:
         if isinstance(node, (Sequence, Mapping)):
             open_nodes.append(node)
             keys.append(None)
-            if len(open_nodes) > DEEPEST:
-                raise Wrong(node.line, "", f"nested more than {DEEPEST} levels deep")
+            if len(open_nodes) > MAX_DEPTH:
+                raise InvalidNode(node.line, "", f"nested more than {MAX_DEPTH} levels deep")
     return root
 
 

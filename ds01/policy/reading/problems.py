@@ -9,7 +9,7 @@ from ds01.errors import PolicyUnreadable
 
 
 @dataclass(frozen=True)
-class Problem:
+class PolicyProblem:
     """One finding; `line` is None if the file as a whole is meant, `key` is empty if no key is."""
 
     file: str
@@ -24,7 +24,7 @@ class Problem:
         return f"{place}: {key}{self.problem}" + (f"; allowed: {self.allowed}" if self.allowed else "")
 
 
-class Wrong(Exception):
+class InvalidNode(Exception):
     """A reader's way out: the value cannot be read. The section or list around it notes it and goes on."""
 
     def __init__(self, line: int | None, key: str, problem: str, allowed: str | None = None) -> None:
@@ -36,23 +36,23 @@ class Wrong(Exception):
 
 
 @dataclass
-class Problems:
+class ProblemList:
     """All findings of one file, in the order in which they were found."""
 
     file: str
-    found: list[Problem] = field(default_factory=list)
+    entries: list[PolicyProblem] = field(default_factory=list)
 
     def add(self, line: int | None, key: str, problem: str, allowed: str | None = None) -> None:
         """Notes a finding."""
-        self.found.append(Problem(self.file, line, key, problem, allowed))
+        self.entries.append(PolicyProblem(self.file, line, key, problem, allowed))
 
-    def note(self, wrong: Wrong) -> None:
+    def add_invalid(self, wrong: InvalidNode) -> None:
         """Notes what a reader could not read."""
         self.add(wrong.line, wrong.key, wrong.problem, wrong.allowed)
 
 
-def unreadable(
-    path: Path, found: list[Problem], *, message: str | None = None, hint: str | None = None
+def unreadable_policy(
+    path: Path, found: list[PolicyProblem], *, message: str | None = None, hint: str | None = None
 ) -> PolicyUnreadable:
     """The error that lists all `found`, in the order of the files' lines."""
     ordered = sorted(found, key=lambda item: (item.file != str(path), item.file, item.line or 0))

@@ -6,12 +6,12 @@ from datetime import tzinfo
 from typing import Any
 
 from ds01.policy import units
-from ds01.policy.model import Network, Placement, Prefer
-from ds01.policy.reading.forms import Kind, Reader
-from ds01.policy.reading.kinds import (
+from ds01.policy.model import Network, Placement, PreferredKind
+from ds01.policy.reading.node_readers import RenamedKey, list_reader, scalar_reader, section_reader, table_reader
+from ds01.policy.reading.reader_schema import NodeReader, ValueType
+from ds01.policy.reading.value_types import (
     ARGUMENT,
     BOOLEAN,
-    CORES,
     DURATION,
     FOLDER,
     GROUP_NAME,
@@ -19,23 +19,23 @@ from ds01.policy.reading.kinds import (
     HOURS,
     LOGIN,
     LOGIN_OR_GROUP,
+    MAX_CORES,
+    MAX_TASKS,
     MEMORY,
     PROFILE,
     REASON,
     SLOT,
-    TASKS,
     TEXT,
     ULIMIT,
     UNIX_GROUP,
     VARIABLE,
     VARIABLE_VALUE,
-    number,
-    one_of,
-    size_from,
-    whole,
-    word,
+    choice_type,
+    enum_type,
+    integer_type,
+    number_type,
+    size_type,
 )
-from ds01.policy.reading.shapes import Renamed, list_of, section, table, value
 
 NESTED = ("ulimits", "environment", "aggregate", "group_total")
 EXEMPTIBLE = ("idle_timeout", "max_runtime", "gpu_hold_after_stop", "container_hold_after_stop", "created_timeout")
@@ -44,48 +44,50 @@ ULIMITS = (
     "rttime", "sigpending", "stack",
 )  # fmt: skip
 
-_SHARE = section(
+_SHARE = section_reader(
     {
-        "max_cpus": value(number(0.01, CORES), null=True),
-        "memory": value(MEMORY, null=True),
-        "max_tasks": value(whole(1, TASKS), null=True),
+        "max_cpus": scalar_reader(number_type(0.01, MAX_CORES), nullable=True),
+        "memory": scalar_reader(MEMORY, nullable=True),
+        "max_tasks": scalar_reader(integer_type(1, MAX_TASKS), nullable=True),
     }
 )
 
 # Where Docker or systemd takes 0 for "no limit", the least is above it: here 0 never means that.
-LIMITS: dict[str, Reader] = {
-    "max_mig_instances": value(whole(0), null=True),
-    "max_gpus_per_container": value(whole(0), null=True),
-    "allow_full_gpu": value(BOOLEAN),
-    "max_cpus": value(number(0.01, CORES), null=True),
-    "memory": value(MEMORY, null=True),
-    "memory_swap": value(MEMORY, null=True),
-    "shm_size": value(size_from(4 << 10), null=True),
-    "pids_limit": value(whole(1, TASKS), null=True),
-    "max_containers_per_user": value(whole(0), null=True),
-    "idle_timeout": value(DURATION, null=True),
-    "max_runtime": value(DURATION, null=True),
-    "gpu_hold_after_stop": value(DURATION, null=True),
-    "container_hold_after_stop": value(DURATION, null=True),
-    "max_extension": value(DURATION, null=True),
-    "priority": value(whole(1, 100)),
-    "environment": table(VARIABLE, value(VARIABLE_VALUE, null=True)),
-    "root_inside": value(BOOLEAN),
-    "ulimits": table(word(ULIMITS), value(ULIMIT, null=True)),
+LIMITS: dict[str, NodeReader] = {
+    "max_mig_instances": scalar_reader(integer_type(0), nullable=True),
+    "max_gpus_per_container": scalar_reader(integer_type(0), nullable=True),
+    "allow_full_gpu": scalar_reader(BOOLEAN),
+    "max_cpus": scalar_reader(number_type(0.01, MAX_CORES), nullable=True),
+    "memory": scalar_reader(MEMORY, nullable=True),
+    "memory_swap": scalar_reader(MEMORY, nullable=True),
+    "shm_size": scalar_reader(size_type(4 << 10), nullable=True),
+    "pids_limit": scalar_reader(integer_type(1, MAX_TASKS), nullable=True),
+    "max_containers_per_user": scalar_reader(integer_type(0), nullable=True),
+    "idle_timeout": scalar_reader(DURATION, nullable=True),
+    "max_runtime": scalar_reader(DURATION, nullable=True),
+    "gpu_hold_after_stop": scalar_reader(DURATION, nullable=True),
+    "container_hold_after_stop": scalar_reader(DURATION, nullable=True),
+    "max_extension": scalar_reader(DURATION, nullable=True),
+    "priority": scalar_reader(integer_type(1, 100)),
+    "environment": table_reader(VARIABLE, scalar_reader(VARIABLE_VALUE, nullable=True)),
+    "root_inside": scalar_reader(BOOLEAN),
+    "ulimits": table_reader(choice_type(ULIMITS), scalar_reader(ULIMIT, nullable=True)),
     "aggregate": _SHARE,
     "group_total": _SHARE,
 }
 
 
-def _in_hours(key: str) -> Renamed:
-    return Renamed(key, value(HOURS, null=True), lambda span: "null" if span is None else units.format_duration(span))
+def _in_hours(key: str) -> RenamedKey:
+    return RenamedKey(
+        key, scalar_reader(HOURS, nullable=True), lambda span: "null" if span is None else units.format_duration(span)
+    )
 
 
-def _same(key: str) -> Renamed:
-    return Renamed(key, LIMITS[key], lambda count: "null" if count is None else str(count))
+def _same(key: str) -> RenamedKey:
+    return RenamedKey(key, LIMITS[key], lambda count: "null" if count is None else str(count))
 
 
-OLD_LIMITS: dict[str, Renamed] = {
+LEGACY_LIMITS: dict[str, RenamedKey] = {
     "max_gpus_per_user": _same("max_mig_instances"),
     "max_gpu_slots_per_container": _same("max_gpus_per_container"),
     "max_runtime_h": _in_hours("max_runtime"),
@@ -95,89 +97,91 @@ OLD_LIMITS: dict[str, Renamed] = {
 }
 
 
-def policy_reader(zone: tzinfo) -> Reader:
+def policy_reader(zone: tzinfo) -> NodeReader:
     """Return the reader of the whole file, as a Section of Sections. `zone` is that of dates."""
     json = {"type": "string", "pattern": units.TIME_PATTERN}
-    until = Kind(lambda text: units.parse_time(text, zone), units.TIME_FORM, json)
-    start = Kind(lambda text: units.parse_time(text, zone, day_begins=True), units.TIME_FORM, json)
+    until = ValueType(lambda text: units.parse_time(text, zone), units.TIME_FORM, json)
+    start = ValueType(lambda text: units.parse_time(text, zone, day_begins=True), units.TIME_FORM, json)
     group: dict[str, Any] = {
-        "members": list_of(value(LOGIN), "logins"),
-        "unix_groups": list_of(value(UNIX_GROUP), "Unix groups"),
-        "admin": value(BOOLEAN),
+        "members": list_reader(scalar_reader(LOGIN), "logins"),
+        "unix_groups": list_reader(scalar_reader(UNIX_GROUP), "Unix groups"),
+        "admin": scalar_reader(BOOLEAN),
     }
-    override = {"until": value(until, null=True), "reason": value(REASON, null=True)}
-    reservation = section(
+    override = {"until": scalar_reader(until, nullable=True), "reason": scalar_reader(REASON, nullable=True)}
+    reservation = section_reader(
         {
-            "for": value(LOGIN_OR_GROUP),
-            "slots": list_of(value(SLOT), "slots", unique=True, some=True),
-            "from": value(start),
-            "until": value(until),
-            "reason": value(REASON, null=True),
+            "for": scalar_reader(LOGIN_OR_GROUP),
+            "slots": list_reader(scalar_reader(SLOT), "slots", unique=True, non_empty=True),
+            "from": scalar_reader(start),
+            "until": scalar_reader(until),
+            "reason": scalar_reader(REASON, nullable=True),
         },
         required=("for", "slots", "from", "until"),
     )
-    exemption = section(
+    exemption = section_reader(
         {
-            "user": value(LOGIN),
-            "from": list_of(value(word(EXEMPTIBLE)), "limits", unique=True, some=True),
-            "until": value(until, null=True),
-            "reason": value(REASON, null=True),
+            "user": scalar_reader(LOGIN),
+            "from": list_reader(scalar_reader(choice_type(EXEMPTIBLE)), "limits", unique=True, non_empty=True),
+            "until": scalar_reader(until, nullable=True),
+            "reason": scalar_reader(REASON, nullable=True),
         },
         required=("user", "from"),
     )
-    return section(
+    return section_reader(
         {
-            "defaults": section(LIMITS, old=OLD_LIMITS),
-            "default_group": value(GROUP_NAME, null=True),
-            "groups": table(GROUP_NAME, section({**group, **LIMITS}, old=OLD_LIMITS)),
-            "user_overrides": table(LOGIN, section({**LIMITS, **override}, old=OLD_LIMITS)),
-            "reservations": list_of(reservation, "reservations"),
-            "exemptions": list_of(exemption, "exemptions"),
+            "defaults": section_reader(LIMITS, legacy=LEGACY_LIMITS),
+            "default_group": scalar_reader(GROUP_NAME, nullable=True),
+            "groups": table_reader(GROUP_NAME, section_reader({**group, **LIMITS}, legacy=LEGACY_LIMITS)),
+            "user_overrides": table_reader(LOGIN, section_reader({**LIMITS, **override}, legacy=LEGACY_LIMITS)),
+            "reservations": list_reader(reservation, "reservations"),
+            "exemptions": list_reader(exemption, "exemptions"),
             **_SERVER,
         }
     )
 
 
 # The sections about the server whose single keys `ds01 policy import` checks too.
-SERVER_KEYS: dict[str, dict[str, Reader]] = {
+SERVER_KEYS: dict[str, dict[str, NodeReader]] = {
     "gpu_allocation": {
-        "enable_mig": value(BOOLEAN),
-        "mig_profile": value(PROFILE, null=True),
-        "placement": value(one_of(Placement)),
-        "prefer": value(one_of(Prefer)),
+        "enable_mig": scalar_reader(BOOLEAN),
+        "mig_profile": scalar_reader(PROFILE, nullable=True),
+        "placement": scalar_reader(enum_type(Placement)),
+        "prefer": scalar_reader(enum_type(PreferredKind)),
     },
     "policies": {
-        "idle_cpu_percent": value(number(0, 100 * CORES)),
-        "idle_gpu_percent": value(number(0, 100)),
-        "idle_network_rate": value(size_from(0)),
-        "warn_idle_at": value(number(0, 1)),
-        "warn_runtime_at": value(number(0, 1)),
-        "created_timeout": value(DURATION, null=True),
-        "stop_grace": value(DURATION),
-        "keep_alive_max": value(DURATION, null=True),
+        "idle_cpu_percent": scalar_reader(number_type(0, 100 * MAX_CORES)),
+        "idle_gpu_percent": scalar_reader(number_type(0, 100)),
+        "idle_network_rate": scalar_reader(size_type(0)),
+        "warn_idle_at": scalar_reader(number_type(0, 1)),
+        "warn_runtime_at": scalar_reader(number_type(0, 1)),
+        "created_timeout": scalar_reader(DURATION, nullable=True),
+        "stop_grace": scalar_reader(DURATION),
+        "keep_alive_max": scalar_reader(DURATION, nullable=True),
     },
 }
 
-_SERVER: dict[str, Reader] = {
-    **{name: section(readers) for name, readers in SERVER_KEYS.items()},
-    "mounts": section({name: list_of(value(FOLDER), "folders") for name in ("workspace", "data", "models")}),
-    "workspaces": value(FOLDER, null=True),
-    "ports": list_of(value(whole(1, 65535)), "ports", unique=True),
-    "network": value(one_of(Network)),
-    "reclaim_held": value(BOOLEAN),
-    "server_name": value(HOST, null=True),
-    "outside": section(
+_SERVER: dict[str, NodeReader] = {
+    **{name: section_reader(readers) for name, readers in SERVER_KEYS.items()},
+    "mounts": section_reader(
+        {name: list_reader(scalar_reader(FOLDER), "folders") for name in ("workspace", "data", "models")}
+    ),
+    "workspaces": scalar_reader(FOLDER, nullable=True),
+    "ports": list_reader(scalar_reader(integer_type(1, 65535)), "ports", unique=True),
+    "network": scalar_reader(enum_type(Network)),
+    "reclaim_held": scalar_reader(BOOLEAN),
+    "server_name": scalar_reader(HOST, nullable=True),
+    "outside": section_reader(
         {
-            "ignore_containers": list_of(value(TEXT), "names"),
-            "ignore_processes": list_of(value(TEXT), "names"),
-            "ignore_graphics_below": value(size_from(0), null=True),
-            "ignore_missing_process_list": value(BOOLEAN),
+            "ignore_containers": list_reader(scalar_reader(TEXT), "names"),
+            "ignore_processes": list_reader(scalar_reader(TEXT), "names"),
+            "ignore_graphics_below": scalar_reader(size_type(0), nullable=True),
+            "ignore_missing_process_list": scalar_reader(BOOLEAN),
         }
     ),
-    "notify": section(
+    "notify": section_reader(
         {
-            "terminal": value(BOOLEAN),
-            "command": list_of(value(ARGUMENT), "texts, a program and its arguments"),
+            "terminal": scalar_reader(BOOLEAN),
+            "command": list_reader(scalar_reader(ARGUMENT), "texts, a program and its arguments"),
         }
     ),
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ds01.journal.leases import LeaseLine
+from ds01.journal.lease_log import LeaseLogEntry
 from ds01.records.machine import State
 from ds01.records.record import Record
 
 
-def lease_lines(before: Record | None, after: Record) -> list[LeaseLine]:
+def lease_lines(before: Record | None, after: Record) -> list[LeaseLogEntry]:
     """A line for each slot that was given, held, taken into use again, or given back."""
     had = before.slots if before is not None and before.id == after.id else ()
     has = () if after.state is State.REMOVED else after.slots
@@ -19,7 +19,7 @@ def lease_lines(before: Record | None, after: Record) -> list[LeaseLine]:
             lines += [(word, slot) for slot in has if slot in had]
     why = _why(after)
     priority = after.resource_limits.priority
-    return [LeaseLine(word, slot, after.user, after.container_name, priority, why) for word, slot in lines]
+    return [LeaseLogEntry(word, slot, after.user, after.container_name, priority, why) for word, slot in lines]
 
 
 def _why(record: Record) -> str:

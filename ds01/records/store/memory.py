@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ds01.system.clock import Reading
+from ds01.system.clock import ClockReading
 from ds01.system.data import DataError, from_json, to_json
 
 GONE_AFTER = timedelta(days=1)  # a missing owner counts as deleted after this; until then the database may be down
@@ -17,8 +17,8 @@ GONE_AFTER = timedelta(days=1)  # a missing owner counts as deleted after this; 
 class Memory:
     """The clock, the last look, and what the user database answered."""
 
-    believed: Reading | None = None  # the clock at the last pass that trusted it
-    doubted: tuple[Reading, ...] = ()  # the first and the latest reading since then that disagree with it
+    believed: ClockReading | None = None  # the clock at the last pass that trusted it
+    doubted: tuple[ClockReading, ...] = ()  # the first and the latest reading since then that disagree with it
     steady_since: datetime | None = None  # since when the believed clock has agreed with the time since boot
     proven: datetime | None = None  # the last time at which it had done so for a day
     disproved: datetime | None = None  # later times that were written down up to this one are known to be wrong

@@ -25,7 +25,7 @@ RACY = 20_000_000  # nanoseconds
 RACY_WHOLE = 2_000_000_000  # for a stamp of whole seconds
 SECOND = 1_000_000_000
 
-# What an open answers for a link and for a socket; everything else that is no file of ours is `files.Unsafe`.
+# What an open answers for a link and for a socket; everything else that is no file of ours is `files.UnsafeFile`.
 NO_FILE = frozenset({errno.ELOOP, errno.ENXIO})
 
 Signature = tuple[int, int, int, int]
@@ -139,7 +139,7 @@ class RecordFiles:
             self._cache[name] = (signature if settled else None, self._read(name))
         except FileNotFoundError:
             self.drop(name)
-        except (files.Unsafe, ValueError) as error:
+        except (files.UnsafeFile, ValueError) as error:
             self._cache[name] = (signature if settled else None, Unreadable(name, str(error)))
         except PermissionError as error:
             raise Ds01Error(
@@ -155,7 +155,7 @@ class RecordFiles:
         why = error.strerror or str(error)
         if error.errno in NO_FILE:
             self._cache[name] = (None, Unreadable(name, why))
-        elif error.errno in files.SHORTAGES:  # it would be the same with every other record
+        elif error.errno in files.RESOURCE_ERRNOS:  # it would be the same with every other record
             raise Ds01Error(f"the record of {name} cannot be read", why=why, hint="try again in a moment") from error
         else:
             self._cache[name] = (None, Unreadable(name, why, corrupt=False))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ds01.errors import Busy, Ds01Error, StateUnwritable
-from ds01.journal.leases import LeaseLog
+from ds01.journal.lease_log import LeaseLog
 from ds01.records.machine import State
 from ds01.records.record import Record
 from ds01.records.store import commits
@@ -117,7 +117,7 @@ class Transaction:
         assert isinstance(record, Record)
         path = self._files.path(container_name)
         path.replace(self._removed.path_for(record, now))
-        files.sync_folder(path.parent)
+        files.sync_directory(path.parent)
         self._files.drop(container_name)
         self._known = None
 
@@ -138,7 +138,7 @@ class Transaction:
         try:
             with self._counted(container_name):
                 path.replace(unused(path.parent, f"{path.name}.corrupt-", "", now))
-                files.sync_folder(path.parent)
+                files.sync_directory(path.parent)
         except OSError as error:
             raise Ds01Error(f"{path} cannot be moved aside", why=str(error.strerror)) from error
         self._files.drop(container_name)
@@ -174,7 +174,7 @@ class Transaction:
             with self._counted(record.container_name):
                 yield
         except OSError as error:
-            if error.errno in files.NO_SPACE:
+            if error.errno in files.UNWRITABLE_ERRNOS:
                 raise NotSaved(record, path, error) from error
             raise Ds01Error(
                 f"the record of {record.name} cannot be written", why=f"{path}: {error.strerror}"
@@ -183,7 +183,7 @@ class Transaction:
     @contextmanager
     def _counted(self, name: str) -> Iterator[None]:
         """Count what the block writes, so that others read it. Raises Busy if the lock keeps nobody out any more."""
-        if not files.is_at(self._lock, self._descriptor):
+        if not files.names_open_file(self._lock, self._descriptor):
             raise Busy("the ledger's lock file was replaced", why=f"{self._lock} is another file", hint="try again")
         commits.begin(self._descriptor, name)
         try:

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ds01.automation.activity import Activity, Sample, assess
-from ds01.policy.model import Automation
+from ds01.policy.model import AutomationRules
 from ds01.system.data import from_json, to_json
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
 START = NOON - timedelta(hours=1)
-POLICIES = Automation()  # 1 % of a core, 5 % of a GPU, 10k a second
+POLICIES = AutomationRules()  # 1 % of a core, 5 % of a GPU, 10k a second
 MINUTE = timedelta(minutes=1)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ds01.automation.report import Report, to_keep
 from ds01.errors import GpusUnreachable
-from ds01.gpus.model import GpuRequest, Observation
+from ds01.gpus.model import GpuObservation, GpuRequest
 from ds01.records.deadlines import lease_ends
 from ds01.records.machine import Trigger
 from ds01.system.clock import Uptime
@@ -24,7 +24,7 @@ YEAR = timedelta(days=365)
 class NoAnswer:
     """GPUs that do not answer."""
 
-    def observe(self, *, utilisation: bool = False) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> GpuObservation:
         raise GpusUnreachable("The GPUs cannot be asked.", data={"problem": "unknown"})
 
 

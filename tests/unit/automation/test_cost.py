@@ -31,7 +31,7 @@ def test_a_pass_asks_twice_however_many_run(bed: Bed) -> None:
                 gate.start(alice, bed.full("alice", f"c{made}"))
             made += 1
         calls(ticking)
-        assert calls(ticking) == {"facts": 1, "containers": 1}
+        assert calls(ticking) == {"info": 1, "containers": 1}
 
 
 def test_what_changed_is_inspected_once(bed: Bed) -> None:
@@ -39,5 +39,5 @@ def test_what_changed_is_inspected_once(bed: Bed) -> None:
     ticking.runs("alice")
     ticking.runs("bob")
     bed.engine.kill(bed.full("alice"), code=0)
-    assert calls(ticking) == {"facts": 1, "containers": 1, "inspect": 1}
-    assert calls(ticking) == {"facts": 1, "containers": 1}
+    assert calls(ticking) == {"info": 1, "containers": 1, "inspect": 1}
+    assert calls(ticking) == {"info": 1, "containers": 1}

@@ -11,7 +11,7 @@ import pytest
 from ds01.api.views import ContainerView
 from ds01.automation import observe
 from ds01.cli.container.list import next_of
-from ds01.gpus.model import Observation, Process
+from ds01.gpus.model import GpuObservation, GpuProcess
 from ds01.gpus.simulated import SimulatedInventory
 from tests.bed import Bed
 from tests.ticking import Ticking, acted, warned
@@ -44,9 +44,9 @@ def keep(bed: Bed, *, age: float = 0.0) -> Path:
 def on_gpus(ticking: Ticking, *pids: int | None, percent: float | None = 0.0) -> None:
     """Processes of alice's container on every slot, and the utilisation of every GPU; None: NVML does not say."""
     bed = ticking.bed
-    seen: Observation = bed.inventory.observe()
+    seen: GpuObservation = bed.inventory.observe()
     identity = bed.record("alice").docker_id
-    processes = None if None in pids else tuple(Process(pid, "python", identity, 1 << 34) for pid in pids if pid)
+    processes = None if None in pids else tuple(GpuProcess(pid, "python", identity, 1 << 34) for pid in pids if pid)
     leased = set(bed.leased())
     slots = tuple(
         replace(slot, processes=processes, memory_used_bytes=1 << 34) if slot.uuid in leased else slot
@@ -77,7 +77,7 @@ def test_somebody_elses_gpu_process_is_not_its_own(ticking: Ticking) -> None:
     ticking.runs()
     bed = ticking.bed
     seen = bed.inventory.observe()
-    slots = tuple(replace(slot, processes=(Process(99, "foreign", "f" * 64),)) for slot in seen.slots)
+    slots = tuple(replace(slot, processes=(GpuProcess(99, "foreign", "f" * 64),)) for slot in seen.slots)
     bed.inventory = SimulatedInventory(replace(seen, slots=slots))
     assert idles(ticking) == [("thesis", "stop")]
 
@@ -376,6 +376,6 @@ def test_it_is_looked_up_with_the_owners_rights(ticking: Ticking, monkeypatch: p
 
 def test_a_home_that_does_not_answer_is_unknown(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
     ticking.runs()
-    monkeypatch.setattr(observe, "run_as", lambda *args, **more: None)
+    monkeypatch.setattr(observe, "run_as_uid", lambda *args, **more: None)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert idles(ticking) == []

@@ -19,7 +19,7 @@ def leave(bed: Bed, *, sender: int = 0) -> None:
     outbox = bed.ledger.outbox()
     assert outbox.put(Letter(bed.people["alice"], bed.people["alice"], "alice", notice))
     if os.geteuid() == 0:
-        for waiting in outbox.waiting():
+        for waiting in outbox.queued_letters():
             os.chown(waiting.path, sender, sender)
 
 
@@ -64,13 +64,13 @@ def test_only_administrators_tell_others_something(ticking: Ticking, sender: str
     leave(ticking.bed, sender=ticking.bed.people[sender])
     ticking.tick(minutes=5)
     assert ticking.kinds() == kinds
-    assert list(ticking.bed.ledger.outbox().waiting()) == []
+    assert list(ticking.bed.ledger.outbox().queued_letters()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"uid": 1}'])
 def test_what_is_no_letter_is_removed(ticking: Ticking, content: bytes) -> None:
     leave(ticking.bed)
-    for waiting in ticking.bed.ledger.outbox().waiting():
+    for waiting in ticking.bed.ledger.outbox().queued_letters():
         waiting.path.write_bytes(content)
     assert ticking.tick(minutes=5).complete
-    assert list(ticking.bed.ledger.outbox().waiting()) == []
+    assert list(ticking.bed.ledger.outbox().queued_letters()) == []

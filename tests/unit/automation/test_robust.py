@@ -1,7 +1,6 @@
 """Whatever fails: nothing is judged that was not seen, nobody's failure is another's, and it is tried again."""
 
 from __future__ import annotations
-from tests.client import Client
 
 import dataclasses
 import errno
@@ -15,16 +14,17 @@ import pytest
 
 from ds01.automation import looking as looking_module
 from ds01.automation import tick as tick_module
-from ds01.engines.protocol import Status
+from ds01.engines.protocol import ContainerStatus
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import Ds01Error, EngineRejected, EngineUnreachable, GpusUnreachable
-from ds01.gpus.model import Observation
+from ds01.gpus.model import GpuObservation
 from ds01.gpus.simulated import SimulatedInventory
 from ds01.lifecycle import stop as stopping
 from ds01.records.ledger import Transaction
 from ds01.system import files
 from tests import legal
 from tests.bed import Bed
+from tests.client import Client
 from tests.faults import FaultyEngine, Steps, raising
 from tests.ticking import Ticking, acted, warned
 
@@ -49,7 +49,7 @@ class NoGpus:
     def __init__(self, problem: str) -> None:
         self.problem = problem
 
-    def observe(self, *, utilisation: bool = False) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> GpuObservation:
         raise GpusUnreachable("The GPUs cannot be asked.", data={"problem": self.problem})
 
 
@@ -385,13 +385,13 @@ def test_a_child_that_hangs_in_a_home_does_not_keep_the_ticks_lock(bed: Bed) -> 
 
     begin, begun = os.pipe()
     act: Callable[[], str] = lambda: (os.write(1, b""), __import__("time").sleep(3), "late")[-1]  # noqa: E731
-    patience, as_user.PATIENCE = as_user.PATIENCE, 0.3
+    patience, as_user.TIMEOUT = as_user.TIMEOUT, 0.3
     kill, os.kill = os.kill, lambda *args: None  # as one that hangs in the kernel, which no signal ends
     try:
         with bed.ledger.tick_lock():
-            assert as_user.run_as(70001, 70001, act) is None
+            assert as_user.run_as_uid(70001, 70001, act) is None
     finally:
-        as_user.PATIENCE, os.kill = patience, kill
+        as_user.TIMEOUT, os.kill = patience, kill
         os.close(begin)
         os.close(begun)
     with bed.ledger.tick_lock():
@@ -419,7 +419,7 @@ def test_one_that_cannot_be_inspected_is_not_judged_and_the_others_are(bed: Bed)
     ticking.runs("bob")
     bed.gate.stop(bed.actor("bob"), bed.full("bob"))
     before = bed.record("alice")
-    bed.engine.set_status(ALICE, Status.DEAD)
+    bed.engine.set_status(ALICE, ContainerStatus.DEAD)
     bed.engine.break_container(ALICE)
     report = ticking.any_tick(hours=2)
     assert [(item.container, item.action) for item in report.errors] == [(ALICE, "reconcile")]

@@ -13,7 +13,7 @@ import pytest
 from ds01.journal import notifier
 from ds01.journal.notices import Mailboxes, Notice
 from ds01.journal.notifier import Teller
-from ds01.policy.model import Notify
+from ds01.policy.model import NotificationSettings
 from ds01.system import clock
 from tests.bed import NOON, Bed
 from tests.ticking import Ticking
@@ -29,7 +29,7 @@ def said() -> list[tuple[str, Any]]:
 def teller(bed: Bed, said: list[tuple[str, Any]], *command: str, terminal: bool = False) -> Teller:
     return Teller(
         Mailboxes(bed.state / "notices"),
-        Notify(terminal=terminal, command=command or None),
+        NotificationSettings(terminal=terminal, command=command or None),
         lambda kind, facts: said.append((kind, facts)),
         lambda uid, text: said.append(("terminal", text)),
     )

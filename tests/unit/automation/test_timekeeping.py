@@ -8,19 +8,19 @@ import pytest
 
 from ds01.automation.timekeeping import check_clock
 from ds01.records.store.memory import Memory, memory_document, memory_from
-from ds01.system.clock import Reading, Uptime
+from ds01.system.clock import ClockReading, Uptime
 from tests.bed import NOON
 
 HOUR = timedelta(hours=1)
 
 
-def reading(clock: timedelta = timedelta(0), up: timedelta | None = timedelta(0), boot: str = "first") -> Reading:
+def reading(clock: timedelta = timedelta(0), up: timedelta | None = timedelta(0), boot: str = "first") -> ClockReading:
     """The clock so long after noon, and a machine that was up for a day at noon."""
     uptime = None if up is None else Uptime(boot, (up + timedelta(days=1)).total_seconds())
-    return Reading(NOON + clock, uptime)
+    return ClockReading(NOON + clock, uptime)
 
 
-def is_trusted(memory: Memory, now: Reading, latest: timedelta | None = None) -> bool:
+def is_trusted(memory: Memory, now: ClockReading, latest: timedelta | None = None) -> bool:
     return check_clock(memory, now, None if latest is None else NOON + latest)[0] is None
 
 

@@ -198,8 +198,8 @@ def test_no_slice_of_theirs_gets_other_limits(
     holds(lab, "alice")
     holds(lab, "bob")
     monkeypatch.setattr(apply, "is_running", lambda: True)
-    facts = replace(bed.engine.facts(), cgroup_driver="systemd")
-    monkeypatch.setattr(SimulatedEngine, "facts", lambda engine: facts)
+    facts = replace(bed.engine.info(), cgroup_driver="systemd")
+    monkeypatch.setattr(SimulatedEngine, "info", lambda engine: facts)
 
     def told(context: Context) -> list[str]:
         machine = Machine()

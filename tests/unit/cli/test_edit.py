@@ -20,6 +20,6 @@ def test_the_editor_is_the_persons_own(bed: Bed, monkeypatch: pytest.MonkeyPatch
     editor.write_text('#!/bin/sh\necho "$(id -u) $(stat -c %a "$1") ${SECRET-none} $(cat "$1")" >"$1"\n')
     editor.chmod(0o755)
     monkeypatch.setenv("SECRET", "of root")
-    settings = Settings(state=bed.state, own=True, sudo_uid=sudo_uid, editor=str(editor))
+    settings = Settings(state=bed.state, sandbox=True, sudo_uid=sudo_uid, editor=str(editor))
     said = ask.edit(Session(settings), "FROM a", name="thesis.Dockerfile")
     assert said == f"{uid} 600 {'of root' if sudo_uid is None else 'none'} FROM a\n"

@@ -89,7 +89,7 @@ def test_a_pass_that_did_something_is_an_event_and_one_that_did_nothing_is_none(
 def test_what_cannot_be_judged_is_said_with_the_exit_code_too(strict: CommandLine) -> None:
     strict.ok("container-deploy", "thesis", "any/image", "--background")
     strict.ok("tick", who="root")  # the first look at anything is no trouble
-    strict.engine.use("thesis._.70001", cpu_nanoseconds=None)
+    strict.engine.set_usage("thesis._.70001", cpu_nanoseconds=None)
     for _ in range(2):
         strict.bed.clock.advance(minutes=5)
         answer = strict("tick", who="root")

@@ -193,7 +193,7 @@ def test_emergency_stop_stops_without_waiting_for_locks(ds: CommandLine) -> None
     with lock:
         told = ds.ok("emergency-stop", "alice", "-y", who="boss")
     assert "thesis._.70001" in told and "foreign" not in told
-    assert [seen.name for seen in ds.engine.containers() if seen.status.runs] == ["foreign"]
+    assert [seen.name for seen in ds.engine.containers() if seen.status.has_processes] == ["foreign"]
     # The one whose lock was held is recorded as soon as somebody looks.
     ds.ok("container-list")
     assert {record.state for record in ds.bed.records()} == {State.STOPPED}
@@ -263,7 +263,7 @@ def test_an_unreadable_policy_stops_no_emergency_stop(ds: CommandLine) -> None:
     (ds.bed.root / "resource-limits.yaml").write_text("nonsense: [\n")
     answer = ds("emergency-stop", "--all", "-y", who="boss")
     assert answer.code == 0 and "the last good one counts" in answer.err
-    assert not any(seen.status.runs for seen in ds.engine.containers())
+    assert not any(seen.status.has_processes for seen in ds.engine.containers())
 
 
 @pytest.mark.in_process("puts an error inside")

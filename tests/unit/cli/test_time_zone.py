@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ds01.system import clock
-from ds01.system.clock import zone_of
+from ds01.system.clock import read_zone
 from tests.command_line import CommandLine
 from tests.unit.system.test_clock import ZONES, needs_zones
 
@@ -34,7 +34,7 @@ def berlin(ds: CommandLine, request: pytest.FixtureRequest, monkeypatch: pytest.
     (ds.bed.root / "resource-limits.yaml").write_text(POLICY)
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
-    assert zone_of(clock.LOCALTIME) is not None
+    assert read_zone(clock.LOCALTIME) is not None
     yield ds
     monkeypatch.undo()
     time.tzset()

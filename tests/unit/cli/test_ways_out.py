@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.gpus.simulated import parse
+from ds01.gpus.simulated import parse_inventory
 from tests.acts import fill
 from tests.bed import Bed
 from tests.command_line import CommandLine
@@ -14,7 +14,7 @@ LIMITS = "defaults: {max_mig_instances: 9, max_gpus_per_container: 9, max_contai
 
 def other_gpus(ds: CommandLine, monkeypatch: pytest.MonkeyPatch, gpus: str) -> None:
     monkeypatch.setenv("DS01_GPUS", f"simulated:{gpus}")
-    ds.bed.inventory = parse(gpus)
+    ds.bed.inventory = parse_inventory(gpus)
 
 
 def stopped_and_taken(ds: CommandLine, *words: str) -> None:
@@ -154,7 +154,7 @@ def waiting_start(bed: Bed, *, recreate: bool = False) -> object:
 @pytest.fixture
 def taken(bed: Bed) -> Bed:
     """A server with one slot: alice's container on it is stopped, and carol has the slot."""
-    bed.inventory = parse("1xA100")
+    bed.inventory = parse_inventory("1xA100")
     bed.set_policy(LIMITS + "groups: {admins: {members: [boss], admin: true}}\n")
     fill(bed, "alice", start=True)
     bed.gate.stop(bed.actor("alice"), bed.full("alice"), release=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.answers import build_error, plain
-from ds01.engines.docker.build import Reading
+from ds01.engines.docker.build import BuildOutput
+from ds01.engines.engine_errors import build_error, strip_control_codes
 from ds01.engines.protocol import BuildSpec, Progress
 from ds01.errors import EngineRejected, EngineUnreachable
 
@@ -21,8 +21,8 @@ WHOLE: list[dict[str, Any]] = [
 LAST = [{"stream": "Successfully built 0123456789ab\n"}, {"stream": "Successfully tagged a:latest\n"}]
 
 
-def read(*entries: dict[str, Any], reading: Reading | None = None) -> list[Progress]:
-    reading = reading or Reading(SPEC)
+def read(*entries: dict[str, Any], reading: BuildOutput | None = None) -> list[Progress]:
+    reading = reading or BuildOutput(SPEC)
     return [step for entry in entries for step in reading.read(entry)]
 
 
@@ -31,7 +31,7 @@ def texts(*entries: dict[str, Any]) -> list[str]:
 
 
 def test_steps_and_lines_in_their_order() -> None:
-    reading = Reading(SPEC)
+    reading = BuildOutput(SPEC)
     steps = read(*FIRST, *SECOND, {"stream": "one\ntwo\n"}, *WHOLE, *LAST, reading=reading)
     run = "2/2 RUN make \\ all"
     assert [*steps, *reading.end()] == [
@@ -49,7 +49,7 @@ def test_a_line_may_come_in_pieces_and_errors_in_between() -> None:
 
 def test_what_was_last_written_without_a_line_break_is_not_lost() -> None:
     assert texts({"stream": "no end"}, *WHOLE) == ["no end"]
-    reading = Reading(SPEC)
+    reading = BuildOutput(SPEC)
     with pytest.raises(EngineRejected):
         read(*FIRST, *SECOND, {"stream": "x"}, {"error": "no", "errorDetail": {"code": 1}}, reading=reading)
 
@@ -87,7 +87,7 @@ def test_layers_of_the_base_come_as_in_a_pull() -> None:
 
 
 def test_an_answer_that_ends_without_an_image_is_no_image() -> None:
-    reading = Reading(SPEC)
+    reading = BuildOutput(SPEC)
     read(*FIRST, *SECOND, reading=reading)
     with pytest.raises(EngineUnreachable) as caught:
         list(reading.end())
@@ -96,14 +96,14 @@ def test_an_answer_that_ends_without_an_image_is_no_image() -> None:
 
 @pytest.mark.parametrize("rest", [(), SECOND])
 def test_an_answer_that_ends_after_an_earlier_stage_is_no_image(rest: Any) -> None:
-    reading = Reading(SPEC)
+    reading = BuildOutput(SPEC)
     read(*FIRST, {"aux": {"ID": "sha256:1"}}, *rest, reading=reading)
     with pytest.raises(EngineUnreachable):
         list(reading.end())
 
 
 def test_the_last_stage_is_the_image() -> None:
-    reading = Reading(SPEC)
+    reading = BuildOutput(SPEC)
     read(*FIRST, {"aux": {"ID": "sha256:1"}}, *SECOND, {"aux": {"ID": "sha256:2"}}, reading=reading)
     assert list(reading.end())[-1].text == "sha256:2"
 
@@ -112,7 +112,7 @@ def test_what_is_known_of_a_failure_is_a_hint() -> None:
     full = build_error(SPEC, "write /x: no space left on device", step="2/2 RUN x")
     assert "docker system df" in (full.hint or "")
     full = build_error(
-        SPEC, "returned a non-zero code: 1", exit_code=1, said=["OSError: [Errno 28] No space left on device"]
+        SPEC, "returned a non-zero code: 1", exit_code=1, output=["OSError: [Errno 28] No space left on device"]
     )
     assert "docker system df" in (full.hint or "")
     killed = build_error(SPEC, "returned a non-zero code: 137", exit_code=137)
@@ -120,7 +120,7 @@ def test_what_is_known_of_a_failure_is_a_hint() -> None:
     assert build_error(SPEC, "x", exit_code=1).hint is None
 
 
-def test_a_long_step_is_short_in_the_message_and_whole_in_the_data() -> None:
+def test_long_step_is_shortened_in_the_message() -> None:
     error = build_error(SPEC, "x", step="2/2 RUN " + "a" * 500)
     assert len(error.message) < 200 and error.data is not None and len(error.data["step"]) == 508
 
@@ -133,4 +133,4 @@ def test_a_long_step_is_short_in_the_message_and_whole_in_the_data() -> None:
     ],
 )  # fmt: skip
 def test_plain_text_has_nothing_for_a_terminal(text: str, expected: str) -> None:
-    assert plain(text) == expected
+    assert strip_control_codes(text) == expected

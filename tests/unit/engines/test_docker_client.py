@@ -66,8 +66,8 @@ def test_output_that_comes_with_the_answers_head_is_early(serve: Serve) -> None:
     )
     attachment = engine.attach("x", ExecRequest(("echo",), "1:1"))
     with os.fdopen(attachment.fileno, "rb") as stream:
-        assert attachment.early + stream.read() == b"early words"
-    assert attachment.early == b"early words" and attachment.session == "e"
+        assert attachment.initial_bytes + stream.read() == b"early words"
+    assert attachment.initial_bytes == b"early words" and attachment.session == "e"
 
 
 def test_a_taken_over_stream_waits_for_more(serve: Serve) -> None:
@@ -113,7 +113,7 @@ def test_an_error_that_is_not_json_is_still_said(serve: Serve) -> None:
         serve({"/containers/json": body}).containers()
 
 
-def test_a_docker_that_takes_only_newer_versions_of_its_interface_is_asked_in_its_own(serve: Serve) -> None:
+def test_api_version_is_negotiated(serve: Serve) -> None:
     """Docker 29 refuses what is older than 1.44."""
     version = {"ApiVersion": "1.52", "MinAPIVersion": "1.44"}
     engine = serve({"/version": answer(version), "/v1.52/containers/json": answer([])})
@@ -151,7 +151,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
 
 @pytest.mark.parametrize("content", BROKEN)
-def test_no_configuration_of_the_caller_keeps_commands_from_working(
+def test_broken_client_configuration_stops_no_command(
     serve: Serve, configure: Callable[[str], Path], content: str
 ) -> None:
     configure(content)
@@ -190,7 +190,7 @@ INSPECTED = {
 }
 
 
-def test_one_that_docker_cannot_look_at_is_no_sign_of_an_unreachable_engine(serve: Serve) -> None:
+def test_failed_inspect_does_not_mean_unreachable(serve: Serve) -> None:
     words = "RWLayer of container x is unexpectedly nil"
     engine = serve({"/containers/x/json": answer({"message": words}, "500 Internal Server Error")})
     with pytest.raises(EngineRejected) as error:
@@ -199,7 +199,7 @@ def test_one_that_docker_cannot_look_at_is_no_sign_of_an_unreachable_engine(serv
 
 
 @pytest.mark.parametrize("entry", [INSPECTED, {}, [], None, "text"])
-def test_an_answer_that_lacks_a_part_concerns_that_container_only(serve: Serve, entry: object) -> None:
+def test_incomplete_inspect_affects_only_its_container(serve: Serve, entry: object) -> None:
     engine = serve({"/containers/x/json": answer(entry)})
     with pytest.raises(EngineRejected):
         engine.inspect("x")
@@ -217,7 +217,7 @@ def test_a_hang_on_one_container_is_told_from_a_hang_on_all(serve: Serve, ping: 
 
 def test_an_entry_of_a_list_may_lack_nearly_everything(serve: Serve) -> None:
     engine = serve({"/containers/json": answer([{"Id": "x", "Names": None, "State": "dead"}, {"Id": "y"}])})
-    assert [(seen.id, seen.name, seen.status.runs) for seen in engine.containers()] == [
+    assert [(seen.id, seen.name, seen.status.has_processes) for seen in engine.containers()] == [
         ("x", "", False),
         ("y", "", False),
     ]

@@ -4,7 +4,7 @@ import pytest
 
 from ds01.engines.docker.images import read_progress
 from ds01.engines.protocol import Progress
-from ds01.engines.pull_answers import pull_error
+from ds01.engines.pull_errors import pull_error
 from ds01.errors import EngineAbsent, EngineRejected
 
 
@@ -50,7 +50,7 @@ def test_a_registry_out_of_reach_is_a_matter_of_the_network(words: str) -> None:
         "received unexpected HTTP status: 403 Forbidden",
     ],
 )
-def test_a_registry_that_denies_access_is_named_in_the_login_command(words: str) -> None:
+def test_denied_registry_is_named_in_the_login_command(words: str) -> None:
     error = pull_error("ghcr.io/lab/private:latest", words)
     assert isinstance(error, EngineAbsent) and "`docker login ghcr.io`" in (error.hint or "")
 
@@ -75,7 +75,7 @@ def test_a_login_that_the_registry_refuses_is_no_missing_image() -> None:
         ("received unexpected HTTP status: 503 Service Unavailable", "does not reach"),
     ],
 )
-def test_what_stands_between_docker_and_a_registry_has_its_own_remedy(words: str, hint: str) -> None:
+def test_connection_problems_have_their_own_hints(words: str, hint: str) -> None:
     error = pull_error("reg.lab:5000/team/image:1", words)
     assert type(error) is EngineRejected and error.data == {"problem": "network"} and hint in (error.hint or "")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.docker.translate import create_body, read_facts, read_image, read_inspected, read_listed, read_time
-from ds01.engines.protocol import ContainerSpec, EngineContainer, Mount, Port, Status
+from ds01.engines.docker.translate import create_body, read_image, read_info, read_inspected, read_listed, read_time
+from ds01.engines.protocol import ContainerSpec, ContainerStatus, EngineContainer, Mount, PublishedPort
 
 SPEC = ContainerSpec(name="thesis._.1001", image="ds01-1001/thesis:latest", command=("sh",), uid=1001, gid=1002)
 
@@ -54,7 +54,7 @@ def read_spec(**changes: Any) -> ContainerSpec:
             removed_variables=("COLUMNS", "TMOUT"),
             labels={"l": "v"},
             mounts=(Mount("/home/a b", "/workspace"), Mount("/data", "/data", read_only=True)),
-            ports=(Port(6006), Port(8888, 8889, "0.0.0.0")),
+            ports=(PublishedPort(6006), PublishedPort(8888, 8889, "0.0.0.0")),
             network="host",
             tty=False,
             stop_signal="SIGTERM",
@@ -105,7 +105,7 @@ def test_the_hardening_of_a_container_is_read_back(options: list[str] | None, ex
     assert (spec.no_new_privileges, spec.user_namespace) == (expected, "host")
 
 
-def test_a_container_is_hardened_as_asked_and_a_variable_is_taken_away() -> None:
+def test_hardening_and_removed_variables_are_written() -> None:
     body = create_body(replace(SPEC, no_new_privileges=True, removed_variables=("TMOUT",)))
     assert body["HostConfig"]["SecurityOpt"] == ["no-new-privileges:true"]
     assert "TMOUT" in body["Env"]
@@ -113,7 +113,7 @@ def test_a_container_is_hardened_as_asked_and_a_variable_is_taken_away() -> None
 
 def test_the_security_options_are_names() -> None:
     options = ["name=seccomp,profile=default", "name=userns", "apparmor"]
-    assert read_facts({"SecurityOptions": options}).security_options == ("seccomp", "userns", "apparmor")
+    assert read_info({"SecurityOptions": options}).security_options == ("seccomp", "userns", "apparmor")
 
 
 def test_devices_are_one_request_with_exactly_these_ids() -> None:
@@ -124,7 +124,7 @@ def test_devices_are_one_request_with_exactly_these_ids() -> None:
 
 
 def test_a_port_is_on_the_loopback_and_docker_finds_a_free_one() -> None:
-    body = create_body(ContainerSpec("n1", "i", ("sh",), 1, 1, ports=(Port(8888),)))
+    body = create_body(ContainerSpec("n1", "i", ("sh",), 1, 1, ports=(PublishedPort(8888),)))
     assert body["HostConfig"]["PortBindings"] == {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}
     assert body["ExposedPorts"] == {"8888/tcp": {}}
 
@@ -180,12 +180,12 @@ def test_an_exit_code_is_of_an_end_only() -> None:
 
 
 def test_published_ports_are_those_of_now() -> None:
-    assert read(inspected()).ports == (Port(8888, 49153),)
+    assert read(inspected()).ports == (PublishedPort(8888, 49153),)
 
 
 @pytest.mark.parametrize("word", ["stopping", "configured", ""])
 def test_an_unknown_state_lets_nothing_be_concluded(word: str) -> None:
-    assert read(inspected(state={"Status": word})).status is Status.REMOVING
+    assert read(inspected(state={"Status": word})).status is ContainerStatus.REMOVING
 
 
 @pytest.mark.parametrize(
@@ -209,16 +209,16 @@ def test_a_listed_container_has_its_own_name() -> None:
         "Id": "1", "Names": ["/other/alias", "/mine"], "Image": "i", "State": "paused", "Labels": None, "Created": 0,
     }  # fmt: skip
     found = read_listed(entry)
-    assert found.name == "mine" and found.status is Status.PAUSED and found.labels == {}
+    assert found.name == "mine" and found.status is ContainerStatus.PAUSED and found.labels == {}
     assert found.created_at == datetime(1970, 1, 1, tzinfo=timezone.utc) and found.devices is None
 
 
 def test_facts_of_an_engine_that_says_little() -> None:
-    facts = read_facts({"ID": "x", "Runtimes": {"runc": {}, "nvidia": {}}, "DefaultRuntime": "nvidia"})
+    facts = read_info({"ID": "x", "Runtimes": {"runc": {}, "nvidia": {}}, "DefaultRuntime": "nvidia"})
     assert (facts.id, facts.cgroup_driver, facts.cgroup_version) == ("x", "none", "1")
     assert facts.runtimes == ("nvidia", "runc") and facts.default_runtime == "nvidia" and not facts.live_restore
     assert facts.root_dir is None
-    assert read_facts({"DockerRootDir": "/data/docker"}).root_dir == "/data/docker"
+    assert read_info({"DockerRootDir": "/data/docker"}).root_dir == "/data/docker"
 
 
 def test_an_image_of_a_list_and_of_an_inspect() -> None:

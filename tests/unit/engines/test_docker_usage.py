@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ds01.engines.docker.usage import belongs_to, read_usage
-from ds01.engines.protocol import Usage
+from ds01.engines.docker.usage import is_in_container, read_usage
+from ds01.engines.protocol import ContainerUsage
 
 MEMORY_1 = {
     "memory.usage_in_bytes": "1000",
@@ -20,7 +20,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(content)
 
 
-def read(tmp_path: Path, lines: str) -> Usage:
+def read(tmp_path: Path, lines: str) -> ContainerUsage:
     write(tmp_path / "proc/7", {"cgroup": lines})
     return read_usage(7, proc=tmp_path / "proc", cgroups=tmp_path / "cgroup")
 
@@ -37,7 +37,7 @@ def test_version_2(tmp_path: Path) -> None:
             "pids.current": "3\n",
         },
     )
-    assert read(tmp_path, "0::/ds01.slice/docker-1.scope\n") == Usage(1_500_000, 600, None, 3, pid=7)
+    assert read(tmp_path, "0::/ds01.slice/docker-1.scope\n") == ContainerUsage(1_500_000, 600, None, 3, pid=7)
     (folder / "memory.max").write_text("4096\n")
     assert read_usage(7, proc=tmp_path / "proc", cgroups=tmp_path / "cgroup").memory_limit_bytes == 4096
 
@@ -47,7 +47,7 @@ def test_version_1(tmp_path: Path) -> None:
     write(tmp_path / "cgroup/cpuacct/docker/1", {"cpuacct.usage": "77\n"})
     write(tmp_path / "cgroup/pids/docker/1", {"pids.current": "2\n"})
     lines = "9:memory:/docker/1\n8:cpuacct:/docker/1\n7:pids:/docker/1\n1:name=systemd:/docker/1\n0::/\n"
-    assert read(tmp_path, lines) == Usage(77, 700, 5000, 2, pid=7)
+    assert read(tmp_path, lines) == ContainerUsage(77, 700, 5000, 2, pid=7)
 
 
 def test_version_1_with_controllers_mounted_together(tmp_path: Path) -> None:
@@ -62,11 +62,11 @@ def test_version_1_without_a_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lines", ["", "0::/gone\n", "9:memory:/gone\n"])
 def test_what_cannot_be_read_is_unknown(tmp_path: Path, lines: str) -> None:
-    assert read(tmp_path, lines) == Usage(None, None, None, None, pid=7)
+    assert read(tmp_path, lines) == ContainerUsage(None, None, None, None, pid=7)
 
 
 def test_a_process_that_is_gone_is_unknown(tmp_path: Path) -> None:
-    assert read_usage(1 << 22, proc=tmp_path) == Usage(None, None, None, None, pid=1 << 22)
+    assert read_usage(1 << 22, proc=tmp_path) == ContainerUsage(None, None, None, None, pid=1 << 22)
 
 
 NET = """Inter-|   Receive            |  Transmit
@@ -94,6 +94,6 @@ def test_the_hosts_network_says_nothing_about_one_container(tmp_path: Path) -> N
 
 def test_a_pid_counts_only_while_it_is_the_containers(tmp_path: Path) -> None:
     write(tmp_path / "7", {"cgroup": "0::/ds01.slice/docker-abc.scope\n"})
-    assert belongs_to(7, "abc", proc=tmp_path)
-    assert not belongs_to(7, "def", proc=tmp_path)
-    assert not belongs_to(8, "abc", proc=tmp_path)
+    assert is_in_container(7, "abc", proc=tmp_path)
+    assert not is_in_container(7, "def", proc=tmp_path)
+    assert not is_in_container(8, "abc", proc=tmp_path)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.engines.references import split, well_formed, with_tag
+from ds01.engines.references import is_reference, split_reference, with_tag
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -22,14 +22,14 @@ DIGEST = f"sha256:{'a' * 64}"
     ],
 )
 def test_a_reference_has_a_repository_and_a_tag(reference: str, repository: str, tag: str) -> None:
-    assert split(reference) == (repository, tag)
-    assert split(with_tag(reference)) == (repository, tag)
+    assert split_reference(reference) == (repository, tag)
+    assert split_reference(with_tag(reference)) == (repository, tag)
 
 
 @pytest.mark.parametrize(
     "reference", ["", "Upper", "Upper/case", "a b", "-a", "a:", "a:b:c", "a//b", "a/../b", "a\n", "a:-x", "é", "a@b"]
 )
 def test_what_docker_refuses_is_not_well_formed(reference: str) -> None:
-    assert not well_formed(reference)
+    assert not is_reference(reference)
     with pytest.raises(ValueError, match="not an image reference"):
-        split(reference)
+        split_reference(reference)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.engines.protocol import ContainerSpec, Devices, Engine, ExecRequest, Port, Status
+from ds01.engines.protocol import ContainerSpec, ContainerStatus, Devices, Engine, ExecRequest, PublishedPort
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.engines.simulated.store import FIRST_PID
 from ds01.errors import EngineAbsent, EngineConflict, EngineUnreachable
@@ -56,7 +56,7 @@ def spec(name: str = "a._.1001", image: str = "python:3.11", **more: object) -> 
 def create_some(path: Path, first: int) -> None:
     engine = SimulatedEngine(path, clock=lambda: START)
     for number in range(first, first + 10):
-        engine.start(engine.create(spec(f"c{number}", ports=(Port(8888),))).id)
+        engine.start(engine.create(spec(f"c{number}", ports=(PublishedPort(8888),))).id)
 
 
 def test_many_processes_and_threads_lose_nothing(engine: SimulatedEngine) -> None:
@@ -78,9 +78,9 @@ def test_another_engine_object_sees_each_change_at_once(engine: SimulatedEngine,
     container = engine.create(spec()).id
     for _ in range(50):
         engine.start(container)
-        assert [one.status for one in other.containers()] == [Status.RUNNING]
+        assert [one.status for one in other.containers()] == [ContainerStatus.RUNNING]
         engine.stop(container, grace=0)
-        assert [one.status for one in other.containers()] == [Status.EXITED]
+        assert [one.status for one in other.containers()] == [ContainerStatus.EXITED]
 
 
 @pytest.mark.usefixtures("no_umask")
@@ -89,7 +89,7 @@ def test_files_have_their_modes_whatever_the_umask(
     engine: SimulatedEngine, tmp_path: Path, folder_mode: int, file_mode: int
 ) -> None:
     tmp_path.chmod(folder_mode)
-    engine.put(engine.create(spec()).id, "/", b"\0" * 1024)
+    engine.put_archive(engine.create(spec()).id, "/", b"\0" * 1024)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 3
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {file_mode}
@@ -117,16 +117,16 @@ def test_times_are_the_clocks(engine: SimulatedEngine, clock: Clock) -> None:
 
 def test_another_engine_is_told_by_its_id(engine: SimulatedEngine) -> None:
     engine.create(spec())
-    first = engine.facts().id
-    assert engine.facts().id == first
+    first = engine.info().id
+    assert engine.info().id == first
     engine.store.path.unlink()
-    assert engine.facts().id != first and engine.facts().id == engine.facts().id and engine.containers() == []
+    assert engine.info().id != first and engine.info().id == engine.info().id and engine.containers() == []
 
 
 def test_an_engine_that_does_not_answer(engine: SimulatedEngine) -> None:
     container = engine.create(spec()).id
     engine.set_answering(False)
-    for ask in (engine.containers, engine.facts, lambda: engine.inspect(container), lambda: engine.start(container)):
+    for ask in (engine.containers, engine.info, lambda: engine.inspect(container), lambda: engine.start(container)):
         with pytest.raises(EngineUnreachable):
             ask()
     engine.set_answering(True)
@@ -136,7 +136,7 @@ def test_an_engine_that_does_not_answer(engine: SimulatedEngine) -> None:
 @pytest.mark.parametrize("content", ["", "{", "[1"])
 def test_a_broken_file_is_no_answer_and_stays_as_it_is(engine: SimulatedEngine, content: str) -> None:
     engine.store.path.write_text(content)
-    for ask in (engine.containers, engine.facts, lambda: engine.create(spec())):
+    for ask in (engine.containers, engine.info, lambda: engine.create(spec())):
         with pytest.raises(EngineUnreachable):
             ask()
     assert engine.store.path.read_text() == content
@@ -150,7 +150,7 @@ def test_a_restart_of_the_engine_ends_what_runs(engine: SimulatedEngine) -> None
     engine.restart_engine()
     found = [engine.inspect(one) for one in (created, running, paused)]
     assert [(one.status, one.exit_code) for one in found if one] == [
-        (Status.CREATED, None), (Status.EXITED, 137), (Status.EXITED, 137),
+        (ContainerStatus.CREATED, None), (ContainerStatus.EXITED, 137), (ContainerStatus.EXITED, 137),
     ]  # fmt: skip
     assert not any(one.oom_killed for one in found if one)
 
@@ -175,7 +175,7 @@ def test_what_happens_behind_ds01(engine: SimulatedEngine) -> None:
 def test_a_foreign_container_has_the_access_it_was_given(engine: SimulatedEngine) -> None:
     devices = Devices(("0",), False, "environment")
     foreign = engine.inspect(engine.add_foreign("theirs", devices=devices, labels={"a": "b"}, privileged=True))
-    assert foreign is not None and foreign.status is Status.RUNNING and foreign.privileged
+    assert foreign is not None and foreign.status is ContainerStatus.RUNNING and foreign.privileged
     assert foreign.devices == devices and foreign.spec is None and foreign.labels == {"a": "b"}
     engine.stop("theirs", grace=0)
     engine.remove("theirs")
@@ -202,7 +202,7 @@ def test_images_are_as_their_names_say(engine: SimulatedEngine) -> None:
     }.items():
         container = engine.create(spec(f"c-{name.replace(':', '-').replace('/', '-')}", image=name)).id
         wanted = ("/bin/sh", "/bin/bash", "/etc/passwd", "/etc/group")
-        found = [path for path in wanted if engine.get(container, path) is not None]
+        found = [path for path in wanted if engine.get_archive(container, path) is not None]
         assert set(paths) <= set(found) and ("/bin/bash" in found) is ("/bin/bash" in paths)
         assert ("/bin/sh" in found) is ("/bin/sh" in paths)
     assert engine.image("absent/x") is None

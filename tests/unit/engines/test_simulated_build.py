@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ds01.engines.protocol import BuildSpec, Engine, Progress
-from ds01.engines.simulated.dockerfile import DockerfileError, expand, pairs, parse
+from ds01.engines.simulated.dockerfile import DockerfileError, expand_variables, parse_dockerfile, parse_pairs
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected, EngineUnreachable
 from tests.contexts import packed
@@ -110,7 +110,7 @@ def test_a_state_from_before_builds_were_known_is_read(engine: SimulatedEngine) 
 
 def test_lines_are_joined_and_comments_left_out() -> None:
     text = "# syntax=docker/dockerfile:1\nFROM a\n\nRUN one && \\\n  # why\n\n  two\nenv A=1\n"
-    assert [one.text for one in parse(text, "Dockerfile")] == ["FROM a", "RUN one && two", "ENV A=1"]
+    assert [one.text for one in parse_dockerfile(text, "Dockerfile")] == ["FROM a", "RUN one && two", "ENV A=1"]
 
 
 def test_an_argument_may_stand_before_the_base(engine: SimulatedEngine) -> None:
@@ -123,11 +123,17 @@ def test_an_argument_may_stand_before_the_base(engine: SimulatedEngine) -> None:
 @pytest.mark.parametrize("text", ["", "\n", "# only\n", "RUN x\n", "FROM\n", "FROM a b c d\n", "FORM a\n"])
 def test_what_is_no_dockerfile(text: str) -> None:
     with pytest.raises(DockerfileError):
-        parse(text, "Dockerfile")
+        parse_dockerfile(text, "Dockerfile")
 
 
 def test_pairs_in_both_forms_and_variables() -> None:
-    assert pairs("A=1 B=\"x y\" C='$z'") == {"A": "1", "B": "x y", "C": "$z"}
-    assert pairs("A hello context") == {"A": "hello context"}
+    assert parse_pairs("A=1 B=\"x y\" C='$z'") == {"A": "1", "B": "x y", "C": "$z"}
+    assert parse_pairs("A hello context") == {"A": "hello context"}
     variables = {"A": "1"}
-    assert [expand(text, variables) for text in ("$A", "${A}x", "${B:-d}", "$B", "\\$A")] == ["1", "1x", "d", "", "$A"]
+    assert [expand_variables(text, variables) for text in ("$A", "${A}x", "${B:-d}", "$B", "\\$A")] == [
+        "1",
+        "1x",
+        "d",
+        "",
+        "$A",
+    ]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ds01.gpus.processes import container_of, name_of
-from ds01.gpus.profiles import profile_in, profile_made_of, slices_in
+from ds01.gpus.processes import process_container, process_name
+from ds01.gpus.profiles import profile_from_attributes, profile_in_device_name, profile_slices
 
 ID = "0123456789abcdef" * 4
 OTHER = "f" * 64
@@ -31,17 +31,17 @@ OTHER = "f" * 64
 def test_the_container_stands_in_the_cgroup(tmp_path: Path, cgroup: str, container: str | None) -> None:
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "cgroup").write_text(cgroup)
-    assert container_of(7, tmp_path) == container
+    assert process_container(7, tmp_path) == container
 
 
-def test_a_process_that_is_gone_or_hidden_has_no_name_and_no_container(tmp_path: Path) -> None:
-    assert (name_of(7, tmp_path), container_of(7, tmp_path)) == (None, None)
+def test_hidden_process_has_no_name_or_container(tmp_path: Path) -> None:
+    assert (process_name(7, tmp_path), process_container(7, tmp_path)) == (None, None)
 
 
 def test_a_name_is_any_bytes(tmp_path: Path) -> None:
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "comm").write_bytes(b"caf\xe9\n")
-    assert name_of(7, tmp_path) == "caf\ufffd"
+    assert process_name(7, tmp_path) == "caf\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_name_is_any_bytes(tmp_path: Path) -> None:
     ],
 )
 def test_the_profile_ends_the_device_name(device: str, profile: str | None) -> None:
-    assert profile_in(device) == profile
+    assert profile_in_device_name(device) == profile
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_the_profile_ends_the_device_name(device: str, profile: str | None) -> N
 def test_a_profile_made_of_attributes(
     gpu: int, gpu_slices: int, compute_slices: int, memory: int, profile: str
 ) -> None:
-    made = profile_made_of(
+    made = profile_from_attributes(
         gpu_slices=gpu_slices, compute_slices=compute_slices, memory_mib=memory, gpu_memory_bytes=gpu << 20
     )
     assert made == profile
 
 
 def test_the_slices_of_a_profile() -> None:
-    assert [slices_in(profile) for profile in ("2g.10gb", "1c.3g.20gb", "what")] == [2, 1, None]
+    assert [profile_slices(profile) for profile in ("2g.10gb", "1c.3g.20gb", "what")] == [2, 1, None]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.gpus.requirements import DriverFacts, GpuFacts, Requirement, requirements_of, unmet
+from ds01.gpus.requirements import DriverInfo, GpuInfo, Requirement, image_requirements, is_unmet
 
-A100 = GpuFacts("tesla", "8.0")
-GEFORCE = GpuFacts("geforcertx", "8.6")
-DRIVER = DriverFacts("535.104.05", "12.2")
+A100 = GpuInfo("tesla", "8.0")
+GEFORCE = GpuInfo("geforcertx", "8.6")
+DRIVER = DriverInfo("535.104.05", "12.2")
 # As NVIDIA's image of CUDA 12.4 says it, shortened.
 CUDA_12_4 = (
     "cuda>=12.4 brand=tesla,driver>=470,driver<471 brand=tesla,driver>=535,driver<536 "
@@ -16,8 +16,8 @@ CUDA_12_4 = (
 )
 
 
-def fails(text: str, driver: DriverFacts = DRIVER, gpu: GpuFacts = A100) -> bool:
-    return unmet(Requirement("NVIDIA_REQUIRE_CUDA", text), driver, gpu)
+def fails(text: str, driver: DriverInfo = DRIVER, gpu: GpuInfo = A100) -> bool:
+    return is_unmet(Requirement("NVIDIA_REQUIRE_CUDA", text), driver, gpu)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_conditions_hold_as_nvidias_toolkit_reads_them(text: str, is_unmet: bool
 
 def test_an_alternative_for_other_brands_helps_nobody_else() -> None:
     assert fails(CUDA_12_4, gpu=GEFORCE)
-    assert not fails(CUDA_12_4, gpu=GpuFacts("quadrortx"))
+    assert not fails(CUDA_12_4, gpu=GpuInfo("quadrortx"))
 
 
 @pytest.mark.parametrize("text", ["cuda>=99", "driver>=999", "brand=nvs", "arch>=99"])
 def test_what_is_unknown_may_be_met(text: str) -> None:
-    assert not fails(text, DriverFacts(), GpuFacts())
+    assert not fails(text, DriverInfo(), GpuInfo())
 
 
 @pytest.mark.parametrize("text", ["", "cuda", "cuda>=", "cuda>=new", "weather=fine", ",,", "brand>=tesla"])
@@ -67,22 +67,24 @@ def test_a_condition_counts_beside_one_that_is_not_understood() -> None:
 
 
 def test_the_variables_of_an_image() -> None:
-    found = requirements_of({"NVIDIA_REQUIRE_CUDA": "cuda>=12.4", "NVIDIA_REQUIRE_ARCH": "arch>=8.0", "PATH": "/bin"})
+    found = image_requirements(
+        {"NVIDIA_REQUIRE_CUDA": "cuda>=12.4", "NVIDIA_REQUIRE_ARCH": "arch>=8.0", "PATH": "/bin"}
+    )
     assert [item.variable for item in found] == ["NVIDIA_REQUIRE_ARCH", "NVIDIA_REQUIRE_CUDA"]
-    assert requirements_of({"NVIDIA_REQUIRE_JETPACK": "csv-mounts=all", "NVIDIA_REQUIRE_CUDA": " "}) == ()
+    assert image_requirements({"NVIDIA_REQUIRE_JETPACK": "csv-mounts=all", "NVIDIA_REQUIRE_CUDA": " "}) == ()
 
 
 @pytest.mark.parametrize("value", ["1", "true", "True"])
 def test_an_image_can_switch_its_requirements_off(value: str) -> None:
-    assert requirements_of({"NVIDIA_REQUIRE_CUDA": "cuda>=99", "NVIDIA_DISABLE_REQUIRE": value}) == ()
+    assert image_requirements({"NVIDIA_REQUIRE_CUDA": "cuda>=99", "NVIDIA_DISABLE_REQUIRE": value}) == ()
 
 
 def test_an_image_that_only_names_its_cuda_requires_it() -> None:
-    (found,) = requirements_of({"CUDA_VERSION": "12.8.1"})
+    (found,) = image_requirements({"CUDA_VERSION": "12.8.1"})
     assert (found.text, found.oldest_cuda) == ("cuda>=12.8", "12.8")
-    assert len(requirements_of({"CUDA_VERSION": "12.8.1", "NVIDIA_REQUIRE_CUDA": "cuda>=11.0"})) == 1
+    assert len(image_requirements({"CUDA_VERSION": "12.8.1", "NVIDIA_REQUIRE_CUDA": "cuda>=11.0"})) == 1
 
 
-def test_the_oldest_cuda_is_that_of_an_alternative_without_other_conditions() -> None:
+def test_oldest_cuda_of_unconditional_alternatives() -> None:
     assert Requirement("X", "cuda>=12.10 cuda>=12.4 cuda>=11.0,brand=tesla").oldest_cuda == "12.4"
     assert Requirement("X", "driver>=550").oldest_cuda is None

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from ds01.engines.protocol import EngineFacts
-from ds01.gpus.simulated import parse
+from ds01.engines.protocol import EngineInfo
+from ds01.gpus.simulated import parse_inventory
 from ds01.host.checks.facts import DOCKERS, Cron, Disk, Entry, Facts, Kernel, Link, Picture, Tick
 from ds01.host.people import People, UnixGroup, people_of
 from ds01.records.store.picture import allocations
@@ -22,7 +22,7 @@ PEOPLE = {"alice": 70001, "bob": 70002, "root": 0}
 GPUS = "1xA100:3x2g.10gb"
 PROGRAM = "/usr/lib/ds01/ds01"
 CRON = "*/5 * * * * root [ ! -x /usr/bin/ds01 ] || /usr/bin/ds01 tick >>/var/log/ds01/tick.log 2>&1\n"
-DOCKER = EngineFacts(
+DOCKER = EngineInfo(
     id="ID", name="docker", version="27.3.1", cgroup_driver="systemd", cgroup_version="2", live_restore=True,
     default_runtime="runc", runtimes=("nvidia", "runc"), cpus=64, memory_bytes=512 << 30,
 )  # fmt: skip
@@ -57,7 +57,7 @@ def sound(bed: Bed) -> Facts:
         containers=containers,
         ours=frozenset(container.id for container in containers),
         blockers={},
-        observation=replace(parse(GPUS).observe(), driver="550.54", simulated=False),
+        observation=replace(parse_inventory(GPUS).observe(), driver="550.54", simulated=False),
         kernel=Kernel(swap_bytes=8 << 30, nvidia_cards=1),
         cdi=("0:0", "0:1", "0:2"),
         cron=Cron("/etc/cron.d/ds01", 0o644, 0, CRON, True),

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from ds01.engines.protocol import Status
+from ds01.engines.protocol import ContainerStatus
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
-from ds01.gpus.model import Blocker, Mig
+from ds01.gpus.model import Blocker, MigState
 from ds01.host.checks import state as check_state
 from ds01.host.checks.doctor import CHECKS, examine, exit_code, mend, repairs_of
 from ds01.host.checks.facts import DOCKERS, Broken, Cron, Disk, Facts, Kernel, Link, Picture, Stopped, Tick
 from ds01.host.checks.findings import Finding, Level, Repair
 from ds01.host.policy_names import NameFinding, NameKind
 from ds01.host.slices import Change
-from ds01.policy.model import GpuAllocation, OldKey, Override, Policy, Share
+from ds01.policy.model import GpuAllocation, LegacyKey, Override, Policy, SliceLimits
 from ds01.policy.reading.load import load
 from ds01.records.ledger import Unreadable
 from ds01.records.machine import Trigger
@@ -132,7 +132,7 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         "policy", Level.ERROR, "1 error",
     ),
     "a key of an older installation": (
-        with_policy(old_keys=(OldKey("policy.yaml", 7, "groups.a.max_runtime_h", "max_runtime: 48h"),)),
+        with_policy(old_keys=(LegacyKey("policy.yaml", 7, "groups.a.max_runtime_h", "max_runtime: 48h"),)),
         "policy-old-keys", Level.WARNING, "policy.yaml:7",
     ),
     "more CPUs than the server has": (with_docker(cpus=2), "policy-limits", Level.WARNING, "the server has 2"),
@@ -226,7 +226,7 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     ),
     "Docker's cgroupfs driver": (with_docker(cgroup_driver="cgroupfs"), "slices", Level.WARNING, "not in force"),
     "a slice without its limits": (
-        lambda f: replace(f, slices=(Change("ds01-students-alice.slice", Share(), Share(memory=8 << 30)),)),
+        lambda f: replace(f, slices=(Change("ds01-students-alice.slice", SliceLimits(), SliceLimits(memory=8 << 30)),)),
         "slices", Level.WARNING, "ds01-students-alice.slice has no limits, not 8g",
     ),
     "an unreadable record": (
@@ -252,10 +252,10 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         lambda f: replace(f, containers=()), "records-docker", Level.WARNING, "Docker does not have it",
     ),
     "a container that was stopped behind ds01": (
-        with_container(status=Status.EXITED), "records-docker", Level.WARNING, "is exited in Docker",
+        with_container(status=ContainerStatus.EXITED), "records-docker", Level.WARNING, "is exited in Docker",
     ),
     "a container that was paused behind ds01": (
-        with_container(status=Status.PAUSED), "records-docker", Level.WARNING, "is paused in Docker",
+        with_container(status=ContainerStatus.PAUSED), "records-docker", Level.WARNING, "is paused in Docker",
     ),
     "a half-done command": (
         with_record(pending=Pending(Trigger.STOP, NOON, "alice")), "records-docker", Level.WARNING, "middle of `stop`",
@@ -289,9 +289,9 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     "a GPU that is lost": (with_gpu(unhealthy="the GPU is lost"), "gpu-health", Level.ERROR, "GPU 0: the GPU is lost"),
     "a sick MIG instance": (with_slot(unhealthy="NVML said: ?"), "gpu-health", Level.ERROR, "0:0: NVML said"),
     "instances of another profile": (with_slot(profile="3g.20gb"), "gpu-mig", Level.WARNING, "0:0 is 3g.20gb"),
-    "MIG without any instance": (with_gpu(mig=Mig.EMPTY), "gpu-mig", Level.WARNING, "without any instance"),
+    "MIG without any instance": (with_gpu(mig=MigState.EMPTY), "gpu-mig", Level.WARNING, "without any instance"),
     "a MIG mode that waits for a reset": (
-        with_gpu(mig=Mig.PENDING, unhealthy="waits"), "gpu-mig", Level.WARNING, "waits for a reset",
+        with_gpu(mig=MigState.PENDING, unhealthy="waits"), "gpu-mig", Level.WARNING, "waits for a reset",
     ),
     "instances that the policy does not offer": (
         with_policy(gpu_allocation=GpuAllocation(enable_mig=False)), "gpu-mig", Level.WARNING, "enable_mig: false",

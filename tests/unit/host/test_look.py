@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ds01.automation.report import BUSY, Item, Report, to_keep
-from ds01.engines.protocol import Devices, EngineFacts
+from ds01.engines.protocol import Devices, EngineInfo
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
 from ds01.host import machine
 from ds01.host.checks import gpus as check_gpus
@@ -41,20 +41,20 @@ def sources(bed: Bed) -> Sources:
     bed.gate.start(bed.actor("alice"), bed.full("alice"))
     roots = Roots(*(bed.root / name for name in ("dev", "proc", "sys", "cron", "docker")))
     return Sources(
-        settings=Settings(state=bed.state, log=bed.root / "log", own=True),
+        settings=Settings(state=bed.state, log=bed.root / "log", sandbox=True),
         users=bed.context.users,
         now=bed.clock(),
         policy=lambda: bed.policy,
         ledger=bed.open_ledger,
         inventory=lambda: bed.inventory,
-        engine=bed.engine.facts,
+        engine=bed.engine.info,
         context=lambda: bed.context,
         roots=roots,
     )
 
 
-def as_docker(bed: Bed, root_dir: Path) -> EngineFacts:
-    return replace(bed.engine.facts(), name="docker", root_dir=str(root_dir))
+def as_docker(bed: Bed, root_dir: Path) -> EngineInfo:
+    return replace(bed.engine.info(), name="docker", root_dir=str(root_dir))
 
 
 def test_everything_that_can_be_is_observed(bed: Bed, sources: Sources) -> None:
@@ -141,7 +141,7 @@ def test_of_the_machine_nothing_is_looked_at_from_a_state_of_ones_own(bed: Bed, 
     (bed.root / "cron").write_text("x")
     facts = look(sources)
     assert (facts.entries, facts.cron, facts.program, facts.links, facts.slices) == ((), None, None, (), ())
-    server = look(replace(sources, settings=replace(sources.settings, own=False)))
+    server = look(replace(sources, settings=replace(sources.settings, sandbox=False)))
     assert server.cron is not None and server.cron.text == "x"
     assert {entry.path for entry in server.entries} >= {str(bed.state), str(bed.root / "log")}
 
@@ -152,7 +152,7 @@ def test_slices_are_compared_on_a_server_with_docker(
     asked: list[str] = []
     monkeypatch.setattr(looking.apply, "plan", lambda *_, driver, **more: asked.append(driver) or ["a change"])
     docker = replace(as_docker(bed, bed.root), cgroup_driver="systemd")
-    server = replace(sources, engine=lambda: docker, settings=replace(sources.settings, own=False))
+    server = replace(sources, engine=lambda: docker, settings=replace(sources.settings, sandbox=False))
     assert look(server).slices == ("a change",)
     assert look(replace(sources, engine=lambda: docker)).slices == (), "the machine's, in a state of one's own"
     assert asked == ["systemd"]

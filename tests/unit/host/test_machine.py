@@ -176,7 +176,7 @@ def test_a_program_that_does_not_answer_is_none(
 
 
 def test_the_devices_in_the_cdi_specifications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "ADMINISTRATORS", ())
+    monkeypatch.setattr(programs, "ADMIN_PATHS", ())
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     program(tmp_path, "nvidia-ctk", "echo nvidia.com/gpu=0:1; echo ' nvidia.com/gpu=MIG-1'; echo other.com/x=1; echo")
     assert machine.cdi_devices() is None, "Docker does not use them without the hook"
@@ -187,7 +187,7 @@ def test_the_devices_in_the_cdi_specifications(tmp_path: Path, monkeypatch: pyte
 
 
 def test_either_of_nvidias_hooks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "ADMINISTRATORS", ())
+    monkeypatch.setattr(programs, "ADMIN_PATHS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not machine.has_nvidia_hook()
     for name in machine.HOOKS:

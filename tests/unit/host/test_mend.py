@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ds01.automation import lastgood
-from ds01.engines.protocol import Status
+from ds01.engines.protocol import ContainerStatus
 from ds01.errors import Ds01Error
 from ds01.host import apply, layout, machine
 from ds01.host.checks import machine as check_machine
@@ -147,8 +147,8 @@ def sliced(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
     """A server whose systemd keeps limits: of alice's tasks, and of all students'."""
     bed.set_policy("groups: {students: {members: [alice], aggregate: {max_tasks: 50}, group_total: {max_tasks: 99}}}")
     monkeypatch.setattr(apply, "is_running", lambda: True)
-    facts = replace(bed.engine.facts(), cgroup_driver="systemd")
-    monkeypatch.setattr(type(bed.engine), "facts", lambda engine: facts)
+    facts = replace(bed.engine.info(), cgroup_driver="systemd")
+    monkeypatch.setattr(type(bed.engine), "info", lambda engine: facts)
     return bed
 
 
@@ -249,7 +249,7 @@ def test_records_are_brought_to_what_the_engine_says_and_nothing_that_runs_ends(
     mender.make(Reconcile(), WHY)
     assert {record.name: record.state for record in bed.records()} == {"runs": State.RUNNING, "stopped": State.STOPPED}
     seen = bed.engine.inspect(bed.full("alice", "runs"))
-    assert seen is not None and seen.status is Status.RUNNING
+    assert seen is not None and seen.status is ContainerStatus.RUNNING
 
 
 def drawn(bed: Bed) -> dict[str, object]:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ds01.gpus.simulated import parse
+from ds01.gpus.simulated import parse_inventory
 from ds01.host.policy_names import NameFinding, NameKind, check_names
 from ds01.system.users import Users
 from tests.bed import NOON
 from tests.policies import read
 
-SLOTS = parse("1xA100,1xA100:2x2g.10gb").observe().slots
+SLOTS = parse_inventory("1xA100,1xA100:2x2g.10gb").observe().slots
 RESERVED = "from: 2026-11-01, until: 2026-12-31"
 LATER = NOON + timedelta(days=365)
 

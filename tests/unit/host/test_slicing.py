@@ -38,8 +38,8 @@ class Machine:
 def context(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Any:
     bed.set_policy(POLICY)
     monkeypatch.setattr(apply, "is_running", lambda: True)
-    facts = replace(bed.engine.facts(), cgroup_driver="systemd")
-    monkeypatch.setattr(type(bed.engine), "facts", lambda engine: facts)
+    facts = replace(bed.engine.info(), cgroup_driver="systemd")
+    monkeypatch.setattr(type(bed.engine), "info", lambda engine: facts)
     return bed.context
 
 

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ds01.images.dockerfile import ImagePlan
-from ds01.images.packages import load
+from ds01.images.packages import load_package_sets
 from ds01.system.settings import config_file
 
-SETS = load(config_file("packages.yaml"))
+SETS = load_package_sets(config_file("packages.yaml"))
 PLAN: dict[str, Any] = {
     "name": "thesis",
     "login": "alice",

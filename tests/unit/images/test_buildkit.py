@@ -6,7 +6,7 @@ import pytest
 
 from ds01.errors import WrongUse
 from ds01.images.buildkit import check_classic
-from ds01.images.dockerfile import write
+from ds01.images.dockerfile import render_sources
 from tests.unit.images.plans import plan
 
 
@@ -61,4 +61,4 @@ def test_the_hint_fits_what_is_used(text: str, hint: str) -> None:
 
 
 def test_what_ds01_writes_passes() -> None:
-    check_classic(write(plan()).dockerfile)
+    check_classic(render_sources(plan()).dockerfile)

@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from ds01.engines.references import well_formed
+from ds01.engines.references import is_reference
 from ds01.errors import Ds01Error, NotFound
 from ds01.gpus import simulated
 from ds01.images.catalogue import (
     Catalogue,
-    Entry,
+    CatalogueEntry,
     architecture_of,
+    explain_choice,
+    find_entry,
     frameworks_for,
     frameworks_for_cuda,
     is_framework,
-    load,
-    lookup,
-    read_repo,
-    reason,
+    load_catalogue,
+    parse_repo,
     versions_for,
 )
 from ds01.system.settings import config_file
 
 PATH = config_file("images.yaml")
-SHIPPED = load(PATH, ())
+SHIPPED = load_catalogue(PATH, ())
 ARCHITECTURES = {"CUDA_BLACKWELL", "CUDA_ADA", "CUDA_AMPERE", "CUDA", "ROCM6", "ROCM5"}
 V1 = """# Framework, version, architecture, image
 Pytorch, 2.3.0-lab, CUDA_AMPERE, registry.lab:5000/pytorch:2.3.0
@@ -44,7 +44,7 @@ def test_every_shipped_row_is_well_formed() -> None:
     for entry in SHIPPED.entries:
         assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+[a-z]?(-[a-z]+)?", entry.version), entry
         assert entry.architectures and ARCHITECTURES.issuperset(entry.architectures), entry
-        assert well_formed(entry.image) and "," not in entry.image, entry
+        assert is_reference(entry.image) and "," not in entry.image, entry
 
 
 def test_the_shipped_frameworks_and_their_rows() -> None:
@@ -53,7 +53,7 @@ def test_the_shipped_frameworks_and_their_rows() -> None:
     assert counts == [76 + 8, 35 + 7, 3, 1, 5]
 
 
-def number(entry: Entry) -> list[int]:
+def number(entry: CatalogueEntry) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", entry.version.partition("-")[0])]
 
 
@@ -63,7 +63,7 @@ def test_the_newest_version_that_fits_wins_and_of_equals_aimes() -> None:
         for architecture in {one for entry in rows for one in entry.architectures}:
             fitting = [entry for entry in rows if architecture in entry.architectures]
             newest = [entry for entry in fitting if number(entry) == max(map(number, fitting))]
-            found = lookup(SHIPPED, framework, architecture)
+            found = find_entry(SHIPPED, framework, architecture)
             assert found in newest
             assert found.image.startswith("aimehub/") or not any(one.image.startswith("aimehub/") for one in newest)
 
@@ -77,17 +77,15 @@ def test_the_newest_version_that_fits_wins_and_of_equals_aimes() -> None:
         (("CUDA_ADA", "ROCM6"), "Pytorch-2.9.1-plain", "does not run on ROCM6"),
     ],
 )
-def test_on_a_mixed_server_one_that_fits_all_gpus_or_it_says_which(
-    architectures: tuple[str, ...], label: str, said: str
-) -> None:
+def test_mixed_server_prefers_an_image_for_all_gpus(architectures: tuple[str, ...], label: str, said: str) -> None:
     for ordered in (architectures, architectures[::-1]):
-        found = lookup(SHIPPED, "pytorch", *ordered)
+        found = find_entry(SHIPPED, "pytorch", *ordered)
         assert found.label == label
-        assert said in (reason(found, *ordered) or "")
+        assert said in (explain_choice(found, *ordered) or "")
 
 
 def test_gpus_of_one_kind_need_no_reason() -> None:
-    assert reason(lookup(SHIPPED, "pytorch", "CUDA"), "CUDA", "CUDA", None) is None
+    assert explain_choice(find_entry(SHIPPED, "pytorch", "CUDA"), "CUDA", "CUDA", None) is None
 
 
 def test_only_frameworks_with_an_image_for_the_gpus_are_offered() -> None:
@@ -100,9 +98,9 @@ def test_only_frameworks_with_an_image_for_the_gpus_are_offered() -> None:
 
 def test_aimes_own_rows_on_the_server_do_not_hide_newer_versions(tmp_path: Path) -> None:
     (tmp_path / "ml_images.repo").write_text("Pytorch, 1.8.0, [CUDA], aimehub/pytorch-1.8.0-cuda\n" + V1)
-    catalogue = load(PATH, [tmp_path / "ml_images.repo"])
-    assert lookup(catalogue, "pytorch", "CUDA").label == "Pytorch-2.9.1-plain"
-    assert lookup(catalogue, "pytorch", "CUDA_AMPERE").label == "Pytorch-2.3.0-lab"
+    catalogue = load_catalogue(PATH, [tmp_path / "ml_images.repo"])
+    assert find_entry(catalogue, "pytorch", "CUDA").label == "Pytorch-2.9.1-plain"
+    assert find_entry(catalogue, "pytorch", "CUDA_AMPERE").label == "Pytorch-2.3.0-lab"
 
 
 def test_versions_are_offered_newest_first() -> None:
@@ -127,7 +125,7 @@ def test_every_label_finds_its_own_row() -> None:
         if entry.image == "aimehub/tensorflow-1.15.4-nvidia-20.12":
             continue
         for architecture in entry.architectures:
-            assert lookup(SHIPPED, entry.label, architecture) == entry
+            assert find_entry(SHIPPED, entry.label, architecture) == entry
 
 
 @pytest.mark.parametrize(
@@ -157,7 +155,7 @@ def test_every_label_finds_its_own_row() -> None:
     ],
 )
 def test_a_name_finds_the_newest_row_that_fits(text: str, architecture: str | None, label: str, image: str) -> None:
-    found = lookup(SHIPPED, text, architecture)
+    found = find_entry(SHIPPED, text, architecture)
     assert (found.label, found.image) == (label, image)
 
 
@@ -170,20 +168,20 @@ def test_a_name_finds_the_newest_row_that_fits(text: str, architecture: str | No
     ],
 )
 def test_an_asked_version_may_be_of_a_newer_architecture(text: str, architecture: str, made_for: str) -> None:
-    assert made_for in lookup(SHIPPED, text, architecture).architectures
+    assert made_for in find_entry(SHIPPED, text, architecture).architectures
 
 
 @pytest.mark.parametrize("text", ["pytorch-1.6.0", "pytorch-2.2.0", "pytorch-2.1.2-amd"])
 def test_never_of_an_older_one(text: str) -> None:
     with pytest.raises(NotFound) as caught:
-        lookup(SHIPPED, text, "CUDA_BLACKWELL")
+        find_entry(SHIPPED, text, "CUDA_BLACKWELL")
     assert caught.value.why is not None and "for CUDA_BLACKWELL there are Pytorch-2.9.1" in caught.value.why
     assert caught.value.hint is not None and "--image aimehub/pytorch-" in caught.value.hint
 
 
-def test_a_framework_without_an_image_for_the_gpus_says_what_its_images_are_for() -> None:
+def test_unsupported_gpus_name_supported_ones() -> None:
     with pytest.raises(NotFound) as caught:
-        lookup(SHIPPED, "jax", "ROCM6")
+        find_entry(SHIPPED, "jax", "ROCM6")
     assert caught.value.why == "its images are for CUDA_BLACKWELL, CUDA_ADA, CUDA_AMPERE, CUDA"
 
 
@@ -191,7 +189,7 @@ def test_a_framework_without_an_image_for_the_gpus_says_what_its_images_are_for(
 def test_what_is_no_framework_is_told_which_there_are(text: str) -> None:
     assert not is_framework(SHIPPED, text)
     with pytest.raises(NotFound) as caught:
-        lookup(SHIPPED, text)
+        find_entry(SHIPPED, text)
     assert caught.value.exit_code == 5
     assert caught.value.why == "there are Pytorch, Tensorflow, Jax, ROCM, Mxnet"
 
@@ -207,7 +205,7 @@ def test_what_is_no_framework_is_told_which_there_are(text: str) -> None:
 def test_an_unknown_version_is_told_the_nearest(text: str, near: str) -> None:
     assert is_framework(SHIPPED, text)
     with pytest.raises(NotFound) as caught:
-        lookup(SHIPPED, text)
+        find_entry(SHIPPED, text)
     assert caught.value.why is not None and near in caught.value.why
 
 
@@ -224,10 +222,12 @@ def test_projects_are_not_taken_for_frameworks(text: str) -> None:
 
 
 def test_both_forms_of_a_servers_own_file() -> None:
-    assert read_repo(V1)[0] == Entry("Pytorch", "2.3.0-lab", ("CUDA_AMPERE",), "registry.lab:5000/pytorch:2.3.0")
-    assert read_repo(V2) == (
-        Entry("Pytorch", "2.1.0-aime", ("CUDA_ADA", "CUDA_AMPERE"), "aimehub/pytorch-2.1.0-aime-cuda11.8"),
-        Entry("Jax", "0.4", ("CUDA_ADA",), "lab/jax"),
+    assert parse_repo(V1)[0] == CatalogueEntry(
+        "Pytorch", "2.3.0-lab", ("CUDA_AMPERE",), "registry.lab:5000/pytorch:2.3.0"
+    )
+    assert parse_repo(V2) == (
+        CatalogueEntry("Pytorch", "2.1.0-aime", ("CUDA_ADA", "CUDA_AMPERE"), "aimehub/pytorch-2.1.0-aime-cuda11.8"),
+        CatalogueEntry("Jax", "0.4", ("CUDA_ADA",), "lab/jax"),
     )
 
 
@@ -241,40 +241,40 @@ def test_both_forms_of_a_servers_own_file() -> None:
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_row_is_passed_over(line: str) -> None:
-    assert read_repo(f"{V2}{line}\nPytorch, 1.0, CUDA, a/last\n") == (
-        *read_repo(V2),
-        Entry("Pytorch", "1.0", ("CUDA",), "a/last"),
+    assert parse_repo(f"{V2}{line}\nPytorch, 1.0, CUDA, a/last\n") == (
+        *parse_repo(V2),
+        CatalogueEntry("Pytorch", "1.0", ("CUDA",), "a/last"),
     )
 
 
 def test_windows_line_ends_and_a_comma_at_the_end_are_read() -> None:
-    assert len(read_repo(V1.replace("\n", ",\r\n"))) == 2
+    assert len(parse_repo(V1.replace("\n", ",\r\n"))) == 2
 
 
 def test_a_servers_rows_come_first_and_its_frameworks_count(tmp_path: Path) -> None:
     (tmp_path / "ml_images.repo").write_text(V1 + V2)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00, 1, 2\nTensorflow, 9.9, CUDA, lab/tf\n")
     repos = [tmp_path / "ml_images.repo", tmp_path / "binary", tmp_path / "absent", tmp_path]
-    catalogue = load(PATH, repos)
-    assert lookup(catalogue, "pytorch", "CUDA_AMPERE").label == "Pytorch-2.3.0-lab"
-    assert lookup(catalogue, "pytorch", "CUDA_BLACKWELL").label == "Pytorch-2.9.1"
-    assert lookup(catalogue, "jax-0.4").image == "lab/jax"
-    assert lookup(catalogue, "tf-9.9").image == "lab/tf"
+    catalogue = load_catalogue(PATH, repos)
+    assert find_entry(catalogue, "pytorch", "CUDA_AMPERE").label == "Pytorch-2.3.0-lab"
+    assert find_entry(catalogue, "pytorch", "CUDA_BLACKWELL").label == "Pytorch-2.9.1"
+    assert find_entry(catalogue, "jax-0.4").image == "lab/jax"
+    assert find_entry(catalogue, "tf-9.9").image == "lab/tf"
     # The row that both have is there once.
     assert len(catalogue.entries) == len(set(catalogue.entries)) == len(SHIPPED.entries) + 4
 
 
 def test_a_name_with_a_hyphen_is_not_taken_for_a_version() -> None:
-    rows = read_repo("Pytorch, 1.0, CUDA, a/plain\nPytorch-nightly, 2.0, CUDA, a/nightly\n")
-    assert lookup(Catalogue(rows), "pytorch-nightly").image == "a/nightly"
-    assert lookup(Catalogue(rows), "pytorch-nightly-2.0").image == "a/nightly"
-    assert lookup(Catalogue(rows), "pytorch-1.0").image == "a/plain"
+    rows = parse_repo("Pytorch, 1.0, CUDA, a/plain\nPytorch-nightly, 2.0, CUDA, a/nightly\n")
+    assert find_entry(Catalogue(rows), "pytorch-nightly").image == "a/nightly"
+    assert find_entry(Catalogue(rows), "pytorch-nightly-2.0").image == "a/nightly"
+    assert find_entry(Catalogue(rows), "pytorch-1.0").image == "a/plain"
 
 
 def test_versions_are_texts(tmp_path: Path) -> None:
     path = tmp_path / "images.yaml"
     path.write_text("Pytorch:\n  - {version: 2.10, architectures: [CUDA], image: a/b}\n")
-    assert load(path, ()).entries[0].version == "2.10"
+    assert load_catalogue(path, ()).entries[0].version == "2.10"
 
 
 @pytest.mark.parametrize(
@@ -286,12 +286,12 @@ def test_a_broken_catalogue_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "images.yaml"
     path.write_text(text)
     with pytest.raises(Ds01Error, match="cannot be read"):
-        load(path)
+        load_catalogue(path)
     with pytest.raises(Ds01Error, match="cannot be read"):
-        load(tmp_path / "absent.yaml")
+        load_catalogue(tmp_path / "absent.yaml")
 
 
-def test_what_the_images_of_a_framework_have_is_known_by_names_that_pip_takes() -> None:
+def test_provided_packages_have_pip_names() -> None:
     assert {"torch", "torchvision"} <= set(SHIPPED.provides_of("pyTorch"))
     assert SHIPPED.provides_of("ROCM") == SHIPPED.provides_of("nothing") == ()
     for framework, packages in SHIPPED.provides.items():
@@ -340,5 +340,5 @@ def test_the_architecture_of_a_model(architecture: str | None) -> None:
 
 def test_every_simulated_model_has_an_architecture() -> None:
     for name in simulated._MODELS:
-        (gpu,) = simulated.parse(f"1x{name}").observation.gpus
+        (gpu,) = simulated.parse_inventory(f"1x{name}").observation.gpus
         assert architecture_of(gpu.model) in ARCHITECTURES, name

@@ -8,11 +8,11 @@ import tarfile
 import pytest
 
 from ds01.errors import WrongUse
-from ds01.images.context import CHUNK, copied, pack
+from ds01.images.context import CHUNK_BYTES, copied_paths, pack_tar
 
 FILES = {
     "thesis.Dockerfile": b"FROM a\n",
-    "src/deep/model.py": b"x" * (3 * CHUNK + 7),
+    "src/deep/model.py": b"x" * (3 * CHUNK_BYTES + 7),
     "run.sh": b"#!/bin/sh\n",
     "empty": b"",
     "block": b"y" * 512,
@@ -21,7 +21,7 @@ FILES = {
 
 
 def test_tar_reads_what_was_packed() -> None:
-    with tarfile.open(fileobj=io.BytesIO(b"".join(pack(FILES)))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pack_tar(FILES)))) as archive:
         members = archive.getmembers()
         found = {member.name: archive.extractfile(member) for member in members}
         assert {name: file.read() for name, file in found.items() if file} == FILES
@@ -32,11 +32,11 @@ def test_tar_reads_what_was_packed() -> None:
 
 def test_the_same_files_give_the_same_bytes_in_any_order() -> None:
     again = dict(reversed(FILES.items()))
-    assert b"".join(pack(FILES)) == b"".join(pack(again))
+    assert b"".join(pack_tar(FILES)) == b"".join(pack_tar(again))
 
 
 def test_the_archive_comes_in_small_pieces() -> None:
-    assert max(len(piece) for piece in pack(FILES)) <= CHUNK
+    assert max(len(piece) for piece in pack_tar(FILES)) <= CHUNK_BYTES
 
 
 @pytest.mark.parametrize(
@@ -61,19 +61,19 @@ def test_the_archive_comes_in_small_pieces() -> None:
 def test_what_a_dockerfile_copies(dockerfile: str, found: tuple[str, ...] | None) -> None:
     if found is None:
         with pytest.raises(WrongUse):
-            copied(f"FROM b\n{dockerfile}\n")
+            copied_paths(f"FROM b\n{dockerfile}\n")
     else:
-        assert copied(f"FROM b\n{dockerfile}\n") == found
+        assert copied_paths(f"FROM b\n{dockerfile}\n") == found
 
 
 @pytest.mark.parametrize("source", [".", "./", "*", "./*", "**", "*.*", "././", ".//"])
 def test_the_whole_folder_is_never_sent(source: str) -> None:
     with pytest.raises(WrongUse, match="whole folder") as caught:
-        copied(f"FROM a\nCOPY {source} /app\n")
+        copied_paths(f"FROM a\nCOPY {source} /app\n")
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("source", ["/etc/passwd", "../x", "a/../../x", "..", "$X", "a\\ b", "src/**/x", "'a"])
 def test_what_does_not_lie_beside_the_dockerfile_is_refused(source: str) -> None:
     with pytest.raises(WrongUse):
-        copied(f"FROM a\nCOPY {source} /app\n")
+        copied_paths(f"FROM a\nCOPY {source} /app\n")

@@ -15,24 +15,32 @@ from typing import Any
 import pytest
 
 from ds01.errors import WrongUse
-from ds01.images.catalogue import load, lookup
-from ds01.images.context import copied
-from ds01.images.dockerfile import Sources, add_extra, add_requirements, add_system, base_of, system_of, write
-from ds01.images.instructions import instructions
-from ds01.images.packages import use_case
-from ds01.images.requirements import Requirements, read
+from ds01.images.catalogue import find_entry, load_catalogue
+from ds01.images.context import copied_paths
+from ds01.images.dockerfile import (
+    SourceTexts,
+    add_extra_step,
+    add_requirements_step,
+    add_system_packages,
+    base_image,
+    render_sources,
+    system_packages,
+)
+from ds01.images.instructions import parse_instructions
+from ds01.images.packages import find_use_case
+from ds01.images.requirements import Requirements, read_requirements
 from ds01.system.settings import config_file
 from tests.unit.images.plans import BARE, SETS, plan
 
 GOLDEN = Path(__file__).parent / "golden"
-CATALOGUE = load(config_file("images.yaml"), ())
+CATALOGUE = load_catalogue(config_file("images.yaml"), ())
 
 
 def golden() -> dict[str, dict[str, Any]]:
     """Each framework in its newest version without a use case, and one framework with each use case."""
     cases: dict[str, dict[str, Any]] = {}
     for framework in CATALOGUE.frameworks:
-        entry = lookup(CATALOGUE, framework)
+        entry = find_entry(CATALOGUE, framework)
         provides = CATALOGUE.provides_of(framework)
         cases[framework.lower()] = {"base": entry.image, "framework": entry.label, "provides": provides}
     for one in SETS.use_cases:
@@ -40,9 +48,11 @@ def golden() -> dict[str, dict[str, Any]]:
     cases["other-base"] = {"base": "debian:12", "framework": None, "provides": (), "system": ("python3-pip",)}
     cases["bare"] = BARE
     cases["everything"] = {
-        "use_case": use_case(SETS, "nlp"),
+        "use_case": find_use_case(SETS, "nlp"),
         "packages": ("pandas>=2.0,<3", "transformers[torch]~=4.40", 'tomli; python_version < "3.11"'),
-        "extra": read("-i https://h/simple\n-c c.txt\nname @ git+https://h/o/r@v1\n", {"c.txt": "scipy<2"}.get),
+        "extra": read_requirements(
+            "-i https://h/simple\n-c c.txt\nname @ git+https://h/o/r@v1\n", {"c.txt": "scipy<2"}.get
+        ),
         "system": ("ffmpeg", "libgl1=1.7.0-1"),
     }
     return cases
@@ -50,7 +60,7 @@ def golden() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("case", golden())
 def test_the_sources_are_the_golden_ones(case: str) -> None:
-    sources = write(plan(name=case, **golden()[case]))
+    sources = render_sources(plan(name=case, **golden()[case]))
     texts = {
         f"{case}.Dockerfile": sources.dockerfile,
         f"{case}.requirements.txt": sources.requirements,
@@ -71,64 +81,66 @@ def test_there_is_no_golden_file_of_nothing() -> None:
     assert {path.name.partition(".")[0] for path in GOLDEN.iterdir()} == set(golden())
 
 
-def words(sources: Sources) -> list[str]:
-    return [one.word for one in instructions(sources.dockerfile)]
+def words(sources: SourceTexts) -> list[str]:
+    return [one.word for one in parse_instructions(sources.dockerfile)]
 
 
-def steps(sources: Sources) -> list[str]:
-    return [one.rest for one in instructions(sources.dockerfile) if one.word == "RUN"]
+def steps(sources: SourceTexts) -> list[str]:
+    return [one.rest for one in parse_instructions(sources.dockerfile) if one.word == "RUN"]
 
 
-def required(sources: Sources) -> tuple[str, ...]:
-    return read(sources.requirements or "", {"thesis.constraints.txt": ""}.get).lines
+def required(sources: SourceTexts) -> tuple[str, ...]:
+    return read_requirements(sources.requirements or "", {"thesis.constraints.txt": ""}.get).lines
 
 
 def test_a_step_that_has_nothing_to_do_is_left_out() -> None:
-    bare = write(plan(**BARE))
+    bare = render_sources(plan(**BARE))
     assert bare.requirements is None and not bare.files
     assert "COPY" not in words(bare) and len(steps(bare)) == 1
     assert not any("jupyter" in step or "pip" in step for step in steps(bare))
-    only_there = write(plan(jupyter=False, base_packages=("numpy", "torch")))
+    only_there = render_sources(plan(jupyter=False, base_packages=("numpy", "torch")))
     assert only_there.requirements is None and "COPY" not in words(only_there)
 
 
 def test_the_build_and_the_image_see_no_gpus_by_themselves() -> None:
-    found = instructions(write(plan()).dockerfile)
+    found = parse_instructions(render_sources(plan()).dockerfile)
     first_step = next(number for number, one in enumerate(found) if one.word == "RUN")
     assert ("ENV", "NVIDIA_VISIBLE_DEVICES=void") in [(one.word, one.rest) for one in found[:first_step]]
 
 
-def test_jupyter_has_a_kernel_of_the_images_name_outside_of_roots_home_and_a_token() -> None:
-    configuration, kernel = steps(write(plan()))[-2:]
+def test_jupyter_kernel_has_the_image_name() -> None:
+    configuration, kernel = steps(render_sources(plan()))[-2:]
     command = json.loads(kernel)
     assert command[command.index("--name") + 1] == "thesis" and "--user" not in command
     assert command[-1] == "thesis (Pytorch-2.5.1-plain)"
     settings = json.loads(configuration.partition("'")[2].partition("'")[0])["ServerApp"]
     assert settings == {"ip": "0.0.0.0", "open_browser": False}
-    assert "/root" not in write(plan()).dockerfile
+    assert "/root" not in render_sources(plan()).dockerfile
 
 
-def test_what_the_base_has_is_left_out_of_the_sets_and_said() -> None:
-    sources = write(plan(use_case=use_case(SETS, "cv")))
+def test_provided_packages_are_omitted_with_a_comment() -> None:
+    sources = render_sources(plan(use_case=find_use_case(SETS, "cv")))
     lines = required(sources)
     assert "numpy" not in lines and "torchvision" not in lines and "pandas" in lines
     assert "has numpy already" in (sources.requirements or "")
 
 
-def test_what_the_user_names_stands_as_it_was_written_and_sets_give_way_to_it() -> None:
+def test_user_requirements_override_sets() -> None:
     extra = Requirements(("SciPy<1.14", "torch"))
-    sources = write(plan(use_case=use_case(SETS, "rl"), packages=("Pandas>=2.0,<3", "numpy", "numpy<2"), extra=extra))
+    sources = render_sources(
+        plan(use_case=find_use_case(SETS, "rl"), packages=("Pandas>=2.0,<3", "numpy", "numpy<2"), extra=extra)
+    )
     lines = required(sources)
     assert lines[-5:] == ("Pandas>=2.0,<3", "numpy", "numpy<2", "SciPy<1.14", "torch")
     assert "pandas" not in lines and "scipy" not in lines
     assert lines.count("tensorboard") == 1  # of two sets
 
 
-def test_constraints_lie_beside_and_are_copied_with_the_requirements() -> None:
-    sources = write(plan(extra=Requirements(("pandas",), ("scipy<2", "numpy<2"))))
+def test_constraints_are_copied_with_requirements() -> None:
+    sources = render_sources(plan(extra=Requirements(("pandas",), ("scipy<2", "numpy<2"))))
     assert sources.files == {"thesis.constraints.txt": "scipy<2\nnumpy<2\n"}
     assert "-c thesis.constraints.txt\n" in (sources.requirements or "")
-    (pattern,) = copied(sources.dockerfile)
+    (pattern,) = copied_paths(sources.dockerfile)
     assert all(Path(name).match(pattern) for name in ("thesis.requirements.txt", "thesis.constraints.txt"))
     assert not Path("thesis.Dockerfile").match(pattern) and not Path("thesis2.requirements.txt").match(pattern)
 
@@ -138,8 +150,8 @@ OPTIONS = ("-i https://h/simple", "--extra-index-url https://h", "--pre", "--no-
 
 @pytest.mark.parametrize("line", OPTIONS)
 def test_options_of_the_users_file_hold_for_its_own_step_only(line: str) -> None:
-    extra = read(f"{line}\nrich\n-c c.txt", {"c.txt": "scipy<2"}.get)
-    sources = write(plan(extra=extra))
+    extra = read_requirements(f"{line}\nrich\n-c c.txt", {"c.txt": "scipy<2"}.get)
+    sources = render_sources(plan(extra=extra))
     assert sources.files["thesis.extra.txt"].splitlines()[1:] == ["-c thesis.constraints.txt", *extra.lines]
     assert not {"rich", line, "-c thesis.constraints.txt"}.intersection((sources.requirements or "").splitlines())
     installs = [step for step in steps(sources) if "pip install" in step]
@@ -147,23 +159,23 @@ def test_options_of_the_users_file_hold_for_its_own_step_only(line: str) -> None
         (True, False),
         (False, True),
     ]
-    assert write(plan(extra=extra, **BARE)).requirements is None
+    assert render_sources(plan(extra=extra, **BARE)).requirements is None
 
 
-def test_without_isolation_the_users_packages_have_a_step_that_says_so() -> None:
-    sources = write(plan(packages=("flash-attn",), isolated=False))
+def test_no_isolation_installs_in_a_separate_step() -> None:
+    sources = render_sources(plan(packages=("flash-attn",), isolated=False))
     assert "flash-attn" in sources.files["thesis.extra.txt"] and "flash-attn" not in (sources.requirements or "")
     isolated = ["--no-build-isolation" not in step for step in steps(sources) if "pip install" in step]
     assert isolated == [True, False]
 
 
 def test_the_step_is_added_once_and_can_lose_its_isolation() -> None:
-    once = add_extra(write(plan()).dockerfile, "thesis")
+    once = add_extra_step(render_sources(plan()).dockerfile, "thesis")
     assert once.count("thesis.extra.txt") == 1 and once.index("thesis.extra.txt") < once.index("CMD")
-    assert add_extra(once, "thesis") == once
-    twice = add_extra(once, "thesis", isolated=False)
+    assert add_extra_step(once, "thesis") == once
+    twice = add_extra_step(once, "thesis", isolated=False)
     assert twice.count("pip install --no-build-isolation --no-cache-dir -r /tmp/ds01/thesis.extra.txt") == 1
-    assert add_extra(twice, "thesis", isolated=False) == twice
+    assert add_extra_step(twice, "thesis", isolated=False) == twice
 
 
 @pytest.mark.parametrize(
@@ -171,12 +183,12 @@ def test_the_step_is_added_once_and_can_lose_its_isolation() -> None:
     [("a.b@c", "a.b@c"), ('a"b', r"a\"b"), ("a\\", r"a\\"), ("$HOME", r"\$HOME"), ("ü ${x:-'y'}", r"ü \${x:-'y'}")],
 )
 def test_a_label_is_quoted_so_that_docker_gives_it_back(login: str, quoted: str) -> None:
-    assert f'LABEL maintainer="{quoted}" \\' in write(plan(login=login)).dockerfile.splitlines()
+    assert f'LABEL maintainer="{quoted}" \\' in render_sources(plan(login=login)).dockerfile.splitlines()
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_base_without_apt_or_python_fails_in_words(number: int) -> None:
-    step = steps(write(plan(jupyter=False)))[number]
+    step = steps(render_sources(plan(jupyter=False)))[number]
     done = subprocess.run(
         ["/bin/sh", "-c", step], env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False
     )
@@ -185,11 +197,11 @@ def test_a_base_without_apt_or_python_fails_in_words(number: int) -> None:
     assert not done.stdout
 
 
-def test_the_default_tools_and_the_asked_ones_are_installed_each_once() -> None:
-    sources = write(plan(use_case=use_case(SETS, "audio"), system=("ffmpeg", "git", "curl=8.5")))
-    assert system_of(sources.dockerfile) == ("git", "curl=8.5", "wget", "vim", "htop", "ffmpeg")
+def test_apt_packages_are_installed_once() -> None:
+    sources = render_sources(plan(use_case=find_use_case(SETS, "audio"), system=("ffmpeg", "git", "curl=8.5")))
+    assert system_packages(sources.dockerfile) == ("git", "curl=8.5", "wget", "vim", "htop", "ffmpeg")
     step = steps(sources)[0]
-    assert step.split("--no-install-recommends")[1].split("&&")[0].split() == [*system_of(sources.dockerfile)]
+    assert step.split("--no-install-recommends")[1].split("&&")[0].split() == [*system_packages(sources.dockerfile)]
 
 
 @pytest.mark.parametrize(
@@ -200,27 +212,27 @@ def test_the_default_tools_and_the_asked_ones_are_installed_each_once() -> None:
     ],
 )  # fmt: skip
 def test_the_base_of_a_dockerfile(text: str, base: str | None) -> None:
-    assert base_of(text) == base
+    assert base_image(text) == base
 
 
 def test_the_base_of_what_ds01_writes_is_the_plans() -> None:
-    assert base_of(write(plan()).dockerfile) == plan().base
+    assert base_image(render_sources(plan()).dockerfile) == plan().base
 
 
-def test_packages_of_apt_are_added_between_the_marks_and_nothing_else_changes() -> None:
-    before = write(plan()).dockerfile
-    after = add_system(before, ["ffmpeg", "git=2.40", "ffmpeg"])
-    assert system_of(after) == ("git=2.40", "curl", "wget", "vim", "htop", "ffmpeg")
-    others = [[one for one in instructions(text) if "apt-get" not in one.rest] for text in (before, after)]
+def test_apt_packages_are_added_between_the_marks() -> None:
+    before = render_sources(plan()).dockerfile
+    after = add_system_packages(before, ["ffmpeg", "git=2.40", "ffmpeg"])
+    assert system_packages(after) == ("git=2.40", "curl", "wget", "vim", "htop", "ffmpeg")
+    others = [[one for one in parse_instructions(text) if "apt-get" not in one.rest] for text in (before, after)]
     assert [(one.word, one.rest) for one in others[0]] == [(one.word, one.rest) for one in others[1]]
-    assert add_system(after, []) == after
+    assert add_system_packages(after, []) == after
 
 
-def test_a_dockerfile_without_the_block_of_ds01_is_not_guessed_at() -> None:
+def test_dockerfile_without_ds01_block_is_refused() -> None:
     with pytest.raises(WrongUse) as caught:
-        add_system("FROM a\nRUN apt-get install -y git\n", ["ffmpeg"])
+        add_system_packages("FROM a\nRUN apt-get install -y git\n", ["ffmpeg"])
     assert caught.value.hint
-    assert system_of("FROM a\n") == ()
+    assert system_packages("FROM a\n") == ()
 
 
 @pytest.mark.parametrize(
@@ -228,20 +240,20 @@ def test_a_dockerfile_without_the_block_of_ds01_is_not_guessed_at() -> None:
 )
 def test_what_is_no_package_of_apt_is_refused(package: str) -> None:
     with pytest.raises(WrongUse):
-        write(plan(system=(package,)))
+        render_sources(plan(system=(package,)))
     with pytest.raises(WrongUse):
-        add_system(write(plan()).dockerfile, [package])
+        add_system_packages(render_sources(plan()).dockerfile, [package])
 
 
 def test_the_step_for_pip_can_be_put_in_later() -> None:
-    bare = write(plan(**BARE)).dockerfile
-    after = add_requirements(bare, "thesis")
-    found = [(one.word, one.rest) for one in instructions(after)]
+    bare = render_sources(plan(**BARE)).dockerfile
+    after = add_requirements_step(bare, "thesis")
+    found = [(one.word, one.rest) for one in parse_instructions(after)]
     assert found[-1] == ("CMD", '["/bin/bash"]')
-    assert found[:-3] == [(one.word, one.rest) for one in instructions(bare)][:-1]
+    assert found[:-3] == [(one.word, one.rest) for one in parse_instructions(bare)][:-1]
     assert found[-3] == ("COPY", "thesis.*.txt /tmp/ds01/") and "pip install" in found[-2][1]
-    alone = add_requirements("FROM a AS b\nCMD x\nFROM c\n", "thesis")
-    assert [one.word for one in instructions(alone)] == ["FROM", "CMD", "FROM", "COPY", "RUN"]
+    alone = add_requirements_step("FROM a AS b\nCMD x\nFROM c\n", "thesis")
+    assert [one.word for one in parse_instructions(alone)] == ["FROM", "CMD", "FROM", "COPY", "RUN"]
 
 
 @pytest.mark.parametrize(
@@ -254,4 +266,4 @@ def test_the_step_for_pip_can_be_put_in_later() -> None:
 )  # fmt: skip
 def test_what_cannot_stand_in_a_dockerfile_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(WrongUse):
-        write(plan(**wrong))
+        render_sources(plan(**wrong))

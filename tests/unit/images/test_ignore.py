@@ -16,7 +16,7 @@ FILES = ("a.py", "b.txt", "sub/a.py", "sub/deep/c.txt", "data/big.bin", "data/ke
 
 
 def left(text: str) -> set[str]:
-    rules = ignore.parse(text)
+    rules = ignore.parse_ignore(text)
     return {name for name in FILES if not rules.leaves_out(name)}
 
 
@@ -46,60 +46,60 @@ def test_what_a_pattern_leaves_out(text: str, out: set[str]) -> None:
         ("data\n!d*/keep.txt", False), ("*.bin", False), ("data/*", False),
     ],
 )  # fmt: skip
-def test_a_directory_is_looked_into_only_if_something_below_may_be_wanted(text: str, all_below: bool) -> None:
-    assert ignore.parse(text).leaves_out_all_below("data") == all_below
+def test_fully_ignored_directories_are_not_entered(text: str, all_below: bool) -> None:
+    assert ignore.parse_ignore(text).leaves_out_all_below("data") == all_below
 
 
 @pytest.fixture
-def project(bed: Bed) -> tuple[Home, source.Source]:
+def project(bed: Bed) -> tuple[Home, source.SourcePaths]:
     home = Home(Users(bed.state / "passwd").by_login("alice"))
-    place = source.place(home, "x", project="x")
+    place = source.source_paths(home, "x", project="x")
     for name in FILES:
         home.write(place.folder / name, name)
     home.write(place.dockerfile, "FROM scratch\nCOPY . /app\n")
     return home, place
 
 
-def test_the_whole_folder_is_copied_if_something_says_what_is_left_out(project: tuple[Home, source.Source]) -> None:
+def test_whole_directory_needs_an_ignore_file(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
     with pytest.raises(WrongUse, match="whole folder") as caught:
-        source.read(home, place)
+        source.read_build_context(home, place)
     assert ".dockerignore" in (caught.value.hint or "")
     home.write(place.folder / ".dockerignore", "data\n.git\n")
     there = set(FILES) - {"data/big.bin", "data/keep.txt", ".git/config"}
-    assert set(source.read(home, place)) == {*there, "Dockerfile", ".dockerignore"}
+    assert set(source.read_build_context(home, place)) == {*there, "Dockerfile", ".dockerignore"}
 
 
-def test_the_dockerfiles_own_ignore_file_goes_before_the_folders(project: tuple[Home, source.Source]) -> None:
+def test_the_dockerfiles_own_ignore_file_goes_before_the_folders(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
     home.write(place.folder / ".dockerignore", "data\n")
     home.write(place.folder / "Dockerfile.dockerignore", "*\n!a.py\n")
-    assert set(source.read(home, place)) == {"a.py", "Dockerfile", ".dockerignore"}
+    assert set(source.read_build_context(home, place)) == {"a.py", "Dockerfile", ".dockerignore"}
 
 
-def test_a_folder_that_is_named_is_filtered_too_and_what_is_left_out_is_said(
-    project: tuple[Home, source.Source],
+def test_named_directories_are_filtered_too(
+    project: tuple[Home, source.SourcePaths],
 ) -> None:
     home, place = project
     home.write(place.folder / ".dockerignore", "data/big.bin\nsub\n")
     home.write(place.dockerfile, "FROM scratch\nCOPY data /app\n")
-    assert set(source.read(home, place)) == {"data/keep.txt", "Dockerfile"}
+    assert set(source.read_build_context(home, place)) == {"data/keep.txt", "Dockerfile"}
     home.write(place.dockerfile, "FROM scratch\nCOPY sub /app\n")
     with pytest.raises(NotFound) as caught:
-        source.read(home, place)
+        source.read_build_context(home, place)
     assert ".dockerignore" in (caught.value.why or "")
 
 
-def test_the_requirements_of_ds01_are_there_whatever_is_left_out(project: tuple[Home, source.Source]) -> None:
+def test_the_requirements_of_ds01_are_there_whatever_is_left_out(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
     home.write(place.folder / ".dockerignore", "*\n")
     home.write(place.requirements, "tqdm\n")
     home.write(place.dockerfile, "FROM scratch\nCOPY x.*.txt /app/\n")
-    assert set(source.read(home, place)) == {"Dockerfile", place.requirements.name}
+    assert set(source.read_build_context(home, place)) == {"Dockerfile", place.requirements.name}
 
 
-def test_a_link_in_what_is_left_out_is_no_problem(project: tuple[Home, source.Source]) -> None:
+def test_a_link_in_what_is_left_out_is_no_problem(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
     (Path(place.folder) / "data" / "far").symlink_to("/srv")
     home.write(place.folder / ".dockerignore", "data\n")
-    assert "a.py" in source.read(home, place)
+    assert "a.py" in source.read_build_context(home, place)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.images.instructions import instructions
+from ds01.images.instructions import parse_instructions
 
 
 def read(text: str) -> list[tuple[str, str]]:
-    return [(one.word, one.rest) for one in instructions(text)]
+    return [(one.word, one.rest) for one in parse_instructions(text)]
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_the_instructions_of_a_dockerfile(text: str, found: list[tuple[str, str]
 
 
 def test_an_instruction_knows_its_first_line() -> None:
-    assert [one.line for one in instructions("# c\nFROM a\n\nRUN b \\\n c\nCMD d")] == [1, 3, 5]
+    assert [one.line for one in parse_instructions("# c\nFROM a\n\nRUN b \\\n c\nCMD d")] == [1, 3, 5]

@@ -10,10 +10,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds01.errors import Ds01Error, NotFound
-from ds01.images.packages import PackageSet, load, use_case
+from ds01.images.packages import PackageSet, find_use_case, load_package_sets
 from ds01.system.settings import config_file
 
-SETS = load(config_file("packages.yaml"))
+SETS = load_package_sets(config_file("packages.yaml"))
 ALL = (SETS.jupyter, SETS.base, *SETS.use_cases)
 
 
@@ -51,13 +51,13 @@ def test_no_name_means_two_use_cases() -> None:
      ("time-series", "timeseries"), ("Reinforcement Learning", "rl"), ("LLM", "llm")],
 )  # fmt: skip
 def test_a_use_case_is_found_by_key_title_and_alias(text: str, key: str) -> None:
-    assert use_case(SETS, text).key == key
+    assert find_use_case(SETS, text).key == key
 
 
 @pytest.mark.parametrize("text", ["", "physics", "ml,cv"])
 def test_an_unknown_use_case_is_told_those_there_are(text: str) -> None:
     with pytest.raises(NotFound) as caught:
-        use_case(SETS, text)
+        find_use_case(SETS, text)
     assert all(one.key in (caught.value.why or "") for one in SETS.use_cases)
 
 
@@ -75,6 +75,6 @@ def test_a_broken_file_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "packages.yaml"
     path.write_text(text)
     with pytest.raises(Ds01Error, match="cannot be read"):
-        load(path)
+        load_package_sets(path)
     with pytest.raises(Ds01Error, match="cannot be read"):
-        load(tmp_path / "absent.yaml")
+        load_package_sets(tmp_path / "absent.yaml")

@@ -5,8 +5,18 @@ from __future__ import annotations
 import pytest
 
 from ds01.errors import WrongUse
-from ds01.images.requirement_text import decode
-from ds01.images.requirements import Requirements, add, check, merge, name_of, read, remove, split, without
+from ds01.images.requirement_text import decode_requirements
+from ds01.images.requirements import (
+    Requirements,
+    add_packages,
+    check_requirement,
+    merge_requirements,
+    read_requirements,
+    remove_packages,
+    requirement_name,
+    split_packages,
+    without_provided,
+)
 
 
 def nothing(_: str) -> str | None:
@@ -33,7 +43,7 @@ def nothing(_: str) -> str | None:
     ],
 )
 def test_packages_are_split_as_a_shell_would(texts: list[str], parts: tuple[str, ...]) -> None:
-    assert split(texts) == parts
+    assert split_packages(texts) == parts
 
 
 @pytest.mark.parametrize(
@@ -52,35 +62,35 @@ def test_packages_are_split_as_a_shell_would(texts: list[str], parts: tuple[str,
 )  # fmt: skip
 def test_what_is_no_requirement_is_refused_with_what_is_wrong(text: str) -> None:
     with pytest.raises(WrongUse) as caught:
-        check(text)
+        check_requirement(text)
     assert caught.value.why or caught.value.hint
     if text.strip():
         with pytest.raises(WrongUse):
-            split([text])
+            split_packages([text])
 
 
 def test_one_equals_sign_is_told_that_two_are_meant() -> None:
     with pytest.raises(WrongUse) as caught:
-        split(["torch pandas=2.0"])
+        split_packages(["torch pandas=2.0"])
     assert caught.value.message.startswith("'pandas=2.0'")
     with pytest.raises(WrongUse) as caught:
-        split(["pandas=2.0"])
+        split_packages(["pandas=2.0"])
     assert "==" in (caught.value.hint or "")
 
 
 def test_a_marker_that_was_not_quoted_is_told_to_be() -> None:
     with pytest.raises(WrongUse) as caught:
-        split(['numpy; python_version<"3.11" torch'])
+        split_packages(['numpy; python_version<"3.11" torch'])
     assert "quote" in (caught.value.hint or "")
 
 
 def test_an_address_that_a_build_cannot_reach_is_named() -> None:
     with pytest.raises(WrongUse) as caught:
-        split(["name @ file:///home/x"])
+        split_packages(["name @ file:///home/x"])
     assert "file:///home/x" in (caught.value.why or "")
 
 
-def test_a_requirements_file_is_read_in_order_without_its_comments() -> None:
+def test_requirements_file_keeps_order_without_comments() -> None:
     text = """\ufeff# -*- coding: latin-1 -*-
 numpy==1.26.4  # the last of 1
 pandas>=2.0,\\
@@ -92,7 +102,7 @@ name @ https://h/n-1.zip#sha256=aa
 -i https://h/other --pre
 --find-links https://h/wheels
 """
-    assert read(text, nothing).lines == (
+    assert read_requirements(text, nothing).lines == (
         "numpy==1.26.4",
         "pandas>=2.0,  <3",
         "--extra-index-url https://h/simple",
@@ -104,26 +114,31 @@ name @ https://h/n-1.zip#sha256=aa
 
 
 def test_a_comment_ends_a_line_that_goes_on() -> None:
-    assert read("numpy\\\n#and why\ntorch", nothing).lines == ("numpy", "torch")
+    assert read_requirements("numpy\\\n#and why\ntorch", nothing).lines == ("numpy", "torch")
 
 
-def test_included_files_come_in_their_place_and_their_paths_are_relative_to_who_includes_them() -> None:
+def test_included_paths_are_relative_to_their_file() -> None:
     files = {"sub/b.txt": "b\n-r c.txt\n--requirement=../d.txt\n", "sub/c.txt": "c", "d.txt": "d\n"}
-    assert read("a\n-r sub/b.txt\ne\n-rd.txt", files.get).lines == ("a", "b", "c", "d", "e", "d")
+    assert read_requirements("a\n-r sub/b.txt\ne\n-rd.txt", files.get).lines == ("a", "b", "c", "d", "e", "d")
 
 
 def test_constraints_are_kept_apart_with_what_they_include() -> None:
     files = {"c.txt": "numpy<2  # why\n-r more.txt\n", "more.txt": "scipy<1.14\n", "r.txt": "-c c.txt\npandas"}
-    assert read("numpy\n-r r.txt", files.get) == Requirements(("numpy", "pandas"), ("numpy<2", "scipy<1.14"))
+    assert read_requirements("numpy\n-r r.txt", files.get) == Requirements(
+        ("numpy", "pandas"), ("numpy<2", "scipy<1.14")
+    )
 
 
 def test_files_at_an_address_are_left_to_pip() -> None:
     text = "-r https://h/r.txt\n-c https://h/c.txt"
-    assert read(text, nothing).lines == ("-r https://h/r.txt", "-c https://h/c.txt")
+    assert read_requirements(text, nothing).lines == ("-r https://h/r.txt", "-c https://h/c.txt")
 
 
 def test_other_options_on_the_line_of_an_included_file_stay() -> None:
-    assert read("-r a.txt --index-url https://h", {"a.txt": "a"}.get).lines == ("--index-url https://h", "a")
+    assert read_requirements("-r a.txt --index-url https://h", {"a.txt": "a"}.get).lines == (
+        "--index-url https://h",
+        "a",
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,79 +156,79 @@ def test_other_options_on_the_line_of_an_included_file_stay() -> None:
 )  # fmt: skip
 def test_what_a_build_cannot_have_is_refused_by_its_name(text: str, said: str) -> None:
     with pytest.raises(WrongUse) as caught:
-        read(text, nothing)
+        read_requirements(text, nothing)
     error = caught.value
     assert said in f"{error.message} {error.why} {error.hint}"
 
 
 def test_files_that_include_each_other_are_refused() -> None:
     with pytest.raises(WrongUse, match="in itself"):
-        read("-r a.txt", {"a.txt": "-r b.txt", "b.txt": "-c a.txt"}.get)
+        read_requirements("-r a.txt", {"a.txt": "-r b.txt", "b.txt": "-c a.txt"}.get)
 
 
 def test_hashes_are_kept_and_known() -> None:
-    found = read("numpy==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n", nothing)
+    found = read_requirements("numpy==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n", nothing)
     assert found.lines == ("numpy==1     --hash=sha256:aa     --hash=sha256:bb",) and found.has_hashes
-    assert not read("numpy @ https://h/n.zip#sha256=aa", nothing).has_hashes
+    assert not read_requirements("numpy @ https://h/n.zip#sha256=aa", nothing).has_hashes
 
 
 def test_added_packages_take_the_place_of_those_of_the_same_name() -> None:
     text = "# mine\nNumPy<2  # old code\n\nscikit_learn\n-i https://h\npandas"
-    assert add(text, ["numpy>=2", "Scikit-Learn[x]>1", "torch"]) == (
+    assert add_packages(text, ["numpy>=2", "Scikit-Learn[x]>1", "torch"]) == (
         "# mine\nnumpy>=2  # old code\n\nScikit-Learn[x]>1\n-i https://h\npandas\ntorch\n"
     )
 
 
 def test_two_lines_of_one_name_are_replaced_by_the_new_one_once() -> None:
     text = 'a; python_version<"3.9"\nb\na>2; python_version>="3.9"\n'
-    assert add(text, ["a==3"]) == "a==3\nb\n"
-    assert add("b\n", ['a<1; python_version<"3.9"', 'a>2; python_version>="3.9"']) == (
+    assert add_packages(text, ["a==3"]) == "a==3\nb\n"
+    assert add_packages("b\n", ['a<1; python_version<"3.9"', 'a>2; python_version>="3.9"']) == (
         'b\na<1; python_version<"3.9"\na>2; python_version>="3.9"\n'
     )
 
 
 def test_a_repository_is_replaced_by_its_other_revision() -> None:
-    assert add("git+https://h/o/r@v1\n", ["git+https://h/o/r@v2"]) == "git+https://h/o/r@v2\n"
-    assert add("git+https://h/o/r@v1#egg=tool\n", ["tool==2"]) == "tool==2\n"
+    assert add_packages("git+https://h/o/r@v1\n", ["git+https://h/o/r@v2"]) == "git+https://h/o/r@v2\n"
+    assert add_packages("git+https://h/o/r@v1#egg=tool\n", ["tool==2"]) == "tool==2\n"
 
 
 def test_a_continued_last_line_does_not_swallow_what_is_added() -> None:
-    assert read(add("numpy \\", ["torch"]), nothing).lines == ("numpy", "torch")
-    assert add("", ["torch"]) == "torch\n"
+    assert read_requirements(add_packages("numpy \\", ["torch"]), nothing).lines == ("numpy", "torch")
+    assert add_packages("", ["torch"]) == "torch\n"
 
 
 def test_a_requirement_of_several_lines_is_replaced_whole() -> None:
-    assert add("a==1 \\\n  --hash=sha256:aa\nb\n", ["a==2"]) == "a==2\nb\n"
+    assert add_packages("a==1 \\\n  --hash=sha256:aa\nb\n", ["a==2"]) == "a==2\nb\n"
 
 
 def test_nothing_is_added_that_is_no_requirement() -> None:
     for bad in ("--index-url https://h", "a\nb", "./x"):
         with pytest.raises(WrongUse):
-            add("numpy\n", [bad])
+            add_packages("numpy\n", [bad])
 
 
 def test_removed_packages_are_gone_and_unknown_ones_are_named() -> None:
     text = "# mine\nNumPy<2 \\\n  # goes on\n\nscikit_learn\n# end"
-    assert remove(text, ["numpy", "Scikit.Learn", "torch"]) == ("# mine\n\n# end", ("torch",))
-    assert remove(text, []) == (text, ())
-    assert remove("a==1\nb", ["a>=3"]) == ("b", ())
+    assert remove_packages(text, ["numpy", "Scikit.Learn", "torch"]) == ("# mine\n\n# end", ("torch",))
+    assert remove_packages(text, []) == (text, ())
+    assert remove_packages("a==1\nb", ["a>=3"]) == ("b", ())
 
 
 def test_windows_line_ends_stay() -> None:
-    assert remove("a\r\nb\r\n# c\r\n", ["a"]) == ("b\r\n# c\r\n", ())
+    assert remove_packages("a\r\nb\r\n# c\r\n", ["a"]) == ("b\r\n# c\r\n", ())
 
 
 def test_a_whole_file_is_merged_with_its_options_and_constraints() -> None:
     extra = Requirements(("-i https://h", "numpy==2", "new"), ("scipy<2",))
-    text, files = merge("# mine\nnumpy\n", extra, "thesis")
+    text, files = merge_requirements("# mine\nnumpy\n", extra, "thesis")
     assert text == "# mine\nnumpy==2\n-c thesis.constraints.txt\n-i https://h\nnew\n"
     assert files == {"thesis.constraints.txt": "scipy<2\n"}
-    assert merge(text, extra, "thesis") == (text, files)
+    assert merge_requirements(text, extra, "thesis") == (text, files)
 
 
-def test_what_the_base_has_is_left_out_but_not_another_version_of_it() -> None:
+def test_provided_packages_are_omitted_unless_pinned() -> None:
     asked = ("Torch", "torchvision>=0.2", "pandas", "torch[x]", "numpy")
-    assert without(asked, ["torch", "torchvision", "NumPy"]) == (
+    assert without_provided(asked, ["torch", "torchvision", "NumPy"]) == (
         ("torchvision>=0.2", "pandas", "torch[x]"),
         ("Torch", "numpy"),
     )
@@ -230,7 +245,7 @@ def test_what_the_base_has_is_left_out_but_not_another_version_of_it() -> None:
     ],
 )  # fmt: skip
 def test_the_name_of_a_requirement(requirement: str, name: str | None) -> None:
-    assert name_of(requirement) == name
+    assert requirement_name(requirement) == name
 
 
 @pytest.mark.parametrize(
@@ -244,21 +259,21 @@ def test_the_name_of_a_requirement(requirement: str, name: str | None) -> None:
     ],
 )  # fmt: skip
 def test_what_pip_takes_passes_unchanged(line: str) -> None:
-    assert read(line, nothing).lines == (line,)
+    assert read_requirements(line, nothing).lines == (line,)
 
 
 def test_an_address_with_a_wrong_marker_is_refused() -> None:
     with pytest.raises(WrongUse, match="marker"):
-        read("https://h/x.whl ; python_version <", nothing)
+        read_requirements("https://h/x.whl ; python_version <", nothing)
 
 
 def test_an_address_with_a_marker_has_the_name_of_the_package() -> None:
-    assert name_of('https://h/x-1-py3-none-any.whl ; python_version < "3.9"') == "x"
+    assert requirement_name('https://h/x-1-py3-none-any.whl ; python_version < "3.9"') == "x"
 
 
 def test_build_options_are_of_the_command_line() -> None:
     with pytest.raises(WrongUse) as caught:
-        read("--no-build-isolation\nflash-attn", nothing)
+        read_requirements("--no-build-isolation\nflash-attn", nothing)
     assert "--no-build-isolation" in (caught.value.hint or "")
 
 
@@ -273,9 +288,9 @@ def test_build_options_are_of_the_command_line() -> None:
     ],
 )  # fmt: skip
 def test_the_encoding_is_found_as_pip_finds_it(content: bytes, text: str) -> None:
-    decoded = decode(content)
+    decoded = decode_requirements(content)
     assert decoded.text == text
-    assert decode(decoded.encode(f"{text}\nx")).text == f"{text}\nx"
+    assert decode_requirements(decoded.encode(f"{text}\nx")).text == f"{text}\nx"
 
 
 @pytest.mark.parametrize(
@@ -284,13 +299,13 @@ def test_the_encoding_is_found_as_pip_finds_it(content: bytes, text: str) -> Non
 )
 def test_what_is_in_another_encoding_is_told_where(content: bytes, said: str) -> None:
     with pytest.raises(WrongUse) as caught:
-        decode(content)
+        decode_requirements(content)
     assert said in f"{caught.value.message} {caught.value.why}"
 
 
 def test_what_cannot_be_written_in_the_files_encoding_is_refused() -> None:
     with pytest.raises(WrongUse, match="latin-1"):
-        decode(b"# coding: latin-1\n").encode("€")
+        decode_requirements(b"# coding: latin-1\n").encode("€")
 
 
 @pytest.mark.parametrize(
@@ -307,7 +322,7 @@ def test_what_cannot_be_written_in_the_files_encoding_is_refused() -> None:
         ("from setuptools import setup\nsetup(name='x')\n", "describes a project"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_something_else_is_told_so_in_one_sentence(text: str, said: str) -> None:
+def test_other_file_kinds_are_named(text: str, said: str) -> None:
     with pytest.raises(WrongUse) as caught:
-        read(text, nothing)
+        read_requirements(text, nothing)
     assert said in caught.value.message and caught.value.hint

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import Ds01Error, NotFound, NotPossible, WrongUse
-from ds01.images import gather, source
-from ds01.images.dockerfile import Sources
+from ds01.images import context_files, source
+from ds01.images.dockerfile import SourceTexts
 from ds01.system.home import Home
 from ds01.system.users import Users
 from tests.bed import Bed
@@ -23,48 +23,48 @@ def home(bed: Bed) -> Home:
     return Home(Users(bed.state / "passwd").by_login("alice"))
 
 
-def test_an_image_has_its_place_among_the_dockerfiles_or_in_its_project(home: Home) -> None:
-    one = source.place(home, "thesis")
+def test_source_path_of_images_and_projects(home: Home) -> None:
+    one = source.source_paths(home, "thesis")
     assert one.dockerfile == home.path / "dockerfiles" / "thesis.Dockerfile"
     assert one.requirements == home.path / "dockerfiles" / "thesis.requirements.txt"
-    other = source.place(home, "thesis", project="phd")
+    other = source.source_paths(home, "thesis", project="phd")
     assert other.dockerfile == home.path / "workspace" / "phd" / "Dockerfile"
     assert other.requirements.name == "thesis.requirements.txt"  # requirements.txt may be the user's own
-    assert source.at(one.dockerfile) == one and source.at(other.dockerfile, "thesis") == other
+    assert source.source_paths_at(one.dockerfile) == one and source.source_paths_at(other.dockerfile, "thesis") == other
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "A", "a\nb", "x" * 64, "-a"])
 def test_what_is_no_name_has_no_place(home: Home, name: str) -> None:
     with pytest.raises(WrongUse):
-        source.place(home, name)
+        source.source_paths(home, name)
     with pytest.raises(WrongUse):
-        source.place(home, "thesis", project=name)
+        source.source_paths(home, "thesis", project=name)
 
 
 OTHERS = {"thesis.constraints.txt": "scipy<2\n", "thesis.extra.txt": "torch\n"}
 
 
 def test_what_is_written_is_found_and_read(home: Home) -> None:
-    sources = Sources("FROM a\nCOPY thesis.*.txt /x/\n", "numpy\n", OTHERS)
-    place = source.place(home, "thesis")
-    assert source.find(home, "thesis") is None
-    source.write(home, place, sources)
-    assert source.find(home, "thesis") == place
-    assert source.read(home, place) == {
+    sources = SourceTexts("FROM a\nCOPY thesis.*.txt /x/\n", "numpy\n", OTHERS)
+    place = source.source_paths(home, "thesis")
+    assert source.find_source(home, "thesis") is None
+    source.write_source(home, place, sources)
+    assert source.find_source(home, "thesis") == place
+    assert source.read_build_context(home, place) == {
         "thesis.Dockerfile": sources.dockerfile.encode(),
         "thesis.requirements.txt": b"numpy\n",
         **{name: text.encode() for name, text in OTHERS.items()},
     }
-    assert all(path.exists() for path in source.files(place))
+    assert all(path.exists() for path in source.source_files(place))
 
 
 def test_a_dockerfile_that_is_there_is_replaced_only_when_asked(home: Home) -> None:
-    place = source.place(home, "thesis")
+    place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM mine\n")
     with pytest.raises(NotPossible):
-        source.write(home, place, Sources("FROM other\n", "numpy\n"))
+        source.write_source(home, place, SourceTexts("FROM other\n", "numpy\n"))
     assert home.read_text(place.dockerfile) == "FROM mine\n" and not home.exists(place.requirements)
-    source.write(home, place, Sources("FROM other\n", None), replace=True)
+    source.write_source(home, place, SourceTexts("FROM other\n", None), replace=True)
     assert home.read_text(place.dockerfile) == "FROM other\n"
 
 
@@ -72,91 +72,97 @@ def test_the_dockerfile_of_a_project_is_found_by_its_label(home: Home) -> None:
     home.write(home.path / "workspace" / "other" / "Dockerfile", LABELLED.format("someone"))
     home.write(home.path / "workspace" / "notes.txt", "no folder")
     home.write(home.path / "workspace" / "phd" / "Dockerfile", LABELLED.format("thesis"))
-    assert source.find(home, "thesis") == source.place(home, "thesis", project="phd")
-    assert source.find(home, "other") is None
-    assert source.find(home, "thesis", project="other") is not None
+    assert source.find_source(home, "thesis") == source.source_paths(home, "thesis", project="phd")
+    assert source.find_source(home, "other") is None
+    assert source.find_source(home, "thesis", project="other") is not None
     home.write(home.path / "dockerfiles" / "thesis.Dockerfile", "FROM a\n")
-    assert source.find(home, "thesis") == source.place(home, "thesis")
+    assert source.find_source(home, "thesis") == source.source_paths(home, "thesis")
 
 
-def test_a_build_gets_what_the_dockerfile_copies_and_nothing_else(home: Home) -> None:
-    place = source.place(home, "thesis", project="phd")
+def test_build_context_has_only_copied_files(home: Home) -> None:
+    place = source.source_paths(home, "thesis", project="phd")
     home.write(place.dockerfile, "FROM a\nCOPY setup.cfg src *.py /app/\n")
     for name in ("setup.cfg", "src/a/b.py", "src/c.txt", "run.py", "data.bin", "secret"):
         home.write(place.folder / name, name)
-    assert set(source.read(home, place)) == {"Dockerfile", "setup.cfg", "src/a/b.py", "src/c.txt", "run.py"}
+    assert set(source.read_build_context(home, place)) == {
+        "Dockerfile",
+        "setup.cfg",
+        "src/a/b.py",
+        "src/c.txt",
+        "run.py",
+    }
 
 
 def test_another_text_can_stand_for_the_dockerfile(home: Home) -> None:
-    place = source.place(home, "thesis")
+    place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\n")
     home.write(place.folder / "new.py", "1")
     edited = b"FROM a\nCOPY new.py /\n"
-    assert source.read(home, place, dockerfile=edited) == {"thesis.Dockerfile": edited, "new.py": b"1"}
+    assert source.read_build_context(home, place, dockerfile=edited) == {"thesis.Dockerfile": edited, "new.py": b"1"}
 
 
 def test_what_is_not_there_is_named(home: Home) -> None:
-    place = source.place(home, "thesis")
+    place = source.source_paths(home, "thesis")
     with pytest.raises(NotFound, match="no Dockerfile"):
-        source.read(home, place)
+        source.read_build_context(home, place)
     home.write(place.dockerfile, "FROM a\nCOPY missing.py /\n")
     with pytest.raises(NotFound, match=r"missing\.py"):
-        source.read(home, place)
+        source.read_build_context(home, place)
     home.write(place.dockerfile, "FROM a\nCOPY *.nothing /\n")
     with pytest.raises(NotFound, match="nothing"):
-        source.read(home, place)
+        source.read_build_context(home, place)
 
 
 def test_too_much_is_refused(home: Home) -> None:
-    place = source.place(home, "thesis")
+    place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\nCOPY one two /\n")
     for name in ("one", "two"):
         home.write(place.folder / name, b"x" * 60)
-    assert len(gather.gather(home.account, place.folder, ("one", "two"), most=120)) == 2
+    assert len(context_files.read_context_files(home.account, place.folder, ("one", "two"), max_bytes=120)) == 2
     with pytest.raises(WrongUse, match="too large"):
-        gather.gather(home.account, place.folder, ("one", "two"), most=119)
+        context_files.read_context_files(home.account, place.folder, ("one", "two"), max_bytes=119)
 
 
 def test_links_inside_are_followed_and_links_out_are_refused(home: Home) -> None:
-    place = source.place(home, "thesis")
+    place = source.source_paths(home, "thesis")
     home.write(place.folder / "real.py", "1")
     home.write(home.path / "private", "2")
     home.write(place.folder / "src" / "x.py", "3")
     home.write(place.dockerfile, "FROM a\nCOPY link.py /\n")
     (place.folder / "link.py").symlink_to("real.py")
-    assert source.read(home, place)["link.py"] == b"1"
+    assert source.read_build_context(home, place)["link.py"] == b"1"
     (place.folder / "link.py").unlink()
     (place.folder / "link.py").symlink_to(home.path / "private")
     with pytest.raises(WrongUse, match="leads out"):
-        source.read(home, place)
+        source.read_build_context(home, place)
     (place.folder / "src" / "loop").symlink_to(place.folder)
     home.write(place.dockerfile, "FROM a\nCOPY src /\n")
     with pytest.raises(WrongUse, match="link to a folder"):
-        source.read(home, place)
+        source.read_build_context(home, place)
 
 
 def test_a_pipe_does_not_hang_the_build(home: Home) -> None:
-    place = source.place(home, "thesis")
+    place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\nCOPY pipe /\n")
     os.mkfifo(place.folder / "pipe")
     with pytest.raises(Ds01Error) as caught:
-        source.read(home, place)
+        source.read_build_context(home, place)
     assert caught.value.why == "it is not a file"
 
 
 @AS_ROOT
 def test_root_reads_only_what_the_owner_could(home: Home) -> None:
-    place = source.place(home, "thesis")
+    place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\nCOPY theirs /\n")
     (place.folder / "theirs").write_text("only root's")
     (place.folder / "theirs").chmod(0o600)
     with pytest.raises(Ds01Error, match="cannot be read"):
-        source.read(home, place)
+        source.read_build_context(home, place)
 
 
 def test_the_digest_tells_names_and_contents_apart() -> None:
-    whole = source.digest({"a": b"1", "b": b"2"})
-    assert whole == source.digest({"b": b"2", "a": b"1"}) and len(whole) == 64
+    whole = source.context_digest({"a": b"1", "b": b"2"})
+    assert whole == source.context_digest({"b": b"2", "a": b"1"}) and len(whole) == 64
     others: list[dict[str, bytes]] = [
         {"a": b"1"},
         {"a": b"2", "b": b"1"},
@@ -164,13 +170,13 @@ def test_the_digest_tells_names_and_contents_apart() -> None:
         {"ab": b"12"},
         {"a": b"1b2"},
     ]
-    assert len({whole, *map(source.digest, others)}) == 1 + len(others)
+    assert len({whole, *map(source.context_digest, others)}) == 1 + len(others)
 
 
 def test_a_name_that_is_no_text_is_read_all_the_same(home: Home) -> None:
-    place = source.place(home, "thesis")
+    place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\nCOPY src /\n")
     home.write(place.folder / "src" / "ok", "1")
     name = os.fsdecode(b"\xff.txt")
     Path(place.folder / "src" / name).write_bytes(b"2")
-    assert source.read(home, place)[f"src/{name}"] == b"2"
+    assert source.read_build_context(home, place)[f"src/{name}"] == b"2"

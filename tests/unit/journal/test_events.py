@@ -24,14 +24,14 @@ def test_a_line_has_its_time_and_type_first_and_what_all_have(tmp_path: Path) ->
     }
 
 
-def test_whatever_a_name_has_it_is_one_line(tmp_path: Path) -> None:
+def test_event_is_always_one_line(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl", clock=Clock())
     log.emit("refusal", {"why": 'a\n{"type": "forged"}\r\x1b'})
     (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
     assert json.loads(line)["why"].startswith("a\n")
 
 
-def test_its_mode_is_the_groups_whatever_the_umask(tmp_path: Path) -> None:
+def test_event_log_mode_ignores_the_umask(tmp_path: Path) -> None:
     with umask(0o077):
         EventLog(tmp_path / "events.jsonl", clock=Clock()).emit("x", {})
     assert (tmp_path / "events.jsonl").stat().st_mode & 0o777 == 0o664

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from ds01.journal import notices
-from ds01.journal.notices import Mailboxes, Notice, show_on_terminals, terminals
+from ds01.journal.notices import Mailboxes, Notice, show_on_terminals, writable_terminals
 from tests.bed import umask
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
@@ -41,7 +41,7 @@ def modes(path: Path) -> tuple[int, int]:
     return stat.S_IMODE(status.st_mode), status.st_uid
 
 
-def test_what_was_delivered_is_seen_once_in_order(boxes: Mailboxes) -> None:
+def test_delivered_notices_are_taken_once_in_order(boxes: Mailboxes) -> None:
     assert boxes.deliver(UID, UID, notice("one"))
     assert boxes.deliver(UID, UID, notice("two"))
     assert [item.text for item in boxes.take(UID)] == ["one", "two"]
@@ -65,7 +65,7 @@ def test_without_a_mailbox_there_is_nothing(boxes: Mailboxes) -> None:
     assert boxes.take(4_000_000_000) == []
 
 
-def test_lines_that_are_none_are_dropped(boxes: Mailboxes, path: Path) -> None:
+def test_unreadable_notices_are_dropped(boxes: Mailboxes, path: Path) -> None:
     boxes.deliver(UID, UID, notice("one"))
     with path.open("ab") as file:
         file.write(b'\n{"half": \n\xff\xfe\n[]\n')
@@ -73,7 +73,7 @@ def test_lines_that_are_none_are_dropped(boxes: Mailboxes, path: Path) -> None:
     assert [item.text for item in boxes.take(UID)] == ["one", "two"]
 
 
-def test_a_mode_that_was_opened_up_is_set_right_and_nothing_is_lost(boxes: Mailboxes, path: Path) -> None:
+def test_widened_mailbox_mode_is_corrected(boxes: Mailboxes, path: Path) -> None:
     boxes.deliver(UID, UID, notice("one"))
     path.chmod(0o666)
     boxes.deliver(UID, UID, notice("two"))
@@ -81,7 +81,7 @@ def test_a_mode_that_was_opened_up_is_set_right_and_nothing_is_lost(boxes: Mailb
     assert len(boxes.take(UID)) == 2
 
 
-def test_a_mailbox_that_is_a_link_makes_place_for_one(boxes: Mailboxes, path: Path, fast_tmp: Path) -> None:
+def test_linked_mailbox_is_replaced(boxes: Mailboxes, path: Path, fast_tmp: Path) -> None:
     victim = fast_tmp / "victim"
     victim.write_text("untouched")
     path.parent.mkdir()
@@ -94,7 +94,7 @@ def test_a_mailbox_that_is_a_link_makes_place_for_one(boxes: Mailboxes, path: Pa
     assert len(boxes.take(UID)) == 1
 
 
-def test_a_mailbox_with_a_second_name_makes_place_for_one(boxes: Mailboxes, path: Path, fast_tmp: Path) -> None:
+def test_hard_linked_mailbox_is_replaced(boxes: Mailboxes, path: Path, fast_tmp: Path) -> None:
     boxes.deliver(UID, UID, notice("one"))
     os.link(path, fast_tmp / "second")
     assert boxes.deliver(UID, UID, notice("two"))
@@ -102,7 +102,7 @@ def test_a_mailbox_with_a_second_name_makes_place_for_one(boxes: Mailboxes, path
 
 
 @as_root
-def test_a_mailbox_that_is_somebody_elses_makes_place_for_one(boxes: Mailboxes, path: Path) -> None:
+def test_foreign_mailbox_is_replaced(boxes: Mailboxes, path: Path) -> None:
     path.parent.mkdir()
     path.write_text("bob's")
     os.chown(path, 70002, 70002)
@@ -140,7 +140,7 @@ def test_a_pipe_is_no_mailbox_and_hangs_nobody(boxes: Mailboxes, path: Path) -> 
 def test_an_owner_who_keeps_the_lock_gets_it_all_the_same(
     boxes: Mailboxes, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notices, "PATIENCE", 0.02)
+    monkeypatch.setattr(notices, "LOCK_TIMEOUT", 0.02)
     boxes.deliver(UID, UID, notice("one"))
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -169,7 +169,7 @@ def test_on_a_full_disk_it_is_not_delivered_and_nothing_is_cut(
 def test_a_mailbox_that_nobody_reads_does_not_grow_for_ever(
     boxes: Mailboxes, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notices, "LARGEST", 1000)
+    monkeypatch.setattr(notices, "MAX_MAILBOX_BYTES", 1000)
     for number in range(50):
         assert boxes.deliver(UID, UID, notice(str(number)))
         assert path.stat().st_size <= 1000
@@ -190,17 +190,17 @@ def terminal() -> Iterator[tuple[int, Path]]:
 def test_only_terminals_that_take_messages_are_found(terminal: tuple[int, Path]) -> None:
     _, path = terminal
     path.chmod(0o620)
-    assert path in terminals(os.geteuid())
-    assert path not in terminals(70001)
+    assert path in writable_terminals(os.geteuid())
+    assert path not in writable_terminals(70001)
     path.chmod(0o600)  # mesg n
-    assert path not in terminals(os.geteuid())
+    assert path not in writable_terminals(os.geteuid())
 
 
 def test_links_and_files_are_no_terminals(tmp_path: Path) -> None:
     (tmp_path / "0").touch(mode=0o666)
     (tmp_path / "1").symlink_to("/dev/null")
-    assert terminals(os.geteuid(), folder=tmp_path) == []
-    assert terminals(os.geteuid(), folder=tmp_path / "none") == []
+    assert writable_terminals(os.geteuid(), folder=tmp_path) == []
+    assert writable_terminals(os.geteuid(), folder=tmp_path / "none") == []
 
 
 def test_control_characters_never_reach_a_terminal(terminal: tuple[int, Path]) -> None:
@@ -236,7 +236,7 @@ def test_a_mailbox_that_cannot_be_opened_now_keeps_what_is_in_it(
 
 
 @as_root
-def test_an_administrator_who_is_not_root_makes_no_mailbox_that_its_owner_cannot_read() -> None:
+def test_non_root_administrator_creates_no_mailbox() -> None:
     with TemporaryDirectory(dir="/tmp") as name:
         state = Path(name)
         state.chmod(0o777)  # as the group may write in a server's

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ds01.api.refusals import refusal_of
-from ds01.engines.protocol import Devices, UpdateSpec, Usage
+from ds01.engines.protocol import ContainerUsage, Devices, UpdateSpec
 from ds01.errors import Ds01Error, EngineRejected, NoGpuFree, NotFound, NotPossible, Refused, WrongUse
 from ds01.gpus.model import GpuRequest
 from ds01.records.machine import State
@@ -127,7 +127,7 @@ def test_one_that_runs_on_somebodys_gpu_is_refused_and_left_alone(bed: Bed) -> N
     assert found.earliest is not None
     assert [record.user for record in bed.records()] == ["bob"]
     seen = bed.engine.inspect(made)
-    assert seen is not None and seen.status.runs
+    assert seen is not None and seen.status.has_processes
 
 
 @pytest.mark.parametrize("why", ["reserved", "outside"])
@@ -254,8 +254,8 @@ class UsesMuch:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def usage(self, reference: str, **more: Any) -> Usage:
-        return Usage(0, 9 << 30, None, 1)
+    def usage(self, reference: str, **more: Any) -> ContainerUsage:
+        return ContainerUsage(0, 9 << 30, None, 1)
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
         if self._refuses:

@@ -8,7 +8,7 @@ import pytest
 
 from ds01.engines.protocol import ContainerProcess
 from ds01.errors import NoGpuFree, NotFound, NotPossible
-from ds01.gpus.simulated import parse
+from ds01.gpus.simulated import parse_inventory
 from ds01.host.checks import records as check_records
 from ds01.host.checks.facts import Facts
 from ds01.lifecycle.context.ownership import is_ours
@@ -66,7 +66,7 @@ def grown(bed: Bed) -> str:
 
 
 def set_gpus(bed: Bed, gpus: str) -> None:
-    bed.inventory = parse(gpus)
+    bed.inventory = parse_inventory(gpus)
 
 
 def test_one_for_all_gpus_is_not_started_onto_a_new_one(bed: Bed, grown: str) -> None:
@@ -216,7 +216,7 @@ def test_doctor_has_nothing_to_say_of_it(bed: Bed) -> None:
         now=bed.clock(),
         own=True,
         records=tuple(bed.records()),
-        engine=bed.engine.facts(),
+        engine=bed.engine.info(),
         containers=listed,
         ours=frozenset(seen.id for seen in listed if is_ours(bed.context, seen)),
         observation=bed.inventory.observe(),
@@ -231,4 +231,4 @@ def test_an_emergency_stop_ends_it_too_once_it_is_adopted(bed: Bed) -> None:
     adopt(bed)
     assert bed.gate.emergency_stop(bed.actor("boss")).containers == (THEIRS,)
     seen = bed.engine.inspect(made)
-    assert seen is not None and not seen.status.runs
+    assert seen is not None and not seen.status.has_processes

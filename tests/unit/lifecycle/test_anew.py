@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ds01.errors import Ds01Error, EngineRejected, NoGpuFree, NotPossible
-from ds01.gpus.simulated import parse
+from ds01.gpus.simulated import parse_inventory
 from ds01.records.request import Wants
 from tests.acts import create, fill, recreate, remake, start, stopped_with_slots_taken
 from tests.bed import POLICY, Bed
@@ -83,12 +83,12 @@ def test_remake_that_is_refused_stops_nothing(bed: Bed, gate: Any, why: str) -> 
     if why == "no image":
         bed.engine.untag(old.image)
     else:
-        bed.inventory = parse("1xA100")
+        bed.inventory = parse_inventory("1xA100")
     with pytest.raises(Ds01Error):
         gate.remake(bed.actor("alice"), ALICE)
     assert bed.record("alice") == old
     seen = bed.engine.inspect(old.docker_id or "")
-    assert seen is not None and seen.status.runs
+    assert seen is not None and seen.status.has_processes
 
 
 def test_remake_of_one_in_conflict_says_what_to_do(bed: Bed, gate: Any) -> None:
@@ -105,7 +105,7 @@ def test_what_fails_while_it_is_made_anew_stops_nothing(bed: Bed) -> None:
     start(bed.gate, bed)
     before, (there,) = bed.record("alice"), bed.engine.containers()
     tagged = bed.engine.image(there.image)
-    for call in ("create", "put", "get", "tag"):
+    for call in ("create", "put_archive", "get_archive", "tag"):
         steps = Steps(0, raising(EngineRejected("Docker refused")))
         with pytest.raises(EngineRejected):
             remake(bed.another_gate(engine=FaultyEngine(bed.engine, steps, (call,))), bed)

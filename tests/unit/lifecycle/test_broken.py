@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import Devices, Status
+from ds01.engines.protocol import ContainerStatus, Devices
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected, EngineUnreachable, NoGpuFree
 from ds01.records.machine import State
@@ -14,7 +14,7 @@ from tests.acts import ALICE, BOB, fill
 from tests.bed import Bed
 
 
-def break_it(bed: Bed, container: str, status: Status | None = Status.DEAD, *calls: str) -> None:
+def break_it(bed: Bed, container: str, status: ContainerStatus | None = ContainerStatus.DEAD, *calls: str) -> None:
     if status is not None:
         bed.engine.set_status(container, status)
     bed.engine.break_container(container, *calls)
@@ -69,7 +69,7 @@ def test_its_own_commands_say_what_docker_says(broken: Bed, gate: Any) -> None:
 def test_it_can_be_removed_if_docker_removes_it(bed: Bed, gate: Any) -> None:
     fill(bed, "alice", start=True)
     gate.stop(bed.actor("alice"), ALICE)
-    break_it(bed, ALICE, Status.DEAD, "inspect")
+    break_it(bed, ALICE, ContainerStatus.DEAD, "inspect")
     assert gate.remove(bed.actor("alice"), ALICE).container.state == "removed"
     assert bed.leased() == {}
 
@@ -90,8 +90,8 @@ def test_one_that_vanished_is_an_event_although_its_tag_cannot_be_removed(
     assert bed.leased() == {}
 
 
-@pytest.mark.parametrize("status", [Status.RUNNING, Status.PAUSED])
-def test_one_that_was_started_by_hand_keeps_its_gpu_from_others(bed: Bed, gate: Any, status: Status) -> None:
+@pytest.mark.parametrize("status", [ContainerStatus.RUNNING, ContainerStatus.PAUSED])
+def test_one_that_was_started_by_hand_keeps_its_gpu_from_others(bed: Bed, gate: Any, status: ContainerStatus) -> None:
     fill(bed, "alice", start=True)
     gate.stop(bed.actor("alice"), ALICE, release=True)
     bed.engine.start(ALICE)
@@ -129,7 +129,7 @@ def test_one_without_a_record_keeps_the_gpu_on_its_labels(bed: Bed, gate: Any) -
     states = {row.slot: row.state for row in gate.gpus(bed.actor("bob")).slots}
     assert states == {"0": "free", "1:0": "busy_outside", "1:1": "free", "1:2": "free"}
     assert bed.records() == []
-    bed.engine.mend_container(ALICE)
+    bed.engine.fix_container(ALICE)
     gate.reconcile(bed.actor("root"))
     assert bed.leased() == {bed.uuid["1:0"]: ALICE}
 

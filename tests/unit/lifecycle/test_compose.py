@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import ContainerSpec, EngineImage, Port
-from ds01.gpus.model import Kind, Lease, SlotRef
+from ds01.engines.protocol import ContainerSpec, EngineImage, PublishedPort
+from ds01.gpus.model import Lease, SlotKind, SlotRef
 from ds01.lifecycle.create import own_tag
 from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose, limits_of
 from ds01.lifecycle.spec.ports import wanted
-from ds01.policy.model import Limits, Share, UserLimits
+from ds01.policy.model import Limits, SliceLimits, UserLimits
 from ds01.records.request import ContainerRequest
 from ds01.system.users import Account
 from tests.bed import NOON
 
-REFS = (SlotRef("1:0", "MIG-a", Kind.MIG, "2g.10gb"), SlotRef("1:1", "MIG-b", Kind.MIG, "2g.10gb"))
+REFS = (SlotRef("1:0", "MIG-a", SlotKind.MIG, "2g.10gb"), SlotRef("1:1", "MIG-b", SlotKind.MIG, "2g.10gb"))
 LEASE = Lease(REFS, NOON)
 IMAGE = EngineImage("sha256:x", ("pytorch/pytorch:latest",), {}, {"PATH": "/opt/bin:/bin"})
 REQUEST = ContainerRequest(70001, "thesis", "pytorch/pytorch", workspace="/home/alice/workspace/thesis")
@@ -142,15 +142,17 @@ def test_it_runs_as_the_owner_with_a_home_of_its_own() -> None:
 def test_it_never_asks_for_more_cpus_than_its_slices_have(
     aggregate: float | None, group_total: float | None, quota: int
 ) -> None:
-    limits = Limits(max_cpus=8, aggregate=Share(max_cpus=aggregate), group_total=Share(max_cpus=group_total))
+    limits = Limits(
+        max_cpus=8, aggregate=SliceLimits(max_cpus=aggregate), group_total=SliceLimits(max_cpus=group_total)
+    )
     assert made(limits=limits).cpu_quota == quota
     assert made(limits=replace(limits, max_cpus=None)).cpu_quota is None
 
 
 def test_ports_are_published_on_the_bridge_only_and_never_twice() -> None:
-    asked = replace(REQUEST, ports=(Port(8888, 9000),))
-    assert wanted(asked, "bridge", (8888, 6006)) == (Port(8888, 9000), Port(6006))
-    assert wanted(REQUEST, "bridge", (8888, 6006)) == (Port(8888), Port(6006))
+    asked = replace(REQUEST, ports=(PublishedPort(8888, 9000),))
+    assert wanted(asked, "bridge", (8888, 6006)) == (PublishedPort(8888, 9000), PublishedPort(6006))
+    assert wanted(REQUEST, "bridge", (8888, 6006)) == (PublishedPort(8888), PublishedPort(6006))
     assert wanted(asked, "host", (8888, 6006)) == wanted(asked, "none", (8888, 6006)) == ()
 
 

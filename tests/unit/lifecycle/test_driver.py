@@ -9,8 +9,8 @@ import pytest
 from ds01.errors import GpusUnreachable
 from ds01.gate import wait
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
-from ds01.gpus.model import Observation
-from ds01.gpus.pci import nvidia_cards
+from ds01.gpus.model import GpuObservation
+from ds01.gpus.pci import count_nvidia_cards
 from tests.bed import Bed
 from tests.client import Client
 
@@ -21,15 +21,15 @@ class NoDriver:
     def __init__(self, cards: int = 0) -> None:
         self.cards = cards
 
-    def observe(self, *, utilisation: bool = False) -> Observation:
+    def observe(self, *, utilisation: bool = False) -> GpuObservation:
         raise GpusUnreachable("The GPUs cannot be asked.", data={"problem": LIBRARY_NOT_FOUND, "cards": self.cards})
 
 
 class NoDevices:
     """NVML with a driver that finds no GPU: all have failed, or were taken from it."""
 
-    def observe(self, *, utilisation: bool = False) -> Observation:
-        return Observation((), (), "550.54")
+    def observe(self, *, utilisation: bool = False) -> GpuObservation:
+        return GpuObservation((), (), "550.54")
 
 
 def without_driver(bed: Bed, cards: int = 0) -> None:
@@ -108,7 +108,7 @@ def test_a_wait_goes_on_while_the_driver_is_missing(bed: Bed, monkeypatch: pytes
 
 
 def test_the_cards_of_nvidia_are_counted_without_their_other_functions(tmp_path: Path) -> None:
-    assert nvidia_cards(tmp_path) == 0
+    assert count_nvidia_cards(tmp_path) == 0
     for place, vendor, kind in (
         ("0000:01:00.0", "0x10de", "0x030200"),
         ("0000:01:00.1", "0x10de", "0x040300"),
@@ -118,4 +118,4 @@ def test_the_cards_of_nvidia_are_counted_without_their_other_functions(tmp_path:
         folder.mkdir(parents=True)
         (folder / "vendor").write_text(f"{vendor}\n")
         (folder / "class").write_text(f"{kind}\n")
-    assert nvidia_cards(tmp_path) == 1
+    assert count_nvidia_cards(tmp_path) == 1

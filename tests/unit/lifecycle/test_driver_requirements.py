@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from ds01.errors import NoGpuFree, NotPossible
-from ds01.gpus.requirements import DriverFacts, GpuFacts
+from ds01.gpus.requirements import DriverInfo, GpuInfo
 from ds01.gpus.simulated import SimulatedInventory
 from tests.acts import fill
 from tests.bed import Bed
 
-TESLA = GpuFacts("tesla", "8.0")
+TESLA = GpuInfo("tesla", "8.0")
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def needy(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
     """A server with CUDA 12.4, on which every image requires CUDA 12.8."""
     inventory = bed.inventory
     assert isinstance(inventory, SimulatedInventory)
-    bed.inventory = replace(inventory, facts=DriverFacts("550.54.15", "12.4", (TESLA, TESLA)))
+    bed.inventory = replace(inventory, facts=DriverInfo("550.54.15", "12.4", (TESLA, TESLA)))
     bed.set_policy(bed.policy_text)
     image = bed.engine.image
 
@@ -61,10 +61,10 @@ def test_nobody_waits_for_a_gpu_on_which_the_image_cannot_run(needy: Bed, monkey
 
 
 @pytest.mark.parametrize(("cuda", "gpus"), [("12.8", (TESLA,)), ("13.0", ()), (None, ())])
-def test_a_driver_that_may_do_is_no_obstacle(needy: Bed, cuda: str | None, gpus: tuple[GpuFacts, ...]) -> None:
+def test_a_driver_that_may_do_is_no_obstacle(needy: Bed, cuda: str | None, gpus: tuple[GpuInfo, ...]) -> None:
     inventory = needy.inventory
     assert isinstance(inventory, SimulatedInventory)
-    needy.inventory = replace(inventory, facts=DriverFacts("570.1", cuda, gpus))
+    needy.inventory = replace(inventory, facts=DriverInfo("570.1", cuda, gpus))
     needy.set_policy(needy.policy_text)
     fill(needy, "alice", gpus=1)
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import Status
+from ds01.engines.protocol import ContainerStatus
 from ds01.errors import Refused
 from ds01.records.machine import State
 from tests.bed import Bed
 
 
 def running(bed: Bed) -> set[str]:
-    return {seen.name for seen in bed.engine.containers() if seen.status.runs}
+    return {seen.name for seen in bed.engine.containers() if seen.status.has_processes}
 
 
 def started(bed: Bed, login: str, name: str = "thesis") -> None:
@@ -77,4 +77,4 @@ def test_only_administrators_may(bed: Bed, gate: Any) -> None:
     with pytest.raises(Refused):
         gate.emergency_stop(bed.actor("alice"), owner=bed.people["alice"])
     seen = bed.engine.inspect(bed.full("alice"))
-    assert seen is not None and seen.status is Status.RUNNING
+    assert seen is not None and seen.status is ContainerStatus.RUNNING

@@ -22,7 +22,7 @@ def test_a_deploy_of_a_present_image_asks_the_engine_17_times(bed: Bed) -> None:
     gate, steps = watch(bed)
     gate.create(bed.actor("alice"), bed.request("alice", gpus=1), start=True, pull=True)
     calls = Counter(steps.names)
-    assert calls["facts"] == 1 and calls["containers"] == 1 and calls["inspect"] == 2 and calls["image"] == 1
+    assert calls["info"] == 1 and calls["containers"] == 1 and calls["inspect"] == 2 and calls["image"] == 1
     assert sum(calls.values()) <= 17, calls
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import Created, Devices, EngineContainer, Mount
+from ds01.engines.protocol import CreateResult, Devices, EngineContainer, Mount
 from ds01.errors import (
     Ds01Error,
     EngineRejected,
@@ -103,9 +103,9 @@ def _check_it_still_is(found: list[Record], act: str) -> None:
 
 def test_no_answer_at_the_undoing_leaves_it_to_the_next_command(bed: Bed) -> None:
     class Gone(type(bed.engine)):  # type: ignore[misc]
-        def put(self, reference: str, folder: str, archive: bytes) -> None:
+        def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
             self.set_answering(False)
-            super().put(reference, folder, archive)
+            super().put_archive(reference, folder, archive)
 
     gate = bed.another_gate(engine=Gone(bed.engine.store.path, clock=bed.clock))
     with pytest.raises(EngineUnreachable):
@@ -180,7 +180,7 @@ def test_a_limit_that_this_kernel_cannot_enforce_is_a_warning(bed: Bed) -> None:
 
 def test_the_engines_own_warnings_are_passed_on(bed: Bed) -> None:
     class Warning_(type(bed.engine)):  # type: ignore[misc]
-        def create(self, spec: Any) -> Created:
+        def create(self, spec: Any) -> CreateResult:
             return replace(super().create(spec), warnings=("no swap here",))
 
     assert create(bed.another_gate(engine=Warning_(bed.engine.store.path, clock=bed.clock)), bed).warnings == (
@@ -258,7 +258,7 @@ def test_a_container_that_goes_while_a_command_waits_for_it_is_absent(bed: Bed) 
 
 def test_a_foreign_container_that_takes_the_name_meanwhile_is_left_alone(bed: Bed) -> None:
     class Quicker(type(bed.engine)):  # type: ignore[misc]
-        def create(self, spec: Any) -> Created:
+        def create(self, spec: Any) -> CreateResult:
             self.add_foreign(ALICE)
             return super().create(spec)
 

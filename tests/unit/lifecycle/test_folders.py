@@ -102,10 +102,10 @@ def test_a_folder_that_is_swapped_while_the_container_is_made_undoes_it(bed: Bed
     data.mkdir()
 
     class Swapping(type(bed.engine)):  # type: ignore[misc]
-        def put(self, reference: str, folder: str, archive: bytes) -> None:
+        def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
             data.rmdir()
             data.symlink_to("/etc")
-            super().put(reference, folder, archive)
+            super().put_archive(reference, folder, archive)
 
     gate = bed.another_gate(engine=Swapping(bed.engine.store.path, clock=bed.clock))
     with pytest.raises(EngineRejected) as caught:

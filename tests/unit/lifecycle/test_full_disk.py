@@ -14,7 +14,7 @@ from ds01.errors import Ds01Error
 from ds01.records.ledger import NotSaved
 from ds01.records.store import commits
 from ds01.system import files
-from ds01.system.settings import KEPT_POLICY
+from ds01.system.settings import LAST_GOOD_POLICY
 from tests import legal
 from tests.bed import Bed
 
@@ -134,7 +134,7 @@ def test_a_line_that_only_a_part_was_written_of_is_an_error(fast_tmp: Path, monk
 
 
 FOLDERS = (".", "container-metadata", "container-metadata/removed", "locks", "queue", "outbox")
-POLICY_FOLDERS = (KEPT_POLICY, f"{KEPT_POLICY}/groups")
+POLICY_FOLDERS = (LAST_GOOD_POLICY, f"{LAST_GOOD_POLICY}/groups")
 
 
 @pytest.mark.parametrize("where", [*FOLDERS, *POLICY_FOLDERS])

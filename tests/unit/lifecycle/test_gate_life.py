@@ -28,7 +28,7 @@ def test_a_container_is_created_with_its_lease_and_does_not_run(bed: Bed, gate: 
     assert made.container.gpus == made.container.gpus_fixed
     seen = bed.engine.inspect(ALICE)
     assert seen is not None
-    assert not seen.status.runs
+    assert not seen.status.has_processes
     assert seen.devices is not None
     assert seen.devices.ids == (bed.uuid["1:0"],)
     record = bed.record("alice")
@@ -262,13 +262,13 @@ def test_a_plan_leaves_a_create_in_progress_alone(bed: Bed) -> None:
     planned = []
 
     class Planning(type(bed.engine)):  # type: ignore[misc]
-        def put(self, reference: str, folder: str, archive: bytes) -> None:
+        def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
             with pytest.raises(NotPossible):
                 other.plan(alice, bed.request("alice"))
             other.containers(alice)
             other.reconcile(alice)
             planned.append(reference)
-            super().put(reference, folder, archive)
+            super().put_archive(reference, folder, archive)
 
     engine = Planning(bed.engine.store.path, clock=bed.clock)
     made = bed.another_gate(engine=engine).create(alice, bed.request("alice"))

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from ds01.gpus.model import Observation, Process
+from ds01.gpus.model import GpuObservation, GpuProcess
 from ds01.gpus.simulated import SimulatedInventory
 from tests.bed import Bed
 from tests.ticking import Ticking
 
-XORG = Process(7, "Xorg", None, 1 << 30)
-PYTHON = Process(8, "python3")
+XORG = GpuProcess(7, "Xorg", None, 1 << 30)
+PYTHON = GpuProcess(8, "python3")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def ticking(bed: Bed) -> Ticking:
     return Ticking(bed)
 
 
-def shows(bed: Bed, *processes: Process, hidden: bool) -> None:
+def shows(bed: Bed, *processes: GpuProcess, hidden: bool) -> None:
     """Let GPU 0 show these processes, to root or to somebody from whom they are hidden."""
     whole = bed.inventory.observe()
     shown = tuple(replace(process, name=None) if hidden else process for process in processes)
@@ -67,8 +67,8 @@ def test_what_a_tick_saw_at_another_time_says_nothing(ticking: Ticking, seconds:
     assert state_of_gpu_0(bed)[0] == "busy_outside"
 
 
-@pytest.mark.parametrize("other", [Process(9), Process(7, "trainer")], ids=["another process", "one with a name"])
-def test_only_the_process_that_was_seen_gets_its_name(ticking: Ticking, other: Process) -> None:
+@pytest.mark.parametrize("other", [GpuProcess(9), GpuProcess(7, "trainer")], ids=["another process", "one with a name"])
+def test_only_the_process_that_was_seen_gets_its_name(ticking: Ticking, other: GpuProcess) -> None:
     bed = ticking.bed
     shows(bed, XORG, hidden=False)
     ticking.tick()
@@ -88,7 +88,7 @@ def test_a_damaged_file_says_nothing(bed: Bed, content: str) -> None:
 
 def test_the_file_is_for_everybody_to_read_and_names_only_processes_on_gpus(ticking: Ticking) -> None:
     bed = ticking.bed
-    shows(bed, XORG, Process(9), hidden=False)
+    shows(bed, XORG, GpuProcess(9), hidden=False)
     ticking.tick()
     path: Path = bed.state / "tick-processes.json"
     assert path.stat().st_mode & 0o777 == 0o644
@@ -104,7 +104,7 @@ def test_a_dry_run_and_simulated_gpus_leave_no_file(ticking: Ticking) -> None:
 
 
 def test_slots_without_a_process_list_stay_without(bed: Bed) -> None:
-    whole: Observation = bed.inventory.observe()
+    whole: GpuObservation = bed.inventory.observe()
     slots = tuple(replace(slot, processes=None) for slot in whole.slots)
     bed.inventory = SimulatedInventory(replace(whole, slots=slots))
     bed.set_policy(bed.policy_text)

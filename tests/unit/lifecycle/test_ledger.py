@@ -219,7 +219,7 @@ def test_the_ledgers_lock_is_never_held_across_a_call_of_the_engine(bed: Bed) ->
 def test_a_link_a_device_and_a_large_file_are_not_read(fast_tmp: Path) -> None:
     (fast_tmp / "real").write_bytes(b"x")
     (fast_tmp / "link").symlink_to(fast_tmp / "real")
-    (fast_tmp / "large").write_bytes(b"x" * (files.LARGEST + 1))
+    (fast_tmp / "large").write_bytes(b"x" * (files.MAX_FILE_BYTES + 1))
     os.mkfifo(fast_tmp / "pipe")
     for name in ("link", "large", "pipe"):
         with pytest.raises(OSError):

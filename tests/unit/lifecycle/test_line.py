@@ -39,9 +39,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="several people need root
 @pytest.fixture
 def full(bed: Bed) -> Bed:
     """A server with two slots, both of them root's."""
-    from ds01.gpus.simulated import parse
+    from ds01.gpus.simulated import parse_inventory
 
-    bed.inventory = parse("1xA100:2x2g.10gb")
+    bed.inventory = parse_inventory("1xA100:2x2g.10gb")
     bed.set_policy(POLICY)
     for name in ("a", "b"):
         bed.gate.create(bed.actor("root"), bed.request("root", name, 1))

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from ds01.errors import Ds01Error, NoGpuFree
-from ds01.gpus.model import GpuRequest, Kind, Rule
-from ds01.gpus.naming import called
+from ds01.gpus.model import GpuRequest, Rule, SlotKind
 from ds01.gpus.simulated import SimulatedInventory
+from ds01.gpus.slot_names import display_name
 from ds01.lifecycle import stop as stop_module
 from tests.acts import fill, refusal
 from tests.bed import Bed
@@ -22,18 +22,18 @@ GPUS = "1xA100:3x2g.10gb"
 @pytest.fixture
 def mig(fast_tmp: object, bed: Bed) -> Bed:
     """One GPU with three instances."""
-    from ds01.gpus.simulated import parse
+    from ds01.gpus.simulated import parse_inventory
 
-    bed.inventory = parse(GPUS)
+    bed.inventory = parse_inventory(GPUS)
     bed.set_policy(bed.policy_text)
     return bed
 
 
 def layout(bed: Bed, *places: int) -> None:
     """Only these instances are there from now on, numbered anew."""
-    from ds01.gpus.simulated import parse
+    from ds01.gpus.simulated import parse_inventory
 
-    whole = parse(GPUS).observation
+    whole = parse_inventory(GPUS).observation
     slots = tuple(replace(whole.slots[place], slot=f"0:{index}") for index, place in enumerate(places))
     bed.inventory = SimulatedInventory(replace(whole, slots=slots))
     bed.set_policy(bed.policy_text)
@@ -46,13 +46,13 @@ def uuid(place: int) -> str:
 def listed(bed: Bed) -> dict[str, str]:
     """What `container-list --all-users` calls everybody's GPUs."""
     views = bed.gate.containers(bed.actor("root"), all_users=True)
-    return {str(view.user): ", ".join(map(called, view.gpus or view.gpus_fixed)) for view in views}
+    return {str(view.user): ", ".join(map(display_name, view.gpus or view.gpus_fixed)) for view in views}
 
 
 def status(bed: Bed) -> list[tuple[str, str, str | None]]:
     rows = bed.gate.gpus(bed.actor("root")).slots
     assert len({row.slot for row in rows}) == len(rows)
-    return [(called(row), row.uuid, row.user) for row in rows]
+    return [(display_name(row), row.uuid, row.user) for row in rows]
 
 
 def test_two_leases_are_never_called_the_same(mig: Bed) -> None:
@@ -125,7 +125,7 @@ def silence(bed: Bed, *, anonymous: bool = False) -> None:
     """The GPU does not answer from now on: NVML has its index, and maybe its UUID, but none of its instances."""
     seen = bed.inventory.observe()
     gpu = replace(seen.gpus[0], unhealthy="the GPU is lost", uuid="unknown-0" if anonymous else seen.gpus[0].uuid)
-    whole = replace(seen.slots[0], slot="0", uuid=gpu.uuid, kind=Kind.FULL, profile=None, unhealthy=gpu.unhealthy)
+    whole = replace(seen.slots[0], slot="0", uuid=gpu.uuid, kind=SlotKind.FULL, profile=None, unhealthy=gpu.unhealthy)
     bed.inventory = SimulatedInventory(replace(seen, gpus=(gpu,), slots=(whole,)))
     bed.set_policy(bed.policy_text)
 
@@ -139,7 +139,7 @@ def test_every_command_calls_a_slot_whose_gpu_does_not_answer_as_before(mig: Bed
     names = ["0:1, was 0:0", "0:2, was 0:1"]
     assert listed(mig) == {"alice": ", ".join(names)}
     rows = mig.gate.gpus(mig.actor("root")).slots
-    assert [(called(row), row.user, row.why) for row in rows[1:]] == [
+    assert [(display_name(row), row.user, row.why) for row in rows[1:]] == [
         (name, "alice", "its GPU does not answer") for name in names
     ]
     with pytest.raises(Ds01Error) as error:
@@ -149,9 +149,9 @@ def test_every_command_calls_a_slot_whose_gpu_does_not_answer_as_before(mig: Bed
 
 
 def test_a_whole_gpu_that_does_not_tell_its_uuid_has_the_row_of_its_lease_only(bed: Bed) -> None:
-    from ds01.gpus.simulated import parse
+    from ds01.gpus.simulated import parse_inventory
 
-    bed.inventory = parse("1xA100")
+    bed.inventory = parse_inventory("1xA100")
     bed.set_policy(bed.policy_text)
     fill(bed, "alice", gpus=1)
     silence(bed, anonymous=True)
@@ -212,4 +212,4 @@ def test_a_lost_slot_is_none_of_those_that_the_server_has(mig: Bed) -> None:
     layout(mig, 1, 2)
     seen = mig.gate.gpus(mig.actor("alice"))
     assert [row.slot for row in seen.present] == ["0:0", "0:1"]
-    assert [called(row) for row in seen.slots if row.lost] == ["gone, was 0:0"]
+    assert [display_name(row) for row in seen.slots if row.lost] == ["gone, was 0:0"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import ContainerSpec, Created, Devices, Status
+from ds01.engines.protocol import ContainerSpec, ContainerStatus, CreateResult, Devices
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected, EngineUnreachable, NoGpuFree, NotPossible
 from ds01.records.machine import State
@@ -198,7 +198,7 @@ def test_a_renamed_container_has_not_vanished(running: Bed) -> None:
     assert record.docker_id is not None
     assert running.gate.stop(running.actor("alice"), ALICE).container.state == "held"
     seen = running.engine.inspect(ALICE)
-    assert seen is not None and seen.status is Status.RUNNING  # the other one was left alone
+    assert seen is not None and seen.status is ContainerStatus.RUNNING  # the other one was left alone
 
 
 def test_the_same_name_with_another_id_is_somebody_elses(running: Bed) -> None:
@@ -210,10 +210,10 @@ def test_the_same_name_with_another_id_is_somebody_elses(running: Bed) -> None:
 
 
 def test_removing_is_unknown_and_dead_is_stopped(running: Bed) -> None:
-    running.engine.set_status(ALICE, Status.REMOVING)
+    running.engine.set_status(ALICE, ContainerStatus.REMOVING)
     running.another_gate().reconcile(running.actor("root"))
     assert running.record("alice").state is State.RUNNING
-    running.engine.set_status(ALICE, Status.DEAD)
+    running.engine.set_status(ALICE, ContainerStatus.DEAD)
     look(running)
     assert running.record("alice").state is State.HELD
 
@@ -293,7 +293,7 @@ def test_a_leftover_of_a_create_that_was_given_up_is_removed_if_it_never_ran(bed
     class Slow(SimulatedEngine):
         """It gives an error, and makes the container all the same, later."""
 
-        def create(self, spec: ContainerSpec) -> Created:
+        def create(self, spec: ContainerSpec) -> CreateResult:
             created = super().create(spec)
             with self.change() as state:
                 kept.update(state["containers"].pop(created.id))

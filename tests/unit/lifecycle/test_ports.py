@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ds01.engines.protocol import Port
+from ds01.engines.protocol import PublishedPort
 from ds01.errors import EngineRejected
 from ds01.lifecycle.spec.ports import RANGE, choose
 from ds01.system import host_ports
@@ -33,7 +33,7 @@ def published(bed: Bed, login: str = "alice", name: str = "thesis") -> dict[int,
 def test_each_port_gets_one_of_its_own_that_nobody_has(
     wanted: list[int], fixed: int, taken: set[int], name: str
 ) -> None:
-    ports = [Port(number) for number in wanted] + [Port(1, fixed)]
+    ports = [PublishedPort(number) for number in wanted] + [PublishedPort(1, fixed)]
     chosen = choose(ports, name, taken=taken, is_free=lambda number: number % 3 != 0)
     assert [port.container_port for port in chosen] == [*wanted, 1]
     assert chosen[-1].host_port == fixed  # what was asked for is left as it is
@@ -45,7 +45,7 @@ def test_each_port_gets_one_of_its_own_that_nobody_has(
 
 
 def test_docker_chooses_where_no_port_is_left() -> None:
-    assert choose([Port(8888)], ALICE, taken=(), is_free=lambda number: False) == (Port(8888),)
+    assert choose([PublishedPort(8888)], ALICE, taken=(), is_free=lambda number: False) == (PublishedPort(8888),)
 
 
 def test_a_container_has_the_same_ports_after_each_start(bed: Bed) -> None:
@@ -77,9 +77,11 @@ def test_the_ports_of_a_stopped_container_are_given_to_nobody(bed: Bed) -> None:
     first = published(bed)
     bed.gate.stop(bed.actor("alice"), ALICE)
     taken = {number for number in first.values() if number is not None}
-    ports = choose([Port(8888), Port(6006)], ALICE, taken=taken, is_free=lambda number: True)
+    ports = choose([PublishedPort(8888), PublishedPort(6006)], ALICE, taken=taken, is_free=lambda number: True)
     assert not taken & {port.host_port for port in ports}
-    bed.gate.create(bed.actor("alice"), bed.request("alice", "second", 0, ports=(Port(8888), Port(9999))))
+    bed.gate.create(
+        bed.actor("alice"), bed.request("alice", "second", 0, ports=(PublishedPort(8888), PublishedPort(9999)))
+    )
     assert not taken & {port.host_port for port in bed.record("alice", "second").ports}
 
 
@@ -101,7 +103,7 @@ def test_a_port_that_another_program_has_is_passed_over_and_said_at_a_start(bed:
 
 
 def test_a_port_that_was_asked_for_by_number_has_another_way_out(bed: Bed) -> None:
-    fill(bed, "alice", ports=(Port(8888, 5555),))
+    fill(bed, "alice", ports=(PublishedPort(8888, 5555),))
     bed.engine.occupy_port(5555)
     with pytest.raises(EngineRejected) as error:
         bed.gate.start(bed.actor("alice"), ALICE)

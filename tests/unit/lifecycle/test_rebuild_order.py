@@ -102,7 +102,7 @@ def test_one_that_cannot_be_inspected_is_waited_for(bed: Bed) -> None:
     gate = bed.another_gate()
     gate.reconcile(bed.actor("root"))
     assert bed.leased() == {} and bed.records() == []
-    bed.engine.mend_container(ALICE)
+    bed.engine.fix_container(ALICE)
     gate.reconcile(bed.actor("root"))
     assert bed.leased() == {bed.uuid["1:0"]: ALICE}
     assert bed.record("bob").conflict

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.engines.docker.since import booted_at, engine_started_at
+from ds01.engines.docker.start_times import booted_at, engine_started_at
 from tests import legal
 from tests.bed import Bed
 from tests.ticking import Ticking

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import EngineFacts
+from ds01.engines.protocol import EngineInfo
 from ds01.errors import Busy, Ds01Error, EngineUnreachable, NoGpuFree
 from ds01.gpus.model import GpuRequest
 from ds01.records.line import Waiter
@@ -259,8 +259,8 @@ class Rooted:
         self._engine = bed.engine
         self.root = root
 
-    def facts(self) -> EngineFacts:
-        return dataclasses.replace(self._engine.facts(), root_dir=None if self.root is None else str(self.root))
+    def info(self) -> EngineInfo:
+        return dataclasses.replace(self._engine.info(), root_dir=None if self.root is None else str(self.root))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -376,9 +376,9 @@ def test_one_of_several_that_is_gone_has_vanished(bed: Bed) -> None:
 def test_an_engine_file_of_an_older_version_is_read(bed: Bed) -> None:
     create(bed, "alice")
     path = bed.state / "engine"
-    path.write_text(bed.engine.facts().id)
+    path.write_text(bed.engine.info().id)
     bed.another_gate().reconcile(bed.actor("root"))
-    assert path.read_text().splitlines()[0] == bed.engine.facts().id
+    assert path.read_text().splitlines()[0] == bed.engine.info().id
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\0\0\0"])
@@ -386,7 +386,7 @@ def test_an_empty_engine_file_is_written_again_if_the_containers_are_there(bed: 
     create(bed, "alice")
     (bed.state / "engine").write_text(content.replace("\0", ""))
     bed.another_gate().reconcile(bed.actor("root"))
-    assert (bed.state / "engine").read_text().splitlines()[0] == bed.engine.facts().id
+    assert (bed.state / "engine").read_text().splitlines()[0] == bed.engine.info().id
 
 
 def test_a_container_that_had_been_whole_is_never_removed_as_a_leftover(bed: Bed) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ds01.engines.protocol import BuildSpec, ContainerSpec, Created, Status
+from ds01.engines.protocol import BuildSpec, ContainerSpec, ContainerStatus, CreateResult
 from ds01.errors import Ds01Error, EngineConflict, EngineRejected, EngineUnreachable, NotPossible
 from ds01.lifecycle.reconciliation.reconcile import foresee
 from ds01.lifecycle.reconciliation.twin import twin_name
@@ -73,9 +73,9 @@ def test_a_removal_that_takes_its_time_ends_with_the_new_one(bed: Bed, act: Any,
         stop(bed.gate, bed)
 
     def slow(remove: Any, reference: str) -> None:
-        if bed.engine.inspect(reference).status is Status.REMOVING:  # type: ignore[union-attr]
+        if bed.engine.inspect(reference).status is ContainerStatus.REMOVING:  # type: ignore[union-attr]
             raise EngineConflict(f"removal of container {reference} is already in progress")
-        bed.engine.set_status(reference, Status.REMOVING)
+        bed.engine.set_status(reference, ContainerStatus.REMOVING)
         raise error
 
     with pytest.raises(type(error)):
@@ -95,7 +95,7 @@ def test_one_that_docker_cannot_remove_stands_in_nobodys_way(bed: Bed) -> None:
         if bed.engine.inspect(reference).name != ALICE:  # type: ignore[union-attr]
             remove(reference)
             return
-        bed.engine.set_status(reference, Status.DEAD)
+        bed.engine.set_status(reference, ContainerStatus.DEAD)
         raise EngineRejected("driver failed to remove root filesystem: device or resource busy")
 
     gate = odd(bed, remove=busy)
@@ -107,12 +107,12 @@ def test_one_that_docker_cannot_remove_stands_in_nobodys_way(bed: Bed) -> None:
     legal.check_settled(bed)
 
 
-@pytest.mark.parametrize("status", [Status.REMOVING, Status.DEAD])
-def test_a_twin_that_cannot_be_removed_stands_in_nobodys_way(bed: Bed, status: Status) -> None:
+@pytest.mark.parametrize("status", [ContainerStatus.REMOVING, ContainerStatus.DEAD])
+def test_a_twin_that_cannot_be_removed_stands_in_nobodys_way(bed: Bed, status: ContainerStatus) -> None:
     create(bed.gate, bed)
-    kill_after(bed, "put")
+    kill_after(bed, "put_archive")
     bed.engine.set_status(TWIN, status)
-    error = EngineConflict("already in progress") if status is Status.REMOVING else EngineRejected("busy")
+    error = EngineConflict("already in progress") if status is ContainerStatus.REMOVING else EngineRejected("busy")
 
     def fails(remove: Any, reference: str) -> None:
         raise error
@@ -124,14 +124,14 @@ def test_a_twin_that_cannot_be_removed_stands_in_nobodys_way(bed: Bed, status: S
 
 @pytest.mark.parametrize("kind", [EngineRejected, EngineConflict])
 def test_a_half_made_container_that_cannot_be_removed_stands_in_nobodys_way(bed: Bed, kind: type[Ds01Error]) -> None:
-    kill_after(bed, "put", create)
+    kill_after(bed, "put_archive", create)
     failing(bed, "remove", kind("no")).create(bed.actor("bob"), bed.request("bob"))
     assert reconcile(bed) == ["vanish"]
     legal.check_settled(bed)
 
 
 def test_what_a_reconcile_would_do_with_what_was_killed_is_foreseen_and_nothing_done(bed: Bed) -> None:
-    kill_after(bed, "put", create)
+    kill_after(bed, "put_archive", create)
     before = (bed.records(), names(bed))
     assert [change.what for change in foresee(bed.context, bed.context.observer.containers())] == ["vanish"]
     assert (bed.records(), names(bed)) == before
@@ -189,7 +189,7 @@ def test_one_that_docker_makes_late_is_removed(bed: Bed) -> None:
     create(bed.gate, bed)
     kept: list[ContainerSpec] = []
 
-    def late(true_create: Any, spec: ContainerSpec) -> Created:
+    def late(true_create: Any, spec: ContainerSpec) -> CreateResult:
         kept.append(spec)
         raise EngineUnreachable("Docker took too long")
 
@@ -203,7 +203,7 @@ def test_one_that_docker_makes_late_is_removed(bed: Bed) -> None:
 
 def test_a_twin_that_was_started_by_hand_is_kept_and_said(bed: Bed) -> None:
     create(bed.gate, bed)
-    kill_after(bed, "put")
+    kill_after(bed, "put_archive")
     bed.engine.start(TWIN)
     bed.engine.stop(TWIN, grace=0)
     reconcile(bed)
@@ -286,7 +286,7 @@ def test_a_clock_that_is_set_while_docker_creates_leaves_nothing_behind(bed: Bed
     if act is recreate:
         create(bed.gate, bed)
 
-    def late(true: Callable[..., Any], spec: ContainerSpec) -> Created:
+    def late(true: Callable[..., Any], spec: ContainerSpec) -> CreateResult:
         bed.clock.advance(hours=1)
         true(spec)
         os.kill(os.getpid(), 9)
@@ -337,10 +337,10 @@ def test_the_old_image_goes_with_its_container(bed: Bed, rebuilt_image: tuple[st
     assert (image_id(bed, first), image_id(bed, own)) == (None, second)
 
 
-@pytest.mark.parametrize("call", ["put", "remove"])
+@pytest.mark.parametrize("call", ["put_archive", "remove"])
 def test_a_failure_gives_the_old_one_its_tag_back(bed: Bed, rebuilt_image: tuple[str, str, str], call: str) -> None:
     first, second, own = rebuilt_image
-    if call == "put":
+    if call == "put_archive":
         with pytest.raises(EngineRejected):
             remake(failing(bed, call, EngineRejected("no")), bed)
         assert (image_id(bed, own), image_id(bed, BUILT)) == (first, second)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.engines.answers import refused_ulimit
+from ds01.engines.engine_errors import refused_ulimit
 from ds01.errors import EngineRejected
 from ds01.records.machine import State
 from tests.acts import ALICE, fill

@@ -8,11 +8,21 @@ from dataclasses import replace
 
 import pytest
 
-from ds01.gpus.model import Blocker, Choice, GpuRequest, GpuType, Observation, Refusal, Rule
-from ds01.placement.allocator import check_containers, choose, quota_use
-from ds01.placement.situation import Requester
-from ds01.policy.model import GpuAllocation, Limits, Placement, Prefer, Reservation
-from tests.unit.gpus.made import ALICE, HOUR, NOW, PLENTY, holding, lost, observed, situation, slot_of
+from ds01.gpus.model import Blocker, Choice, GpuObservation, GpuRequest, GpuType, Refusal, Rule
+from ds01.placement.allocation_input import Requester
+from ds01.placement.allocator import check_container_count, choose_slots, quota_used
+from ds01.policy.model import GpuAllocation, Limits, Placement, PreferredKind, Reservation
+from tests.unit.gpus.factories import (
+    ALICE,
+    HOUR,
+    NOW,
+    PLENTY,
+    active_lease,
+    allocation_input,
+    lost_lease,
+    observe_gpus,
+    slot_of,
+)
 
 MIG = "1xA100:3x2g.10gb"
 BUSY = Blocker("process", "python3", "outside.ignore_processes", {"pid": 7})
@@ -28,33 +38,33 @@ def refusal(answer: Choice | Refusal) -> Refusal:
     return answer
 
 
-def test_who_says_nothing_gets_one_slot() -> None:
-    assert names(choose(situation(MIG), GpuRequest(), ALICE, Limits())) == ["0:0"]
+def test_unspecified_request_gets_one_slot() -> None:
+    assert names(choose_slots(allocation_input(MIG), GpuRequest(), ALICE, Limits())) == ["0:0"]
 
 
 @pytest.mark.parametrize("limits", [Limits(max_mig_instances=0), Limits(max_gpus_per_container=0)])
-def test_who_says_nothing_and_has_no_quota_gets_cpu_only_and_is_told(limits: Limits) -> None:
-    assert choose(situation(MIG), GpuRequest(), ALICE, limits) == Choice((), note="quota_zero")
+def test_unspecified_request_without_quota_is_cpu_only(limits: Limits) -> None:
+    assert choose_slots(allocation_input(MIG), GpuRequest(), ALICE, limits) == Choice((), note="quota_zero")
 
 
-def test_who_says_nothing_on_a_server_without_gpus_gets_cpu_only_and_is_told() -> None:
-    assert choose(situation("none"), GpuRequest(), ALICE, Limits()) == Choice((), note="no_gpus")
-    hidden = situation(MIG, allocation=GpuAllocation(enable_mig=False))
-    assert choose(hidden, GpuRequest(), ALICE, Limits()) == Choice((), note="no_gpus")
+def test_unspecified_request_without_gpus_is_cpu_only() -> None:
+    assert choose_slots(allocation_input("none"), GpuRequest(), ALICE, Limits()) == Choice((), note="no_gpus")
+    hidden = allocation_input(MIG, allocation=GpuAllocation(enable_mig=False))
+    assert choose_slots(hidden, GpuRequest(), ALICE, Limits()) == Choice((), note="no_gpus")
 
 
-def test_who_says_nothing_and_finds_all_taken_is_refused() -> None:
-    gpus = observed("1xA100")
-    answer = refusal(choose(situation(gpus, [holding(gpus, "0")]), GpuRequest(), ALICE, Limits()))
+def test_unspecified_request_is_refused_when_full() -> None:
+    gpus = observe_gpus("1xA100")
+    answer = refusal(choose_slots(allocation_input(gpus, [active_lease(gpus, "0")]), GpuRequest(), ALICE, Limits()))
     assert answer.rule is Rule.NONE_FREE
 
 
 def test_zero_is_cpu_only() -> None:
-    assert choose(situation(MIG), GpuRequest(count=0), ALICE, Limits()) == Choice(())
+    assert choose_slots(allocation_input(MIG), GpuRequest(count=0), ALICE, Limits()) == Choice(())
 
 
-def test_who_names_a_type_asks_for_a_gpu_also_with_quota_zero() -> None:
-    answer = choose(situation(MIG), GpuRequest(type=GpuType.MIG), ALICE, Limits(max_mig_instances=0))
+def test_explicit_type_is_refused_with_quota_zero() -> None:
+    answer = choose_slots(allocation_input(MIG), GpuRequest(type=GpuType.MIG), ALICE, Limits(max_mig_instances=0))
     assert refusal(answer).rule is Rule.QUOTA
 
 
@@ -62,76 +72,81 @@ def test_who_names_a_type_asks_for_a_gpu_also_with_quota_zero() -> None:
 
 
 def test_the_cap_per_container_is_not_the_quota_and_comes_first() -> None:
-    gpus = observed(MIG)
-    taken = situation(gpus, [holding(gpus, "0:0", user="alice", uid=1001)])
+    gpus = observe_gpus(MIG)
+    taken = allocation_input(gpus, [active_lease(gpus, "0:0", user="alice", uid=1001)])
     limits = Limits(max_gpus_per_container=1, max_mig_instances=2)
-    assert names(choose(taken, GpuRequest(count=1), ALICE, limits)) == ["0:1"]
+    assert names(choose_slots(taken, GpuRequest(count=1), ALICE, limits)) == ["0:1"]
 
-    answer = refusal(choose(taken, GpuRequest(count=5), ALICE, limits))
+    answer = refusal(choose_slots(taken, GpuRequest(count=5), ALICE, limits))
     assert (answer.rule, answer.limit, answer.asked, answer.temporary) == (Rule.PER_CONTAINER, 1, 5, False)
 
 
 def test_whole_gpus_come_before_the_quota() -> None:
     limits = Limits(allow_full_gpu=False, max_mig_instances=0)
-    answer = refusal(choose(situation("1xA100"), GpuRequest(count=1, type=GpuType.FULL), ALICE, limits))
+    answer = refusal(choose_slots(allocation_input("1xA100"), GpuRequest(count=1, type=GpuType.FULL), ALICE, limits))
     assert (answer.rule, answer.temporary) == (Rule.FULL_GPU, False)
 
 
 def test_the_quota_comes_before_what_exists() -> None:
-    answer = refusal(choose(situation("none"), GpuRequest(count=1), ALICE, Limits(max_mig_instances=0)))
+    answer = refusal(choose_slots(allocation_input("none"), GpuRequest(count=1), ALICE, Limits(max_mig_instances=0)))
     assert answer.rule is Rule.QUOTA
 
 
 def test_the_quota_says_limit_use_and_what_one_has() -> None:
-    gpus = observed(MIG)
-    leases = [holding(gpus, "0:2", user="alice", uid=1001, held=True, until=NOW + HOUR), holding(gpus, "0:0")]
-    answer = refusal(choose(situation(gpus, leases), GpuRequest(count=1), ALICE, Limits(max_mig_instances=1)))
+    gpus = observe_gpus(MIG)
+    leases = [active_lease(gpus, "0:2", user="alice", uid=1001, held=True, until=NOW + HOUR), active_lease(gpus, "0:0")]
+    answer = refusal(
+        choose_slots(allocation_input(gpus, leases), GpuRequest(count=1), ALICE, Limits(max_mig_instances=1))
+    )
     assert (answer.rule, answer.limit, answer.used, answer.asked) == (Rule.QUOTA, 1, 1, 1)
     assert answer.temporary is False
     assert [(claim.slot, claim.state, claim.until) for claim in answer.claims] == [("0:2", "held", NOW + HOUR)]
 
 
 def test_the_quota_is_by_uid_and_counts_slots() -> None:
-    gpus = observed(MIG)
-    renamed = holding(gpus, "0:0", "0:1", user="alice-before-her-wedding", uid=1001)
-    assert quota_use([renamed, holding(gpus, "0:2", user="alice", uid=1002)], 1001) == 2
-    answer = choose(situation(gpus, [renamed]), GpuRequest(count=1), ALICE, Limits(max_mig_instances=2))
+    gpus = observe_gpus(MIG)
+    renamed = active_lease(gpus, "0:0", "0:1", user="alice-before-her-wedding", uid=1001)
+    assert quota_used([renamed, active_lease(gpus, "0:2", user="alice", uid=1002)], 1001) == 2
+    answer = choose_slots(allocation_input(gpus, [renamed]), GpuRequest(count=1), ALICE, Limits(max_mig_instances=2))
     assert refusal(answer).rule is Rule.QUOTA
 
 
 def test_more_than_the_hardware_has_is_refused_for_good() -> None:
-    answer = refusal(choose(situation(MIG), GpuRequest(count=4), ALICE, PLENTY))
+    answer = refusal(choose_slots(allocation_input(MIG), GpuRequest(count=4), ALICE, PLENTY))
     assert (answer.rule, answer.limit, answer.asked, answer.temporary) == (Rule.NO_GPUS, 3, 4, False)
 
 
 def test_several_slots_are_of_one_profile() -> None:
-    answer = choose(situation("1xA100:2x1g.5gb+1x2g.10gb"), GpuRequest(count=3), ALICE, PLENTY)
+    answer = choose_slots(allocation_input("1xA100:2x1g.5gb+1x2g.10gb"), GpuRequest(count=3), ALICE, PLENTY)
     assert (refusal(answer).rule, refusal(answer).limit) == (Rule.NO_GPUS, 2)
 
 
 def test_the_smallest_profile_with_enough_free_slots() -> None:
-    gpus = observed("1xA100:1x3g.20gb+2x2g.10gb")
-    assert names(choose(situation(gpus), GpuRequest(), ALICE, Limits())) == ["0:1"]
-    assert names(choose(situation(gpus), GpuRequest(count=2), ALICE, PLENTY)) == ["0:1", "0:2"]
-    taken = situation(gpus, [holding(gpus, "0:1"), holding(gpus, "0:2")])
-    assert names(choose(taken, GpuRequest(), ALICE, Limits())) == ["0:0"]
+    gpus = observe_gpus("1xA100:1x3g.20gb+2x2g.10gb")
+    assert names(choose_slots(allocation_input(gpus), GpuRequest(), ALICE, Limits())) == ["0:1"]
+    assert names(choose_slots(allocation_input(gpus), GpuRequest(count=2), ALICE, PLENTY)) == ["0:1", "0:2"]
+    taken = allocation_input(gpus, [active_lease(gpus, "0:1"), active_lease(gpus, "0:2")])
+    assert names(choose_slots(taken, GpuRequest(), ALICE, Limits())) == ["0:0"]
 
 
 def test_a_named_profile_is_exactly_that_one() -> None:
-    gpus = observed("1xA100:1x3g.20gb+2x2g.10gb")
+    gpus = observe_gpus("1xA100:1x3g.20gb+2x2g.10gb")
     wanted = GpuRequest(profile="3G.20GB")
-    assert names(choose(situation(gpus), wanted, ALICE, Limits())) == ["0:0"]
-    answer = refusal(choose(situation(gpus, [holding(gpus, "0:0")]), wanted, ALICE, Limits()))
+    assert names(choose_slots(allocation_input(gpus), wanted, ALICE, Limits())) == ["0:0"]
+    answer = refusal(choose_slots(allocation_input(gpus, [active_lease(gpus, "0:0")]), wanted, ALICE, Limits()))
     assert (answer.rule, len(answer.claims)) == (Rule.NONE_FREE, 1)
-    assert refusal(choose(situation(gpus), GpuRequest(profile="7g.40gb"), ALICE, Limits())).rule is Rule.NO_GPUS
+    assert (
+        refusal(choose_slots(allocation_input(gpus), GpuRequest(profile="7g.40gb"), ALICE, Limits())).rule
+        is Rule.NO_GPUS
+    )
 
 
-def test_none_free_names_every_holder_by_number_and_the_earliest_end() -> None:
-    gpus = observed("12xA100")
-    leases = [holding(gpus, str(index), user=f"u{index}", uid=2000 + index, until=NOW + index * HOUR)
+def test_refusal_names_holders_and_earliest_end() -> None:
+    gpus = observe_gpus("12xA100")
+    leases = [active_lease(gpus, str(index), user=f"u{index}", uid=2000 + index, until=NOW + index * HOUR)
               for index in range(3, 12)]  # fmt: skip
-    taken = situation(gpus, leases, occupancy=dict.fromkeys("012", BUSY))
-    answer = refusal(choose(taken, GpuRequest(count=1), ALICE, Limits()))
+    taken = allocation_input(gpus, leases, occupancy=dict.fromkeys("012", BUSY))
+    answer = refusal(choose_slots(taken, GpuRequest(count=1), ALICE, Limits()))
     assert (answer.rule, answer.temporary) == (Rule.NONE_FREE, True)
     assert [claim.slot for claim in answer.claims] == [str(index) for index in range(12)]
     assert answer.claims[0].state == "busy_outside"
@@ -141,99 +156,102 @@ def test_none_free_names_every_holder_by_number_and_the_earliest_end() -> None:
 
 
 def test_earliest_is_when_all_that_were_asked_for_are_free() -> None:
-    gpus = observed("3xA100")
-    leases = [holding(gpus, "0", until=NOW + HOUR), holding(gpus, "1", until=None),
-              holding(gpus, "2", until=NOW + 5 * HOUR)]  # fmt: skip
-    assert refusal(choose(situation(gpus, leases), GpuRequest(count=2), ALICE, PLENTY)).earliest == NOW + 5 * HOUR
-    assert refusal(choose(situation(gpus, leases), GpuRequest(count=3), ALICE, PLENTY)).earliest is None
+    gpus = observe_gpus("3xA100")
+    leases = [active_lease(gpus, "0", until=NOW + HOUR), active_lease(gpus, "1", until=None),
+              active_lease(gpus, "2", until=NOW + 5 * HOUR)]  # fmt: skip
+    assert (
+        refusal(choose_slots(allocation_input(gpus, leases), GpuRequest(count=2), ALICE, PLENTY)).earliest
+        == NOW + 5 * HOUR
+    )
+    assert refusal(choose_slots(allocation_input(gpus, leases), GpuRequest(count=3), ALICE, PLENTY)).earliest is None
 
 
 # Whole GPUs and instances
 
 
-def test_who_may_not_have_a_whole_gpu_never_gets_one() -> None:
+def test_whole_gpu_needs_permission() -> None:
     limits = Limits(allow_full_gpu=False)
-    mixed = situation("1xA100,1xA100:3x2g.10gb", allocation=GpuAllocation(prefer=Prefer.FULL))
-    assert names(choose(mixed, GpuRequest(), ALICE, limits)) == ["1:0"]
-    assert refusal(choose(situation("1xA100"), GpuRequest(), ALICE, limits)).rule is Rule.FULL_GPU
+    mixed = allocation_input("1xA100,1xA100:3x2g.10gb", allocation=GpuAllocation(prefer=PreferredKind.FULL))
+    assert names(choose_slots(mixed, GpuRequest(), ALICE, limits)) == ["1:0"]
+    assert refusal(choose_slots(allocation_input("1xA100"), GpuRequest(), ALICE, limits)).rule is Rule.FULL_GPU
 
 
 def test_the_preferred_kind_comes_first_only_if_any_will_do() -> None:
-    gpus = observed("1xA100,1xA100:3x2g.10gb")
-    for prefer, first in ((Prefer.MIG, "1:0"), (Prefer.FULL, "0")):
-        at = situation(gpus, allocation=GpuAllocation(prefer=prefer))
-        assert names(choose(at, GpuRequest(), ALICE, Limits())) == [first]
-        assert names(choose(at, GpuRequest(type=GpuType.FULL), ALICE, Limits())) == ["0"]
-        assert names(choose(at, GpuRequest(type=GpuType.MIG), ALICE, Limits())) == ["1:0"]
-    taken = situation(gpus, [holding(gpus, "1:0"), holding(gpus, "1:1"), holding(gpus, "1:2")])
-    assert names(choose(taken, GpuRequest(), ALICE, Limits())) == ["0"]
+    gpus = observe_gpus("1xA100,1xA100:3x2g.10gb")
+    for prefer, first in ((PreferredKind.MIG, "1:0"), (PreferredKind.FULL, "0")):
+        at = allocation_input(gpus, allocation=GpuAllocation(prefer=prefer))
+        assert names(choose_slots(at, GpuRequest(), ALICE, Limits())) == [first]
+        assert names(choose_slots(at, GpuRequest(type=GpuType.FULL), ALICE, Limits())) == ["0"]
+        assert names(choose_slots(at, GpuRequest(type=GpuType.MIG), ALICE, Limits())) == ["1:0"]
+    taken = allocation_input(gpus, [active_lease(gpus, "1:0"), active_lease(gpus, "1:1"), active_lease(gpus, "1:2")])
+    assert names(choose_slots(taken, GpuRequest(), ALICE, Limits())) == ["0"]
 
 
 def test_without_enable_mig_no_instance_is_offered() -> None:
-    at = situation("1xA100:3x2g.10gb,1xA100", allocation=GpuAllocation(enable_mig=False))
-    assert names(choose(at, GpuRequest(), ALICE, Limits())) == ["1"]
-    assert refusal(choose(at, GpuRequest(type=GpuType.MIG), ALICE, Limits())).rule is Rule.NO_GPUS
+    at = allocation_input("1xA100:3x2g.10gb,1xA100", allocation=GpuAllocation(enable_mig=False))
+    assert names(choose_slots(at, GpuRequest(), ALICE, Limits())) == ["1"]
+    assert refusal(choose_slots(at, GpuRequest(type=GpuType.MIG), ALICE, Limits())).rule is Rule.NO_GPUS
 
 
 # The choice
 
 
 def test_slots_are_compared_as_numbers() -> None:
-    gpus = observed("12xA100")
-    taken = situation(gpus, [holding(gpus, "0", uid=5), holding(gpus, "1", uid=6)])
-    assert names(choose(taken, GpuRequest(), ALICE, Limits())) == ["2"]
+    gpus = observe_gpus("12xA100")
+    taken = allocation_input(gpus, [active_lease(gpus, "0", uid=5), active_lease(gpus, "1", uid=6)])
+    assert names(choose_slots(taken, GpuRequest(), ALICE, Limits())) == ["2"]
 
 
 def test_leases_spread_and_pack() -> None:
-    gpus = observed("2xA100:3x2g.10gb")
-    leases = [holding(gpus, "0:0", priority=10)]
-    assert names(choose(situation(gpus, leases), GpuRequest(), ALICE, Limits())) == ["1:0"]
-    packed = situation(gpus, leases, allocation=GpuAllocation(placement=Placement.PACK))
-    assert names(choose(packed, GpuRequest(), ALICE, Limits())) == ["0:1"]
+    gpus = observe_gpus("2xA100:3x2g.10gb")
+    leases = [active_lease(gpus, "0:0", priority=10)]
+    assert names(choose_slots(allocation_input(gpus, leases), GpuRequest(), ALICE, Limits())) == ["1:0"]
+    packed = allocation_input(gpus, leases, allocation=GpuAllocation(placement=Placement.PACK))
+    assert names(choose_slots(packed, GpuRequest(), ALICE, Limits())) == ["0:1"]
 
 
 def test_the_score_is_updated_between_the_slots_of_one_request() -> None:
-    gpus = observed("2xA100:3x2g.10gb")
-    assert names(choose(situation(gpus), GpuRequest(count=3), ALICE, PLENTY)) == ["0:0", "0:1", "1:0"]
-    packed = situation(gpus, allocation=GpuAllocation(placement=Placement.PACK))
-    assert names(choose(packed, GpuRequest(count=3), ALICE, PLENTY)) == ["0:0", "0:1", "0:2"]
+    gpus = observe_gpus("2xA100:3x2g.10gb")
+    assert names(choose_slots(allocation_input(gpus), GpuRequest(count=3), ALICE, PLENTY)) == ["0:0", "0:1", "1:0"]
+    packed = allocation_input(gpus, allocation=GpuAllocation(placement=Placement.PACK))
+    assert names(choose_slots(packed, GpuRequest(count=3), ALICE, PLENTY)) == ["0:0", "0:1", "0:2"]
 
 
 def test_like_priorities_stay_together() -> None:
-    gpus = observed("2xA100:3x2g.10gb")
-    leases = [holding(gpus, "0:0", uid=5, priority=90), holding(gpus, "0:1", uid=6, priority=10),
-              holding(gpus, "1:0", uid=7, priority=12), holding(gpus, "1:1", uid=8, priority=12)]  # fmt: skip
-    assert names(choose(situation(gpus, leases), GpuRequest(), ALICE, Limits(priority=10))) == ["1:2"]
-    assert names(choose(situation(gpus, leases), GpuRequest(), ALICE, Limits(priority=90))) == ["0:2"]
+    gpus = observe_gpus("2xA100:3x2g.10gb")
+    leases = [active_lease(gpus, "0:0", uid=5, priority=90), active_lease(gpus, "0:1", uid=6, priority=10),
+              active_lease(gpus, "1:0", uid=7, priority=12), active_lease(gpus, "1:1", uid=8, priority=12)]  # fmt: skip
+    assert names(choose_slots(allocation_input(gpus, leases), GpuRequest(), ALICE, Limits(priority=10))) == ["1:2"]
+    assert names(choose_slots(allocation_input(gpus, leases), GpuRequest(), ALICE, Limits(priority=90))) == ["0:2"]
 
 
 def test_memory_in_use_counts() -> None:
-    gpus = observed("2xA100")
+    gpus = observe_gpus("2xA100")
     full, empty = gpus.gpus
     gpus = replace(gpus, gpus=(replace(full, memory_used_bytes=full.memory_bytes // 4), empty))
-    assert names(choose(situation(gpus), GpuRequest(), ALICE, Limits())) == ["1"]
+    assert names(choose_slots(allocation_input(gpus), GpuRequest(), ALICE, Limits())) == ["1"]
 
 
 # What is never given
 
 
-def test_nothing_that_is_taken_sick_or_used_from_outside() -> None:
-    gpus = observed("4xA100")
+def test_unavailable_slots_are_never_chosen() -> None:
+    gpus = observe_gpus("4xA100")
     slots = [replace(slot, unhealthy="the GPU is lost") if slot.slot == "1" else slot for slot in gpus.slots]
-    at = situation(replace(gpus, slots=tuple(slots)), [holding(gpus, "0")], occupancy={"2": BUSY})
-    assert names(choose(at, GpuRequest(), ALICE, Limits())) == ["3"]
-    answer = refusal(choose(at, GpuRequest(count=2), ALICE, PLENTY))
+    at = allocation_input(replace(gpus, slots=tuple(slots)), [active_lease(gpus, "0")], occupancy={"2": BUSY})
+    assert names(choose_slots(at, GpuRequest(), ALICE, Limits())) == ["3"]
+    answer = refusal(choose_slots(at, GpuRequest(count=2), ALICE, PLENTY))
     assert [claim.state for claim in answer.claims] == ["leased", "unhealthy", "busy_outside"]
 
 
 def test_a_reservation_keeps_its_slots_for_those_it_is_for() -> None:
-    gpus = observed("2xA100")
+    gpus = observe_gpus("2xA100")
     theirs = Reservation(("0",), NOW, NOW + HOUR, group="researchers", reason="deadline")
-    at = situation(gpus, reservations=[theirs])
-    assert names(choose(at, GpuRequest(), ALICE, Limits())) == ["1"]
-    assert names(choose(at, GpuRequest(), replace(ALICE, group="researchers"), Limits())) == ["0"]
+    at = allocation_input(gpus, reservations=[theirs])
+    assert names(choose_slots(at, GpuRequest(), ALICE, Limits())) == ["1"]
+    assert names(choose_slots(at, GpuRequest(), replace(ALICE, group="researchers"), Limits())) == ["0"]
 
-    answer = refusal(choose(at, GpuRequest(uuids=(gpus.slots[0].uuid,)), ALICE, Limits()))
+    answer = refusal(choose_slots(at, GpuRequest(uuids=(gpus.slots[0].uuid,)), ALICE, Limits()))
     assert answer.claims[0].state == "reserved"
     assert (answer.claims[0].user, answer.earliest) == ("@researchers", NOW + HOUR)
 
@@ -241,32 +259,32 @@ def test_a_reservation_keeps_its_slots_for_those_it_is_for() -> None:
 @pytest.mark.parametrize(("start", "end"), [(NOW + HOUR, NOW + 2 * HOUR), (NOW - HOUR, NOW)])
 def test_a_reservation_that_is_not_now_keeps_nothing(start: object, end: object) -> None:
     early = Reservation(("0",), start, end, user="carol")  # type: ignore[arg-type]
-    assert names(choose(situation("1xA100", reservations=[early]), GpuRequest(), ALICE, Limits())) == ["0"]
+    assert names(choose_slots(allocation_input("1xA100", reservations=[early]), GpuRequest(), ALICE, Limits())) == ["0"]
 
 
 def test_a_reservation_of_a_gpu_is_one_of_its_instances() -> None:
     reserved = Reservation(("0",), NOW, NOW + HOUR, user="carol")
-    at = situation("2xA100:3x2g.10gb", reservations=[reserved])
-    assert names(choose(at, GpuRequest(), ALICE, Limits())) == ["1:0"]
-    assert names(choose(at, GpuRequest(), Requester("carol", 1003, "students"), Limits())) == ["0:0"]
+    at = allocation_input("2xA100:3x2g.10gb", reservations=[reserved])
+    assert names(choose_slots(at, GpuRequest(), ALICE, Limits())) == ["1:0"]
+    assert names(choose_slots(at, GpuRequest(), Requester("carol", 1003, "students"), Limits())) == ["0:0"]
 
 
 def test_a_lease_that_ends_into_a_reservation_is_free_after_it() -> None:
-    gpus = observed("1xA100")
+    gpus = observe_gpus("1xA100")
     reserved = Reservation(("0",), NOW + HOUR, NOW + 3 * HOUR, user="carol")
-    at = situation(gpus, [holding(gpus, "0", until=NOW + 2 * HOUR)], reservations=[reserved])
-    assert refusal(choose(at, GpuRequest(), ALICE, Limits())).earliest == NOW + 3 * HOUR
+    at = allocation_input(gpus, [active_lease(gpus, "0", until=NOW + 2 * HOUR)], reservations=[reserved])
+    assert refusal(choose_slots(at, GpuRequest(), ALICE, Limits())).earliest == NOW + 3 * HOUR
 
 
 def test_a_refusal_says_what_is_free_of_other_kinds() -> None:
-    gpus = observed("1xA100,1xA100:1x2g.10gb")
-    answer = refusal(choose(situation("1xA100,1xA100:2x2g.10gb", [holding(observed("1xA100,1xA100:2x2g.10gb"), "1:0")]),
+    gpus = observe_gpus("1xA100,1xA100:1x2g.10gb")
+    answer = refusal(choose_slots(allocation_input("1xA100,1xA100:2x2g.10gb", [active_lease(observe_gpus("1xA100,1xA100:2x2g.10gb"), "1:0")]),
                             GpuRequest(count=2), ALICE, PLENTY))  # fmt: skip
     assert [ref.slot for ref in answer.free] == ["0", "1:1"]
     mig_only = replace(PLENTY, allow_full_gpu=False)
-    at = situation(gpus, [holding(gpus, "1:0")])
-    assert refusal(choose(at, GpuRequest(count=1), ALICE, mig_only)).free == ()
-    whole = refusal(choose(at, GpuRequest(1, profile="2g.10gb"), ALICE, PLENTY))
+    at = allocation_input(gpus, [active_lease(gpus, "1:0")])
+    assert refusal(choose_slots(at, GpuRequest(count=1), ALICE, mig_only)).free == ()
+    whole = refusal(choose_slots(at, GpuRequest(1, profile="2g.10gb"), ALICE, PLENTY))
     assert [ref.slot for ref in whole.free] == ["0"]
 
 
@@ -274,86 +292,88 @@ def test_a_refusal_says_what_is_free_of_other_kinds() -> None:
 
 
 def test_a_lost_lease_keeps_no_slot_that_is_there_from_anybody() -> None:
-    at = situation("1xA100:3x2g.10gb", [lost("0:0")])
-    assert names(choose(at, GpuRequest(count=3), ALICE, PLENTY)) == ["0:0", "0:1", "0:2"]
+    at = allocation_input("1xA100:3x2g.10gb", [lost_lease("0:0")])
+    assert names(choose_slots(at, GpuRequest(count=3), ALICE, PLENTY)) == ["0:0", "0:1", "0:2"]
 
 
 def test_a_quota_refusal_calls_a_lost_slot_by_the_name_it_had() -> None:
-    gpus = observed(MIG)
-    mine = [lost("0:0", user="alice", uid=1001), holding(gpus, "0:1", user="alice", uid=1001)]
-    moved = replace(mine[1], slots=("0:0",), first_names=("0:0",))
-    answer = refusal(choose(situation(gpus, [mine[0], moved]), GpuRequest(), ALICE, Limits(max_mig_instances=2)))
+    gpus = observe_gpus(MIG)
+    mine = [lost_lease("0:0", user="alice", uid=1001), active_lease(gpus, "0:1", user="alice", uid=1001)]
+    moved = replace(mine[1], slots=("0:0",), original_names=("0:0",))
+    answer = refusal(
+        choose_slots(allocation_input(gpus, [mine[0], moved]), GpuRequest(), ALICE, Limits(max_mig_instances=2))
+    )
     assert sorted(claim.slot for claim in answer.claims) == ["0:1", "gone, was 0:0"]
 
 
 def test_a_lease_matches_by_uuid_and_not_by_an_old_name() -> None:
-    gpus = observed("2xA100")
-    renumbered = replace(holding(gpus, "1"), slots=("0",))
-    assert names(choose(situation(gpus, [renumbered]), GpuRequest(), ALICE, Limits())) == ["0"]
+    gpus = observe_gpus("2xA100")
+    renumbered = replace(active_lease(gpus, "1"), slots=("0",))
+    assert names(choose_slots(allocation_input(gpus, [renumbered]), GpuRequest(), ALICE, Limits())) == ["0"]
 
 
 def test_a_lost_lease_counts_against_the_quota() -> None:
-    at = situation("1xA100", [lost("7:7", user="alice", uid=1001)])
-    assert refusal(choose(at, GpuRequest(), ALICE, Limits(max_mig_instances=1))).used == 1
+    at = allocation_input("1xA100", [lost_lease("7:7", user="alice", uid=1001)])
+    assert refusal(choose_slots(at, GpuRequest(), ALICE, Limits(max_mig_instances=1))).used == 1
 
 
 # Restarts
 
 
 def test_a_restart_gets_exactly_its_slots() -> None:
-    gpus = observed(MIG)
+    gpus = observe_gpus(MIG)
     uuids = (slot_of(gpus, "0:2").uuid, slot_of(gpus, "0:1").uuid)
-    assert names(choose(situation(gpus), GpuRequest(uuids=uuids), ALICE, PLENTY)) == ["0:1", "0:2"]
+    assert names(choose_slots(allocation_input(gpus), GpuRequest(uuids=uuids), ALICE, PLENTY)) == ["0:1", "0:2"]
 
 
 def test_a_restart_on_taken_slots_names_the_holder() -> None:
-    gpus = observed(MIG)
-    at = situation(gpus, [holding(gpus, "0:2", until=NOW + HOUR)])
-    answer = refusal(choose(at, GpuRequest(uuids=(slot_of(gpus, "0:2").uuid,)), ALICE, PLENTY))
+    gpus = observe_gpus(MIG)
+    at = allocation_input(gpus, [active_lease(gpus, "0:2", until=NOW + HOUR)])
+    answer = refusal(choose_slots(at, GpuRequest(uuids=(slot_of(gpus, "0:2").uuid,)), ALICE, PLENTY))
     assert (answer.rule, answer.temporary, answer.earliest) == (Rule.NONE_FREE, True, NOW + HOUR)
     assert [(claim.slot, claim.user) for claim in answer.claims] == [("0:2", "bob")]
 
 
 def test_a_restart_on_slots_that_are_gone_is_lost() -> None:
-    answer = refusal(choose(situation(MIG), GpuRequest(uuids=("MIG-gone",)), ALICE, PLENTY))
+    answer = refusal(choose_slots(allocation_input(MIG), GpuRequest(uuids=("MIG-gone",)), ALICE, PLENTY))
     assert (answer.rule, answer.temporary, answer.claims[0].slot) == (Rule.LOST, False, "MIG-gone")
 
 
 def test_a_restart_asks_the_quota_first() -> None:
-    gpus = observed(MIG)
-    at = situation(gpus, [holding(gpus, "0:0", user="alice", uid=1001)])
+    gpus = observe_gpus(MIG)
+    at = allocation_input(gpus, [active_lease(gpus, "0:0", user="alice", uid=1001)])
     for uuid in (slot_of(gpus, "0:1").uuid, "MIG-gone"):
-        assert refusal(choose(at, GpuRequest(uuids=(uuid,)), ALICE, Limits())).rule is Rule.QUOTA
+        assert refusal(choose_slots(at, GpuRequest(uuids=(uuid,)), ALICE, Limits())).rule is Rule.QUOTA
 
 
 def test_a_restart_without_devices_is_cpu_only() -> None:
-    assert choose(situation(MIG), GpuRequest(uuids=()), ALICE, Limits(max_mig_instances=0)) == Choice(())
+    assert choose_slots(allocation_input(MIG), GpuRequest(uuids=()), ALICE, Limits(max_mig_instances=0)) == Choice(())
 
 
 def test_the_lease_that_the_answer_replaces_does_not_count() -> None:
-    gpus = observed("1xA100")
-    own = holding(gpus, "0", user="alice", uid=1001, container=ALICE.container)
-    assert names(choose(situation(gpus, [own]), GpuRequest(), ALICE, Limits(max_mig_instances=1))) == ["0"]
+    gpus = observe_gpus("1xA100")
+    own = active_lease(gpus, "0", user="alice", uid=1001, container=ALICE.container)
+    assert names(choose_slots(allocation_input(gpus, [own]), GpuRequest(), ALICE, Limits(max_mig_instances=1))) == ["0"]
 
 
 def test_containers_are_counted_against_their_own_limit() -> None:
-    assert check_containers(None, 99) is None
-    assert check_containers(3, 2) is None
-    answer = check_containers(3, 3)
+    assert check_container_count(None, 99) is None
+    assert check_container_count(3, 2) is None
+    answer = check_container_count(3, 3)
     assert answer is not None
     assert (answer.rule, answer.limit, answer.used, answer.temporary) == (Rule.CONTAINERS, 3, 3, False)
 
 
 def test_a_choice_is_quick() -> None:
-    gpus: Observation = observed("8xA100:7x1g.5gb")
-    leases = [holding(gpus, slot.slot, uid=index) for index, slot in enumerate(gpus.slots[:55])]
-    leases += [lost(f"9:{index}", f"MIG-{index}", uid=index) for index in range(445)]
+    gpus: GpuObservation = observe_gpus("8xA100:7x1g.5gb")
+    leases = [active_lease(gpus, slot.slot, uid=index) for index, slot in enumerate(gpus.slots[:55])]
+    leases += [lost_lease(f"9:{index}", f"MIG-{index}", uid=index) for index in range(445)]
     random.Random(1).shuffle(leases)
-    at = situation(gpus, leases)
+    at = allocation_input(gpus, leases)
     times = []
     for _ in range(20):
         began = time.perf_counter()
-        assert names(choose(at, GpuRequest(), ALICE, Limits())) == ["7:6"]
+        assert names(choose_slots(at, GpuRequest(), ALICE, Limits())) == ["7:6"]
         times.append(time.perf_counter() - began)
     assert min(times) < 0.01
     print(f"{min(times) * 1000:.2f} ms")

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from ds01.engines.protocol import Devices
-from ds01.placement.devices import slots_named, slots_of
-from tests.unit.gpus.made import observed
+from ds01.placement.devices import slots_of_devices, slots_of_name
+from tests.unit.gpus.factories import observe_gpus
 
 # GPU 0 is whole, GPU 1 has three instances, GPU 2 is on MIG without one.
-GPUS = observed("1xA100,1xA100:3x2g.10gb,1xA100")
+GPUS = observe_gpus("1xA100,1xA100:3x2g.10gb,1xA100")
 GPUS = replace(GPUS, slots=GPUS.slots[:-1])
 EVERYTHING = ["0", "1:0", "1:1", "1:2"]
 GPU = "GPU-00000000-0000-4000-8000-00000000000"
@@ -53,14 +53,14 @@ GPU = "GPU-00000000-0000-4000-8000-00000000000"
     ],
 )
 def test_a_name_means_its_slots(name: str, slots: list[str]) -> None:
-    assert [slot.slot for slot in slots_named(name, GPUS)] == slots
+    assert [slot.slot for slot in slots_of_name(name, GPUS)] == slots
 
 
 def test_several_names_mean_all_of_theirs_once() -> None:
-    meant = slots_of(Devices(("0", "1:1", f"{GPU}0")), GPUS)
+    meant = slots_of_devices(Devices(("0", "1:1", f"{GPU}0")), GPUS)
     assert [slot.slot for slot in meant] == ["0", "1:1"]
 
 
 def test_a_count_means_everything() -> None:
-    assert slots_of(Devices(everything=True), GPUS) == GPUS.slots
-    assert slots_of(Devices(), GPUS) == ()
+    assert slots_of_devices(Devices(everything=True), GPUS) == GPUS.slots
+    assert slots_of_devices(Devices(), GPUS) == ()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ds01.policy.identity import identify
+from ds01.policy.identity import resolve_account
 from ds01.policy.resolve import resolve
 from ds01.system.users import Account, Users
 from tests.bed import NOON
@@ -60,7 +60,7 @@ def directory(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def known(folder: Path, text: str, uid: int = UID, users: Users | None = None) -> tuple[Any, Account]:
     users = users or Users()
     policy = read(folder, text)
-    account = identify(policy, users.by_uid(uid), users)
+    account = resolve_account(policy, users.by_uid(uid), users)
     return resolve(policy, account.login, account.groups, NOON, spellings=account.spellings), account
 
 
@@ -71,9 +71,7 @@ def test_every_spelling_of_a_member_counts(written: str, directory: Counter[str]
 
 
 @pytest.mark.parametrize("written", ["Ameier", "ameier@other.example", "bob", "meier", str(UID)])
-def test_what_the_database_does_not_know_as_this_person_does_not_count(
-    written: str, directory: Counter[str], tmp_path: Path
-) -> None:
+def test_unknown_spellings_do_not_count(written: str, directory: Counter[str], tmp_path: Path) -> None:
     limits, _ = known(tmp_path, f"groups: {{staff: {{members: ['{written}'], admin: true}}}}")
     assert (limits.group, limits.admin) == ("default", False)
 
@@ -94,7 +92,7 @@ def test_an_override_in_the_servers_spelling_comes_first(directory: Counter[str]
 def test_an_exemption_counts_by_every_spelling(written: str, directory: Counter[str], tmp_path: Path) -> None:
     limits, _ = known(tmp_path, f"exemptions: [{{user: '{written}', from: [idle_timeout, created_timeout]}}]")
     assert limits.limits.idle_timeout is None
-    assert limits.spared == ("created_timeout", "idle_timeout")
+    assert limits.exempt_from == ("created_timeout", "idle_timeout")
 
 
 @pytest.mark.parametrize("written", ["staff", "Staff@uni.example"])
@@ -125,9 +123,7 @@ def test_each_spelling_is_looked_up_once(directory: Counter[str], tmp_path: Path
     assert directory == {"login": 3}
 
 
-def test_who_stands_in_a_group_as_the_server_spells_them_costs_no_look_up_of_the_others(
-    directory: Counter[str], tmp_path: Path
-) -> None:
+def test_exact_member_needs_no_further_look_up(directory: Counter[str], tmp_path: Path) -> None:
     others = ", ".join(f"student{number}" for number in range(300))
     text = f"groups: {{lab: {{members: ['{SERVER}', {others}]}}, admins: {{admin: true, members: [root, boss]}}}}"
     assert known(tmp_path, text)[0].group == "lab"

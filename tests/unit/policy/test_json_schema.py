@@ -15,7 +15,7 @@ import pytest
 
 from ds01.policy.json_schema import json_schema, key_texts, keys
 from ds01.policy.model import Limits
-from ds01.policy.reading.nodes import Mapping, Node, Scalar, parse
+from ds01.policy.reading.nodes import Mapping, Node, Scalar, parse_yaml
 from ds01.policy.resolve import resolve
 from tests.policies import CONTRACT, read
 from tests.unit.policy.test_policy_loading import LIMIT_ERRORS, SERVER_ERRORS, SHIPPED
@@ -63,7 +63,7 @@ def as_an_editor_reads(node: Node | None) -> Any:
 
 
 def valid(text: str) -> bool:
-    return VALIDATOR.is_valid(as_an_editor_reads(parse(text)))
+    return VALIDATOR.is_valid(as_an_editor_reads(parse_yaml(text)))
 
 
 def test_it_is_a_schema() -> None:
@@ -85,7 +85,9 @@ def test_it_is_a_schema() -> None:
 )
 def test_what_ds01_reads_is_valid(text: str, tmp_path: Path) -> None:
     read(tmp_path, text)
-    errors = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(as_an_editor_reads(parse(text)))]
+    errors = [
+        f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(as_an_editor_reads(parse_yaml(text)))
+    ]
     assert errors == []
 
 
@@ -123,7 +125,7 @@ def test_every_key_has_a_text_and_every_text_a_key() -> None:
 
 
 @pytest.mark.parametrize("path", key_texts())
-def test_a_key_has_title_description_and_an_example_that_is_valid(path: str) -> None:
+def test_each_key_has_title_description_and_example(path: str) -> None:
     (part, *_) = [part for _, own, _, part in keys(SCHEMA) if own == path]
     assert part["title"] and part["description"].endswith((".", ".)"))
     for example in part["examples"]:
@@ -181,7 +183,7 @@ def test_the_shipped_policy_has_the_titles_as_comments() -> None:
     assert found == {path: key_texts()[path].title for path in found}
 
 
-def test_the_shipped_policy_names_the_schema_that_the_package_has() -> None:
+def test_shipped_policy_names_the_packaged_schema() -> None:
     first, _, _ = SHIPPED.read_text().partition("\n")
     found = re.fullmatch(r"# yaml-language-server: \$schema=/(usr/share/ds01)/(\S+)", first)
     assert found is not None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ds01.errors import PolicyUnreadable
-from ds01.policy.legacy.convert import Imported, import_policy
+from ds01.policy.legacy.convert import ImportedPolicy, import_policy
 from ds01.policy.model import Network, Policy
 from ds01.policy.reading.load import load
 from ds01.policy.resolve import resolve
@@ -118,7 +118,7 @@ def old(tmp_path: Path) -> Path:
     return folder
 
 
-def convert(old: Path, text: str, tmp_path: Path) -> tuple[Policy, Imported]:
+def convert(old: Path, text: str, tmp_path: Path) -> tuple[Policy, ImportedPolicy]:
     """The new policy, loaded as ds01 loads one, and what was said."""
     (old / "resource-limits.yaml").write_text(text)
     done = import_policy(old / "resource-limits.yaml", timezone.utc)
@@ -127,7 +127,7 @@ def convert(old: Path, text: str, tmp_path: Path) -> tuple[Policy, Imported]:
     return load(new, zone=timezone.utc), done
 
 
-def changed(done: Imported) -> dict[str, str]:
+def changed(done: ImportedPolicy) -> dict[str, str]:
     return {change.key: change.text for change in done.changes}
 
 
@@ -255,7 +255,7 @@ def test_nothing_is_left_out_silently(text: str, old: Path, tmp_path: Path) -> N
     assert any(change.text.startswith("not taken over: ") for change in done.changes)
 
 
-def test_members_of_a_group_that_the_policy_does_not_have_are_named(old: Path, tmp_path: Path) -> None:
+def test_members_of_unknown_groups_are_named(old: Path, tmp_path: Path) -> None:
     (old / "groups" / "faculty.members").write_text("# faculty\ndora\nema\n")
     (old / "group-overrides.txt").write_text("gina:faculty\nhans:student\n")
     policy, done = convert(old, "groups: {student: {}}", tmp_path)
@@ -264,7 +264,7 @@ def test_members_of_a_group_that_the_policy_does_not_have_are_named(old: Path, t
     assert "faculty.members:2:" in said[0] and "dora, ema" in said[0] and "group-overrides.txt:1: gina" in said[1]
 
 
-def test_a_value_of_the_policies_that_cannot_be_read_is_the_reason_for_its_comment(old: Path, tmp_path: Path) -> None:
+def test_unreadable_policies_value_becomes_a_comment(old: Path, tmp_path: Path) -> None:
     _, done = convert(old, "policies: {gpu_idle_threshold: 5%}", tmp_path)
     assert "5%" in changed(done)["policies.gpu_idle_threshold"]
 

@@ -67,7 +67,7 @@ def test_both_parsers_read_the_same(loader: Any, tmp_path: Path, monkeypatch: py
     assert read(tmp_path, CONTRACT) == expected
 
 
-def test_line_ends_and_byte_order_marks_of_other_systems_are_no_error(tmp_path: Path) -> None:
+def test_foreign_line_ends_and_bom_are_accepted(tmp_path: Path) -> None:
     assert read(tmp_path, b"\xef\xbb\xbf" + CONTRACT.replace("\n", "\r\n").encode()) == read(tmp_path, CONTRACT)
 
 

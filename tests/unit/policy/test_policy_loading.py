@@ -13,7 +13,17 @@ import pytest
 import yaml
 
 from ds01.errors import Ds01Error, PolicyUnreadable
-from ds01.policy.model import Automation, Mounts, Network, Notify, Outside, Placement, Policy, Prefer, Reservation
+from ds01.policy.model import (
+    AutomationRules,
+    MountRoots,
+    Network,
+    NotificationSettings,
+    OutsideUse,
+    Placement,
+    Policy,
+    PreferredKind,
+    Reservation,
+)
 from ds01.policy.reading.load import load
 from tests.policies import CONTRACT, errors, places, read
 
@@ -57,19 +67,19 @@ def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
     )
     assert [(item.user, item.limits) for item in policy.exemptions] == [("thesis_student", ("idle_timeout",))]
     assert policy.gpu_allocation.placement is Placement.PACK
-    assert policy.gpu_allocation.prefer is Prefer.FULL
+    assert policy.gpu_allocation.prefer is PreferredKind.FULL
     assert (policy.gpu_allocation.enable_mig, policy.gpu_allocation.mig_profile) == (False, "2g.20gb")
-    assert policy.policies == Automation(
+    assert policy.policies == AutomationRules(
         idle_cpu_percent=1.5,
         idle_network_rate=20480,
         stop_grace=timedelta(seconds=30),
         keep_alive_max=timedelta(days=7),
     )
-    assert policy.mounts == Mounts(("/scratch",), ("/data", "/nfs/data"), ())
+    assert policy.mounts == MountRoots(("/scratch",), ("/data", "/nfs/data"), ())
     assert (policy.ports, policy.network, policy.reclaim_held) == ((8888,), Network.NONE, True)
     assert policy.server_name == "gpu.example.org"
-    assert policy.outside == Outside((), ("Xorg",), 1 << 30, ignore_missing_process_list=True)
-    assert policy.notify == Notify(False, ("/usr/local/bin/tell", "--to", ""))
+    assert policy.outside == OutsideUse((), ("Xorg",), 1 << 30, ignore_missing_process_list=True)
+    assert policy.notify == NotificationSettings(False, ("/usr/local/bin/tell", "--to", ""))
     assert policy.old_keys == ()
 
 
@@ -169,9 +179,7 @@ LIMIT_ERRORS = [
 
 @pytest.mark.parametrize("level", ["defaults", "groups.g", "user_overrides.u"])
 @pytest.mark.parametrize(("key", "texts"), LIMIT_ERRORS)
-def test_a_wrong_limit_is_named_with_its_line_and_key_on_every_level(
-    level: str, key: str, texts: list[str], tmp_path: Path
-) -> None:
+def test_invalid_limit_is_reported_with_line_and_key(level: str, key: str, texts: list[str], tmp_path: Path) -> None:
     if level.startswith("user") and key == "memory_swap":
         texts = [text for text in texts if text != "1g"]  # there, it depends on the group
     head = [*level.split("."), *key.split(".")]
@@ -269,11 +277,11 @@ SERVER_ERRORS = [
 
 
 @pytest.mark.parametrize(("text", "key"), SERVER_ERRORS)
-def test_a_wrong_key_of_the_server_is_named_with_its_line_and_key(text: str, key: str, tmp_path: Path) -> None:
+def test_invalid_server_key_is_reported_with_line_and_key(text: str, key: str, tmp_path: Path) -> None:
     assert places(tmp_path, f"# one\n# two\n{text}\n") == [(3, key)]
 
 
-def test_all_errors_of_the_file_come_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
+def test_all_errors_are_reported_in_line_order(tmp_path: Path) -> None:
     text = "defaults:\n  memory: 32\n  max_cpu: 8\ngroups:\n  a:\n    priority: 0\nports: [0]\ndefault_group: b\n"
     with pytest.raises(PolicyUnreadable) as caught:
         read(tmp_path, text)
@@ -370,7 +378,7 @@ def test_swap_that_docker_would_refuse_is_an_error(text: str, place: tuple[int, 
     assert places(tmp_path, text) == [place]
 
 
-def test_the_default_group_must_not_make_everybody_an_administrator(tmp_path: Path) -> None:
+def test_default_group_must_not_be_admin(tmp_path: Path) -> None:
     assert places(tmp_path, "default_group: a\ngroups: {a: {admin: true}}") == [(1, "default_group")]
 
 

@@ -18,13 +18,13 @@ def test_logins_that_fold_to_the_same_have_different_slices() -> None:
     assert len(found) == len(logins)
 
 
-def test_no_login_can_take_the_slice_of_another_by_looking_folded() -> None:
+def test_folded_looking_login_gets_its_own_slice() -> None:
     folded = names.slice_name("g", "a.b", 1)
     assert names.slice_name("g", folded.removeprefix("ds01-g-").removesuffix(".slice"), 2) != folded
 
 
 @pytest.mark.parametrize("login", ["first.last@example.org", "a-b", "", "x" * 5000, "\udcff", "a\nb", "/../x", "Ⅷ"])
-def test_a_slice_has_just_its_own_levels_and_fits_into_a_file_name(login: str) -> None:
+def test_slice_name_has_no_extra_levels(login: str) -> None:
     name = names.slice_name("g" * 64, login, 4294967294)
     assert name.count("-") == 2
     assert name.isascii() and "/" not in name and "\n" not in name

@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from ds01.policy.limit_lines import limit_lines
 from ds01.policy.model import Exemption, Group, Limits, Override, Policy
-from ds01.policy.present import lines
 from ds01.policy.reading.load import load
-from ds01.policy.resolve import BUILT_IN, automation_of, group_limits, group_of, is_admin, resolve
+from ds01.policy.resolve import BUILT_IN, automation_for, group_limits, group_of, is_admin, resolve
 
 NOW = datetime(2027, 1, 1, tzinfo=timezone.utc)
 POLICY = Policy(
@@ -31,7 +31,7 @@ POLICY = Policy(
 )
 
 
-def test_an_override_adds_to_the_group_and_the_group_to_the_defaults_field_by_field() -> None:
+def test_levels_are_merged_field_by_field() -> None:
     alice = resolve(POLICY, "alice", (), NOW)
     assert alice.group == "researchers"
     assert (alice.limits.max_cpus, alice.limits.memory, alice.limits.priority) == (8.0, 128 << 30, 50)
@@ -60,14 +60,14 @@ def test_an_override_holds_until_its_moment_is_past() -> None:
     assert after.sources["memory"] == "groups.researchers"
 
 
-def test_the_first_group_in_file_order_counts_however_one_got_into_it() -> None:
+def test_first_group_in_file_order_counts() -> None:
     assert group_of(POLICY, "alice", ()) == "researchers"
     assert group_of(POLICY, "alice", ("stud",)) == "students"
     assert group_of(POLICY, "0123", ()) == "researchers"
     assert group_of(POLICY, "123", ()) == "students"
 
 
-def test_an_administrator_is_one_in_whatever_group_the_limits_come_from() -> None:
+def test_admin_rights_come_from_any_group() -> None:
     assert resolve(POLICY, "alice", (), NOW).admin
     assert is_admin(POLICY, "alice", ("stud",))
     assert not is_admin(POLICY, "bob", ("stud",))
@@ -100,13 +100,13 @@ def test_an_exemption_is_for_one_user_some_limits_and_its_time() -> None:
     assert now.limits == replace(before.limits, idle_timeout=None)
     assert now.sources["idle_timeout"] == "exemptions"
     assert resolve(policy, "bob", (), NOW + timedelta(days=9999)).limits.max_runtime is None
-    assert automation_of(policy, resolve(policy, "bob", (), NOW)) == replace(policy.policies, created_timeout=None)
-    assert automation_of(policy, resolve(policy, "alice", (), NOW)) == policy.policies
+    assert automation_for(policy, resolve(policy, "bob", (), NOW)) == replace(policy.policies, created_timeout=None)
+    assert automation_for(policy, resolve(policy, "alice", (), NOW)) == policy.policies
 
 
 def test_the_lines_for_people_name_every_limit_and_its_key() -> None:
     alice = resolve(POLICY, "alice", (), NOW)
-    shown = {line.label: line.text for line in lines(alice)}
+    shown = {line.label: line.text for line in limit_lines(alice)}
     assert shown["Memory"] == "128g"
     assert shown["Max MIG Instances"] == "1"
     assert shown["Idle Timeout"] == "48h"
@@ -115,7 +115,7 @@ def test_the_lines_for_people_name_every_limit_and_its_key() -> None:
     assert shown["Ulimit memlock"] == "unlimited"
     assert shown["All Containers: Memory"] == "192g"
     assert "Whole Group: Memory" not in shown
-    keys = {line.key for line in lines(alice)}
+    keys = {line.key for line in limit_lines(alice)}
     assert {item.name for item in fields(Limits)} - keys == {"ulimits", "environment", "aggregate", "group_total"}
     assert keys - {""} <= alice.sources.keys()
 

@@ -70,21 +70,21 @@ def test_any_other_size_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "0123", "0x1", "1_0", "1.0", "-1", "+1", "1e3", "١", "true", " 1", "1\n", "5:00"])
 def test_whole_numbers_are_plain_decimal(text: str) -> None:
     with pytest.raises(ValueError, match="a whole number from 0"):
-        units.parse_whole(text)
+        units.parse_integer(text)
 
 
 def test_numbers_keep_to_their_range() -> None:
-    assert units.parse_whole("100", 1, 100) == 100
+    assert units.parse_integer("100", 1, 100) == 100
     assert units.parse_number("1.5") == 1.5
     for text in ("0", "101"):
         with pytest.raises(ValueError, match="from 1 to 100"):
-            units.parse_whole(text, 1, 100)
+            units.parse_integer(text, 1, 100)
     for text in (".inf", "nan", "1.", "01.5", "1.0000001"):
         with pytest.raises(ValueError, match="a number from 0"):
             units.parse_number(text)
 
 
-def test_a_date_is_over_when_the_day_is_over_where_the_server_stands() -> None:
+def test_date_ends_with_the_day_in_the_server_zone() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     end = units.parse_time("2027-03-31", berlin)
     assert end == datetime(2027, 4, 1, tzinfo=berlin) - timedelta(microseconds=1)

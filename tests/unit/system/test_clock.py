@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ds01.system import clock
-from ds01.system.clock import zone_of
+from ds01.system.clock import read_zone
 
 ZONES = Path("/usr/share/zoneinfo")
 SUMMER = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
@@ -18,13 +18,13 @@ needs_zones = pytest.mark.skipif(not (ZONES / "Europe/Berlin").exists(), reason=
 
 @needs_zones
 def test_a_zone_is_read_from_its_file() -> None:
-    assert SUMMER.astimezone(zone_of(ZONES / "Europe/Berlin")).utcoffset() == timedelta(hours=2)
+    assert SUMMER.astimezone(read_zone(ZONES / "Europe/Berlin")).utcoffset() == timedelta(hours=2)
 
 
 @needs_zones
 def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "localtime").symlink_to(ZONES / "Asia/Tokyo")
-    assert SUMMER.astimezone(zone_of(tmp_path / "localtime")).hour == 21
+    assert SUMMER.astimezone(read_zone(tmp_path / "localtime")).hour == 21
 
 
 @pytest.mark.parametrize("content", [b"", b"TZif", b"TZif2" + b"\xff" * 60, b"Europe/Berlin\n", None])
@@ -32,14 +32,14 @@ def test_without_a_usable_file_it_is_utc(content: bytes | None, tmp_path: Path) 
     path = tmp_path / "localtime"
     if content is not None:
         path.write_bytes(content)
-    assert SUMMER.astimezone(zone_of(path)).utcoffset() == timedelta(0)
+    assert SUMMER.astimezone(read_zone(path)).utcoffset() == timedelta(0)
 
 
 def test_a_folder_is_no_zone(tmp_path: Path) -> None:
-    assert zone_of(tmp_path) is timezone.utc
+    assert read_zone(tmp_path) is timezone.utc
 
 
 @needs_zones
 def test_times_are_shown_in_the_servers_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "server_zone", lambda: zone_of(ZONES / "America/New_York"))
-    assert clock.local(SUMMER).hour == 8
+    monkeypatch.setattr(clock, "server_zone", lambda: read_zone(ZONES / "America/New_York"))
+    assert clock.to_server_zone(SUMMER).hour == 8

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ds01.system.docker_config import DockerConfig, Login, parse_config, read_config
+from ds01.system.docker_config import DockerConfig, RegistryLogin, parse_config, read_config
 
 PATH = Path("/home/a/.docker/config.json")
 HUB = "https://index.docker.io/v1/"
@@ -28,7 +28,10 @@ def parsed(document: Any) -> DockerConfig:
 def test_logins_as_docker_login_writes_them() -> None:
     auths = {HUB: {"auth": encoded("alice:se:cret")}, "ghcr.io": {"identitytoken": "t"}, "b.io": {}}
     config = parsed({"auths": auths})
-    assert config.logins == {HUB: Login("alice", "se:cret"), "ghcr.io": Login(token="t")} and not config.problems
+    assert (
+        config.logins == {HUB: RegistryLogin("alice", "se:cret"), "ghcr.io": RegistryLogin(token="t")}
+        and not config.problems
+    )
 
 
 def test_an_empty_login_is_no_login_and_no_problem() -> None:
@@ -43,7 +46,7 @@ def test_an_empty_login_is_no_login_and_no_problem() -> None:
 )  # fmt: skip
 def test_a_bad_login_is_described_and_spoils_no_other(entry: Any) -> None:
     config = parsed({"auths": {"bad.io": entry, "good.io": {"auth": encoded("a:b")}}})
-    assert config.logins == {"good.io": Login("a", "b")}
+    assert config.logins == {"good.io": RegistryLogin("a", "b")}
     assert [problem.registry for problem in config.problems] == ["bad.io"]
     assert "bad.io" in config.problems[0].text
 
@@ -108,4 +111,4 @@ def test_a_directory_a_pipe_and_a_huge_file_are_described(tmp_path: Path) -> Non
 
 def test_the_old_file_holds_logins_only() -> None:
     content = json.dumps({HUB: {"auth": encoded("a:b"), "email": "x"}}).encode()
-    assert parse_config(content, Path("/home/a/.dockercfg")).logins == {HUB: Login("a", "b")}
+    assert parse_config(content, Path("/home/a/.dockercfg")).logins == {HUB: RegistryLogin("a", "b")}

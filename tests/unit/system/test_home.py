@@ -67,12 +67,12 @@ def test_a_file_keeps_its_mode_and_what_is_no_file_stays(home: Home) -> None:
     assert (home.path / "pipe").is_fifo()
 
 
-def test_a_folder_is_made_once_and_a_file_in_its_place_is_an_error(home: Home) -> None:
-    assert home.make_folder(home.path / "a" / "b")
-    assert not home.make_folder(home.path / "a" / "b")
+def test_directory_is_created_once(home: Home) -> None:
+    assert home.make_directory(home.path / "a" / "b")
+    assert not home.make_directory(home.path / "a" / "b")
     home.write(home.path / "file", "")
     with pytest.raises(Ds01Error, match="cannot be made"):
-        home.make_folder(home.path / "file")
+        home.make_directory(home.path / "file")
 
 
 def test_a_pipe_does_not_hang_and_a_relative_path_is_refused(home: Home) -> None:
@@ -84,7 +84,7 @@ def test_a_pipe_does_not_hang_and_a_relative_path_is_refused(home: Home) -> None
         home.read(Path("notes"))
 
 
-def test_a_program_has_the_home_of_its_person_and_nothing_of_roots(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_runs_in_the_owners_environment(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", "/somewhere")
     said = dict(line.split("=", 1) for line in home.run(["env"]).splitlines() if "=" in line)
     assert said["HOME"] == home.account.home

@@ -106,14 +106,14 @@ def test_what_the_owner_cannot_read_is_passed_over(data: Path, member_of: Groupe
 def test_a_tree_too_large_to_walk_gets_all_groups_of_people(
     data: Path, member_of: Grouped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner_groups, "LARGEST_WALK", 2)
+    monkeypatch.setattr(owner_groups, "MAX_DIRECTORIES", 2)
     member_of(vision=5001, plugins=500, docker=5002)
     for number in range(9):
         (data / str(number)).mkdir()
     assert found(data) == ["vision"]
 
 
-def test_who_has_only_a_primary_group_is_given_none(data: Path, member_of: Grouped) -> None:
+def test_primary_group_alone_gives_no_groups(data: Path, member_of: Grouped) -> None:
     member_of()
     owned(data / "x", ALICE.gid)
     assert found(data) == []

@@ -14,7 +14,7 @@ BUNDLE = "/usr/lib/ds01/_internal"
 
 
 def test_stdout_comes_back_and_stdin_goes_in() -> None:
-    assert programs.run(["cat"], given="grüße\n") == "grüße\n"
+    assert programs.run(["cat"], stdin="grüße\n") == "grüße\n"
     assert programs.run(["cat"]) == ""
 
 
@@ -42,13 +42,13 @@ def test_nothing_waits_for_ever() -> None:
 
 def test_what_administrators_have_is_found_whatever_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(programs, "ADMINISTRATORS", ("/bin", "/usr/bin"))
+    monkeypatch.setattr(programs, "ADMIN_PATHS", ("/bin", "/usr/bin"))
     assert programs.run(["echo", "found"]) == "found\n"
 
 
 def test_a_program_that_is_not_frozen_changes_nothing() -> None:
     given = {"LD_LIBRARY_PATH": "/opt/cuda", "LD_LIBRARY_PATH_ORIG": "mine"}
-    assert programs.own_environment(given, bundle=None) == given
+    assert programs.caller_environment(given, bundle=None) == given
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_program_that_is_not_frozen_changes_nothing() -> None:
     ],
 )  # fmt: skip
 def test_a_frozen_program_gives_the_callers_libraries_back(given: dict[str, str], handed_on: dict[str, str]) -> None:
-    assert programs.own_environment({"A": "1"} | given, bundle=BUNDLE) == {"A": "1"} | handed_on
+    assert programs.caller_environment({"A": "1"} | given, bundle=BUNDLE) == {"A": "1"} | handed_on
 
 
 def test_what_a_frozen_ds01_starts_sees_the_callers_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

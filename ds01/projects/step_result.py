@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
-class Step:
+class StepResult:
     """`made` is what is new, `kept` what was there and stays as it was; `notes` are sentences for people.
 
     `differing`: what was kept and says something else than ds01 would write.
@@ -19,16 +19,16 @@ class Step:
     differing: tuple[str, ...] = ()
 
     @property
-    def already(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether there was nothing to do."""
         return not self.made
 
 
-def together(steps: Iterable[Step]) -> Step:
+def combine_steps(steps: Iterable[StepResult]) -> StepResult:
     """Several steps as one, in their order."""
     taken = tuple(steps)
 
     def all_of(name: str) -> tuple[str, ...]:
         return tuple(item for step in taken for item in getattr(step, name))
 
-    return Step(*(all_of(field.name) for field in fields(Step)))
+    return StepResult(*(all_of(field.name) for field in fields(StepResult)))

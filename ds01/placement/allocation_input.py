@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ds01.gpus.model import Blocker, Claim, Holding, Kind, Observation, Slot, slot_number
-from ds01.gpus.naming import UNKNOWN
+from ds01.gpus.model import ActiveLease, Blocker, Claim, GpuObservation, Slot, SlotKind, slot_sort_key
+from ds01.gpus.slot_names import UNKNOWN_UUID_PREFIX
 from ds01.policy.model import GpuAllocation, Reservation
 
 
@@ -25,15 +25,15 @@ class Requester:
 
 
 @dataclass(frozen=True)
-class Situation:
+class AllocationInput:
     """All that a choice depends on besides the request: what is there, who has it, and what the policy says.
 
     `occupancy` is what `outside_use` found, by slot. Leases of removed containers do not belong in `leases`.
     """
 
-    observation: Observation
+    observation: GpuObservation
     occupancy: Mapping[str, Blocker]
-    leases: Sequence[Holding]
+    leases: Sequence[ActiveLease]
     now: datetime
     reservations: Sequence[Reservation] = ()
     allocation: GpuAllocation = field(default_factory=GpuAllocation)
@@ -45,7 +45,7 @@ class SlotState:
 
     slot: str
     uuid: str
-    kind: Kind
+    kind: SlotKind
     profile: str | None
     gpu: int
     memory_bytes: int | None
@@ -63,96 +63,100 @@ class SlotState:
         return self.memory_bytes is None
 
 
-def slot_states(situation: Situation) -> tuple[SlotState, ...]:
+def slot_states(inputs: AllocationInput) -> tuple[SlotState, ...]:
     """Return a row for every slot that is offered or leased, sorted by number, and one for each lost slot of a lease.
 
     A lost slot is called by its UUID and has no memory: its old name may be another slot's by now. One whose GPU does
     not answer keeps its name; the row of that lease takes the place of the GPU's own, which knows less.
     """
-    holders = holders_of(situation)
+    holders = lease_holders(inputs)
     silent = {
         name
-        for holder in situation.leases
+        for holder in inputs.leases
         for name, uuid in zip(holder.slots, holder.uuids, strict=False)
-        if uuid in holder.silent
+        if uuid in holder.unobserved
     }
-    claims = claims_on(situation)
-    offered = set(offered_slots(situation))
+    claims = slot_claims(inputs)
+    offered = set(offered_slots(inputs))
     rows = [
         _row(slot, claims.get(slot.slot), holders.get(slot.slot))
-        for slot in situation.observation.slots
-        if (slot in offered or slot.slot in holders) and not (slot.uuid.startswith(UNKNOWN) and slot.slot in silent)
+        for slot in inputs.observation.slots
+        if (slot in offered or slot.slot in holders)
+        and not (slot.uuid.startswith(UNKNOWN_UUID_PREFIX) and slot.slot in silent)
     ]
-    rows += [row for holder in situation.leases for row in _lost_rows(situation, holder)]
-    return tuple(sorted(rows, key=_order))
+    rows += [row for holder in inputs.leases for row in _rows_of_lost_slots(inputs, holder)]
+    return tuple(sorted(rows, key=_sort_key))
 
 
-def offered_slots(situation: Situation) -> tuple[Slot, ...]:
+def offered_slots(inputs: AllocationInput) -> tuple[Slot, ...]:
     """The slots that the policy offers, sorted by number: without `enable_mig` no instance is one."""
-    mig = situation.allocation.enable_mig
-    slots = [slot for slot in situation.observation.slots if mig or slot.kind is Kind.FULL]
-    return tuple(sorted(slots, key=lambda slot: slot_number(slot.slot)))
+    mig = inputs.allocation.enable_mig
+    slots = [slot for slot in inputs.observation.slots if mig or slot.kind is SlotKind.FULL]
+    return tuple(sorted(slots, key=lambda slot: slot_sort_key(slot.slot)))
 
 
-def claims_on(situation: Situation, who: Requester | None = None) -> dict[str, Claim]:
+def slot_claims(inputs: AllocationInput, requester: Requester | None = None) -> dict[str, Claim]:
     """What keeps each slot from `who` (None: from anybody), by slot; a slot that is not in the answer is free."""
-    holders = holders_of(situation, but=who.container if who else None)
-    claims = {slot.slot: _claim(situation, slot, holders.get(slot.slot), who) for slot in situation.observation.slots}
+    holders = lease_holders(inputs, except_container=requester.container if requester else None)
+    claims = {slot.slot: _claim(inputs, slot, holders.get(slot.slot), requester) for slot in inputs.observation.slots}
     return {name: claim for name, claim in claims.items() if claim is not None}
 
 
-def holders_of(situation: Situation, but: str | None = None) -> dict[str, Holding]:
+def lease_holders(inputs: AllocationInput, except_container: str | None = None) -> dict[str, ActiveLease]:
     """Return who holds each slot, by the slot's name; the lease of the container `but` does not count.
 
     A lease is on UUIDs. One that the hardware lost keeps no other slot from anybody.
     """
-    names = {slot.uuid: slot.slot for slot in situation.observation.slots}
-    found: dict[str, Holding] = {}
-    for lease in sorted(situation.leases, key=lambda lease: (lease.since, lease.container)):
-        if but is None or lease.container != but:
+    slot_names = {slot.uuid: slot.slot for slot in inputs.observation.slots}
+    holders: dict[str, ActiveLease] = {}
+    for lease in sorted(inputs.leases, key=lambda lease: (lease.since, lease.container)):
+        if except_container is None or lease.container != except_container:
             for uuid in lease.uuids:
-                if uuid in names:
-                    found.setdefault(names[uuid], lease)
-    return found
+                if uuid in slot_names:
+                    holders.setdefault(slot_names[uuid], lease)
+    return holders
 
 
-def names_of(situation: Situation, lease: Holding) -> tuple[str, ...]:
+def lease_slot_names(inputs: AllocationInput, lease: ActiveLease) -> tuple[str, ...]:
     """Return what the slots of a lease are called, for people."""
-    names = {slot.uuid: slot.slot for slot in situation.observation.slots}
-    slots = zip(lease.uuids, lease.slots, lease.first_names or lease.slots, strict=False)
+    slot_names = {slot.uuid: slot.slot for slot in inputs.observation.slots}
+    slots = zip(lease.uuids, lease.slots, lease.original_names or lease.slots, strict=False)
     return tuple(
-        names.get(uuid) or (now if uuid in lease.silent else f"gone, was {first}") for uuid, now, first in slots
+        slot_names.get(uuid) or (now if uuid in lease.unobserved else f"gone, was {original}")
+        for uuid, now, original in slots
     )
 
 
-def comes_free(situation: Situation, slot: Slot, claim: Claim | None, who: Requester) -> datetime | None:
+def free_at(inputs: AllocationInput, slot: Slot, claim: Claim | None, requester: Requester) -> datetime | None:
     """Return when `who` could have the slot: now without a claim, None if that is not known.
 
     A waiter further ahead has no lease yet, so nobody knows when it will give the slot back.
     """
-    if slot.unhealthy or slot.slot in situation.occupancy:
+    if slot.unhealthy or slot.slot in inputs.occupancy:
         return None
-    when = situation.now
+    when = inputs.now
     if claim is not None and claim.state in ("leased", "held", "waiting"):
         if claim.until is None:
             return None
         when = max(claim.until, when)
-    while reservation := _reserved(situation, slot, when, who):
+    while reservation := _blocking_reservation(inputs, slot, when, requester):
         when = reservation.end
     return when
 
 
-def _claim(situation: Situation, slot: Slot, holder: Holding | None, who: Requester | None) -> Claim | None:
+def _claim(
+    inputs: AllocationInput, slot: Slot, holder: ActiveLease | None, requester: Requester | None
+) -> Claim | None:
     """The strongest claim: a lease, then what is wrong with the slot, then others' use, then a reservation."""
     if holder is not None:
         return _lease_claim(slot, holder)
     if slot.unhealthy:
         return Claim(slot.slot, "unhealthy", why=slot.unhealthy)
-    blocker = situation.occupancy.get(slot.slot)
+    blocker = inputs.occupancy.get(slot.slot)
     if blocker is not None:
         container = blocker.who if blocker.what == "container" else blocker.detail.get("container")
-        return Claim(slot.slot, "busy_outside", container=container, why=describe(blocker))
-    reservation = _reserved(situation, slot, situation.now, who)
+        return Claim(slot.slot, "busy_outside", container=container, why=describe_blocker(blocker))
+    reservation = _blocking_reservation(inputs, slot, inputs.now, requester)
     if reservation is not None:
         owner = reservation.user or f"@{reservation.group}"
         since, until = reservation.start, reservation.end
@@ -160,7 +164,7 @@ def _claim(situation: Situation, slot: Slot, holder: Holding | None, who: Reques
     return None
 
 
-def describe(blocker: Blocker) -> str:
+def describe_blocker(blocker: Blocker) -> str:
     """A blocker in a few words, with the policy's key that would ignore it."""
     pid = blocker.detail.get("pid")
     words = {
@@ -170,61 +174,63 @@ def describe(blocker: Blocker) -> str:
     return words + (f"; {blocker.key} in the policy can ignore it" if blocker.key else "")
 
 
-def _lease_claim(slot: Slot, holder: Holding) -> Claim:
+def _lease_claim(slot: Slot, holder: ActiveLease) -> Claim:
     state = "held" if holder.held else "waiting" if holder.waiting else "leased"
-    about = (holder.container, holder.user, holder.since, holder.until, slot.unhealthy)
-    return Claim(slot.slot, state, *about, manual=holder.by_hand)
+    lease_fields = (holder.container, holder.user, holder.since, holder.until, slot.unhealthy)
+    return Claim(slot.slot, state, *lease_fields, manual=holder.manual)
 
 
-def _reserved(situation: Situation, slot: Slot, when: datetime, who: Requester | None) -> Reservation | None:
+def _blocking_reservation(
+    inputs: AllocationInput, slot: Slot, when: datetime, requester: Requester | None
+) -> Reservation | None:
     """The reservation that keeps the slot from `who` at `when`; of several the one that lasts longest.
 
     One for `who` wins over one for others. A reservation of a whole GPU is one of all its instances.
     """
-    names = {slot.slot, str(slot.gpu)}
-    active = [r for r in situation.reservations if r.start <= when < r.end and not names.isdisjoint(r.slots)]
-    if who is not None and any(is_for(reservation, who) for reservation in active):
+    slot_names = {slot.slot, str(slot.gpu)}
+    active = [r for r in inputs.reservations if r.start <= when < r.end and not slot_names.isdisjoint(r.slots)]
+    if requester is not None and any(is_reserved_for(reservation, requester) for reservation in active):
         return None
     return max(active, key=lambda r: (r.end, r.user or "", r.group or ""), default=None)
 
 
-def is_for(reservation: Reservation, who: Requester) -> bool:
+def is_reserved_for(reservation: Reservation, requester: Requester) -> bool:
     """Return whether the reservation is for this requester."""
     if reservation.user is not None:
-        return reservation.user in (who.user, str(who.uid))
-    return reservation.group is not None and reservation.group == who.group
+        return reservation.user in (requester.user, str(requester.uid))
+    return reservation.group is not None and reservation.group == requester.group
 
 
-def _row(slot: Slot, claim: Claim | None, holder: Holding | None) -> SlotState:
+def _row(slot: Slot, claim: Claim | None, holder: ActiveLease | None) -> SlotState:
     row = (slot.slot, slot.uuid, slot.kind, slot.profile, slot.gpu, slot.memory_bytes)
     if claim is None:
         return SlotState(*row, state="free")
-    first = _first_names(holder).get(slot.uuid, slot.slot) if holder is not None else slot.slot
-    was = None if first == slot.slot else first
+    original = _original_names(holder).get(slot.uuid, slot.slot) if holder is not None else slot.slot
+    was = None if original == slot.slot else original
     return SlotState(*row, claim.state, claim.container, claim.user, claim.since, claim.until, claim.why, was)
 
 
-def _lost_rows(situation: Situation, holder: Holding) -> Iterator[SlotState]:
-    there = {slot.uuid for slot in situation.observation.slots}
-    for (uuid, first), name in zip(_first_names(holder).items(), holder.slots, strict=False):
-        if uuid in there:
+def _rows_of_lost_slots(inputs: AllocationInput, holder: ActiveLease) -> Iterator[SlotState]:
+    present_uuids = {slot.uuid for slot in inputs.observation.slots}
+    for (uuid, original), name in zip(_original_names(holder).items(), holder.slots, strict=False):
+        if uuid in present_uuids:
             continue
-        number = slot_number(first)
-        silent = uuid in holder.silent
+        number = slot_sort_key(original)
+        silent = uuid in holder.unobserved
         yield SlotState(
-            name if silent else uuid, uuid, Kind.MIG if len(number) > 1 else Kind.FULL, None, number[0], None,
+            name if silent else uuid, uuid, SlotKind.MIG if len(number) > 1 else SlotKind.FULL, None, number[0], None,
             "held" if holder.held else "leased",
             holder.container, holder.user, holder.since, holder.until,
             "its GPU does not answer" if silent else "lost: the hardware no longer has it",
-            None if silent and name == first else first,
+            None if silent and name == original else original,
         )  # fmt: skip
 
 
-def _first_names(holder: Holding) -> dict[str, str]:
+def _original_names(holder: ActiveLease) -> dict[str, str]:
     """Return the names of its slots at the time of the lease, by UUID."""
-    return dict(zip(holder.uuids, holder.first_names or holder.slots, strict=False))
+    return dict(zip(holder.uuids, holder.original_names or holder.slots, strict=False))
 
 
-def _order(row: SlotState) -> tuple[tuple[int, ...], bool, str]:
+def _sort_key(row: SlotState) -> tuple[tuple[int, ...], bool, str]:
     """A lost slot stands after the one that has its old name now."""
-    return slot_number((row.was if row.lost else None) or row.slot), row.lost, row.uuid
+    return slot_sort_key((row.was if row.lost else None) or row.slot), row.lost, row.uuid

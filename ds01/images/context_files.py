@@ -13,22 +13,22 @@ from functools import partial
 from pathlib import Path
 
 from ds01.errors import Ds01Error, NotFound, WrongUse
-from ds01.images.ignore import Ignore, parse
+from ds01.images.ignore import IgnoreRules, parse_ignore
 from ds01.policy.units import readable_size
-from ds01.system.as_user import run_for
+from ds01.system.as_user import run_as_account
 from ds01.system.users import Account
 
-MOST = 64 << 20  # bytes in all; code and settings are far smaller, and data belongs into the workspace
+MAX_CONTEXT_BYTES = 64 << 20  # bytes in all; code and settings are far smaller, and data belongs into the workspace
 
 
-def gather(
+def read_context_files(
     account: Account,
     folder: Path,
     patterns: Sequence[str],
     *,
-    ignored: str = "",
+    ignore_text: str = "",
     always: Sequence[str] = (),
-    most: int = MOST,
+    max_bytes: int = MAX_CONTEXT_BYTES,
 ) -> dict[str, bytes]:
     """Return the files below `folder` that the patterns name, folders whole, by their paths from there. Root reads them
     as that person. Raises NotFound for a pattern that names nothing, WrongUse for too much or a link that leads out.
@@ -37,11 +37,11 @@ def gather(
     """
     if not patterns:
         return {}
-    wanted = _Wanted(parse(ignored), frozenset(always))
-    said = run_for(account, partial(_as_text, folder, tuple(patterns), wanted, most))
-    if said is None:
+    file_filter = _FileFilter(parse_ignore(ignore_text), frozenset(always))
+    output = run_as_account(account, partial(_read_as_json, folder, tuple(patterns), file_filter, max_bytes))
+    if output is None:
         raise Ds01Error(f"{folder} cannot be read", why="the file system does not answer")
-    answer = json.loads(said)
+    answer = json.loads(output)
     if "absent" in answer:
         why = ".dockerignore leaves it out, or all that is in it" if answer["ignored"] else None
         raise NotFound(f"the Dockerfile copies {answer['absent']}, which is not in {folder}", why=why)
@@ -54,10 +54,10 @@ def gather(
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _FileFilter:
     """Which files a build gets, by their paths from its folder."""
 
-    ignore: Ignore
+    ignore: IgnoreRules
     always: frozenset[str]
 
     def file(self, name: str) -> bool:
@@ -67,44 +67,46 @@ class _Wanted:
         return not self.ignore.leaves_out_all_below(name)
 
 
-def _as_text(folder: Path, patterns: tuple[str, ...], wanted: _Wanted, most: int) -> str:
+def _read_as_json(folder: Path, patterns: tuple[str, ...], file_filter: _FileFilter, max_bytes: int) -> str:
     try:
-        return json.dumps({"found": _gather(folder, patterns, wanted, most)})
-    except _Absent as error:
+        return json.dumps({"found": _read_files(folder, patterns, file_filter, max_bytes)})
+    except _MissingSource as error:
         return json.dumps({"absent": error.args[0], "ignored": error.args[1]})
-    except _Wrong as error:
+    except _RejectedSource as error:
         return json.dumps({"wrong": error.args[0], "why": error.args[1]})
     except OSError as error:
         return json.dumps({"problem": error.strerror or str(error), "path": str(error.filename or folder)})
 
 
-class _Absent(Exception):
+class _MissingSource(Exception):
     pass
 
 
-class _Wrong(Exception):
+class _RejectedSource(Exception):
     pass
 
 
-def _gather(folder: Path, patterns: tuple[str, ...], wanted: _Wanted, most: int) -> dict[str, str]:
+def _read_files(folder: Path, patterns: tuple[str, ...], file_filter: _FileFilter, max_bytes: int) -> dict[str, str]:
     found: dict[str, str] = {}
-    inside = os.path.realpath(folder)
+    real_directory = os.path.realpath(folder)
     size = 0
     for pattern in patterns:
         paths = sorted(folder.glob(pattern)) if any(letter in pattern for letter in "*?[") else [folder / pattern]
         if not paths or not all(os.path.lexists(path) for path in paths):
-            raise _Absent(pattern, False)
-        several = len(paths) > 1
-        files = [file for start in paths for file in _files(start, folder, wanted)]
-        if not files and not several and paths[0] != folder and wanted.ignore.rules and _has_files(paths[0]):
-            raise _Absent(pattern, True)
+            raise _MissingSource(pattern, False)
+        is_pattern = len(paths) > 1
+        files = [file for start in paths for file in _files(start, folder, file_filter)]
+        if not files and not is_pattern and paths[0] != folder and file_filter.ignore.rules and _has_files(paths[0]):
+            raise _MissingSource(pattern, True)
         for path in files:
             name = path.relative_to(folder).as_posix()
             if name in found:
                 continue
-            if Path(inside) not in Path(os.path.realpath(path)).parents:
-                raise _Wrong(f"{path} is a link that leads out of {folder}", "the build sees only what lies there")
-            content = _content(path, most - size)
+            if Path(real_directory) not in Path(os.path.realpath(path)).parents:
+                raise _RejectedSource(
+                    f"{path} is a link that leads out of {folder}", "the build sees only what lies there"
+                )
+            content = _content(path, max_bytes - size)
             size += len(content)
             found[name] = base64.b64encode(content).decode()
     return found
@@ -114,38 +116,40 @@ def _has_files(path: Path) -> bool:
     return not path.is_dir() or any(path.iterdir())
 
 
-def _files(start: Path, top: Path, wanted: _Wanted) -> Iterator[Path]:
+def _files(start: Path, top: Path, file_filter: _FileFilter) -> Iterator[Path]:
     """The files that are wanted, from one file or directory on."""
     if not start.is_dir():
-        if wanted.file(start.relative_to(top).as_posix()):
+        if file_filter.file(start.relative_to(top).as_posix()):
             yield start
         return
 
-    def stop(error: OSError) -> None:
+    def raise_error(error: OSError) -> None:
         raise error
 
     def name_of(where: str, name: str) -> str:
         return Path(where, name).relative_to(top).as_posix()
 
-    for where, folders, names in os.walk(start, onerror=stop):
-        folders[:] = sorted(folder for folder in folders if wanted.folder(name_of(where, folder)))
+    for where, folders, names in os.walk(start, onerror=raise_error):
+        folders[:] = sorted(folder for folder in folders if file_filter.folder(name_of(where, folder)))
         linked = next((folder for folder in folders if Path(where, folder).is_symlink()), None)
         if linked is not None:
-            raise _Wrong(f"{Path(where, linked)} is a link to a folder", "the build gets files, and cannot follow it")
-        yield from (Path(where, name) for name in sorted(names) if wanted.file(name_of(where, name)))
+            raise _RejectedSource(
+                f"{Path(where, linked)} is a link to a folder", "the build gets files, and cannot follow it"
+            )
+        yield from (Path(where, name) for name in sorted(names) if file_filter.file(name_of(where, name)))
 
 
-def _content(path: Path, left: int) -> bytes:
+def _content(path: Path, remaining: int) -> bytes:
     # O_NONBLOCK: a pipe of that name would hang the open.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a file", str(path))
-        content = file.read(left + 1) if status.st_size <= left else b""
-        if status.st_size > left or len(content) > left:
-            raise _Wrong(
+        content = file.read(remaining + 1) if status.st_size <= remaining else b""
+        if status.st_size > remaining or len(content) > remaining:
+            raise _RejectedSource(
                 "what the Dockerfile copies is too large to send",
-                f"at most {readable_size(MOST)} in all; {path} goes over it",
+                f"at most {readable_size(MAX_CONTEXT_BYTES)} in all; {path} goes over it",
             )
         return content

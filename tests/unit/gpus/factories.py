@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
-from ds01.engines.protocol import Devices, EngineContainer, Status
-from ds01.gpus.model import Blocker, Holding, Observation, Slot
-from ds01.gpus.simulated import parse
-from ds01.placement.situation import Requester, Situation
+from ds01.engines.protocol import ContainerStatus, Devices, EngineContainer
+from ds01.gpus.model import ActiveLease, Blocker, GpuObservation, Slot
+from ds01.gpus.simulated import parse_inventory
+from ds01.placement.allocation_input import AllocationInput, Requester
 from ds01.policy.model import GpuAllocation, Limits, Reservation
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
@@ -17,18 +17,18 @@ ALICE = Requester("alice", 1001, "students", "new._.1001")
 PLENTY = Limits(max_mig_instances=None, max_gpus_per_container=None)
 
 
-def observed(text: str) -> Observation:
+def observe_gpus(text: str) -> GpuObservation:
     """The GPUs of a line such as `1xA100:3x2g.10gb`."""
-    return parse(text).observe()
+    return parse_inventory(text).observe()
 
 
-def slot_of(observation: Observation, name: str) -> Slot:
+def slot_of(observation: GpuObservation, name: str) -> Slot:
     """The slot of that name."""
     return next(slot for slot in observation.slots if slot.slot == name)
 
 
-def holding(
-    observation: Observation,
+def active_lease(
+    observation: GpuObservation,
     *names: str,
     user: str = "bob",
     uid: int = 1002,
@@ -36,34 +36,37 @@ def holding(
     priority: int = 10,
     until: datetime | None = None,
     held: bool = False,
-) -> Holding:
+) -> ActiveLease:
     """A lease on slots that exist."""
     uuids = tuple(slot_of(observation, name).uuid for name in names)
     container = container or f"{user}-{'-'.join(names)}._.{uid}"
-    return Holding(container, user, uid, names, uuids, priority, NOW - HOUR, until, held)
+    return ActiveLease(container, user, uid, names, uuids, priority, NOW - HOUR, until, held)
 
 
-def lost(name: str, uuid: str = "MIG-gone", *, user: str = "bob", uid: int = 1002) -> Holding:
+def lost_lease(name: str, uuid: str = "MIG-gone", *, user: str = "bob", uid: int = 1002) -> ActiveLease:
     """A lease on a slot that the hardware no longer has."""
-    return Holding(f"{user}-lost._.{uid}", user, uid, (name,), (uuid,), 10, NOW - HOUR)
+    return ActiveLease(f"{user}-lost._.{uid}", user, uid, (name,), (uuid,), 10, NOW - HOUR)
 
 
-def situation(
-    observation: Observation | str,
-    leases: Sequence[Holding] = (),
+def allocation_input(
+    observation: GpuObservation | str,
+    leases: Sequence[ActiveLease] = (),
     *,
     occupancy: Mapping[str, Blocker] | None = None,
     reservations: Sequence[Reservation] = (),
     allocation: GpuAllocation | None = None,
-) -> Situation:
+) -> AllocationInput:
     """A situation at NOW."""
     if isinstance(observation, str):
-        observation = observed(observation)
-    return Situation(observation, occupancy or {}, leases, NOW, reservations, allocation or GpuAllocation())
+        observation = observe_gpus(observation)
+    return AllocationInput(observation, occupancy or {}, leases, NOW, reservations, allocation or GpuAllocation())
 
 
-def foreign(
-    name: str = "jupyter", devices: Devices | None = None, status: Status = Status.RUNNING, identity: str = "f" * 64
+def foreign_container(
+    name: str = "jupyter",
+    devices: Devices | None = None,
+    status: ContainerStatus = ContainerStatus.RUNNING,
+    identity: str = "f" * 64,
 ) -> EngineContainer:
     """A container that is not ds01's; without `devices` nobody looked at them."""
     return EngineContainer(identity, name, "image", status, {}, NOW, devices=devices)

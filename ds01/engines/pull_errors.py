@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ds01.engines.answers import DISK_FULL, one_line
-from ds01.engines.references import DOCKER_HUB, registry_of, split
+from ds01.engines.engine_errors import DISK_FULL, one_line
+from ds01.engines.references import DOCKER_HUB, registry_of, split_reference
 from ds01.errors import Ds01Error, EngineAbsent, EngineRejected
 
 DAEMON_FILE = "/etc/docker/daemon.json"
-NOT_THERE = "absent"
-NETWORK = "network"
+ABSENT = "absent"
+NETWORK_PROBLEM = "network"
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _PullProblem:
     """A problem: how to recognise it in Docker's words (in lower case), and what to do about it.
 
     In the hint `REGISTRY` is the registry's host and `LOGIN` the command that logs in there.
@@ -27,79 +27,79 @@ class _Kind:
     hub_hint: str | None = None  # in its place for Docker Hub
 
 
-def _kind(problem: str, words: str, hint: str, hub_hint: str | None = None) -> _Kind:
-    return _Kind(problem, re.compile(words), hint, hub_hint)
+def _problem(problem: str, words: str, hint: str, hub_hint: str | None = None) -> _PullProblem:
+    return _PullProblem(problem, re.compile(words), hint, hub_hint)
 
 
 # The first that matches counts: Docker wraps the cause of a failed connection into several layers of words.
-_KINDS = (
-    _kind(
-        NETWORK,
+_PULL_PROBLEMS = (
+    _problem(
+        NETWORK_PROBLEM,
         "server gave http response to https client|first record does not look like a tls handshake",
         "REGISTRY does not encrypt. An administrator who trusts it adds it to `insecure-registries` in "
         f"{DAEMON_FILE}, then `sudo systemctl reload docker`.",
     ),
-    _kind(
-        NETWORK,
+    _problem(
+        NETWORK_PROBLEM,
         "certificate signed by unknown authority|certificate is not trusted",
         "The certificate of REGISTRY is signed by a CA that this server does not know. An administrator saves that "
         "CA's certificate as /etc/docker/certs.d/REGISTRY/ca.crt; Docker needs no restart.",
         "Something between this server and Docker Hub signs with a CA of its own, as proxies of companies do. An "
         "administrator adds that CA with `update-ca-certificates`, then `sudo systemctl restart docker`.",
     ),
-    _kind(
-        NETWORK,
+    _problem(
+        NETWORK_PROBLEM,
         "certificate is valid for|doesn't contain any ip sans|legacy common name|not valid for any names",
         "The certificate is made out to another name than REGISTRY: use the name that it has.",
     ),
-    _kind(
-        NETWORK,
+    _problem(
+        NETWORK_PROBLEM,
         "certificate has expired|not yet valid",
         "The certificate of REGISTRY has expired, or this server's clock is wrong: see `timedatectl`.",
     ),
-    _kind(
-        NETWORK,
+    _problem(
+        NETWORK_PROBLEM,
         "tls: certificate required|tls: bad certificate",
         "REGISTRY asks for a client certificate: an administrator saves client.cert and client.key in "
         "/etc/docker/certs.d/REGISTRY.",
     ),
-    _kind(
+    _problem(
         "limit",
         "toomanyrequests|too many requests",
         "The registry limits the number of pulls: wait an hour, or `LOGIN` for a limit of your own.",
     ),
-    _kind(
-        NETWORK,
+    _problem(
+        NETWORK_PROBLEM,
         r"dial tcp|no such host|timeout|connection re|tls:|x509|deadline exceeded|unexpected eof|: eof"
         r"|server misbehaving|network is unreachable|proxyconnect|proxy authentication required|http status: 5\d\d",
         "Docker does not reach the registry. `ds01 doctor` says more; a proxy is set in Docker's service.",
     ),
-    _kind(
+    _problem(
         "platform",
         "no matching manifest|no match for platform|does not match the specified platform",
         "The registry has this image for other processors only: choose another tag.",
     ),
-    _kind(
+    _problem(
         "login",
         "incorrect username or password|invalid username/password|bad credentials|token expired",
         "The registry does not accept your stored login. Log in again: `LOGIN`.",
     ),
     # Registries say "denied" for what is private and for what does not exist alike, so as not to tell which.
     # "permission denied" is this machine's.
-    _kind(
-        NOT_THERE,
+    _problem(
+        ABSENT,
         r"manifest unknown|not found|does not exist|name unknown|(?<!permission )denied|unauthorized|forbidden"
         r"|no basic auth credentials|http 40[13]\b|authentication required|insufficient_scope|authorization failed",
         "Check the name. A private image needs `LOGIN` first.",
     ),
-    _kind("disk", "no space left on device", DISK_FULL),
+    _problem("disk", "no space left on device", DISK_FULL),
 )
 
 
 def pull_error(reference: str, words: str) -> Ds01Error:
     """Return why an image could not be fetched. What the registry does not have, or does not show, is EngineAbsent."""
     words = one_line(words)
-    kind = next((kind for kind in _KINDS if kind.words.search(words.lower())), None)
+    kind = next((kind for kind in _PULL_PROBLEMS if kind.words.search(words.lower())), None)
     what = f"The image {reference} could not be fetched"
     if kind is None:
         return EngineRejected(what, why=words)
@@ -107,13 +107,13 @@ def pull_error(reference: str, words: str) -> Ds01Error:
     login = "docker login" if registry == DOCKER_HUB else f"docker login {registry}"
     hint = kind.hub_hint if registry == DOCKER_HUB and kind.hub_hint else kind.hint
     hint = hint.replace("REGISTRY", registry).replace("LOGIN", login)
-    if kind.problem == NOT_THERE:
+    if kind.problem == ABSENT:
         return EngineAbsent(f"The image {reference} is nowhere to be found", why=words, hint=hint)
     return EngineRejected(what, why=words, hint=hint, data={"problem": kind.problem})
 
 
 def _registry(reference: str) -> str:
     try:
-        return registry_of(split(reference)[0])
+        return registry_of(split_reference(reference)[0])
     except ValueError:
         return DOCKER_HUB

@@ -10,37 +10,37 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ds01.policy.reading.nodes import Node
-from ds01.policy.reading.problems import Problems
+from ds01.policy.reading.problems import ProblemList
 
 Schema = dict[str, Any]
 # YAML types what is not in quotes: a login of digits is a number for an editor, and a text here.
-TEXT: Mapping[str, Any] = {"type": ["string", "number", "boolean"]}
+TEXT_SCHEMA: Mapping[str, Any] = {"type": ["string", "number", "boolean"]}
 
 
 @dataclass(frozen=True)
-class Reader:
+class NodeReader:
     """A reader of nodes, and a function that returns what it accepts as JSON Schema."""
 
-    read: Callable[[Node, str, Problems], Any]
+    read: Callable[[Node, str, ProblemList], Any]
     schema: Callable[[], Schema]
 
-    def __call__(self, node: Node, key: str, problems: Problems) -> Any:
+    def __call__(self, node: Node, key: str, problems: ProblemList) -> Any:
         """Return what the node says. Raises Wrong."""
         return self.read(node, key, problems)
 
 
-class Kind(NamedTuple):
+class ValueType(NamedTuple):
     """What a text may be: how it is read (raises NotAllowed), that in words, and as JSON Schema."""
 
     read: Callable[[str], Any]
     allowed: str
-    json: Mapping[str, Any] = TEXT
+    json: Mapping[str, Any] = TEXT_SCHEMA
 
 
-def of_value(kind: Kind, allowed: str, *, null: bool) -> Schema:
+def value_schema(kind: ValueType, allowed: str, *, nullable: bool) -> Schema:
     """Return the schema of one text."""
     schema = {**kind.json, "errorMessage": allowed}
-    if null:
+    if nullable:
         types = schema["type"]
         schema["type"] = [*([types] if isinstance(types, str) else types), "null"]
         if "enum" in schema:
@@ -48,14 +48,18 @@ def of_value(kind: Kind, allowed: str, *, null: bool) -> Schema:
     return schema
 
 
-def of_list(item: Reader, allowed: str, *, unique: bool, some: bool) -> Schema:
+def list_schema(item: NodeReader, allowed: str, *, unique: bool, non_empty: bool) -> Schema:
     """Return the schema of a list."""
-    limits: Schema = ({"uniqueItems": True} if unique else {}) | ({"minItems": 1} if some else {})
-    return {"type": "array" if some else ["array", "null"], "items": item.schema(), "errorMessage": allowed} | limits
+    limits: Schema = ({"uniqueItems": True} if unique else {}) | ({"minItems": 1} if non_empty else {})
+    return {
+        "type": "array" if non_empty else ["array", "null"],
+        "items": item.schema(),
+        "errorMessage": allowed,
+    } | limits
 
 
-def of_section(
-    readers: Mapping[str, Reader], old: Mapping[str, tuple[str, Reader]], required: tuple[str, ...]
+def section_schema(
+    readers: Mapping[str, NodeReader], old: Mapping[str, tuple[str, NodeReader]], required: tuple[str, ...]
 ) -> Schema:
     """Return the schema of a section with known keys. `old`: the keys of older installations, by today's key."""
     properties = {name: reader.schema() for name, reader in readers.items()}
@@ -65,7 +69,7 @@ def of_section(
     return schema | ({"type": "object", "required": list(required)} if required else {})
 
 
-def of_table(names: Kind, reader: Reader) -> Schema:
+def table_schema(names: ValueType, reader: NodeReader) -> Schema:
     """Return the schema of a section with free names; names of keys are always texts."""
     allowed = {key: part for key, part in names.json.items() if key in ("pattern", "enum", "not")}
     return {"type": ["object", "null"], "propertyNames": allowed, "additionalProperties": reader.schema()}

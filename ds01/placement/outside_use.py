@@ -8,27 +8,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ds01.engines.protocol import Devices, EngineContainer
-from ds01.gpus.model import Blocker, Observation, Process, Slot
-from ds01.placement.devices import slots_of
-from ds01.policy.model import Outside
+from ds01.gpus.model import Blocker, GpuObservation, GpuProcess, Slot
+from ds01.placement.devices import slots_of_devices
+from ds01.policy.model import OutsideUse
 
 UUIDS_LABEL = "ds01.gpu.uuids"
 AIME_LABEL = "aime.mlc.GPUS"
 IGNORE_CONTAINERS = "outside.ignore_containers"
 IGNORE_PROCESSES = "outside.ignore_processes"
 IGNORE_MISSING_LIST = "outside.ignore_missing_process_list"
-NO_LIST = "the driver has no process list for this GPU"
+NO_PROCESS_LIST = "the driver has no process list for this GPU"
 
 # The kernel cuts a process's name (TASK_COMM_LEN, 16 with the final zero).
 _NAME_LENGTH = 15
 
 
 def outside_use(
-    observation: Observation,
+    observation: GpuObservation,
     containers: Sequence[EngineContainer],
     *,
     leased: Mapping[str, Collection[str]],
-    outside: Outside,
+    outside: OutsideUse,
     claimed: Mapping[str, str] | None = None,
 ) -> dict[str, Blocker]:
     """What uses each slot without a lease, by slot; of several the first, in the order of this function.
@@ -38,113 +38,115 @@ def outside_use(
     readable record, with the container's name: they count in any state. To judge a container that was started
     behind ds01, let `leased` say that it has the slots it would get.
     """
-    found: dict[str, Blocker] = {}
+    blockers: dict[str, Blocker] = {}
     for slot in observation.slots:
         if claimed and slot.uuid in claimed:
-            found[slot.slot] = Blocker("container", claimed[slot.uuid], detail={"label": UUIDS_LABEL})
+            blockers[slot.slot] = Blocker("container", claimed[slot.uuid], detail={"label": UUIDS_LABEL})
     for container in sorted(containers, key=lambda container: (container.name, container.id)):
-        for slot in _in_use_by(container, observation, leased, outside):
-            found.setdefault(slot.slot, _container_blocker(container, own=container.id in leased))
+        for slot in _slots_used_by(container, observation, leased, outside):
+            blockers.setdefault(slot.slot, _container_blocker(container, is_ours=container.id in leased))
     by_id = {container.id: container for container in containers}
     for slot in observation.slots:
-        for blocker in _processes(slot, by_id, leased, outside):
-            found.setdefault(slot.slot, blocker)
-    return found
+        for blocker in _process_blockers(slot, by_id, leased, outside):
+            blockers.setdefault(slot.slot, blocker)
+    return blockers
 
 
-def labelled_uuids(labels: Mapping[str, str]) -> tuple[str, ...]:
+def uuids_from_labels(labels: Mapping[str, str]) -> tuple[str, ...]:
     """The UUIDs that a container's label claims, for `claimed`."""
     return tuple(uuid for uuid in labels.get(UUIDS_LABEL, "").split(";") if uuid)
 
 
-def labelled_devices(labels: Mapping[str, str]) -> Devices:
+def devices_from_labels(labels: Mapping[str, str]) -> Devices:
     """The devices that the labels of a container name, ds01's or AIME's: all that a list says of them."""
-    uuids = labelled_uuids(labels)
+    uuids = uuids_from_labels(labels)
     # AIME's own tools separate with commas, ds01 writes semicolons.
     slots = tuple(part for part in labels.get(AIME_LABEL, "").replace(",", ";").split(";") if part not in ("", "-"))
     ids = uuids or tuple(slot for slot in slots if slot != "all")
     return Devices(ids, everything=not uuids and "all" in slots, form="label" if uuids or slots else None)
 
 
-def _in_use_by(
-    container: EngineContainer, observation: Observation, leased: Mapping[str, Collection[str]], outside: Outside
+def _slots_used_by(
+    container: EngineContainer, observation: GpuObservation, leased: Mapping[str, Collection[str]], outside: OutsideUse
 ) -> Sequence[Slot]:
-    if not container.status.runs:
+    if not container.status.has_processes:
         return ()
     lease = leased.get(container.id)
     if lease is not None:
         # One of our own that was started behind ds01 has devices without a lease; without detail its record stands.
         devices = container.devices
-        return () if not devices else [slot for slot in slots_of(devices, observation) if slot.uuid not in lease]
-    if _ignored(container, outside):
+        return (
+            () if not devices else [slot for slot in slots_of_devices(devices, observation) if slot.uuid not in lease]
+        )
+    if _is_ignored(container, outside):
         return ()
-    return observation.slots if container.devices is None else slots_of(container.devices, observation)
+    return observation.slots if container.devices is None else slots_of_devices(container.devices, observation)
 
 
-def _ignored(container: EngineContainer, outside: Outside) -> bool:
+def _is_ignored(container: EngineContainer, outside: OutsideUse) -> bool:
     return container.name.lstrip("/") in outside.ignore_containers
 
 
-def _container_blocker(container: EngineContainer, *, own: bool) -> Blocker:
+def _container_blocker(container: EngineContainer, *, is_ours: bool) -> Blocker:
     devices = container.devices
     detail = {
         "docker_id": container.id,
         "form": devices.form if devices is not None else None,
         "devices": None if devices is None else ["all"] if devices.everything else list(devices.ids),
     }
-    return Blocker("container", container.name.lstrip("/"), None if own else IGNORE_CONTAINERS, detail)
+    return Blocker("container", container.name.lstrip("/"), None if is_ours else IGNORE_CONTAINERS, detail)
 
 
-def _processes(
+def _process_blockers(
     slot: Slot,
     by_id: Mapping[str, EngineContainer],
     leased: Mapping[str, Collection[str]],
-    outside: Outside,
+    outside: OutsideUse,
 ) -> Iterator[Blocker]:
     """A blocker for every process on the slot that neither a lease explains nor the policy ignores."""
     if slot.processes is None:
         if slot.lists_processes:
             yield Blocker("unknown", "NVML does not say which processes use it")
         elif not outside.ignore_missing_process_list:
-            yield Blocker("unknown", NO_LIST, IGNORE_MISSING_LIST)
+            yield Blocker("unknown", NO_PROCESS_LIST, IGNORE_MISSING_LIST)
         return
     for process in sorted(slot.processes, key=lambda process: process.pid):
         lease = leased.get(process.container or "")
         if lease is not None and slot.uuid in lease:
             continue
-        if _named_in(process, outside.ignore_processes) or _only_draws(process, outside.ignore_graphics_below):
+        if _is_named_in(process, outside.ignore_processes) or _only_draws(process, outside.ignore_graphics_below):
             continue
         container = by_id.get(process.container or "")
         if container is not None and lease is None:
-            if not _ignored(container, outside):
-                yield _in_container(process, container)
+            if not _is_ignored(container, outside):
+                yield _container_process_blocker(process, container)
             continue
-        yield _alone(process, container, own=lease is not None)
+        yield _process_blocker(process, container, is_ours=lease is not None)
 
 
-def _named_in(process: Process, names: Collection[str]) -> bool:
+def _is_named_in(process: GpuProcess, names: Collection[str]) -> bool:
     return process.name is not None and any(process.name in (name, name[:_NAME_LENGTH]) for name in names)
 
 
-def _only_draws(process: Process, below: int | None) -> bool:
+def _only_draws(process: GpuProcess, below: int | None) -> bool:
     """Return whether a process only draws, and little: a desktop. `below` None: however much memory it has."""
     if not process.graphics_only or below is None:
         return process.graphics_only
     return process.memory_bytes is not None and process.memory_bytes < below
 
 
-def _in_container(process: Process, container: EngineContainer) -> Blocker:
+def _container_process_blocker(process: GpuProcess, container: EngineContainer) -> Blocker:
     """A process of a container that is not ours: whoever ignores it, ignores the container."""
     detail = {"docker_id": container.id, "pid": process.pid, "process": process.name}
     return Blocker("container", container.name.lstrip("/"), IGNORE_CONTAINERS, detail)
 
 
-def _alone(process: Process, container: EngineContainer | None, *, own: bool) -> Blocker:
+def _process_blocker(process: GpuProcess, container: EngineContainer | None, *, is_ours: bool) -> Blocker:
     """A process of the host, of a container that Docker does not list, or of one of ours without this lease."""
     detail = {
         "pid": process.pid,
         "docker_id": process.container,
         "container": container.name.lstrip("/") if container is not None else None,
     }
-    can_be_ignored = process.name is not None and not own
+    can_be_ignored = process.name is not None and not is_ours
     return Blocker("process", process.name or "unknown", IGNORE_PROCESSES if can_be_ignored else None, detail)

@@ -8,66 +8,68 @@ from enum import Enum
 from pathlib import PurePosixPath
 
 from ds01.policy import names, units, variables
-from ds01.policy.reading.forms import TEXT as TEXT_SCHEMA
-from ds01.policy.reading.forms import Kind
-from ds01.policy.reading.shapes import matching
-from ds01.policy.units import NotAllowed, show
+from ds01.policy.reading.node_readers import pattern_type
+from ds01.policy.reading.reader_schema import TEXT_SCHEMA as TEXT_SCHEMA
+from ds01.policy.reading.reader_schema import ValueType
+from ds01.policy.units import InvalidValue, quote_text
 
-TASKS = 4194304  # the kernel's highest process number
-CORES = 8192  # the kernel's highest number of processors
+MAX_TASKS = 4194304  # the kernel's highest process number
+MAX_CORES = 8192  # the kernel's highest number of processors
 _SIZE = {"type": "string", "pattern": units.SIZE_PATTERN}
 
 
-def whole(least: int, most: int = 1_000_000) -> Kind:
+def integer_type(least: int, most: int = 1_000_000) -> ValueType:
     """Whole numbers."""
     json = {"type": "integer", "minimum": least, "maximum": most}
-    return Kind(lambda text: units.parse_whole(text, least, most), f"a whole number from {least} to {most}", json)
+    return ValueType(
+        lambda text: units.parse_integer(text, least, most), f"a whole number from {least} to {most}", json
+    )
 
 
-def number(least: float, most: float) -> Kind:
+def number_type(least: float, most: float) -> ValueType:
     """Numbers, with a fraction or without, as float."""
-    return Kind(
+    return ValueType(
         lambda text: units.parse_number(text, least, most),
         f"a number from {units.format_number(least)} to {units.format_number(most)}",
         {"type": "number", "minimum": least, "maximum": most},
     )
 
 
-def size_from(least: int) -> Kind:
+def size_type(least: int) -> ValueType:
     """Sizes of at least `least` bytes."""
     allowed = f"{units.SIZE_FORM}, at least {units.readable_size(least)}"
 
     def read(text: str) -> int:
         size = units.parse_size(text)
         if size < least:
-            raise NotAllowed(f"{show(text)} is too small", allowed)
+            raise InvalidValue(f"{quote_text(text)} is too small", allowed)
         return size
 
-    return Kind(read, allowed, _SIZE)
+    return ValueType(read, allowed, _SIZE)
 
 
-def one_of(kind: type[Enum]) -> Kind:
+def enum_type(kind: type[Enum]) -> ValueType:
     """The members of an enum, by their values."""
     known = {str(member.value): member for member in kind}
-    spelled = word(tuple(known))
-    return Kind(lambda text: known[spelled.read(text)], spelled.allowed, spelled.json)
+    spelled = choice_type(tuple(known))
+    return ValueType(lambda text: known[spelled.read(text)], spelled.allowed, spelled.json)
 
 
-def word(known: tuple[str, ...]) -> Kind:
+def choice_type(known: tuple[str, ...]) -> ValueType:
     """One of the `known` words."""
-    spelled = matching("|".join(map(re.escape, known)), ", ".join(known))
+    spelled = pattern_type("|".join(map(re.escape, known)), ", ".join(known))
     return spelled._replace(json={"type": "string", "enum": list(known)})
 
 
 def _boolean(text: str) -> bool:
     if text not in ("true", "false"):
-        raise NotAllowed(f"{show(text)} is neither true nor false", "true or false")
+        raise InvalidValue(f"{quote_text(text)} is neither true nor false", "true or false")
     return text == "true"
 
 
 def _text(text: str) -> str:
     if not text or not all(letter.isprintable() or letter in "\n\t" for letter in text):
-        raise NotAllowed(f"{show(text)} is not a printable text", "a text")
+        raise InvalidValue(f"{quote_text(text)} is not a printable text", "a text")
     return text
 
 
@@ -88,21 +90,21 @@ def _profile(text: str) -> str:
     """Read a MIG profile as NVIDIA's tools print it, with any suffix, `MIG` before it or not, in any case."""
     match = _PROFILE.fullmatch(" ".join(text.casefold().split()))
     if match is None:
-        raise NotAllowed(f"{show(text)} is not a MIG profile", _PROFILE_FORM)
+        raise InvalidValue(f"{quote_text(text)} is not a MIG profile", _PROFILE_FORM)
     return match[1]
 
 
 def _folder(text: str) -> str:
     path = PurePosixPath(_text(text))
     if not re.match("/[^/]", text) or ".." in path.parts:
-        raise NotAllowed(f"{show(text)} is not a folder in full", "an absolute path below /, without ..")
+        raise InvalidValue(f"{quote_text(text)} is not a folder in full", "an absolute path below /, without ..")
     return str(path)
 
 
 def _ulimit(text: str) -> int:
     # a count without a unit is what some of these are: files, processes
     if re.fullmatch("-1|[0-9]+", text):
-        return -1 if text == "-1" else units.parse_whole(text)
+        return -1 if text == "-1" else units.parse_integer(text)
     return units.parse_size(text)
 
 
@@ -113,61 +115,63 @@ def _hours(text: str) -> timedelta:
 
 def _login(text: str) -> str:
     if not text.isprintable() or _LOGIN.fullmatch(text) is None:
-        raise NotAllowed(f"{show(text)} is not a login", LOGIN.allowed)
+        raise InvalidValue(f"{quote_text(text)} is not a login", LOGIN.allowed)
     return text
 
 
 def _variable(text: str) -> str:
     allowed = VARIABLE.allowed
-    if variables.NAME.fullmatch(text) is None:
-        raise NotAllowed(f"{show(text)} is not the name of a variable", allowed)
+    if variables.NAME_PATTERN.fullmatch(text) is None:
+        raise InvalidValue(f"{quote_text(text)} is not the name of a variable", allowed)
     if variables.is_reserved(text):
-        raise NotAllowed(f"{text} is set by ds01 itself", allowed)
+        raise InvalidValue(f"{text} is set by ds01 itself", allowed)
     return text
 
 
 def _variable_value(text: str) -> str:
     if "\0" in text:
-        raise NotAllowed("a variable cannot hold a NUL byte", "a text")
+        raise InvalidValue("a variable cannot hold a NUL byte", "a text")
     return text
 
 
-LOGIN = Kind(
+LOGIN = ValueType(
     _login, "a login, like alice or first.last@example.org", {**TEXT_SCHEMA, "pattern": f"^({_LOGIN.pattern})$"}
 )
-GROUP_NAME = matching(names.GROUP.pattern, f"a group: {names.GROUP_FORM}")
-UNIX_GROUP = matching(r"[^\s:,#+-][^\n:,#]{0,255}", "the name of a Unix group")
-BOOLEAN = Kind(_boolean, "true or false", {"type": "boolean"})
-DURATION = Kind(units.parse_duration, units.DURATION_FORM, {"type": "string", "pattern": units.DURATION_PATTERN})
-HOURS = Kind(_hours, "a number of hours", {"type": "number", "minimum": 0})
-MEMORY = size_from(6 << 20)  # less, and Docker refuses to create the container
-TEXT = Kind(_text, "a text", {**TEXT_SCHEMA, "minLength": 1})
-REASON = Kind(_reason, "a text")
-SLOT = matching(
+GROUP_NAME = pattern_type(names.GROUP_PATTERN.pattern, f"a group: {names.GROUP_FORM}")
+UNIX_GROUP = pattern_type(r"[^\s:,#+-][^\n:,#]{0,255}", "the name of a Unix group")
+BOOLEAN = ValueType(_boolean, "true or false", {"type": "boolean"})
+DURATION = ValueType(units.parse_duration, units.DURATION_FORM, {"type": "string", "pattern": units.DURATION_PATTERN})
+HOURS = ValueType(_hours, "a number of hours", {"type": "number", "minimum": 0})
+MEMORY = size_type(6 << 20)  # less, and Docker refuses to create the container
+TEXT = ValueType(_text, "a text", {**TEXT_SCHEMA, "minLength": 1})
+REASON = ValueType(_reason, "a text")
+SLOT = pattern_type(
     "(0|[1-9][0-9]{0,3})(:(0|[1-9][0-9]{0,3}))?", "a slot: 0 for a whole GPU, 0:1 for a MIG instance"
 )._replace(json={"type": ["string", "integer"], "pattern": "^[0-9]{1,4}(:[0-9]{1,4})?$", "minimum": 0})
 # names, and both kinds of addresses
-HOST = matching(
+HOST = pattern_type(
     r"[A-Za-z0-9]([A-Za-z0-9._:%-]{0,251}[A-Za-z0-9])?", "the name or address of a host, like gpu.example.org"
 )
-PROFILE = Kind(_profile, _PROFILE_FORM, {"type": "string", "pattern": r"^([Mm][Ii][Gg] +)?[0-9]+[CcGg]\..*[Gg][Bb]"})
-VARIABLE = Kind(
+PROFILE = ValueType(
+    _profile, _PROFILE_FORM, {"type": "string", "pattern": r"^([Mm][Ii][Gg] +)?[0-9]+[CcGg]\..*[Gg][Bb]"}
+)
+VARIABLE = ValueType(
     _variable,
-    f"a variable's name: {variables.NAME_FORM}; not {variables.PREFIX}* or {', '.join(variables.SET_BY_DS01)}",
+    f"a variable's name: {variables.NAME_FORM}; not {variables.RESERVED_PREFIX}* or {', '.join(variables.RESERVED_NAMES)}",
     {
-        "pattern": f"^({variables.NAME.pattern})$",
-        "not": {"pattern": f"^({variables.PREFIX}.*|{'|'.join(variables.SET_BY_DS01)})$"},
+        "pattern": f"^({variables.NAME_PATTERN.pattern})$",
+        "not": {"pattern": f"^({variables.RESERVED_PREFIX}.*|{'|'.join(variables.RESERVED_NAMES)})$"},
     },
 )
-VARIABLE_VALUE = Kind(_variable_value, "a text")
-ULIMIT = Kind(
+VARIABLE_VALUE = ValueType(_variable_value, "a text")
+ULIMIT = ValueType(
     _ulimit,
     "-1 for unlimited, a count like 65536, or a size like 64m",
     {"type": ["integer", "string"], "minimum": -1, "pattern": f"^[0-9]+$|{units.SIZE_PATTERN}"},
 )
-FOLDER = Kind(_folder, "an absolute path below /", {"type": "string", "pattern": "^/[^/]"})
-ARGUMENT = Kind(_argument, "a text")
-LOGIN_OR_GROUP = Kind(
+FOLDER = ValueType(_folder, "an absolute path below /", {"type": "string", "pattern": "^/[^/]"})
+ARGUMENT = ValueType(_argument, "a text")
+LOGIN_OR_GROUP = ValueType(
     lambda text: text if text[:1] == "@" else _login(text),
     "a login, or @ and a group",
     {**TEXT_SCHEMA, "pattern": f"^(@.*|{_LOGIN.pattern})$"},

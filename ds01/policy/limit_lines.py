@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from ds01.policy.model import Share, UserLimits
+from ds01.policy.model import SliceLimits, UserLimits
 from ds01.policy.units import format_duration, format_number, format_size, readable_size
 
 NO_LIMIT = "no limit"
 
 
-class Line(NamedTuple):
+class LimitLine(NamedTuple):
     """`label: text`; `key` is the policy's key, as in `UserLimits.sources`, or empty for user, group and rights."""
 
     key: str
@@ -42,28 +42,28 @@ _BYTES = ("core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")  # the
 _SHARES = {"aggregate": "All Containers", "group_total": "Whole Group"}
 
 
-def lines(user: UserLimits, *, exact: bool = False) -> tuple[Line, ...]:
+def limit_lines(user: UserLimits, *, exact: bool = False) -> tuple[LimitLine, ...]:
     """Return the limits in reading order; of the slices' limits only those that are set.
 
     `exact`: sizes are not rounded.
     """
-    found = [Line("", "User", user.user), Line("", "Group", user.group)]
+    found = [LimitLine("", "User", user.user), LimitLine("", "Group", user.group)]
     if user.admin:
-        found.append(Line("", "Administrator", "yes"))
-    found += [Line(key, label, _text(key, getattr(user.limits, key), exact)) for key, label in _LABELS.items()]
+        found.append(LimitLine("", "Administrator", "yes"))
+    found += [LimitLine(key, label, _text(key, getattr(user.limits, key), exact)) for key, label in _LABELS.items()]
     found += [
-        Line(f"ulimits.{name}", f"Ulimit {name}", _ulimit(name, value, exact))
+        LimitLine(f"ulimits.{name}", f"Ulimit {name}", _ulimit(name, value, exact))
         for name, value in user.limits.ulimits.items()
     ]
     found += [
-        Line(f"environment.{name}", f"Variable {name}", "not set" if value is None else value)
+        LimitLine(f"environment.{name}", f"Variable {name}", "not set" if value is None else value)
         for name, value in user.limits.environment.items()
     ]
     for section, whose in _SHARES.items():
-        share: Share = getattr(user.limits, section)
+        share: SliceLimits = getattr(user.limits, section)
         shown = (("max_cpus", "CPUs"), ("memory", "Memory"), ("max_tasks", "Tasks"))
         found += [
-            Line(f"{section}.{key}", f"{whose}: {what}", _text(key, getattr(share, key), exact))
+            LimitLine(f"{section}.{key}", f"{whose}: {what}", _text(key, getattr(share, key), exact))
             for key, what in shown
             if getattr(share, key) is not None
         ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import Ds01Error, NotPossible, WrongUse
-from ds01.projects import folders
+from ds01.projects import project_directory
 from ds01.system.home import Home
 from tests.projects.conftest import AS_ROOT, everything
 
@@ -16,7 +16,7 @@ TREE = ("data/raw", "data/processed", "notebooks", "src", "models", "configs", "
 
 
 def test_the_tree_is_there_and_git_would_keep_its_folders(home: Home) -> None:
-    step = folders.create(home, "birds")
+    step = project_directory.create_project_directory(home, "birds")
     top = home.path / "workspace" / "birds"
     assert set(step.made) == {str(top), *TREE} and step.kept == ()
     assert all((top / name / ".gitkeep").is_file() for name in TREE)
@@ -25,7 +25,9 @@ def test_the_tree_is_there_and_git_would_keep_its_folders(home: Home) -> None:
 
 
 def test_blank_is_only_the_folder(home: Home) -> None:
-    assert folders.create(home, "birds", blank=True).made == (str(home.path / "workspace" / "birds"),)
+    assert project_directory.create_project_directory(home, "birds", blank=True).made == (
+        str(home.path / "workspace" / "birds"),
+    )
     assert home.list(home.path / "workspace" / "birds") == ()
 
 
@@ -34,14 +36,14 @@ def test_again_nothing_changes_and_what_is_there_stays(home: Home, project: Path
     home.remove(project / "src" / ".gitkeep")
     home.write(project / "notes.txt", "mine")
     before = everything(project)
-    step = folders.create(home, "birds")
-    assert step.already and set(step.kept) == {str(project), *TREE}
+    step = project_directory.create_project_directory(home, "birds")
+    assert step.is_unchanged and set(step.kept) == {str(project), *TREE}
     assert everything(project) == before
 
 
 def test_what_is_missing_is_added(home: Home) -> None:
-    folders.create(home, "birds", blank=True)
-    step = folders.create(home, "birds")
+    project_directory.create_project_directory(home, "birds", blank=True)
+    step = project_directory.create_project_directory(home, "birds")
     assert set(step.made) == set(TREE) and len(step.kept) == 1
 
 
@@ -50,15 +52,15 @@ def test_a_file_in_the_way_is_said_and_stays(name: str, home: Home) -> None:
     path = home.path / "workspace" / name
     home.write(path, "mine")
     with pytest.raises(NotPossible) as caught:
-        folders.create(home, "birds")
+        project_directory.create_project_directory(home, "birds")
     assert str(path) in caught.value.message and caught.value.hint
     assert home.read(path) == b"mine"
 
 
 def test_a_workspace_elsewhere_is_followed(home: Home) -> None:
-    home.make_folder(home.path / "big" / "birds")
+    home.make_directory(home.path / "big" / "birds")
     (home.path / "workspace" / "birds").symlink_to(home.path / "big" / "birds")
-    folders.create(home, "birds")
+    project_directory.create_project_directory(home, "birds")
     assert (home.path / "big" / "birds" / "src").is_dir()
 
 
@@ -68,7 +70,7 @@ def test_a_link_leads_root_nowhere_that_its_owner_could_not_go(home: Home, tmp_p
     closed.mkdir(mode=0o700)
     (home.path / "workspace" / "birds").symlink_to(closed)
     with pytest.raises(Ds01Error):
-        folders.create(home, "birds")
+        project_directory.create_project_directory(home, "birds")
     assert list(closed.iterdir()) == []
 
 
@@ -76,20 +78,20 @@ def test_a_link_leads_root_nowhere_that_its_owner_could_not_go(home: Home, tmp_p
 def test_a_home_that_cannot_be_written_is_an_error_with_the_path(home: Home) -> None:
     (home.path / "workspace").chmod(0o555)
     with pytest.raises(Ds01Error) as caught:
-        folders.create(home, "birds")
+        project_directory.create_project_directory(home, "birds")
     assert "birds" in caught.value.message and caught.value.why == "Permission denied"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/etc", "Birds", "ü", "x" * 64, "-x", "a\n", "a\0"])
 def test_no_name_leads_out_of_the_workspace(name: str, home: Home) -> None:
     with pytest.raises(WrongUse):
-        folders.folder_of(home, name)
+        project_directory.project_path(home, name)
     with pytest.raises(WrongUse):
-        folders.create(home, name)
+        project_directory.create_project_directory(home, name)
 
 
 def test_names_are_those_of_containers() -> None:
-    assert folders.project_name("My Thesis") == "my-thesis"
+    assert project_directory.project_name("My Thesis") == "my-thesis"
     for typed in ("a/b", "größe", "x" * 200, "..", ""):
         with pytest.raises(WrongUse):
-            folders.project_name(typed)
+            project_directory.project_name(typed)

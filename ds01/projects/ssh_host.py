@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ds01.errors import WrongUse
-from ds01.policy.reading.kinds import HOST
+from ds01.policy.reading.value_types import HOST
 
 SSH_PORT = 22
 

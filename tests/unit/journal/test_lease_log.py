@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ds01.gpus.model import GpuRequest
-from ds01.journal.leases import LeaseLine, LeaseLog
+from ds01.journal.lease_log import LeaseLog, LeaseLogEntry
 from ds01.records.ledger import Ledger
 from ds01.system import clock
 from tests.bed import NOON, Bed
@@ -31,7 +31,7 @@ def lines(path: Path) -> list[str]:
     return [line[20:] for line in text.splitlines()]
 
 
-def test_a_life(bed: Bed, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_follows_a_container_life(bed: Bed, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, alice = bed.gate, bed.actor("alice")
     gate.create(alice, bed.request("alice", gpus=2))
     about = f"alice {ALICE} priority=10"
@@ -74,9 +74,9 @@ def test_recreate_elsewhere_moves_the_lines(bed: Bed, log: Path) -> None:
 
 def test_its_form_and_mode(tmp_path: Path) -> None:
     log = LeaseLog(tmp_path / "log")
-    log.write([LeaseLine("ALLOCATED", "0:1", "alice", ALICE, 10, "a\nb\x1b[2J")], NOON, mode=0o664)
+    log.write([LeaseLogEntry("ALLOCATED", "0:1", "alice", ALICE, 10, "a\nb\x1b[2J")], NOON, mode=0o664)
     assert (tmp_path / "log").read_text() == (
-        f"{clock.local(NOON):%Y-%m-%d %H:%M:%S} ALLOCATED 0:1 alice thesis._.70001 priority=10 a?b?[2J\n"
+        f"{clock.to_server_zone(NOON):%Y-%m-%d %H:%M:%S} ALLOCATED 0:1 alice thesis._.70001 priority=10 a?b?[2J\n"
     )
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o664
 
@@ -84,4 +84,4 @@ def test_its_form_and_mode(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_stops_nothing(bed: Bed, log: Path) -> None:
     log.mkdir()
     bed.gate.create(bed.actor("alice"), bed.request("alice", gpus=1))
-    LeaseLog(bed.root / "none" / "log").write([LeaseLine("HELD", "0", "a", "b", 1, "c")], NOON, mode=0o664)
+    LeaseLog(bed.root / "none" / "log").write([LeaseLogEntry("HELD", "0", "a", "b", 1, "c")], NOON, mode=0o664)

@@ -8,19 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ds01.engines.protocol import Devices, Status
-from ds01.engines.references import well_formed
-from ds01.engines.simulated import images, rules
-from ds01.engines.simulated.store import State, Store, new_id
+from ds01.engines.protocol import ContainerStatus, Devices
+from ds01.engines.references import is_reference
+from ds01.engines.simulated import container_rules, images
+from ds01.engines.simulated.store import State, StateStore, new_id
 from ds01.errors import EngineUnreachable
 from ds01.system.data import format_time, to_json
 
 
-class Outside:
+class ExternalEvents:
     """Somebody with `docker` at hand, the kernel, or dockerd itself: the half of `SimulatedEngine` that ds01 lacks."""
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime]) -> None:
-        self.store = Store(path)
+        self.store = StateStore(path)
         self.clock = clock
 
     def add_foreign(
@@ -35,44 +35,44 @@ class Outside:
     ) -> str:
         """A container that ds01 did not make; its id. It has no `spec`."""
         with self.change() as state:
-            rules.check_name(state, name)
+            container_rules.check_name(state, name)
             container = self.new_container(name, image, labels or {}, devices or Devices())
             container["privileged"] = privileged
-            container["source"] = images.source_of(state, image) if well_formed(image) else None
+            container["source"] = images.source_of(state, image) if is_reference(image) else None
             state["containers"][container["id"]] = container
             if running:
-                rules.start(state, container, self.clock())
+                container_rules.start_container(state, container, self.clock())
         return str(container["id"])
 
-    def use(self, reference: str, *, cpu_nanoseconds: int | None, network_bytes: int | None = 0) -> None:
+    def set_usage(self, reference: str, *, cpu_nanoseconds: int | None, network_bytes: int | None = 0) -> None:
         """What a running container has used since its start, from now on; None cannot be read."""
         with self.change() as state:
-            container = rules.require_processes(state, reference)
+            container = container_rules.require_processes(state, reference)
             container["used"] = {"cpu_nanoseconds": cpu_nanoseconds, "network_bytes": network_bytes}
 
     def kill(self, reference: str, *, code: int = 137, out_of_memory: bool = False) -> None:
         """The first process ends: `docker kill`, a crash, the kernel out of memory, or `exit` (`code` 0)."""
         with self.change() as state:
-            container = rules.require_processes(state, reference)
-            rules.end(container, code, self.clock())
+            container = container_rules.require_processes(state, reference)
+            container_rules.end_processes(container, code, self.clock())
             container["oom_killed"] = out_of_memory
 
     def remove_by_force(self, reference: str) -> None:
         """`docker rm --force`."""
         with self.change() as state:
-            container = rules.require(state, reference)
+            container = container_rules.require_container(state, reference)
             del state["containers"][container["id"]]
             self.store.drop_files(container["id"])
 
-    def set_status(self, reference: str, status: Status) -> None:
+    def set_status(self, reference: str, status: ContainerStatus) -> None:
         """Any of Docker's states, such as `dead` or `removing`."""
         with self.change() as state:
-            rules.require(state, reference)["status"] = status.value
+            container_rules.require_container(state, reference)["status"] = status.value
 
     def spawn(self, reference: str, command: str, *, stubborn: bool = False) -> int:
         """A process inside, a child of the first one; its pid. A stubborn one survives a `kill` that is run inside."""
         with self.change() as state:
-            container = rules.require_running(state, reference)
+            container = container_rules.require_running(state, reference)
             pid = int(state["next_pid"])
             state["next_pid"] += 1
             process = {"pid": pid, "parent": container["pid"], "command": command, "stubborn": stubborn}
@@ -82,13 +82,13 @@ class Outside:
     def set_devices(self, reference: str, devices: Devices) -> None:
         """Let the container have other GPU access than it was created with."""
         with self.change() as state:
-            rules.require(state, reference)["devices"] = to_json(devices)
+            container_rules.require_container(state, reference)["devices"] = to_json(devices)
 
     def restart_engine(self, *, reboot: bool = False) -> None:
         """dockerd restarts without live-restore, or the whole machine does: all that runs ends with 137."""
         with self.change() as state:
             for container in state["containers"].values():
-                rules.end(container, 137, self.clock())
+                container_rules.end_processes(container, 137, self.clock())
             state["started_at"] = format_time(self.clock())
             if reboot:
                 state["booted_at"] = state["started_at"]
@@ -108,19 +108,19 @@ class Outside:
         lost a part of it; the list still has it. `words` are Docker's.
         """
         with self.store.change() as state:
-            container = rules.require(state, reference)
-            said = words or f"RWLayer of container {container['id']} is unexpectedly nil"
-            container["broken"] = {"calls": list(calls), "words": said}
+            container = container_rules.require_container(state, reference)
+            message_text = words or f"RWLayer of container {container['id']} is unexpectedly nil"
+            container["broken"] = {"calls": list(calls), "words": message_text}
 
     def set_hard_limits(self, limits: Mapping[str, int]) -> None:
         """The machine's hard ulimits, which nobody may raise: a container with more of one does not start."""
         with self.store.change() as state:
             state["hard_limits"] = dict(limits)
 
-    def mend_container(self, reference: str) -> None:
+    def fix_container(self, reference: str) -> None:
         """End what `break_container` began."""
         with self.store.change() as state:
-            rules.require(state, reference).pop("broken", None)
+            container_rules.require_container(state, reference).pop("broken", None)
 
     def read(self) -> State:
         """The state now. Raises EngineUnreachable if the engine was told not to answer."""
@@ -141,7 +141,7 @@ class Outside:
             "id": new_id(),
             "name": name,
             "image": image,
-            "status": Status.CREATED.value,
+            "status": ContainerStatus.CREATED.value,
             "labels": dict(labels),
             "created_at": format_time(self.clock()),
             "devices": to_json(devices),

@@ -30,8 +30,8 @@ def home(fast_tmp: Path) -> Home:
 
 @pytest.fixture
 def key(home: Home) -> Path:
-    ssh.setup(home, comment="alice@server")
-    return home.path / ".ssh" / ssh.KEY
+    ssh.set_up_key(home, comment="alice@server")
+    return home.path / ".ssh" / ssh.KEY_NAME
 
 
 def mode(path: Path) -> int:
@@ -39,7 +39,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_key_that_only_its_owner_can_read(home: Home) -> None:
-    step = ssh.setup(home, comment="alice@server")
+    step = ssh.set_up_key(home, comment="alice@server")
     folder = home.path / ".ssh"
     assert step.made == ("~/.ssh", "~/.ssh/id_ed25519", "~/.ssh/id_ed25519.pub")
     assert (mode(folder), mode(folder / "id_ed25519")) == (0o700, 0o600)
@@ -50,42 +50,42 @@ def test_a_key_that_only_its_owner_can_read(home: Home) -> None:
     assert "no passphrase" in " ".join(step.notes)
 
 
-def test_again_the_key_stays(home: Home, key: Path) -> None:
+def test_existing_key_is_kept(home: Home, key: Path) -> None:
     before = everything(key.parent)
-    assert ssh.setup(home, comment="another").already
+    assert ssh.set_up_key(home, comment="another").is_unchanged
     assert everything(key.parent) == before
 
 
-def test_a_lost_public_part_is_made_again(home: Home, key: Path) -> None:
+def test_lost_public_key_is_recreated(home: Home, key: Path) -> None:
     public = ssh.public_key(home)
     home.remove(key.with_suffix(".pub"))
     assert ssh.public_key(home) is None
-    assert "~/.ssh/id_ed25519.pub" in ssh.setup(home, comment="x").made
+    assert "~/.ssh/id_ed25519.pub" in ssh.set_up_key(home, comment="x").made
     assert (ssh.public_key(home) or "").split()[:2] == (public or "").split()[:2]
 
 
-def test_that_of_a_key_with_a_passphrase_cannot_be_and_the_command_is_said(home: Home, key: Path) -> None:
+def test_lost_public_key_with_passphrase_names_command(home: Home, key: Path) -> None:
     home.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(key)])
     home.remove(key.with_suffix(".pub"))
-    step = ssh.setup(home, comment="x")
-    assert step.already and "ssh-keygen -y" in " ".join(step.notes)
+    step = ssh.set_up_key(home, comment="x")
+    assert step.is_unchanged and "ssh-keygen -y" in " ".join(step.notes)
 
 
 def test_a_public_part_alone_is_never_overwritten(home: Home, key: Path) -> None:
     home.remove(key)
     before = everything(key.parent)
     with pytest.raises(NotPossible):
-        ssh.setup(home, comment="x")
+        ssh.set_up_key(home, comment="x")
     assert everything(key.parent) == before
 
 
-def test_what_others_could_use_is_closed(home: Home, key: Path) -> None:
+def test_permissions_of_existing_keys_are_tightened(home: Home, key: Path) -> None:
     key.chmod(0o644)
     key.parent.chmod(0o777)
-    step = ssh.setup(home, comment="x")
+    step = ssh.set_up_key(home, comment="x")
     assert (mode(key), mode(key.parent) & 0o022) == (0o600, 0) and len(step.made) == 2
     key.parent.chmod(0o755)
-    assert ssh.setup(home, comment="x").already and mode(key.parent) == 0o755, "which ssh takes too"
+    assert ssh.set_up_key(home, comment="x").is_unchanged and mode(key.parent) == 0o755, "which ssh takes too"
 
 
 def test_what_is_shown_is_never_the_private_part(home: Home, key: Path) -> None:
@@ -97,11 +97,11 @@ def test_what_is_shown_is_never_the_private_part(home: Home, key: Path) -> None:
 @pytest.mark.parametrize("comment", ["a\nb", "\x1b[2J", "x" * 201])
 def test_a_comment_is_one_line(comment: str, home: Home) -> None:
     with pytest.raises(WrongUse):
-        ssh.setup(home, comment=comment)
+        ssh.set_up_key(home, comment=comment)
 
 
 def test_a_comment_that_looks_like_an_option_is_one(home: Home) -> None:
-    ssh.setup(home, comment="-N")
+    ssh.set_up_key(home, comment="-N")
     assert (ssh.public_key(home) or "").endswith(" -N")
 
 
@@ -111,7 +111,7 @@ def test_a_linked_ssh_folder_leads_root_nowhere(home: Home, tmp_path: Path) -> N
     closed.mkdir(mode=0o700)
     (home.path / ".ssh").symlink_to(closed)
     with pytest.raises(Ds01Error):
-        ssh.setup(home, comment="x")
+        ssh.set_up_key(home, comment="x")
     assert list(closed.iterdir()) == []
 
 
@@ -121,7 +121,7 @@ def test_a_linked_ssh_folder_leads_root_nowhere(home: Home, tmp_path: Path) -> N
 def settings(path: Path) -> dict[str, str]:
     """What ssh itself makes of the entry."""
     said = subprocess.run(
-        ["ssh", "-F", str(path), "-G", vscode.ALIAS],
+        ["ssh", "-F", str(path), "-G", vscode.HOST_ALIAS],
         capture_output=True,
         text=True,
         check=True,
@@ -138,7 +138,7 @@ def test_ssh_understands_the_entry(login: str, tmp_path: Path) -> None:
 
 
 def test_the_guide_has_the_entry_whole() -> None:
-    text = "\n".join(line.strip() for line in vscode.guide("alice", "server"))
+    text = "\n".join(line.strip() for line in vscode.setup_guide("alice", "server"))
     assert "\n".join(line.strip() for line in vscode.host_entry("alice", "server").splitlines()) in text
     assert "{" not in text
 
@@ -148,35 +148,35 @@ def test_what_is_no_host_does_not_get_into_a_configuration(host: str) -> None:
     with pytest.raises(WrongUse):
         vscode.host_entry("alice", host)
     with pytest.raises(WrongUse):
-        ssh.how_to_reach("alice", host)
+        ssh.connection_guide("alice", host)
 
 
 def test_the_entry_is_added_once_and_the_rest_stays(home: Home, tmp_path: Path) -> None:
     path = home.path / ".ssh" / "config"
     home.write(path, "Host other\n    User x", mode=0o600)
     entry = vscode.host_entry("alice", "server")
-    assert vscode.write(home, path, entry).made == (str(path),)
+    assert vscode.write_host_entry(home, path, entry).made == (str(path),)
     content = home.read_text(path) or ""
     assert content.startswith("Host other\n    User x\n") and mode(path) == 0o600
     assert settings(path)["hostname"] == "server"
-    assert vscode.write(home, path, entry).already
-    step = vscode.write(home, path, vscode.host_entry("alice", "another"))
-    assert step.already and "stays as it is" in " ".join(step.notes)
+    assert vscode.write_host_entry(home, path, entry).is_unchanged
+    step = vscode.write_host_entry(home, path, vscode.host_entry("alice", "another"))
+    assert step.is_unchanged and "stays as it is" in " ".join(step.notes)
     assert home.read_text(path) == content
 
 
 @pytest.mark.parametrize("there", ["Host ds01-old\n", "Host *\n", "# Host ds01\n", "HostName ds01\n", "Host my.ds01\n"])
 def test_what_only_looks_like_the_entry_is_none(there: str, home: Home) -> None:
     home.write(home.path / "config", there)
-    assert vscode.write(home, home.path / "config", vscode.host_entry("alice", "server")).made
+    assert vscode.write_host_entry(home, home.path / "config", vscode.host_entry("alice", "server")).made
 
 
 @pytest.mark.parametrize("there", ["Host a ds01 b\n", "  host=ds01\n", "HOST\tds01\n"])
 def test_an_entry_of_any_spelling_is_one(there: str, home: Home) -> None:
     home.write(home.path / "config", there)
-    assert vscode.write(home, home.path / "config", vscode.host_entry("alice", "server")).already
+    assert vscode.write_host_entry(home, home.path / "config", vscode.host_entry("alice", "server")).is_unchanged
 
 
 def test_a_new_file_is_its_owners_only(home: Home) -> None:
-    vscode.write(home, home.path / "new" / "config", vscode.host_entry("alice", "server"))
+    vscode.write_host_entry(home, home.path / "new" / "config", vscode.host_entry("alice", "server"))
     assert mode(home.path / "new" / "config") == 0o600

@@ -56,28 +56,28 @@ _HINTS = (
 )
 
 
-def answer_as_error(status: int | None, words: str, what: str) -> Ds01Error:
+def error_from_response(status: int | None, message: str, what: str) -> Ds01Error:
     """dockerd's refusal as an error with its own words, on one line."""
-    words = one_line(words)
-    lower = words.lower()
+    message = one_line(message)
+    lower = message.lower()
     # 404 also says that a network, a process or a folder inside is missing: then the container has not vanished.
     absent = next((name for part, name in _ABSENT if f"no such {part}" in lower), None)
     if status == 404 and absent is not None:
-        return EngineAbsent(f"Docker has no such {absent}", why=words)
+        return EngineAbsent(f"Docker has no such {absent}", why=message)
     # Unpausing what is not paused is answered with 500.
     if status == 409 or "is not paused" in lower:
-        return EngineConflict(f"Docker could not {what}", why=words)
+        return EngineConflict(f"Docker could not {what}", why=message)
     hint = next((hint for part, hint in _HINTS if part in lower), None)
-    ulimit, port = refused_ulimit(words), _PORT_TAKEN.search(words)
+    ulimit, port = refused_ulimit(message), _PORT_TAKEN.search(message)
     data: dict[str, object] | None = None if ulimit is None else {"problem": "ulimit", "ulimit": ulimit}
     if port is not None:
         data, hint = {"problem": "port", "port": int(port["number"])}, hint or _PORT_HINT
-    return EngineRejected(f"Docker could not {what}", why=words, hint=hint, data=data)
+    return EngineRejected(f"Docker could not {what}", why=message, hint=hint, data=data)
 
 
-def refused_ulimit(words: str) -> str | None:
+def refused_ulimit(message: str) -> str | None:
     """The name of the ulimit that the kernel refused, if a runtime's words say so; as Docker spells it."""
-    found = _REFUSED_RLIMIT.search(words)
+    found = _REFUSED_RLIMIT.search(message)
     if found is None:
         return None
     name = (found["name"] or "").lower() or RLIMITS.get(int(found["number"] or -1))
@@ -85,33 +85,33 @@ def refused_ulimit(words: str) -> str | None:
 
 
 def build_error(
-    spec: BuildSpec, words: str, *, step: str | None = None, exit_code: int | None = None, said: Iterable[str] = ()
+    spec: BuildSpec, message: str, *, step: str | None = None, exit_code: int | None = None, output: Iterable[str] = ()
 ) -> EngineRejected:
     """Why an image could not be built: `words` are Docker's, `said` the last lines of the program that failed."""
-    why = one_line(" ".join(said)) or one_line(plain(words))
+    why = one_line(" ".join(output)) or one_line(strip_control_codes(message))
     hint = None
-    if "no space left" in f"{words} {why}".lower():
+    if "no space left" in f"{message} {why}".lower():
         hint = DISK_FULL
     elif exit_code == _KILLED and spec.memory is not None:
         hint = f"It was killed, most likely for memory: a build has {readable_size(spec.memory)}, as a container has."
     return EngineRejected(
-        f"The image {spec.reference} could not be built" + (f": step {_short(step)} failed" if step else ""),
+        f"The image {spec.reference} could not be built" + (f": step {_shorten(step)} failed" if step else ""),
         why=why if exit_code is None else f"{why} (exit code {exit_code})",
         hint=hint,
         data={"problem": "build", "step": step, "exit_code": exit_code},
     )
 
 
-def one_line(words: str) -> str:
+def one_line(message: str) -> str:
     """Docker's words without line breaks, and not without end."""
-    text = " ".join(words.split())
+    text = " ".join(message.split())
     return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
 
 
-def plain(text: str) -> str:
+def strip_control_codes(text: str) -> str:
     """Text without what only a terminal understands; white space stays."""
     return _CONTROL.sub("", _ESCAPE.sub("", text))
 
 
-def _short(step: str) -> str:
+def _shorten(step: str) -> str:
     return step if len(step) <= _LONGEST_STEP else f"{step[: _LONGEST_STEP - 1]}…"

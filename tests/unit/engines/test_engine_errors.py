@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.engines.answers import answer_as_error
+from ds01.engines.engine_errors import error_from_response
 from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
 
 
@@ -24,12 +24,12 @@ from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
 def test_an_answer_is_an_error_of_its_kind_with_dockers_words(
     status: int | None, words: str, kind: type[Exception]
 ) -> None:
-    error = answer_as_error(status, words, "start the container")
+    error = error_from_response(status, words, "start the container")
     assert type(error) is kind and error.why == words
 
 
 def test_words_are_one_line_of_bounded_length() -> None:
-    error = answer_as_error(500, "OCI runtime\n  create failed:\tx " + "y" * 5000, "start the container")
+    error = error_from_response(500, "OCI runtime\n  create failed:\tx " + "y" * 5000, "start the container")
     assert error.message == "Docker could not start the container"
     assert error.why is not None and error.why.startswith("OCI runtime create failed: x y") and len(error.why) < 700
 
@@ -47,4 +47,4 @@ def test_words_are_one_line_of_bounded_length() -> None:
     ],
 )
 def test_what_has_a_known_remedy_says_it(words: str, hint: str) -> None:
-    assert hint in (answer_as_error(500, words, "start the container").hint or "")
+    assert hint in (error_from_response(500, words, "start the container").hint or "")

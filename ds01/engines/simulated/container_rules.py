@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ds01.engines.answers import RLIMITS, answer_as_error
-from ds01.engines.protocol import ContainerSpec, Devices, EngineContainer, Port, Status, UpdateSpec
+from ds01.engines.engine_errors import RLIMITS, error_from_response
+from ds01.engines.protocol import ContainerSpec, ContainerStatus, Devices, EngineContainer, PublishedPort, UpdateSpec
 from ds01.engines.simulated.images import image_id
 from ds01.engines.simulated.store import State
 from ds01.system.data import format_time, from_json, parse_time
@@ -17,13 +17,13 @@ from ds01.system.data import format_time, from_json, parse_time
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SMALLEST_MEMORY = 6 << 20
 _SMALLEST_QUOTA = 1000
-_KERNELS_LIMITS = {"nofile": 1073741816}  # the largest fs.nr_open: nobody may have more
+_KERNEL_LIMITS = {"nofile": 1073741816}  # the largest fs.nr_open: nobody may have more
 # What Docker could not do, for the calls whose names do not say it.
 _BROKEN_CALLS = {
     "inspect": "look at the container",
     "update": "change the limits of the container",
-    "put": "put files into the container",
-    "get": "read files of the container",
+    "put_archive": "put files into the container",
+    "get_archive": "read files of the container",
     "processes": "list the container's processes",
     "usage": "look into the container",
     "run": "run a program in the container",
@@ -31,7 +31,7 @@ _BROKEN_CALLS = {
 }
 
 
-def find(state: State, reference: str) -> dict[str, Any] | None:
+def find_container(state: State, reference: str) -> dict[str, Any] | None:
     """The container with this id, this name, or the only one whose id begins so: in Docker's order."""
     containers: dict[str, dict[str, Any]] = state["containers"]
     if reference in containers:
@@ -39,72 +39,72 @@ def find(state: State, reference: str) -> dict[str, Any] | None:
     for container in containers.values():
         if container["name"] == reference:
             return container
-    begins = [key for key in containers if reference and key.startswith(reference)]
-    return containers[begins[0]] if len(begins) == 1 else None
+    matches = [key for key in containers if reference and key.startswith(reference)]
+    return containers[matches[0]] if len(matches) == 1 else None
 
 
-def require(state: State, reference: str) -> dict[str, Any]:
+def require_container(state: State, reference: str) -> dict[str, Any]:
     """As `find`. Raises EngineAbsent."""
-    container = find(state, reference)
+    container = find_container(state, reference)
     if container is None:
-        raise answer_as_error(404, f"No such container: {reference}", "find the container")
+        raise error_from_response(404, f"No such container: {reference}", "find the container")
     return container
 
 
-def require_whole(state: State, reference: str, call: str) -> dict[str, Any]:
+def require_unbroken(state: State, reference: str, call: str) -> dict[str, Any]:
     """As `require`. Raises EngineRejected if `break_container` made this call of the engine fail."""
-    container = require(state, reference)
+    container = require_container(state, reference)
     broken = container.get("broken")
     if broken is not None and (not broken["calls"] or call in broken["calls"]):
-        raise answer_as_error(500, broken["words"], _BROKEN_CALLS.get(call, f"{call} the container"))
+        raise error_from_response(500, broken["words"], _BROKEN_CALLS.get(call, f"{call} the container"))
     return container
 
 
 def require_processes(state: State, reference: str) -> dict[str, Any]:
     """A container whose processes exist, frozen ones too. Raises EngineAbsent, EngineConflict."""
-    container = require(state, reference)
-    if not Status(container["status"]).runs:
-        raise answer_as_error(409, f"Container {container['id']} is not running", "look into the container")
+    container = require_container(state, reference)
+    if not ContainerStatus(container["status"]).has_processes:
+        raise error_from_response(409, f"Container {container['id']} is not running", "look into the container")
     return container
 
 
 def require_running(state: State, reference: str) -> dict[str, Any]:
     """A container whose processes go on. Raises EngineAbsent, EngineConflict."""
     container = require_processes(state, reference)
-    if container["status"] != Status.RUNNING.value:
-        words = f"Container {container['id']} is {container['status']}, unpause the container before exec"
-        raise answer_as_error(409, words, "run a program in the container")
+    if container["status"] != ContainerStatus.RUNNING.value:
+        message = f"Container {container['id']} is {container['status']}, unpause the container before exec"
+        raise error_from_response(409, message, "run a program in the container")
     return container
 
 
 def refuse_removal(container: dict[str, Any]) -> None:
     """Raises EngineConflict if the container has processes."""
-    if Status(container["status"]).runs:
-        words = f"You cannot remove a {container['status']} container {container['id']}"
-        raise answer_as_error(409, words, "remove the container")
+    if ContainerStatus(container["status"]).has_processes:
+        message = f"You cannot remove a {container['status']} container {container['id']}"
+        raise error_from_response(409, message, "remove the container")
 
 
-def pause(container: dict[str, Any]) -> None:
+def pause_container(container: dict[str, Any]) -> None:
     """Freeze. Raises EngineConflict unless it runs."""
-    if container["status"] != Status.RUNNING.value:
-        is_what = "already paused" if container["status"] == Status.PAUSED.value else "not running"
-        raise answer_as_error(409, f"Container {container['id']} is {is_what}", "pause the container")
-    container["status"] = Status.PAUSED.value
+    if container["status"] != ContainerStatus.RUNNING.value:
+        state_words = "already paused" if container["status"] == ContainerStatus.PAUSED.value else "not running"
+        raise error_from_response(409, f"Container {container['id']} is {state_words}", "pause the container")
+    container["status"] = ContainerStatus.PAUSED.value
 
 
-def unpause(container: dict[str, Any]) -> None:
+def unpause_container(container: dict[str, Any]) -> None:
     """Let it go on. Raises EngineConflict unless it is paused."""
-    if container["status"] != Status.PAUSED.value:
-        raise answer_as_error(500, f"Container {container['id']} is not paused", "unpause the container")
-    container["status"] = Status.RUNNING.value
+    if container["status"] != ContainerStatus.PAUSED.value:
+        raise error_from_response(500, f"Container {container['id']} is not paused", "unpause the container")
+    container["status"] = ContainerStatus.RUNNING.value
 
 
-def start(state: State, container: dict[str, Any], now: datetime) -> None:
+def start_container(state: State, container: dict[str, Any], now: datetime) -> None:
     """Start, with free ports of the host. Raises EngineConflict, EngineRejected."""
-    if container["status"] == Status.RUNNING.value:
+    if container["status"] == ContainerStatus.RUNNING.value:
         return
-    if container["status"] == Status.PAUSED.value:
-        raise answer_as_error(409, "cannot start a paused container, try unpause instead", "start the container")
+    if container["status"] == ContainerStatus.PAUSED.value:
+        raise error_from_response(409, "cannot start a paused container, try unpause instead", "start the container")
     spec = container.get("spec") or {"ports": [], "command": ["foreign"]}
     _check_hard_limits(state, spec.get("ulimits") or {})
     container["ports"] = _assign_ports(state, spec["ports"])
@@ -112,44 +112,44 @@ def start(state: State, container: dict[str, Any], now: datetime) -> None:
     state["next_pid"] += 1
     command = " ".join(spec["command"])
     container["processes"] = [{"pid": container["pid"], "parent": 1, "command": command, "stubborn": True}]
-    container["status"] = Status.RUNNING.value
+    container["status"] = ContainerStatus.RUNNING.value
     container["started_at"] = format_time(now)
 
 
 def _check_hard_limits(state: State, ulimits: dict[str, int]) -> None:
     """Raises EngineRejected in runc's words for a ulimit beyond what `set_hard_limits` allows."""
-    for name, most in (_KERNELS_LIMITS | state.get("hard_limits", {})).items():
-        wanted = ulimits.get(name)
-        if wanted is not None and (wanted < 0 or wanted > most):
+    for name, hard_limit in (_KERNEL_LIMITS | state.get("hard_limits", {})).items():
+        requested = ulimits.get(name)
+        if requested is not None and (requested < 0 or requested > hard_limit):
             number = next((number for number, other in RLIMITS.items() if other == name), 9)
-            words = f"OCI runtime create failed: error setting rlimit type {number}: operation not permitted"
-            raise answer_as_error(500, words, "start the container")
+            message = f"OCI runtime create failed: error setting rlimit type {number}: operation not permitted"
+            raise error_from_response(500, message, "start the container")
 
 
-def end(container: dict[str, Any], code: int, now: datetime) -> None:
+def end_processes(container: dict[str, Any], code: int, now: datetime) -> None:
     """The container's processes end with `code`; nothing if there are none."""
-    if not Status(container["status"]).runs:
+    if not ContainerStatus(container["status"]).has_processes:
         return
-    container.update(status=Status.EXITED.value, exit_code=code, finished_at=format_time(now), pid=None)
+    container.update(status=ContainerStatus.EXITED.value, exit_code=code, finished_at=format_time(now), pid=None)
     container.update(ports=[], processes=[], oom_killed=False)
 
 
-def check(state: State, spec: ContainerSpec) -> None:
+def check_spec(state: State, spec: ContainerSpec) -> None:
     """What Docker checks at create. Raises EngineRejected, EngineConflict."""
     check_name(state, spec.name)
-    words = _objection(spec)
+    message = _limit_error(spec)
     for mount in spec.mounts:
         if not Path(mount.source).exists():
-            words = f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
-    if words is not None:
-        raise answer_as_error(400, words, "create the container")
+            message = f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
+    if message is not None:
+        raise error_from_response(400, message, "create the container")
 
 
-def update(container: dict[str, Any], limits: UpdateSpec) -> None:
+def update_limits(container: dict[str, Any], limits: UpdateSpec) -> None:
     """Other limits for a container. Raises EngineRejected."""
-    words = _objection(limits)
-    if words is not None:
-        raise answer_as_error(400, words, "change the limits of the container")
+    message = _limit_error(limits)
+    if message is not None:
+        raise error_from_response(400, message, "change the limits of the container")
     spec = container.get("spec")
     if spec is None:
         return
@@ -161,7 +161,7 @@ def update(container: dict[str, Any], limits: UpdateSpec) -> None:
         spec["pids_limit"] = limits.pids_limit
 
 
-def _objection(limits: ContainerSpec | UpdateSpec) -> str | None:
+def _limit_error(limits: ContainerSpec | UpdateSpec) -> str | None:
     """What Docker says to limits that cannot be."""
     if limits.memory is not None and limits.memory < _SMALLEST_MEMORY:
         return "Minimum memory limit allowed is 6MB"
@@ -175,35 +175,35 @@ def _objection(limits: ContainerSpec | UpdateSpec) -> str | None:
 def check_name(state: State, name: str) -> None:
     """Raises EngineRejected for a name that Docker does not accept, EngineConflict for one that is taken."""
     if _NAME.fullmatch(name) is None:
-        raise answer_as_error(400, f"Invalid container name ({name})", "create the container")
+        raise error_from_response(400, f"Invalid container name ({name})", "create the container")
     for container in state["containers"].values():
         if container["name"] == name:
-            words = f'The container name "/{name}" is already in use by container "{container["id"]}"'
-            raise answer_as_error(409, words, "create the container")
+            message = f'The container name "/{name}" is already in use by container "{container["id"]}"'
+            raise error_from_response(409, message, "create the container")
 
 
-def listed(container: dict[str, Any]) -> EngineContainer:
+def list_entry(container: dict[str, Any]) -> EngineContainer:
     """The container as a list shows it."""
     return EngineContainer(
         id=container["id"],
         name=container["name"],
         image=container["image"],
-        status=Status(container["status"]),
+        status=ContainerStatus(container["status"]),
         labels=container["labels"],
         created_at=parse_time(container["created_at"]),
         image_id=image_id(container["source"]) if container.get("source") else None,
-        ports=tuple(from_json(Port, port) for port in container.get("ports", [])),
+        ports=tuple(from_json(PublishedPort, port) for port in container.get("ports", [])),
     )
 
 
-def detailed(container: dict[str, Any]) -> EngineContainer:
+def inspect_entry(container: dict[str, Any]) -> EngineContainer:
     """The container as an inspect shows it."""
     spec = container.get("spec")
-    ended = container["status"] in (Status.EXITED.value, Status.DEAD.value)
+    ended = container["status"] in (ContainerStatus.EXITED.value, ContainerStatus.DEAD.value)
     return replace(
-        listed(container),
-        started_at=time_of(container.get("started_at")),
-        finished_at=time_of(container.get("finished_at")),
+        list_entry(container),
+        started_at=parse_optional_time(container.get("started_at")),
+        finished_at=parse_optional_time(container.get("finished_at")),
         exit_code=container.get("exit_code") if ended else None,
         oom_killed=container.get("oom_killed", False) if ended else False,
         pid=container.get("pid"),
@@ -213,16 +213,18 @@ def detailed(container: dict[str, Any]) -> EngineContainer:
     )
 
 
-def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _assign_ports(state: State, requested: list[dict[str, Any]]) -> list[dict[str, Any]]:
     taken = {port["host_port"] for other in state["containers"].values() for port in other.get("ports", [])}
     ports = []
-    for port in wanted:
+    for port in requested:
         address = f"{port['host_ip']}:{port['host_port']}"
         if port["host_port"] in state.get("occupied_ports", ()):
-            words = f"Error starting userland proxy: listen tcp4 {address}: bind: address already in use"
-            raise answer_as_error(500, words, "start the container")
+            message = f"Error starting userland proxy: listen tcp4 {address}: bind: address already in use"
+            raise error_from_response(500, message, "start the container")
         if port["host_port"] in taken:
-            raise answer_as_error(500, f"Bind for {address} failed: port is already allocated", "start the container")
+            raise error_from_response(
+                500, f"Bind for {address} failed: port is already allocated", "start the container"
+            )
         number = port["host_port"]
         while number is None:
             number = state["next_port"] if state["next_port"] not in taken else None
@@ -232,6 +234,6 @@ def _assign_ports(state: State, wanted: list[dict[str, Any]]) -> list[dict[str, 
     return ports
 
 
-def time_of(text: str | None) -> datetime | None:
+def parse_optional_time(text: str | None) -> datetime | None:
     """A time as the state keeps it."""
     return None if text is None else parse_time(text)

@@ -18,11 +18,11 @@ _HEADER = "X-Docker-Container-Path-Stat"
 def path_status(client: Client, api: Any, address: str, path: str) -> PathStatus | None:
     """Ask for the status of a path; None if there is none, or no such container: the answer has no words."""
     try:
-        answer = client.call(api, "HEAD", address, params={"path": path})
+        response = client.call(api, "HEAD", address, params={"path": path})
     except docker.errors.NotFound:
         return None
     try:
-        found = json.loads(base64.b64decode(answer.headers.get(_HEADER, "")))
-        return PathStatus(int(found["mode"]) & 0o777, found.get("linkTarget") or None)
+        stat_fields = json.loads(base64.b64decode(response.headers.get(_HEADER, "")))
+        return PathStatus(int(stat_fields["mode"]) & 0o777, stat_fields.get("linkTarget") or None)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EngineRejected("Docker could not look at files of the container", why=str(error)) from error
