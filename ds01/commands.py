@@ -91,17 +91,17 @@ ALIASES = {  # programs that are called otherwise than their words
 _BY_ALIAS_ONLY = frozenset({"user add"})
 
 
-def names() -> list[str]:
+def program_names() -> list[str]:
     """The names of all programs that are symlinks to this one."""
     return [*DISPATCHERS, *(hyphenated(words) for words in COMMANDS if _is_program(words)), *ALIASES]
 
 
-def shown(words: str) -> str:
+def display_name(words: str) -> str:
     """How a command is called in its own texts: `container-create`, `ds01 gpu status`."""
     return hyphenated(words) if _is_program(words) else f"ds01 {words}"
 
 
-def split(program: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+def split_command(program: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Return a command's words, and the arguments that are left.
 
     `program` is what was started, `container-create` or `ds01`. Words that name no command come back as they are.
@@ -109,12 +109,12 @@ def split(program: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
     by_hyphen = {hyphenated(words): words for words in COMMANDS} | ALIASES
     if program in by_hyphen:
         return by_hyphen[program], [*arguments]
-    said = [program, *arguments] if program in DISPATCHERS else [*arguments]
-    if said and said[0] in by_hyphen:
-        return by_hyphen[said[0]], said[1:]
-    if len(said) > 1 and f"{said[0]} {said[1]}" in COMMANDS:
-        return f"{said[0]} {said[1]}", said[2:]
-    return " ".join(said[:2]), said[2:]
+    words = [program, *arguments] if program in DISPATCHERS else [*arguments]
+    if words and words[0] in by_hyphen:
+        return by_hyphen[words[0]], words[1:]
+    if len(words) > 1 and f"{words[0]} {words[1]}" in COMMANDS:
+        return f"{words[0]} {words[1]}", words[2:]
+    return " ".join(words[:2]), words[2:]
 
 
 def hyphenated(words: str) -> str:

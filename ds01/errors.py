@@ -60,21 +60,21 @@ class Ds01Error(Exception):
         return kind(data["message"], why=data["why"], hint=data["hint"], data=data["data"], code=data["code"])
 
 
-class WrongUse(Ds01Error):
+class UsageError(Ds01Error):
     """The command was called in a way that it does not offer."""
 
     exit_code = 2
     code = "usage.invalid"
 
 
-class Refused(Ds01Error):
+class PermissionDenied(Ds01Error):
     """Policy, quota or ownership says no. `data` holds the refusal, if it came from the allocator."""
 
     exit_code = 3
     code = "policy.denied"
 
 
-class NoGpuFree(Ds01Error):
+class NoCapacity(Ds01Error):
     """No GPU that fits is free now. `data` holds the refusal."""
 
     exit_code = 4
@@ -88,7 +88,7 @@ class NotFound(Ds01Error):
     code = "not_found"
 
 
-class NotPossible(Ds01Error):
+class InvalidState(Ds01Error):
     """Not possible in this state, or the name is taken."""
 
     exit_code = 6
@@ -119,13 +119,13 @@ class EngineUnreachable(Ds01Error):
     code = "engine.unreachable"
 
 
-class EngineAbsent(NotFound):
+class EngineNotFound(NotFound):
     """The engine says that it has no such container or image."""
 
     code = "engine.not_found"
 
 
-class EngineConflict(NotPossible):
+class EngineConflict(InvalidState):
     """The engine says that the state or the name stands in the way."""
 
     code = "engine.conflict"
@@ -146,7 +146,7 @@ class GpusUnreachable(Ds01Error):
 _KINDS: dict[str, type[Ds01Error]] = {
     kind.__name__: kind
     for kind in (
-        Ds01Error, WrongUse, Refused, NoGpuFree, NotFound, NotPossible, Busy, PolicyUnreadable,
-        StateUnwritable, EngineUnreachable, EngineAbsent, EngineConflict, EngineRejected, GpusUnreachable,
+        Ds01Error, UsageError, PermissionDenied, NoCapacity, NotFound, InvalidState, Busy, PolicyUnreadable,
+        StateUnwritable, EngineUnreachable, EngineNotFound, EngineConflict, EngineRejected, GpusUnreachable,
     )
 }  # fmt: skip

@@ -15,12 +15,14 @@ from collections.abc import Sequence
 import click
 
 from ds01 import commands
-from ds01.cli.advice import command_of, parser_of
+from ds01.cli.command.advice import load_click_command, parse_command_line
 
 ROOT_ONLY = ("user add", "slices apply", "tick")  # and doctor --fix
 EXPLAINED = ("container exit", "aliases", "mlc update-sys", "mlc upgrade-sys")  # tables and pages of text
 _QUOTED = re.compile(r"`([^`\n]+)`")
-_PROGRAMS = "|".join(sorted((re.escape(name) for name in commands.names() if "-" in name), key=len, reverse=True))
+_PROGRAMS = "|".join(
+    sorted((re.escape(name) for name in commands.program_names() if "-" in name), key=len, reverse=True)
+)
 _NOUNS = tuple(f"{noun}-" for noun in commands.DISPATCHERS)
 _BARE = re.compile(rf"(?<![\w/.-])(?:{_PROGRAMS}|ds01 [a-z][a-z-]+(?: [a-z][a-z-]+)?)(?![\w.-])([^.,;:()\n]*)")
 _OPTION = re.compile(r"(?<![\w`-])--?[a-zA-Z][\w-]*")
@@ -34,7 +36,7 @@ class BadAdviceError(AssertionError):
 
 def check_output(typed: Sequence[str], out: str, err: str, *, root: bool = False) -> None:
     """Check what the command line `typed` printed. `root`: the caller may do what only root can."""
-    found = commands.split("ds01", typed)
+    found = commands.split_command("ds01", typed)
     words, arguments = found
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if words in EXPLAINED or words not in commands.COMMANDS or {"--help", "-h", "--debug"} & set(own):
@@ -50,7 +52,7 @@ def check_text(text: str, words: str, *, user: str | None = None, root: bool = F
     for line in _QUOTED.findall(text):
         if line.lstrip("-")[:1].isalpha() and line.startswith("-"):
             _check_options(line, words)
-        elif command_of(line) is not None:
+        elif parse_command_line(line) is not None:
             check_command(line, user=user, root=root)
         elif line.split()[0].startswith(_NOUNS):
             raise BadAdviceError(f"there is no such command: `{line}`")
@@ -65,14 +67,14 @@ def check_text(text: str, words: str, *, user: str | None = None, root: bool = F
 
 def check_command(line: str, *, user: str | None = None, root: bool = False) -> None:
     """Check a command as it would be typed. Raises BadAdviceError."""
-    found = command_of(line)
+    found = parse_command_line(line)
     assert found is not None, line
     words, arguments = found
     if words not in commands.COMMANDS:
         if arguments or words.partition(" ")[2] not in ("", "--help"):
             raise BadAdviceError(f"there is no such command: {line}")
         return
-    parser = parser_of(words)
+    parser = load_click_command(words)
     try:
         context = parser.make_context(words, [*arguments])
     except click.exceptions.Exit:
@@ -87,7 +89,7 @@ def check_command(line: str, *, user: str | None = None, root: bool = False) -> 
 
 def _check_options(line: str, words: str) -> None:
     """Options alone: the command at hand has them, and takes their values."""
-    parser, options = parser_of(words), _options(words)
+    parser, options = load_click_command(words), _options(words)
     first = shlex.split(line)[0].partition("=")[0]
     if first not in options:
         raise BadAdviceError(f"{words} has no option {first}: `{line}`")
@@ -104,9 +106,9 @@ def _check_options(line: str, words: str) -> None:
 
 def _check_bare(text: str, *, user: str | None) -> None:
     """A command in a sentence: it exists, and so do the options that follow it."""
-    found = command_of(re.sub(r"[^\w\s=-]", " ", text))
+    found = parse_command_line(re.sub(r"[^\w\s=-]", " ", text))
     if found is None or found[0] not in commands.COMMANDS:
-        alone = command_of(text.split()[0])
+        alone = parse_command_line(text.split()[0])
         if alone is not None and text.split()[0] != "ds01" and alone[0] in commands.COMMANDS:
             return
         if text.startswith("ds01 ") and text.split()[1] in {words.split()[0] for words in commands.COMMANDS}:
@@ -124,7 +126,7 @@ def _check_bare(text: str, *, user: str | None) -> None:
 
 
 def _options(words: str) -> dict[str, click.Parameter]:
-    return {name: param for param in parser_of(words).params for name in param.opts}
+    return {name: param for param in load_click_command(words).params for name in param.opts}
 
 
 def _hints(text: str) -> list[str]:

@@ -20,22 +20,22 @@ import pytest
 
 from ds01.cli.session import Session
 from ds01.engines.simulated.engine import SimulatedEngine
-from ds01.main import names, run
+from ds01.main import program_names, run
 from ds01.system.data import format_time
 from tests.advice import check_output
 from tests.bed import GPUS, Bed
 
 GROUP = 70100  # shares the state folder of a program's bed, as `docker` does on a server
-PATIENCE = 60.0  # seconds that a program may take; a busy machine is slow
+TIMEOUT = 60.0  # seconds that a program may take; a busy machine is slow
 
-ACTOR = Session.__dict__["actor"]  # as ds01 has it
+REAL_ACTOR = Session.__dict__["actor"]  # as ds01 has it
 ANNOUNCEMENT = "[simulated: the engine and the GPUs]\n"
 
 NAMES = ("my-thesis", "one", "two", "three", "second", "running", "held", "fresh", "new", "runs", "other", "mine",
          "gone", "stopped", "broken", "n" * 60)  # fmt: skip
 
 
-def lend_homes(bed: Bed) -> None:
+def prepare_home_directories(bed: Bed) -> None:
     """Unless root runs the tests, all folders are the tester's: let the policy allow them, and make them all."""
     if os.geteuid() == 0:
         return
@@ -47,7 +47,7 @@ def lend_homes(bed: Bed) -> None:
 
 
 @dataclass
-class Answer:
+class CommandResult:
     """What a command line left: its exit code, and what it wrote, without the line that says what is simulated."""
 
     code: int
@@ -70,7 +70,7 @@ class CommandLine(ABC):
         self.who = "alice"
         self.engine = SimulatedEngine(bed.state / "simulated-engine.json", clock=bed.clock)
         self._monkeypatch = monkeypatch
-        lend_homes(bed)
+        prepare_home_directories(bed)
         for name in ("SUDO_UID", "DS01_DOCKER_SOCKET", "NO_COLOR", "COLUMNS"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("DS01_STATE", str(bed.state))
@@ -79,11 +79,11 @@ class CommandLine(ABC):
         monkeypatch.setenv("DS01_GPUS", f"simulated:{GPUS}")
 
     @abstractmethod
-    def find_out_who(self) -> None:
+    def use_real_identity(self) -> None:
         """From now on ds01 finds out itself who acts: by the numbers of the process, and SUDO_UID."""
 
     @abstractmethod
-    def show_errors(self) -> None:
+    def make_stderr_terminal(self) -> None:
         """From now on stderr is a terminal."""
 
     @property
@@ -97,7 +97,7 @@ class CommandLine(ABC):
 
     def __call__(
         self, *words: str, who: str | None = None, now: str | None = None, stdout: TextIO | None = None
-    ) -> Answer:
+    ) -> CommandResult:
         """`ds("container-stop", "thesis")`, as the program of that name. `now`: another DS01_NOW than the bed's."""
         before, self.who = self.who, who or self.who
         self._monkeypatch.setenv("DS01_NOW", now or format_time(self.bed.clock()))
@@ -106,21 +106,21 @@ class CommandLine(ABC):
         finally:
             self.who = before
         check_output(words, out, err, root=(who or self.who) == "root")
-        return Answer(code, out, err.replace(ANNOUNCEMENT, ""), ANNOUNCEMENT in err)
+        return CommandResult(code, out, err.replace(ANNOUNCEMENT, ""), ANNOUNCEMENT in err)
 
     def ok(self, *words: str, who: str | None = None) -> str:
         """What a command says that has to go well."""
-        answer = self(*words, who=who)
-        assert answer.code == 0, answer
-        return answer.out
+        result = self(*words, who=who)
+        assert result.code == 0, result
+        return result.out
 
     def fails(self, code: int, *words: str, who: str | None = None) -> str:
         """What a command complains of that has to fail with `code`; nothing of it is a traceback."""
-        answer = self(*words, who=who)
-        assert answer.code == code, answer
-        assert answer.err.startswith("Error: ") or "\nError: " in answer.err, answer
-        assert "Traceback" not in answer.err and "something unexpected" not in answer.err, answer
-        return answer.err
+        result = self(*words, who=who)
+        assert result.code == code, result
+        assert result.err.startswith("Error: ") or "\nError: " in result.err, result
+        assert "Traceback" not in result.err and "something unexpected" not in result.err, result
+        return result.err
 
     def state(self, name: str = "thesis", who: str = "alice") -> str:
         """The state in the record."""
@@ -135,12 +135,12 @@ class InProcess(CommandLine):
         self._capsys = capsys
         monkeypatch.setattr(Session, "actor", property(lambda session: session.users.actor(bed.people[self.who])))
 
-    def find_out_who(self) -> None:
-        self._monkeypatch.setattr(Session, "actor", ACTOR)
+    def use_real_identity(self) -> None:
+        self._monkeypatch.setattr(Session, "actor", REAL_ACTOR)
         self._monkeypatch.setattr(os, "getuid", lambda: self.bed.people[self.who])
         self._monkeypatch.setattr(os, "geteuid", lambda: self.bed.people[self.who])
 
-    def show_errors(self) -> None:
+    def make_stderr_terminal(self) -> None:
         self._monkeypatch.setattr(type(sys.stderr), "isatty", lambda stream: stream is sys.stderr, raising=False)
 
     @property
@@ -162,10 +162,10 @@ class Program(CommandLine):
         self._path = path
         self._terminal = False
 
-    def find_out_who(self) -> None:
+    def use_real_identity(self) -> None:
         """It always does."""
 
-    def show_errors(self) -> None:
+    def make_stderr_terminal(self) -> None:
         self._terminal = True
 
     @property
@@ -174,33 +174,39 @@ class Program(CommandLine):
 
     def _run(self, words: tuple[str, ...], stdout: TextIO | None) -> tuple[int, str, str]:
         uid, gid = self.caller
-        kept = {name: value for name, value in os.environ.items() if name.startswith("DS01_") or name == "SUDO_UID"}
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.bed.home(self.who)), "LANG": "C.UTF-8", **kept}
-        ours, theirs = os.openpty() if self._terminal else (None, subprocess.PIPE)
+        inherited = {
+            name: value for name, value in os.environ.items() if name.startswith("DS01_") or name == "SUDO_UID"
+        }
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.bed.home(self.who)), "LANG": "C.UTF-8", **inherited}
+        terminal, stderr = os.openpty() if self._terminal else (None, subprocess.PIPE)
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 self._command(words), user=uid, group=gid, extra_groups=[GROUP], env=environment,
-                stdin=subprocess.DEVNULL, stdout=stdout or subprocess.PIPE, stderr=theirs, timeout=PATIENCE,
+                stdin=subprocess.DEVNULL, stdout=stdout or subprocess.PIPE, stderr=stderr, timeout=TIMEOUT,
                 check=False,
             )  # fmt: skip
         finally:
-            if ours is not None:
-                os.close(theirs)
-                shown = _drain(ours)
-        return done.returncode, (done.stdout or b"").decode(), (done.stderr if ours is None else shown).decode()
+            if terminal is not None:
+                os.close(stderr)
+                terminal_output = _read_terminal(terminal)
+        return (
+            process.returncode,
+            (process.stdout or b"").decode(),
+            (process.stderr if terminal is None else terminal_output).decode(),
+        )
 
     def _command(self, words: tuple[str, ...]) -> list[str]:
         """As it is typed: by the name that the program was linked to beside itself, if it has one."""
-        if words and words[0] in names() and (named := self._path.with_name(words[0])).exists():
+        if words and words[0] in program_names() and (named := self._path.with_name(words[0])).exists():
             return [str(named), *words[1:]]
         return [str(self._path), *words]
 
 
-def _drain(terminal: int) -> bytes:
+def _read_terminal(terminal: int) -> bytes:
     """What was shown at a terminal that nobody has open any more; a line of it fits what the kernel keeps."""
-    shown = b""
+    terminal_output = b""
     with suppress(OSError):  # EIO: that was all
         while part := os.read(terminal, 65536):
-            shown += part
+            terminal_output += part
     os.close(terminal)
-    return shown.replace(b"\r\n", b"\n")
+    return terminal_output.replace(b"\r\n", b"\n")

@@ -12,7 +12,7 @@ from ds01.errors import Ds01Error
 from ds01.host.systemd import Systemd
 from ds01.records.line import Waiter
 from tests.aime import make
-from tests.command_line import CommandLine, lend_homes
+from tests.command_line import CommandLine, prepare_home_directories
 
 POLICY = """\
 defaults: {max_mig_instances: 3, max_gpus_per_container: 2, idle_timeout: 10h, max_extension: 6h, ulimits: {core: null},
@@ -40,7 +40,7 @@ class Scenario:
         answer = self.ds(*words, "--json", who=who)
         assert code is None or answer.code == code, answer
         document = answer.json
-        named = commands.split("ds01", words)[0]
+        named = commands.split_command("ds01", words)[0]
         self.found.setdefault("errors" if "error" in document else named, []).append(document)
         return document
 
@@ -48,7 +48,7 @@ class Scenario:
 def collect(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     """Return all documents by command, and those of `errors`, `tick.json` and `events.jsonl`."""
     ds.bed.set_policy(POLICY)
-    lend_homes(ds.bed)
+    prepare_home_directories(ds.bed)
     told = Scenario(ds)
     containers(told)
     queue_and_refusals(told)

@@ -95,7 +95,7 @@ def read_page() -> Page:
     documents: dict[str, list[str]] = {}
     for names, document in re.findall(r"^\| (`[^|]+`) \| `([^|`]+)` \|$", text, re.MULTILINE):
         for name in re.findall(r"`([^`]+)`", names):
-            words, _ = commands.split("ds01", name.removeprefix("ds01 ").split())
+            words, _ = commands.split_command("ds01", name.removeprefix("ds01 ").split())
             documents.setdefault(words, []).append(document)
     events: dict[str, dict[str, str]] = {}
     table = text.partition("| type | more keys |")[2]

@@ -100,7 +100,7 @@ class FindAdoptable(Operation[str]):
 class GetLastRequest(Operation[ContainerRequest | None]):
     """Return the request of the last removed container of this name, to create it again; None if none is kept.
 
-    Raises NotPossible if the name is taken.
+    Raises InvalidState if the name is taken.
     """
 
     access: ClassVar[Access] = Access.EVERYBODY
@@ -124,7 +124,7 @@ class CreateContainer(_OfRequest, StreamOperation[CreateStep, Acted]):
     """Lease slots and create a container; `start`: start it too.
 
     `pull`: fetch an image that is not there; nothing is leased meanwhile. `wait`: wait in the queue while no GPU is
-    free, for at most `longest`; closing the stream leaves the queue. Raises NoGpuFree when `longest` is over.
+    free, for at most `longest`; closing the stream leaves the queue. Raises NoCapacity when `longest` is over.
     """
 
     start: bool = False
@@ -138,7 +138,7 @@ class StartContainer(_OfContainer, StreamOperation[StartStep, Acted]):
     """Start a container. `recreate`: create it again from its request first, on any slots.
 
     `wait`: wait in the queue for at most `longest`: for the container's own slots, or with `recreate` for any. Closing
-    the stream leaves the queue. Raises NoGpuFree when `longest` is over.
+    the stream leaves the queue. Raises NoCapacity when `longest` is over.
     """
 
     recreate: bool = False
@@ -218,7 +218,7 @@ class ReleaseLease(_OfContainer, Operation[Acted]):
 
 @dataclass(frozen=True)
 class MarkContainer(_OfContainer, Operation[Acted]):
-    """Tell ds01 that a container was started or stopped (`trigger`). Raises NotPossible if Docker disagrees."""
+    """Tell ds01 that a container was started or stopped (`trigger`). Raises InvalidState if Docker disagrees."""
 
     trigger: Trigger
 

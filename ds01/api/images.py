@@ -40,7 +40,7 @@ class ListImages(Operation[tuple[ImageView, ...]]):
 class RemoveImage(Operation[None]):
     """Remove an image of the actor's own, or as an administrator anybody's: `ds01-UID/NAME[:TAG]`.
 
-    Raises Refused, NotFound, and NotPossible with the containers that use it.
+    Raises PermissionDenied, NotFound, and InvalidState with the containers that use it.
     """
 
     access: ClassVar[Access] = Access.EVERYBODY  # whose it is, its name says; the handler checks it

@@ -13,7 +13,7 @@ from ds01.engines.protocol import Attachment, ExecRequest
 class RunProgram(Operation[Attachment]):
     """Start a program in a running container as its owner; `program.user` is overwritten.
 
-    `root`: as uid 0 of the container instead. Raises Refused where the policy's `root_inside` forbids that.
+    `root`: as uid 0 of the container instead. Raises PermissionDenied where the policy's `root_inside` forbids that.
     """
 
     access: ClassVar[Access] = Access.CONTAINER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ds01.errors import Ds01Error, NoGpuFree, NotPossible, Refused
+from ds01.errors import Ds01Error, InvalidState, NoCapacity, PermissionDenied
 from ds01.gpus.model import Refusal, Rule
 from ds01.system.data import from_json
 
@@ -44,8 +44,8 @@ def error_of(refusal: Refusal, ways: WaysOut | None = None) -> Ds01Error:
     if ways is not None:
         data["ways"] = ways
     if refusal.rule is Rule.LOST:
-        return NotPossible("the GPU of this container is gone", data=data, code=CODES[refusal.rule])
-    kind = NoGpuFree if refusal.rule in (Rule.NONE_FREE, Rule.NO_GPUS) else Refused
+        return InvalidState("the GPU of this container is gone", data=data, code=CODES[refusal.rule])
+    kind = NoCapacity if refusal.rule in (Rule.NONE_FREE, Rule.NO_GPUS) else PermissionDenied
     return kind(f"refused by {refusal.rule.value}", data=data, code=CODES[refusal.rule])
 
 

@@ -44,7 +44,7 @@ class ListQueue(Operation[tuple[QueueRow, ...]]):
 
 @dataclass(frozen=True)
 class CancelWait(Operation[None]):
-    """Take a waiter out of the queue: oneself, or as an administrator anybody. Raises NotFound, Refused."""
+    """Take a waiter out of the queue: oneself, or as an administrator anybody. Raises NotFound, PermissionDenied."""
 
     access: ClassVar[Access] = Access.EVERYBODY  # whose it is, the handler looks up
     identity: str
@@ -75,7 +75,7 @@ class IsAdmin(Operation[bool]):
 
 @dataclass(frozen=True)
 class CheckOwner(Operation[None]):
-    """Check that the actor may act for the user `owner`. Raises Refused."""
+    """Check that the actor may act for the user `owner`. Raises PermissionDenied."""
 
     access: ClassVar[Access] = Access.OWNER
     owner: int

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from ds01 import commands
-from ds01.cli import tables
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
+from ds01.cli.ui import tables
 
 
 @verb(example="ds01 aliases", user=False, guided=False, pending=False)
 def command(session: Session) -> None:
     """List every command with one line, and what else it is called."""
     rows = [
-        {"group": group, "command": commands.shown(words), "also": _also(words), "summary": summary}
+        {"group": group, "command": commands.display_name(words), "also": _also(words), "summary": summary}
         for group, entries in commands.GROUPS.items()
         for words, (_, summary) in entries.items()
     ]
-    session.answer({"commands": rows})
+    session.write_document({"commands": rows})
     if session.as_json:
         return
-    lines = list(tables.plain([(f"  {row['command']}", str(row["summary"])) for row in rows]))
+    lines = list(tables.format_plain([(f"  {row['command']}", str(row["summary"])) for row in rows]))
     group = ""
     for row, line in zip(rows, lines, strict=True):
         if row["group"] != group:

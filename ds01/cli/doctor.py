@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from ds01.cli.options import command as verb
-from ds01.cli.root import need_root
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.privileges import require_root
 from ds01.cli.session import Session
-from ds01.cli.words import counted
+from ds01.cli.ui.formats import format_count
 from ds01.engines.protocol import EngineInfo
 from ds01.host.checks.doctor import examine, exit_code, mend
 from ds01.host.checks.findings import Finding, Level, Repair
@@ -31,7 +31,7 @@ def command(session: Session, fix: bool) -> int:
     Exit code 0: all well, 1: warnings, 2: errors. Without root it checks what it may see.
     """
     if fix:
-        need_root(session, "the installation")
+        require_root(session, "the installation")
     findings = _examine(session)
     if fix:
         mender = Mender(
@@ -43,7 +43,7 @@ def command(session: Session, fix: bool) -> int:
             mender.make(repair, why)
 
         findings = mend(findings, make, lambda: _examine(session))
-    session.answer({"findings": [finding.document for finding in findings]})
+    session.write_document({"findings": [finding.document for finding in findings]})
     if not session.as_json:
         _show(session, findings)
     return exit_code(findings)
@@ -87,11 +87,11 @@ def _show(session: Session, findings: Sequence[Finding]) -> None:
                     "\n".join(filter(None, (finding.why, f"→ {finding.hint}" if finding.hint else ""))), " " * 10
                 )
             )
-    open_ones = [finding for finding in findings if finding.level is not Level.OK and not finding.fixed]
-    errors = sum(finding.level is Level.ERROR for finding in open_ones)
-    if not open_ones:
+    unfixed = [finding for finding in findings if finding.level is not Level.OK and not finding.fixed]
+    errors = sum(finding.level is Level.ERROR for finding in unfixed)
+    if not unfixed:
         session.say("All is well.")
         return
-    fixable = sum(bool(finding.repairs) for finding in open_ones)
-    found = f"{counted(errors, 'error')}, {counted(len(open_ones) - errors, 'warning')}"
+    fixable = sum(bool(finding.repairs) for finding in unfixed)
+    found = f"{format_count(errors, 'error')}, {format_count(len(unfixed) - errors, 'warning')}"
     session.say(f"{found}; {fixable} of them `sudo ds01 doctor --fix` mends.")

@@ -6,11 +6,11 @@ import click
 
 from ds01.api.server import EmergencyStop
 from ds01.automation.lastgood import policy_or_last
-from ds01.cli.ask import confirm
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import counted
-from ds01.errors import NotFound, WrongUse
+from ds01.cli.ui.formats import format_count
+from ds01.cli.ui.prompts import confirm
+from ds01.errors import NotFound, UsageError
 from ds01.records.record import Record
 
 
@@ -23,28 +23,30 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     Nothing can be saved, and commands in progress are not waited for. GPUs are held as after any stop.
     """
     if (who is None) != everybody:
-        raise WrongUse("whose containers?", why="either USER or --all", hint="`ds01 emergency-stop --all`")
+        raise UsageError("whose containers?", why="either USER or --all", hint="`ds01 emergency-stop --all`")
     # It is needed most when something is odd: an unreadable policy must not be in its way.
-    session.installation.policy, trouble, _ = policy_or_last(
+    session.installation.policy, problem, _ = policy_or_last(
         session.settings.config, session.installation.ledger, session.now()
     )
-    if trouble is not None:
-        session.warn(trouble)
+    if problem is not None:
+        session.warn(problem)
     owner = None if who is None else _uid_of(session, who)
-    found = session.run(EmergencyStop(owner, dry_run=True)).containers
-    if not found:
-        session.answer({"stopped": [], "failed": []})
+    containers = session.run(EmergencyStop(owner, dry_run=True)).containers
+    if not containers:
+        session.write_document({"stopped": [], "failed": []})
         session.say("Nothing runs.")
         return 0
     if not session.yes:
         if not session.interactive:
-            raise WrongUse(f"this stops {counted(len(found), 'container')} at once", hint="`-y` confirms it")
-        session.say("\n".join(found))
-        if not confirm(f"Stop {counted(len(found), 'container')} now, without saving?", default=False):
+            raise UsageError(
+                f"this stops {format_count(len(containers), 'container')} at once", hint="`-y` confirms it"
+            )
+        session.say("\n".join(containers))
+        if not confirm(f"Stop {format_count(len(containers), 'container')} now, without saving?", default=False):
             session.say("Nothing was stopped.")
             return 0
     outcome = session.run(EmergencyStop(owner))
-    session.answer({"stopped": outcome.containers, "failed": outcome.failed})
+    session.write_document({"stopped": outcome.containers, "failed": outcome.failed})
     session.say(f"Stopped: {', '.join(outcome.containers) or 'nothing'}")
     for failed in outcome.failed:
         name = failed.partition(":")[0]

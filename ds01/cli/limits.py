@@ -8,11 +8,11 @@ import click
 
 from ds01.api.server import GetLimits
 from ds01.api.views import LimitsView
-from ds01.cli import tables
-from ds01.cli.options import command as verb
-from ds01.cli.output import put
+from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import describe_reservation
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import describe_reservation
+from ds01.cli.ui.output import print_text
 from ds01.policy.limit_lines import limit_lines
 
 
@@ -24,21 +24,21 @@ def command(session: Session, who: str | None, explained: bool, docker_args: boo
     """Show what the policy gives a user, by default you."""
     account = session.owner if who is None else session.users.by_login(who)
     view = session.run(GetLimits(owner=account.uid))
-    session.answer(_document(view))
+    session.write_document(_document(view))
     if session.as_json:
         return
     if docker_args:
-        put(" ".join(view.arguments))
+        print_text(" ".join(view.arguments))
         return
     shown = limit_lines(view.limits)
     if explained:
         sources = view.limits.sources
         rows = [(line.label, line.text, sources.get(line.key, "")) for line in shown]
-        tables.show(("LIMIT", "VALUE", "FROM"), rows)
+        tables.print_table(("LIMIT", "VALUE", "FROM"), rows)
     else:
-        put("\n".join(f"{line.label}: {line.text}" for line in shown))
+        print_text("\n".join(f"{line.label}: {line.text}" for line in shown))
     for item in view.reservations:
-        put(f"Reserved: {describe_reservation(item, session.now())}")
+        print_text(f"Reserved: {describe_reservation(item, session.now())}")
     for warning in view.warnings:
         session.warn(warning)
 

@@ -6,39 +6,39 @@ import click
 
 from ds01.api.server import CancelWait, ListQueue
 from ds01.api.views import QueueRow
-from ds01.cli import tables
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import span
-from ds01.errors import WrongUse
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import format_duration
+from ds01.errors import UsageError
 
 
 @verb(example="ds01 queue", guided=False, user=False)
-@click.argument("what", nargs=-1, metavar="[cancel ID]")
-def command(session: Session, what: tuple[str, ...]) -> None:
+@click.argument("arguments", nargs=-1, metavar="[cancel ID]")
+def command(session: Session, arguments: tuple[str, ...]) -> None:
     """Show who waits for a GPU, in order; `ds01 queue cancel ID` takes a waiter out of the line."""
-    if what:
-        if what == ("cancel",):
-            raise WrongUse("which ID?", hint="`ds01 queue cancel ID`; `ds01 queue` shows them")
-        if len(what) != 2 or what[0] != "cancel":
-            raise WrongUse(f"{' '.join(what)!r} is nothing to do with the line", hint="`ds01 queue cancel ID`")
-        session.run(CancelWait(what[1]))
-        session.say(f"{what[1]} waits no more.")
+    if arguments:
+        if arguments == ("cancel",):
+            raise UsageError("which ID?", hint="`ds01 queue cancel ID`; `ds01 queue` shows them")
+        if len(arguments) != 2 or arguments[0] != "cancel":
+            raise UsageError(f"{' '.join(arguments)!r} is nothing to do with the line", hint="`ds01 queue cancel ID`")
+        session.run(CancelWait(arguments[1]))
+        session.say(f"{arguments[1]} waits no more.")
     rows = session.run(ListQueue())
-    session.answer({"waiting": rows})
+    session.write_document({"waiting": rows})
     if session.as_json:
         return
     if rows:
         headings = ("#", "ID", "USER", "NAME", "GPUS", "PRIORITY", "WAITS", "FOR")
-        tables.show(headings, [_row(session, row) for row in rows])
+        tables.print_table(headings, [_row(session, row) for row in rows])
     else:
         session.say("Nobody waits.")
 
 
 def _row(session: Session, row: QueueRow) -> tuple[str, ...]:
     gpus = row.request.gpus
-    wish = " ".join(part for part in (str(gpus.count or 1), gpus.profile or gpus.type.value) if part != "any")
-    waits = span(session.now() - row.since)
+    wanted_gpus = " ".join(part for part in (str(gpus.count or 1), gpus.profile or gpus.type.value) if part != "any")
+    waits = format_duration(session.now() - row.since)
     words = {
         "none_free": "a free GPU",
         "max_mig_instances": "own quota",
@@ -46,4 +46,4 @@ def _row(session: Session, row: QueueRow) -> tuple[str, ...]:
         None: "its turn",
     }
     why = words.get(row.why, row.why or "")
-    return (str(row.position), row.id, row.user, row.name, wish, str(row.priority), waits, why)
+    return (str(row.position), row.id, row.user, row.name, wanted_gpus, str(row.priority), waits, why)

@@ -15,10 +15,11 @@ import click
 from ds01.api.containers import ResolveContainer
 from ds01.api.operation import Operation, Steps, StreamOperation
 from ds01.api.server import CheckOwner
-from ds01.cli.advice import act_for, typeable
-from ds01.cli.output import put, put_json
-from ds01.cli.words import describe_error, worded
-from ds01.errors import Ds01Error, PolicyUnreadable, Refused, WrongUse
+from ds01.cli.command.advice import complete_hints, set_hint_owner
+from ds01.cli.command.refusals import adapt_error
+from ds01.cli.ui.formats import format_error
+from ds01.cli.ui.output import print_json, print_text
+from ds01.errors import Ds01Error, PermissionDenied, PolicyUnreadable, UsageError
 from ds01.gate.gate import Gate
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.installation import Installation
@@ -45,8 +46,8 @@ class Session:
     yes: bool = False
     guided: bool = False
     user: str | None = None
-    explained: set[str] = field(default_factory=set)  # the steps of --guided that were
-    warned: set[str] = field(default_factory=set)  # warnings that were given: each is once
+    explained_steps: set[str] = field(default_factory=set)  # the steps of --guided that were
+    shown_warnings: set[str] = field(default_factory=set)  # warnings that were given: each is once
     announced: bool = False  # that something is simulated
 
     @cached_property
@@ -71,7 +72,7 @@ class Session:
 
     @cached_property
     def owner(self) -> Account:
-        """For whom: --user, which is for administrators, else the person who types. Raises NotFound, Refused."""
+        """For whom: --user, which is for administrators, else the person who types. Raises NotFound, PermissionDenied."""
         if self.user is not None:
             account = self.users.by_login(self.user)
             self.run(CheckOwner(account.uid))
@@ -81,11 +82,11 @@ class Session:
 
     @cached_property
     def home(self) -> Home:
-        """The files of whom this is for. Raises Refused if the caller cannot act with their rights."""
+        """The files of whom this is for. Raises PermissionDenied if the caller cannot act with their rights."""
         from ds01.system.home import Home
 
         if os.geteuid() not in (0, self.owner.uid) and not self.settings.sandbox:
-            raise Refused(
+            raise PermissionDenied(
                 f"{self.actor.login} cannot touch the files of {self.owner.login}",
                 why="what is new would not belong to them",
                 hint=f"{self.owner.login} runs this, or root",
@@ -130,14 +131,19 @@ class Session:
         return self.gate.stream(self.actor, operation)
 
     @property
-    def terminal(self) -> bool:
+    def has_terminal(self) -> bool:
         """Whether there is a terminal, on both sides."""
         return sys.stdin.isatty() and sys.stdout.isatty()
 
     @property
     def interactive(self) -> bool:
         """Whether somebody can be asked: on a terminal, unless options say to ask nothing."""
-        return self.terminal and not (self.yes or self.as_json or self.quiet)
+        return self.has_terminal and not (self.yes or self.as_json or self.quiet)
+
+    @property
+    def shows_progress(self) -> bool:
+        """Return whether progress may be drawn: at a terminal, with neither --quiet nor --json."""
+        return self.has_terminal and not (self.quiet or self.as_json)
 
     @property
     def login(self) -> str | None:
@@ -154,58 +160,58 @@ class Session:
     def say(self, text: str = "") -> None:
         """Tell people something."""
         if not self.quiet:
-            put(typeable(text), error=self.as_json)
+            print_text(complete_hints(text), error=self.as_json)
 
     def warn(self, text: str) -> None:
         """Tell people something that is not as it should be."""
-        if text not in self.warned:
-            self.warned.add(text)
-            put(typeable(f"Warning: {text}", login=self.login), error=True)
+        if text not in self.shown_warnings:
+            self.shown_warnings.add(text)
+            print_text(complete_hints(f"Warning: {text}", login=self.login), error=True)
 
-    def answer(self, document: dict[str, Any]) -> None:
+    def write_document(self, document: dict[str, Any]) -> None:
         """Print the one JSON document of a command, if it was asked for."""
         if self.as_json:
-            put_json(to_json(document))
+            print_json(to_json(document))
 
-    def each(self, containers: Iterable[str], act: Callable[[str], T]) -> list[T]:
+    def for_each(self, containers: Iterable[str], action: Callable[[str], T]) -> list[T]:
         """What `act` gives for each. One that fails does not keep the others; Ds01Error is raised at the end."""
-        done: list[T] = []
+        results: list[T] = []
         failed: list[Ds01Error] = []
-        left = list(containers)
-        while left:
-            container = left.pop(0)
+        remaining = list(containers)
+        while remaining:
+            container = remaining.pop(0)
             try:
-                done.append(act(container))
+                results.append(action(container))
             except Ds01Error as error:
                 failed.append(error)
             except (KeyboardInterrupt, click.Abort):
-                if left:
-                    names = ", ".join(name.partition("._.")[0] for name in left)
-                    put(f"Interrupted: nothing was done to {names}.", error=True)
+                if remaining:
+                    names = ", ".join(name.partition("._.")[0] for name in remaining)
+                    print_text(f"Interrupted: nothing was done to {names}.", error=True)
                 raise
         for failure in failed[:-1]:
-            put(describe_error(worded(failure, self.now(), login=self.login)), error=True)
+            print_text(format_error(adapt_error(failure, self.now(), login=self.login)), error=True)
         if failed:
             raise failed[-1]
-        return done
+        return results
 
-    def find(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
-        """The full name of the container that is meant; without one a picker on a terminal, else WrongUse."""
+    def resolve_container(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
+        """The full name of the container that is meant; without one a picker on a terminal, else UsageError."""
         if reference is not None:
             container = self.run(ResolveContainer(reference, owner=self.owner.uid))
             self.remember_owner(container)
             return container
-        from ds01.cli.ask import pick_container
+        from ds01.cli.container.steps.picker import pick_container
 
         if not self.interactive:
-            raise WrongUse("which container?", hint=f"say its name: `container-{verb} NAME`")
+            raise UsageError("which container?", hint=f"say its name: `container-{verb} NAME`")
         return pick_container(self, states=states, verb=verb)
 
     def remember_owner(self, container: str) -> None:
         """Let hints name the owner of a container that an administrator called by its full name."""
         uid = container.rpartition("._.")[2]
         if uid != str(self.owner.uid):
-            act_for(uid)
+            set_hint_owner(uid)
 
     def announce_simulation(self) -> None:
         """Say once that the engine or the GPUs are simulated."""
@@ -213,4 +219,4 @@ class Session:
         parts += ["the GPUs"] if self.settings.gpus != "nvml" else []
         if parts and not self.announced:
             self.announced = True
-            put(f"[simulated: {' and '.join(parts)}]", error=True)
+            print_text(f"[simulated: {' and '.join(parts)}]", error=True)

@@ -11,8 +11,8 @@ import click
 from ds01.automation.lastgood import keep, policy_or_last
 from ds01.automation.report import Item, Report, to_keep
 from ds01.automation.tick import Tick
-from ds01.cli.options import command as verb
-from ds01.cli.root import need_root
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.privileges import require_root
 from ds01.cli.session import Session
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.host.slicing import bring_slices
@@ -31,31 +31,31 @@ def command(session: Session, dry_run: bool) -> int:
     It brings the records to what Docker says, warns, stops what is idle or has run for long, gives held
     GPUs back, and removes what was stopped for long. Exit code 1 if anything could not be judged or done.
     """
-    need_root(session, "everybody's containers")
+    require_root(session, "everybody's containers")
     try:
         with session.installation.ledger.tick_lock():
-            report = _pass(session, dry_run)
+            report = _run_pass(session, dry_run)
     except Busy:
         session.say("Another tick runs.")
         report = None
     if report is None:
         nothing: dict[str, list[Item]] = {key: [] for key in ("acted", "warned", "unknown", "errors")}
-        session.answer({"started_at": None, "seconds": 0, "looked_at": 0} | nothing)
+        session.write_document({"started_at": None, "seconds": 0, "looked_at": 0} | nothing)
         return 0
-    session.answer(dataclasses.asdict(report))
+    session.write_document(dataclasses.asdict(report))
     for title, items in (
         ("acted", report.acted), ("warned", report.warned), ("unknown", report.unknown), ("errors", report.errors),
     ):  # fmt: skip
         _show(session, title, items)
-    looked = f"{'would look' if dry_run else 'looked'} at {report.looked_at}, in {report.seconds:.2f} s"
-    session.say(f"{format_time(report.started_at)} {looked}")  # cron keeps this in tick.log
+    summary = f"{'would look' if dry_run else 'summary'} at {report.looked_at}, in {report.seconds:.2f} s"
+    session.say(f"{format_time(report.started_at)} {summary}")  # cron keeps this in tick.log
     return 0 if report.complete else 1
 
 
-def _pass(session: Session, dry_run: bool) -> Report:
+def _run_pass(session: Session, dry_run: bool) -> Report:
     """The pass, and its record in tick.json, also of one that could not begin."""
     try:
-        session.installation.policy, trouble, sources = policy_or_last(
+        session.installation.policy, problem, sources = policy_or_last(
             session.settings.config, session.installation.ledger, session.now()
         )
     except PolicyUnreadable as error:
@@ -64,8 +64,8 @@ def _pass(session: Session, dry_run: bool) -> Report:
     else:
         # What was parsed is kept at once: the pass takes minutes, and the file may be edited meanwhile.
         failure = None if dry_run or sources is None else _keep_policy(session, sources, None)
-        report = _tick(session, dry_run).run()
-        report.errors += [Item("", "policy", trouble)] if trouble else []
+        report = _build_tick(session, dry_run).run()
+        report.errors += [Item("", "policy", problem)] if problem else []
         for emptied in session.policy.last_good_members:
             report.unknown.append(Item("", "members", f"{emptied}; delete the file if that is meant"))
         if not dry_run and sources is not None and failure is None and not report.clock_is_doubted:
@@ -73,7 +73,7 @@ def _pass(session: Session, dry_run: bool) -> Report:
         if failure is not None:
             report.failed("", "policy", failure)
         if not dry_run:
-            _tell(session, report)
+            _emit_event(session, report)
     if not dry_run:
         files.delete_stale_temporaries(session.settings.log)
         try:
@@ -83,16 +83,16 @@ def _pass(session: Session, dry_run: bool) -> Report:
     return report
 
 
-def _tell(session: Session, report: Report) -> None:
+def _emit_event(session: Session, report: Report) -> None:
     """An event of a pass in which something was done, or could not be."""
     counts = {key: len(getattr(report, key)) for key in ("acted", "warned", "unknown", "errors")}
     if report.acted or report.warned or not report.complete:
         why = "; ".join(f"{item.container or 'the pass'}: {item.action}, {item.why}" for item in report.errors) or None
-        facts = {"actor": "tick", "container": None, "user": None, "why": why, "seconds": report.seconds}
-        session.context.emit("tick", facts | {"looked_at": report.looked_at} | counts)
+        event = {"actor": "tick", "container": None, "user": None, "why": why, "seconds": report.seconds}
+        session.context.emit("tick", event | {"looked_at": report.looked_at} | counts)
 
 
-def _tick(session: Session, dry_run: bool) -> Tick:
+def _build_tick(session: Session, dry_run: bool) -> Tick:
     context = session.context
     teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, context.emit)
 
@@ -107,8 +107,8 @@ def _keep_policy(session: Session, sources: PolicySources, now: datetime | None)
     """Keep what was parsed, with an event if that is new; what went wrong."""
     try:
         if keep(sources, session.installation.ledger, now):
-            facts = {"actor": "tick", "container": None, "user": None}
-            session.context.emit("configuration", facts | {"why": f"{session.settings.config} was changed"})
+            event = {"actor": "tick", "container": None, "user": None}
+            session.context.emit("configuration", event | {"why": f"{session.settings.config} was changed"})
     except OSError as error:
         return error
     return None

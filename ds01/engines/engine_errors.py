@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ds01.engines.protocol import BuildSpec
-from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+from ds01.errors import Ds01Error, EngineConflict, EngineNotFound, EngineRejected
 from ds01.policy.units import readable_size
 
 _LONGEST_WORDS = 600
@@ -63,7 +63,7 @@ def error_from_response(status: int | None, message: str, what: str) -> Ds01Erro
     # 404 also says that a network, a process or a folder inside is missing: then the container has not vanished.
     absent = next((name for part, name in _ABSENT if f"no such {part}" in lower), None)
     if status == 404 and absent is not None:
-        return EngineAbsent(f"Docker has no such {absent}", why=message)
+        return EngineNotFound(f"Docker has no such {absent}", why=message)
     # Unpausing what is not paused is answered with 500.
     if status == 409 or "is not paused" in lower:
         return EngineConflict(f"Docker could not {what}", why=message)

@@ -1,6 +1,6 @@
 """What ds01 needs of whatever runs containers, and the data that crosses this seam.
 
-Errors: EngineUnreachable (nothing was observed), EngineAbsent, EngineConflict, EngineRejected (ds01.errors).
+Errors: EngineUnreachable (nothing was observed), EngineNotFound, EngineConflict, EngineRejected (ds01.errors).
 """
 
 from __future__ import annotations
@@ -280,12 +280,12 @@ class Engine(Protocol):
         """One container with its detail; None only if the engine said that there is none."""
 
     def create(self, spec: ContainerSpec) -> CreateResult:
-        """Make a container. Raises EngineConflict if the name is taken, EngineAbsent without the image."""
+        """Make a container. Raises EngineConflict if the name is taken, EngineNotFound without the image."""
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
         """Change the limits of a container, whether it runs or not, and let nobody but ds01 start it.
 
-        The answer is the engine's own words on what this kernel cannot enforce. Raises EngineAbsent, EngineRejected.
+        The answer is the engine's own words on what this kernel cannot enforce. Raises EngineNotFound, EngineRejected.
         """
 
     def start(self, reference: str) -> None:
@@ -295,10 +295,10 @@ class Engine(Protocol):
         """Send the stop signal, and SIGKILL after `grace` seconds, rounded up; nothing if it does not run."""
 
     def remove(self, reference: str) -> None:
-        """Remove a container that does not run. Raises EngineAbsent, EngineConflict."""
+        """Remove a container that does not run. Raises EngineNotFound, EngineConflict."""
 
     def rename(self, reference: str, name: str) -> None:
-        """Give a container another name, whether it runs or not. Raises EngineAbsent, EngineConflict if it is taken."""
+        """Give a container another name, whether it runs or not. Raises EngineNotFound, EngineConflict if it is taken."""
 
     def pause(self, reference: str) -> None:
         """Freeze all its processes."""
@@ -346,12 +346,12 @@ class Engine(Protocol):
         """All local images that have a tag."""
 
     def pull(self, reference: str) -> Generator[Progress, None, None]:
-        """Fetch an image; closing the iterator cancels. Raises EngineAbsent, EngineRejected."""
+        """Fetch an image; closing the iterator cancels. Raises EngineNotFound, EngineRejected."""
 
     def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
         """Make an image from a tar archive; closing the generator cancels.
 
-        Raises EngineAbsent or EngineRejected for a base image as `pull` does, and EngineRejected for all else:
+        Raises EngineNotFound or EngineRejected for a base image as `pull` does, and EngineRejected for all else:
         its data has `problem`, `build`, and for a step that failed `step`, and `exit_code` if a program ended so.
         """
 
@@ -364,6 +364,6 @@ class Engine(Protocol):
     def remove_image(self, reference: str) -> None:
         """Take a tag away, and the image with its last one, and what was kept of its steps.
 
-        An image that has no tag is meant by its id, `sha256:…`. Raises EngineAbsent, EngineConflict when a
+        An image that has no tag is meant by its id, `sha256:…`. Raises EngineNotFound, EngineConflict when a
         container uses it.
         """

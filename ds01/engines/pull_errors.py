@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ds01.engines.engine_errors import DISK_FULL, one_line
 from ds01.engines.references import DOCKER_HUB, registry_of, split_reference
-from ds01.errors import Ds01Error, EngineAbsent, EngineRejected
+from ds01.errors import Ds01Error, EngineNotFound, EngineRejected
 
 DAEMON_FILE = "/etc/docker/daemon.json"
 ABSENT = "absent"
@@ -97,7 +97,7 @@ _PULL_PROBLEMS = (
 
 
 def pull_error(reference: str, words: str) -> Ds01Error:
-    """Return why an image could not be fetched. What the registry does not have, or does not show, is EngineAbsent."""
+    """Return why an image could not be fetched. What the registry does not have, or does not show, is EngineNotFound."""
     words = one_line(words)
     kind = next((kind for kind in _PULL_PROBLEMS if kind.words.search(words.lower())), None)
     what = f"The image {reference} could not be fetched"
@@ -108,7 +108,7 @@ def pull_error(reference: str, words: str) -> Ds01Error:
     hint = kind.hub_hint if registry == DOCKER_HUB and kind.hub_hint else kind.hint
     hint = hint.replace("REGISTRY", registry).replace("LOGIN", login)
     if kind.problem == ABSENT:
-        return EngineAbsent(f"The image {reference} is nowhere to be found", why=words, hint=hint)
+        return EngineNotFound(f"The image {reference} is nowhere to be found", why=words, hint=hint)
     return EngineRejected(what, why=words, hint=hint, data={"problem": kind.problem})
 
 

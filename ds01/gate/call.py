@@ -10,13 +10,13 @@ from ds01.api.views import ContainerView
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import (
     Ds01Error,
-    EngineAbsent,
     EngineConflict,
+    EngineNotFound,
     EngineRejected,
-    NoGpuFree,
+    InvalidState,
+    NoCapacity,
     NotFound,
-    NotPossible,
-    Refused,
+    PermissionDenied,
 )
 from ds01.gate.views import view
 from ds01.lifecycle.context.context import Context
@@ -45,10 +45,10 @@ class Call:
         return self.actor.uid == uid or self.context.rules.is_admin(self.actor)
 
     def check_owner(self, uid: int) -> None:
-        """Raises Refused if the actor may not act for this user."""
+        """Raises PermissionDenied if the actor may not act for this user."""
         self.about(None, uid)
         if not self.may(uid):
-            raise Refused(
+            raise PermissionDenied(
                 f"{self.actor.login} may not act for {self.login(uid)}",
                 why="acting for others is for administrators",
                 hint="these are root, and the members of a group with `admin: true` in the policy",
@@ -56,9 +56,9 @@ class Call:
             )
 
     def check_admin(self) -> None:
-        """Raises Refused if the actor is no administrator."""
+        """Raises PermissionDenied if the actor is no administrator."""
         if not self.context.rules.is_admin(self.actor):
-            raise Refused(
+            raise PermissionDenied(
                 "this is for administrators",
                 hint="members of a group with `admin: true`, and root",
                 code="access.denied",
@@ -100,7 +100,7 @@ class Call:
         except NotSaved as error:
             if error.record.state is not State.REMOVED and self.may(error.record.uid):
                 return error.record
-        except (EngineAbsent, EngineConflict, EngineRejected) as error:
+        except (EngineNotFound, EngineConflict, EngineRejected) as error:
             context.observer.report_uninspectable(container, error)  # its record says what was known of it
         return self.known(container)
 
@@ -142,7 +142,7 @@ class Call:
         try:
             yield
         except Ds01Error as error:
-            if isinstance(error, (Refused, NoGpuFree)) or refusal_of(error) is not None:
+            if isinstance(error, (PermissionDenied, NoCapacity)) or refusal_of(error) is not None:
                 self.record_refusal(error)
             raise
 
@@ -156,9 +156,9 @@ class Call:
         self.context.emit("refusal", event)
 
 
-def manual_lease_error(record: Record) -> NotPossible:
+def manual_lease_error(record: Record) -> InvalidState:
     """Return the error for a manual lease where a container is needed."""
-    return NotPossible(
+    return InvalidState(
         f"{record.name} is a lease that was allocated by hand, without a container",
         hint=f"`ds01 gpu release --container {record.name}` ends it",
     )

@@ -20,7 +20,7 @@ from ds01.api.containers import (
 )
 from ds01.api.operation import Steps
 from ds01.api.views import Acted, ContainerView, Ending, Saving, StartStep
-from ds01.errors import Ds01Error, NotFound, NotPossible, WrongUse
+from ds01.errors import Ds01Error, InvalidState, NotFound, UsageError
 from ds01.gate import images
 from ds01.gate.call import Call, manual_lease_error
 from ds01.gate.notify import notify_owner
@@ -138,7 +138,7 @@ def unpause_container(call: Call, operation: UnpauseContainer) -> Acted:
     """Let a paused container go on."""
     with call.locked(operation.container, "unpaused") as record:
         if record.state is not State.RUNNING:
-            raise NotPossible(f"{record.name} is {record.state.value}, not paused")
+            raise InvalidState(f"{record.name} is {record.state.value}, not paused")
         already = not record.paused
         return Acted(call.view(record if already else starting.resume(call.context, call.actor, record)), already)
 
@@ -161,13 +161,13 @@ def mark_container(call: Call, operation: MarkContainer) -> Acted:
     """Record what somebody says of a container, if Docker agrees; a manual lease has nothing that could disagree."""
     trigger = operation.trigger
     if trigger not in (Trigger.START, Trigger.STOP):
-        raise WrongUse(f"a container cannot be marked with {trigger.value}")
+        raise UsageError(f"a container cannot be marked with {trigger.value}")
     starts = trigger is Trigger.START
     with call.locked(operation.container, "marked", manual_too=True) as record:
         if is_manual(record):
             return Acted(call.view(manual.mark(call.context, call.actor, record, trigger)))
         if (record.state is State.RUNNING) != starts:
-            raise NotPossible(
+            raise InvalidState(
                 f"Docker says that {record.name} {'does not run' if starts else 'runs'}",
                 hint=f"`container-{trigger.value} {record.name}` changes that",
             )

@@ -99,7 +99,7 @@ class Gate:
 
 
 def _authorise(call: Call, operation: Operation[Any]) -> None:
-    """Raises Refused, or NotFound for a container of which the actor may not know."""
+    """Raises PermissionDenied, or NotFound for a container of which the actor may not know."""
     access = operation.access
     if access is Access.CONTAINER:
         for container in operation.container_names:

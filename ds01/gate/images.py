@@ -12,7 +12,7 @@ from ds01.api.operation import Steps
 from ds01.api.views import ImageView
 from ds01.engines.protocol import BuildSpec, EngineContainer, EngineImage, Progress
 from ds01.engines.references import is_reference, split_reference, with_tag
-from ds01.errors import Ds01Error, EngineAbsent, NotFound, NotPossible, Refused, WrongUse
+from ds01.errors import Ds01Error, EngineNotFound, InvalidState, NotFound, PermissionDenied, UsageError
 from ds01.gate.call import Call
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.limits import limits_for_engine
@@ -54,7 +54,7 @@ def remove_image(call: Call, operation: RemoveImage) -> None:
     """Remove an image, if the actor may."""
     uid = owner_of(operation.reference)
     if uid is None:
-        raise Refused(
+        raise PermissionDenied(
             f"{operation.reference} is not an image of a user",
             why="only images `ds01-UID/NAME` are removed",
             code="access.denied",
@@ -108,7 +108,7 @@ def build(
 
 
 def build_spec(context: Context, owner: Account, request: BuildRequest) -> BuildSpec:
-    """What the engine builds. Raises WrongUse for a name or a label that is none."""
+    """What the engine builds. Raises UsageError for a name or a label that is none."""
     given, _ = limits_for_engine(context, owner, context.rules.limits(owner))
     return BuildSpec(
         reference=_reference(owner.uid, request.name),
@@ -148,7 +148,7 @@ def own_images(context: Context, uid: int) -> tuple[ImageView, ...]:
 
 
 def remove(context: Context, actor: Actor, reference: str) -> None:
-    """Remove somebody's own image. Raises NotFound, NotPossible while a container uses it."""
+    """Remove somebody's own image. Raises NotFound, InvalidState while a container uses it."""
     uid = owner_of(reference)
     assert uid is not None
     reference = with_tag(reference)
@@ -158,7 +158,7 @@ def remove(context: Context, actor: Actor, reference: str) -> None:
         raise NotFound(f"there is no image {name}", hint="`image-list` shows yours")
     users = _users(context, {reference: image}, uid)[reference]
     if users:
-        raise NotPossible(
+        raise InvalidState(
             f"the image {name} is in use",
             why=f"made from it: {', '.join(users)}",
             hint="`container-retire NAME` removes a container; its image can go then",
@@ -166,7 +166,7 @@ def remove(context: Context, actor: Actor, reference: str) -> None:
         )
     try:
         context.engine.remove_image(reference)
-    except EngineAbsent:
+    except EngineNotFound:
         raise NotFound(f"there is no image {name}", hint="`image-list` shows yours") from None
     _emit(context, actor, _login(context, uid), reference, "removed")
 
@@ -175,10 +175,10 @@ def _reference(uid: int, name: str) -> str:
     try:
         container_name(name, uid)
     except ValueError as error:
-        raise WrongUse(f"{name!r} is not an image name", why=str(error)) from None
+        raise UsageError(f"{name!r} is not an image name", why=str(error)) from None
     reference = f"ds01-{uid}/{name}:latest"
     if not is_reference(reference):
-        raise WrongUse(
+        raise UsageError(
             f"{name!r} is not an image name",
             why="Docker wants a letter or digit at the end, and single - and _ in between",
         )
@@ -188,7 +188,7 @@ def _reference(uid: int, name: str) -> str:
 def _checked(labels: Mapping[str, str]) -> dict[str, str]:
     for key in labels:
         if not _LABEL.fullmatch(key):
-            raise WrongUse(
+            raise UsageError(
                 f"{key!r} is not a label of ds01", why="those begin with `ds01.`; others go in the Dockerfile"
             )
     # AIME's list splits at commas, and crashes on one more.

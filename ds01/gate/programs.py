@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ds01.api.programs import GetExitCode, ResizeTerminal, RunProgram, SendSignal
 from ds01.engines.protocol import Attachment
-from ds01.errors import NotPossible
+from ds01.errors import InvalidState
 from ds01.gate.call import Call
 from ds01.lifecycle.exec import exec_request
 from ds01.records.machine import State
@@ -15,7 +15,7 @@ def run_program(call: Call, operation: RunProgram) -> Attachment:
     record = call.record(operation.container)
     call.about(record.container_name, record.uid)
     if record.state is not State.RUNNING or record.docker_id is None:
-        raise NotPossible(f"{record.name} is {record.state.value}, not running")
+        raise InvalidState(f"{record.name} is {record.state.value}, not running")
     request = exec_request(call.context, record, operation.program, root=operation.root)
     return call.context.engine.attach(record.docker_id, request)
 

@@ -20,8 +20,8 @@ from ds01.api.views import AimeView, Listing, Sized, UsageView
 from ds01.engines.protocol import ContainerUsage, EngineContainer
 from ds01.errors import (
     Ds01Error,
-    EngineAbsent,
     EngineConflict,
+    EngineNotFound,
     EngineRejected,
     GpusUnreachable,
     NotFound,
@@ -193,7 +193,7 @@ def _usage(call: Call, record: Record) -> ContainerUsage:
     """Return what a container uses; all unknown if it has ended meanwhile, or the engine cannot inspect it."""
     try:
         return call.context.engine.usage(record.docker_id or "")
-    except (EngineAbsent, EngineConflict, EngineRejected):
+    except (EngineNotFound, EngineConflict, EngineRejected):
         return ContainerUsage(None, None, None, None)
 
 

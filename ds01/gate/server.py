@@ -16,7 +16,7 @@ from ds01.api.server import (
     Reconcile,
 )
 from ds01.api.views import Acted, Change, GpuStatus, LimitsView, QueueRow, Stopped
-from ds01.errors import Ds01Error, GpusUnreachable, WrongUse
+from ds01.errors import Ds01Error, GpusUnreachable, UsageError
 from ds01.gate.call import Call
 from ds01.gate.queries import collect_unsaved, with_unsaved
 from ds01.lifecycle.context.allocation import allocation_input
@@ -101,7 +101,7 @@ def allocate_gpus(call: Call, operation: AllocateGpus) -> Acted:
     try:
         full = container_name(name, operation.owner)
     except ValueError as error:
-        raise WrongUse(f"{name!r} is not a container name", why=str(error)) from None
+        raise UsageError(f"{name!r} is not a container name", why=str(error)) from None
     call.about(full, operation.owner)
     limits = context.rules.limits(account).limits
     if operation.priority is not None:

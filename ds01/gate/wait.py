@@ -13,11 +13,11 @@ from ds01.errors import (
     Busy,
     EngineUnreachable,
     GpusUnreachable,
-    NoGpuFree,
+    InvalidState,
+    NoCapacity,
     NotFound,
-    NotPossible,
+    PermissionDenied,
     PolicyUnreadable,
-    Refused,
 )
 from ds01.gpus.model import Refusal
 from ds01.lifecycle.context import wait_queue
@@ -41,7 +41,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Attempt(Protocol[T_co]):
-    """One try to get what is waited for. `first`: there was none before. Raises NoGpuFree while there is no GPU."""
+    """One try to get what is waited for. `first`: there was none before. Raises NoCapacity while there is no GPU."""
 
     def __call__(self, waiter: Waiter, *, first: bool) -> T_co: ...
 
@@ -79,7 +79,7 @@ def wait(
 ) -> Generator[Waiting | T, None, None]:
     """Yield each change of the position, and at last what `attempt` returns. Closing it leaves the queue.
 
-    Raises NoGpuFree when `longest` is over, NotPossible if somebody cancelled it, and what `attempt` raises.
+    Raises NoCapacity when `longest` is over, InvalidState if somebody cancelled it, and what `attempt` raises.
     """
     context.rules.refresh()
     limits = context.rules.limits(owner)
@@ -98,7 +98,7 @@ def _until_served(
     told: Waiting | None = None
     while True:
         if not line.refresh(waiter):
-            raise NotPossible("the wait was cancelled", hint="`ds01 queue` shows who waits")
+            raise InvalidState("the wait was cancelled", hint="`ds01 queue` shows who waits")
         before = context.ledger.version()
         over = until is not None and time.monotonic() >= until
         try:
@@ -107,7 +107,7 @@ def _until_served(
                 _check_user_database(context, waiter, group)
             _check_may_wait(context, waiter)
             return attempt(waiter, first=told is None)
-        except NoGpuFree as error:
+        except NoCapacity as error:
             refused = refusal_of(error)
             if refused is None or not refused.temporary or over:
                 raise
@@ -136,9 +136,9 @@ def _check_user_database(context: Context, waiter: Waiter, group: str) -> None:
 
 
 def _check_may_wait(context: Context, waiter: Waiter) -> None:
-    """Raises Refused if an administrator waits for somebody else and is no administrator any more."""
+    """Raises PermissionDenied if an administrator waits for somebody else and is no administrator any more."""
     if not wait_queue.may_wait(context, waiter):
-        raise Refused(
+        raise PermissionDenied(
             f"you may no longer wait for {waiter.user}",
             why="waiting for others is for administrators, and the policy has changed since the wait began",
             code="access.denied",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.gpus.model import Gpu, GpuObservation, MigState, Slot, SlotKind
 from ds01.gpus.requirements import UNKNOWN_DRIVER, DriverInfo
 
@@ -43,7 +43,7 @@ class SimulatedInventory:
 
 
 def parse_inventory(text: str) -> SimulatedInventory:
-    """The inventory that `text` describes; `none` is a server without GPUs. Raises WrongUse."""
+    """The inventory that `text` describes; `none` is a server without GPUs. Raises UsageError."""
     text = text.strip().removeprefix("simulated:")
     gpus: list[Gpu] = []
     slots: list[Slot] = []
@@ -127,8 +127,8 @@ def _gpu(index: int, name: str, profiles: list[str] | None) -> tuple[Gpu, list[S
     ]
 
 
-def _invalid(text: str, why: str) -> WrongUse:
-    return WrongUse(f"not a description of simulated GPUs: {text!r}", why=why, hint=f"write {_EXPECTED_FORM}")
+def _invalid(text: str, why: str) -> UsageError:
+    return UsageError(f"not a description of simulated GPUs: {text!r}", why=why, hint=f"write {_EXPECTED_FORM}")
 
 
 def _seven_slice_profiles(one: int, two: int, four: int, eight: int) -> dict[str, tuple[int, int]]:

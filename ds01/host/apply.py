@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ds01.errors import Ds01Error, NotPossible
+from ds01.errors import Ds01Error, InvalidState
 from ds01.host.people import people_of
 from ds01.host.slices import Change, plan_slices, unsure_slices, wanted_slices
 from ds01.host.systemd import Systemd, is_running
@@ -43,7 +43,7 @@ def plan(
 
     Slices of users whose limits cannot be known now, since the user database does not answer, are left out.
 
-    Raises NotPossible if the policy limits slices and nobody here can keep such limits.
+    Raises InvalidState if the policy limits slices and nobody here can keep such limits.
     """
     people = people_of(policy, records=records, users=users)
     wanted = wanted_slices(policy, people.known, records, now)
@@ -93,15 +93,15 @@ def spared(changes: Iterable[Change], used: Mapping[str, int]) -> tuple[list[Cha
     return now, waiting
 
 
-def obstacle(driver: str) -> NotPossible | None:
+def obstacle(driver: str) -> InvalidState | None:
     """Why slices cannot have limits on this machine; None if they can."""
     if driver != "systemd":
         why, hint = obstacle_words(driver)
-        return NotPossible(
+        return InvalidState(
             "limits of users' and groups' slices need Docker's systemd cgroup driver", why=why, hint=hint
         )
     if not is_running():
-        return NotPossible("systemd does not run this machine", why="slices are systemd's")
+        return InvalidState("systemd does not run this machine", why="slices are systemd's")
     return None
 
 

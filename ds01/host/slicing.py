@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ds01.automation.report import WAITS, Item, Report
-from ds01.errors import NotPossible
+from ds01.errors import InvalidState
 from ds01.host import apply
 from ds01.host.systemd import Systemd
 from ds01.lifecycle.context.context import Context
@@ -28,7 +28,7 @@ def bring_slices(
             systemd=systemd,
             memory=context.rules.owners.memory,
         )
-    except NotPossible:
+    except InvalidState:
         return  # this machine cannot keep such limits: doctor says why, once, and not every few minutes
     if not changes:
         return

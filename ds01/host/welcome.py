@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ds01.errors import Ds01Error, NotPossible
+from ds01.errors import Ds01Error, InvalidState
 from ds01.host import apply
 from ds01.host.people import unix_group_of
 from ds01.host.slices import plan_slices, wanted_slices
@@ -58,7 +58,7 @@ def ensure_workspace(account: Account, actor: Actor, workspaces: str | None = No
             folders.make(path, owner=account, actor=actor)
         folders.check_docker_enters(path)
     except Ds01Error as error:
-        hint = f"; {error.hint}" if isinstance(error, NotPossible) else ""
+        hint = f"; {error.hint}" if isinstance(error, InvalidState) else ""
         return Step(step.what, problem=f"{error.why or error.message}{hint}")
     except OSError as error:
         return Step(step.what, problem=f"{error.filename or path}: {error.strerror}")

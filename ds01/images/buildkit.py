@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.instructions import Instruction, parse_instructions
 
 _FLAGS = {
@@ -41,12 +41,12 @@ _FILE_BESIDE = "put the text into a file beside the Dockerfile, and copy that"
 
 
 def check_classic(dockerfile: str) -> None:
-    """Raise WrongUse for the first instruction that the classic builder does not know, with what to write instead."""
+    """Raise UsageError for the first instruction that the classic builder does not know, with what to write instead."""
     for instruction in parse_instructions(dockerfile):
         feature_and_hint = _buildkit_feature(instruction)
         if feature_and_hint is not None:
             feature, hint = feature_and_hint
-            raise WrongUse(
+            raise UsageError(
                 f"line {instruction.line + 1} of the Dockerfile needs BuildKit: {feature}",
                 why="ds01 builds with Docker's classic builder, since that keeps a build within your limits",
                 hint=hint,

@@ -7,7 +7,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.instructions import Instruction, parse_instructions
 
 CHUNK_BYTES = 256 << 10  # bytes; small enough to be sent as it is made
@@ -38,7 +38,7 @@ WHOLE_DIRECTORY = "."  # the folder of the Dockerfile, with all that is in it
 
 def copied_paths(dockerfile_text: str, *, allow_whole: bool = False) -> tuple[str, ...]:
     """Return the files and folders beside a Dockerfile that it copies, each once, as it names them but for `./` and a
-    slash at the end; they may be patterns. Raises WrongUse for what leads elsewhere.
+    slash at the end; they may be patterns. Raises UsageError for what leads elsewhere.
 
     `whole`: the folder may be copied whole, since a `.dockerignore` says what is left out; else that is an error too.
     """
@@ -77,18 +77,18 @@ def _checked_source(source: str, allow_whole: bool) -> str:
     if _WHOLE_PATTERN.fullmatch(source) and allow_whole:
         return WHOLE_DIRECTORY
     if _WHOLE_PATTERN.fullmatch(source):
-        raise WrongUse(
+        raise UsageError(
             f"the Dockerfile copies the whole folder that it is in (COPY {source})",
             why="all of it would be sent to Docker, data and models too",
             hint="name what the image needs: COPY src requirements.txt /app/; or what it does not, in a .dockerignore",
         )
     if source.startswith("/") or ".." in source.split("/"):
-        raise WrongUse(
+        raise UsageError(
             f"the Dockerfile copies {source}, which is not beside it",
             why="Docker sees only what lies in the Dockerfile's folder",
             hint="put the file beside the Dockerfile, and name it from there, without a slash in front",
         )
     if re.search(r"[$\\'\"]|\*\*", source):
-        raise WrongUse(f"ds01 cannot tell what the Dockerfile copies with {source}", hint="name the files one by one")
+        raise UsageError(f"ds01 cannot tell what the Dockerfile copies with {source}", hint="name the files one by one")
     parts = [part for part in source.split("/") if part not in ("", ".")]
     return "/".join(parts)

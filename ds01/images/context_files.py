@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.errors import Ds01Error, NotFound, UsageError
 from ds01.images.ignore import IgnoreRules, parse_ignore
 from ds01.policy.units import readable_size
 from ds01.system.as_user import run_as_account
@@ -31,7 +31,7 @@ def read_context_files(
     max_bytes: int = MAX_CONTEXT_BYTES,
 ) -> dict[str, bytes]:
     """Return the files below `folder` that the patterns name, folders whole, by their paths from there. Root reads them
-    as that person. Raises NotFound for a pattern that names nothing, WrongUse for too much or a link that leads out.
+    as that person. Raises NotFound for a pattern that names nothing, UsageError for too much or a link that leads out.
 
     `ignored` is the text of a `.dockerignore`, which does not hold for the names in `always`.
     """
@@ -47,7 +47,7 @@ def read_context_files(
         raise NotFound(f"the Dockerfile copies {answer['absent']}, which is not in {folder}", why=why)
     if "wrong" in answer:
         hint = "name in .dockerignore what the image does not need"
-        raise WrongUse(answer["wrong"], why=answer["why"], hint=hint)
+        raise UsageError(answer["wrong"], why=answer["why"], hint=hint)
     if "problem" in answer:
         raise Ds01Error(f"{answer['path']} cannot be read", why=answer["problem"])
     return {name: base64.b64decode(content) for name, content in answer["found"].items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images import blocks
 from ds01.images.blocks import SYSTEM_BEGIN, SYSTEM_END
 from ds01.images.instructions import parse_instructions
@@ -45,7 +45,7 @@ class SourceTexts:
 
 
 def render_sources(plan: ImagePlan) -> SourceTexts:
-    """The Dockerfile of a plan, and what it copies. Raises WrongUse for what cannot stand there."""
+    """The Dockerfile of a plan, and what it copies. Raises UsageError for what cannot stand there."""
     check_plan(plan)
     to_install, separate = requirement_groups(plan), separate_requirements(plan)
     system = (*plan.sets.system, *(plan.use_case.system if plan.use_case else ()), *plan.system)
@@ -93,13 +93,13 @@ def system_packages(text: str) -> tuple[str, ...]:
 
 
 def add_system_packages(text: str, packages: Iterable[str]) -> str:
-    """The Dockerfile with these packages of apt too; another version of one takes its place. Raises WrongUse."""
+    """The Dockerfile with these packages of apt too; another version of one takes its place. Raises UsageError."""
     packages = tuple(packages)
     check_apt_packages(packages)
     lines = text.splitlines(keepends=True)
     block_range = _system_block_range([line.rstrip("\r\n") for line in lines])
     if block_range is None:
-        raise WrongUse(
+        raise UsageError(
             "the Dockerfile has no block of system packages that ds01 wrote",
             why=f"it stands between the lines '{SYSTEM_BEGIN}' and '{SYSTEM_END}'",
             hint="add a line by hand: RUN apt-get update && apt-get install -y PACKAGE",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ds01.engines.references import is_reference
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.packages import PackageSet, PackageSets
 from ds01.images.requirement_lines import check_requirement, has_control_characters, requirement_name
 from ds01.images.requirements import Requirements, without_provided
@@ -56,13 +56,13 @@ class RequirementGroup:
 
 
 def check_plan(plan: ImagePlan) -> None:
-    """Raises WrongUse for what cannot stand in a Dockerfile or a requirements file."""
+    """Raises UsageError for what cannot stand in a Dockerfile or a requirements file."""
     require_image_name(plan.name)
     if not is_reference(plan.base):
-        raise WrongUse(f"{plan.base!r} is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
+        raise UsageError(f"{plan.base!r} is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     for what, text in {"login": plan.login, "framework": plan.framework or "", "version": plan.ds01_version}.items():
         if has_control_characters(text):
-            raise WrongUse(f"the {what} {text!r} has a control character in it")
+            raise UsageError(f"the {what} {text!r} has a control character in it")
     check_apt_packages(plan.system)
     for requirement in (*plan.base_packages, *plan.packages):
         check_requirement(requirement)
@@ -101,17 +101,17 @@ def separate_requirements(plan: ImagePlan) -> tuple[str, ...]:
 
 
 def require_image_name(name: str) -> str:
-    """The name of an image. Raises WrongUse."""
+    """The name of an image. Raises UsageError."""
     if not NAME_PATTERN.fullmatch(name):
-        raise WrongUse(f"{name!r} is not an image name", why=f"allowed: {NAME_FORM}")
+        raise UsageError(f"{name!r} is not an image name", why=f"allowed: {NAME_FORM}")
     return name
 
 
 def check_apt_packages(packages: Iterable[str]) -> None:
-    """Raises WrongUse for what is no package of apt."""
+    """Raises UsageError for what is no package of apt."""
     for package in packages:
         if not _APT_PACKAGE.fullmatch(package):
-            raise WrongUse(
+            raise UsageError(
                 f"{package!r} is not an apt package name",
                 why="letters in lower case, digits, + - . and at most a version",
                 hint="as ffmpeg, or ffmpeg=7:4.4.2-0ubuntu0.22.04.1",

@@ -10,7 +10,7 @@ from posixpath import basename
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -62,26 +62,26 @@ def split_options(content: str) -> tuple[str, str]:
 
 
 def check_requirement(requirement: str, *, in_file: bool = False) -> None:
-    """Raise WrongUse for what pip would not take, or would read as something else than a requirement.
+    """Raise UsageError for what pip would not take, or would read as something else than a requirement.
 
     `in_file`: an address need not name an archive; on a command line that is more likely a slip.
     """
     text = requirement.strip()
     shown = text if len(text) < 80 else f"{text[:80]}…"
     if has_control_characters(requirement):
-        raise WrongUse(
+        raise UsageError(
             f"{shown!r} has a line break or another control character in it", hint=f"as {EXAMPLE_REQUIREMENTS}"
         )
     if text.startswith("-"):
-        raise WrongUse(f"'{shown}' is an option of pip", hint="options go into a file: --requirements FILE")
+        raise UsageError(f"'{shown}' is an option of pip", hint="options go into a file: --requirements FILE")
     if _is_local(text):
-        raise WrongUse(
+        raise UsageError(
             f"'{shown}' is a file or a folder of yours",
             why="the build sees none of your folders",
             hint="a package index or a repository can be reached: name @ git+https://HOST/PATH",
         )
     if re.search(r"\s[-#]", text) or text.endswith("\\"):
-        raise WrongUse(f"'{shown}' is more than one requirement to pip", hint=f"one each, as {EXAMPLE_REQUIREMENTS}")
+        raise UsageError(f"'{shown}' is more than one requirement to pip", hint=f"one each, as {EXAMPLE_REQUIREMENTS}")
     address = _without_marker(text)
     if not (_is_address(address) or (in_file and _is_page(address))):
         _check_scheme(text, shown)
@@ -146,9 +146,9 @@ def _require_valid(text: str, shown: str) -> None:
     except InvalidRequirement as error:
         hint = "a version is ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else f"as {EXAMPLE_REQUIREMENTS}"
         why = str(error).partition("\n")[0]
-        raise WrongUse(f"'{shown}' is not a requirement that pip understands", why=why, hint=hint) from None
+        raise UsageError(f"'{shown}' is not a requirement that pip understands", why=why, hint=hint) from None
     if parsed.url is not None and not re.match(r"https?://\S+$", parsed.url) and not _is_address(parsed.url):
-        raise WrongUse(
+        raise UsageError(
             f"'{shown}' is at an address that a build cannot reach",
             why=f"it is {parsed.url}",
             hint="https://… or git+https://…",
@@ -156,17 +156,17 @@ def _require_valid(text: str, shown: str) -> None:
 
 
 def _check_scheme(text: str, shown: str) -> None:
-    """Raise WrongUse for an address that pip cannot install from; anything else passes."""
+    """Raise UsageError for an address that pip cannot install from; anything else passes."""
     if not _SCHEME.match(text):
         return
     if re.search(r"\s", text):
-        raise WrongUse(
+        raise UsageError(
             f"'{shown}' has something behind its address that pip takes for a part of it",
             why="pip wants a space on each side of the semicolon before an environment marker",
             hint="as https://HOST/FILE.whl ; python_version < '3.12'",
         )
     is_page = _is_page(text)
-    raise WrongUse(
+    raise UsageError(
         f"'{shown}' is at an address that a build cannot install from",
         why=f"it does not end in the name of an archive ({', '.join(_ARCHIVES[:3])})"
         if is_page
@@ -207,7 +207,7 @@ def _check_marker(text: str, shown: str) -> None:
     except InvalidMarker as error:
         why = str(error).partition("\n")[0]
         hint = "as https://HOST/FILE.whl ; python_version < '3.12'"
-        raise WrongUse(f"the environment marker of '{shown}' is wrong", why=why, hint=hint) from None
+        raise UsageError(f"the environment marker of '{shown}' is wrong", why=why, hint=hint) from None
 
 
 def _name_from_address(address: str) -> str | None:

@@ -6,7 +6,7 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 
 # The longer ones first: UTF-32's begins as UTF-16's does.
 _BOMS = (
@@ -38,17 +38,17 @@ class DecodedText:
     errors: str = "strict"
 
     def encode(self, text: str) -> bytes:
-        """Another text in the encoding of this file. Raises WrongUse."""
+        """Another text in the encoding of this file. Raises UsageError."""
         try:
             return text.encode(self.encoding, self.errors)
         except UnicodeEncodeError as error:
-            raise WrongUse(f"{text[error.start]!r} cannot be written in {self.encoding}, as the file is") from None
+            raise UsageError(f"{text[error.start]!r} cannot be written in {self.encoding}, as the file is") from None
 
 
 def decode_requirements(content: bytes, name: str = "the requirements file") -> DecodedText:
     """Return the text of a requirements file: by a byte order mark, by a coding line at its top, else as UTF-8.
 
-    Raises WrongUse, naming the line that is not in that encoding.
+    Raises UsageError, naming the line that is not in that encoding.
     """
     encoding = next((encoding for mark, encoding in _BOMS if content.startswith(mark)), None)
     for line in content.split(b"\n")[:2] if encoding is None else ():
@@ -59,10 +59,10 @@ def decode_requirements(content: bytes, name: str = "the requirements file") -> 
     try:
         return DecodedText(content.decode(encoding or "utf-8"), encoding or "utf-8")
     except LookupError:
-        raise WrongUse(f"{name} is in an encoding that Python does not know: {encoding}") from None
+        raise UsageError(f"{name} is in an encoding that Python does not know: {encoding}") from None
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
-        raise WrongUse(
+        raise UsageError(
             f"{name} is not in {encoding or 'UTF-8'}",
             why=f"line {number} is not",
             hint="save it as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-",
@@ -70,34 +70,34 @@ def decode_requirements(content: bytes, name: str = "the requirements file") -> 
 
 
 def check_is_requirements(text: str) -> None:
-    """Raise WrongUse for a file that is no requirements file, or one that only its own computer can read."""
+    """Raise UsageError for a file that is no requirements file, or one that only its own computer can read."""
     if _CONDA_YAML.search(text) and not _TOML.search(text):
-        raise WrongUse(
+        raise UsageError(
             "this is an environment of conda, not a requirements file for pip",
             why="its sections, `dependencies:` or `channels:`, are read by conda only",
             hint=f"in that environment {_FREEZE}",
         )
     if text.lstrip().startswith("@EXPLICIT") or "\n@EXPLICIT" in text or _CONDA_EXPORT.search(text):
-        raise WrongUse(
+        raise UsageError(
             "this is a list of conda packages, not a requirements file for pip",
             why="its lines have the form NAME=VERSION=BUILD, or addresses of conda's packages",
             hint=f"in that environment {_FREEZE}",
         )
     files = _CONDA_FILE.findall(text)
     if files:
-        raise WrongUse(
+        raise UsageError(
             f"{len(files)} of the requirements are files of the computer on which the list was written",
             why=f"the first is {files[0].partition(' ')[0]} @ file://…: `pip freeze` in conda writes such lines",
             hint=_FREEZE,
         )
     if _DEBIAN.search(text):
-        raise WrongUse(
+        raise UsageError(
             "the requirements file has pkg_resources==0.0.0, which no package index has",
             why="a mistake of the `pip freeze` of older Debian and Ubuntu systems",
             hint="take that line out; the rest of the file can stay as it is",
         )
     if _TOML.search(text) or _SETUP.search(text):
-        raise WrongUse(
+        raise UsageError(
             "this is a file that describes a project, not a requirements file for pip",
             why="it is a TOML file or a setup.py",
             hint="list the packages that the project needs, one a line",

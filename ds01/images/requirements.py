@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from posixpath import dirname, join, normpath
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.requirement_lines import (
     EXAMPLE_REQUIREMENTS,
     bare_name,
@@ -82,7 +82,7 @@ class Requirements:
 
 
 def split_packages(texts: Iterable[str]) -> tuple[str, ...]:
-    """The requirements that `--packages` was given, in their order. Raises WrongUse.
+    """The requirements that `--packages` was given, in their order. Raises UsageError.
 
     Each text is cut as a shell would, unless it is one requirement with spaces in it, such as `pandas >= 2.0`.
     """
@@ -91,7 +91,7 @@ def split_packages(texts: Iterable[str]) -> tuple[str, ...]:
 
 def read_requirements(text: str, include: Include) -> Requirements:
     """A requirements file with all that it includes. `include` gives the text of a file by its path, as seen from the
-    first file, or None. Raises WrongUse for what a build cannot have, or pip would refuse.
+    first file, or None. Raises UsageError for what a build cannot have, or pip would refuse.
     """
     found: list[tuple[bool, str]] = list(_parse_requirements(text, "", include, ()))
     return Requirements(
@@ -101,7 +101,7 @@ def read_requirements(text: str, include: Include) -> Requirements:
 
 
 def add_packages(text: str, requirements: Iterable[str]) -> str:
-    """The requirements file with these in it: in the place of one of the same name, or at its end. Raises WrongUse."""
+    """The requirements file with these in it: in the place of one of the same name, or at its end. Raises UsageError."""
     requirements = tuple(requirements)
     for requirement in requirements:
         check_requirement(requirement)
@@ -111,7 +111,7 @@ def add_packages(text: str, requirements: Iterable[str]) -> str:
 def merge_requirements(text: str, extra: Requirements, name: str) -> tuple[str, dict[str, str]]:
     """The requirements file of the image `name` with all of `extra` in it, and the files that belong beside it.
 
-    Constraints take the place of those of an earlier file. Raises WrongUse.
+    Constraints take the place of those of an earlier file. Raises UsageError.
     """
     if not extra.constraints:
         return _with_lines(text, extra.lines), {}
@@ -169,34 +169,34 @@ def without_provided(requirements: Iterable[str], provided: Iterable[str]) -> tu
 
 def _split_text(text: str) -> list[str]:
     if has_control_characters(text):
-        raise WrongUse(
+        raise UsageError(
             f"{text!r} has a line break or another control character in it", hint=f"as {EXAMPLE_REQUIREMENTS}"
         )
     try:
         check_requirement(text)
         return [text.strip()]
-    except WrongUse as whole:
+    except UsageError as whole:
         try:
             parts = [part.strip() for part in shlex.split(text)]
         except ValueError as error:
-            raise WrongUse(f"{text!r} cannot be split into packages", why=str(error)) from None
+            raise UsageError(f"{text!r} cannot be split into packages", why=str(error)) from None
         if is_requirement(text) or parts == [text.strip()]:
             raise _with_comma_hint(text, whole) from None
     for part in parts:
         try:
             check_requirement(part)
-        except WrongUse as error:
+        except UsageError as error:
             hint = error.hint if len(parts) == 1 else _QUOTING
-            raise _with_comma_hint(text, WrongUse(error.message, why=error.why, hint=hint)) from None
+            raise _with_comma_hint(text, UsageError(error.message, why=error.why, hint=hint)) from None
     return parts
 
 
-def _with_comma_hint(text: str, error: WrongUse) -> WrongUse:
+def _with_comma_hint(text: str, error: UsageError) -> UsageError:
     """The error, with the hint that helps if packages were parted by commas."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) < 2 or not all(is_requirement(part) for part in parts):
         return error
-    return WrongUse(
+    return UsageError(
         error.message, why="a comma parts the versions of one package", hint=f"a LIST has spaces: {' '.join(parts)!r}"
     )
 
@@ -208,7 +208,7 @@ def _parse_requirements(text: str, path: str, include: Include, parents: tuple[s
         if not line.content:
             continue
         if has_control_characters(line.content.replace("\t", " ")):
-            raise WrongUse(f"the requirements have a control character in {line.content!r}")
+            raise UsageError(f"the requirements have a control character in {line.content!r}")
         requirement, options = split_options(line.content)
         if requirement:
             check_requirement(requirement.replace("\t", " "), in_file=True)
@@ -221,7 +221,7 @@ def _parse_requirements(text: str, path: str, include: Include, parents: tuple[s
 def _check_options_of_one(requirement: str, options: str) -> None:
     for word in options.split():
         if word.startswith("-") and not word.startswith(_REQUIREMENT_OPTIONS):
-            raise WrongUse(f"pip takes no {word} behind a requirement", why=f"it stands behind '{requirement}'")
+            raise UsageError(f"pip takes no {word} behind a requirement", why=f"it stands behind '{requirement}'")
 
 
 def _parse_options(content: str, path: str, include: Include, parents: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
@@ -235,7 +235,7 @@ def _parse_options(content: str, path: str, include: Include, parents: tuple[str
             files.append((option == "--constraint", value))
             continue
         if option in ("--find-links", "--requirement", "--constraint") and not value.startswith(("http:", "https:")):
-            raise WrongUse(
+            raise UsageError(
                 f"'{content}' is a folder of yours", why="the build sees none of them", hint="an address works"
             )
         kept += [option] if value == "" else [option, value]
@@ -247,12 +247,12 @@ def _parse_options(content: str, path: str, include: Include, parents: tuple[str
         yield from _read_included(is_constraint, name, path, include, parents)
 
 
-def _editable_error(content: str, value: str) -> WrongUse:
+def _editable_error(content: str, value: str) -> UsageError:
     message = f"'{content}' cannot be in an image"
     if "://" in value and not value.startswith("file:"):
         why = "pip would put its source into src/ of the workspace, and yours hides that in a container"
-        return WrongUse(message, why=why, hint=f"the same without -e: {value}")
-    return WrongUse(
+        return UsageError(message, why=why, hint=f"the same without -e: {value}")
+    return UsageError(
         message,
         why="the build sees none of your folders",
         hint="install it in the container: container-run NAME -- pip install -e /workspace",
@@ -260,11 +260,11 @@ def _editable_error(content: str, value: str) -> WrongUse:
 
 
 def _option_pairs(content: str) -> Iterator[tuple[str, str]]:
-    """Each option of a line by its long name, with its value. Raises WrongUse for what pip does not take there."""
+    """Each option of a line by its long name, with its value. Raises UsageError for what pip does not take there."""
     try:
         words = shlex.split(content)
     except ValueError as error:
-        raise WrongUse(f"'{content}' in the requirements cannot be read", why=str(error)) from None
+        raise UsageError(f"'{content}' in the requirements cannot be read", why=str(error)) from None
     while words:
         word = words.pop(0)
         option, equals, value = word.partition("=")
@@ -276,13 +276,13 @@ def _option_pairs(content: str) -> Iterator[tuple[str, str]]:
         elif option in _VALUES | _FILES and (equals or words):
             yield option, value if equals else words.pop(0)
         elif option in _BUILD_OPTIONS:
-            raise WrongUse(
+            raise UsageError(
                 f"pip takes {option} on its command line only, not in a file",
                 why=f"it stands in '{content}'",
                 hint="take that line out, and give ds01 the option: image-create or image-update --no-build-isolation",
             )
         else:
-            raise WrongUse(f"pip takes no {word} in a requirements file", why=f"it stands in '{content}'")
+            raise UsageError(f"pip takes no {word} in a requirements file", why=f"it stands in '{content}'")
 
 
 def _full_option(option: str) -> str:
@@ -297,10 +297,10 @@ def _read_included(
 ) -> Iterator[tuple[bool, str]]:
     inner = normpath(join(dirname(path), name))
     if inner in parents:
-        raise WrongUse(f"the requirements include {inner} in itself")
+        raise UsageError(f"the requirements include {inner} in itself")
     text = include(inner)
     if text is None:
-        raise WrongUse(f"the requirements include {name}, and there is no such file", why=f"looked for {inner}")
+        raise UsageError(f"the requirements include {name}, and there is no such file", why=f"looked for {inner}")
     for is_nested_constraint, line in _parse_requirements(text, inner, include, (*parents, inner)):
         yield is_constraint or is_nested_constraint, line
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ds01.errors import NotFound, NotPossible, WrongUse
+from ds01.errors import InvalidState, NotFound, UsageError
 from ds01.images import ignore
 from ds01.images.buildkit import check_classic
 from ds01.images.context import WHOLE_DIRECTORY, copied_paths
@@ -36,7 +36,7 @@ class SourcePaths:
 
 
 def source_paths(home: Home, name: str, project: str | None = None) -> SourcePaths:
-    """Where the source of an image belongs: `~/dockerfiles`, or the project's folder. Raises WrongUse for a name.
+    """Where the source of an image belongs: `~/dockerfiles`, or the project's folder. Raises UsageError for a name.
 
     The requirements file has the image's name in both, since a project may have a requirements.txt of its own.
     """
@@ -96,9 +96,9 @@ def find_all_sources(home: Home) -> dict[str, SourcePaths]:
 
 
 def write_source(home: Home, source: SourcePaths, sources: SourceTexts, *, replace: bool = False) -> None:
-    """Write the files, the Dockerfile last. Raises NotPossible if one is there and shall not be replaced."""
+    """Write the files, the Dockerfile last. Raises InvalidState if one is there and shall not be replaced."""
     if not replace and home.exists(source.dockerfile):
-        raise NotPossible(f"there is a Dockerfile already: {source.dockerfile}", code="name.taken")
+        raise InvalidState(f"there is a Dockerfile already: {source.dockerfile}", code="name.taken")
     for name, text in sources.files.items():
         home.write(source.folder / name, text)
     if sources.requirements is not None:
@@ -108,7 +108,7 @@ def write_source(home: Home, source: SourcePaths, sources: SourceTexts, *, repla
 
 def read_build_context(home: Home, source: SourcePaths, *, dockerfile: bytes | None = None) -> dict[str, bytes]:
     """All that a build gets, by paths from the Dockerfile's folder: the Dockerfile, or `dockerfile` in its place; the
-    requirements file if it is there; and what the Dockerfile copies. Raises NotFound, WrongUse.
+    requirements file if it is there; and what the Dockerfile copies. Raises NotFound, UsageError.
     """
     if dockerfile is None:
         dockerfile = home.read(source.dockerfile)
@@ -162,7 +162,7 @@ def context_digest(context: Mapping[str, bytes]) -> str:
 
 def _check_name(name: str) -> None:
     if not NAME_PATTERN.fullmatch(name):
-        raise WrongUse(f"{name!r} is not a valid name", why=f"allowed: {NAME_FORM}")
+        raise UsageError(f"{name!r} is not a valid name", why=f"allowed: {NAME_FORM}")
 
 
 def _image_label(text: str) -> str | None:

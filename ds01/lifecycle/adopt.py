@@ -16,7 +16,7 @@ from typing import Any
 
 from ds01.api.refusals import error_of
 from ds01.engines.protocol import ContainerStatus, EngineContainer
-from ds01.errors import Busy, EngineAbsent, NotFound, NotPossible
+from ds01.errors import Busy, EngineNotFound, InvalidState, NotFound
 from ds01.gpus.model import Choice, Claim, GpuRequest, Lease, Refusal, Rule, Slot, SlotKind
 from ds01.gpus.slot_names import display_names
 from ds01.lifecycle.context.allocation import active_leases, allocation_input
@@ -72,7 +72,7 @@ def adopt(
     """Take a container over, whose lock is held; the record, whether it was ours already, and warnings.
 
     A running one has to get all GPUs that it has. `ending`: it is about to be stopped, so it may have none; until
-    then it is in conflict with whoever has them. Raises NoGpuFree, NotPossible.
+    then it is in conflict with whoever has them. Raises NoCapacity, InvalidState.
     """
     snapshot = take_snapshot(context, locked=(listed.name,), gpus=NO_GPUS)
     known = record_of(snapshot.records, listed)
@@ -81,9 +81,9 @@ def adopt(
     owner = context.users.by_uid(owner_of(listed, context.users))
     seen = context.engine.inspect(listed.id)
     if seen is None or seen.name != listed.name:  # the name says whose it is, and the lock is on it
-        raise EngineAbsent(f"the container {listed.name} vanished")
+        raise EngineNotFound(f"the container {listed.name} vanished")
     if seen.status is ContainerStatus.REMOVING:
-        raise NotPossible(f"{listed.name} is being removed")
+        raise InvalidState(f"{listed.name} is being removed")
     found = _find(context, owner, seen, snapshot)
     new = _new_record(context, owner, found)
     context.rules.limits_of(new)  # nobody asks the user database under the ledger's lock
@@ -101,7 +101,7 @@ def adopt(
 def _again(context: Context, record: Record, listed: EngineContainer) -> tuple[Record, bool, tuple[str, ...]]:
     """One that is ours already; the limits of an adopted one are set anew."""
     if record.container_name != listed.name:
-        raise NotPossible(
+        raise InvalidState(
             f"{listed.name} is ds01's container {record.name}, renamed",
             hint=f"docker rename {listed.name} {record.container_name}",
         )
@@ -129,7 +129,7 @@ def _check_name(container: str, entries: Entries) -> None:
         raise Busy(f"the record of {container} is unreadable and being looked at", why=entry.why)
     if entry is not None:
         what = "a lease that was made by hand" if is_manual(entry) else "another container"
-        raise NotPossible(
+        raise InvalidState(
             f"the name {entry.name} is taken",
             why=f"{what} has it",
             hint="`docker rename` gives another",
@@ -140,7 +140,7 @@ def _check_name(container: str, entries: Entries) -> None:
 def _decide(
     context: Context, actor: Actor, record: Record, found: _Found, entries: Entries, *, ending: bool
 ) -> tuple[Record, tuple[str, ...]]:
-    """The record with its lease and in the state that the engine has. Raises NoGpuFree."""
+    """The record with its lease and in the state that the engine has. Raises NoCapacity."""
     now = context.clock()
     lease = Lease(record.gpus_fixed, now) if record.gpus_fixed else None
     conflict = None

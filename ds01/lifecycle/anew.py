@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from ds01.api.refusals import WaysOut, error_of
-from ds01.errors import Ds01Error, NotPossible
+from ds01.errors import Ds01Error, InvalidState
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.lifecycle import create
 from ds01.lifecycle.context.context import Context
@@ -37,7 +37,7 @@ def recreate(
     """
     prepared = _prepare(context, actor, record)
     if record.state is State.RUNNING:
-        raise NotPossible(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
+        raise InvalidState(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
     return _replace(context, actor, record, prepared, None, None, waiting_as)
 
 
@@ -131,14 +131,14 @@ def _inherit(new: Record, old: Record, hold: timedelta | None) -> Record:
 
 
 def _check_names(record: Record, snapshot: Snapshot) -> None:
-    """Raises NotPossible if other containers have the names that are needed."""
+    """Raises InvalidState if other containers have the names that are needed."""
     full = record.container_name
     for name, why in (
         (full, f"{record.name} was renamed behind ds01"),
         (twin.twin_name(full), "ds01 made it to take the place of this one, and somebody started it by hand"),
     ):
         if any(seen.name == name and seen.id != record.docker_id for seen in snapshot.containers):
-            raise NotPossible(
+            raise InvalidState(
                 f"another container is called {name} in Docker",
                 why=why,
                 hint=f"docker rename {name} ANOTHER-NAME, or docker rm {name}, then try again",
@@ -148,7 +148,7 @@ def _check_names(record: Record, snapshot: Snapshot) -> None:
 def _prepare(context: Context, actor: Actor, record: Record) -> Prepared:
     """The request of a container that is made anew, checked. Raises Ds01Error."""
     if record.request is None or record.docker_id is None:
-        raise NotPossible(f"{record.name} cannot be made again", why="its record does not say how it was made")
+        raise InvalidState(f"{record.name} cannot be made again", why="its record does not say how it was made")
     return prepare(context, actor, record.request)
 
 
@@ -158,7 +158,7 @@ def _leased(context: Context, record: Record, prepared: Prepared) -> Choice:
         if not record.gpus_fixed:
             return Choice(())
         first = f"`container-stop {record.name}`, then " if record.state is State.RUNNING else ""
-        raise NotPossible(
+        raise InvalidState(
             f"{record.name} has no GPU on which it could be made anew",
             why=record.conflict or f"it is {record.state.value}",
             hint=f"{first}`container-start {record.name} --recreate` makes it again, with a GPU that is free",

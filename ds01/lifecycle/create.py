@@ -15,10 +15,10 @@ from ds01.engines.protocol import ContainerSpec, EngineImage, PublishedPort
 from ds01.errors import (
     Busy,
     Ds01Error,
-    EngineAbsent,
+    EngineNotFound,
     EngineRejected,
-    NotPossible,
-    Refused,
+    InvalidState,
+    PermissionDenied,
 )
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.requirements import UNKNOWN_DRIVER, DriverInfo, image_requirements, is_unmet
@@ -76,7 +76,7 @@ def observe(
 def decide(
     context: Context, prepared: Prepared, snapshot: Snapshot, driver: DriverInfo, entries: Entries
 ) -> Choice | Refusal:
-    """Return the slots for a new container, or why it gets none. Raises NotPossible if the driver is too old."""
+    """Return the slots for a new container, or why it gets none. Raises InvalidState if the driver is too old."""
     limits = prepared.limits.limits
     others = containers_of(entries, prepared.owner.uid, but=prepared.container_name)
     refusal = check_container_count(limits.max_containers_per_user, others)
@@ -97,7 +97,7 @@ def requester_of(prepared: Prepared) -> Requester:
 
 
 def check_driver(prepared: Prepared, driver: DriverInfo, gpus: set[int], *, any_will_do: bool = False) -> None:
-    """Raises NotPossible if the image needs a newer driver than the one of these GPUs; `any_will_do`: of all of them.
+    """Raises InvalidState if the image needs a newer driver than the one of these GPUs; `any_will_do`: of all of them.
 
     NVIDIA's runtime would refuse the start, when the lease is taken and the container made.
     """
@@ -106,7 +106,7 @@ def check_driver(prepared: Prepared, driver: DriverInfo, gpus: set[int], *, any_
         if not failing or not (all(failing) if any_will_do else any(failing)):
             continue
         needs = f"CUDA {requirement.oldest_cuda} or newer" if requirement.oldest_cuda else requirement.text
-        raise NotPossible(
+        raise InvalidState(
             f"the image {prepared.request.image} needs {needs}, and this server's driver has CUDA {driver.cuda or '?'}",
             why=f"the image says {requirement.variable}={requirement.text}; the driver is {driver.driver}",
             hint=f"choose an image for CUDA {driver.cuda or '?'} or older, or ask an administrator for a newer driver; "
@@ -115,7 +115,7 @@ def check_driver(prepared: Prepared, driver: DriverInfo, gpus: set[int], *, any_
 
 
 def check_name(prepared: Prepared, snapshot: Snapshot, entries: Entries) -> None:
-    """Raises NotPossible if the name is taken."""
+    """Raises InvalidState if the name is taken."""
     entry = entries.get(prepared.container_name)
     name = prepared.request.name
     if isinstance(entry, Record):
@@ -126,7 +126,7 @@ def check_name(prepared: Prepared, snapshot: Snapshot, entries: Entries) -> None
     if there:
         full = prepared.container_name
         remedy = f"take it over: container-adopt {name}" if is_marked(there[0]) else f"remove it: docker rm {full}"
-        raise NotPossible(
+        raise InvalidState(
             f"Docker has a container {full} that ds01 did not make", hint=f"choose another name, or {remedy}"
         )
 
@@ -248,7 +248,7 @@ def make_container(
     spec = spec if name is None else dataclasses.replace(spec, name=name)
     created = engine.create(spec)
     if engine.get_archive(created.id, "/bin/sh") is None:
-        raise Refused(
+        raise PermissionDenied(
             f"the image {record.image} has no shell",
             why="it has no /bin/sh, and a container of ds01 is something one works in",
             hint="build an image on top of it that has one",
@@ -258,7 +258,7 @@ def make_container(
     engine.put_archive(created.id, "/", archive(insider, partial(_read_inside, context, created.id)))
     seen = engine.inspect(created.id)
     if seen is None:
-        raise EngineAbsent(f"the container {record.name} vanished while it was made")
+        raise EngineNotFound(f"the container {record.name} vanished while it was made")
     wrong, weak = differences(spec, seen)
     wrong += [
         f"the folder {folder.path} was swapped"

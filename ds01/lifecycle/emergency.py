@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from ds01.api.views import Stopped
 from ds01.engines.protocol import ContainerStatus, EngineContainer
-from ds01.errors import Ds01Error, EngineAbsent, NotFound
+from ds01.errors import Ds01Error, EngineNotFound, NotFound
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import unrecorded
 from ds01.lifecycle.reconciliation.reconcile import reconcile
@@ -93,7 +93,7 @@ def _stop(context: Context, container: EngineContainer) -> str | None:
         with suppress(Ds01Error, OSError):  # the stop itself tells
             context.engine.unpause(container.id)  # a frozen process cannot even be killed with cgroup v1
     try:
-        with suppress(EngineAbsent):
+        with suppress(EngineNotFound):
             context.engine.stop(container.id, grace=0)
     except Ds01Error as error:
         return f"{error.message}: {error.why}" if error.why else error.message

@@ -6,7 +6,7 @@ import dataclasses
 from functools import partial
 
 from ds01.engines.protocol import ExecRequest
-from ds01.errors import Refused
+from ds01.errors import PermissionDenied
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.terminal_type import terminal_type
 from ds01.records.record import Record
@@ -15,7 +15,7 @@ ROOT = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}  # or root's files w
 
 
 def exec_request(context: Context, record: Record, what: ExecRequest, *, root: bool) -> ExecRequest:
-    """Return the request as the owner, or as root of the container, with a TERM that it knows. Raises Refused."""
+    """Return the request as the owner, or as root of the container, with a TERM that it knows. Raises PermissionDenied."""
     environment = dict(what.environment)
     if root:
         _check_root(context, record)
@@ -31,7 +31,7 @@ def _check_root(context: Context, record: Record) -> None:
     if limits.limits.root_inside:
         return
     source = limits.sources.get("root_inside", "defaults")
-    raise Refused(
+    raise PermissionDenied(
         f"{record.user} may not be root in containers",
         why=f"the policy says `root_inside: false` in {source}",
         hint="put what needs root into the image, or ask an administrator",

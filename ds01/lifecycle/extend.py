@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ds01.errors import NotPossible, Refused, WrongUse
+from ds01.errors import InvalidState, PermissionDenied, UsageError
 from ds01.lifecycle.context.context import Context
 from ds01.policy.units import format_duration
 from ds01.records.deadlines import idle_ends
@@ -16,17 +16,17 @@ from ds01.system.users import Actor
 def extend(context: Context, actor: Actor, record: Record, duration: timedelta, *, reason: str | None) -> Record:
     """Move the idle and the runtime deadline of a container whose lock is held by `duration`, each from where it is.
 
-    Raises WrongUse, NotPossible if it does not run, Refused past the policy's max_extension.
+    Raises UsageError, InvalidState if it does not run, PermissionDenied past the policy's max_extension.
     """
     if duration <= timedelta(0):
-        raise WrongUse("an extension is longer than nothing")
+        raise UsageError("an extension is longer than nothing")
     if record.state is not State.RUNNING:
-        raise NotPossible(f"{record.name} is {record.state.value}: only what runs has such a deadline")
+        raise InvalidState(f"{record.name} is {record.state.value}: only what runs has such a deadline")
     limits = context.rules.limits_of(record).limits
     longest, total = limits.max_extension, record.extended + duration
     if longest is not None and total > longest:
         left = max(longest - record.extended, timedelta(0))
-        raise Refused(
+        raise PermissionDenied(
             f"the policy allows {format_duration(longest)} of extensions since the last start",
             why=f"{format_duration(record.extended)} were used, {format_duration(duration)} asked for",
             hint=f"{format_duration(left)} is left" if left else "an administrator can raise max_extension",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from ds01.api.refusals import error_of
-from ds01.errors import NotPossible
+from ds01.errors import InvalidState
 from ds01.gpus.model import GpuRequest, Lease, Refusal
 from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
@@ -28,13 +28,13 @@ def allocate(context: Context, actor: Actor, owner: Account, name: str, request:
     with context.ledger.transaction() as ledger:
         bring_names(ledger, snapshot.gpus, now=context.clock())
         if full in ledger.records:
-            raise NotPossible(f"{name} has a record already", hint="`ds01 gpu status` shows it", code="name.taken")
+            raise InvalidState(f"{name} has a record already", hint="`ds01 gpu status` shows it", code="name.taken")
         situation = allocation_input(context, ledger.records, snapshot.gpus, snapshot.outside)  # ahead of the queue
         choice = choose_slots(situation, request, Requester(owner.login, owner.uid, group, full), limits)
         if isinstance(choice, Refusal):
             raise error_of(choice)
         if not choice.slots:
-            raise NotPossible(f"no GPU for {owner.login}", why="the quota is 0, or the server has none")
+            raise InvalidState(f"no GPU for {owner.login}", why="the quota is 0, or the server has none")
         now = context.clock()
         refs = tuple(slot.ref for slot in choice.slots)
         record = Record(

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from ds01.errors import NotPossible
+from ds01.errors import InvalidState
 from ds01.records.entries import is_manual
 from ds01.records.record import Record
 
 
-def name_taken(record: Record) -> NotPossible:
+def name_taken(record: Record) -> InvalidState:
     """Return the error for a new container that has the name of `record`."""
     name = record.name
     if is_manual(record):
-        return NotPossible(
+        return InvalidState(
             f"the name {name} is taken",
             why="a GPU was allocated by hand under this name",
             hint=f"choose another name; `ds01 gpu release --container {name}` ends the allocation",
             code="name.taken",
         )
-    return NotPossible(
+    return InvalidState(
         f"there is a container {name} already",
         why=f"it is {record.state.value}",
         hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ds01.engines.protocol import EngineImage
-from ds01.errors import NotFound, Refused, WrongUse
+from ds01.errors import NotFound, PermissionDenied, UsageError
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec import folders
 from ds01.lifecycle.spec.compose import RESERVED_LABELS
@@ -54,21 +54,21 @@ def prepare(
     try:
         full = container_name(request.name, owner.uid)
     except ValueError as error:
-        raise WrongUse(f"{request.name!r} is not a container name", why=str(error)) from None
+        raise UsageError(f"{request.name!r} is not a container name", why=str(error)) from None
     if request.project is not None and not NAME_PATTERN.fullmatch(request.project):  # a folder, and a label
-        raise WrongUse(f"{request.project!r} is not a project name", why=f"allowed: {NAME_FORM}")
+        raise UsageError(f"{request.project!r} is not a project name", why=f"allowed: {NAME_FORM}")
     _check_numbers(request)
     _check_wants(request.wants, limits)
     for port in request.ports or ():
         if port.host_ip != LOOPBACK:
-            raise Refused(
+            raise PermissionDenied(
                 f"port {port.container_port} would be open to {port.host_ip}",
                 why=f"ports are published on {LOOPBACK} only",
                 hint="reach it from elsewhere through ssh -L",
             )
     for key in request.labels:
         if key.startswith(RESERVED_LABELS):
-            raise Refused(f"the label {key} is ds01's own")
+            raise PermissionDenied(f"the label {key} is ds01's own")
     _check_environment(request)
     image = image or context.engine.image(request.image)
     if image is None and not plan_only:
@@ -84,9 +84,9 @@ def _check_numbers(request: ContainerRequest) -> None:
     """Zero and less mean "no limit" to Docker."""
     for key, wanted in vars(request.wants).items():
         if wanted is not None and not (wanted > 0 and math.isfinite(wanted)):
-            raise WrongUse(f"{key} {wanted} is no limit", hint="it has to be more than 0")
+            raise UsageError(f"{key} {wanted} is no limit", hint="it has to be more than 0")
     if request.gpus.count is not None and request.gpus.count < 0:
-        raise WrongUse(f"{request.gpus.count} is not a number of GPUs")
+        raise UsageError(f"{request.gpus.count} is not a number of GPUs")
 
 
 def _check_environment(request: ContainerRequest) -> None:
@@ -94,11 +94,11 @@ def _check_environment(request: ContainerRequest) -> None:
         if not variables.NAME_PATTERN.fullmatch(
             name
         ):  # with a `=` in it, it would be another variable to whoever reads it
-            raise WrongUse(f"{name!r} cannot be the name of a variable", why=f"allowed: {variables.NAME_FORM}")
+            raise UsageError(f"{name!r} cannot be the name of a variable", why=f"allowed: {variables.NAME_FORM}")
         if "\0" in value:
-            raise WrongUse(f"the variable {name} cannot hold a NUL byte")
+            raise UsageError(f"the variable {name} cannot hold a NUL byte")
         if variables.is_reserved(name):
-            raise Refused(
+            raise PermissionDenied(
                 f"the variable {name} is set by ds01 itself",
                 why=f"{variables.RESERVED_PREFIX}* and {', '.join(variables.RESERVED_NAMES)} decide the home, the programs and "
                 "the GPUs of a container",
@@ -110,7 +110,7 @@ def _check_wants(wants: Wants, limits: UserLimits) -> None:
     for key, wanted in vars(wants).items():
         limit = getattr(limits.limits, key)
         if wanted is not None and limit is not None and wanted > limit:
-            raise Refused(
+            raise PermissionDenied(
                 f"{key} {wanted} is more than the policy gives",
                 why=f"the limit of {limits.user} is {limit}, from {limits.sources.get(key, 'defaults')}",
             )

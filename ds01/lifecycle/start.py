@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ds01.api.refusals import error_of
 from ds01.engines.protocol import EngineContainer
-from ds01.errors import Ds01Error, NotPossible
+from ds01.errors import Ds01Error, InvalidState
 from ds01.gpus.model import Claim, GpuObservation, GpuRequest, Lease, Refusal, Rule, SlotRef
 from ds01.gpus.slot_names import describe_mismatch, display_name, display_names, is_unobserved, original_name
 from ds01.lifecycle import ulimits
@@ -83,7 +83,7 @@ def resume(context: Context, actor: Actor, record: Record) -> Record:
 def pause(context: Context, actor: Actor, record: Record) -> tuple[Record, bool]:
     """Freeze a running container; its lease and its idle time go on. The record, and whether it was already."""
     if record.state is not State.RUNNING:
-        raise NotPossible(f"{record.name} is {record.state.value}, only a running container can be paused")
+        raise InvalidState(f"{record.name} is {record.state.value}, only a running container can be paused")
     if record.paused:
         return record, True
     assert record.docker_id is not None
@@ -133,14 +133,14 @@ def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str
 
 
 def _check_devices(context: Context, record: Record) -> None:
-    """Raises NotPossible for an adopted container that would get a GPU which it had not when it was adopted."""
+    """Raises InvalidState for an adopted container that would get a GPU which it had not when it was adopted."""
     if record.origin is not Origin.ADOPTED:
         return
     seen = context.engine.inspect(record.docker_id or "")
     had = {ref.uuid for ref in record.gpus_fixed}
     more = [ref for ref in (devices_now(context, seen) if seen else ()) if ref.uuid not in had]
     if more:
-        raise NotPossible(
+        raise InvalidState(
             f"{record.name} would get GPU {display_names(more)} too",
             why="AIME's tools made it for all GPUs, or for some by number, and the server's have changed since",
             hint=f"`container-start {record.name} --recreate` makes it again, with a GPU of its own; /workspace stays",

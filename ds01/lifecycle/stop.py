@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ds01.api.views import Saving
 from ds01.engines.protocol import ContainerProcess, ExecRequest
-from ds01.errors import Ds01Error, EngineAbsent, NotPossible
+from ds01.errors import Ds01Error, EngineNotFound, InvalidState
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.shells import IDLE_SHELL
 from ds01.records.deadlines import hold_ends
@@ -157,7 +157,7 @@ def let_save(context: Context, docker_id: str, seconds: float) -> Generator[Savi
             context.sleep(LOOK_EVERY)
         if told is not None:
             yield dataclasses.replace(told, seconds_left=0)
-    except EngineAbsent:
+    except EngineNotFound:
         raise
     except Ds01Error:
         return  # it ended meanwhile, or its shell is broken: the stop itself tells
@@ -169,10 +169,10 @@ def give_back(context: Context, actor: Actor, record: Record, *, why: str) -> Re
 
 
 def remove(context: Context, actor: Actor, record: Record, *, why: str | None = None) -> Record:
-    """Remove a container that does not run, and its own image tag. Raises NotPossible if it runs."""
+    """Remove a container that does not run, and its own image tag. Raises InvalidState if it runs."""
     next_state(record.state, Trigger.REMOVE)
     if record.docker_id is not None:
-        with contextlib.suppress(EngineAbsent):  # somebody was quicker: it is as wanted
+        with contextlib.suppress(EngineNotFound):  # somebody was quicker: it is as wanted
             context.engine.remove(record.docker_id)
     if record.own_tag is not None:
         context.engine.untag(record.own_tag)
@@ -187,9 +187,9 @@ def running_processes(context: Context, record: Record) -> int:
 
 
 def check_running(record: Record, *, force: bool) -> None:
-    """Raises NotPossible for a running container that is to be removed without `force`."""
+    """Raises InvalidState for a running container that is to be removed without `force`."""
     if record.state is State.RUNNING and not force:
-        raise NotPossible(
+        raise InvalidState(
             f"{record.name} runs",
             why="a running container is not removed",
             hint=f"`container-retire {record.name}` stops it, lets it save, and removes it",

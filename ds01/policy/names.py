@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 
 NAME_FORM = "lower-case letters, digits, - and _, beginning with a letter or digit, at most 63 characters"
 GROUP_FORM = "lower-case letters, digits and _, beginning with a letter, at most 64 characters"
@@ -28,12 +28,12 @@ def fold_name(text: str) -> tuple[str, bool]:
 
 
 def parse_name(text: str, what: str) -> str:
-    """The name that was typed, folded; `what` it shall be is for the error. Raises WrongUse."""
+    """The name that was typed, folded; `what` it shall be is for the error. Raises UsageError."""
     try:
         return fold_name(text)[0]
     except ValueError:
         shown = text if len(text) < 80 else f"{text[:80]}…"
-        raise WrongUse(f"'{shown}' is not a {what}", why=f"allowed: {NAME_FORM}") from None
+        raise UsageError(f"'{shown}' is not a {what}", why=f"allowed: {NAME_FORM}") from None
 
 
 def container_name(name: str, uid: int) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ds01.errors import Ds01Error, WrongUse
+from ds01.errors import Ds01Error, UsageError
 from ds01.projects.step_result import StepResult, combine_steps
 from ds01.projects.templates import append_block, render_template
 from ds01.system import programs
@@ -44,7 +44,7 @@ def init_repository(
     `name`, `email`: whose the commits are; for this repository, unless it has its own. `lfs`: None if git-lfs is there.
     `extend`: a .gitignore or .gitattributes that is there gets ds01's lines at its end.
 
-    Raises WrongUse for a name or an address that is none, Ds01Error.
+    Raises UsageError for a name or an address that is none, Ds01Error.
     """
     if name is not None:
         check_commit_name(name)
@@ -66,19 +66,19 @@ def commit_identity(home: Home, folder: Path | None = None) -> tuple[str | None,
 
 
 def check_commit_name(value: str) -> None:
-    """Raises WrongUse if it cannot stand in a commit."""
+    """Raises UsageError if it cannot stand in a commit."""
     if not value.strip() or not value.isprintable() or len(value) > MAX_FIELD_LENGTH:
         shown = value if len(value) < 80 else f"{value[:80]}…"
-        raise WrongUse(
+        raise UsageError(
             f"'{shown}' is not a name for commits", why=f"it is one line, at most {MAX_FIELD_LENGTH} letters"
         )
 
 
 def check_commit_email(value: str) -> None:
-    """Raises WrongUse if it is no address; git itself takes anything."""
+    """Raises UsageError if it is no address; git itself takes anything."""
     if re.fullmatch(r"[^\s<>@]+@[^\s<>@]+", value) is None or not value.isprintable() or len(value) > MAX_FIELD_LENGTH:
         shown = value if len(value) < 80 else f"{value[:80]}…"
-        raise WrongUse(f"'{shown}' is no e-mail address", why="it has the form ada@example.org")
+        raise UsageError(f"'{shown}' is no e-mail address", why="it has the form ada@example.org")
 
 
 def _ensure_repository(home: Home, folder: Path) -> StepResult:

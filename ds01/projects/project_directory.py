@@ -6,7 +6,7 @@ import errno
 from collections.abc import Mapping
 from pathlib import Path
 
-from ds01.errors import Ds01Error, NotPossible, WrongUse
+from ds01.errors import Ds01Error, InvalidState, UsageError
 from ds01.policy.names import NAME_FORM, NAME_PATTERN, parse_name
 from ds01.projects.step_result import StepResult
 from ds01.projects.templates import load_yaml
@@ -16,7 +16,7 @@ KEEP_FILE = ".gitkeep"  # git knows files only; an empty one keeps the folder
 
 
 def project_name(text: str) -> str:
-    """A project's name from what was typed: lower case, spaces to `-`, as containers are called. Raises WrongUse."""
+    """A project's name from what was typed: lower case, spaces to `-`, as containers are called. Raises UsageError."""
     return parse_name(text, "project name")
 
 
@@ -26,9 +26,9 @@ def is_project_name(name: str) -> bool:
 
 
 def project_path(home: Home, project: str) -> Path:
-    """Where a project lies. Raises WrongUse for what is no name: nothing may lead out of ~/workspace."""
+    """Where a project lies. Raises UsageError for what is no name: nothing may lead out of ~/workspace."""
     if NAME_PATTERN.fullmatch(project) is None:
-        raise WrongUse(f"{project!r} is not a project name", why=f"allowed: {NAME_FORM}")
+        raise UsageError(f"{project!r} is not a project name", why=f"allowed: {NAME_FORM}")
     return workspaces_directory(home) / project
 
 
@@ -47,7 +47,7 @@ def create_project_directory(
 ) -> StepResult:
     """Make a project's folder, unless `blank` with the tree in it. `folder`: not below ~/workspace but there.
 
-    Raises NotPossible if a file is in the way, Ds01Error.
+    Raises InvalidState if a file is in the way, Ds01Error.
     """
     directory = project_path(home, project) if folder is None else folder
     created = {str(directory): _make_directory(home, directory)}
@@ -64,7 +64,7 @@ def _make_directory(home: Home, path: Path) -> bool:
     except Ds01Error as error:
         if (error.data or {}).get("errno") not in (errno.EEXIST, errno.ENOTDIR):
             raise
-        raise NotPossible(
+        raise InvalidState(
             f"the folder {path} cannot be made",
             why="there is something else of that name, or above it, that is no folder",
             hint="rename it, and try again",

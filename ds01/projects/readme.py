@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.projects.project_directory import tree_directories
 from ds01.projects.step_result import StepResult
 from ds01.projects.templates import put_file, render_template
@@ -26,7 +26,7 @@ def write_readme(
 ) -> StepResult:
     """Write README.md unless the folder has a README, of whatever spelling. `overwrite` replaces a README.md.
 
-    Raises WrongUse, Ds01Error.
+    Raises UsageError, Ds01Error.
     """
     check_description(description or "")
     existing = readme_names(home, folder)
@@ -44,10 +44,10 @@ def readme_names(home: Home, folder: Path) -> tuple[str, ...]:
 
 
 def check_description(text: str) -> None:
-    """Raises WrongUse for what a README cannot say."""
+    """Raises UsageError for what a README cannot say."""
     bad_character = next((letter for letter in text if not letter.isprintable() and letter not in "\n\t"), None)
     if bad_character is not None:
-        raise WrongUse(
+        raise UsageError(
             "the description has control characters in it",
             why=f"the first is {bad_character!a}, letter {text.index(bad_character) + 1}",
             hint="a line in plain text",

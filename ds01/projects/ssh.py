@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ds01.errors import Ds01Error, NotPossible, WrongUse
+from ds01.errors import Ds01Error, InvalidState, UsageError
 from ds01.projects.ssh_host import check_host
 from ds01.projects.step_result import StepResult
 from ds01.projects.templates import put_file, render_template
@@ -22,10 +22,10 @@ def set_up_key(home: Home, *, comment: str, ask_passphrase: bool = False) -> Ste
 
     `ask_passphrase`: ssh-keygen asks for one, at the terminal; else the key has none. `comment` is its last word.
 
-    Raises WrongUse, NotPossible if half a key is in the way, Ds01Error.
+    Raises UsageError, InvalidState if half a key is in the way, Ds01Error.
     """
     if not comment.isprintable() or len(comment) > 200:
-        raise WrongUse("the comment is one line, at most 200 letters")
+        raise UsageError("the comment is one line, at most 200 letters")
     made: list[str] = []
     kept: list[str] = []
     notes: list[str] = []
@@ -42,7 +42,7 @@ def set_up_key(home: Home, *, comment: str, ask_passphrase: bool = False) -> Ste
             home.run(["chmod", "go-rwx", "--", str(key)])
             made.append(f"~/.ssh/{KEY_NAME}, readable by you only")
     elif home.exists(public):
-        raise NotPossible(
+        raise InvalidState(
             f"there is ~/.ssh/{KEY_NAME}.pub, but not the private key that belongs to it",
             why="a new key would overwrite it",
             hint=f"if you do not need it: mv ~/.ssh/{KEY_NAME}.pub ~/.ssh/{KEY_NAME}.pub.old",
@@ -73,7 +73,7 @@ def fingerprint(home: Home) -> str | None:
 
 
 def connection_guide(login: str, host: str) -> tuple[str, ...]:
-    """How a person gets from their own computer to this server, as lines. Raises WrongUse."""
+    """How a person gets from their own computer to this server, as lines. Raises UsageError."""
     return tuple(render_template("ssh.txt", login=login, host=check_host(host)).splitlines())
 
 

@@ -18,13 +18,13 @@ _EXISTING_ENTRY = re.compile(
 
 
 def host_entry(login: str, host: str, port: int = SSH_PORT) -> str:
-    """The entry `Host ds01`, for ~/.ssh/config on the person's own computer. Raises WrongUse."""
+    """The entry `Host ds01`, for ~/.ssh/config on the person's own computer. Raises UsageError."""
     user = f'"{login}"' if any(letter.isspace() for letter in login) else login
     return render_template("ssh_config", alias=HOST_ALIAS, host=check_host(host), user=user, port=str(port))
 
 
 def setup_guide(login: str, host: str, port: int = SSH_PORT) -> tuple[str, ...]:
-    """The way from a fresh VS Code to a window that works here, as lines. Raises WrongUse."""
+    """The way from a fresh VS Code to a window that works here, as lines. Raises UsageError."""
     entry = textwrap.indent(host_entry(login, host, port).rstrip("\n"), "       ")
     return tuple(render_template("vscode.txt", alias=HOST_ALIAS, entry=entry).splitlines())
 

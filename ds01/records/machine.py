@@ -7,7 +7,7 @@ from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ds01.errors import NotPossible
+from ds01.errors import InvalidState
 
 if TYPE_CHECKING:
     from transitions import Machine
@@ -68,7 +68,7 @@ _BEFORE = "none"  # the machine's name for the state before the container exists
 def next_state(state: State | None, trigger: Trigger, *, holds: bool = False) -> State:
     """The state that `trigger` leads to. `holds`: it has a lease, and the hold is not zero.
 
-    Raises NotPossible, which says the state and what is possible from it.
+    Raises InvalidState, which says the state and what is possible from it.
     """
     from transitions import MachineError
 
@@ -80,7 +80,7 @@ def next_state(state: State | None, trigger: Trigger, *, holds: bool = False) ->
         life.trigger(trigger.value)
     except MachineError:
         possible = ", ".join(item.value for item in possible_triggers(state)) or "nothing"
-        raise NotPossible(f"cannot {trigger.value} what is {name}", why=f"from {name} possible: {possible}") from None
+        raise InvalidState(f"cannot {trigger.value} what is {name}", why=f"from {name} possible: {possible}") from None
     finally:
         machine.remove_model(life)
     return State(life.state)

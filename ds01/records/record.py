@@ -136,7 +136,7 @@ def move(
 ) -> Record:
     """The record after `trigger`: state, lease, times, history, `pending` cleared. Nothing is written.
 
-    `holds`: the hold after a stop is not zero. `changes` are further fields. Raises NotPossible.
+    `holds`: the hold after a stop is not zero. `changes` are further fields. Raises InvalidState.
 
     `at` is taken to be no earlier than what was seen before: a clock that a dead battery put into the past would
     otherwise end a hold at once when it is right again.

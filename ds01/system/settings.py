@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.system.data import DataError, parse_time
 
 LAST_GOOD_POLICY = "last-good-policy"  # the tick's copy of the policy and its members, in the state folder
@@ -43,7 +43,7 @@ class Settings:
 
 
 def read(environment: Mapping[str, str], *, euid: int) -> Settings:
-    """The settings of a process. Raises WrongUse if a variable that counts does not parse.
+    """The settings of a process. Raises UsageError if a variable that counts does not parse.
 
     SUDO_UID is believed only from euid 0: anybody can set it, but root could do everything anyway.
     """
@@ -60,13 +60,13 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
         return replace(plain, now=_time(environment) if euid == 0 else None)
     folder = Path(state)
     if not folder.is_absolute():
-        raise WrongUse("DS01_STATE must be an absolute path", why=f"it is {state!r}")
+        raise UsageError("DS01_STATE must be an absolute path", why=f"it is {state!r}")
     engine = environment.get("DS01_ENGINE") or plain.engine
     if engine not in ("docker", "simulated"):
-        raise WrongUse("DS01_ENGINE must be docker or simulated", why=f"it is {engine!r}")
+        raise UsageError("DS01_ENGINE must be docker or simulated", why=f"it is {engine!r}")
     gpus = environment.get("DS01_GPUS") or plain.gpus
     if gpus != "nvml" and not gpus.startswith("simulated:"):
-        raise WrongUse("DS01_GPUS must be nvml or simulated:COUNTxMODEL,…", why=f"it is {gpus!r}")
+        raise UsageError("DS01_GPUS must be nvml or simulated:COUNTxMODEL,…", why=f"it is {gpus!r}")
     return replace(
         plain,
         state=folder,
@@ -87,7 +87,7 @@ def _time(environment: Mapping[str, str]) -> datetime | None:
     try:
         return parse_time(text)
     except DataError as error:
-        raise WrongUse("DS01_NOW must be a time as in RFC 3339", why=str(error)) from error
+        raise UsageError("DS01_NOW must be a time as in RFC 3339", why=str(error)) from error
 
 
 def config_file(name: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 
 
 def is_utf8(text: str) -> bool:
@@ -17,11 +17,11 @@ def is_utf8(text: str) -> bool:
 
 
 def expect_utf8(text: str, what: str) -> str:
-    """Return the text. Raises WrongUse if `what` it is, an argument or a folder, is not UTF-8."""
+    """Return the text. Raises UsageError if `what` it is, an argument or a folder, is not UTF-8."""
     if is_utf8(text):
         return text
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    raise WrongUse(
+    raise UsageError(
         f"{what} is not UTF-8",
         why=f"it is {shown!r}; nothing was done",
         hint="use plain letters, or a terminal and a locale in UTF-8: `locale` shows yours",

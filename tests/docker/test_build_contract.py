@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import BuildSpec, Engine, Progress
-from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+from ds01.errors import Ds01Error, EngineConflict, EngineNotFound, EngineRejected
 from tests.contexts import BUILD_LABEL, packed
-from tests.waiting import until
+from tests.wait import wait_until
 
 Build = Callable[..., list[Progress]]
 Make = Callable[..., str]
@@ -117,7 +117,7 @@ def test_closing_leaves_no_image_and_no_running_container(engine: Engine, refere
     steps = engine.build(BuildSpec(reference), packed({"Dockerfile": "\n".join(lines)}))
     assert "begun" in [step.text for step in _until(steps, "begun")]
     steps.close()
-    until(lambda: not [one for one in engine.containers() if one.labels.get("cancelled") == reference])
+    wait_until(lambda: not [one for one in engine.containers() if one.labels.get("cancelled") == reference])
     assert engine.image(reference) is None
 
 
@@ -184,7 +184,7 @@ def test_what_only_another_builder_knows_is_rejected(build: Build) -> None:
 def test_a_base_that_cannot_be_had_is_told_as_by_a_pull(engine: Engine, reference: str, base: str) -> None:
     with pytest.raises(Ds01Error) as caught:
         build_of(engine, reference, {"Dockerfile": f"FROM {base}\n"})
-    assert isinstance(caught.value, (EngineAbsent, EngineRejected))
+    assert isinstance(caught.value, (EngineNotFound, EngineRejected))
     assert base in caught.value.message and caught.value.why
     assert engine.image(reference) is None
 
@@ -258,7 +258,7 @@ def test_an_image_in_use_cannot_be_removed(engine: Engine, build: Build, referen
     engine.remove_image(reference)
     assert engine.image(reference) is None
     assert reference not in [tag for one in engine.images() for tag in one.tags]
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.remove_image(reference)
 
 
@@ -289,7 +289,7 @@ def test_an_image_that_lost_its_tag_is_removed_by_its_id(
     assert lost is not None and lost.tags == ()
     engine.remove_image(old)
     assert engine.image(old) is None and engine.image(reference) is not None
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.remove_image(old)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.docker.server import ALICE, BOB, Server
 from tests.nvml import standin
-from tests.waiting import until
+from tests.wait import wait_until
 
 pytestmark = [
     pytest.mark.docker,
@@ -160,7 +160,7 @@ def test_stop_waits_until_a_process_has_saved(server: Server) -> None:
         command, user=ALICE, group=ALICE, extra_groups=[server.group], env=server.environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    until(lambda: (workspace / "ready").exists() or running.poll() is not None)
+    wait_until(lambda: (workspace / "ready").exists() or running.poll() is not None)
     assert running.poll() is None
     server.types(ALICE, "container", "stop", container["name"])
     assert (workspace / "saved").read_text() == "saved\n"
@@ -250,7 +250,7 @@ def test_aimes_tools_can_list_open_stop_and_remove_it(server: Server, users_imag
     )  # fmt: skip
     assert listing.strip().split(",")[:3] == [full, container["name"], "alice"]
     assert docker("exec", "--user", f"{ALICE}:{ALICE}", full, "bash", "-c", "whoami") == "alice\n"
-    until(lambda: len(docker("top", full).splitlines()) == 2)  # only process 1 is left: mlc-open would stop it now
+    wait_until(lambda: len(docker("top", full).splitlines()) == 2)  # only process 1 is left: mlc-open would stop it now
     docker("container", "stop", full)
     image = docker("container", "ps", "-a", f"--filter=name={full}", "--format", "{{.Image}}")
     assert image.strip().endswith(f":{full}")

@@ -11,11 +11,11 @@ import pytest
 
 from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import BuildSpec, Progress
-from ds01.errors import EngineAbsent, EngineRejected, EngineUnreachable
+from ds01.errors import EngineNotFound, EngineRejected, EngineUnreachable
 from tests.contexts import BUILD_LABEL, RUN, packed
 from tests.docker.conftest import SOCKET
 from tests.docker.registry import PASSWORD, USER, Registry
-from tests.waiting import LATE
+from tests.wait import TIMEOUT
 
 pytestmark = pytest.mark.docker
 
@@ -92,7 +92,7 @@ def test_a_private_base_is_fetched_with_what_docker_login_left(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     engine, base = DockerEngine(SOCKET), f"{registry.address}/locked:1"
     if not logged_in:
-        with pytest.raises(EngineAbsent) as caught:
+        with pytest.raises(EngineNotFound) as caught:
             build(engine, reference, base)
         assert "docker login" in (caught.value.hint or "")
         return
@@ -114,7 +114,7 @@ def test_a_base_that_is_fetched_can_be_cancelled(engine: DockerEngine, reference
     spec, context = BuildSpec(reference), packed({"Dockerfile": f"FROM {registry.address}/slow:1\n"})
     steps = engine.build(spec, context)
     next(steps)
-    assert registry.asked_for_layer.wait(LATE)
+    assert registry.asked_for_layer.wait(TIMEOUT)
     steps.close()
     registry.go_on.set()
     assert engine.image(f"{registry.address}/slow:1") is None and engine.image(reference) is None

@@ -16,7 +16,7 @@ import pytest
 from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Attachment, ContainerProcess, ContainerSpec, ContainerStatus, Devices, ExecRequest
 from ds01.errors import EngineRejected
-from tests.waiting import LATE, until
+from tests.wait import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -43,7 +43,7 @@ def program(*command: str, tty: bool = False, **more: Any) -> ExecRequest:
 
 def read_until(attachment: Attachment, wanted: bytes | None = None, *, before: bytes = b"") -> bytes:
     """All output until `wanted` is in it, or until the end."""
-    content, deadline = before, time.monotonic() + LATE
+    content, deadline = before, time.monotonic() + TIMEOUT
     while wanted is None or wanted not in content:
         readable, _, _ = select.select([attachment.fileno], [], [], max(0, deadline - time.monotonic()))
         assert readable, f"no more after {content!r}"
@@ -73,7 +73,7 @@ def output(engine: DockerEngine, container: str, *command: str, **more: Any) -> 
 
 
 def exit_code(engine: DockerEngine, session: str) -> int:
-    return until(lambda: engine.exit_code(session))
+    return wait_until(lambda: engine.exit_code(session))
 
 
 def test_an_images_entrypoint_and_gpus_and_labels_do_not_count(engine: DockerEngine, make: Make) -> None:
@@ -175,7 +175,7 @@ def test_docker_says_where_its_data_lies(docker_engine: DockerEngine) -> None:
 def test_the_stop_signal_is_sent_and_waited_for(engine: DockerEngine, make: Make) -> None:
     script = "trap 'exit 5' HUP; touch /tmp/ready; while :; do sleep 0.05; done"
     container = make(command=("sh", "-c", script), start=True)
-    until(lambda: engine.get_archive(container, "/tmp/ready"))  # a signal before that would be lost
+    wait_until(lambda: engine.get_archive(container, "/tmp/ready"))  # a signal before that would be lost
     engine.stop(container, grace=9.5)
     found = engine.inspect(container)
     assert found is not None and found.exit_code == 5 and found.finished_at is not None
@@ -307,7 +307,7 @@ def test_the_first_process_comes_first_among_others(engine: DockerEngine, make: 
         found = engine.processes(container)
         return found if {"sh", "sleep 60"} <= {process.command for process in found} else None
 
-    first, *others = until(both)
+    first, *others = wait_until(both)
     os.close(attachment.fileno)
     assert first.command == "sh" and any(process.command == "sleep 60" for process in others)
     assert any(process.parent == other.pid for process in others for other in others)
@@ -341,7 +341,7 @@ def test_a_signal_reaches_the_program_and_its_children(
         read_until(attachment, b"ready", before=attachment.initial_bytes)
         assert docker_engine.signal(attachment.session, number)
         assert b"child" in read_until(attachment, b"child")
-        assert until(lambda: docker_engine.exit_code(attachment.session)) == 7
+        assert wait_until(lambda: docker_engine.exit_code(attachment.session)) == 7
         assert docker_engine.signal(attachment.session, number)  # nothing, once it has ended
     finally:
         os.close(attachment.fileno)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ds01.engines.docker.engine import DockerEngine
-from ds01.errors import EngineAbsent, EngineRejected
+from ds01.errors import EngineNotFound, EngineRejected
 from tests.docker.registry import Registry
-from tests.waiting import LATE
+from tests.wait import TIMEOUT
 
 pytestmark = pytest.mark.docker
 
@@ -27,7 +27,7 @@ def test_an_image_is_fetched_with_its_progress(docker_engine: DockerEngine, regi
 
 @pytest.mark.parametrize("name", ["small2:1", "private:1"])
 def test_what_the_registry_does_not_give_is_absent(docker_engine: DockerEngine, registry: Registry, name: str) -> None:
-    with pytest.raises(EngineAbsent) as caught:
+    with pytest.raises(EngineNotFound) as caught:
         list(docker_engine.pull(f"{registry.address}/{name}"))
     assert caught.value.why and caught.value.hint and name in caught.value.message
 
@@ -42,7 +42,7 @@ def test_closing_the_iterator_cancels(docker_engine: DockerEngine, registry: Reg
     reference = f"{registry.address}/slow:1"
     steps = docker_engine.pull(reference)
     next(steps)
-    assert registry.asked_for_layer.wait(LATE)
+    assert registry.asked_for_layer.wait(TIMEOUT)
     steps.close()
     registry.go_on.set()
     assert docker_engine.image(reference) is None

@@ -24,8 +24,8 @@ from ds01.engines.protocol import (
     PublishedPort,
     UpdateSpec,
 )
-from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
-from tests.waiting import until
+from ds01.errors import Ds01Error, EngineConflict, EngineNotFound, EngineRejected
+from tests.wait import wait_until
 
 Make = Callable[..., str]
 MakeSpec = Callable[..., ContainerSpec]
@@ -130,7 +130,7 @@ def test_a_renamed_container_is_the_same(engine: Engine, make: Make) -> None:
     assert after.labels == before.labels and engine.inspect(before.name) is None
     with pytest.raises(EngineConflict):
         engine.rename(made, taken.name)
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.rename("0" * 64, "nobody._.1001")
     engine.rename(made, before.name)
     engine.stop(made, grace=0)
@@ -246,7 +246,7 @@ def test_an_unknown_container_is_absent(engine: Engine, reference: str) -> None:
         lambda: engine.update(reference, UpdateSpec(pids_limit=9)),
     ]
     for act in acts:
-        with pytest.raises(EngineAbsent):
+        with pytest.raises(EngineNotFound):
             act()
     assert engine.inspect(reference) is None
 
@@ -285,7 +285,7 @@ def test_what_cannot_be_made_is_rejected(engine: Engine, make_spec: MakeSpec, ch
 
 
 def test_without_its_image_a_container_is_not_made(engine: Engine, make_spec: MakeSpec) -> None:
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.create(make_spec(image="absent/image:1"))
 
 
@@ -390,7 +390,7 @@ def test_owner_and_mode_of_files_are_kept(engine: Engine, make: Make) -> None:
 def test_the_first_process_is_the_command(engine: Engine, make: Make) -> None:
     container = make(command=("sh", "-c", "while :; do sleep 1; done"), start=True)
     # Docker says that it runs a moment before the process becomes the command.
-    until(lambda: "sh -c while" in engine.processes(container)[0].command)
+    wait_until(lambda: "sh -c while" in engine.processes(container)[0].command)
     processes = engine.processes(container)
     found = engine.inspect(container)
     assert found is not None and processes[0].pid == found.pid
@@ -415,14 +415,14 @@ def test_an_attached_stream_ends_and_has_an_exit_code(engine: Engine, make: Make
     if not tty:
         assert content[0] == 1 and int.from_bytes(content[4:8], "big") == len(content) - 8
     assert content.endswith(b"\n") and attachment.tty is tty
-    assert until(lambda: engine.exit_code(attachment.session)) == 0
+    assert wait_until(lambda: engine.exit_code(attachment.session)) == 0
     engine.resize(attachment.session, rows=10, columns=10)
 
 
 def test_an_unknown_session_is_absent(engine: Engine) -> None:
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.exit_code("0" * 64)
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.resize("0" * 64, rows=1, columns=1)
 
 
@@ -477,11 +477,11 @@ def test_what_is_no_image_name_is_rejected(engine: Engine, image: str, reference
 def test_what_cannot_be_fetched_is_a_clear_error(engine: Engine) -> None:
     with pytest.raises(Ds01Error) as caught:
         list(engine.pull("absent/image:1"))
-    assert isinstance(caught.value, (EngineAbsent, EngineRejected))
+    assert isinstance(caught.value, (EngineNotFound, EngineRejected))
     assert caught.value.why and caught.value.hint
 
 
 def test_a_missing_image_cannot_be_tagged(engine: Engine) -> None:
     assert engine.image("absent/image:1") is None
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.tag("absent/image:1", "absent/image:2")

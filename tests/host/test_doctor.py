@@ -9,7 +9,7 @@ import pytest
 
 from tests.host.machine import Host
 from tests.server import A100, DAEMON, IMAGE, LIBRARY
-from tests.waiting import until
+from tests.wait import wait_until
 
 POLICY = """\
 defaults: {max_cpus: 1, memory: 96m, shm_size: 24m, ulimits: {memlock: null}}
@@ -43,7 +43,7 @@ def live_restore(host: Host, wanted: bool) -> None:
     """Whether containers outlive dockerd, which reads its file some time after it is told to."""
     host.write("/etc/docker/daemon.json", json.dumps(DAEMON | {"live-restore": wanted}))
     host.run("systemctl reload docker")
-    until(lambda: host.docker("info", "--format", "{{.LiveRestoreEnabled}}") == json.dumps(wanted))
+    wait_until(lambda: host.docker("info", "--format", "{{.LiveRestoreEnabled}}") == json.dumps(wanted))
 
 
 def findings(lab: Host, *options: str, code: int | None = None) -> dict[str, dict[str, object]]:

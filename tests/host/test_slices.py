@@ -8,7 +8,7 @@ import pytest
 
 from tests.host.machine import Host
 from tests.server import IMAGE
-from tests.waiting import until
+from tests.wait import wait_until
 
 POLICY = """\
 defaults: {max_cpus: 2, memory: 1g, shm_size: 24m, pids_limit: 99, ulimits: {memlock: null}}
@@ -81,7 +81,7 @@ def test_a_hog_cannot_pass_its_users_slice_whatever_its_container_may(lab: Host)
     lab.docker(
         "exec", "-d", "second._." + uid(lab, "alice"), "sh", "-c", "dd if=/dev/zero of=/dev/null bs=90M count=9999999"
     )
-    until(lambda: memory_of(lab, "[b]s.90M") > 90_000)
+    wait_until(lambda: memory_of(lab, "[b]s.90M") > 90_000)
     codes = {hog(lab, "alice", "80M") for _ in range(3)}
     running = lab.run(["pgrep", "-f", "bs.90M"], code=None).returncode == 0
     assert codes != {0} or not running

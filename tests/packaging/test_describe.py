@@ -25,8 +25,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_command_and_each_program_has_a_page(texts: Path) -> None:
     pages = {page.stem for page in (texts / "man").iterdir()}
-    by_words = (commands.shown(words).replace(" ", "-") for words in commands.COMMANDS)
-    assert pages == {"ds01", "resource-limits.yaml", *commands.names(), *by_words}
+    by_words = (commands.display_name(words).replace(" ", "-") for words in commands.COMMANDS)
+    assert pages == {"ds01", "resource-limits.yaml", *commands.program_names(), *by_words}
 
 
 def test_a_page_says_what_the_help_says(texts: Path) -> None:

@@ -19,7 +19,7 @@ from tests import policy_page
 
 TOP = Path(__file__).resolve().parents[2]
 PROSE = sorted((TOP / "docs" / "man").glob("*.md"))
-BY_PAGE = {commands.shown(words).replace(" ", "-"): words for words in commands.COMMANDS}
+BY_PAGE = {commands.display_name(words).replace(" ", "-"): words for words in commands.COMMANDS}
 # What changes or takes away something that others use, or that cannot be had again.
 CONSEQUENCES = (
     "container create", "container deploy", "container start", "container run", "container stop", "container retire",
@@ -52,7 +52,7 @@ def section(page: Path, title: str) -> str:
 
 
 def options_of(words: str) -> set[str]:
-    return {option for param in main.load(words).params for option in param.opts} | {"--help"}
+    return {option for param in main.load_command(words).params for option in param.opts} | {"--help"}
 
 
 def test_prose_is_of_a_page_that_there_is() -> None:
@@ -61,14 +61,14 @@ def test_prose_is_of_a_page_that_there_is() -> None:
 
 @pytest.mark.parametrize("words", CONSEQUENCES)
 def test_what_has_consequences_has_prose(words: str) -> None:
-    text = (TOP / "docs" / "man" / f"{commands.shown(words).replace(' ', '-')}.md").read_text()
+    text = (TOP / "docs" / "man" / f"{commands.display_name(words).replace(' ', '-')}.md").read_text()
     assert len(text.partition("\n## ")[0].split()) > 35 and "## See also" in text
 
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.stem)
 def test_options_in_the_prose_are_the_commands_own(path: Path) -> None:
     for span in re.findall(r"`([^`\n]*--[^`\n]*)`", path.read_text("utf-8")):
-        named, rest = commands.split(span.split()[0], span.split()[1:])
+        named, rest = commands.split_command(span.split()[0], span.split()[1:])
         words = named if named in commands.COMMANDS else BY_PAGE.get(path.stem, "container create")
         named_options = set(re.findall(r"--[a-z][a-z-]*", span))
         assert named_options <= options_of(words), (span, words, rest)
@@ -79,7 +79,7 @@ def test_commands_in_the_prose_exist(path: Path) -> None:
     spans = re.findall(r"`((?:ds01|container|image|check|user|mlc)[ -][a-z-]+(?: [a-z-]+)?)", path.read_text("utf-8"))
     for span in spans:
         program, *arguments = span.split()
-        assert commands.split(program, arguments)[0] in commands.COMMANDS, span
+        assert commands.split_command(program, arguments)[0] in commands.COMMANDS, span
 
 
 def test_the_prose_stands_in_the_page(man: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ds01.errors import Ds01Error, WrongUse
+from ds01.errors import Ds01Error, UsageError
 from ds01.projects import devcontainer, project_file, readme
 from ds01.system.home import Home
 from tests.projects.conftest import own_home
@@ -67,7 +67,7 @@ def test_broken_links_and_directories_are_not_replaced(home: Home, project: Path
 
 
 def test_a_description_cannot_steer_a_terminal(home: Home, project: Path) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         readme.write_readme(home, project, "birds", description="\x1b[2J")
 
 

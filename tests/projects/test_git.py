@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.errors import Ds01Error, WrongUse
+from ds01.errors import Ds01Error, UsageError
 from ds01.projects import git
 from ds01.system.home import Home
 from tests.bed import Bed
@@ -136,14 +136,14 @@ def test_missing_author_names_the_command(home: Home, project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201, "\x1b[2J"])
 def test_a_name_that_cannot_stand_in_a_commit_is_wrong_use(name: str, home: Home, project: Path) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         git.init_repository(home, project, name=name)
     assert not (project / ".git").exists()
 
 
 @pytest.mark.parametrize("email", ["ada", "@", "a b@c", "a@b>c", "a@b\n[core]", "x" * 300 + "@b"])
 def test_an_address_that_is_none_is_wrong_use(email: str, home: Home, project: Path) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         git.init_repository(home, project, email=email)
 
 

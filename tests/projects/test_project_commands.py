@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.main import load
+from ds01.main import load_command
 from tests.command_line import CommandLine
 from tests.projects.conftest import AS_ROOT, everything
 
@@ -248,7 +248,7 @@ def test_invalid_options_are_refused_before_any_step(code: int, words: list[str]
         assert everything(ds.bed.home("alice")) == before
     # Every option that is named is one of the command's.
     named = set(re.findall(r"--[a-z-]+", error)) - {"--help"}
-    assert named <= {name for param in load("project init").params for name in param.opts}
+    assert named <= {name for param in load_command("project init").params for name in param.opts}
 
 
 def test_a_project_with_a_wrong_name_is_told_so(ds: CommandLine) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.errors import Ds01Error, NotPossible, WrongUse
+from ds01.errors import Ds01Error, InvalidState, UsageError
 from ds01.projects import project_directory
 from ds01.system.home import Home
 from tests.projects.conftest import AS_ROOT, everything
@@ -51,7 +51,7 @@ def test_what_is_missing_is_added(home: Home) -> None:
 def test_a_file_in_the_way_is_said_and_stays(name: str, home: Home) -> None:
     path = home.path / "workspace" / name
     home.write(path, "mine")
-    with pytest.raises(NotPossible) as caught:
+    with pytest.raises(InvalidState) as caught:
         project_directory.create_project_directory(home, "birds")
     assert str(path) in caught.value.message and caught.value.hint
     assert home.read(path) == b"mine"
@@ -84,14 +84,14 @@ def test_a_home_that_cannot_be_written_is_an_error_with_the_path(home: Home) -> 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/etc", "Birds", "ü", "x" * 64, "-x", "a\n", "a\0"])
 def test_no_name_leads_out_of_the_workspace(name: str, home: Home) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         project_directory.project_path(home, name)
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         project_directory.create_project_directory(home, name)
 
 
 def test_names_are_those_of_containers() -> None:
     assert project_directory.project_name("My Thesis") == "my-thesis"
     for typed in ("a/b", "größe", "x" * 200, "..", ""):
-        with pytest.raises(WrongUse):
+        with pytest.raises(UsageError):
             project_directory.project_name(typed)

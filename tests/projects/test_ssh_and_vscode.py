@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.errors import Ds01Error, NotPossible, WrongUse
+from ds01.errors import Ds01Error, InvalidState, UsageError
 from ds01.projects import ssh, vscode
 from ds01.system.home import Home
 from ds01.system.users import Users
@@ -74,7 +74,7 @@ def test_lost_public_key_with_passphrase_names_command(home: Home, key: Path) ->
 def test_a_public_part_alone_is_never_overwritten(home: Home, key: Path) -> None:
     home.remove(key)
     before = everything(key.parent)
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         ssh.set_up_key(home, comment="x")
     assert everything(key.parent) == before
 
@@ -96,7 +96,7 @@ def test_what_is_shown_is_never_the_private_part(home: Home, key: Path) -> None:
 
 @pytest.mark.parametrize("comment", ["a\nb", "\x1b[2J", "x" * 201])
 def test_a_comment_is_one_line(comment: str, home: Home) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         ssh.set_up_key(home, comment=comment)
 
 
@@ -145,9 +145,9 @@ def test_the_guide_has_the_entry_whole() -> None:
 
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=x", "a b", "a\nUser root", "ü", "x" * 300, "a;b"])
 def test_what_is_no_host_does_not_get_into_a_configuration(host: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         vscode.host_entry("alice", host)
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         ssh.connection_guide("alice", host)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.dockerfile import add_system_packages, render_sources, system_packages
 from ds01.images.requirements import (
     Requirements,
@@ -114,7 +114,7 @@ def test_a_shells_quoting_is_undone_and_nothing_more(requirements: list[str]) ->
 def test_no_word_becomes_an_instruction(field: str, text: str) -> None:
     try:
         sources = render_sources(plan(**{field: text}))
-    except WrongUse:
+    except UsageError:
         return
     harmless = render_sources(plan())
     assert instructions(sources.dockerfile) == instructions(harmless.dockerfile)
@@ -132,7 +132,7 @@ def test_no_package_becomes_an_instruction_or_an_option_of_pip(field: str, texts
     usual: dict[str, Any] = {**BARE, "packages": ("first",), "system": ("htop",)}
     try:
         sources = render_sources(plan(**{**usual, field: tuple(texts)}))
-    except WrongUse:
+    except UsageError:
         return
     harmless = render_sources(plan(**usual))
     assert [one for one in instructions(sources.dockerfile) if one not in ("COPY", "RUN")] == [
@@ -154,7 +154,7 @@ def test_a_package_of_apt_that_is_added_becomes_no_instruction(packages: list[st
     before = render_sources(plan()).dockerfile
     try:
         after = add_system_packages(before, packages)
-    except WrongUse:
+    except UsageError:
         return
     assert instructions(after) == instructions(before)
     assert set(packages) <= set(system_packages(after))
@@ -184,7 +184,7 @@ def test_adding_then_removing_restores_the_rest(there: list[str], new: str) -> N
 def test_any_text_is_read_as_requirements_or_refused(text: str) -> None:
     try:
         found = read_requirements(text, {}.get)
-    except WrongUse:
+    except UsageError:
         return
     assert isinstance(found, Requirements)
     for line in found.lines:
@@ -198,5 +198,5 @@ def test_any_text_is_read_as_requirements_or_refused(text: str) -> None:
 def test_the_tests_own_parsers_see_what_was_injected() -> None:
     assert instructions("FROM a\nRUN b \\\n c\n# RUN d\nUSER x") == ["FROM", "RUN", "USER"]
     assert pips_lines("a\u2028b # c\nd \\\n e") == ["a", "b", "d  e"]
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         render_sources(plan(login="x\nRUN evil"))

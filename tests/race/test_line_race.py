@@ -16,7 +16,7 @@ from tests import legal
 from tests.bed import Bed
 from tests.client import Client
 from tests.race.test_race import GROUP, become, folder
-from tests.waiting import until
+from tests.wait import wait_until
 
 __all__ = ["folder"]
 WAITING = 12
@@ -90,14 +90,14 @@ def test_each_is_served_once_in_order_of_priority(folder: Path) -> None:
     try:
         for number in range(WAITING):
             children.append(waiter(bed, number))
-        until(lambda: len(line(bed)) == WAITING)
+        wait_until(lambda: len(line(bed)) == WAITING)
         wanted = [f"user{n}" for n in sorted(range(WAITING), key=lambda n: (-priority(n), n))]
         assert line(bed) == wanted
         order: list[str] = []
         holding = [f"first{number}._.0" for number in range(3)]
         while wanted[len(order) :]:
             bed.gate.remove(root, holding.pop(0), force=True)
-            until(lambda: len(served(bed)) == len(order) + 1)
+            wait_until(lambda: len(served(bed)) == len(order) + 1)
             (new,) = served(bed) - set(order)
             order.append(new)
             holding.append(bed.full(new, "job"))
@@ -123,12 +123,12 @@ def test_who_is_killed_waits_no_more_and_holds_nobody_up(folder: Path) -> None:
     first = waiter(bed, 2)  # the highest priority
     second = waiter(bed, 0)
     try:
-        until(lambda: len(line(bed)) == 2)
+        wait_until(lambda: len(line(bed)) == 2)
         os.kill(first, signal.SIGKILL)
         os.waitpid(first, 0)
         assert line(bed) == ["user0"]
         bed.gate.remove(root, "first0._.0", force=True)
-        until(lambda: served(bed) == {"user0"})
+        wait_until(lambda: served(bed) == {"user0"})
     finally:
         os.kill(second, signal.SIGKILL)
         os.waitpid(second, 0)

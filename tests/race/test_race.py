@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.errors import Busy, Ds01Error, NoGpuFree, Refused
+from ds01.errors import Busy, Ds01Error, NoCapacity, PermissionDenied
 from tests import legal
 from tests.bed import Bed
 from tests.client import Client
@@ -63,7 +63,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     alice = bed.actor("alice")
     bed.gate.create(alice, bed.request("alice"))
     bed.gate.start(alice, bed.full("alice"))
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         bed.gate.create(alice, bed.request("alice", "second", 2))
     bed.another_gate().containers(alice)
     gc.freeze()
@@ -122,9 +122,9 @@ def one_try(bed: Bed, gate: Client, login: str, name: str) -> str:
         gate.create(bed.actor(login), bed.request(login, name, 1))
         gate.start(bed.actor(login), bed.full(login, name))
         return "won"
-    except NoGpuFree:
+    except NoCapacity:
         return "none_free"
-    except Refused:
+    except PermissionDenied:
         return "quota"
     except Busy:
         return "busy"

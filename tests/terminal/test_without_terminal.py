@@ -31,7 +31,7 @@ def test_no_command_waits_for_input(kind: str, programs: Programs) -> None:
     reading, writing = os.pipe()
     try:
         every = subprocess.run(
-            [sys.executable, "-m", "tests.terminal.every"], env=programs.environment, cwd=TOP, check=True,
+            [sys.executable, "-m", "tests.terminal.every_command"], env=programs.environment, cwd=TOP, check=True,
             stdin=reading if kind == "a silent pipe" else subprocess.DEVNULL, capture_output=True, timeout=100,
         )  # fmt: skip
     finally:

@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "automation": {*STORED, "lifecycle"},
     "host": {*STORED, "lifecycle", "gate", "automation"},
     "cli": {*STORED, "lifecycle", "gate", "automation", "host", "images", "projects"},
+    "cli.ui": {"engines.protocol", "gpus", "journal", "policy", "system"},
 }
 ASKING = {"print", "input", "breakpoint"}
 
@@ -135,7 +136,7 @@ def test_only_one_place_knows_the_sdk_and_nvml() -> None:
 
 # main.py reads what steers ds01; programs.py hands the caller's environment on to what it starts; output.py asks what
 # the terminal can do (NO_COLOR, TERM).
-MAY_READ_ENVIRONMENT = ("ds01/main.py", "ds01/system/programs.py", "ds01/cli/output.py")
+MAY_READ_ENVIRONMENT = ("ds01/main.py", "ds01/system/programs.py", "ds01/cli/ui/output.py")
 
 
 def test_only_main_reads_the_environment() -> None:

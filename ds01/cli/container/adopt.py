@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli.container.adopting import find, take_over
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.container.steps.adoption import adopt_container, resolve_or_find_adoptable
 from ds01.cli.session import Session
-from ds01.cli.words import short
+from ds01.cli.ui.formats import short_name
 
 
 @verb(example="container-adopt my-thesis")
@@ -19,7 +19,7 @@ def command(session: Session, name: str) -> None:
     What cannot be changed any more stays as it was made, until container-start --recreate. If it runs on
     a GPU that somebody else has, it is refused. Once more sets today's limits.
     """
-    container, _ = find(session, name)
-    explain(session, "adopt", name=short(container))
-    acted = take_over(session, container)
-    session.answer({"container": acted.container})
+    container, _ = resolve_or_find_adoptable(session, name)
+    explain(session, "adopt", name=short_name(container))
+    acted = adopt_container(session, container)
+    session.write_document({"container": acted.container})

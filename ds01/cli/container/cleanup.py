@@ -10,14 +10,14 @@ import click
 
 from ds01.api.containers import GetSizes, ListContainers, RemoveContainer
 from ds01.api.views import ContainerView, Sized
-from ds01.cli import ask, tables
-from ds01.cli.container.ending import follow
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
 from ds01.cli.container.remove import STOPPED
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.container.steps.stop_progress import follow_stop
 from ds01.cli.session import Session
-from ds01.cli.words import gpu_names, short, size, span
-from ds01.errors import WrongUse
+from ds01.cli.ui import prompts, tables
+from ds01.cli.ui.formats import format_duration, format_gpus, format_size, short_name
+from ds01.errors import UsageError
 
 
 @verb(example="container-cleanup --all", asks=True)
@@ -27,36 +27,38 @@ def command(session: Session, every: bool, dry_run: bool) -> None:
     """List your stopped containers with their sizes, and remove those that you choose, after a last question."""
     explain(session, "cleanup")
     views = session.run(ListContainers(owner=session.owner.uid)).containers
-    found = session.run(GetSizes(tuple(view.container for view in views if view.state in STOPPED)))
-    if not found:
+    stopped = session.run(GetSizes(tuple(view.container for view in views if view.state in STOPPED)))
+    if not stopped:
         session.say("No container of yours is stopped.")
-        return session.answer({"containers": []})
+        return session.write_document({"containers": []})
     if not (session.quiet or session.as_json):
-        rows = [_row(number, item, session.now()) for number, item in enumerate(found, 1)]
-        tables.show(("NO", "NAME", "STATE", "SIZE", "GPU", "FOR"), rows)
+        rows = [_row(number, item, session.now()) for number, item in enumerate(stopped, 1)]
+        tables.print_table(("NO", "NAME", "STATE", "SIZE", "GPU", "FOR"), rows)
     if dry_run:
-        return session.answer({"containers": [item.container for item in found]})
+        return session.write_document({"containers": [item.container for item in stopped]})
     if not every and not session.interactive:
-        raise WrongUse("which of them?", hint="`--all` removes them, `--dry-run` only shows them")
-    chosen = found if every else [found[index] for index in ask.choose_several(len(found))]
-    if chosen and session.interactive and not ask.confirm(_question(chosen), default=False):
+        raise UsageError("which of them?", hint="`--all` removes them, `--dry-run` only shows them")
+    chosen = stopped if every else [stopped[index] for index in prompts.choose_several(len(stopped))]
+    if chosen and session.interactive and not prompts.confirm(_confirmation_text(chosen), default=False):
         session.say("Nothing was removed.")
-        return session.answer({"containers": []})
-    removed = session.each([item.container.container for item in chosen], partial(_remove, session))
+        return session.write_document({"containers": []})
+    removed = session.for_each([item.container.container for item in chosen], partial(_remove, session))
     freed = sum(item.bytes or 0 for item in chosen)
-    session.say(f"Removed {len(removed)}, {size(freed)} of disk." if removed else "Removed none.")
-    return session.answer({"containers": removed})
+    session.say(f"Removed {len(removed)}, {format_size(freed)} of disk." if removed else "Removed none.")
+    return session.write_document({"containers": removed})
 
 
-def _question(chosen: Sequence[Sized]) -> str:
-    names = ", ".join(f"{item.container.name} ({size(item.bytes)})" for item in chosen)
-    stays = "its workspace stays" if len(chosen) == 1 else "their workspaces stay"
-    return f"Remove {names}? What was installed inside is lost, {stays}"
+def _confirmation_text(chosen: Sequence[Sized]) -> str:
+    names = ", ".join(f"{item.container.name} ({format_size(item.bytes)})" for item in chosen)
+    workspace_text = "its workspace stays" if len(chosen) == 1 else "their workspaces stay"
+    return f"Remove {names}? What was installed inside is lost, {workspace_text}"
 
 
 def _remove(session: Session, container: str) -> ContainerView:
     steps = session.stream(RemoveContainer(container))
-    acted = follow(session, container, steps, again=f"container-remove {short(container)}", removes=True)
+    acted = follow_stop(
+        session, container, steps, retry_command=f"container-remove {short_name(container)}", removes=True
+    )
     for warning in acted.warnings:
         session.warn(warning)
     return acted.container
@@ -65,5 +67,12 @@ def _remove(session: Session, container: str) -> ContainerView:
 def _row(number: int, item: Sized, now: datetime) -> tuple[str, ...]:
     view = item.container
     since = view.stopped_at or view.created_at
-    gpus = gpu_names(view.gpus) or "–"
-    return (str(number), view.name, view.state, size(item.bytes), gpus, span(now - since) if since else "–")
+    gpus = format_gpus(view.gpus) or "–"
+    return (
+        str(number),
+        view.name,
+        view.state,
+        format_size(item.bytes),
+        gpus,
+        format_duration(now - since) if since else "–",
+    )

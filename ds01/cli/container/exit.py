@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
-from ds01.cli.output import put
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
 from ds01.cli.session import Session
+from ds01.cli.ui.output import print_text
 
 TEXT = """\
 Leaving a container: type `exit`, or press Ctrl-D.
@@ -24,4 +24,4 @@ A program that shall outlive your shell: start it with `nohup … &`, or in tmux
 def command(session: Session) -> None:
     """Explain how to leave a container, and that leaving is not stopping."""
     explain(session, "exit")
-    put(TEXT)
+    print_text(TEXT)

@@ -7,12 +7,12 @@ from datetime import timedelta
 import click
 
 from ds01.api.containers import ExtendContainer, ResolveContainer
-from ds01.cli.container.starting import hint_to_start
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.container.steps.startup import suggest_start
 from ds01.cli.session import Session
-from ds01.cli.words import moment
-from ds01.errors import Ds01Error, WrongUse
+from ds01.cli.ui.formats import format_deadline
+from ds01.errors import Ds01Error, UsageError
 from ds01.policy.units import parse_duration
 
 
@@ -26,36 +26,36 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
     """
     explain(session, "extend")
     if len(words) > 2:
-        raise WrongUse("a name and a duration, please", hint="`container-extend my-thesis 12h`")
+        raise UsageError("a name and a duration, please", hint="`container-extend my-thesis 12h`")
     duration = _duration(session, words)
     if len(words) == 1 and not session.interactive:
-        raise WrongUse("which container?", hint=f"say its name: `container-extend NAME {words[0]}`")
-    container = session.find(words[0] if len(words) == 2 else None, states=("running",), verb="extend")
-    with hint_to_start(container):
+        raise UsageError("which container?", hint=f"say its name: `container-extend NAME {words[0]}`")
+    container = session.resolve_container(words[0] if len(words) == 2 else None, states=("running",), verb="extend")
+    with suggest_start(container):
         acted = session.run(ExtendContainer(container, duration, reason=reason))
     view = acted.container
-    session.answer({"container": view})
+    session.write_document({"container": view})
     if view.deadline is None:
         session.say(f"Extended {view.name}; it has no deadline.")
     else:
-        at = moment(view.deadline.at, session.now())
+        at = format_deadline(view.deadline.at, session.now())
         session.say(f"Extended {view.name}: its next deadline is {at} ({view.deadline.because}).")
 
 
 def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
-    """What the last word says. Raises WrongUse."""
+    """What the last word says. Raises UsageError."""
     name = words[0] if len(words) == 2 else "NAME"
     try:
         duration = parse_duration(words[-1])
     except ValueError as error:
         if len(words) == 1 and _is_container(session, words[0]):
             hint = f"`container-extend {words[0]} 12h`"
-            raise WrongUse("by how long?", why=f"{words[0]} is a container, DURATION is missing", hint=hint) from None
+            raise UsageError("by how long?", why=f"{words[0]} is a container, DURATION is missing", hint=hint) from None
         hint = f"12h, 30m, 2d: `container-extend {name} 12h`"
-        raise WrongUse(f"'{words[-1]}' is not a duration", why=str(error), hint=hint) from None
+        raise UsageError(f"'{words[-1]}' is not a duration", why=str(error), hint=hint) from None
     if not duration:
         hint = f"`container-extend {name} 12h`"
-        raise WrongUse(f"'{words[-1]}' extends nothing", why="an extension is longer than 0", hint=hint)
+        raise UsageError(f"'{words[-1]}' extends nothing", why="an extension is longer than 0", hint=hint)
     return duration
 
 

@@ -11,16 +11,16 @@ import click
 from ds01.api.containers import ListContainers
 from ds01.api.server import GetGpuQuota
 from ds01.api.views import ContainerView
-from ds01.cli import tables
-from ds01.cli.container.adopting import say_adoptable
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.container.steps.adoption import report_adoptable
 from ds01.cli.session import Session
-from ds01.cli.words import counted, gpu_names, span
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import format_count, format_duration, format_gpus
 from ds01.gpus.slot_names import display_name
 
 # What happens by itself, by the word for the deadline's rule.
-NEXT = {
+NEXT_ACTIONS = {
     "hold": "hold ends",
     "idle": "idle stop",
     "runtime": "stop",
@@ -42,7 +42,7 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
     explain(session, "list")
     listing = session.run(ListContainers(session.owner.uid, all_users, everything, manual=True))
     views = listing.containers
-    session.answer({"containers": views})
+    session.write_document({"containers": views})
     if session.as_json:
         return
     if not views:
@@ -50,16 +50,16 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
     else:
         _show(session, views, users=all_users or everything)
         session.say(summary(views, None if all_users else session.run(GetGpuQuota(session.owner.uid))))
-    say_adoptable(session, listing, "of these" if everything else "more")
+    report_adoptable(session, listing, "of these" if everything else "more")
 
 
 def _show(session: Session, views: Sequence[ContainerView], *, users: bool) -> None:
-    at = session.now()
+    now = session.now()
     projects = any(view.project not in (None, view.name) for view in views)
-    more = [heading for heading, wanted in (("USER", users), ("PROJECT", projects)) if wanted]
-    headings = ("NAME", *more, "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE")
-    rows = [_row(view, at, users=users, projects=projects) for view in views]
-    tables.show(headings, rows, cut="IMAGE", optional="PROJECT")
+    optional_headings = [heading for heading, wanted in (("USER", users), ("PROJECT", projects)) if wanted]
+    headings = ("NAME", *optional_headings, "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE")
+    rows = [_row(view, now, users=users, projects=projects) for view in views]
+    tables.print_table(headings, rows, cut="IMAGE", optional="PROJECT")
     for view in views:
         if view.is_manual and view.uid == session.owner.uid and view.gpus:
             session.say(describe_manual(view))
@@ -72,33 +72,33 @@ def summary(views: Sequence[ContainerView], quota: int | None) -> str:
 
     `quota`: how many GPUs the owner of all these may have; None: any number, or they are of several owners.
     """
-    known = [view for view in views if view.uid is not None and view.state != "removed"]
-    containers = [view for view in known if not view.is_manual]
+    recorded = [view for view in views if view.uid is not None and view.state != "removed"]
+    containers = [view for view in recorded if not view.is_manual]
     running = sum(view.state == "running" for view in containers)
-    parts = [counted(len(containers), "container")]
+    parts = [format_count(len(containers), "container")]
     parts += [f"{running} running"] if containers else []
     for number, what in (
         (sum(view.state == "removed" for view in views), "removed"),
         (sum(view.uid is None for view in views), "not made by ds01"),
     ):
         parts += [f"{number} {what}"] if number else []
-    used = sum(len(view.gpus) for view in known)
-    gpus = counted(used, "GPU") if quota is None else f"{used} of {counted(quota, 'GPU')}"
+    used = sum(len(view.gpus) for view in recorded)
+    gpus = format_count(used, "GPU") if quota is None else f"{used} of {format_count(quota, 'GPU')}"
     return f"{', '.join(parts)}; {gpus} used"
 
 
 def describe_manual(view: ContainerView) -> str:
     """Return a lease that was allocated by hand in one line, with the command that ends it."""
     release = f"`ds01 gpu release --container {shlex.quote(view.name)}`"
-    return f"{view.name}: GPU {gpu_names(view.gpus)}, allocated by hand; {release} gives it back"
+    return f"{view.name}: GPU {format_gpus(view.gpus)}, allocated by hand; {release} gives it back"
 
 
-def _row(view: ContainerView, at: datetime, *, users: bool, projects: bool) -> tuple[str, ...]:
+def _row(view: ContainerView, now: datetime, *, users: bool, projects: bool) -> tuple[str, ...]:
     state = "paused" if view.paused else view.state
     if view.is_manual and view.state != "removed":
         state = "by hand" if view.state == "running" else f"by hand, {view.state}"
     if view.idle_since is not None:
-        state += f", idle {span(at - view.idle_since)}"
+        state += f", idle {format_duration(now - view.idle_since)}"
     if view.ended is not None and view.state in ("held", "stopped"):
         why = view.ended.why
         state = why if state == "stopped" and why.startswith("stopped") else f"{state}, {why}"
@@ -112,16 +112,16 @@ def _row(view: ContainerView, at: datetime, *, users: bool, projects: bool) -> t
         *((view.project or "–",) if projects else ()),
         state,
         gpus or "–",
-        span(at - since) if since else "–",
-        next_of(view, at),
+        format_duration(now - since) if since else "–",
+        describe_next_action(view, now),
         ",".join(f"{port.host_port}→{port.container_port}" for port in view.ports if port.host_port) or "–",
         "–" if view.is_manual else view.image,
     )
 
 
-def next_of(view: ContainerView, at: datetime) -> str:
+def describe_next_action(view: ContainerView, now: datetime) -> str:
     """What happens next by itself, and when."""
     if view.deadline is None:
         return "kept by .keep-alive" if view.kept_alive else "–"
-    what = NEXT.get(view.deadline.because, view.deadline.because)
-    return f"{what} in {span(view.deadline.at - at)}" if view.deadline.at > at else f"{what} is due"
+    what = NEXT_ACTIONS.get(view.deadline.because, view.deadline.because)
+    return f"{what} in {format_duration(view.deadline.at - now)}" if view.deadline.at > now else f"{what} is due"

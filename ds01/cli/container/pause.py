@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from ds01.api.containers import PauseContainer
-from ds01.cli.container.starting import hint_to_start
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.container.steps.startup import suggest_start
 from ds01.cli.session import Session
 
 
@@ -15,12 +15,12 @@ from ds01.cli.session import Session
 @click.argument("name", required=False)
 def command(session: Session, name: str | None) -> None:
     """Freeze a running container. It keeps its GPU, and its idle time runs on."""
-    container = session.find(name, states=("running",), verb="pause")
+    container = session.resolve_container(name, states=("running",), verb="pause")
     explain(session, "pause")
-    with hint_to_start(container):
+    with suggest_start(container):
         acted = session.run(PauseContainer(container))
     view = acted.container
     session.say(f"{view.name} is paused already." if acted.already else f"Paused {view.name}.")
     for warning in acted.warnings:
         session.warn(warning)
-    session.answer({"container": view})
+    session.write_document({"container": view})

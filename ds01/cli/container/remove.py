@@ -6,12 +6,12 @@ import click
 
 from ds01.api.containers import GetSizes, ListContainers, RemoveContainer
 from ds01.api.views import ContainerView
-from ds01.cli import ask, words
-from ds01.cli.container.ending import follow
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.container.steps.stop_progress import follow_stop
 from ds01.cli.session import Session
-from ds01.errors import WrongUse
+from ds01.cli.ui import formats, prompts
+from ds01.errors import UsageError
 
 STOPPED = ("created", "held", "stopped")
 
@@ -25,36 +25,41 @@ STOPPED = ("created", "held", "stopped")
 def command(session: Session, names: tuple[str, ...], force: bool, every: bool, images: bool, dry_run: bool) -> None:
     """Remove stopped containers. What is in their workspaces stays; what was installed inside goes."""
     if every and names:
-        raise WrongUse("names and --all at once")
-    containers = _meant(session, names, every, force)
+        raise UsageError("names and --all at once")
+    containers = _select_containers(session, names, every, force)
     explain(session, "remove")
     sized = session.run(GetSizes(tuple(containers)))
     if dry_run:
         for item in sized:
             session.say(f"Would remove {item.container.name} ({item.container.state}).")
-        return session.answer({"containers": [item.container for item in sized]})
-    shown = ", ".join(item.container.name for item in sized)
-    if containers and session.interactive and not force and not ask.confirm(f"Remove {shown}?", default=True):
+        return session.write_document({"containers": [item.container for item in sized]})
+    listed_names = ", ".join(item.container.name for item in sized)
+    if (
+        containers
+        and session.interactive
+        and not force
+        and not prompts.confirm(f"Remove {listed_names}?", default=True)
+    ):
         return session.say("Nothing was removed.")
 
     def remove(container: str) -> ContainerView:
         steps = session.stream(RemoveContainer(container, force=force, images=images))
-        again = f"container-remove {words.short(container)}{' --force' if force else ''}"
-        acted = follow(session, container, steps, again=again, removes=True)
+        retry_command = f"container-remove {formats.short_name(container)}{' --force' if force else ''}"
+        acted = follow_stop(session, container, steps, retry_command=retry_command, removes=True)
         session.say("\n".join([f"Removed {acted.container.name}.", *acted.warnings]))
         return acted.container
 
-    removed = session.each(containers, remove)
+    removed = session.for_each(containers, remove)
     if not containers:
         session.say("No container of yours is stopped.")
-    return session.answer({"containers": removed})
+    return session.write_document({"containers": removed})
 
 
-def _meant(session: Session, names: tuple[str, ...], every: bool, force: bool) -> list[str]:
+def _select_containers(session: Session, names: tuple[str, ...], every: bool, force: bool) -> list[str]:
     if every:
         views = session.run(ListContainers(owner=session.owner.uid)).containers
         return [view.container for view in views if view.state in STOPPED or (force and view.state == "running")]
     states = (*STOPPED, "running") if force else STOPPED
     if not names:
-        return [session.find(None, states=states, verb="remove")]
-    return list(dict.fromkeys(session.find(name, states=states, verb="remove") for name in names))
+        return [session.resolve_container(None, states=states, verb="remove")]
+    return list(dict.fromkeys(session.resolve_container(name, states=states, verb="remove") for name in names))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from ds01.api.containers import CountProcesses, GetSizes, RemoveContainer
-from ds01.cli import ask, words
-from ds01.cli.container.ending import follow
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.container.steps.stop_progress import follow_stop
 from ds01.cli.session import Session
+from ds01.cli.ui import formats, prompts
 
 
 @verb(example="container-retire my-thesis", asks=True)
@@ -22,25 +22,25 @@ def command(session: Session, name: str | None, force: bool, images: bool, dry_r
 
     Your workspace, your images and your Dockerfiles stay.
     """
-    container = session.find(name, states=("running", "created", "held", "stopped"), verb="retire")
-    name = words.short(container)
+    container = session.resolve_container(name, states=("running", "created", "held", "stopped"), verb="retire")
+    name = formats.short_name(container)
     explain(session, "retire", name=name)
     (sized,) = session.run(GetSizes((container,)))
     gpus = sized.container.gpus
-    stays = f"{words.gpus_as_subject(gpus, 'comes', 'come')} free, " if gpus else ""
-    stays += "the workspace stays"
+    consequence = f"{formats.gpus_as_subject(gpus, 'comes', 'come')} free, " if gpus else ""
+    consequence += "the workspace stays"
     if dry_run:
-        session.say(f"Would stop and remove {name}; {stays}.")
-        return session.answer({"container": sized.container})
+        session.say(f"Would stop and remove {name}; {consequence}.")
+        return session.write_document({"container": sized.container})
     if session.interactive and not force:
-        count = session.run(CountProcesses(container))
-        ends = f"{words.processes(count)}, " if count else ""
-        if not ask.confirm(f"Retire {name}? ({ends}{stays})", default=True):
+        process_count = session.run(CountProcesses(container))
+        process_text = f"{formats.describe_ending_processes(process_count)}, " if process_count else ""
+        if not prompts.confirm(f"Retire {name}? ({process_text}{consequence})", default=True):
             return session.say(f"Nothing was retired: {name} stays as it is.")
     steps = session.stream(RemoveContainer(container, force=True, images=images))
-    acted = follow(session, container, steps, again=f"container-retire {name}", removes=True)
+    acted = follow_stop(session, container, steps, retry_command=f"container-retire {name}", removes=True)
     for warning in acted.warnings:
         session.say(warning)
-    freed = f"{words.gpus_as_subject(gpus, 'is', 'are')} free, " if gpus else ""
-    session.say(f"Retired {name}: {freed}the workspace stays.")
-    return session.answer({"container": acted.container})
+    freed_text = f"{formats.gpus_as_subject(gpus, 'is', 'are')} free, " if gpus else ""
+    session.say(f"Retired {name}: {freed_text}the workspace stays.")
+    return session.write_document({"container": acted.container})

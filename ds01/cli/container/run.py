@@ -4,45 +4,47 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli.arguments import Command
-from ds01.cli.container import starting
-from ds01.cli.container.entering import enter
-from ds01.cli.container.waiting import WaitOptions, wait_options
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.parser import Command
+from ds01.cli.container.steps import startup
+from ds01.cli.container.steps.queue_wait import WaitOptions, wait_options
+from ds01.cli.container.steps.shell import enter
 from ds01.cli.session import Session
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 
 
-class _AfterDashes(Command):
+class _CommandAfterDashes(Command):
     """A command line with one for the container in it: all that stands after `--`, whatever it looks like."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        own, command = args, list[str]()
+        own_arguments, command = args, list[str]()
         if "--" in args:
-            place = args.index("--")
-            own, command = args[:place], args[place + 1 :]
-        left = super().parse_args(ctx, own)
-        ctx.params["what"] = tuple(command)
-        return left
+            separator_index = args.index("--")
+            own_arguments, command = args[:separator_index], args[separator_index + 1 :]
+        remaining = super().parse_args(ctx, own_arguments)
+        ctx.params["inner_command"] = tuple(command)
+        return remaining
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [*super().collect_usage_pieces(ctx), "[-- COMMAND…]"]
 
 
-@verb(example="container-run my-thesis -- python train.py", json=False, asks=True, kind=_AfterDashes)
+@verb(example="container-run my-thesis -- python train.py", json=False, asks=True, kind=_CommandAfterDashes)
 @click.argument("name", required=False)
 @click.option("--root", is_flag=True, help="As root of the container: to install system packages, say.")
 @wait_options
-def command(session: Session, waiting: WaitOptions, name: str | None, what: tuple[str, ...], *, root: bool) -> int:
+def command(
+    session: Session, waiting: WaitOptions, name: str | None, inner_command: tuple[str, ...], *, root: bool
+) -> int:
     """Enter a container with a shell, or run COMMAND in it. Starts it if needed.
 
     With COMMAND the exit code is the command's, and 125 for a failure of ds01's own.
     """
-    if not what and not session.terminal:
+    if not inner_command and not session.has_terminal:
         hint = f"say what to run: `container-run {name or 'NAME'} -- COMMAND`"
-        raise WrongUse("a shell needs a terminal", hint=hint)
-    container = session.find(name, states=("running", "created", "held", "stopped"), verb="run")
-    acted = starting.start(session, container, waiting=waiting)
-    if not acted.already and not what:
+        raise UsageError("a shell needs a terminal", hint=hint)
+    container = session.resolve_container(name, states=("running", "created", "held", "stopped"), verb="run")
+    acted = startup.start(session, container, waiting=waiting)
+    if not acted.already and not inner_command:
         session.say(f"Started {acted.container.name}.")
-    return enter(session, acted.container, what, root=root)
+    return enter(session, acted.container, inner_command, root=root)

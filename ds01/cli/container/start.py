@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli.container import starting
-from ds01.cli.container.reaching import say_how_to_reach
-from ds01.cli.container.waiting import WaitOptions, wait_options
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.container.steps import startup
+from ds01.cli.container.steps.jupyter_hint import show_jupyter_hint
+from ds01.cli.container.steps.queue_wait import WaitOptions, wait_options
 from ds01.cli.session import Session
-from ds01.cli.words import gpu_names, short
+from ds01.cli.ui.formats import format_gpus, short_name
 
 
 @verb(example="container-start my-thesis", asks=True)
@@ -24,13 +24,13 @@ def command(session: Session, waiting: WaitOptions, name: str | None, recreate: 
     container again on another: programs installed inside are lost, /workspace is not. --wait waits
     for its own, and with --recreate for any.
     """
-    container = session.find(name, states=("created", "held", "stopped"), verb="start")
-    explain(session, "start", name=short(container))
-    acted = starting.start(session, container, recreate=recreate, waiting=waiting)
+    container = session.resolve_container(name, states=("created", "held", "stopped"), verb="start")
+    explain(session, "start", name=short_name(container))
+    acted = startup.start(session, container, recreate=recreate, waiting=waiting)
     for warning in acted.warnings:
         session.warn(warning)
     view = acted.container
-    gpus = f" on GPU {gpu_names(view.gpus)}" if view.gpus else ""
+    gpus = f" on GPU {format_gpus(view.gpus)}" if view.gpus else ""
     session.say(f"{view.name} is already running{gpus}." if acted.already else f"Started {view.name}{gpus}.")
-    say_how_to_reach(session, view)
-    session.answer({"container": view})
+    show_jupyter_hint(session, view)
+    session.write_document({"container": view})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ds01.api.containers import UnpauseContainer
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
 from ds01.cli.session import Session
 
 
@@ -14,9 +14,9 @@ from ds01.cli.session import Session
 @click.argument("name", required=False)
 def command(session: Session, name: str | None) -> None:
     """Let a paused container go on where it was."""
-    container = session.find(name, states=("running",), verb="unpause")
+    container = session.resolve_container(name, states=("running",), verb="unpause")
     explain(session, "unpause")
     acted = session.run(UnpauseContainer(container))
     view = acted.container
     session.say(f"{view.name} is running already." if acted.already else f"{view.name} goes on.")
-    session.answer({"container": view})
+    session.write_document({"container": view})

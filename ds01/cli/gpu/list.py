@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from ds01.api.server import GetGpuStatus
-from ds01.cli import tables
-from ds01.cli.gpu.status import documented
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.gpu.status import slot_document
 from ds01.cli.session import Session
+from ds01.cli.ui import tables
 from ds01.gpus.slot_names import display_name
 
 
@@ -18,6 +18,6 @@ def command(session: Session, free: bool) -> None:
     """List the slots with their UUIDs, for scripts."""
     status = session.run(GetGpuStatus())
     rows = [row for row in status.slots if row.state == "free" or not free]
-    session.answer({"slots": [documented(row) for row in rows], "driver": status.driver})
+    session.write_document({"slots": [slot_document(row) for row in rows], "driver": status.driver})
     if not session.as_json:
-        tables.show(("SLOT", "STATE", "UUID"), [(display_name(row), row.state, row.uuid) for row in rows])
+        tables.print_table(("SLOT", "STATE", "UUID"), [(display_name(row), row.state, row.uuid) for row in rows])

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from ds01.api.server import GetGpuStatus
 from ds01.api.views import GpuStatus
-from ds01.cli import tables
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import describe_reservation, size, when, who
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import describe_reservation, format_holder, format_local_time, format_size
 from ds01.gpus.slot_names import display_name
 from ds01.placement.allocation_input import SlotState
 
@@ -18,7 +18,7 @@ from ds01.placement.allocation_input import SlotState
 def command(session: Session) -> None:
     """Show all GPUs and MIG instances, and who has them until when."""
     status = session.run(GetGpuStatus())
-    session.answer({"slots": [documented(row) for row in status.slots], "driver": status.driver})
+    session.write_document({"slots": [slot_document(row) for row in status.slots], "driver": status.driver})
     if session.as_json:
         return
     if not status.slots:
@@ -26,26 +26,26 @@ def command(session: Session) -> None:
     else:
         models = {gpu.index: gpu.model for gpu in status.gpus}
         rows = [_row(row, models, session.now()) for row in status.slots]
-        tables.show(("SLOT", "KIND", "MEMORY", "STATE", "WHO", "UNTIL", "WHY"), rows)
+        tables.print_table(("SLOT", "KIND", "MEMORY", "STATE", "WHO", "UNTIL", "WHY"), rows)
     for item in status.reservations:
         session.say(f"Reserved: {describe_reservation(item, session.now())}")
     _summary(session, status)
 
 
-def documented(row: SlotState) -> dict[str, object]:
+def slot_document(row: SlotState) -> dict[str, object]:
     """A slot with the keys that scripts rely on."""
     return {key: value for key, value in vars(row).items() if key != "until"}
 
 
 def _row(row: SlotState, models: dict[int, str], at: datetime) -> tuple[str, ...]:
     kind = row.profile or models.get(row.gpu, "full")
-    until = when(row.until, at) if row.until else "–"
+    until = format_local_time(row.until, at) if row.until else "–"
     return (
         display_name(row),
         kind,
-        size(row.memory_bytes),
+        format_size(row.memory_bytes),
         row.state,
-        who(row.user, row.container),
+        format_holder(row.user, row.container),
         until,
         row.why or "",
     )

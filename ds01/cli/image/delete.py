@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from ds01.api.images import RemoveImage
-from ds01.cli import ask
-from ds01.cli.guide import explain
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
 from ds01.cli.image import sources
-from ds01.cli.image.building import log_of, reference_of
-from ds01.cli.options import command as verb
+from ds01.cli.image.builder import build_log_path, image_reference
 from ds01.cli.session import Session
+from ds01.cli.ui import prompts
 from ds01.errors import NotFound
 from ds01.images import source
 
@@ -20,15 +20,15 @@ from ds01.images import source
 @click.option("--dockerfile", "with_source", is_flag=True, help="Its Dockerfile too.")
 def command(session: Session, name: str | None, with_source: bool) -> None:
     """Delete an image of yours, unless a container uses it. Its Dockerfile stays: the image can be built again."""
-    name = sources.pick(session, name, verb="delete")
+    name = sources.resolve_image_name(session, name, verb="delete")
     explain(session, "image-delete")
-    image = sources.image_named(session, name)
-    place = sources.source_of(session, name, image)
+    image = sources.find_image(session, name)
+    place = sources.find_source(session, name, image)
     if image is None and not (with_source and place):
         raise NotFound(f"you have no image {name}", hint="`image-list` shows yours")
-    what = [f"the image {name}"] if image else []
-    what += [f"its Dockerfile {place.dockerfile}"] if with_source and place else []
-    if session.interactive and not ask.confirm(f"Delete {' and '.join(what)}?", default=not with_source):
+    deleted_things = [f"the image {name}"] if image else []
+    deleted_things += [f"its Dockerfile {place.dockerfile}"] if with_source and place else []
+    if session.interactive and not prompts.confirm(f"Delete {' and '.join(deleted_things)}?", default=not with_source):
         session.say("Nothing was deleted.")
         return
     if image is not None:
@@ -36,9 +36,9 @@ def command(session: Session, name: str | None, with_source: bool) -> None:
         session.say(f"Deleted {image.reference}.")
     if with_source and place is not None:
         home = session.home
-        for path in (*source.source_files(place), log_of(home, name)):
+        for path in (*source.source_files(place), build_log_path(home, name)):
             if home.remove(path):
                 session.say(f"Deleted {path}.")
     elif place is not None:
         session.say(f"Its Dockerfile stays: {place.dockerfile}")
-    session.answer({"image": {"name": name, "reference": reference_of(session, name)}})
+    session.write_document({"image": {"name": name, "reference": image_reference(session, name)}})

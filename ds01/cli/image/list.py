@@ -8,12 +8,12 @@ from typing import Any
 
 from ds01.api.images import ListImages
 from ds01.api.views import ImageView
-from ds01.cli import tables
-from ds01.cli.guide import explain
-from ds01.cli.image.sources import is_newer, source_of
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.image.sources import find_source, is_newer
 from ds01.cli.session import Session
-from ds01.cli.words import size, span
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import format_duration, format_size
 from ds01.errors import Ds01Error
 from ds01.images import source
 from ds01.images.source import SourcePaths
@@ -28,10 +28,10 @@ class Row:
     dockerfile: str | None
     dockerfile_newer: bool | None  # None: there is none to compare with
 
-    def flat(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it side by side, for scripts."""
-        own = {"framework": self.framework, "dockerfile": self.dockerfile, "dockerfile_newer": self.dockerfile_newer}
-        return vars(self.image) | own
+        local = {"framework": self.framework, "dockerfile": self.dockerfile, "dockerfile_newer": self.dockerfile_newer}
+        return vars(self.image) | local
 
 
 @verb(example="image-list")
@@ -45,16 +45,16 @@ def command(session: Session) -> None:
     rows = [_row(session, view) for view in views]
     unbuilt = _unbuilt(session, {view.name for view in views})
     document = [{"name": name, "dockerfile": str(place.dockerfile)} for name, place in unbuilt.items()]
-    session.answer({"images": [row.flat() for row in rows], "not_built": document})
+    session.write_document({"images": [row.to_dict() for row in rows], "not_built": document})
     if session.as_json:
         return
     if not rows and not unbuilt:
         session.say("No images of your own. `image-create NAME` builds one.")
         return
     headings = ("NAME", "SIZE", "AGE", "FRAMEWORK", "USED BY", "DOCKERFILE")
-    cells = [_cells(row, session.now()) for row in rows]
+    cells = [_format_cells(row, session.now()) for row in rows]
     cells += [(name, "–", "not built", "–", "–", str(place.dockerfile)) for name, place in unbuilt.items()]
-    tables.show(headings, cells, cut="DOCKERFILE")
+    tables.print_table(headings, cells, cut="DOCKERFILE")
     for row in rows:
         if row.dockerfile_newer:
             name = row.image.name
@@ -66,25 +66,25 @@ def command(session: Session) -> None:
 def _unbuilt(session: Session, built: set[str]) -> dict[str, SourcePaths]:
     """The Dockerfiles of which there is no image, by the image's name."""
     try:
-        found = source.find_all_sources(session.home)
+        sources = source.find_all_sources(session.home)
     except Ds01Error:  # in somebody else's home, say: their images are listed all the same
         return {}
-    return {name: place for name, place in sorted(found.items()) if name not in built}
+    return {name: place for name, place in sorted(sources.items()) if name not in built}
 
 
 def _row(session: Session, view: ImageView) -> Row:
-    place = source_of(session, view.name, view)
+    place = find_source(session, view.name, view)
     newer = None if place is None else is_newer(session, place, view)
     framework = view.labels.get("ds01.framework") or None
     return Row(view, framework, None if place is None else str(place.dockerfile), newer)
 
 
-def _cells(row: Row, at: datetime) -> tuple[str, ...]:
+def _format_cells(row: Row, now: datetime) -> tuple[str, ...]:
     image = row.image
     return (
         image.name,
-        "–" if image.size_bytes is None else size(image.size_bytes),
-        "–" if image.created_at is None else span(at - image.created_at),
+        "–" if image.size_bytes is None else format_size(image.size_bytes),
+        "–" if image.created_at is None else format_duration(now - image.created_at),
         row.framework or "–",
         ", ".join(image.used_by) or "–",
         (row.dockerfile or "–") + (" (newer)" if row.dockerfile_newer else ""),

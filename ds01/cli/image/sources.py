@@ -6,40 +6,40 @@ from pathlib import Path
 
 from ds01.api.images import ListImages
 from ds01.api.views import ImageView
-from ds01.cli import ask, tables
 from ds01.cli.session import Session
-from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.cli.ui import prompts, tables
+from ds01.errors import Ds01Error, NotFound, UsageError
 from ds01.images import source
 from ds01.images.source import SourcePaths
 
 
-def image_named(session: Session, name: str) -> ImageView | None:
+def find_image(session: Session, name: str) -> ImageView | None:
     """The owner's image of that name; None if it was not built."""
     views = session.run(ListImages(owner=session.owner.uid))
     return next((view for view in views if name in (view.name, view.reference)), None)
 
 
-def pick(session: Session, name: str | None, *, verb: str) -> str:
-    """The name of the image that is meant; without one a picker on a terminal, else WrongUse."""
+def resolve_image_name(session: Session, name: str | None, *, verb: str) -> str:
+    """The name of the image that is meant; without one a picker on a terminal, else UsageError."""
     if name is not None:
         return name.removeprefix(f"ds01-{session.owner.uid}/").removesuffix(":latest")
     if not session.interactive:
-        raise WrongUse("which image?", hint=f"say its name: `image-{verb} NAME`")
+        raise UsageError("which image?", hint=f"say its name: `image-{verb} NAME`")
     views = session.run(ListImages(owner=session.owner.uid))
     if not views:
         raise NotFound("you have no image of your own", hint="`image-create NAME` builds one")
-    rows = tables.plain([(view.name, view.labels.get("ds01.framework", "–")) for view in views])
-    return views[ask.choose(f"Which image to {verb}?", list(rows), default=1 if len(views) == 1 else None)].name
+    rows = tables.format_plain([(view.name, view.labels.get("ds01.framework", "–")) for view in views])
+    return views[prompts.choose(f"Which image to {verb}?", list(rows), default=1 if len(views) == 1 else None)].name
 
 
-def source_of(session: Session, name: str, image: ImageView | None) -> SourcePaths | None:
+def find_source(session: Session, name: str, image: ImageView | None) -> SourcePaths | None:
     """Where the Dockerfile is: where the image says that it was, else where ds01 puts it."""
     home = session.home
     # One that Docker built by hand from another of ds01's has that one's labels.
-    own = image is not None and image.labels.get("ds01.image") == name
-    told = image.labels.get("ds01.dockerfile") if image is not None and own else None
-    if told and told.startswith("/") and home.exists(Path(told)):
-        return source.source_paths_at(Path(told), name)
+    is_own_image = image is not None and image.labels.get("ds01.image") == name
+    labelled_path = image.labels.get("ds01.dockerfile") if image is not None and is_own_image else None
+    if labelled_path and labelled_path.startswith("/") and home.exists(Path(labelled_path)):
+        return source.source_paths_at(Path(labelled_path), name)
     return source.find_source(home, name)
 
 

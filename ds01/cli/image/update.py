@@ -8,17 +8,17 @@ import click
 
 from ds01.api.containers import CountProcesses, ListContainers, RecreateContainer, ResolveContainer
 from ds01.api.views import ContainerView, ImageView
-from ds01.cli import ask
-from ds01.cli.container.reaching import say_how_to_reach
-from ds01.cli.guide import explain
-from ds01.cli.image import building, making, sources
-from ds01.cli.image.asked import apt_packages
-from ds01.cli.image.changing import Changes, changed
-from ds01.cli.options import command as verb
-from ds01.cli.output import put
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.container.steps.jupyter_hint import show_jupyter_hint
+from ds01.cli.image import builder, editor, sources, workflow
+from ds01.cli.image.options import apt_packages
+from ds01.cli.image.source_changes import Changes, apply_changes
 from ds01.cli.session import Session
-from ds01.cli.words import describe_error, processes
-from ds01.errors import Ds01Error, NotFound, WrongUse
+from ds01.cli.ui import prompts
+from ds01.cli.ui.formats import describe_ending_processes, format_error
+from ds01.cli.ui.output import print_text
+from ds01.errors import Ds01Error, NotFound, UsageError
 from ds01.images import source
 from ds01.images.requirements import split_packages
 from ds01.images.source import SourcePaths
@@ -52,31 +52,31 @@ def command(
     If that fails, image, Dockerfile and containers are as before.
     """
     home = session.home
-    name = sources.pick(session, name, verb="update")
-    image = sources.image_named(session, name)
-    place = sources.source_of(session, name, image)
+    name = sources.resolve_image_name(session, name, verb="update")
+    image = sources.find_image(session, name)
+    place = sources.find_source(session, name, image)
     if place is None:
         raise NotFound(
             f"there is no Dockerfile for {name}",
             why=f"looked for {source.source_paths(home, name).dockerfile}",
             hint="`image-create NAME` writes one",
         )
-    extra = making.requirements_in(session, home, requirements) if requirements is not None else None
+    extra = workflow.requirements_in(session, home, requirements) if requirements is not None else None
     changes = Changes(
         split_packages(add), split_packages(remove), apt_packages(add_system), extra, isolated=not no_build_isolation
     )
     by_hand = not (changes.any or rebuild or no_cache or recreate)
-    before = _read(session, place, to_edit=by_hand and session.interactive)
-    after = changed(before, name, place, changes)
+    before = _read_source(session, place, to_edit=by_hand and session.interactive)
+    after = apply_changes(before, name, place, changes)
     if by_hand:
-        after = _edited(session, place, before)
+        after = _edit_dockerfile(session, place, before)
     newer = image is None or bool(sources.is_newer(session, place, image))
-    reference = building.reference_of(session, name)
+    reference = builder.image_reference(session, name)
     if after != before or newer or rebuild or no_cache:
         if image is not None and newer and after == before:
             session.say("The Dockerfile is newer than the image.")
-        if by_hand and not _confirmed(session, "Phase 2/3  Build it again?"):
-            _keep(home, place, before, after)
+        if by_hand and not _confirm(session, "Phase 2/3  Build it again?"):
+            _write_changed_files(home, place, before, after)
             session.say(f"Not built. `image-update {name} --rebuild` does.")
             return
         explain(session, "build")
@@ -84,10 +84,10 @@ def command(
         session.say(f"Built {reference}.")
     else:
         session.say(f"{name} is as its Dockerfile says: nothing to build. --rebuild builds it all the same.")
-    now = sources.image_named(session, name)
-    made_anew = _recreate(session, now, recreate=recreate, heading="Phase 3/3  " if by_hand else "")
-    session.answer(
-        {"image": {"name": name, "reference": reference, "dockerfile": str(place.dockerfile)}, "recreated": made_anew}
+    current_image = sources.find_image(session, name)
+    recreated = _recreate(session, current_image, recreate=recreate, heading="Phase 3/3  " if by_hand else "")
+    session.write_document(
+        {"image": {"name": name, "reference": reference, "dockerfile": str(place.dockerfile)}, "recreated": recreated}
     )
 
 
@@ -104,12 +104,12 @@ def _build(
     """Build from the changed files, and only then write them. What was typed in an editor is never lost."""
     home = session.home
     try:
-        building.build(session, name, place.dockerfile.name, after, at=place.dockerfile, no_cache=no_cache)
+        builder.build(session, name, place.dockerfile.name, after, at=place.dockerfile, no_cache=no_cache)
     except (Ds01Error, KeyboardInterrupt):
         if by_hand and after != before:
             _keep_failed(session, place, after[place.dockerfile.name])
         raise
-    _keep(home, place, before, after)
+    _write_changed_files(home, place, before, after)
 
 
 def _keep_failed(session: Session, place: SourcePaths, dockerfile: bytes) -> None:
@@ -119,43 +119,45 @@ def _keep_failed(session: Session, place: SourcePaths, dockerfile: bytes) -> Non
     session.warn(f"the Dockerfile is as it was; your changed one is {kept}")
 
 
-def _keep(home: Home, place: SourcePaths, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> None:
+def _write_changed_files(
+    home: Home, place: SourcePaths, before: Mapping[str, bytes], after: Mapping[str, bytes]
+) -> None:
     for path in source.source_files(place):
         if after.get(path.name) not in (None, before.get(path.name)):
             home.write(path, after[path.name])
 
 
-def _read(session: Session, place: SourcePaths, *, to_edit: bool) -> dict[str, bytes]:
+def _read_source(session: Session, place: SourcePaths, *, to_edit: bool) -> dict[str, bytes]:
     """The files of the image's source. `to_edit`: a Dockerfile that cannot be built is shown to be mended."""
     try:
         return source.read_build_context(session.home, place)
-    except (WrongUse, NotFound) as error:
+    except (UsageError, NotFound) as error:
         content = session.home.read(place.dockerfile)
         if content is None or not to_edit:
             raise
-        put(describe_error(error), error=True)
+        print_text(format_error(error), error=True)
         return {place.dockerfile.name: content}
 
 
-def _edited(session: Session, place: SourcePaths, before: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files, with the Dockerfile as it left the editor. Raises WrongUse where nobody sits at a terminal."""
+def _edit_dockerfile(session: Session, place: SourcePaths, before: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files, with the Dockerfile as it left the editor. Raises UsageError where nobody sits at a terminal."""
     if not session.interactive:
-        raise WrongUse(
+        raise UsageError(
             "nothing to change was named", hint="--add, --remove, --add-system, --requirements, or --rebuild"
         )
     session.say(f"Phase 1/3  The Dockerfile: {place.dockerfile}")
     name = place.dockerfile.name
-    if not ask.confirm("Edit it now?", default=True):
+    if not prompts.confirm("Edit it now?", default=True):
         return dict(before)
     text = before[name].decode("utf-8", "replace")
     while True:
-        text = ask.edit(session, text, name=name)
+        text = editor.edit(session, text, name=name)
         edited = text.encode()
         try:
             return {**source.read_build_context(session.home, place, dockerfile=edited), name: edited}
-        except (WrongUse, NotFound) as error:
-            put(describe_error(error), error=True)
-            if not ask.confirm("Edit it again?", default=True):
+        except (UsageError, NotFound) as error:
+            print_text(format_error(error), error=True)
+            if not prompts.confirm("Edit it again?", default=True):
                 _keep_failed(session, place, edited)
                 raise
 
@@ -167,31 +169,33 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
     """
     outdated = image.outdated if image is not None else ()
     names = image.used_by if image is not None and recreate else outdated
-    own = {view.name for view in session.run(ListContainers(owner=session.owner.uid)).containers} if names else ()
-    anew = []
-    for name in (name for name in names if name in own):
+    own_names = {view.name for view in session.run(ListContainers(owner=session.owner.uid)).containers} if names else ()
+    recreated = []
+    for name in (name for name in names if name in own_names):
         explain(session, "recreate", name=name)
         if not recreate and not (
             session.interactive
-            and ask.confirm(f"{heading}Make {name} anew? Programs in it end, its workspace stays.", default=False)
+            and prompts.confirm(f"{heading}Make {name} anew? Programs in it end, its workspace stays.", default=False)
         ):
             continue
         container = session.run(ResolveContainer(name, owner=session.owner.uid))
         count = session.run(CountProcesses(container))
         if count:
             grace = session.policy.policies.stop_grace.total_seconds()
-            session.say(f"{name}: {processes(count)}; they get up to {grace:.0f} s to save their work …")
+            session.say(
+                f"{name}: {describe_ending_processes(count)}; they get up to {grace:.0f} s to save their work …"
+            )
         acted = session.run(RecreateContainer(container))
         for warning in acted.warnings:
             session.warn(warning)
         session.say(f"Made {name} anew; it is {acted.container.state}.")
-        say_how_to_reach(session, acted.container)
-        anew.append(acted.container)
-    left = [name for name in outdated if name not in {view.name for view in anew}]
+        show_jupyter_hint(session, acted.container)
+        recreated.append(acted.container)
+    left = [name for name in outdated if name not in {view.name for view in recreated}]
     if left:
         session.say(f"Still on the image as it was: {', '.join(left)}. --recreate makes them anew.")
-    return anew
+    return recreated
 
 
-def _confirmed(session: Session, question: str) -> bool:
-    return not session.interactive or ask.confirm(question, default=True)
+def _confirm(session: Session, question: str) -> bool:
+    return not session.interactive or prompts.confirm(question, default=True)

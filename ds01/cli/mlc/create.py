@@ -7,18 +7,18 @@ import dataclasses
 import click
 
 from ds01.cli import catalogues
-from ds01.cli.container import making
-from ds01.cli.container.asked import Asked
-from ds01.cli.mlc.gpus import request_of
-from ds01.cli.mlc.line import AimeLine
-from ds01.cli.options import command as verb
-from ds01.cli.output import put
+from ds01.cli.command.definition import command as verb
+from ds01.cli.container.creation import workflow
+from ds01.cli.container.creation.options import CreateOptions
+from ds01.cli.mlc.command_line import AimeCommand
+from ds01.cli.mlc.gpu_count import parse_gpu_count
 from ds01.cli.session import Session
-from ds01.errors import NotFound, WrongUse
+from ds01.cli.ui.output import print_text
+from ds01.errors import NotFound, UsageError
 from ds01.images.catalogue import CatalogueEntry, explain_choice, find_entry, frameworks_for, versions_for
 
 
-@verb(example="mlc-create my-thesis Pytorch 2.5.1 -w ~/workspace", asks=True, guided=False, kind=AimeLine)
+@verb(example="mlc-create my-thesis Pytorch 2.5.1 -w ~/workspace", asks=True, guided=False, kind=AimeCommand)
 @click.argument("name", required=False)
 @click.argument("framework", required=False)
 @click.argument("version", required=False)
@@ -54,30 +54,30 @@ def command(
         return _show_info(session, architectures)
     if framework is None and not session.interactive:
         what = "which name, and which framework?" if name is None else f"which framework for {name}?"
-        raise WrongUse(what, hint="`mlc-create NAME Pytorch`; `mlc-create --info` lists them")
+        raise UsageError(what, hint="`mlc-create NAME Pytorch`; `mlc-create --info` lists them")
     entry = _entry(framework, version, architectures) if framework is not None else None
-    asked = Asked(
+    options = CreateOptions(
         name=name,
         image=entry.image if entry else None,
         workspace=str(session.home.workspaces) if workspace is None else workspace,
         data=data,
         models=models,
-        gpus=request_of(session, num_gpus),
+        gpus=parse_gpu_count(session, num_gpus),
     )
-    request = making.request_of(session, asked)
+    request = workflow.build_request(session, options)
     if entry is not None:
         why = explain_choice(entry, *architectures)
         if why is not None and version is None:
             session.say(why)
         request = dataclasses.replace(request, framework=entry.label)
-    acted = making.create(session, request, asked)
+    acted = workflow.create(session, request, options)
     session.say(f"/workspace in it is {request.workspace}.")
     session.say(f"[{request.name}] is ready. Open it: mlc-open {request.name}")
-    return session.answer({"container": acted.container})
+    return session.write_document({"container": acted.container})
 
 
 def _architectures(session: Session, given: str | None) -> tuple[str, ...]:
-    """Return the architectures to choose an image for; none if they are unknown. Raises WrongUse."""
+    """Return the architectures to choose an image for; none if they are unknown. Raises UsageError."""
     if given is None:
         return catalogues.architectures(session)
     known = sorted({name for entry in catalogues.frameworks().entries for name in entry.architectures})
@@ -85,7 +85,7 @@ def _architectures(session: Session, given: str | None) -> tuple[str, ...]:
         if name.casefold() == given.casefold():
             return (name,)
     why = f"there are {', '.join(known)}"
-    raise WrongUse(f"no architecture '{given}'", why=why, hint="-arch and MLC_ARCH name one of these")
+    raise UsageError(f"no architecture '{given}'", why=why, hint="-arch and MLC_ARCH name one of these")
 
 
 def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) -> CatalogueEntry:
@@ -106,9 +106,9 @@ def _show_info(session: Session, architectures: tuple[str, ...]) -> None:
         for framework in sorted(frameworks_for(known, *architectures))
     }
     gpus = ", ".join(architectures)
-    session.answer({"architecture": gpus or None, "frameworks": versions})
+    session.write_document({"architecture": gpus or None, "frameworks": versions})
     if session.as_json:
         return
-    put(f"Frameworks and versions for {gpus or 'all GPUs'}, what is taken without a version first:")
+    print_text(f"Frameworks and versions for {gpus or 'all GPUs'}, what is taken without a version first:")
     for framework, names in versions.items():
-        put(f"{framework}: {', '.join(names)}")
+        print_text(f"{framework}: {', '.join(names)}")

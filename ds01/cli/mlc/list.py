@@ -6,15 +6,15 @@ import click
 
 from ds01.api.containers import ListAime
 from ds01.api.views import AimeView
-from ds01.cli import tables
-from ds01.cli.mlc.line import AimeLine
-from ds01.cli.mlc.shown import status
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.mlc.command_line import AimeCommand
+from ds01.cli.mlc.docker_format import docker_status
 from ds01.cli.session import Session
-from ds01.cli.words import short, size
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import format_size, short_name
 
 
-@verb(example="mlc-list --all", guided=False, kind=AimeLine)
+@verb(example="mlc-list --all", guided=False, kind=AimeCommand)
 @click.option("-a", "--all", "everybody", is_flag=True, help="Everybody's, with their users.")
 @click.option("-au", "--all_users", "all_users", is_flag=True, help="The same.")
 @click.option("-arch", "--architecture", is_flag=True, help="What GPUs they were made for.")
@@ -29,20 +29,20 @@ def command(session: Session, everybody: bool, all_users: bool, sizes: bool, **c
     """
     everybody = everybody or all_users
     views = session.run(ListAime(owner=session.owner.uid, all_users=everybody, sizes=sizes))
-    session.answer({"containers": [view.container for view in views]})
+    session.write_document({"containers": [view.container for view in views]})
     if session.as_json:
         return
-    more = [name for name in ("architecture", "workspace", "data", "models") if columns[name]]
+    extra_columns = [name for name in ("architecture", "workspace", "data", "models") if columns[name]]
     headings = ["CONTAINER", "FRAMEWORK", "STATUS", *(["USER"] if everybody else []), *(["SIZE"] if sizes else [])]
     session.say("\nAvailable ml-containers are:\n")
-    rows = [_row(session, view, users=everybody, sizes=sizes, more=more) for view in views]
-    tables.show([*headings, *(name.upper() for name in more)], rows)
+    rows = [_row(session, view, users=everybody, sizes=sizes, extra_columns=extra_columns) for view in views]
+    tables.print_table([*headings, *(name.upper() for name in extra_columns)], rows)
     session.say()
 
 
-def _row(session: Session, view: AimeView, *, users: bool, sizes: bool, more: list[str]) -> list[str]:
+def _row(session: Session, view: AimeView, *, users: bool, sizes: bool, extra_columns: list[str]) -> list[str]:
     container = view.container
-    shown = [f"[{short(container.container)}]", view.framework or "–", status(view, session.now())]
-    shown += [container.user or "–"] if users else []
-    shown += [size(view.size_bytes)] if sizes else []
-    return shown + [getattr(view, name) or "-" for name in more]
+    cells = [f"[{short_name(container.container)}]", view.framework or "–", docker_status(view, session.now())]
+    cells += [container.user or "–"] if users else []
+    cells += [format_size(view.size_bytes)] if sizes else []
+    return cells + [getattr(view, name) or "-" for name in extra_columns]

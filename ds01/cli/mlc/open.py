@@ -7,35 +7,35 @@ import contextlib
 import click
 
 from ds01.api.containers import CountOtherProcesses, StopContainer
-from ds01.cli.container import starting
-from ds01.cli.container.ending import follow
-from ds01.cli.container.entering import join
-from ds01.cli.container.stop import say_outcome
-from ds01.cli.mlc.line import AimeLine, unasked
-from ds01.cli.mlc.meant import find
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.container.steps import startup
+from ds01.cli.container.steps.shell import run_attached
+from ds01.cli.container.steps.stop_progress import follow_stop
+from ds01.cli.container.stop import report_outcome
+from ds01.cli.mlc.command_line import AimeCommand, assume_yes_option
+from ds01.cli.mlc.target import resolve_target
 from ds01.cli.session import Session
-from ds01.cli.words import counted
-from ds01.errors import NotFound, WrongUse
+from ds01.cli.ui.formats import format_count
+from ds01.errors import NotFound, UsageError
 
 
-@verb(example="mlc-open my-thesis", json=False, asks=True, guided=False, kind=AimeLine)
+@verb(example="mlc-open my-thesis", json=False, asks=True, guided=False, kind=AimeCommand)
 @click.argument("name", required=False)
-@unasked
-def command(session: Session, name: str | None, unasked: bool) -> None:
+@assume_yes_option
+def command(session: Session, name: str | None, assume_yes: bool) -> None:
     """Enter a container with a shell; starts it if needed. One of AIME's own tools is adopted first.
 
     When you leave and nothing else is left in it, it is stopped. container-run lets it go on.
     """
-    session.yes |= unasked
-    if not session.terminal:
+    session.yes |= assume_yes
+    if not session.has_terminal:
         hint = f"`container-run {name or 'NAME'} -- COMMAND` runs something without one"
-        raise WrongUse("a shell needs a terminal", hint=hint)
-    acted = starting.start(session, find(session, name, verb="open").ours(session))
+        raise UsageError("a shell needs a terminal", hint=hint)
+    acted = startup.start(session, resolve_target(session, name, verb="open").ensure_adopted(session))
     view = acted.container
     session.say(f"[{view.name}] is already running." if acted.already else f"[{view.name}] started.")
     session.say(f"Entering {view.name}. It is stopped when you leave, unless something else is left in it.")
-    join(session, view)
+    run_attached(session, view)
     with contextlib.suppress(NotFound):  # it was removed meanwhile
         _leave(session, view.container, view.name)
 
@@ -44,8 +44,8 @@ def _leave(session: Session, container: str, name: str) -> None:
     """As AIME's tools end a container: when its first process is all that is left."""
     left = session.run(CountOtherProcesses(container))
     if left:
-        processes = counted(left, "process")
+        processes = format_count(left, "process")
         session.say(f"[{name}] goes on running: {processes} left in it. `mlc-stop {name}` ends it.")
         return
-    acted = follow(session, container, session.stream(StopContainer(container)), again=f"mlc-stop {name}")
-    say_outcome(session, acted, released=False)
+    acted = follow_stop(session, container, session.stream(StopContainer(container)), retry_command=f"mlc-stop {name}")
+    report_outcome(session, acted, released=False)

@@ -5,44 +5,44 @@ from __future__ import annotations
 import click
 
 from ds01.api.containers import ListAime, RemoveContainer
-from ds01.cli import ask
-from ds01.cli.mlc.line import AimeLine, unasked
-from ds01.cli.mlc.meant import Meant, find
-from ds01.cli.mlc.shown import runs
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.mlc.command_line import AimeCommand, assume_yes_option
+from ds01.cli.mlc.docker_format import is_running
+from ds01.cli.mlc.target import Target, resolve_target
 from ds01.cli.session import Session
-from ds01.errors import NotPossible
+from ds01.cli.ui import prompts
+from ds01.errors import InvalidState
 
 
-@verb(example="mlc-remove my-thesis -Y", asks=True, guided=False, kind=AimeLine)
+@verb(example="mlc-remove my-thesis -Y", asks=True, guided=False, kind=AimeCommand)
 @click.argument("name", required=False)
-@unasked
-def command(session: Session, name: str | None, unasked: bool) -> None:
+@assume_yes_option
+def command(session: Session, name: str | None, assume_yes: bool) -> None:
     """Remove a stopped container and the image that was made for it. What is in its workspace stays.
 
     One of AIME's own tools is adopted first. One that runs has to be stopped first.
     """
-    session.yes |= unasked
-    meant = find(session, name, verb="remove", running=False)
-    _check_stopped(session, meant)
-    question = f"Remove {meant.name}? What was installed in it goes with it"
-    if session.interactive and not ask.confirm(question, default=False):
+    session.yes |= assume_yes
+    target = resolve_target(session, name, verb="remove", running=False)
+    _check_stopped(session, target)
+    question = f"Remove {target.name}? What was installed in it goes with it"
+    if session.interactive and not prompts.confirm(question, default=False):
         session.say("Nothing was removed.")
         return
-    container = meant.ours(session, ending=True)
+    container = target.ensure_adopted(session, ending=True)
     acted = session.run(RemoveContainer(container))
     session.say(f"Removed {acted.container.name}.")
     for warning in acted.warnings:
         session.warn(warning)
-    session.answer({"container": acted.container})
+    session.write_document({"container": acted.container})
 
 
-def _check_stopped(session: Session, meant: Meant) -> None:
-    """Raises NotPossible before anything is asked, or adopted."""
+def _check_stopped(session: Session, target: Target) -> None:
+    """Raises InvalidState before anything is asked, or adopted."""
     for view in session.run(ListAime(all_users=True)):
-        if view.container.container == meant.container and runs(view):
-            raise NotPossible(
-                f"{meant.name} runs",
+        if view.container.container == target.container and is_running(view):
+            raise InvalidState(
+                f"{target.name} runs",
                 why="a running container is not removed",
-                hint=f"`mlc-stop {meant.name}` first",
+                hint=f"`mlc-stop {target.name}` first",
             )

@@ -6,42 +6,42 @@ import click
 
 from ds01.api.containers import GetUsage, ListContainers
 from ds01.api.views import UsageView
-from ds01.cli import tables
-from ds01.cli.container.adopting import say_adoptable
-from ds01.cli.mlc.line import AimeLine
-from ds01.cli.mlc.shown import docker_size
-from ds01.cli.options import command as verb
-from ds01.cli.output import clear_screen
+from ds01.cli.command.definition import command as verb
+from ds01.cli.container.steps.adoption import report_adoptable
+from ds01.cli.mlc.command_line import AimeCommand
+from ds01.cli.mlc.docker_format import docker_size
 from ds01.cli.session import Session
-from ds01.cli.watching import again_and_again
-from ds01.errors import WrongUse
+from ds01.cli.ui import tables
+from ds01.cli.ui.output import clear_screen
+from ds01.cli.ui.refresh import repeat_until_interrupted
+from ds01.errors import UsageError
 
 HEADINGS = ("CONTAINER", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PROCESSES")
 
 
-@verb(example="mlc-stats", guided=False, kind=AimeLine)
+@verb(example="mlc-stats", guided=False, kind=AimeCommand)
 @click.option("-s", "--stream", is_flag=True, help="Again and again, until Ctrl-C (exit code 130).")
 def command(session: Session, stream: bool) -> int:
     """Show what your running containers use, in AIME's columns. container-stats shows limits and GPUs too."""
     if stream and session.as_json:
-        raise WrongUse("--stream and --json at once", hint="--json prints one document: ask again and again")
+        raise UsageError("--stream and --json at once", hint="--json prints one document: ask again and again")
 
-    def look() -> None:
+    def show_usage() -> None:
         listing = session.run(ListContainers(owner=session.owner.uid))
         running = tuple(view.container for view in listing.containers if view.state == "running")
         usage = session.run(GetUsage(running))
-        session.answer({"containers": usage})
+        session.write_document({"containers": usage})
         if not session.as_json:
             if stream:
                 clear_screen()
             session.say("\nRunning ml-containers are:\n")
-            tables.show(HEADINGS, [_row(item) for item in usage])
+            tables.print_table(HEADINGS, [_row(item) for item in usage])
             session.say()
-            say_adoptable(session, listing, "more")
+            report_adoptable(session, listing, "more")
 
     if stream:
-        return again_and_again(look)
-    look()
+        return repeat_until_interrupted(show_usage)
+    show_usage()
     return 0
 
 

@@ -5,36 +5,36 @@ from __future__ import annotations
 import click
 
 from ds01.api.containers import CountProcesses, StopContainer
-from ds01.cli import ask, words
-from ds01.cli.container.ending import follow
-from ds01.cli.container.stop import say_outcome
-from ds01.cli.mlc.line import AimeLine, unasked
-from ds01.cli.mlc.meant import find
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
+from ds01.cli.container.steps.stop_progress import follow_stop
+from ds01.cli.container.stop import report_outcome
+from ds01.cli.mlc.command_line import AimeCommand, assume_yes_option
+from ds01.cli.mlc.target import resolve_target
 from ds01.cli.session import Session
+from ds01.cli.ui import formats, prompts
 
 
-@verb(example="mlc-stop my-thesis -Y", asks=True, guided=False, kind=AimeLine)
+@verb(example="mlc-stop my-thesis -Y", asks=True, guided=False, kind=AimeCommand)
 @click.argument("name", required=False)
-@unasked
-def command(session: Session, name: str | None, unasked: bool) -> None:
+@assume_yes_option
+def command(session: Session, name: str | None, assume_yes: bool) -> None:
     """Stop a container, as container-stop does: its programs get time to save, its GPU is held for a while.
 
     One of AIME's own tools is adopted first.
     """
-    session.yes |= unasked
-    meant = find(session, name, verb="stop", running=True)
-    count = 0 if meant.adoptable else session.run(CountProcesses(meant.container))
-    ends = words.processes(count) if count else "all that runs in it ends"
-    if session.interactive and not ask.confirm(f"Stop {meant.name}? ({ends})", default=False):
-        session.say(f"Nothing was stopped: {meant.name} goes on running.")
+    session.yes |= assume_yes
+    target = resolve_target(session, name, verb="stop", running=True)
+    count = 0 if target.adoptable else session.run(CountProcesses(target.container))
+    ends = formats.describe_ending_processes(count) if count else "all that runs in it ends"
+    if session.interactive and not prompts.confirm(f"Stop {target.name}? ({ends})", default=False):
+        session.say(f"Nothing was stopped: {target.name} goes on running.")
         return
     if count:
-        session.say(f"Stopping {meant.name}: {ends} …")
-    container = meant.ours(session, ending=True)
+        session.say(f"Stopping {target.name}: {ends} …")
+    container = target.ensure_adopted(session, ending=True)
     steps = session.stream(StopContainer(container))
-    acted = follow(session, container, steps, again=f"mlc-stop {meant.name}")
-    say_outcome(session, acted, released=False)
+    acted = follow_stop(session, container, steps, retry_command=f"mlc-stop {target.name}")
+    report_outcome(session, acted, released=False)
     for warning in acted.warnings:
         session.warn(warning)
-    session.answer({"container": acted.container})
+    session.write_document({"container": acted.container})

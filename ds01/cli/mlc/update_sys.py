@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli.mlc.line import AimeLine
-from ds01.cli.options import command as verb
-from ds01.cli.output import put
+from ds01.cli.command.definition import command as verb
+from ds01.cli.mlc.command_line import AimeCommand
 from ds01.cli.session import Session
+from ds01.cli.ui.output import print_text
 
 TEXT = """\
 ds01 is a package of the system, and an administrator updates it as one:
@@ -15,8 +15,8 @@ ds01 is a package of the system, and an administrator updates it as one:
 New frameworks and versions come with it; `mlc-create --info` lists them."""
 
 
-@verb(example="mlc-update-sys", json=False, guided=False, user=False, kind=AimeLine)
+@verb(example="mlc-update-sys", json=False, guided=False, user=False, kind=AimeCommand)
 @click.option("-f", "--force", is_flag=True, help="Changes nothing here.")
 def command(session: Session, force: bool) -> None:
     """Say how ds01 is updated: nothing is fetched."""
-    put(TEXT)
+    print_text(TEXT)

@@ -7,10 +7,10 @@ from shlex import quote
 
 import click
 
-from ds01.cli import tables
-from ds01.cli.options import command as verb
+from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import counted, short, when
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import format_count, format_local_time, short_name
 from ds01.errors import Ds01Error, GpusUnreachable, PolicyUnreadable
 from ds01.host.people import DOCKER, people_of, unix_group_of
 from ds01.host.policy_names import NameFinding, check_names, names_slots
@@ -37,11 +37,11 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
             raise
         hint = f"`ds01 policy check {quote(str(file))}` says when all is right"
         raise PolicyUnreadable(error.message, why=error.why, hint=hint, data=error.data) from None
-    found = _replay(session, checked) if against_current else None
-    names, gpus_problem = _names(session, checked)
+    replayed = _replay(session, checked) if against_current else None
+    names, gpus_problem = _check_names(session, checked)
     old = [{"file": key.file, "line": key.line, "key": key.key, "instead": key.instead} for key in checked.old_keys]
     answer = {"file": str(checked.path), "groups": list(checked.groups), "old_keys": old, "names": list(names)}
-    session.answer(answer | (vars(found) if found is not None else {}))
+    session.write_document(answer | (vars(replayed) if replayed is not None else {}))
     if session.as_json:
         return
     for key in checked.old_keys:
@@ -52,13 +52,16 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
         session.warn(f"the slots of reservations could not be checked: {gpus_problem.message}")
     for emptied in checked.last_good_members:
         session.warn(f"{emptied}; delete the file if that is meant")
-    groups, overrides = counted(len(checked.groups), "group"), counted(len(checked.user_overrides), "override")
+    groups, overrides = (
+        format_count(len(checked.groups), "group"),
+        format_count(len(checked.user_overrides), "override"),
+    )
     session.say(f"{checked.path} is right: {groups}, {overrides}.")
-    if found is not None:
-        _show(session, found)
+    if replayed is not None:
+        _show(session, replayed)
 
 
-def _names(session: Session, checked: Policy) -> tuple[tuple[NameFinding, ...], Ds01Error | None]:
+def _check_names(session: Session, checked: Policy) -> tuple[tuple[NameFinding, ...], Ds01Error | None]:
     """Return the names that this server lacks or spells differently, and why the slots could not be checked."""
     now, slots, problem = session.now(), None, None
     if names_slots(checked, now):
@@ -75,22 +78,22 @@ def _replay(session: Session, checked: Policy) -> Replay:
     """Everybody counts whom one of the two policies names, who has a container, or who may have one."""
     records = readable(session.installation.ledger.read())
     docker = None if session.settings.sandbox else unix_group_of(DOCKER)
-    also = docker.members if docker is not None else frozenset()
-    people = people_of(session.policy, checked, records=records, users=session.users, also=also)
+    docker_members = docker.members if docker is not None else frozenset()
+    people = people_of(session.policy, checked, records=records, users=session.users, also=docker_members)
     return replay(session.policy, checked, people, records, session.now())
 
 
-def _show(session: Session, found: Replay) -> None:
-    if not found:
+def _show(session: Session, replayed: Replay) -> None:
+    if not replayed:
         session.say("Nothing would change for anybody.")
         return
     at = session.now()
-    if found.changed:
-        rows = [(item.user, item.label, item.before, item.after) for item in found.changed]
-        tables.show(("USER", "LIMIT", "NOW", "THEN"), rows)
-    for over in found.over:
+    if replayed.changed:
+        rows = [(item.user, item.label, item.before, item.after) for item in replayed.changed]
+        tables.print_table(("USER", "LIMIT", "NOW", "THEN"), rows)
+    for over in replayed.over:
         session.say(f"{over.user} would be over {over.what}: has {over.has} of {over.limit}; nothing is taken away.")
-    for soon in found.sooner:
-        then = "at the next tick" if soon.after <= at else when(soon.after, at)
-        before = when(soon.before, at) if soon.before else "never"
-        session.say(f"{short(soon.container)} of {soon.user}: {soon.because} {then}, now {before}.")
+    for soon in replayed.sooner:
+        then = "at the next tick" if soon.after <= at else format_local_time(soon.after, at)
+        before = format_local_time(soon.before, at) if soon.before else "never"
+        session.say(f"{short_name(soon.container)} of {soon.user}: {soon.because} {then}, now {before}.")

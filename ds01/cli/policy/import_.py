@@ -9,11 +9,11 @@ from shlex import quote
 
 import click
 
-from ds01.cli.options import command as verb
-from ds01.cli.output import put
+from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
-from ds01.cli.words import counted
-from ds01.errors import NotPossible
+from ds01.cli.ui.formats import format_count
+from ds01.cli.ui.output import print_text
+from ds01.errors import InvalidState
 from ds01.policy.legacy.convert import import_policy
 from ds01.system.clock import server_zone
 
@@ -31,41 +31,41 @@ def command(session: Session, file: Path, output: Path | None) -> None:
     The groups' members, user-overrides.yaml, lifecycle-exemptions.yaml and group-overrides.txt beside FILE are read
     too. The policy goes to stdout, or to the file that --output names; a key without counterpart becomes a comment.
     """
-    found = import_policy(file, server_zone())
+    imported = import_policy(file, server_zone())
     if output is not None:
-        _write(output, found.text)
-    session.answer(
+        _write(output, imported.text)
+    session.write_document(
         {
             "file": str(file),
             "output": None if output is None else str(output),
-            "policy": found.text,
-            "changes": [asdict(change) for change in found.changes],
+            "policy": imported.text,
+            "changes": [asdict(change) for change in imported.changes],
         }
     )
     if session.as_json:
         return
     if output is None:
-        put(found.text.rstrip("\n"))
+        print_text(imported.text.rstrip("\n"))
     # A policy on stdout is for a file or a pipe: what people read goes beside it.
-    for change in found.changes:
-        _tell(session, str(change), beside=output is None)
+    for change in imported.changes:
+        _print_beside_policy(session, str(change), to_stderr=output is None)
     checked = quote(str(output)) if output is not None else "FILE"
-    _tell(session, f"{counted(len(found.changes), 'change')}.", beside=output is None)
+    _print_beside_policy(session, f"{format_count(len(imported.changes), 'change')}.", to_stderr=output is None)
     hint = f"Read it, then check it on this server: `ds01 policy check {checked} --against-current`."
-    _tell(session, hint, beside=output is None)
+    _print_beside_policy(session, hint, to_stderr=output is None)
 
 
-def _tell(session: Session, text: str, *, beside: bool) -> None:
+def _print_beside_policy(session: Session, text: str, *, to_stderr: bool) -> None:
     if not session.quiet:
-        put(text, error=beside)
+        print_text(text, error=to_stderr)
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a new file that everybody may read, as a policy has to be. Raises NotPossible, OSError."""
+    """Write a new file that everybody may read, as a policy has to be. Raises InvalidState, OSError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError as error:
-        raise NotPossible(f"{path} exists already", hint="name a new file; nothing was written") from error
+        raise InvalidState(f"{path} exists already", hint="name a new file; nothing was written") from error
     with open(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(descriptor, 0o644)
         file.write(text)

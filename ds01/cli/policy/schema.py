@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from ds01.cli.options import command as verb
-from ds01.cli.output import put
+from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
+from ds01.cli.ui.output import print_text
 
 
 @verb(example="ds01 policy schema", guided=False, user=False, pending=False)
@@ -18,6 +18,6 @@ def command(session: Session) -> None:
     """
     from ds01.policy.json_schema import json_schema
 
-    session.answer(json_schema())
+    session.write_document(json_schema())
     if not session.as_json:
-        put(json.dumps(json_schema(), indent=2))
+        print_text(json.dumps(json_schema(), indent=2))

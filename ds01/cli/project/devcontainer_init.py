@@ -8,19 +8,19 @@ import click
 
 from ds01.api.images import HasImage
 from ds01.api.server import GetLimits
-from ds01.cli import ask
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
-from ds01.cli.project import meant
-from ds01.cli.project.meant import Project
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.project import target
+from ds01.cli.project.target import Project
 from ds01.cli.session import Session
+from ds01.cli.ui import prompts
 from ds01.engines.references import is_reference
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.projects import devcontainer, project_file
 
 
 @verb(example="devcontainer-init my-thesis", asks=True)
-@meant.options("devcontainer-init")
+@target.project_argument("devcontainer-init")
 @click.option("--image", metavar="IMAGE", help="Default: the project's own.")
 @click.option("--force", is_flag=True, help="Replace a devcontainer.json that is there.")
 def command(session: Session, project: Project, *, image: str | None, force: bool) -> None:
@@ -29,21 +29,21 @@ def command(session: Session, project: Project, *, image: str | None, force: boo
     That container is for writing code: it has your limits and no GPU. For a GPU, attach
     VS Code to the container that ds01 made; the file says how.
     """
-    meant.expect_folder(project)
+    target.require_directory(project)
     explain(session, "devcontainer")
     image = image or project_file.read(project.home, project.folder).get("image")
     image = image or devcontainer.default_image(session.owner, project.name)
     if not is_reference(image):
-        raise WrongUse(f"'{image}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
+        raise UsageError(f"'{image}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     limits = session.run(GetLimits(owner=session.owner.uid)).arguments
     write = partial(devcontainer.write_devcontainer, project.home, project.folder, project.name, image, limits=limits)
     step = write(overwrite=force)
     question = f"{' '.join(step.differing)} says something else. Replace it?"
-    if step.differing and session.interactive and ask.confirm(question, default=False):
+    if step.differing and session.interactive and prompts.confirm(question, default=False):
         step = write(overwrite=True)
-    meant.show(session, step)
+    target.show_step(session, step)
     if step.differing and not session.interactive:
         session.say("--force replaces it.")
     if not session.run(HasImage(image)):
         session.say(f"The image {image} is not here yet: `image-create {project.name}` builds one.")
-    session.answer({"project": project.name, "path": str(project.folder), "image": image, "step": step})
+    session.write_document({"project": project.name, "path": str(project.folder), "image": image, "step": step})

@@ -9,20 +9,20 @@ from shlex import quote
 
 import click
 
-from ds01.cli import ask
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
-from ds01.cli.output import put
-from ds01.cli.project import meant
-from ds01.cli.project.meant import Project
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.project import target
+from ds01.cli.project.target import Project
 from ds01.cli.session import Session
-from ds01.errors import WrongUse
+from ds01.cli.ui import prompts
+from ds01.cli.ui.output import print_text
+from ds01.errors import UsageError
 from ds01.projects import git
 from ds01.projects.step_result import combine_steps
 
 
 @verb(example='git-init my-thesis --name "Ada Lovelace" --email ada@example.org', asks=True)
-@meant.options("git-init")
+@target.project_argument("git-init")
 @click.option("--name", metavar="NAME", help="Whose the commits are, if git does not know it.")
 @click.option("--email", metavar="ADDRESS", help="The address in the commits.")
 @click.option("--no-lfs", is_flag=True, help="No git LFS, even if it is here.")
@@ -34,22 +34,22 @@ def command(
 
     Nothing is committed. Large files go through git LFS if it is here.
     """
-    meant.expect_folder(project)
+    target.require_directory(project)
     explain(session, "git")
     if session.interactive:
         name, email = ask_author(session, project, name, email)
     lfs = False if no_lfs else None
     init = partial(git.init_repository, project.home, project.folder, name=name, email=email, lfs=lfs)
     step = init(extend=append)
-    meant.show(session, step)
+    target.show_step(session, step)
     files = " and ".join(step.differing)
-    if files and session.interactive and ask.confirm(f"Add ds01's lines at the end of {files}?", default=False):
+    if files and session.interactive and prompts.confirm(f"Add ds01's lines at the end of {files}?", default=False):
         more = init(extend=True)
         session.say(f"Made: {', '.join(more.made)}.")
         step = combine_steps([replace(step, differing=()), more])
     if git.REPOSITORY in step.made:
         session.say(f'Next: cd {quote(str(project.folder))} && git add -A && git commit -m "Begin {project.name}"')
-    session.answer({"project": project.name, "path": str(project.folder), "step": step})
+    session.write_document({"project": project.name, "path": str(project.folder), "step": step})
 
 
 def ask_author(
@@ -66,12 +66,12 @@ def ask_author(
 
 def _ask(question: str, check: Callable[[str], None]) -> str | None:
     while True:
-        answer = ask.line(question).strip()
+        answer = prompts.ask_line(question).strip()
         if not answer:
             return None
         try:
             check(answer)
-        except WrongUse as error:
-            put("; ".join(filter(None, (error.message, error.why))))
+        except UsageError as error:
+            print_text("; ".join(filter(None, (error.message, error.why))))
         else:
             return answer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli.options import command as verb
-from ds01.cli.project.starting import start_project
-from ds01.cli.project.wanted import Wanted, container_options
+from ds01.cli.command.definition import command as verb
+from ds01.cli.project.options import ProjectOptions, container_options
+from ds01.cli.project.setup import set_up_project
 from ds01.cli.session import Session
 
 
@@ -45,7 +45,7 @@ def command(
     already stays as it is: a project that exists is continued where it stopped.
     """
     session.yes = session.yes or quick
-    wanted = Wanted(
+    project_options = ProjectOptions(
         name=name,
         kind=kind,
         framework=framework,
@@ -60,4 +60,4 @@ def command(
         wait=wait,
         wait_for=wait_for,
     )
-    return start_project(session, wanted)
+    return set_up_project(session, project_options)

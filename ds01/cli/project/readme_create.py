@@ -6,17 +6,17 @@ from functools import partial
 
 import click
 
-from ds01.cli import ask
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
-from ds01.cli.project import meant
-from ds01.cli.project.meant import Project
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.project import target
+from ds01.cli.project.target import Project
 from ds01.cli.session import Session
+from ds01.cli.ui import prompts
 from ds01.projects import project_file, readme
 
 
 @verb(example='readme-create my-thesis --description "Birds in winter"', asks=True)
-@meant.options("readme-create")
+@target.project_argument("readme-create")
 @click.option("--description", metavar="TEXT", help="What the project is about.")
 @click.option("--force", is_flag=True, help="Replace a README.md that is there.")
 def command(session: Session, project: Project, *, description: str | None, force: bool) -> None:
@@ -24,7 +24,7 @@ def command(session: Session, project: Project, *, description: str | None, forc
 
     A README that is there already stays as it is.
     """
-    meant.expect_folder(project)
+    target.require_directory(project)
     explain(session, "readme")
     known = project_file.read(project.home, project.folder)
     write = partial(
@@ -38,9 +38,9 @@ def command(session: Session, project: Project, *, description: str | None, forc
     )
     step = write(overwrite=force)
     question = f"{' '.join(step.differing)} says something else. Replace it?"
-    if step.differing and session.interactive and ask.confirm(question, default=False):
+    if step.differing and session.interactive and prompts.confirm(question, default=False):
         step = write(overwrite=True)
-    meant.show(session, step)
+    target.show_step(session, step)
     if step.differing and not session.interactive:
         session.say("--force replaces it.")
-    session.answer({"project": project.name, "path": str(project.folder), "step": step})
+    session.write_document({"project": project.name, "path": str(project.folder), "step": step})

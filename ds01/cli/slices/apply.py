@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import click
 
-from ds01.cli import tables
-from ds01.cli.options import command as verb
-from ds01.cli.root import need_machine, need_root
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.privileges import require_real_server, require_root
 from ds01.cli.session import Session
-from ds01.cli.words import counted
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import format_count
 from ds01.host.apply import apply, plan, share_words
 from ds01.host.slices import Change
 from ds01.host.slicing import tell_changes
@@ -25,23 +25,23 @@ def command(session: Session, dry_run: bool) -> int:
     ds01-GROUP.slice gets the group's group_total, ds01-GROUP-USER.slice the user's aggregate. What the policy
     dropped is removed. The tick does the same, but never sets a limit below the memory that is in use.
     """
-    need_root(session, "systemd's slices")
-    need_machine(session, "slices")
+    require_root(session, "systemd's slices")
+    require_real_server(session, "slices")
     context = session.context
     driver = context.engine.info().cgroup_driver
     records, memory = readable(context.ledger.read()), context.ledger.tick_memory()
     changes = plan(context.rules.policy, records, context.users, context.clock(), driver=driver, memory=memory)
     if dry_run or not changes:
-        session.answer({"changed": [], "would_change": changes, "failed": []})
+        session.write_document({"changed": [], "would_change": changes, "failed": []})
         _show(session, changes)
         session.say(
-            f"{counted(len(changes), 'slice')} would change." if changes else "All slices are as the policy says."
+            f"{format_count(len(changes), 'slice')} would change." if changes else "All slices are as the policy says."
         )
         return 0
     outcome = apply(changes, spare=False)
     tell_changes(context, session.actor.login, outcome)
     failed = [{"unit": change.unit, "why": why} for change, why in outcome.failed]
-    session.answer({"changed": outcome.changed, "would_change": [], "failed": failed})
+    session.write_document({"changed": outcome.changed, "would_change": [], "failed": failed})
     _show(session, outcome.changed)
     for change, why in outcome.failed:
         session.warn(f"{change.unit}: {why}")
@@ -51,4 +51,4 @@ def command(session: Session, dry_run: bool) -> int:
 def _show(session: Session, changes: Iterable[Change]) -> None:
     rows = [(change.unit, share_words(change.before), share_words(change.after)) for change in changes]
     if rows and not (session.as_json or session.quiet):
-        tables.show(("SLICE", "HAS", "GETS"), rows)
+        tables.print_table(("SLICE", "HAS", "GETS"), rows)

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import click
 
-from ds01.cli.options import command as verb
-from ds01.cli.root import need_root
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.privileges import require_root
 from ds01.cli.session import Session
 from ds01.errors import Ds01Error, PolicyUnreadable
 from ds01.host import welcome
@@ -19,24 +19,24 @@ from ds01.host.welcome import Step
 @click.argument("login")
 def command(session: Session, login: str) -> int:
     """Let somebody use ds01: groups docker and video, the folder for workspaces, the slice. Safe to run again."""
-    need_root(session, "the groups of the machine")
+    require_root(session, "the groups of the machine")
     account = session.users.by_login(login)
     steps: list[Callable[[], Step]] = [lambda: welcome.ensure_workspace(account, session.actor, _workspaces(session))]
     if not session.settings.sandbox:  # there everybody is a user already, and groups and slices are the machine's
         groups = [lambda name=name: welcome.ensure_group(account, name) for name in welcome.GROUPS]
         steps = [*groups, *steps, lambda: welcome.ensure_slice(account, session.context)]
-    taken = []
+    results = []
     for step in steps:
         try:
-            taken.append(step())
+            results.append(step())
         except Ds01Error as error:
-            taken.append(Step(error.message, problem=error.why or "failed"))
-        _show(session, taken[-1])
-        _write_down(session, account.login, taken[-1])
-    if welcome.new_groups(taken):
+            results.append(Step(error.message, problem=error.why or "failed"))
+        _show(session, results[-1])
+        _record_step(session, account.login, results[-1])
+    if welcome.new_groups(results):
         session.say(f"{account.login} has to log out and in again: groups count from the next login on.")
-    needed = [step for step in taken if step.problem and step.what != "group video"]
-    return 1 if needed else 0
+    failed = [step for step in results if step.problem and step.what != "group video"]
+    return 1 if failed else 0
 
 
 def _workspaces(session: Session) -> str | None:
@@ -46,11 +46,11 @@ def _workspaces(session: Session) -> str | None:
         return None
 
 
-def _write_down(session: Session, login: str, step: Step) -> None:
+def _record_step(session: Session, login: str, step: Step) -> None:
     if not step.already and not step.problem:
-        facts = {"actor": session.actor.login, "container": None, "user": login, "why": step.what}
+        event = {"actor": session.actor.login, "container": None, "user": login, "why": step.what}
         with suppress(Ds01Error):  # an unreadable policy keeps nobody from becoming a user
-            session.context.emit("configuration", facts)
+            session.context.emit("configuration", event)
 
 
 def _show(session: Session, step: Step) -> None:

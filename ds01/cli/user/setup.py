@@ -6,18 +6,19 @@ import dataclasses
 
 import click
 
-from ds01.cli import ask
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
-from ds01.cli.options import typed
-from ds01.cli.output import put
-from ds01.cli.project.meant import show_whole
-from ds01.cli.project.starting import start_project
-from ds01.cli.project.wanted import Wanted, container_options, unfinished
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.definition import command_name
+from ds01.cli.command.guide import explain
+from ds01.cli.command.refusals import adapt_error
+from ds01.cli.project.options import ProjectOptions, container_options, unfinished_projects
+from ds01.cli.project.setup import set_up_project
+from ds01.cli.project.target import show_unwrapped
 from ds01.cli.session import Session
-from ds01.cli.user.ssh_setup import set_up
-from ds01.cli.words import describe_error, worded
-from ds01.errors import Ds01Error, WrongUse
+from ds01.cli.ui import prompts
+from ds01.cli.ui.formats import format_error
+from ds01.cli.ui.output import print_text
+from ds01.cli.user.ssh_setup import set_up_ssh
+from ds01.errors import Ds01Error, UsageError
 from ds01.projects import vscode
 from ds01.projects.ssh_host import check_host
 
@@ -52,7 +53,7 @@ def command(
     session.yes = session.yes or quick
     session.guided = session.guided or not session.yes  # whoever is new wants to know; --quick does not
     server = session.server_name if host is None else check_host(host)
-    wanted = Wanted(
+    project_options = ProjectOptions(
         name=project,
         kind=kind,
         framework=framework,
@@ -63,24 +64,28 @@ def command(
         wait=wait,
         wait_for=wait_for,
     )
-    wanted.check(session)
+    project_options.check(session)
     home = session.home
-    begun = tuple(name for name in home.list(home.workspaces) if not name.startswith("."))
-    if project is None and not session.interactive and not begun:
-        raise WrongUse("the first project needs a name", hint=f"`{typed()} NAME --quick`")
+    existing = tuple(name for name in home.list(home.workspaces) if not name.startswith("."))
+    if project is None and not session.interactive and not existing:
+        raise UsageError("the first project needs a name", hint=f"`{command_name()} NAME --quick`")
     explain(session, "welcome")
     session.say("\nPart 1/3  SSH")
     has_key = _set_up_ssh(session, server)
     session.say("\nPart 2/3  A project")
     code = None
-    wanted = dataclasses.replace(wanted, name=wanted.name or _to_continue(session))
-    if wanted.name is None and begun:
-        session.say(f"  You have {', '.join(begun[:5])} already.")
-    if wanted.name is not None or not begun or (session.interactive and ask.confirm("Begin another?", default=False)):
-        code = start_project(session, wanted, afterwards="vscode-setup")
+    project_options = dataclasses.replace(project_options, name=project_options.name or _choose_unfinished(session))
+    if project_options.name is None and existing:
+        session.say(f"  You have {', '.join(existing[:5])} already.")
+    if (
+        project_options.name is not None
+        or not existing
+        or (session.interactive and prompts.confirm("Begin another?", default=False))
+    ):
+        code = set_up_project(session, project_options, next_command="vscode-setup")
     session.say("\nPart 3/3  VS Code")
     explain(session, "vscode")
-    show_whole(session, vscode.setup_guide(session.owner.login, server))
+    show_unwrapped(session, vscode.setup_guide(session.owner.login, server))
     explain(session, "manners")
     if not has_key:
         session.warn("the SSH key is still missing: `ssh-setup` makes it")
@@ -91,23 +96,27 @@ def command(
 def _set_up_ssh(session: Session, server: str) -> bool:
     """Make the key, and say how the server is reached; return whether that worked. The other parts do not need it."""
     try:
-        set_up(session, server, ask_passphrase=session.interactive)
+        set_up_ssh(session, server, ask_passphrase=session.interactive)
     except Ds01Error as error:
-        put(describe_error(worded(error, session.now())), error=True)
+        print_text(format_error(adapt_error(error, session.now())), error=True)
         session.say("The other parts do not need it. `ssh-setup` repeats this one.")
         return False
     return True
 
 
-def _to_continue(session: Session) -> str | None:
+def _choose_unfinished(session: Session) -> str | None:
     """Return the project whose setup was interrupted, if there is one and it is to be continued."""
-    names = unfinished(session)
+    names = unfinished_projects(session)
     if not names:
         return None
     if not session.interactive:
         session.say(f"  The setup of {names[0]} was interrupted, and continues now.")
         return names[0]
     if len(names) == 1:
-        return names[0] if ask.confirm(f"The setup of {names[0]} was interrupted. Continue it?", default=True) else None
-    chosen = ask.choose("These were interrupted. Which one continues?", [*names, "none of them"])
+        return (
+            names[0]
+            if prompts.confirm(f"The setup of {names[0]} was interrupted. Continue it?", default=True)
+            else None
+        )
+    chosen = prompts.choose("These were interrupted. Which one continues?", [*names, "none of them"])
     return names[chosen] if chosen < len(names) else None

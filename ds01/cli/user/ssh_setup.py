@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ds01.cli.guide import explain
-from ds01.cli.options import command as verb
-from ds01.cli.project import meant
+from ds01.cli.command.definition import command as verb
+from ds01.cli.command.guide import explain
+from ds01.cli.project import target
 from ds01.cli.session import Session
 from ds01.projects import ssh
 from ds01.projects.ssh_host import check_host
@@ -22,21 +22,23 @@ def command(session: Session, comment: str | None, no_passphrase: bool, host: st
     The private part stays in ~/.ssh/id_ed25519, and is never shown. A key that is there stays.
     """
     host = session.server_name if host is None else check_host(host)
-    set_up(session, host, comment, ask_passphrase=session.interactive and not no_passphrase)
+    set_up_ssh(session, host, comment, ask_passphrase=session.interactive and not no_passphrase)
 
 
-def set_up(session: Session, host: str, comment: str | None = None, *, ask_passphrase: bool) -> None:
+def set_up_ssh(session: Session, host: str, comment: str | None = None, *, ask_passphrase: bool) -> None:
     """Make the key, show its public part, and say how this server is reached; the answer of ssh-setup."""
     explain(session, "ssh")
     home, login = session.home, session.owner.login
     comment = f"{login}@{host}" if comment is None else comment
     step = ssh.set_up_key(home, comment=comment, ask_passphrase=ask_passphrase)
     public, fingerprint = ssh.public_key(home), ssh.fingerprint(home)
-    session.answer({"login": login, "host": host, "public_key": public, "fingerprint": fingerprint, "step": step})
-    meant.show(session, step)
+    session.write_document(
+        {"login": login, "host": host, "public_key": public, "fingerprint": fingerprint, "step": step}
+    )
+    target.show_step(session, step)
     if public is not None:
         session.say("\nThe public part. Everybody may see it; GitHub, GitLab and other servers want it:")
-        meant.show_whole(session, [f"  {public}", ""])
-    meant.show_whole(session, ssh.connection_guide(login, host))
+        target.show_unwrapped(session, [f"  {public}", ""])
+    target.show_unwrapped(session, ssh.connection_guide(login, host))
     if fingerprint is not None:
         session.say(f"The first time ssh asks whether this is the right server. It is, if it shows {fingerprint}.")

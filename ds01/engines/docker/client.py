@@ -15,7 +15,7 @@ import urllib3
 from docker.utils import config as sdk_config
 
 from ds01.engines.engine_errors import error_from_response, one_line
-from ds01.errors import Ds01Error, EngineAbsent, EngineRejected, EngineUnreachable
+from ds01.errors import Ds01Error, EngineNotFound, EngineRejected, EngineUnreachable
 from ds01.system.docker_config import DockerConfig, read_config
 
 TIMEOUT = 60.0  # seconds without a byte from dockerd; a stop adds its grace
@@ -112,7 +112,7 @@ class Client:
         except docker.errors.APIError as error:
             raise error_from_response(error.status_code, str(error.explanation or error), what) from error
         except docker.errors.NullResource as error:
-            raise EngineAbsent("Docker has no such container", why="the name is empty") from error
+            raise EngineNotFound("Docker has no such container", why="the name is empty") from error
         except (
             docker.errors.DockerException,
             requests.RequestException,
@@ -142,9 +142,9 @@ class Client:
 
 
 def quote_path_part(reference: str) -> str:
-    """A name as one part of a path. Raises EngineAbsent for an empty one, which would name the whole collection."""
+    """A name as one part of a path. Raises EngineNotFound for an empty one, which would name the whole collection."""
     if not reference:
-        raise EngineAbsent("Docker has no such container", why="the name is empty")
+        raise EngineNotFound("Docker has no such container", why="the name is empty")
     return quote(reference, safe="")
 
 

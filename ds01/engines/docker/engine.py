@@ -33,7 +33,7 @@ from ds01.engines.protocol import (
     Progress,
     UpdateSpec,
 )
-from ds01.errors import EngineAbsent, EngineRejected
+from ds01.errors import EngineNotFound, EngineRejected
 
 
 class DockerEngine:
@@ -69,7 +69,7 @@ class DockerEngine:
         try:
             with self._client.container_api_call("look at the container") as api:
                 entry = self._client.call(api, "GET", path, params=params, timeout=timeout).json()
-        except EngineAbsent:
+        except EngineNotFound:
             return None
         try:
             return read_inspected(entry, self._get_default_runtime)
@@ -147,7 +147,7 @@ class DockerEngine:
             with self._client.container_api_call("look at files of the container") as api:
                 address = f"/containers/{quote_path_part(reference)}/archive"
                 return path_status(self._client, api, address, path)
-        except EngineAbsent:
+        except EngineNotFound:
             return None
 
     def processes(self, reference: str) -> list[ContainerProcess]:
@@ -210,7 +210,7 @@ class DockerEngine:
         docker_images.remove_tag(self._client, reference)
 
     def remove_image(self, reference: str) -> None:
-        """Take a tag away, and the image with its last one. Raises EngineAbsent, EngineConflict."""
+        """Take a tag away, and the image with its last one. Raises EngineNotFound, EngineConflict."""
         docker_images.remove_image(self._client, reference)
 
     def _pid(self, reference: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from ds01.engines.docker.client import TIMEOUT, Client
 from ds01.engines.docker.usage import is_in_container
 from ds01.engines.protocol import Attachment, ExecRequest
-from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
+from ds01.errors import EngineConflict, EngineNotFound, EngineRejected
 
 # dockerd keeps back what could begin its detach keys, by default ctrl-p, until the next key: shells recall the last
 # line with it. There is no way to say "none", so it gets keys that nobody types in this order.
@@ -84,7 +84,7 @@ def signal_program(client: Client, session: str, number: int) -> bool:
     kill = f"kill -{number} -{pid} 2>/dev/null || kill -{number} {pid}"
     try:
         code = run_program(client, container, ExecRequest(("sh", "-c", kill), user="0:0", tty=False))
-    except (EngineAbsent, EngineConflict):
+    except (EngineNotFound, EngineConflict):
         return True  # the whole container has ended
     return code == 0 or program_exit_code(client, session) is not None
 

@@ -16,7 +16,7 @@ from ds01.engines.engine_errors import error_from_response, one_line
 from ds01.engines.protocol import EngineImage, Progress
 from ds01.engines.pull_errors import pull_error
 from ds01.engines.references import split_reference, with_tag
-from ds01.errors import EngineAbsent, EngineConflict
+from ds01.errors import EngineConflict, EngineNotFound
 
 _PULL_TIMEOUT = (10.0, 600.0)  # seconds to connect, and without a word: unpacking a layer is silent for long
 
@@ -28,7 +28,7 @@ def find_image(client: Client, reference: str) -> EngineImage | None:
     try:
         with client.api_call("look at an image") as api:
             return read_image(api.inspect_image(reference))
-    except EngineAbsent:
+    except EngineNotFound:
         return None
 
 
@@ -53,7 +53,7 @@ def remove_tag(client: Client, reference: str) -> None:
     try:
         with client.api_call("untag an image") as api:
             api.remove_image(with_tag(reference), force=False, noprune=True)
-    except (EngineAbsent, EngineConflict):
+    except (EngineNotFound, EngineConflict):
         return
 
 

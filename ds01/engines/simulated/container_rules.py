@@ -44,7 +44,7 @@ def find_container(state: State, reference: str) -> dict[str, Any] | None:
 
 
 def require_container(state: State, reference: str) -> dict[str, Any]:
-    """As `find`. Raises EngineAbsent."""
+    """As `find`. Raises EngineNotFound."""
     container = find_container(state, reference)
     if container is None:
         raise error_from_response(404, f"No such container: {reference}", "find the container")
@@ -61,7 +61,7 @@ def require_unbroken(state: State, reference: str, call: str) -> dict[str, Any]:
 
 
 def require_processes(state: State, reference: str) -> dict[str, Any]:
-    """A container whose processes exist, frozen ones too. Raises EngineAbsent, EngineConflict."""
+    """A container whose processes exist, frozen ones too. Raises EngineNotFound, EngineConflict."""
     container = require_container(state, reference)
     if not ContainerStatus(container["status"]).has_processes:
         raise error_from_response(409, f"Container {container['id']} is not running", "look into the container")
@@ -69,7 +69,7 @@ def require_processes(state: State, reference: str) -> dict[str, Any]:
 
 
 def require_running(state: State, reference: str) -> dict[str, Any]:
-    """A container whose processes go on. Raises EngineAbsent, EngineConflict."""
+    """A container whose processes go on. Raises EngineNotFound, EngineConflict."""
     container = require_processes(state, reference)
     if container["status"] != ContainerStatus.RUNNING.value:
         message = f"Container {container['id']} is {container['status']}, unpause the container before exec"

@@ -32,7 +32,7 @@ from ds01.engines.simulated import build as simulated_build
 from ds01.engines.simulated import container_rules, images
 from ds01.engines.simulated.external_events import ExternalEvents
 from ds01.engines.simulated.store import new_id
-from ds01.errors import EngineAbsent
+from ds01.errors import EngineNotFound
 from ds01.system.data import to_json
 
 _SESSION = "simulated-"
@@ -241,7 +241,7 @@ class SimulatedEngine(ExternalEvents):
         name = images.require_full_name(reference)
         self.read()
         if name.startswith("absent/"):
-            raise EngineAbsent(
+            raise EngineNotFound(
                 f"The image {reference} is nowhere to be found",
                 why=f"pull access denied for {reference}, repository does not exist",
                 hint="Check the name. A private image needs `docker login` first.",

@@ -90,7 +90,7 @@ def is_used(state: State, source: str) -> bool:
 
 
 def remove_image(state: State, reference: str) -> None:
-    """Take a tag away, and the image with its last one. Raises EngineAbsent, EngineConflict."""
+    """Take a tag away, and the image with its last one. Raises EngineNotFound, EngineConflict."""
     by_id = reference.startswith("sha256:")
     source = source_of(state, reference)
     if source is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ds01.api import server
-from ds01.errors import Ds01Error, NotPossible
+from ds01.errors import Ds01Error, InvalidState
 from ds01.gate.gate import Gate
 from ds01.host import apply
 from ds01.host.checks.findings import MakeFolder, MakeGroup, MakeLink, Reconcile, Redraw, Repair, SetMode
@@ -91,7 +91,7 @@ class Mender:
             raise Ds01Error("; ".join(f"{change.unit}: {why}" for change, why in outcome.failed))
         if outcome.waiting:
             units = ", ".join(change.unit for change in outcome.waiting)
-            raise NotPossible(f"{units} uses more memory than the policy gives; `ds01 slices apply` does not wait")
+            raise InvalidState(f"{units} uses more memory than the policy gives; `ds01 slices apply` does not wait")
 
 
 def _access_words(repair: SetMode) -> str:
@@ -106,7 +106,7 @@ def _set_mode(repair: SetMode) -> None:
     try:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_nlink != 1:
-            raise NotPossible(f"{repair.path} has a second name somewhere else")
+            raise InvalidState(f"{repair.path} has a second name somewhere else")
         # The owner first: a change of owner takes setgid away.
         os.fchown(descriptor, -1 if repair.uid is None else repair.uid, -1 if repair.gid is None else repair.gid)
         os.fchmod(descriptor, repair.mode)
@@ -120,7 +120,7 @@ def _link(repair: MakeLink) -> None:
     path.parent.mkdir(mode=0o755, exist_ok=True)
     temporary = path.parent / f".{path.name}.ds01"
     if path.exists() and not path.is_symlink():
-        raise NotPossible(f"{path} is not a link")
+        raise InvalidState(f"{path} is not a link")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(repair.target)
     temporary.replace(path)

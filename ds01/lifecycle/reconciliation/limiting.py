@@ -14,7 +14,7 @@ from ds01.records.record import Record
 
 
 def limit(context: Context, record: Record, seen: EngineContainer) -> tuple[str, ...]:
-    """Limit a container as today's policy says; what it did not get, in words. Raises EngineUnreachable, EngineAbsent.
+    """Limit a container as today's policy says; what it did not get, in words. Raises EngineUnreachable, EngineNotFound.
 
     Its lock is held. Nothing that runs is harmed: less memory than it uses now would end its processes.
     """

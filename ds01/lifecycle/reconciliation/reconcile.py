@@ -9,7 +9,7 @@ from functools import partial
 
 from ds01.api.views import Change
 from ds01.engines.protocol import EngineContainer
-from ds01.errors import Busy, EngineAbsent, EngineConflict, EngineRejected, EngineUnreachable, GpusUnreachable
+from ds01.errors import Busy, EngineConflict, EngineNotFound, EngineRejected, EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import SlotRef
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import are_own, unrecorded
@@ -47,7 +47,7 @@ def reconcile(
             done = _guarded(context, name, locked, act)
         except EngineUnreachable:
             raise
-        except (EngineAbsent, EngineConflict):
+        except (EngineNotFound, EngineConflict):
             return False  # it is changing right now: the next look tells
         except EngineRejected as error:
             context.observer.report_uninspectable(name, error)
@@ -135,7 +135,7 @@ def one(context: Context, container_name: str) -> list[Change]:
             return []  # it started meanwhile, or went: the next look tells
         seen = None
     if seen is not None and _is_half_adopted(record):
-        with suppress(EngineAbsent):  # it went meanwhile: the next look tells
+        with suppress(EngineNotFound):  # it went meanwhile: the next look tells
             limit(context, record, seen)
     hold = context.rules.hold_duration(record)
     restart = _restart(context, record, seen)
@@ -168,7 +168,7 @@ def _bring_twin_to_its_end(context: Context, record: Record, seen: EngineContain
     """What its maker, who was killed, left: a whole one takes the place, any other goes. Whether it took the place."""
     assert record.pending is not None
     if record.pending.successor is not None and (seen is None or not seen.status.has_processes):
-        with suppress(EngineAbsent):
+        with suppress(EngineNotFound):
             swap(context, record)
             return True
     discard(context, record)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ds01.engines.protocol import EngineContainer
-from ds01.errors import Ds01Error, EngineAbsent, EngineConflict, EngineRejected
+from ds01.errors import Ds01Error, EngineConflict, EngineNotFound, EngineRejected
 from ds01.lifecycle.context import ownership
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.aime import own_tag
@@ -43,7 +43,7 @@ def is_awaited(record: Record) -> bool:
 def swap(context: Context, record: Record) -> Record:
     """Let the whole twin take the place of a container that does not run; the new record. Its lock is held.
 
-    May be called again after any failure. Raises EngineAbsent without a twin; EngineConflict or EngineRejected while
+    May be called again after any failure. Raises EngineNotFound without a twin; EngineConflict or EngineRejected while
     Docker is not done with the old one, or if somebody took its name.
     """
     pending = record.pending
@@ -51,8 +51,10 @@ def swap(context: Context, record: Record) -> Record:
     new = from_json(Record, dict(pending.successor))
     twin = context.engine.inspect(new.docker_id or "")
     if twin is None:
-        raise EngineAbsent(f"the new container for {record.name} is gone", why="somebody removed it while it was made")
-    with suppress(EngineAbsent):
+        raise EngineNotFound(
+            f"the new container for {record.name} is gone", why="somebody removed it while it was made"
+        )
+    with suppress(EngineNotFound):
         context.engine.remove(record.docker_id or "")
     if twin.name != record.container_name:
         context.engine.rename(twin.id, record.container_name)
@@ -78,7 +80,7 @@ def discard(context: Context, record: Record) -> None:
             context.engine.untag(tag)
     image = record.pending.image_id if record.pending is not None else None
     if image is not None and record.own_tag is not None:
-        with suppress(EngineAbsent):  # somebody removed the image of an existing container by force
+        with suppress(EngineNotFound):  # somebody removed the image of an existing container by force
             context.engine.tag(image, record.own_tag)
 
 
@@ -88,7 +90,7 @@ def remove_unused(context: Context, container: EngineContainer) -> bool:
         return False
     try:
         context.engine.remove(container.id)
-    except (EngineAbsent, EngineConflict, EngineRejected):
+    except (EngineNotFound, EngineConflict, EngineRejected):
         return False
     return True
 

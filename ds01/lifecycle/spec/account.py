@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ds01.errors import Refused
+from ds01.errors import PermissionDenied
 from ds01.system.owner_groups import HostGroup
 
 ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/shadow")
@@ -65,10 +65,10 @@ def archive(who: Insider, read: Callable[[str], bytes | None]) -> bytes:
     """A tar archive for `/` that makes the account. `read` gives the image's files by path, None if absent.
 
     An image that has the uid, the gid or the name already keeps its lines; the owner's come first, and the first one
-    that matches is the one that counts. Raises Refused for a login that would break the files' format.
+    that matches is the one that counts. Raises PermissionDenied for a login that would break the files' format.
     """
     if not who.login or any(mark in who.login for mark in ":/\n\0") or who.login in (".", ".."):
-        raise Refused(f"the login {who.login!r} cannot exist inside a container")
+        raise PermissionDenied(f"the login {who.login!r} cannot exist inside a container")
     owner = f"{who.login}:x:{who.uid}:{who.gid}::{who.home}:{_shell(read)}"
     passwd = _with_first(owner, read("/etc/passwd"), replaces=lambda fields: fields[0] == who.login)
     groups = _with_members(who, read("/etc/group"))

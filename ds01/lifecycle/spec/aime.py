@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from ds01.engines.protocol import ContainerProcess, EngineContainer, PublishedPort
-from ds01.errors import NotPossible
+from ds01.errors import InvalidState
 from ds01.gpus.model import GpuRequest
 from ds01.lifecycle.spec.shells import IDLE_SHELL
 from ds01.records.request import ContainerRequest
@@ -44,10 +44,10 @@ def own_tag(image: str, container: str, uid: int) -> str:
 def owner_of(seen: EngineContainer, users: Users) -> int:
     """The uid of the owner, on whom name and labels agree.
 
-    Raises NotPossible if they do not, NotFound if no user has the uid.
+    Raises InvalidState if they do not, NotFound if no user has the uid.
     """
     if not is_marked(seen):
-        raise NotPossible(
+        raise InvalidState(
             f"{seen.name} was not made by AIME's tools",
             why=f"it has no label {MARK}, or is another ds01's",
             hint="only theirs can be taken over; make a new one: container-create",
@@ -55,14 +55,14 @@ def owner_of(seen: EngineContainer, users: Users) -> int:
     parts = name_and_uid(seen.name)
     login = seen.labels.get(f"{MARK}.USER") or seen.labels[MARK]
     if parts is None:
-        raise NotPossible(
+        raise InvalidState(
             f"the name {seen.name} does not say whose it is",
             why="it would have to be NAME._.UID; very old tools of AIME's left the uid out",
             hint=f"docker rename {seen.name} {seen.name}._.UID, with the uid of {login}",
         )
     account = users.by_uid(parts[1])
     if login != account.login:
-        raise NotPossible(
+        raise InvalidState(
             f"it is not clear whose {seen.name} is",
             why=f"its name says {account.login} (uid {account.uid}), its label says {login}",
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ds01.errors import Ds01Error, NotFound, NotPossible, Refused, WrongUse
+from ds01.errors import Ds01Error, InvalidState, NotFound, PermissionDenied, UsageError
 from ds01.system.as_user import run_as_account
 from ds01.system.users import Account, Actor
 from ds01.system.utf8 import expect_utf8
@@ -94,7 +94,7 @@ def _status_as_text(path: str, *, follow: bool) -> str:
 
 
 def check_docker_enters(path: str) -> None:
-    """Raise NotPossible if root cannot reach a path: then dockerd, which runs as root, cannot mount it either.
+    """Raise InvalidState if root cannot reach a path: then dockerd, which runs as root, cannot mount it either.
 
     Only root can tell; for others Docker's own refusal says it.
     """
@@ -103,7 +103,7 @@ def check_docker_enters(path: str) -> None:
     try:
         Path(path).lstat()
     except PermissionError:
-        raise NotPossible(f"Docker cannot enter {path}", why=NO_ROOT, hint=NO_ROOT_HINT) from None
+        raise InvalidState(f"Docker cannot enter {path}", why=NO_ROOT, hint=NO_ROOT_HINT) from None
     except OSError:
         return
 
@@ -111,14 +111,14 @@ def check_docker_enters(path: str) -> None:
 def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int | None = None) -> Folder:
     """The folder at the end of all links. `also_uid`: whose folders may be mounted besides the owner's.
 
-    Raises WrongUse for a relative path, NotFound, Refused if it is neither the owner's nor below `allowed`.
+    Raises UsageError for a relative path, NotFound, PermissionDenied if it is neither the owner's nor below `allowed`.
     """
     if not path.startswith("/") or "\0" in path:
-        raise WrongUse(f"{path!r} is not an absolute path")
+        raise UsageError(f"{path!r} is not an absolute path")
     try:
         status = _look(path, owner)
     except PermissionError as error:
-        raise Refused(
+        raise PermissionDenied(
             f"the directory {path} cannot be mounted",
             why=f"it cannot be looked at, neither with your rights nor with those of {owner.login}: {error.strerror}",
             hint=f"{owner.login} runs this, or root",
@@ -128,13 +128,13 @@ def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int 
         raise NotFound(f"the folder {path} cannot be mounted", why=error.strerror) from error
     real = status.real
     if not stat.S_ISDIR(status.mode):
-        raise WrongUse(f"{path} is not a folder")
+        raise UsageError(f"{path} is not a folder")
     expect_utf8(real, f"the folder {path}")
     if ":" in real:
-        raise WrongUse(f"{real} has a colon in it, which Docker cannot mount")
+        raise UsageError(f"{real} has a colon in it, which Docker cannot mount")
     listed = any(Path(real).is_relative_to(os.path.realpath(folder)) for folder in allowed)
     if status.uid not in (owner.uid, also_uid) and not listed:
-        raise Refused(
+        raise PermissionDenied(
             f"{path} may not be mounted",
             why=f"it leads to {real}, which belongs to uid {status.uid}, not to {owner.login} (uid {owner.uid})",
             hint="mount a folder of your own; an administrator can list others under `mounts` in the policy",
@@ -145,16 +145,16 @@ def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int 
 
 
 def make(path: str, *, owner: Account, actor: Actor, usual: bool = True) -> None:
-    """Make a folder and its parents with the owner's uid, if it is not there. Raises Ds01Error, Refused.
+    """Make a folder and its parents with the owner's uid, if it is not there. Raises Ds01Error, PermissionDenied.
 
     `usual`: it is where the owner's workspaces are, not a place of their choice.
     """
     if not path.startswith("/") or "\0" in path:
-        raise WrongUse(f"{path!r} is not an absolute path")
+        raise UsageError(f"{path!r} is not an absolute path")
     if os.path.lexists(path) or exists(path, owner=owner):
         return
     if os.geteuid() not in (0, owner.uid):
-        raise Refused(
+        raise PermissionDenied(
             f"the workspace {path} is not there",
             why=f"{actor.login} cannot make a folder of {owner.login}",
             hint=f"{owner.login} makes it, or root",

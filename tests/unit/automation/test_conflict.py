@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.cli.container.list import next_of
+from ds01.cli.container.list import describe_next_action
 from tests import legal
 from tests.bed import Bed
 from tests.ticking import Ticking, acted, warned
@@ -119,4 +119,4 @@ def test_a_list_says_that_its_stop_is_what_comes_next(met: Ticking) -> None:
     met.tick(minutes=1)
     (view,) = bed.another_gate().listing(bed.actor("alice"), owner=70001).containers
     assert view.deadline is not None
-    assert (view.deadline.because, next_of(view, bed.clock())) == ("conflict", "stop is due")
+    assert (view.deadline.because, describe_next_action(view, bed.clock())) == ("conflict", "stop is due")

@@ -10,7 +10,7 @@ import pytest
 
 from ds01.api.views import ContainerView
 from ds01.automation import observe
-from ds01.cli.container.list import next_of
+from ds01.cli.container.list import describe_next_action
 from ds01.gpus.model import GpuObservation, GpuProcess
 from ds01.gpus.simulated import SimulatedInventory
 from tests.bed import Bed
@@ -317,11 +317,15 @@ def test_a_list_says_what_keep_alive_keeps(ticking: Ticking) -> None:
     path = keep(bed)
     ticking.tick(hours=12)
     view = shown(ticking)
-    assert (view.kept_alive, view.deadline, next_of(view, bed.clock())) == (True, None, "kept by .keep-alive")
+    assert (view.kept_alive, view.deadline, describe_next_action(view, bed.clock())) == (
+        True,
+        None,
+        "kept by .keep-alive",
+    )
     path.unlink()
     ticking.tick(minutes=5)
     view = shown(ticking)
-    assert (view.kept_alive, next_of(view, bed.clock())) == (False, "idle stop is due")
+    assert (view.kept_alive, describe_next_action(view, bed.clock())) == (False, "idle stop is due")
 
 
 def test_a_kept_container_still_shows_its_runtime(ticking: Ticking) -> None:

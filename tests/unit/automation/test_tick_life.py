@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ds01.errors import NotPossible, Refused
+from ds01.errors import InvalidState, PermissionDenied
 from ds01.records.deadlines import idle_ends, runtime_ends
 from tests import legal
 from tests.bed import NOON
@@ -95,12 +95,12 @@ def test_all_extensions_since_the_start_together_are_at_most_the_policys(ticking
     gate, alice = bed.gate, bed.actor("alice")
     ticking.runs()
     gate.extend(alice, ALICE, timedelta(hours=4))
-    with pytest.raises(Refused, match="6h of extensions") as refused:
+    with pytest.raises(PermissionDenied, match="6h of extensions") as refused:
         gate.extend(alice, ALICE, timedelta(hours=3))
     assert refused.value.hint == "2h is left"
     gate.extend(alice, ALICE, timedelta(hours=2))
     gate.stop(alice, ALICE)
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         gate.extend(alice, ALICE, timedelta(hours=1))
     gate.start(alice, ALICE)
     gate.extend(alice, ALICE, timedelta(hours=6))

@@ -9,7 +9,7 @@ import pytest
 
 from ds01.automation.report import Report
 from ds01.engines.simulated.engine import SimulatedEngine
-from ds01.errors import NotPossible
+from ds01.errors import InvalidState
 from ds01.host import apply, welcome
 from ds01.host.slicing import bring_slices
 from ds01.host.systemd import Systemd
@@ -287,6 +287,6 @@ def test_a_spelling_that_the_policy_no_longer_has_keeps_nobody_from_being_judged
 def test_a_new_user_gets_the_slice_of_the_unix_group(
     bed: Bed, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "obstacle", lambda driver: NotPossible("no systemd here", why="a test"))
+    monkeypatch.setattr(apply, "obstacle", lambda driver: InvalidState("no systemd here", why="a test"))
     step = welcome.ensure_slice(bed.context.users.by_uid(70001), bed.context)
     assert "ds01-researchers-alice.slice" in step.what

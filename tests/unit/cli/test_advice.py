@@ -10,8 +10,8 @@ import pytest
 
 from ds01 import commands, main
 from ds01.api.refusals import WaysOut
-from ds01.cli.advice import Offer, typeable
-from ds01.cli.refusals import describe_end_of_wait, describe_missing, describe_refusal
+from ds01.cli.command.advice import CommandContext, complete_hints
+from ds01.cli.command.refusals import describe_end_of_wait, describe_missing, describe_refusal
 from ds01.gpus.model import Claim, GpuRequest, GpuType, Refusal, Rule
 from tests.advice import BadAdviceError, check_output, check_text
 from tests.bed import NOON
@@ -39,17 +39,17 @@ WAYS = (
 )
 
 
-def offer_of(words: str, user: str | None = None) -> Offer:
-    options = frozenset(name for param in main.load(words).params for name in param.opts)
-    return Offer(commands.shown(words), options, user)
+def offer_of(words: str, user: str | None = None) -> CommandContext:
+    options = frozenset(name for param in main.load_command(words).params for name in param.opts)
+    return CommandContext(commands.display_name(words), options, user)
 
 
 def shown(words: str, parts: tuple[str, str | None, str | None], user: str | None) -> str:
     """What people read of a refusal, with --user as the command at hand had it."""
-    command = main.load(words)
-    with click.Context(command, info_name=commands.shown(words)) as context:
+    command = main.load_command(words)
+    with click.Context(command, info_name=commands.display_name(words)) as context:
         context.params["user"] = user
-        return typeable(f"Error: {parts[0]}\n  {parts[1]}\n  → {parts[2]}")
+        return complete_hints(f"Error: {parts[0]}\n  {parts[1]}\n  → {parts[2]}")
 
 
 def refusals() -> list[Refusal]:
@@ -107,12 +107,12 @@ def test_only_commands_that_can_wait_advise_to() -> None:
     ],
 )  # fmt: skip
 def test_hints_keep_the_user_where_the_command_takes_one(text: str, typed: str) -> None:
-    command = main.load("container start")
+    command = main.load_command("container start")
     with click.Context(command, info_name="container-start") as context:
         context.params["user"] = "alice"
-        assert typeable(text) == typed
+        assert complete_hints(text) == typed
         context.params["user"] = None
-        assert typeable(text) == text
+        assert complete_hints(text) == text
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_full_name_makes_hints_be_for_its_owner(ds: CommandLine) -> None:
 
 
 def test_what_is_roots_is_said_with_all_its_words(ds: CommandLine) -> None:
-    ds.find_out_who()
+    ds.use_real_identity()
     assert "`sudo ds01 user add alice`" in ds.fails(3, "user", "add", "alice", who="bob")
 
 

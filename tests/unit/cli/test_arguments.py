@@ -9,7 +9,7 @@ import click
 import pytest
 
 from ds01 import commands, main
-from ds01.cli.arguments import split_values
+from ds01.cli.command.parser import split_values
 from tests.command_line import CommandLine
 
 VALUES = {"-t": "7", "-p": "8888", "-g": "1"}  # what fits options that are not plain text
@@ -20,7 +20,7 @@ def short_options_with_a_value() -> list[tuple[str, str, str]]:
     return [
         (words, name, param.name or "")
         for words in commands.COMMANDS
-        for param in main.load(words).params
+        for param in main.load_command(words).params
         if isinstance(param, click.Option) and not (param.is_flag or param.count)
         for name in param.opts
         if not name.startswith("--")
@@ -28,7 +28,7 @@ def short_options_with_a_value() -> list[tuple[str, str, str]]:
 
 
 def value_of(words: str, args: Sequence[str], parameter: str) -> object:
-    command = main.load(words)
+    command = main.load_command(words)
     required = [__file__ for param in command.params if isinstance(param, click.Argument) and param.required]
     context = command.make_context(words, [*args, *required], resilient_parsing=False)
     return context.params[parameter]
@@ -70,7 +70,7 @@ def test_a_flag_with_a_value_is_wrong_use(word: str, ds: CommandLine) -> None:
 
 
 def parts(*args: str, words: str = "container stop") -> list[str]:
-    return list(split_values(args, main.load(words).params))
+    return list(split_values(args, main.load_command(words).params))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from ds01.journal.notices import Mailboxes, Notice
-from tests.command_line import CommandLine, lend_homes
+from tests.command_line import CommandLine, prepare_home_directories
 
 POLICY = """\
 defaults: {max_mig_instances: 2, idle_timeout: 10h, max_extension: 6h}
@@ -21,7 +21,7 @@ mounts: {workspace: [], data: [], models: []}
 def idle(ds: CommandLine) -> CommandLine:
     """Alice's container runs since noon, and does nothing."""
     ds.bed.set_policy(POLICY)
-    lend_homes(ds.bed)
+    prepare_home_directories(ds.bed)
     ds.ok("container-deploy", "thesis", "pytorch", "--background")
     ds.ok("tick", who="root")
     return ds
@@ -157,7 +157,7 @@ def test_the_log_of_allocations_lies_beside_the_events(idle: CommandLine) -> Non
 
 
 def test_a_tick_is_roots(ds: CommandLine) -> None:
-    ds.find_out_who()
+    ds.use_real_identity()
     ds.fails(3, "tick", who="bob")
 
 
@@ -216,13 +216,13 @@ def test_the_queue_is_shown_and_cancelled(ds: CommandLine) -> None:
 
 @pytest.mark.in_process("changes the policy between two steps")
 def test_a_policy_that_changes_during_the_pull_counts(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ds01.cli.container import making
+    from ds01.cli.container.creation import workflow
 
     def saved_meanwhile(session: object, step: str, **more: str) -> None:
         if step == "create":
             ds.bed.set_policy("defaults: {max_mig_instances: 0}\n")
 
-    monkeypatch.setattr(making, "explain", saved_meanwhile)
+    monkeypatch.setattr(workflow, "explain", saved_meanwhile)
     error = ds.fails(3, "container-create", "thesis", "pytorch", "--gpus", "1")
     assert "max_mig_instances" in error
     assert ds.bed.records() == []
@@ -232,13 +232,13 @@ def test_a_policy_that_changes_during_the_pull_counts(ds: CommandLine, monkeypat
 def test_what_was_created_after_a_wait_is_said_with_the_limits_of_now(
     ds: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ds01.cli.container import making
+    from ds01.cli.container.creation import workflow
 
     def saved_meanwhile(session: object, step: str, **more: str) -> None:
         if step == "create":
             ds.bed.set_policy("defaults: {memory: 7g}\n")
 
-    monkeypatch.setattr(making, "explain", saved_meanwhile)
+    monkeypatch.setattr(workflow, "explain", saved_meanwhile)
     assert "7g memory" in ds.ok("container-create", "thesis", "pytorch", "--gpus", "1", "--wait")
 
 
@@ -258,7 +258,7 @@ def test_wait_for_ends_with_4(ds: CommandLine) -> None:
 
 @pytest.fixture
 def terminal(ds: CommandLine) -> None:
-    ds.show_errors()
+    ds.make_stderr_terminal()
 
 
 def put(ds: CommandLine, text: str = "thesis does nothing") -> None:

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from ds01.commands import ALIASES, COMMANDS, hyphenated
-from ds01.main import load
+from ds01.main import load_command
 from tests.command_line import CommandLine
 from tests.policies import read
 
@@ -44,7 +44,7 @@ def examples(page: Path) -> list[tuple[str, str]]:
     return found
 
 
-def command_of(words: list[str]) -> tuple[str, list[str]] | None:
+def parse_command_line(words: list[str]) -> tuple[str, list[str]] | None:
     """The command that a line calls, and its arguments; None if it is not one of ds01's."""
     words = words[1:] if words[:1] == ["sudo"] else words
     if words[:1] == ["ds01"]:
@@ -58,13 +58,15 @@ def command_of(words: list[str]) -> tuple[str, list[str]] | None:
 
 def parse(command: str, arguments: list[str]) -> None:
     """Fails for an option that the command does not have, or for too many or too few arguments."""
-    load(command).make_context(command, list(arguments))
+    load_command(command).make_context(command, list(arguments))
 
 
 def named(page: Path) -> list[str]:
     """The commands that the text names with an argument or an option, or as they are, in backquotes."""
     found = re.findall(r"`([a-z][^`\n]*)`", re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE))
-    return [text for text in found if command_of(text.split()) is not None or text.startswith(("ds01 ", "sudo "))]
+    return [
+        text for text in found if parse_command_line(text.split()) is not None or text.startswith(("ds01 ", "sudo "))
+    ]
 
 
 def test_both_guides_have_examples_and_name_commands() -> None:
@@ -85,7 +87,7 @@ def test_the_examples_run_in_their_order_and_say_what_stands_there(
     monkeypatch.chdir(ds.bed.root)
     for line, shown in examples(page):
         words = shlex.split(line)
-        called = command_of(words)
+        called = parse_command_line(words)
         assert called is not None, line
         if called[0] in ON_A_HOST:
             parse(*called)
@@ -100,7 +102,7 @@ def test_the_examples_run_in_their_order_and_say_what_stands_there(
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_in_shell_blocks_are_ones(page: Path) -> None:
     for line in "".join(blocks(page, "sh")).splitlines():
-        called = command_of(shlex.split(line.partition("|")[0]))
+        called = parse_command_line(shlex.split(line.partition("|")[0]))
         assert called is not None, line
         parse(*called)
 
@@ -108,10 +110,10 @@ def test_commands_in_shell_blocks_are_ones(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_the_text_names_exists(page: Path) -> None:
     for text in named(page):
-        called = command_of(shlex.split(text.replace("NAME", "name").replace("LOGIN", "alice")))
+        called = parse_command_line(shlex.split(text.replace("NAME", "name").replace("LOGIN", "alice")))
         assert called is not None, text
         options = [word for word in called[1] if word.startswith("-")]
-        known = {option for param in load(called[0]).params for option in param.opts} | {"--help"}
+        known = {option for param in load_command(called[0]).params for option in param.opts} | {"--help"}
         assert set(options) <= known, text
         if called[1] and "--help" not in options:
             try:
@@ -158,7 +160,7 @@ def test_the_readme_leads_to_every_page() -> None:
 )
 def test_the_administrators_page_names(words: str) -> None:
     assert words in {
-        called[0] for line, _ in examples(TOP / "docs" / "admin.md") if (called := command_of(line.split()))
+        called[0] for line, _ in examples(TOP / "docs" / "admin.md") if (called := parse_command_line(line.split()))
     }
 
 

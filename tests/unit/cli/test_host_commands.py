@@ -145,7 +145,7 @@ def test_doctor_works_without_an_engine(ds: CommandLine) -> None:
 
 @pytest.mark.parametrize("words", [("doctor", "--fix"), ("slices", "apply"), ("user", "add", "alice")])
 def test_what_is_roots_is_refused_to_others(ds: CommandLine, words: tuple[str, ...]) -> None:
-    ds.find_out_who()
+    ds.use_real_identity()
     assert "only root may do this" in ds.fails(3, *words, who="bob")
 
 
@@ -168,7 +168,7 @@ def test_user_add_makes_the_workspace_and_can_be_run_again(ds: CommandLine) -> N
 
 def test_user_add_has_its_older_name(ds: CommandLine) -> None:
     ds.ok("add-user-to-docker", "bob", who="root")
-    assert "add-user-to-docker" in main.names()
+    assert "add-user-to-docker" in main.program_names()
 
 
 def test_a_group_is_joined_once(bed: Bed) -> None:

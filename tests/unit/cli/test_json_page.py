@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ds01 import commands
-from ds01.main import load
+from ds01.main import load_command
 from tests.command_line import CommandLine
 from tests.json_outputs import collect
 from tests.json_page import PAGE, read_page
@@ -32,7 +32,7 @@ def test_every_key_that_is_printed_is_on_the_page_and_every_key_on_the_page_is_p
     for words, documents in printed.items():
         for document in documents:
             page.check_document(words, document)
-    with_json = {words for words in commands.COMMANDS if any("--json" in it.opts for it in load(words).params)}
+    with_json = {words for words in commands.COMMANDS if any("--json" in it.opts for it in load_command(words).params)}
     assert set(printed) == set(page.documents) == with_json
     assert {event["type"] for event in events} == set(page.events)
     on_the_page = {(name, key) for name, keys in page.objects.items() for key in keys if name != "events.jsonl"}

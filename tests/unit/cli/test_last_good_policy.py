@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ds01.automation.tick import Tick
-from tests.command_line import CommandLine, lend_homes
+from tests.command_line import CommandLine, prepare_home_directories
 
 POLICY = """\
 defaults: {max_mig_instances: 2, idle_timeout: null, gpu_hold_after_stop: 1h}
@@ -25,7 +25,7 @@ def held(ds: CommandLine) -> CommandLine:
     """Alice is a researcher by the file of members; her container holds its GPU for 72 hours."""
     bed = ds.bed
     bed.set_policy(POLICY)
-    lend_homes(bed)
+    prepare_home_directories(bed)
     members(ds).parent.mkdir()
     members(ds).write_text("alice\n# nobody else\n")
     ds.ok("container-deploy", "thesis", "pytorch", "--background")

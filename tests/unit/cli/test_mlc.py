@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ds01.api.views import AimeView
-from ds01.cli.mlc.shown import docker_size, status
+from ds01.cli.mlc.docker_format import docker_size, docker_status
 from ds01.engines.protocol import Devices
 from ds01.system.users import Actor
 from tests import aime
@@ -363,7 +363,7 @@ def test_the_state_in_dockers_words(bed: Bed, ago: timedelta, words: str) -> Non
     bed.gate.start(alice, bed.full("alice"))
     (container,) = bed.gate.containers(alice)
     view = AimeView(container, None, None, None, None, None, None, None, adoptable=False)
-    assert status(view, bed.clock() + ago) == words
+    assert docker_status(view, bed.clock() + ago) == words
 
 
 @pytest.mark.parametrize(

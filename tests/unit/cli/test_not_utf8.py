@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ds01.cli import ask
+from ds01.cli.ui import prompts
 from ds01.commands import COMMANDS
 from ds01.journal.events import EventLog
 from tests.bed import NOON, Bed
@@ -109,5 +109,5 @@ def test_an_answer_that_is_not_utf8_is_asked_again(
         return answer
 
     monkeypatch.setattr(click, "prompt", prompt)
-    assert ask.line("Name") == "fine"
+    assert prompts.ask_line("Name") == "fine"
     assert capsys.readouterr().out.count("That was not UTF-8") == 2

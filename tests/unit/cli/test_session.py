@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from ds01 import main
-from ds01.cli import tables
-from ds01.cli.output import wrap
-from ds01.cli.words import size, span
+from ds01.cli.ui import tables
+from ds01.cli.ui.formats import format_duration, format_size
+from ds01.cli.ui.output import wrap_line
 from tests.command_line import CommandLine
 
 
 @pytest.fixture
 def real(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The command line as it finds out itself who acts."""
-    ds.find_out_who()
+    ds.use_real_identity()
     monkeypatch.setenv("SUDO_UID", "70001")
     return ds
 
@@ -56,11 +56,11 @@ def test_the_clock_is_the_one_of_ds01_now(real: CommandLine) -> None:
      (86390, "1d"), (86400, "1d"), (84600, "23h 30m"), (172799, "2d"), (90000, "1d 1h"), (86400 * 400, "400d")],
 )  # fmt: skip
 def test_spans(seconds: float, text: str) -> None:
-    assert span(timedelta(seconds=seconds)) == text
+    assert format_duration(timedelta(seconds=seconds)) == text
 
 
 def test_sizes() -> None:
-    assert [size(number) for number in (None, 0, 1023, 1024, 1 << 20, 1 << 35, 1 << 42)] == [
+    assert [format_size(number) for number in (None, 0, 1023, 1024, 1 << 20, 1 << 35, 1 << 42)] == [
         "–", "0b", "1023b", "1k", "1m", "32g", "4t",
     ]  # fmt: skip
 
@@ -71,26 +71,26 @@ ROW = ("my-thesis", "running, idle 3h", "1:0,1:1", "2d 3h", "idle stop in 1d 21h
 
 
 def test_a_table_fits_80_columns() -> None:
-    lines = tables.fitted([HEADINGS, ROW], 80, cut="IMAGE")
+    lines = tables.fit_table([HEADINGS, ROW], 80, cut="IMAGE")
     assert max(len(line) for line in lines) <= 80
     assert "32769→6006" in "\n".join(lines) and "pytorch" in lines[1] and "…" in lines[1]
 
 
 def test_an_optional_column_is_left_out_where_the_others_need_the_room() -> None:
     rows = [(*HEADINGS[:1], "PROJECT", *HEADINGS[1:]), (*ROW[:1], "diffusion-models", *ROW[1:])]
-    narrow = tables.fitted(rows, 80, cut="IMAGE", optional="PROJECT")
+    narrow = tables.fit_table(rows, 80, cut="IMAGE", optional="PROJECT")
     assert max(len(line) for line in narrow) <= 80 and "PROJECT" not in narrow[0] and "diffusion" not in narrow[1]
-    wide = tables.fitted(rows, 200, cut="IMAGE", optional="PROJECT")
+    wide = tables.fit_table(rows, 200, cut="IMAGE", optional="PROJECT")
     assert "PROJECT" in wide[0] and "diffusion-models" in wide[1]
 
 
 def test_a_table_that_fits_is_left_as_it_is() -> None:
-    assert tables.fitted([HEADINGS, ROW], 200) == list(tables.plain([HEADINGS, ROW]))
+    assert tables.fit_table([HEADINGS, ROW], 200) == list(tables.format_plain([HEADINGS, ROW]))
 
 
 def test_the_last_column_is_broken_between_words() -> None:
     why = "container other; outside.ignore_containers in the policy can ignore it"
-    lines = tables.fitted([("SLOT", "WHY"), ("1:0", why)], 40)
+    lines = tables.fit_table([("SLOT", "WHY"), ("1:0", why)], 40)
     assert max(map(len, lines)) <= 40 and " ".join(line[6:] for line in lines[1:]) == why
 
 
@@ -100,16 +100,16 @@ def test_colours_on_a_terminal_only_and_not_with_no_color(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     for name, value, coloured in (("TERM", "xterm", True), ("NO_COLOR", "1", False)):
         monkeypatch.setenv(name, value)
-        tables.show(("NAME", "STATE"), [("x", "running, idle 1h"), ("y\x1b[31m", "odd")])
+        tables.print_table(("NAME", "STATE"), [("x", "running, idle 1h"), ("y\x1b[31m", "odd")])
         out = capsys.readouterr().out
         assert ("\x1b[32m" in out) == coloured and "\x1b[31m" not in out
         assert ("\x1b" in out) == coloured
 
 
 def test_lines_are_broken_between_words() -> None:
-    assert wrap("  short", 80) == ["  short"]
-    assert wrap("  one two three", 10) == ["  one two", "    three"]
-    assert wrap("x" * 30, 10) == ["x" * 30], "a name is not broken"
+    assert wrap_line("  short", 80) == ["  short"]
+    assert wrap_line("  one two three", 10) == ["  one two", "    three"]
+    assert wrap_line("x" * 30, 10) == ["x" * 30], "a name is not broken"
 
 
 def test_one_file_only_reads_the_settings_from_the_environment() -> None:

@@ -5,7 +5,7 @@ import pytest
 from ds01.engines.docker.images import read_progress
 from ds01.engines.protocol import Progress
 from ds01.engines.pull_errors import pull_error
-from ds01.errors import EngineAbsent, EngineRejected
+from ds01.errors import EngineNotFound, EngineRejected
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from ds01.errors import EngineAbsent, EngineRejected
 )
 def test_an_image_that_is_not_given_is_absent(words: str) -> None:
     error = pull_error("nope", words)
-    assert isinstance(error, EngineAbsent) and error.why == words and "docker login" in (error.hint or "")
+    assert isinstance(error, EngineNotFound) and error.why == words and "docker login" in (error.hint or "")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_registry_out_of_reach_is_a_matter_of_the_network(words: str) -> None:
 )
 def test_denied_registry_is_named_in_the_login_command(words: str) -> None:
     error = pull_error("ghcr.io/lab/private:latest", words)
-    assert isinstance(error, EngineAbsent) and "`docker login ghcr.io`" in (error.hint or "")
+    assert isinstance(error, EngineNotFound) and "`docker login ghcr.io`" in (error.hint or "")
 
 
 def test_a_login_that_the_registry_refuses_is_no_missing_image() -> None:
@@ -106,5 +106,5 @@ def test_progress_lines() -> None:
     line = {"status": "Downloading", "id": "ab12", "progressDetail": {"current": 5, "total": 9}, "progress": "[=> ]"}
     assert read_progress("a", line) == Progress("ab12", "Downloading", 5, 9)
     assert read_progress("a", {"status": "Pulling from a"}) == Progress("", "Pulling from a")
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         read_progress("a", {"error": "manifest unknown", "errorDetail": {"message": "manifest unknown"}})

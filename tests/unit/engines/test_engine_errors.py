@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 
 from ds01.engines.engine_errors import error_from_response
-from ds01.errors import EngineAbsent, EngineConflict, EngineRejected
+from ds01.errors import EngineConflict, EngineNotFound, EngineRejected
 
 
 @pytest.mark.parametrize(
     ("status", "words", "kind"),
     [
-        (404, "No such container: x", EngineAbsent),
-        (404, "no such image: foo:latest: No such image: foo:latest", EngineAbsent),
-        (404, "No such exec instance: 00", EngineAbsent),
+        (404, "No such container: x", EngineNotFound),
+        (404, "no such image: foo:latest: No such image: foo:latest", EngineNotFound),
+        (404, "No such exec instance: 00", EngineNotFound),
         (404, "network ds01 not found", EngineRejected),
         (404, "Could not find the file /nope in container 12", EngineRejected),
         (409, "Container 12 is not running", EngineConflict),

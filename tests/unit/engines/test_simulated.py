@@ -15,7 +15,7 @@ import pytest
 from ds01.engines.protocol import ContainerSpec, ContainerStatus, Devices, Engine, ExecRequest, PublishedPort
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.engines.simulated.store import FIRST_PID
-from ds01.errors import EngineAbsent, EngineConflict, EngineUnreachable
+from ds01.errors import EngineConflict, EngineNotFound, EngineUnreachable
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=timezone.utc)
 
@@ -168,7 +168,7 @@ def test_what_happens_behind_ds01(engine: SimulatedEngine) -> None:
     assert again is not None and not again.oom_killed and again.devices == Devices(("GPU-1",), False, "device_request")
     engine.remove_by_force(container)
     assert engine.inspect(container) is None
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.kill(container)
 
 
@@ -213,7 +213,7 @@ def test_images_are_as_their_names_say(engine: SimulatedEngine) -> None:
 
 def test_a_remote_image_is_there_once_it_was_fetched(engine: SimulatedEngine) -> None:
     assert engine.image("remote/x:1") is None
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         engine.create(spec(image="remote/x:1"))
     steps = engine.pull("remote/x:1")
     next(steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.gpus.model import GpuObservation, MigState, SlotKind
 from ds01.gpus.simulated import parse_inventory
 from ds01.system.data import from_json, to_json
@@ -62,7 +62,7 @@ def test_an_observation_survives_the_wire() -> None:
     ],
 )
 def test_what_cannot_be_says_why(text: str, why: str) -> None:
-    with pytest.raises(WrongUse) as error:
+    with pytest.raises(UsageError) as error:
         parse_inventory(text)
     assert why in (error.value.why or "")
     assert error.value.hint

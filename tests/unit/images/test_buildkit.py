@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.buildkit import check_classic
 from ds01.images.dockerfile import render_sources
 from tests.unit.images.plans import plan
@@ -28,7 +28,7 @@ from tests.unit.images.plans import plan
     ],
 )  # fmt: skip
 def test_it_is_named_with_its_line_and_what_to_write(text: str, said: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         check_classic(text)
     assert said in caught.value.message and "classic builder" in (caught.value.why or "") and caught.value.hint
 
@@ -55,7 +55,7 @@ def test_what_the_classic_builder_knows_passes(text: str) -> None:
     ],
 )  # fmt: skip
 def test_the_hint_fits_what_is_used(text: str, hint: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         check_classic(text)
     assert hint in (caught.value.hint or "")
 

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.context import CHUNK_BYTES, copied_paths, pack_tar
 
 FILES = {
@@ -60,7 +60,7 @@ def test_the_archive_comes_in_small_pieces() -> None:
 )
 def test_what_a_dockerfile_copies(dockerfile: str, found: tuple[str, ...] | None) -> None:
     if found is None:
-        with pytest.raises(WrongUse):
+        with pytest.raises(UsageError):
             copied_paths(f"FROM b\n{dockerfile}\n")
     else:
         assert copied_paths(f"FROM b\n{dockerfile}\n") == found
@@ -68,12 +68,12 @@ def test_what_a_dockerfile_copies(dockerfile: str, found: tuple[str, ...] | None
 
 @pytest.mark.parametrize("source", [".", "./", "*", "./*", "**", "*.*", "././", ".//"])
 def test_the_whole_folder_is_never_sent(source: str) -> None:
-    with pytest.raises(WrongUse, match="whole folder") as caught:
+    with pytest.raises(UsageError, match="whole folder") as caught:
         copied_paths(f"FROM a\nCOPY {source} /app\n")
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("source", ["/etc/passwd", "../x", "a/../../x", "..", "$X", "a\\ b", "src/**/x", "'a"])
 def test_what_does_not_lie_beside_the_dockerfile_is_refused(source: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         copied_paths(f"FROM a\nCOPY {source} /app\n")

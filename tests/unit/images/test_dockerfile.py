@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.catalogue import find_entry, load_catalogue
 from ds01.images.context import copied_paths
 from ds01.images.dockerfile import (
@@ -229,7 +229,7 @@ def test_apt_packages_are_added_between_the_marks() -> None:
 
 
 def test_dockerfile_without_ds01_block_is_refused() -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         add_system_packages("FROM a\nRUN apt-get install -y git\n", ["ffmpeg"])
     assert caught.value.hint
     assert system_packages("FROM a\n") == ()
@@ -239,9 +239,9 @@ def test_dockerfile_without_ds01_block_is_refused() -> None:
     "package", ["", "a", "-y", "git;x", "git curl", "git\nRUN", "Git", "git=", "git=1 2", "$(x)", "git\\"]
 )
 def test_what_is_no_package_of_apt_is_refused(package: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         render_sources(plan(system=(package,)))
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         add_system_packages(render_sources(plan()).dockerfile, [package])
 
 
@@ -265,5 +265,5 @@ def test_the_step_for_pip_can_be_put_in_later() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_stand_in_a_dockerfile_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         render_sources(plan(**wrong))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.errors import NotFound, WrongUse
+from ds01.errors import NotFound, UsageError
 from ds01.images import ignore, source
 from ds01.system.home import Home
 from ds01.system.users import Users
@@ -62,7 +62,7 @@ def project(bed: Bed) -> tuple[Home, source.SourcePaths]:
 
 def test_whole_directory_needs_an_ignore_file(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
-    with pytest.raises(WrongUse, match="whole folder") as caught:
+    with pytest.raises(UsageError, match="whole folder") as caught:
         source.read_build_context(home, place)
     assert ".dockerignore" in (caught.value.hint or "")
     home.write(place.folder / ".dockerignore", "data\n.git\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ds01.errors import WrongUse
+from ds01.errors import UsageError
 from ds01.images.requirement_text import decode_requirements
 from ds01.images.requirements import (
     Requirements,
@@ -61,31 +61,31 @@ def test_packages_are_split_as_a_shell_would(texts: list[str], parts: tuple[str,
     ],
 )  # fmt: skip
 def test_what_is_no_requirement_is_refused_with_what_is_wrong(text: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         check_requirement(text)
     assert caught.value.why or caught.value.hint
     if text.strip():
-        with pytest.raises(WrongUse):
+        with pytest.raises(UsageError):
             split_packages([text])
 
 
 def test_one_equals_sign_is_told_that_two_are_meant() -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         split_packages(["torch pandas=2.0"])
     assert caught.value.message.startswith("'pandas=2.0'")
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         split_packages(["pandas=2.0"])
     assert "==" in (caught.value.hint or "")
 
 
 def test_a_marker_that_was_not_quoted_is_told_to_be() -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         split_packages(['numpy; python_version<"3.11" torch'])
     assert "quote" in (caught.value.hint or "")
 
 
 def test_an_address_that_a_build_cannot_reach_is_named() -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         split_packages(["name @ file:///home/x"])
     assert "file:///home/x" in (caught.value.why or "")
 
@@ -155,14 +155,14 @@ def test_other_options_on_the_line_of_an_included_file_stay() -> None:
     ],
 )  # fmt: skip
 def test_what_a_build_cannot_have_is_refused_by_its_name(text: str, said: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         read_requirements(text, nothing)
     error = caught.value
     assert said in f"{error.message} {error.why} {error.hint}"
 
 
 def test_files_that_include_each_other_are_refused() -> None:
-    with pytest.raises(WrongUse, match="in itself"):
+    with pytest.raises(UsageError, match="in itself"):
         read_requirements("-r a.txt", {"a.txt": "-r b.txt", "b.txt": "-c a.txt"}.get)
 
 
@@ -203,7 +203,7 @@ def test_a_requirement_of_several_lines_is_replaced_whole() -> None:
 
 def test_nothing_is_added_that_is_no_requirement() -> None:
     for bad in ("--index-url https://h", "a\nb", "./x"):
-        with pytest.raises(WrongUse):
+        with pytest.raises(UsageError):
             add_packages("numpy\n", [bad])
 
 
@@ -263,7 +263,7 @@ def test_what_pip_takes_passes_unchanged(line: str) -> None:
 
 
 def test_an_address_with_a_wrong_marker_is_refused() -> None:
-    with pytest.raises(WrongUse, match="marker"):
+    with pytest.raises(UsageError, match="marker"):
         read_requirements("https://h/x.whl ; python_version <", nothing)
 
 
@@ -272,7 +272,7 @@ def test_an_address_with_a_marker_has_the_name_of_the_package() -> None:
 
 
 def test_build_options_are_of_the_command_line() -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         read_requirements("--no-build-isolation\nflash-attn", nothing)
     assert "--no-build-isolation" in (caught.value.hint or "")
 
@@ -298,13 +298,13 @@ def test_the_encoding_is_found_as_pip_finds_it(content: bytes, text: str) -> Non
     [(b"a\nb # \xe4", "line 2"), (b"# coding: nonsense\na", "nonsense"), (b"# coding: ascii\n\n\xe4", "line 3")],
 )
 def test_what_is_in_another_encoding_is_told_where(content: bytes, said: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         decode_requirements(content)
     assert said in f"{caught.value.message} {caught.value.why}"
 
 
 def test_what_cannot_be_written_in_the_files_encoding_is_refused() -> None:
-    with pytest.raises(WrongUse, match="latin-1"):
+    with pytest.raises(UsageError, match="latin-1"):
         decode_requirements(b"# coding: latin-1\n").encode("€")
 
 
@@ -323,6 +323,6 @@ def test_what_cannot_be_written_in_the_files_encoding_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_other_file_kinds_are_named(text: str, said: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         read_requirements(text, nothing)
     assert said in caught.value.message and caught.value.hint

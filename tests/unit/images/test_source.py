@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ds01.errors import Ds01Error, NotFound, NotPossible, WrongUse
+from ds01.errors import Ds01Error, InvalidState, NotFound, UsageError
 from ds01.images import context_files, source
 from ds01.images.dockerfile import SourceTexts
 from ds01.system.home import Home
@@ -35,9 +35,9 @@ def test_source_path_of_images_and_projects(home: Home) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "A", "a\nb", "x" * 64, "-a"])
 def test_what_is_no_name_has_no_place(home: Home, name: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         source.source_paths(home, name)
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         source.source_paths(home, "thesis", project=name)
 
 
@@ -61,7 +61,7 @@ def test_what_is_written_is_found_and_read(home: Home) -> None:
 def test_a_dockerfile_that_is_there_is_replaced_only_when_asked(home: Home) -> None:
     place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM mine\n")
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         source.write_source(home, place, SourceTexts("FROM other\n", "numpy\n"))
     assert home.read_text(place.dockerfile) == "FROM mine\n" and not home.exists(place.requirements)
     source.write_source(home, place, SourceTexts("FROM other\n", None), replace=True)
@@ -119,7 +119,7 @@ def test_too_much_is_refused(home: Home) -> None:
     for name in ("one", "two"):
         home.write(place.folder / name, b"x" * 60)
     assert len(context_files.read_context_files(home.account, place.folder, ("one", "two"), max_bytes=120)) == 2
-    with pytest.raises(WrongUse, match="too large"):
+    with pytest.raises(UsageError, match="too large"):
         context_files.read_context_files(home.account, place.folder, ("one", "two"), max_bytes=119)
 
 
@@ -133,11 +133,11 @@ def test_links_inside_are_followed_and_links_out_are_refused(home: Home) -> None
     assert source.read_build_context(home, place)["link.py"] == b"1"
     (place.folder / "link.py").unlink()
     (place.folder / "link.py").symlink_to(home.path / "private")
-    with pytest.raises(WrongUse, match="leads out"):
+    with pytest.raises(UsageError, match="leads out"):
         source.read_build_context(home, place)
     (place.folder / "src" / "loop").symlink_to(place.folder)
     home.write(place.dockerfile, "FROM a\nCOPY src /\n")
-    with pytest.raises(WrongUse, match="link to a folder"):
+    with pytest.raises(UsageError, match="link to a folder"):
         source.read_build_context(home, place)
 
 

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from ds01.errors import Refused
+from ds01.errors import PermissionDenied
 from ds01.lifecycle.spec.account import Insider, archive
 from ds01.system.owner_groups import HostGroup
 
@@ -115,7 +115,7 @@ def test_what_is_no_text_survives() -> None:
 
 @pytest.mark.parametrize("login", ["", ".", "..", "a:b", "a/b", "a\nroot2:x:0:0::/:/bin/sh", "a\0"])
 def test_a_login_that_would_break_the_files_is_refused(login: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         archive(Insider(login, 70001, 70001, "x"), IMAGE.get)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ds01.api.refusals import refusal_of
 from ds01.engines.protocol import ContainerUsage, Devices, UpdateSpec
-from ds01.errors import Ds01Error, EngineRejected, NoGpuFree, NotFound, NotPossible, Refused, WrongUse
+from ds01.errors import Ds01Error, EngineRejected, InvalidState, NoCapacity, NotFound, PermissionDenied, UsageError
 from ds01.gpus.model import GpuRequest
 from ds01.records.machine import State
 from ds01.records.record import Origin
@@ -58,7 +58,7 @@ def test_it_can_be_made_anew_as_one_of_ds01s(bed: Bed) -> None:
     data = bed.root / "shared" / "data"
     aime.make(bed, devices=aime.ALL, label={"aime.mlc.DATA_MOUNT": str(data)})
     assert adopt(bed).container.state == "stopped"
-    with pytest.raises(Refused):  # four GPUs, and one container may have two
+    with pytest.raises(PermissionDenied):  # four GPUs, and one container may have two
         bed.gate.start(alice, THEIRS)
     view = bed.gate.start(alice, THEIRS, recreate=True).container
     assert (view.state, len(view.gpus), view.image) == ("running", 1, aime.BASE)
@@ -111,7 +111,7 @@ def test_until_then_its_gpu_is_in_use_from_outside(bed: Bed) -> None:
     aime.make(bed, devices=one(bed, "0", "1:0", "1:1"), start=True)
     given = bed.gate.create(bed.actor("bob"), bed.request("bob")).container.gpus
     assert [slot.slot for slot in given] == ["1:2"]
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         bed.gate.create(bed.actor("carol"), bed.request("carol"))
 
 
@@ -119,7 +119,7 @@ def test_one_that_runs_on_somebodys_gpu_is_refused_and_left_alone(bed: Bed) -> N
     bed.gate.create(bed.actor("bob"), bed.request("bob"))
     (slot,) = bed.record("bob").slots
     made = aime.make(bed, devices=one(bed, slot), start=True)
-    with pytest.raises(NoGpuFree) as caught:
+    with pytest.raises(NoCapacity) as caught:
         bed.gate.adopt(bed.actor("alice"), THEIRS)
     found = refusal_of(caught.value)
     assert found is not None
@@ -137,7 +137,7 @@ def test_what_is_reserved_or_used_outside_is_not_free_either(bed: Bed, why: str)
         bed.set_policy(POLICY + 'reservations: [{for: bob, slots: ["0"], from: 2026-11-01, until: 2026-12-31}]\n')
     else:
         bed.engine.add_foreign("other", devices=Devices(("0",), form="device_request"))
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         bed.gate.adopt(bed.actor("alice"), THEIRS)
     assert bed.records() == []
 
@@ -149,7 +149,7 @@ def test_one_that_is_about_to_be_stopped_need_not_have_its_gpu(bed: Bed) -> None
     adopt(bed, ending=True)
     record = bed.record("alice", "theirs")
     assert (record.state, record.lease) == (State.RUNNING, None) and record.conflict
-    with pytest.raises(NoGpuFree):  # its GPUs are not free while it runs
+    with pytest.raises(NoCapacity):  # its GPUs are not free while it runs
         bed.gate.create(bed.actor("carol"), bed.request("carol"))
     assert bed.gate.stop(bed.actor("alice"), THEIRS).container.state == "stopped"
     assert bed.leased() == before
@@ -303,12 +303,12 @@ def test_only_the_owner_and_administrators(bed: Bed) -> None:
 @pytest.mark.parametrize(
     ("name", "label", "error"),
     [
-        ("plain", {}, NotPossible),
-        (f"theirs._.{ALICE}", {"aime.mlc.USER": "bob"}, NotPossible),
-        (f"theirs._.{ALICE}", None, NotPossible),
+        ("plain", {}, InvalidState),
+        (f"theirs._.{ALICE}", {"aime.mlc.USER": "bob"}, InvalidState),
+        (f"theirs._.{ALICE}", None, InvalidState),
         ("theirs._.4000000", {}, NotFound),
-        ("theirs._.007", {}, NotPossible),
-        (f"theirs._.{ALICE}", {"ds01.installation": "another"}, NotPossible),
+        ("theirs._.007", {}, InvalidState),
+        (f"theirs._.{ALICE}", {"ds01.installation": "another"}, InvalidState),
         ("nothing", None, NotFound),
     ],
 )
@@ -342,11 +342,11 @@ def test_names_that_only_aime_gives_work_too(bed: Bed, name: str) -> None:
     bed.gate.adopt(alice, full)
     legal.check_settled(bed)
     assert bed.gate.resolve(alice, name) == full
-    with pytest.raises(WrongUse):  # it cannot be made anew under that name, and is left as it is
+    with pytest.raises(UsageError):  # it cannot be made anew under that name, and is left as it is
         bed.gate.remake(alice, full)
     assert runs(bed, full)
     bed.gate.stop(alice, full)
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         bed.gate.start(alice, full, recreate=True)
     assert bed.gate.containers(alice)[0].state == "stopped"
     bed.gate.remove(alice, full)
@@ -356,5 +356,5 @@ def test_names_that_only_aime_gives_work_too(bed: Bed, name: str) -> None:
 def test_a_lease_by_hand_under_its_name_stands_in_the_way(bed: Bed) -> None:
     bed.gate.allocate(bed.actor("boss"), ALICE, "theirs", GpuRequest(1))
     aime.make(bed)
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         bed.gate.adopt(bed.actor("alice"), THEIRS)

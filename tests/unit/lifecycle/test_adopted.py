@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import ContainerProcess
-from ds01.errors import NoGpuFree, NotFound, NotPossible
+from ds01.errors import InvalidState, NoCapacity, NotFound
 from ds01.gpus.simulated import parse_inventory
 from ds01.host.checks import records as check_records
 from ds01.host.checks.facts import Facts
@@ -24,7 +24,7 @@ def test_renamed_after_it_was_adopted_it_is_still_the_same(bed: Bed) -> None:
     aime.make(bed)
     adopt(bed)
     bed.engine.rename(THEIRS, f"new._.{ALICE}")
-    with pytest.raises(NotPossible, match="renamed"):
+    with pytest.raises(InvalidState, match="renamed"):
         bed.gate.adopt(bed.actor("alice"), f"new._.{ALICE}")
     assert len(bed.records()) == 1
 
@@ -73,7 +73,7 @@ def test_one_for_all_gpus_is_not_started_onto_a_new_one(bed: Bed, grown: str) ->
     alice = bed.actor("alice")
     (new,) = bed.gate.create(bed.actor("bob"), bed.request("bob")).container.gpus
     assert new.slot == "1"
-    with pytest.raises(NotPossible, match="GPU 1 too") as caught:
+    with pytest.raises(InvalidState, match="GPU 1 too") as caught:
         bed.gate.start(alice, THEIRS)
     assert "--recreate" in (caught.value.hint or "")
     assert not runs(bed, grown) and bed.record("alice", "theirs").state is State.HELD
@@ -89,13 +89,13 @@ def test_started_behind_ds01_onto_a_new_one_that_somebody_has_it_is_in_conflict(
     assert (record.state, record.lease) == (State.RUNNING, None)
     assert record.conflict is not None and "1" in record.conflict
     assert [facts["holder_user"] for kind, facts in bed.events if kind == "conflict"] == ["bob"]
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         bed.gate.create(bed.actor("carol"), bed.request("carol"))
 
 
 def test_started_behind_ds01_it_has_the_new_one_if_nobody_has(bed: Bed, grown: str) -> None:
     bed.engine.start(grown)
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         bed.gate.create(bed.actor("bob"), bed.request("bob"))
     assert bed.record("alice", "theirs").slots == ("0", "1")
     legal.check_settled(bed)
@@ -124,7 +124,7 @@ def test_it_is_listed_for_its_owner_until_it_is_adopted(bed: Bed, gate: Any) -> 
 
 def test_its_name_is_taken_for_a_new_one_which_is_told_what_to_do(bed: Bed) -> None:
     aime.make(bed, name="thesis")
-    with pytest.raises(NotPossible) as caught:
+    with pytest.raises(InvalidState) as caught:
         bed.gate.create(bed.actor("alice"), bed.request("alice"))
     assert "container-adopt thesis" in (caught.value.hint or "")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ds01.errors import Ds01Error, EngineRejected, NoGpuFree, NotPossible
+from ds01.errors import Ds01Error, EngineRejected, InvalidState, NoCapacity
 from ds01.gpus.simulated import parse_inventory
 from ds01.records.request import Wants
 from tests.acts import create, fill, recreate, remake, start, stopped_with_slots_taken
@@ -41,7 +41,7 @@ def test_recreate_that_is_refused_keeps_the_old_container(bed: Bed, gate: Any) -
     stopped_with_slots_taken(bed)
     fill(bed, "carol")
     old = bed.record("alice")
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         gate.start(bed.actor("alice"), ALICE, recreate=True)
     assert bed.record("alice") == old
     assert bed.engine.inspect(old.docker_id or "") is not None
@@ -70,7 +70,7 @@ def test_remake_of_one_that_rests_does_not_start_it(bed: Bed, gate: Any) -> None
 def test_remake_without_a_lease_says_how_to_get_one(bed: Bed, gate: Any) -> None:
     stopped_with_slots_taken(bed)
     old = bed.record("alice")
-    with pytest.raises(NotPossible) as caught:
+    with pytest.raises(InvalidState) as caught:
         gate.remake(bed.actor("alice"), ALICE)
     assert "--recreate" in (caught.value.hint or "")
     assert bed.record("alice") == old
@@ -94,7 +94,7 @@ def test_remake_that_is_refused_stops_nothing(bed: Bed, gate: Any, why: str) -> 
 def test_remake_of_one_in_conflict_says_what_to_do(bed: Bed, gate: Any) -> None:
     stopped_with_slots_taken(bed)
     bed.engine.start(bed.record("alice").docker_id or "")
-    with pytest.raises(NotPossible) as caught:
+    with pytest.raises(InvalidState) as caught:
         gate.remake(bed.actor("alice"), ALICE)
     assert "which somebody else has" in (caught.value.why or "")
     assert "container-stop" in (caught.value.hint or "") and "--recreate" in (caught.value.hint or "")
@@ -119,7 +119,7 @@ def test_one_that_was_renamed_is_not_made_anew_over_another_that_has_its_name(be
     bed.engine.rename(ALICE, "elsewhere._.70001")
     bed.engine.add_foreign(ALICE, running=False)
     before = bed.record("alice")
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         recreate(bed.gate, bed)
     assert sorted(seen.name for seen in bed.engine.containers()) == ["elsewhere._.70001", ALICE]
     assert bed.record("alice") == before

@@ -8,7 +8,7 @@ import pytest
 
 from ds01.engines.protocol import ContainerStatus, Devices
 from ds01.engines.simulated.engine import SimulatedEngine
-from ds01.errors import EngineRejected, EngineUnreachable, NoGpuFree
+from ds01.errors import EngineRejected, EngineUnreachable, NoCapacity
 from ds01.records.machine import State
 from tests.acts import ALICE, BOB, fill
 from tests.bed import Bed
@@ -45,7 +45,7 @@ def test_its_record_stays_and_its_gpu_is_taken(broken: Bed, gate: Any) -> None:
     assert (rows["1:0"].state, rows["1:0"].container) == ("leased", ALICE)
     fill(broken, "boss", gpus=2)
     fill(broken, "boss", name="other", gpus=1)
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         fill(broken, "bob")
     assert broken.record("alice") == before
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ds01.errors import NoGpuFree, NotPossible
+from ds01.errors import InvalidState, NoCapacity
 from ds01.gpus.requirements import DriverInfo, GpuInfo
 from ds01.gpus.simulated import SimulatedInventory
 from tests.acts import fill
@@ -21,7 +21,7 @@ def needy(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
     """A server with CUDA 12.4, on which every image requires CUDA 12.8."""
     inventory = bed.inventory
     assert isinstance(inventory, SimulatedInventory)
-    bed.inventory = replace(inventory, facts=DriverInfo("550.54.15", "12.4", (TESLA, TESLA)))
+    bed.inventory = replace(inventory, driver=DriverInfo("550.54.15", "12.4", (TESLA, TESLA)))
     bed.set_policy(bed.policy_text)
     image = bed.engine.image
 
@@ -36,7 +36,7 @@ def needy(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Bed:
 
 def test_both_versions_are_named_and_nothing_is_leased(needy: Bed) -> None:
     for act in (needy.gate.plan, needy.gate.create):
-        with pytest.raises(NotPossible) as error:
+        with pytest.raises(InvalidState) as error:
             act(needy.actor("alice"), needy.request("alice"))
         assert "needs CUDA 12.8 or newer" in error.value.message
         assert "driver has CUDA 12.4" in error.value.message
@@ -53,10 +53,10 @@ def test_nobody_waits_for_a_gpu_on_which_the_image_cannot_run(needy: Bed, monkey
     monkeypatch.setattr(needy.engine, "image", type(needy.engine).image.__get__(needy.engine))
     for login, gpus in (("alice", 2), ("bob", 1), ("carol", 1)):
         fill(needy, login, gpus=gpus)
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         fill(needy, "root", gpus=1)
     monkeypatch.setattr(needy.engine, "image", requires)
-    with pytest.raises(NotPossible, match=r"CUDA 12\.8"):
+    with pytest.raises(InvalidState, match=r"CUDA 12\.8"):
         next(needy.gate.wait(needy.actor("root"), needy.request("root", gpus=1)))
 
 
@@ -64,7 +64,7 @@ def test_nobody_waits_for_a_gpu_on_which_the_image_cannot_run(needy: Bed, monkey
 def test_a_driver_that_may_do_is_no_obstacle(needy: Bed, cuda: str | None, gpus: tuple[GpuInfo, ...]) -> None:
     inventory = needy.inventory
     assert isinstance(inventory, SimulatedInventory)
-    needy.inventory = replace(inventory, facts=DriverInfo("570.1", cuda, gpus))
+    needy.inventory = replace(inventory, driver=DriverInfo("570.1", cuda, gpus))
     needy.set_policy(needy.policy_text)
     fill(needy, "alice", gpus=1)
 
@@ -74,8 +74,8 @@ def test_a_container_is_made_anew_only_from_an_image_that_can_run(needy: Bed, mo
     monkeypatch.setattr(needy.engine, "image", type(needy.engine).image.__get__(needy.engine))
     full = fill(needy, "alice", gpus=1)
     monkeypatch.setattr(needy.engine, "image", requires)
-    with pytest.raises(NotPossible, match=r"CUDA 12\.8"):
+    with pytest.raises(InvalidState, match=r"CUDA 12\.8"):
         needy.gate.start(needy.actor("alice"), full, recreate=True)
-    with pytest.raises(NotPossible, match=r"CUDA 12\.8"):
+    with pytest.raises(InvalidState, match=r"CUDA 12\.8"):
         needy.gate.remake(needy.actor("alice"), full)
     assert list(needy.leased().values()) == [full]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import ContainerStatus
-from ds01.errors import Refused
+from ds01.errors import PermissionDenied
 from ds01.records.machine import State
 from tests.bed import Bed
 
@@ -64,7 +64,7 @@ def test_one_that_cannot_be_stopped_does_not_keep_the_others(
     def stop_but(reference: str, *, grace: float) -> None:
         seen = bed.engine.inspect(reference)
         if seen is not None and seen.name == bed.full("alice"):
-            raise Refused("no")
+            raise PermissionDenied("no")
         stop(reference, grace=grace)
 
     monkeypatch.setattr(bed.engine, "stop", stop_but)
@@ -74,7 +74,7 @@ def test_one_that_cannot_be_stopped_does_not_keep_the_others(
 
 def test_only_administrators_may(bed: Bed, gate: Any) -> None:
     started(bed, "alice")
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.emergency_stop(bed.actor("alice"), owner=bed.people["alice"])
     seen = bed.engine.inspect(bed.full("alice"))
     assert seen is not None and seen.status is ContainerStatus.RUNNING

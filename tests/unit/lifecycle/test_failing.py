@@ -15,9 +15,9 @@ from ds01.errors import (
     Ds01Error,
     EngineRejected,
     EngineUnreachable,
+    InvalidState,
     NotFound,
-    NotPossible,
-    Refused,
+    PermissionDenied,
 )
 from ds01.records.machine import State
 from ds01.records.record import Record
@@ -189,7 +189,7 @@ def test_the_engines_own_warnings_are_passed_on(bed: Bed) -> None:
 
 
 def test_an_image_without_a_shell_is_refused_and_undone(bed: Bed) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         bed.gate.create(bed.actor("alice"), bed.request("alice", image="tiny/noshell"))
     assert bed.engine.containers() == []
     assert bed.records() == []
@@ -262,7 +262,7 @@ def test_a_foreign_container_that_takes_the_name_meanwhile_is_left_alone(bed: Be
             self.add_foreign(ALICE)
             return super().create(spec)
 
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         create(bed.another_gate(engine=Quicker(bed.engine.store.path, clock=bed.clock)), bed)
     assert [seen.name for seen in bed.engine.containers()] == [ALICE]
     assert bed.records() == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ds01.errors import Ds01Error, EngineRejected, NotFound, Refused, WrongUse
+from ds01.errors import Ds01Error, EngineRejected, NotFound, PermissionDenied, UsageError
 from ds01.lifecycle.spec import folders
 from ds01.system.users import Account, Actor
 from tests.bed import Bed
@@ -60,10 +60,10 @@ def test_links_are_resolved_before_they_are_judged(bed: Bed, gate: Any) -> None:
     out = bed.home("alice") / "out"
     out.symlink_to(theirs)
     for path in (str(out), theirs, f"{bed.home('alice')}/../bob/secret", "/etc"):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(PermissionDenied) as caught:
             gate.create(bed.actor("alice"), bed.request("alice", "second", workspace=path))
         assert caught.value.exit_code == 3
-        with pytest.raises(Refused):
+        with pytest.raises(PermissionDenied):
             gate.plan(bed.actor("alice"), bed.request("alice", "second", data=path))
 
 
@@ -72,14 +72,14 @@ def test_a_link_out_of_a_listed_folder_leads_nowhere(bed: Bed, gate: Any) -> Non
     theirs = owned(bed.home("bob") / "secret", 70002)
     link = bed.root / "shared" / "data" / "link"
     link.symlink_to(theirs)
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.create(bed.actor("alice"), bed.request("alice", data=str(link)))
 
 
 @needs_root
 def test_an_admin_does_not_lend_a_users_container_the_admins_own_folders(bed: Bed, gate: Any) -> None:
     theirs = owned(bed.home("boss") / "secret", 70009)
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.create(bed.actor("boss"), bed.request("alice", data=theirs))
 
 
@@ -87,12 +87,17 @@ def test_a_file_a_relative_path_and_nothing_are_no_folders(bed: Bed, gate: Any) 
     file = bed.root / "shared" / "data" / "file"
     file.write_text("x")
     alice = bed.actor("alice")
-    for path, error in ((str(file), WrongUse), ("data", WrongUse), ("/no/such/folder", NotFound), ("/a\0b", WrongUse)):
+    for path, error in (
+        (str(file), UsageError),
+        ("data", UsageError),
+        ("/no/such/folder", NotFound),
+        ("/a\0b", UsageError),
+    ):
         with pytest.raises(error):
             gate.create(alice, bed.request("alice", data=path))
     colon = bed.root / "shared" / "data" / "a:b"
     colon.mkdir()
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         gate.create(alice, bed.request("alice", data=str(colon)))
     assert bed.leased() == {}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import ExecRequest
-from ds01.errors import EngineAbsent, NotFound, NotPossible, Refused
+from ds01.errors import EngineNotFound, InvalidState, NotFound, PermissionDenied
 from ds01.records.machine import State, Trigger
 from tests.bed import NOON, POLICY, Bed
 
@@ -165,12 +165,12 @@ def test_what_does_not_run_can_be_neither_paused_nor_entered(bed: Bed, gate: Any
         gate.start(alice, ALICE)
         gate.stop(alice, ALICE, release=state == "stopped")
     for act in (gate.pause, gate.unpause):
-        with pytest.raises(NotPossible) as caught:
+        with pytest.raises(InvalidState) as caught:
             act(alice, ALICE)
         assert caught.value.exit_code == 6
     from ds01.engines.protocol import ExecRequest
 
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         gate.exec(alice, ALICE, ExecRequest(("bash",), "0:0"))
 
 
@@ -183,7 +183,7 @@ def test_what_runs_is_not_released_removed_or_made_anew(bed: Bed, gate: Any) -> 
         lambda: gate.remove(alice, ALICE),
         lambda: gate.start(alice, ALICE, recreate=True),
     ):
-        with pytest.raises(NotPossible) as caught:
+        with pytest.raises(InvalidState) as caught:
             act()
         assert caught.value.exit_code == 6
     assert bed.record("alice").state is State.RUNNING
@@ -263,7 +263,7 @@ def test_a_plan_leaves_a_create_in_progress_alone(bed: Bed) -> None:
 
     class Planning(type(bed.engine)):  # type: ignore[misc]
         def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
-            with pytest.raises(NotPossible):
+            with pytest.raises(InvalidState):
                 other.plan(alice, bed.request("alice"))
             other.containers(alice)
             other.reconcile(alice)
@@ -371,7 +371,7 @@ def test_root_inside_is_the_policys_to_forbid(bed: Bed, gate: Any) -> None:
     gate.create(alice, bed.request("alice"))
     gate.start(alice, ALICE)
     bed.set_policy("groups: {students: {members: [alice], root_inside: false}}\n")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermissionDenied) as caught:
         bed.gate.exec(alice, ALICE, ExecRequest(("id",), ""), root=True)
     assert "root_inside" in (caught.value.why or "") and "groups.students" in (caught.value.why or "")
     assert asked == []
@@ -400,7 +400,7 @@ def test_a_pull_is_a_stream_whose_error_comes_as_one(bed: Bed, gate: Any) -> Non
     items = list(gate.pull(alice, "remote/image"))
     assert items[-1].text and any(item.total for item in items)
     assert gate.image_is_there(alice, "remote/image")
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         list(gate.pull(alice, "absent/image"))
 
 
@@ -415,10 +415,10 @@ def test_mark_says_already_or_refuses_when_docker_disagrees(bed: Bed, gate: Any)
     alice = bed.actor("alice")
     gate.create(alice, bed.request("alice"))
     assert gate.mark(alice, ALICE, Trigger.STOP).already
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         gate.mark(alice, ALICE, Trigger.START)
     gate.start(alice, ALICE)
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         gate.mark(alice, ALICE, Trigger.STOP)
     bed.engine.stop(ALICE, grace=0)
     assert gate.mark(alice, ALICE, Trigger.STOP).container.state == "held"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import Devices, ExecRequest
-from ds01.errors import NoGpuFree, NotFound, NotPossible, Refused, WrongUse
+from ds01.errors import InvalidState, NoCapacity, NotFound, PermissionDenied, UsageError
 from ds01.gpus.model import GpuRequest, GpuType
 from ds01.records.machine import Trigger
 from ds01.records.request import Wants
@@ -23,7 +23,7 @@ def test_the_quota_refuses_with_its_numbers_and_what_is_held(bed: Bed, gate: Any
     fill(bed, "alice", start=True)
     gate.stop(alice, ALICE)
     fill(bed, "alice", name="second")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermissionDenied) as caught:
         gate.create(alice, bed.request("alice", "third"))
     assert caught.value.exit_code == 3
     said = refusal(caught)
@@ -37,7 +37,7 @@ def test_no_free_slot_is_exit_code_four_and_names_who_has_them(bed: Bed, gate: A
     fill(bed, "alice", gpus=2)
     fill(bed, "bob", name="a")
     fill(bed, "bob", name="b")
-    with pytest.raises(NoGpuFree) as caught:
+    with pytest.raises(NoCapacity) as caught:
         gate.create(bed.actor("carol"), bed.request("carol"))
     assert caught.value.exit_code == 4
     said = refusal(caught)
@@ -47,7 +47,7 @@ def test_no_free_slot_is_exit_code_four_and_names_who_has_them(bed: Bed, gate: A
 
 
 def test_more_than_fits_in_one_container_is_refused(bed: Bed, gate: Any) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermissionDenied) as caught:
         gate.create(bed.actor("alice"), bed.request("alice", gpus=3))
     assert refusal(caught).rule.value == "max_gpus_per_container"
 
@@ -56,7 +56,7 @@ def test_the_number_of_containers_is_limited_and_removed_ones_do_not_count(bed: 
     alice = bed.actor("alice")
     for name in ("a", "b", "c"):
         fill(bed, "alice", name=name, gpus=0)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermissionDenied) as caught:
         gate.create(alice, bed.request("alice", "d", 0))
     assert refusal(caught).rule.value == "max_containers_per_user"
     gate.remove(alice, "a._.70001")
@@ -68,7 +68,7 @@ def test_a_quota_of_zero_makes_cpu_only_and_the_plan_says_so(bed: Bed) -> None:
     alice = bed.actor("alice")
     assert bed.gate.plan(alice, bed.request("alice")).note == "quota_zero"
     assert bed.gate.create(alice, bed.request("alice")).container.gpus == ()
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         bed.gate.create(alice, bed.request("alice", "asked", 1))
 
 
@@ -84,7 +84,7 @@ def test_slots_that_foreign_containers_use_are_not_given(bed: Bed, gate: Any) ->
     bed.engine.add_foreign("asleep", devices=Devices((bed.uuid["1:2"],), form="device_request"), running=False)
     assert [slot.slot for slot in gate.create(bed.actor("alice"), bed.request("alice")).container.gpus] == ["1:1"]
     bed.engine.add_foreign("everything", devices=Devices(everything=True, form="device_request"))
-    with pytest.raises(NoGpuFree) as caught:
+    with pytest.raises(NoCapacity) as caught:
         gate.create(bed.actor("bob"), bed.request("bob"))
     states = {claim.slot: claim.state for claim in refusal(caught).claims}
     assert states == {"0": "busy_outside", "1:0": "busy_outside", "1:1": "leased", "1:2": "busy_outside"}
@@ -95,21 +95,21 @@ def test_a_name_is_taken_only_by_its_owners_own(bed: Bed, gate: Any) -> None:
     fill(bed, "alice")
     assert gate.create(bed.actor("bob"), bed.request("bob")).container.container == BOB
     for act in (gate.create, gate.plan):
-        with pytest.raises(NotPossible) as caught:
+        with pytest.raises(InvalidState) as caught:
             act(bed.actor("alice"), bed.request("alice"))
         assert caught.value.exit_code == 6
 
 
 def test_a_name_that_docker_has_already_is_taken(bed: Bed, gate: Any) -> None:
     bed.engine.add_foreign(ALICE)
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         gate.create(bed.actor("alice"), bed.request("alice"))
     assert bed.leased() == {}
 
 
 @pytest.mark.parametrize("project", ["", "../evil", "/tmp", "a/b", "x\x1b[31my", "x\ny", "a,b", "Big"])
 def test_a_project_that_is_no_name_is_wrong_use(bed: Bed, gate: Any, project: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         gate.create(bed.actor("alice"), bed.request("alice", project=project))
     assert bed.records() == []
 
@@ -119,7 +119,7 @@ def test_simulated_gpus_are_in_nobodys_way_on_a_real_docker(bed: Bed) -> None:
     uuids = tuple(bed.uuid.values())
     another = Devices(uuids, form="device_request")
     bed.engine.add_foreign("x._.70009", devices=another, labels={"ds01.installation": "another"})
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         fill(bed, "alice")
     bed.set_context(inject_devices=False)  # as with a real Docker, whose devices are not the simulated ones
     fill(bed, "alice")
@@ -127,7 +127,7 @@ def test_simulated_gpus_are_in_nobodys_way_on_a_real_docker(bed: Bed) -> None:
 
 @pytest.mark.parametrize("name", ["", "Thesis", "a b", "-a", "../x", "a" * 64, "a.b", "ü"])
 def test_a_bad_name_is_wrong_use(bed: Bed, gate: Any, name: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         gate.create(bed.actor("alice"), bed.request("alice", name))
     assert caught.value.exit_code == 2
 
@@ -139,7 +139,7 @@ def test_nobody_acts_for_others_but_admins_and_root(bed: Bed, gate: Any) -> None
         lambda: gate.create(bob, bed.request("alice", "mine")),
         lambda: gate.plan(bob, bed.request("alice", "mine")),
     ):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(PermissionDenied) as caught:
             act()
         assert caught.value.exit_code == 3
     for absent in (
@@ -174,7 +174,7 @@ def test_admin_rights_come_from_the_policy_not_from_the_actor_alone(bed: Bed, ga
 def test_limits_are_always_the_owners(bed: Bed, gate: Any) -> None:
     for name in ("a", "b"):
         gate.create(bed.actor("boss"), bed.request("alice", name))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermissionDenied) as caught:
         gate.create(bed.actor("boss"), bed.request("alice", "c"))
     assert refusal(caught).limit == 2
 
@@ -195,7 +195,7 @@ def test_wants_below_the_limits_are_honoured(bed: Bed, gate: Any) -> None:
     "wants", [Wants(max_cpus=9), Wants(memory=33 << 30), Wants(shm_size=9 << 30), Wants(pids_limit=5000)]
 )
 def test_wants_above_the_limits_are_refused(bed: Bed, gate: Any, wants: Wants) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.create(bed.actor("alice"), bed.request("alice", wants=wants))
     assert bed.leased() == {}
 
@@ -205,25 +205,25 @@ def test_wants_above_the_limits_are_refused(bed: Bed, gate: Any, wants: Wants) -
     [Wants(max_cpus=0), Wants(max_cpus=-1), Wants(memory=0), Wants(memory=-1), Wants(shm_size=0), Wants(pids_limit=-1)],
 )
 def test_wants_that_mean_no_limit_to_docker_are_wrong_use(bed: Bed, gate: Any, wants: Wants) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         gate.create(bed.actor("alice"), bed.request("alice", wants=wants))
 
 
 def test_wants_that_are_no_numbers_are_wrong_use(bed: Bed) -> None:
     for value in (float("nan"), float("inf")):
-        with pytest.raises(WrongUse):
+        with pytest.raises(UsageError):
             bed.gate.create(bed.actor("alice"), bed.request("alice", wants=Wants(max_cpus=value)))
 
 
 @pytest.mark.parametrize("count", [-1, -5])
 def test_fewer_gpus_than_none_is_wrong_use(bed: Bed, gate: Any, count: int) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         gate.create(bed.actor("alice"), bed.request("alice", gpus=count))
 
 
 @pytest.mark.parametrize("label", ["ds01.user", "ds01.gpu.uuids", "aime.mlc.USER"])
 def test_labels_that_are_ds01s_own_are_refused(bed: Bed, gate: Any, label: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.create(bed.actor("alice"), bed.request("alice", labels={label: "x"}))
 
 
@@ -239,14 +239,14 @@ def test_own_labels_and_variables_arrive_beside_the_devices(bed: Bed, gate: Any)
 
 @pytest.mark.parametrize("name", ["NVIDIA_VISIBLE_DEVICES", "NVIDIA_ANYTHING", "HOME", "PATH", "CUDA_DEVICE_ORDER"])
 def test_a_variable_that_ds01_sets_is_refused(bed: Bed, gate: Any, name: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermissionDenied) as caught:
         gate.create(bed.actor("alice"), bed.request("alice", environment={name: "all"}))
     assert name in caught.value.message and bed.records() == []
 
 
 @pytest.mark.parametrize("key", ["", "NVIDIA_VISIBLE_DEVICES=all", "A B", "A\0"])
 def test_a_variable_that_hides_another_is_wrong_use(bed: Bed, gate: Any, key: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         gate.create(bed.actor("alice"), bed.request("alice", environment={key: "x"}))
 
 
@@ -271,7 +271,7 @@ def test_a_container_from_a_committed_image_of_ours_is_foreign(bed: Bed, gate: A
 def test_start_is_refused_when_the_slots_are_taken_naming_the_holder(bed: Bed, gate: Any) -> None:
     stopped_with_slots_taken(bed)
     before = bed.record("alice")
-    with pytest.raises(NoGpuFree) as caught:
+    with pytest.raises(NoCapacity) as caught:
         gate.start(bed.actor("alice"), ALICE)
     assert caught.value.exit_code == 4
     assert {claim.container for claim in refusal(caught).claims} == {BOB}
@@ -283,7 +283,7 @@ def test_start_of_a_stopped_one_checks_the_quota_again(bed: Bed, gate: Any) -> N
     fill(bed, "alice", start=True)
     bed.gate.stop(bed.actor("alice"), ALICE, release=True)
     fill(bed, "alice", name="a", gpus=2)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermissionDenied) as caught:
         gate.start(bed.actor("alice"), ALICE)
     assert refusal(caught).rule.value == "max_mig_instances"
 
@@ -295,7 +295,7 @@ def test_start_is_refused_when_the_hardware_lost_the_slot(bed: Bed, gate: Any) -
     bed.inventory = replace(  # type: ignore[type-var]
         bed.inventory, observation=replace(left, slots=tuple(slot for slot in left.slots if slot.slot != "1:0"))
     )
-    with pytest.raises(NotPossible) as caught:
+    with pytest.raises(InvalidState) as caught:
         gate.start(bed.actor("alice"), ALICE)
     assert refusal(caught).rule.value == "lost"
     assert gate.start(bed.actor("alice"), ALICE, recreate=True).container.gpus[0].slot != "1:0"
@@ -303,7 +303,7 @@ def test_start_is_refused_when_the_hardware_lost_the_slot(bed: Bed, gate: Any) -
 
 def test_a_lease_by_hand_is_for_admins_and_only_release_ends_it(bed: Bed, gate: Any) -> None:
     alice, boss = bed.actor("alice"), bed.actor("boss")
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.allocate(alice, 70001, "slurm", GpuRequest(1))
     made = gate.allocate(boss, 70001, "slurm", GpuRequest(1), priority=80).container
     assert (made.state, len(made.gpus)) == ("running", 1)
@@ -319,11 +319,11 @@ def test_a_lease_by_hand_is_for_admins_and_only_release_ends_it(bed: Bed, gate: 
         lambda: gate.exec(boss, name, ExecRequest(("bash",), "0:0")),
         lambda: gate.allocate(boss, 70001, "slurm", GpuRequest(1)),
     ):
-        with pytest.raises(NotPossible):
+        with pytest.raises(InvalidState):
             act()
     assert gate.mark(boss, name, Trigger.STOP).container.state == "held"
     assert gate.mark(boss, name, Trigger.START).container.state == "running"
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         gate.mark(boss, name, Trigger.REMOVE)
     gate.reconcile(boss)
     bed.clock.advance(days=90)
@@ -338,20 +338,20 @@ def test_a_lease_by_hand_is_for_admins_and_only_release_ends_it(bed: Bed, gate: 
 def test_a_lease_by_hand_counts_against_the_quota_and_blocks_the_name(bed: Bed, gate: Any) -> None:
     boss = bed.actor("boss")
     gate.allocate(boss, 70001, "thesis", GpuRequest(1))
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         gate.create(bed.actor("alice"), bed.request("alice"))
     gate.create(bed.actor("alice"), bed.request("alice", "a"))
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.create(bed.actor("alice"), bed.request("alice", "b"))
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.allocate(boss, 70001, "more", GpuRequest(1))
 
 
 def test_a_lease_by_hand_needs_a_name_and_a_gpu(bed: Bed, gate: Any) -> None:
     boss = bed.actor("boss")
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         gate.allocate(boss, 70001, "../x", GpuRequest(1))
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         gate.allocate(boss, 70001, "none", GpuRequest(0))
     with pytest.raises(NotFound):
         gate.allocate(boss, 79999, "none", GpuRequest(1))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import BuildSpec, Progress
-from ds01.errors import EngineAbsent, EngineRejected, NotFound, NotPossible, Refused, WrongUse
+from ds01.errors import EngineNotFound, EngineRejected, InvalidState, NotFound, PermissionDenied, UsageError
 from ds01.gate.images import build_spec
 from ds01.records.request import BuildRequest
 from tests.bed import POLICY, Bed
@@ -43,7 +43,7 @@ def test_a_build_is_a_stream_that_ends_in_the_image(bed: Bed, gate: Any, build: 
 
 
 def test_only_administrators_build_for_others(bed: Bed, build: Build) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         build("bob", owner=70001)
     assert bed.engine.image(REFERENCE) is None and [kind for kind, _ in bed.events] == ["refusal"]
     build("boss", owner=70001)
@@ -53,14 +53,14 @@ def test_only_administrators_build_for_others(bed: Bed, build: Build) -> None:
 
 @pytest.mark.parametrize("name", ["", "Thesis", "a/b", "../x", "a:b", "a b", "x" * 64, "a___b", "a-", "a_-b", "x\ny"])
 def test_what_is_no_name_is_wrong_use(bed: Bed, build: Build, name: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         build(name=name)
     assert bed.engine.images() == []
 
 
 @pytest.mark.parametrize("label", ["mine", "aime.mlc", "ds01", "ds01.", "ds01.A b", "xds01.a"])
 def test_only_labels_of_ds01_are_put_on_an_image(bed: Bed, build: Build, label: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         build(labels={label: "x"})
     assert bed.engine.images() == []
 
@@ -77,7 +77,7 @@ def test_a_failed_build_is_an_event_and_leaves_the_image(bed: Bed, build: Build)
     with pytest.raises(EngineRejected) as caught:
         build(dockerfile=DOCKERFILE + "RUN exit 3\n")
     assert caught.value.data == {"problem": "build", "step": "4/4 RUN exit 3", "exit_code": 3}
-    with pytest.raises(EngineAbsent):
+    with pytest.raises(EngineNotFound):
         build(dockerfile="FROM absent/image\n")
     assert bed.engine.image(REFERENCE) == before
     assert [(kind, facts["what"], facts["image"]) for kind, facts in bed.events] == [
@@ -111,7 +111,7 @@ def test_nothing_happens_before_the_first_step_is_asked_for(bed: Bed) -> None:
         yield b""
 
     bed.gate.build(bed.actor("alice"), request(), unread())
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         next(bed.gate.build(bed.actor("bob"), request(), unread()))
 
 
@@ -191,7 +191,7 @@ def test_an_image_goes_once_no_container_uses_it(bed: Bed, gate: Any, build: Bui
     alice = bed.actor("alice")
     build()
     gate.create(alice, bed.request("alice", image="ds01-70001/thesis"))
-    with pytest.raises(NotPossible) as caught:
+    with pytest.raises(InvalidState) as caught:
         gate.remove_image(alice, REFERENCE)
     assert "thesis" in (caught.value.why or "") and caught.value.data == {"used_by": ["thesis"]}
     assert bed.engine.image(REFERENCE) is not None
@@ -206,7 +206,7 @@ def test_an_image_goes_once_no_container_uses_it(bed: Bed, gate: Any, build: Bui
 
 def test_only_administrators_remove_images_of_others(bed: Bed, gate: Any, build: Build) -> None:
     build()
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.remove_image(bed.actor("bob"), REFERENCE)
     assert bed.engine.image(REFERENCE) is not None
     gate.remove_image(bed.actor("boss"), REFERENCE)
@@ -220,7 +220,7 @@ def test_only_administrators_remove_images_of_others(bed: Bed, gate: Any, build:
 )  # fmt: skip
 def test_nothing_but_somebodys_own_image_is_removed(bed: Bed, gate: Any, reference: str) -> None:
     gate.create(bed.actor("alice"), bed.request("alice"))
-    with pytest.raises(Refused):
+    with pytest.raises(PermissionDenied):
         gate.remove_image(bed.actor("boss"), reference)
 
 

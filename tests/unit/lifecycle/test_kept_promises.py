@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ds01.errors import EngineRejected, NoGpuFree
+from ds01.errors import EngineRejected, NoCapacity
 from ds01.records.machine import State
 from tests import legal
 from tests.acts import ALICE, fill, refusal
@@ -99,7 +99,7 @@ def test_nobody_is_told_when_the_gpu_of_one_that_is_being_started_comes_free(bed
     told = []
 
     def ask() -> None:
-        with pytest.raises(NoGpuFree) as error:
+        with pytest.raises(NoCapacity) as error:
             fill(bed, "boss", name="big", gpus=1)
         told.append(refusal(error))
 
@@ -129,6 +129,6 @@ def test_one_that_waits_to_be_started_has_its_time(bed: Bed) -> None:
     fill(bed, "alice")
     for name in ("a", "b", "c"):
         fill(bed, "bob" if name == "a" else "carol", name=name, start=True)
-    with pytest.raises(NoGpuFree) as error:
+    with pytest.raises(NoCapacity) as error:
         fill(bed, "boss", name="big", gpus=1)
     assert refusal(error).earliest == bed.clock() + timedelta(minutes=30)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ds01.errors import Ds01Error, NoGpuFree
+from ds01.errors import Ds01Error, NoCapacity
 from ds01.gpus.model import GpuRequest, Rule, SlotKind
 from ds01.gpus.simulated import SimulatedInventory
 from ds01.gpus.slot_names import display_name
@@ -203,7 +203,7 @@ def test_everything_that_is_there_can_be_leased_after_a_change(mig: Bed) -> None
     fill(mig, "alice", gpus=2)
     layout(mig, 2, 0)
     fill(mig, "bob", gpus=1)
-    with pytest.raises(NoGpuFree):
+    with pytest.raises(NoCapacity):
         fill(mig, "carol", gpus=1)
 
 

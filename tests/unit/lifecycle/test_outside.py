@@ -9,7 +9,7 @@ import pytest
 
 from ds01.engines.protocol import ContainerSpec, ContainerStatus, CreateResult, Devices
 from ds01.engines.simulated.engine import SimulatedEngine
-from ds01.errors import EngineRejected, EngineUnreachable, NoGpuFree, NotPossible
+from ds01.errors import EngineRejected, EngineUnreachable, InvalidState, NoCapacity
 from ds01.records.machine import State
 from tests import legal
 from tests.bed import NOON, POLICY, Bed
@@ -118,7 +118,7 @@ def test_a_start_on_slots_that_somebody_has_is_a_conflict_told_to_both(running: 
     running.gate.remove(running.actor("bob"), BOB)
     for name in ("a", "b", "c"):
         running.gate.create(running.actor("boss"), running.request("boss", name, 1))
-    with pytest.raises(NoGpuFree):  # alice's runs on it, and got its lease back before anybody else could have it
+    with pytest.raises(NoCapacity):  # alice's runs on it, and got its lease back before anybody else could have it
         running.gate.create(running.actor("carol"), running.request("carol"))
     assert running.leased()[running.uuid["1:0"]] == ALICE
     assert running.record("alice").conflict is None
@@ -314,5 +314,5 @@ def test_a_stop_by_hand_before_a_command_makes_the_command_already_done(running:
     assert gate.stop(running.actor("alice"), ALICE).already
     assert gate.start(running.actor("alice"), ALICE).container.state == "running"
     running.engine.kill(ALICE)
-    with pytest.raises(NotPossible):
+    with pytest.raises(InvalidState):
         gate.pause(running.actor("alice"), ALICE)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import EngineInfo
-from ds01.errors import Busy, Ds01Error, EngineUnreachable, NoGpuFree
+from ds01.errors import Busy, Ds01Error, EngineUnreachable, NoCapacity
 from ds01.gpus.model import GpuRequest
 from ds01.records.line import Waiter
 from ds01.system import files, locks
@@ -154,7 +154,7 @@ def test_a_lease_by_hand_that_cannot_be_read_now_stays_and_its_gpu_is_given_to_n
     failing(bed.record_file("alice", "hand"))
     with pytest.raises(Ds01Error) as caught:
         bed.another_gate().create(bed.actor("bob"), bed.request("bob", gpus=2))
-    assert isinstance(caught.value, NoGpuFree) or "cannot be read" in caught.value.message
+    assert isinstance(caught.value, NoCapacity) or "cannot be read" in caught.value.message
     with pytest.raises(Ds01Error):
         bed.another_gate().create(bed.actor("carol"), bed.request("carol"))
         bed.another_gate().create(bed.actor("carol"), bed.request("carol", "other"))

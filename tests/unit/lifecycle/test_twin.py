@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ds01.engines.protocol import BuildSpec, ContainerSpec, ContainerStatus, CreateResult
-from ds01.errors import Ds01Error, EngineConflict, EngineRejected, EngineUnreachable, NotPossible
+from ds01.errors import Ds01Error, EngineConflict, EngineRejected, EngineUnreachable, InvalidState
 from ds01.lifecycle.reconciliation.reconcile import foresee
 from ds01.lifecycle.reconciliation.twin import twin_name
 from ds01.records.machine import State
@@ -207,7 +207,7 @@ def test_a_twin_that_was_started_by_hand_is_kept_and_said(bed: Bed) -> None:
     bed.engine.start(TWIN)
     bed.engine.stop(TWIN, grace=0)
     reconcile(bed)
-    with pytest.raises(NotPossible) as caught:
+    with pytest.raises(InvalidState) as caught:
         recreate(bed.another_gate(), bed)
     assert f"docker rm {TWIN}" in (caught.value.hint or "")
     bed.engine.remove(TWIN)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ds01.errors import Busy, Ds01Error, NoGpuFree
+from ds01.errors import Busy, Ds01Error, NoCapacity
 from ds01.records.machine import State
 from tests import legal
 from tests.bed import Bed
@@ -126,7 +126,7 @@ def test_nor_while_it_cannot_be_rebuilt_since_a_command_is_at_work_on_it(bed: Be
         bob = bed.actor("bob")
         given = gate.create(bob, bed.request("bob", gpus=2)).container.gpus
         assert bed.uuid["1:0"] not in {slot.uuid for slot in given}
-        with pytest.raises(NoGpuFree):
+        with pytest.raises(NoCapacity):
             gate.create(bed.actor("boss"), bed.request("boss", gpus=2))
         rows = {row.slot: row.state for row in gate.gpus(bob).slots}
         assert rows["1:0"] == "busy_outside"

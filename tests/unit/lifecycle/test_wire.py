@@ -15,7 +15,7 @@ from ds01 import errors
 from ds01.api import wire
 from ds01.api.operation import Operation, StreamOperation
 from ds01.engines.protocol import Attachment
-from ds01.errors import Ds01Error, Refused
+from ds01.errors import Ds01Error, PermissionDenied
 from ds01.gate.gate import OPERATIONS, Gate
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
@@ -48,7 +48,7 @@ def test_an_operation_that_declares_nothing_is_for_administrators(bed: Bed) -> N
     class Undeclared(Operation[None]):
         pass
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermissionDenied) as caught:
         Gate(bed.context).run(bed.actor("alice"), Undeclared())
     assert caught.value.code == "access.denied"
 
@@ -79,7 +79,7 @@ def test_an_error_comes_back_as_what_it_was(kind: type[Ds01Error]) -> None:
 
 
 def test_an_unknown_kind_of_error_is_still_one() -> None:
-    sent = Refused("no").to_json() | {"kind": "Newer"}
+    sent = PermissionDenied("no").to_json() | {"kind": "Newer"}
     assert type(Ds01Error.from_json(sent)) is Ds01Error
 
 

@@ -1,0 +1,94 @@
+"""What messages advise: options of the command at hand, and commands that can be typed as they stand.
+
+A message puts each command into backquotes. Before it is shown, `--user` is added to those that accept it if the
+command at hand had it: without it an administrator would act on containers of their own.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from ds01.commands import COMMANDS, program_names, split_command
+
+_QUOTED_COMMAND = re.compile(r"`([^`\n]+)`")
+PROGRAM = "ds01"
+_OWNER_KEY = "ds01.user"  # the key in click's `meta` for whom the command acts, if no --user said it
+
+
+@dataclass(frozen=True)
+class CommandContext:
+    """What the command at hand can be told: its name as typed, its options, and whom --user names."""
+
+    program: str = PROGRAM
+    options: frozenset[str] = frozenset()
+    user: str | None = None
+
+    def has(self, option: str) -> bool:
+        """Whether the command at hand has this option."""
+        return option in self.options
+
+
+def current_context() -> CommandContext:
+    """Return what the command at hand offers; nothing outside of a command."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return CommandContext()
+    options = frozenset(name for param in context.command.params for name in param.opts)
+    return CommandContext(context.command_path, options, context.params.get("user") or context.meta.get(_OWNER_KEY))
+
+
+def set_hint_owner(user: str) -> None:
+    """Let commands in messages be for `user`, as if --user had named them."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[_OWNER_KEY] = user
+
+
+def complete_hints(text: str, *, login: str | None = None) -> str:
+    """Return a message whose commands can be typed as they stand by whoever typed the command at hand.
+
+    `login`: whose it is, for a command that an administrator has to type for them.
+    """
+    user = current_context().user
+    if user is None and (login is None or "LOGIN" not in text):
+        return text
+    return _QUOTED_COMMAND.sub(lambda match: f"`{_complete_command(match[1], user, login)}`", text)
+
+
+def parse_command_line(line: str) -> tuple[str, list[str]] | None:
+    """Return the words and arguments of a ds01 command as it would be typed; None for anything else."""
+    try:
+        typed = shlex.split(line)
+    except ValueError:
+        return None
+    if typed[:1] == ["sudo"]:
+        typed = typed[1:]
+    if not typed or (typed[0] != PROGRAM and typed[0] not in program_names()):
+        return None
+    return split_command(typed[0], typed[1:])
+
+
+def load_click_command(words: str) -> click.Command:
+    """Return the click command behind some words of the table."""
+    command: click.Command = import_module(COMMANDS[words][0]).command
+    return command
+
+
+def _complete_command(line: str, user: str | None, login: str | None) -> str:
+    parsed = parse_command_line(line)
+    if parsed is None or parsed[0] not in COMMANDS:
+        return line
+    if login is not None:
+        line = re.sub(r"\bLOGIN\b", shlex.quote(login), line)
+    words, arguments = parsed
+    options = {name for param in load_click_command(words).params for name in param.opts}
+    own_arguments = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if user is None or "--user" not in options or any(word.partition("=")[0] == "--user" for word in own_arguments):
+        return line
+    before, separator, inner_command = line.partition(" -- ")
+    return f"{before} --user {shlex.quote(user)}{separator}{inner_command}"

@@ -1,0 +1,1 @@
+"""Steps that several container commands share: adoption, start, queue, stop, shell."""

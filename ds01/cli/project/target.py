@@ -1,0 +1,117 @@
+"""Which project a command is about: the one that is named, or the one in whose folder somebody stands."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ds01.cli.container.creation.options import resolve_directory
+from ds01.cli.session import Session
+from ds01.cli.ui import prompts
+from ds01.cli.ui.output import printable, write_raw
+from ds01.errors import Ds01Error, NotFound, UsageError
+from ds01.policy.names import NAME_PATTERN
+from ds01.projects.project_directory import project_name, project_path, workspaces_directory
+from ds01.projects.step_result import StepResult
+from ds01.system.home import Home
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of `home`'s person, and where it lies. The folder need not be there."""
+
+    home: Home
+    name: str
+    folder: Path
+
+
+def project_argument(verb: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The argument PROJECT and the option --dir; the function gets them as one `project`. `verb` is for the hint."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(session: Session, *, project: str | None, folder: str | None, **values: Any) -> Any:
+            return function(session, _resolve_project(session, project, folder, verb), **values)
+
+        directory_option = click.option(
+            "--dir", "folder", metavar="DIR", help="Its folder. Default: ~/workspace/PROJECT."
+        )
+        return click.argument("project", required=False)(directory_option(run))
+
+    return decorate
+
+
+def require_directory(project: Project) -> None:
+    """Raises NotFound if the project's folder is not there."""
+    if not project.home.exists(project.folder):
+        raise NotFound(
+            f"there is no project {project.name}",
+            why=f"{project.folder} is not there",
+            hint=f"`dir-create {project.name}` makes it",
+        )
+
+
+def show_step(session: Session, step: StepResult) -> None:
+    """Say what a step did."""
+    if step.made:
+        session.say(f"Made: {', '.join(step.made)}.")
+        if step.kept:
+            session.say(f"There already: {', '.join(step.kept)}.")
+    else:
+        session.say(f"Nothing to do, it is there already: {', '.join(step.kept)}.")
+    for note in step.notes:
+        session.say(note)
+
+
+def show_unwrapped(session: Session, lines: Iterable[str]) -> None:
+    """Say lines that somebody copies: a terminal's width does not break them."""
+    stream = sys.stderr if session.as_json else sys.stdout
+    if not session.quiet:
+        write_raw("\n".join(printable(line) for line in lines), stream)
+
+
+def _resolve_project(session: Session, typed: str | None, directory: str | None, verb: str) -> Project:
+    home = session.home
+    if directory is not None:
+        folder = Path(os.path.normpath(resolve_directory(session, directory) or directory))
+        return Project(home, project_name(folder.name if typed is None else typed), folder)
+    if typed is None:
+        current = _project_at_cwd(home)
+        if session.interactive:
+            typed = prompts.ask_text("Name of the project", default=current, check=project_name)
+        elif current is not None:
+            typed = current
+        else:
+            raise UsageError(
+                "which project?",
+                why=f"this is not the folder of one: they lie in {workspaces_directory(home)}",
+                hint=f"say its name: {verb} PROJECT",
+            )
+    name = project_name(typed)
+    if name != typed:
+        session.say(f"The name becomes {name}: lower case, without spaces.")
+    return Project(home, name, project_path(home, name))
+
+
+def _project_at_cwd(home: Home) -> str | None:
+    """The project in whose folder, or below it, the command was typed."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed meanwhile
+        return None
+    workspaces = [workspaces_directory(home)]
+    with suppress(Ds01Error):  # a home, or the workspace in it, is often a link
+        workspaces.append(Path(home.run(["realpath", "--", str(workspaces_directory(home))]).rstrip("\n")))
+    for workspace_path in workspaces:
+        if here != workspace_path and here.is_relative_to(workspace_path):
+            name = here.relative_to(workspace_path).parts[0]
+            return name if NAME_PATTERN.fullmatch(name) else None
+    return None

@@ -1,0 +1,115 @@
+"""The words for data: times, durations, sizes, slots, refusals and errors. Pure, but for the server's time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ds01.errors import Ds01Error
+from ds01.gpus.slot_names import display_name
+from ds01.policy.units import readable_size
+from ds01.system.clock import to_server_zone
+
+if TYPE_CHECKING:
+    from ds01.journal.notices import Notice
+    from ds01.policy.model import Reservation
+
+DISTANT = timedelta(days=300)  # from there on a date needs its year
+
+
+def format_error(error: Ds01Error) -> str:
+    """An error in a few lines: what happened, why with the numbers, what to do."""
+    lines = [f"Error: {_on_one_line(error.message)}", *(f"  {line}" for line in (error.why or "").splitlines())]
+    if error.hint:
+        lines.append("  → " + error.hint.replace("\n", "\n    "))
+    return "\n".join(lines)
+
+
+def format_local_time(at: datetime, now: datetime) -> str:
+    """Return a time for people, in the server's zone: today's by the hour, others with the day or the year too."""
+    local_time, today = to_server_zone(at), to_server_zone(now)
+    if local_time.date() == today.date():
+        return local_time.strftime("%H:%M")
+    return local_time.strftime("%a %d %b %H:%M" if abs(local_time - today) < DISTANT else "%a %d %b %Y %H:%M")
+
+
+def describe_reservation(item: Reservation, now: datetime) -> str:
+    """Return a reservation in one line: `0:0, 0:1 for @lab, from Tue 01 Dec 08:00 to Sat 05 Dec 18:00 (deadline)`."""
+    holder = item.user or f"@{item.group}"
+    start = "now" if item.start <= now else f"from {_format_date(item.start)}"
+    reason = f" ({item.reason})" if item.reason else ""
+    return f"{', '.join(item.slots)} for {holder}, {start} to {_format_date(item.end)}{reason}"
+
+
+def _format_date(at: datetime) -> str:
+    return to_server_zone(at).strftime("%a %d %b %Y %H:%M")
+
+
+def format_deadline(at: datetime, now: datetime) -> str:
+    """A time for people, and how long until then."""
+    return (
+        f"{format_local_time(at, now)} ({format_duration(at - now)} left)" if at > now else format_local_time(at, now)
+    )
+
+
+def format_duration(duration: timedelta) -> str:
+    """A length of time in its two largest units, rounded: `3d 4h`, `2h 5m`, `12m`, `40s`."""
+    seconds = max(0, round(duration.total_seconds()))
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds}s"
+    if minutes < 60:
+        return f"{minutes}m"
+    (first, second), (whole, rest) = ("hm", divmod(minutes, 60)) if minutes < 1440 else (
+        "dh", divmod(round(minutes / 60), 24)
+    )  # fmt: skip
+    return f"{whole}{first} {rest}{second}" if rest else f"{whole}{first}"
+
+
+def format_notice(notice: Notice) -> str:
+    """A notice for people, in one line."""
+    text = " ".join(notice.text.splitlines())
+    time = to_server_zone(notice.time).strftime("%a %d %b %H:%M")
+    return f"[{time}] {text}" + (f" → `{notice.command}`" if notice.command else "")
+
+
+def format_size(number: int | None) -> str:
+    """Return bytes in the one form for people, `1.2g`; a dash if they are unknown."""
+    return "–" if number is None else readable_size(number)
+
+
+def format_gpus(slots: Sequence[Any]) -> str:
+    """Return slots for people: `0:1 (2g.20gb)`, `0:1, was 0:0 (2g.20gb)`."""
+    return ", ".join(f"{display_name(item)} ({item.profile})" if item.profile else display_name(item) for item in slots)
+
+
+def gpus_as_subject(slots: Sequence[Any], singular: str, plural: str) -> str:
+    """Return slots and their verb: `GPU 0 is`, `GPUs 1:0 (2g.10gb), 1:1 (2g.10gb) are`."""
+    return f"GPU {format_gpus(slots)} {singular}" if len(slots) == 1 else f"GPUs {format_gpus(slots)} {plural}"
+
+
+def short_name(container: str | None) -> str:
+    """The name that people use, of a container's full one."""
+    return (container or "").partition("._.")[0]
+
+
+def format_holder(user: str | None, container: str | None) -> str:
+    """Who has something: `alice (thesis)`."""
+    return " ".join(filter(None, (user, f"({short_name(container)})" if container else None))) or "–"
+
+
+def format_count(number: int, noun: str) -> str:
+    """A number of things: `1 error`, `2 errors`, `2 processes`."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{'' if number == 1 else plural}"
+
+
+def describe_ending_processes(count: int) -> str:
+    """How many processes end with a stop."""
+    return f"{format_count(count, 'process')} will end"
+
+
+def _on_one_line(text: str) -> str:
+    """A text with what was typed in it, on one line: a line break in a name would look like a line of ours."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text.strip())

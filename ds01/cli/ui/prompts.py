@@ -1,0 +1,86 @@
+"""Questions to somebody at a terminal. Whoever calls made sure that there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import click
+
+from ds01.cli.ui.output import print_text
+from ds01.errors import UsageError
+from ds01.system.utf8 import is_utf8
+
+
+def confirm(question: str, *, default: bool) -> bool:
+    """Yes or no; asked again until it is one of them. Enter alone is the default."""
+    words = {"y": True, "yes": True, "n": False, "no": False, "": default}
+    while True:
+        answer = ask_line(f"{question} [{'Y/n' if default else 'y/N'}]").strip().casefold()
+        if answer in words:
+            return words[answer]
+        print_text("y or n, please.")
+
+
+def choose(title: str, choices: Sequence[str], *, default: int | None = 1) -> int:
+    """One of several, shown with numbers from 1; the index from 0. `default` None: Enter alone does not answer."""
+    print_text(title)
+    for index, choice in enumerate(choices, 1):
+        print_text(f"  {index:2}) {choice}")
+    return ask_number("Number", maximum=len(choices), default=default) - 1
+
+
+def ask_number(question: str, *, maximum: int | None, default: int | None = 1) -> int:
+    """A number from 1 to `most`; None: to any. Asked again until it is one."""
+    while True:
+        answer: str = _read_answer(lambda: click.prompt(question, default=None if default is None else str(default)))
+        text = answer.strip()
+        if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= (maximum or int(text)):
+            return int(text)
+        print_text(f"A number from 1 to {maximum}, please." if maximum else "A number from 1 on, please.")
+
+
+def choose_several(count: int) -> list[int]:
+    """Any of `among` things that are shown already: numbers, `all`, or nothing; the indexes from 0."""
+    while True:
+        answer = ask_line("Which? Numbers, or all; Enter for none")
+        words = answer.replace(",", " ").split()
+        if [word.lower() for word in words] == ["all"]:
+            return list(range(count))
+        if all(word in {str(number) for number in range(1, count + 1)} for word in words):
+            return sorted({int(word) - 1 for word in words})
+        print_text(f"Numbers from 1 to {count}, please.")
+
+
+def ask_text(question: str, *, default: str | None = None, check: Callable[[str], object] = str) -> str:
+    """A line of text; asked again while `check` raises UsageError."""
+    while True:
+        answer: str = _read_answer(lambda: click.prompt(question, default=default, show_default=bool(default)))
+        try:
+            check(answer)
+        except UsageError as error:
+            print_text("; ".join(filter(None, (error.message, error.why, error.hint))))
+        else:
+            return answer
+
+
+def ask_line(question: str, *, suffix: str = ": ") -> str:
+    """A line of text, or Enter alone for nothing."""
+    return str(_read_answer(lambda: click.prompt(question, default="", show_default=False, prompt_suffix=suffix)))
+
+
+def _read_answer(prompt: Callable[[], str]) -> str:
+    """Return the answer to a question; one that is not UTF-8 is asked again.
+
+    After Ctrl-C what is said next does not stand behind the question.
+    """
+    while True:
+        try:
+            answer = prompt()
+        except click.Abort:
+            print_text(error=True)
+            raise
+        except UnicodeDecodeError:
+            answer = None
+        if answer is not None and is_utf8(answer):
+            return answer
+        print_text("That was not UTF-8; once more, please.")
