@@ -22,8 +22,8 @@ from ds01.cli.session import Session
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.main import program_names, run
 from ds01.system.data import format_time
-from tests.advice import check_output
-from tests.bed import GPUS, Bed
+from tests.advice_checks import check_output
+from tests.harness import GPUS, Harness
 
 GROUP = 70100  # shares the state folder of a program's bed, as `docker` does on a server
 TIMEOUT = 60.0  # seconds that a program may take; a busy machine is slow
@@ -35,15 +35,15 @@ NAMES = ("my-thesis", "one", "two", "three", "second", "running", "held", "fresh
          "gone", "stopped", "broken", "n" * 60)  # fmt: skip
 
 
-def prepare_home_directories(bed: Bed) -> None:
+def prepare_home_directories(harness: Harness) -> None:
     """Unless root runs the tests, all folders are the tester's: let the policy allow them, and make them all."""
     if os.geteuid() == 0:
         return
-    policy = bed.root / "resource-limits.yaml"
-    policy.write_text(policy.read_text().replace("workspace: []", f"workspace: [{bed.root}/home]"))
-    for login in bed.people:
+    policy = harness.root / "resource-limits.yaml"
+    policy.write_text(policy.read_text().replace("workspace: []", f"workspace: [{harness.root}/home]"))
+    for login in harness.people:
         for name in NAMES:
-            (bed.home(login) / "workspace" / name).mkdir(exist_ok=True)
+            (harness.home(login) / "workspace" / name).mkdir(exist_ok=True)
 
 
 @dataclass
@@ -65,16 +65,16 @@ class CommandResult:
 class CommandLine(ABC):
     """Runs commands as `who`, with nobody at the keyboard. The bed's clock and `os.environ` are the commands' too."""
 
-    def __init__(self, bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.bed = bed
+    def __init__(self, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.harness = harness
         self.who = "alice"
-        self.engine = SimulatedEngine(bed.state / "simulated-engine.json", clock=bed.clock)
+        self.engine = SimulatedEngine(harness.state / "simulated-engine.json", clock=harness.clock)
         self._monkeypatch = monkeypatch
-        prepare_home_directories(bed)
+        prepare_home_directories(harness)
         for name in ("SUDO_UID", "DS01_DOCKER_SOCKET", "NO_COLOR", "COLUMNS"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("DS01_STATE", str(bed.state))
-        monkeypatch.setenv("DS01_CONFIG", str(bed.root / "resource-limits.yaml"))
+        monkeypatch.setenv("DS01_STATE", str(harness.state))
+        monkeypatch.setenv("DS01_CONFIG", str(harness.root / "resource-limits.yaml"))
         monkeypatch.setenv("DS01_ENGINE", "simulated")
         monkeypatch.setenv("DS01_GPUS", f"simulated:{GPUS}")
 
@@ -100,7 +100,7 @@ class CommandLine(ABC):
     ) -> CommandResult:
         """`ds("container-stop", "thesis")`, as the program of that name. `now`: another DS01_NOW than the bed's."""
         before, self.who = self.who, who or self.who
-        self._monkeypatch.setenv("DS01_NOW", now or format_time(self.bed.clock()))
+        self._monkeypatch.setenv("DS01_NOW", now or format_time(self.harness.clock()))
         try:
             code, out, err = self._run(words, stdout)
         finally:
@@ -124,21 +124,21 @@ class CommandLine(ABC):
 
     def state(self, name: str = "thesis", who: str = "alice") -> str:
         """The state in the record."""
-        return self.bed.record(who, name).state.value
+        return self.harness.record(who, name).state.value
 
 
 class InProcess(CommandLine):
     """Calls `main.run`. It stays the tester's process, which acts for whoever is played."""
 
-    def __init__(self, bed: Bed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        super().__init__(bed, monkeypatch)
+    def __init__(self, harness: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        super().__init__(harness, monkeypatch)
         self._capsys = capsys
-        monkeypatch.setattr(Session, "actor", property(lambda session: session.users.actor(bed.people[self.who])))
+        monkeypatch.setattr(Session, "actor", property(lambda session: session.users.actor(harness.people[self.who])))
 
     def use_real_identity(self) -> None:
         self._monkeypatch.setattr(Session, "actor", REAL_ACTOR)
-        self._monkeypatch.setattr(os, "getuid", lambda: self.bed.people[self.who])
-        self._monkeypatch.setattr(os, "geteuid", lambda: self.bed.people[self.who])
+        self._monkeypatch.setattr(os, "getuid", lambda: self.harness.people[self.who])
+        self._monkeypatch.setattr(os, "geteuid", lambda: self.harness.people[self.who])
 
     def make_stderr_terminal(self) -> None:
         self._monkeypatch.setattr(type(sys.stderr), "isatty", lambda stream: stream is sys.stderr, raising=False)
@@ -157,8 +157,8 @@ class InProcess(CommandLine):
 class Program(CommandLine):
     """Starts a program, each time with the numbers of who is played. Only root can."""
 
-    def __init__(self, bed: Bed, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-        super().__init__(bed, monkeypatch)
+    def __init__(self, harness: Harness, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+        super().__init__(harness, monkeypatch)
         self._path = path
         self._terminal = False
 
@@ -170,14 +170,19 @@ class Program(CommandLine):
 
     @property
     def caller(self) -> tuple[int, int]:
-        return self.bed.people[self.who], self.bed.people[self.who]
+        return self.harness.people[self.who], self.harness.people[self.who]
 
     def _run(self, words: tuple[str, ...], stdout: TextIO | None) -> tuple[int, str, str]:
         uid, gid = self.caller
         inherited = {
             name: value for name, value in os.environ.items() if name.startswith("DS01_") or name == "SUDO_UID"
         }
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.bed.home(self.who)), "LANG": "C.UTF-8", **inherited}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.harness.home(self.who)),
+            "LANG": "C.UTF-8",
+            **inherited,
+        }
         terminal, stderr = os.openpty() if self._terminal else (None, subprocess.PIPE)
         try:
             process = subprocess.run(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bed import Bed
 from tests.command_line import GROUP
+from tests.harness import Harness
 
 MEMORY = Path("/dev/shm")
 FREEZE = Path(__file__).parent.parent / "packaging" / "freeze"
@@ -62,9 +62,9 @@ def fast_tmp(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def bed(fast_tmp: Path, request: pytest.FixtureRequest) -> Bed:
+def harness(fast_tmp: Path, request: pytest.FixtureRequest) -> Harness:
     # The people of a program are several, and share the state as on a server.
-    return Bed(fast_tmp / "bed", shared=GROUP if request.config.getoption("program") else None)
+    return Harness(fast_tmp / "bed", shared=GROUP if request.config.getoption("program") else None)
 
 
 @pytest.fixture(scope="session")

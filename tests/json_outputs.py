@@ -10,8 +10,8 @@ import pytest
 from ds01 import commands
 from ds01.errors import Ds01Error
 from ds01.host.systemd import Systemd
-from ds01.records.line import Waiter
-from tests.aime import make
+from ds01.records.wait_queue import Waiter
+from tests.aime_containers import create
 from tests.command_line import CommandLine, prepare_home_directories
 
 POLICY = """\
@@ -47,8 +47,8 @@ class Scenario:
 
 def collect(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     """Return all documents by command, and those of `errors`, `tick.json` and `events.jsonl`."""
-    ds.bed.set_policy(POLICY)
-    prepare_home_directories(ds.bed)
+    ds.harness.set_policy(POLICY)
+    prepare_home_directories(ds.harness)
     told = Scenario(ds)
     containers(told)
     queue_and_refusals(told)
@@ -68,7 +68,7 @@ def containers(told: Scenario) -> None:
     run("container-unpause", "one")
     run("container-stats")
     run("mlc-stats")
-    ds.bed.clock.advance(hours=8)
+    ds.harness.clock.advance(hours=8)
     run("tick", who="root")
     run("container-list", "--all")
     run("check-limits")
@@ -103,9 +103,9 @@ def containers(told: Scenario) -> None:
 
 def queue_and_refusals(told: Scenario) -> None:
     ds, run = told.ds, told.run
-    request = ds.bed.request("alice", gpus=1)
-    waiter = Waiter("", "alice", ds.bed.people["alice"], 10, ds.bed.clock(), ds.bed.full("alice"), request)
-    with ds.bed.ledger.line().join(waiter):
+    request = ds.harness.request("alice", gpus=1)
+    waiter = Waiter("", "alice", ds.harness.people["alice"], 10, ds.harness.clock(), ds.harness.full("alice"), request)
+    with ds.harness.ledger.wait_queue().join(waiter):
         run("queue")
     run("container-create", "big", "pytorch", "--gpus", "2", "--gpu-type", "full", code=None)
     run("container-create", "big", "pytorch", "--gpus", "3", code=3)
@@ -118,24 +118,24 @@ def queue_and_refusals(told: Scenario) -> None:
     ds.ok("container-stop", "kept", "--release")
     run("container-stop", "kept", "--keep-container")
     ds.ok("container-deploy", "other", "pytorch", "--background")
-    ds.engine.start(ds.bed.full("alice", "kept"))  # behind ds01, on a GPU that the other has
+    ds.engine.start(ds.harness.full("alice", "kept"))  # behind ds01, on a GPU that the other has
     run("container-list")
-    ds.engine.kill(ds.bed.full("alice", "other"), out_of_memory=True)
+    ds.engine.kill(ds.harness.full("alice", "other"), out_of_memory=True)
     run("tick", who="root")
     run("container-list")
-    ds.engine.break_container(ds.bed.full("alice", "kept"))
+    ds.engine.break_container(ds.harness.full("alice", "kept"))
     run("emergency-stop", "alice", "-y", who="boss", code=1)
     run("tick", who="root", code=None)
-    ds.engine.fix_container(ds.bed.full("alice", "kept"))
+    ds.engine.fix_container(ds.harness.full("alice", "kept"))
     run("container-remove", "--all", "--force")
-    make(ds.bed, engine=ds.engine)
+    create(ds.harness, engine=ds.engine)
     run("container-adopt", "theirs")
     run("container-remove", "theirs")
     ds.ok("container-deploy", "lost", "pytorch", "--cpu-only", "--background")
-    ds.bed.record_file("alice", "lost").unlink()
+    ds.harness.record_file("alice", "lost").unlink()
     run("container-list")
     run("container-retire", "lost", "--force")
-    policy = ds.bed.root / "resource-limits.yaml"
+    policy = ds.harness.root / "resource-limits.yaml"
     policy.write_text(policy.read_text() + "server_name: gpu.example.org\n")
     run("tick", who="root", code=None)
 
@@ -159,9 +159,9 @@ def images_and_projects(told: Scenario) -> None:
 
 def administration(told: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     ds, run = told.ds, told.run
-    draft = ds.bed.root / "draft.yaml"
+    draft = ds.harness.root / "draft.yaml"
     draft.write_text(DRAFT)
-    old = ds.bed.root / "old.yaml"
+    old = ds.harness.root / "old.yaml"
     old.write_text("defaults: {cpus: 16, gpu_memory: null}\n")
     ds.ok("container-deploy", "five", "pytorch", "--background")
     ds.ok("container-create", "six", "pytorch", "--cpu-only")
@@ -169,13 +169,13 @@ def administration(told: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     run("policy", "check")
     run("policy", "check", str(draft), "--against-current")
     run("policy", "import", str(old))
-    (ds.bed.state / "gpu-state.json").unlink()
+    (ds.harness.state / "gpu-state.json").unlink()
     run("doctor", "--fix", who="root", code=None)
     run("queue")
     run("emergency-stop", "--all", "-y", who="boss")
     monkeypatch.setattr("ds01.cli.slices.apply.need_machine", lambda *_: None)
-    monkeypatch.setattr("ds01.host.apply.obstacle", lambda driver: None)
-    monkeypatch.setattr("ds01.host.apply.Systemd", lambda: Systemd(run=systemctl))
+    monkeypatch.setattr("ds01.host.slice_limits.obstacle", lambda driver: None)
+    monkeypatch.setattr("ds01.host.slice_limits.Systemd", lambda: Systemd(run=systemctl))
     run("slices", "apply", "--dry-run", who="root")
     run("slices", "apply", who="root", code=1)
 
@@ -187,6 +187,6 @@ def systemctl(words: list[str]) -> str:
 
 
 def files(ds: CommandLine) -> dict[str, list[Any]]:
-    state = ds.bed.state
+    state = ds.harness.state
     events = [json.loads(line) for line in (state / "log" / "events.jsonl").read_text().splitlines()]
     return {"tick.json": [json.loads((state / "tick.json").read_text())], "events.jsonl": events}

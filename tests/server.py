@@ -31,7 +31,7 @@ DAEMON = {"exec-opts": ["native.cgroupdriver=systemd"]}
 HOOK = "#!/bin/sh\nexit 0\n"
 A100 = "gpu uuid=GPU-{0} name=NVIDIA_A100 memory=42949672960"
 
-Done = subprocess.CompletedProcess
+CompletedRun = subprocess.CompletedProcess
 
 
 class Server(ABC):
@@ -47,7 +47,7 @@ class Server(ABC):
         code: int | None = 0,
         input: str | None = None,
         timeout: float = 120,
-    ) -> Done[str]:
+    ) -> CompletedRun[str]:
         """Run a command, or a line of sh, as somebody. `code`: what it has to exit with; None: whatever."""
 
     def answer(self, command: str, *, user: str = "root", **options: Any) -> Any:
@@ -109,18 +109,18 @@ class Server(ABC):
         self.run(f"apt-get install {options} {path}", env={"DEBIAN_FRONTEND": "noninteractive"})
 
 
-def words_of(command: str | Sequence[str]) -> list[str]:
+def arguments_of(command: str | Sequence[str]) -> list[str]:
     """A command as the kernel takes it."""
     return ["sh", "-c", command] if isinstance(command, str) else list(command)
 
 
-def variables_of(user: str, env: Mapping[str, str]) -> dict[str, str]:
+def environment_of(user: str, env: Mapping[str, str]) -> dict[str, str]:
     """The environment of somebody's command."""
     home = "/root" if user == "root" else f"/home/{user}"
     return {"HOME": home, "USER": user, "LOGNAME": user, "PATH": PATH, "LANG": "C.UTF-8", **env}
 
 
-def files_of_a_server(library: Path) -> dict[str, tuple[str | bytes, int]]:
+def server_files(library: Path) -> dict[str, tuple[str | bytes, int]]:
     """What has to be there before Docker starts, each file with its mode.
 
     `library`: a folder with the stand-in for NVML that reads GPUS.
@@ -163,6 +163,6 @@ def busybox_image() -> bytes:
     return buffer.getvalue()
 
 
-def said(done: Done[str]) -> str:
+def describe_result(done: CompletedRun[str]) -> str:
     """How a command ended, for the message of a failed test."""
     return f"exit code {done.returncode}\n{done.stdout}{done.stderr}"

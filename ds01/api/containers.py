@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from ds01.api.operation import Access, Operation, StreamOperation
 from ds01.api.views import Acted, AimeView, CreateStep, Ending, Listing, Plan, Sized, StartStep, UsageView
-from ds01.records.machine import Trigger
 from ds01.records.request import ContainerRequest
+from ds01.records.state_machine import Trigger
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ds01.gpus.model import Gpu, Refusal, SlotKind, SlotRef
 from ds01.placement.allocation_input import SlotState
 from ds01.policy.model import Limits, Reservation, UserLimits
 from ds01.records.deadlines import Deadline
-from ds01.records.record import Ended, Origin
+from ds01.records.record import ContainerEnd, Origin
 from ds01.records.request import ContainerRequest
 
 
@@ -63,7 +63,7 @@ class ContainerView:
     deadline: Deadline | None
     docker_id: str | None
     conflict: str | None
-    ended: Ended | None
+    ended: ContainerEnd | None
     origin: Origin | None
 
     @property

@@ -12,16 +12,16 @@ from enum import Enum
 
 from ds01.lifecycle.reconciliation.judge import OBSERVED
 from ds01.policy.model import AutomationRules, Limits
-from ds01.records.deadlines import after, created_ends, hold_ends, idle_ends, runtime_ends
-from ds01.records.future import AHEAD
-from ds01.records.machine import State, Trigger
+from ds01.records.clock_corrections import CLOCK_TOLERANCE
+from ds01.records.deadlines import add_delay, created_ends, hold_ends, idle_ends, runtime_ends
 from ds01.records.record import Origin, Record
+from ds01.records.state_machine import State, Trigger
 from ds01.system.data import DataError, format_time, parse_time
 
-ENDED = "ended"  # the key in the record's warnings of the notice that a container ended
+ENDED_NOTICE = "ended"  # the key in the record's warnings of the notice that a container ended
 
 
-class Act(str, Enum):
+class Action(str, Enum):
     """What to do."""
 
     WARN = "warn"
@@ -30,7 +30,7 @@ class Act(str, Enum):
     REMOVE = "remove"
 
 
-class Why(str, Enum):
+class Rule(str, Enum):
     """The rule behind it; also the key of the warning in the record."""
 
     RUNTIME = "runtime"
@@ -46,8 +46,8 @@ class Why(str, Enum):
 class Decision:
     """One thing to do to one container. `deadline`: when the rule ends what the container has."""
 
-    act: Act
-    why: Why
+    action: Action
+    rule: Rule
     deadline: datetime
 
 
@@ -59,10 +59,10 @@ def decide(record: Record, limits: Limits, policies: AutomationRules, *, now: da
         return _conflict(record, now) or _runtime(record, limits, policies, now) or _idle(record, limits, policies, now)
     if record.state is State.CREATED:
         due = created_ends(record, limits, policies)
-        waits = record.lease is None or due is None or now < due
-        return None if waits or due is None else Decision(Act.RELEASE, Why.CREATED, due)
+        is_early = record.lease is None or due is None or now < due
+        return None if is_early or due is None else Decision(Action.RELEASE, Rule.CREATED, due)
     removal = _removal(record, limits, policies, now)
-    if removal is not None and removal.act is Act.REMOVE:
+    if removal is not None and removal.action is Action.REMOVE:
         return removal
     if record.state is State.HELD:
         return _hold(record, limits, now) or removal
@@ -70,16 +70,16 @@ def decide(record: Record, limits: Limits, policies: AutomationRules, *, now: da
 
 
 def _hold(record: Record, limits: Limits, now: datetime) -> Decision | None:
-    ends = hold_ends(record, limits.gpu_hold_after_stop)
-    if ends is None or record.stopped_at is None:
+    hold_end = hold_ends(record, limits.gpu_hold_after_stop)
+    if hold_end is None or record.stopped_at is None:
         return None
     observed = _was_observed(record)
-    if record.held_until is None or ends < record.held_until or (observed and record.ended is None):
+    if record.held_until is None or hold_end < record.held_until or (observed and record.ended is None):
         # A policy has shortened it since, or nobody was told of it.
-        return _warned_first(record, Why.HOLD, Act.RELEASE, record.stopped_at, ends, now)
-    if observed and not _was_told(record, now):
+        return _warn_first(record, Rule.HOLD, Action.RELEASE, record.stopped_at, hold_end, now)
+    if observed and not _was_notified(record, now):
         return None
-    return Decision(Act.RELEASE, Why.HOLD, ends) if now >= ends else None
+    return Decision(Action.RELEASE, Rule.HOLD, hold_end) if now >= hold_end else None
 
 
 def _was_observed(record: Record) -> bool:
@@ -88,11 +88,11 @@ def _was_observed(record: Record) -> bool:
     return bool(stops) and stops[-1].actor == OBSERVED
 
 
-def _was_told(record: Record, now: datetime) -> bool:
+def _was_notified(record: Record, now: datetime) -> bool:
     """Whether the notice that it ended, and how long its GPU is held, was delivered at an earlier tick."""
-    told = record.warnings.get(ENDED)
+    delivered = record.warnings.get(ENDED_NOTICE)
     try:
-        return isinstance(told, dict) and parse_time(told["at"]) < now
+        return isinstance(delivered, dict) and parse_time(delivered["at"]) < now
     except (DataError, KeyError):
         return False
 
@@ -100,52 +100,52 @@ def _was_told(record: Record, now: datetime) -> bool:
 def _conflict(record: Record, now: datetime) -> Decision | None:
     if record.conflict is None or record.started_at is None:
         return None
-    return _warned_first(record, Why.CONFLICT, Act.STOP, record.started_at, record.started_at, now)
+    return _warn_first(record, Rule.CONFLICT, Action.STOP, record.started_at, record.started_at, now)
 
 
 def _runtime(record: Record, limits: Limits, policies: AutomationRules, now: datetime) -> Decision | None:
     if limits.max_runtime is None:
         return None
     due = runtime_ends(record, limits)
-    return _before(record, Why.RUNTIME, Act.STOP, due, limits.max_runtime, policies.warn_runtime_at, now)
+    return _warn_before(record, Rule.RUNTIME, Action.STOP, due, limits.max_runtime, policies.warn_runtime_at, now)
 
 
 def _idle(record: Record, limits: Limits, policies: AutomationRules, now: datetime) -> Decision | None:
     if limits.idle_timeout is None or record.activity.get("state") != "idle":
         return None  # what is active or unknown is not idle
     due = idle_ends(record, limits)
-    return _before(record, Why.IDLE, Act.STOP, due, limits.idle_timeout, policies.warn_idle_at, now)
+    return _warn_before(record, Rule.IDLE, Action.STOP, due, limits.idle_timeout, policies.warn_idle_at, now)
 
 
 def _removal(record: Record, limits: Limits, policies: AutomationRules, now: datetime) -> Decision | None:
     delay = limits.container_hold_after_stop
     if record.keep or delay is None or record.stopped_at is None:
         return None
-    due = after(record.stopped_at, delay)
-    return _before(record, Why.REMOVAL, Act.REMOVE, due, delay, policies.warn_idle_at, now)
+    due = add_delay(record.stopped_at, delay)
+    return _warn_before(record, Rule.REMOVAL, Action.REMOVE, due, delay, policies.warn_idle_at, now)
 
 
-def _before(
-    record: Record, why: Why, act: Act, due: datetime | None, length: timedelta, warn_at: float, now: datetime
+def _warn_before(
+    record: Record, rule: Rule, action: Action, due: datetime | None, duration: timedelta, warn_at: float, now: datetime
 ) -> Decision | None:
     """Warn when the fraction `warn_at` of `length` is over, act when all of it is."""
     if due is None:
         return None
-    return _warned_first(record, why, act, due - length * (1 - warn_at), due, now)
+    return _warn_first(record, rule, action, due - duration * (1 - warn_at), due, now)
 
 
-def _warned_first(
-    record: Record, why: Why, act: Act, warn_from: datetime, due: datetime, now: datetime
+def _warn_first(
+    record: Record, rule: Rule, action: Action, warn_from: datetime, due: datetime, now: datetime
 ) -> Decision | None:
-    warned = _warned_at(record, why, due)
-    if warned is None or warned > now + AHEAD:  # none, or the clock was ahead when it was given
-        return Decision(Act.WARN, why, due) if now >= warn_from else None
-    return Decision(act, why, due) if now >= due and warned < now else None
+    warned = _warned_at(record, rule, due)
+    if warned is None or warned > now + CLOCK_TOLERANCE:  # none, or the clock was ahead when it was given
+        return Decision(Action.WARN, rule, due) if now >= warn_from else None
+    return Decision(action, rule, due) if now >= due and warned < now else None
 
 
-def _warned_at(record: Record, why: Why, due: datetime) -> datetime | None:
+def _warned_at(record: Record, rule: Rule, due: datetime) -> datetime | None:
     """When a warning about this deadline was delivered: one about another, since moved, does not count."""
-    warning = record.warnings.get(why.value)
+    warning = record.warnings.get(rule.value)
     if not isinstance(warning, dict) or warning.get("deadline") != format_time(due):
         return None
     try:

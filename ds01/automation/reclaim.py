@@ -10,23 +10,23 @@ from ds01.placement.allocation_input import AllocationInput
 from ds01.placement.allocator import QueuedRequest, after_queue, choose_slots
 
 
-def to_reclaim(situation: AllocationInput, line: Sequence[QueuedRequest]) -> list[ActiveLease]:
+def leases_to_reclaim(situation: AllocationInput, queue: Sequence[QueuedRequest]) -> list[ActiveLease]:
     """The held leases to end, so that those who wait can be served, in the order of the line. Pure.
 
     Only of stopped containers of lower priority than the waiter's, the lowest first, and only if that serves it.
     """
-    taken: list[ActiveLease] = []
-    for waiter in line:
+    reclaimed: list[ActiveLease] = []
+    for waiter in queue:
         choice = choose_slots(situation, waiter.request, waiter.requester, waiter.limits)
         if isinstance(choice, Refusal) and choice.temporary:
-            needed = _enough(situation, waiter)
-            taken += needed
-            situation = _without(situation, needed)
+            ending = _leases_to_end(situation, waiter)
+            reclaimed += ending
+            situation = _without_leases(situation, ending)
         situation = after_queue(situation, [waiter])
-    return taken
+    return reclaimed
 
 
-def _enough(situation: AllocationInput, waiter: QueuedRequest) -> list[ActiveLease]:
+def _leases_to_end(situation: AllocationInput, waiter: QueuedRequest) -> list[ActiveLease]:
     """The held leases whose end serves the waiter, the lowest priority and the oldest first; none if none does."""
     held = [
         lease
@@ -39,17 +39,17 @@ def _enough(situation: AllocationInput, waiter: QueuedRequest) -> list[ActiveLea
         if not isinstance(_choose(situation, ended, waiter), Refusal):
             # What turned out not to be needed stays where it is.
             for other in list(ended):
-                fewer = [item for item in ended if item is not other]
-                if not isinstance(_choose(situation, fewer, waiter), Refusal):
-                    ended = fewer
+                remaining = [item for item in ended if item is not other]
+                if not isinstance(_choose(situation, remaining, waiter), Refusal):
+                    ended = remaining
             return ended
     return []
 
 
 def _choose(situation: AllocationInput, ended: Sequence[ActiveLease], waiter: QueuedRequest) -> object:
-    return choose_slots(_without(situation, ended), waiter.request, waiter.requester, waiter.limits)
+    return choose_slots(_without_leases(situation, ended), waiter.request, waiter.requester, waiter.limits)
 
 
-def _without(situation: AllocationInput, ended: Sequence[ActiveLease]) -> AllocationInput:
+def _without_leases(situation: AllocationInput, ended: Sequence[ActiveLease]) -> AllocationInput:
     names = {lease.container for lease in ended}
     return replace(situation, leases=[lease for lease in situation.leases if lease.container not in names])

@@ -13,11 +13,11 @@ from ds01.cli.command.privileges import require_root
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_count
 from ds01.engines.protocol import EngineInfo
-from ds01.host.checks.doctor import examine, exit_code, mend
-from ds01.host.checks.findings import Finding, Level, Repair
-from ds01.host.checks.look import Sources, look
-from ds01.host.checks.mend import Mender
-from ds01.host.layout import FILE
+from ds01.host.checks.collect import FactSources, collect_facts
+from ds01.host.checks.doctor import apply_fixes, examine, exit_code
+from ds01.host.checks.findings import Finding, Fix, Level
+from ds01.host.checks.fixer import Fixer
+from ds01.host.layout import FILE_MODE
 from ds01.journal.events import EventLog
 
 MARKS = {Level.OK: "ok      ", Level.WARNING: "warning ", Level.ERROR: "ERROR   "}
@@ -34,15 +34,15 @@ def command(session: Session, fix: bool) -> int:
         require_root(session, "the installation")
     findings = _examine(session)
     if fix:
-        mender = Mender(
+        fixer = Fixer(
             session.actor, lambda: session.installation.context, lambda kind, facts: _emit(session, kind, facts)
         )
 
-        def make(repair: Repair, why: str) -> None:
+        def apply_fix(fix: Fix, why: str) -> None:
             session.installation.reopen()
-            mender.make(repair, why)
+            fixer.apply(fix, why)
 
-        findings = mend(findings, make, lambda: _examine(session))
+        findings = apply_fixes(findings, apply_fix, lambda: _examine(session))
     session.write_document({"findings": [finding.document for finding in findings]})
     if not session.as_json:
         _show(session, findings)
@@ -51,8 +51,8 @@ def command(session: Session, fix: bool) -> int:
 
 def _examine(session: Session) -> tuple[Finding, ...]:
     return examine(
-        look(
-            Sources(
+        collect_facts(
+            FactSources(
                 settings=session.settings,
                 users=session.users,
                 now=session.now(),
@@ -73,7 +73,7 @@ def _engine_facts(session: Session) -> EngineInfo:
 
 def _emit(session: Session, kind: str, facts: Mapping[str, Any]) -> None:
     """Write an event. Of a server neither the policy nor the records have to be readable for it."""
-    mode = session.installation.ledger.file_mode if session.settings.sandbox else FILE
+    mode = session.installation.ledger.file_mode if session.settings.sandbox else FILE_MODE
     EventLog(session.settings.log / "events.jsonl", clock=session.now, mode=mode).emit(kind, facts)
 
 
@@ -92,6 +92,6 @@ def _show(session: Session, findings: Sequence[Finding]) -> None:
     if not unfixed:
         session.say("All is well.")
         return
-    fixable = sum(bool(finding.repairs) for finding in unfixed)
+    fixable = sum(bool(finding.fixes) for finding in unfixed)
     found = f"{format_count(errors, 'error')}, {format_count(len(unfixed) - errors, 'warning')}"
     session.say(f"{found}; {fixable} of them `sudo ds01 doctor --fix` mends.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ds01.api.server import EmergencyStop
-from ds01.automation.lastgood import policy_or_last
+from ds01.automation.last_good_policy import load_policy_or_last_good
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_count
@@ -25,7 +25,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     if (who is None) != everybody:
         raise UsageError("whose containers?", why="either USER or --all", hint="`ds01 emergency-stop --all`")
     # It is needed most when something is odd: an unreadable policy must not be in its way.
-    session.installation.policy, problem, _ = policy_or_last(
+    session.installation.policy, problem, _ = load_policy_or_last_good(
         session.settings.config, session.installation.ledger, session.now()
     )
     if problem is not None:

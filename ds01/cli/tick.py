@@ -8,16 +8,16 @@ from datetime import datetime
 
 import click
 
-from ds01.automation.lastgood import keep, policy_or_last
-from ds01.automation.report import Item, Report, to_keep
+from ds01.automation.last_good_policy import load_policy_or_last_good, save_last_good_policy
+from ds01.automation.report import ReportItem, TickReport, tick_document
 from ds01.automation.tick import Tick
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.privileges import require_root
 from ds01.cli.session import Session
 from ds01.errors import Busy, PolicyUnreadable
-from ds01.host.slicing import bring_slices
+from ds01.host.slice_updates import update_slices
 from ds01.journal.notices import Mailboxes
-from ds01.journal.notifier import Teller
+from ds01.journal.notifier import Notifier
 from ds01.policy.sources import PolicySources
 from ds01.system import clock, files
 from ds01.system.data import format_time
@@ -39,7 +39,7 @@ def command(session: Session, dry_run: bool) -> int:
         session.say("Another tick runs.")
         report = None
     if report is None:
-        nothing: dict[str, list[Item]] = {key: [] for key in ("acted", "warned", "unknown", "errors")}
+        nothing: dict[str, list[ReportItem]] = {key: [] for key in ("acted", "warned", "unknown", "errors")}
         session.write_document({"started_at": None, "seconds": 0, "looked_at": 0} | nothing)
         return 0
     session.write_document(dataclasses.asdict(report))
@@ -52,38 +52,40 @@ def command(session: Session, dry_run: bool) -> int:
     return 0 if report.complete else 1
 
 
-def _run_pass(session: Session, dry_run: bool) -> Report:
+def _run_pass(session: Session, dry_run: bool) -> TickReport:
     """The pass, and its record in tick.json, also of one that could not begin."""
     try:
-        session.installation.policy, problem, sources = policy_or_last(
+        session.installation.policy, problem, sources = load_policy_or_last_good(
             session.settings.config, session.installation.ledger, session.now()
         )
     except PolicyUnreadable as error:
-        report = Report(session.now())
-        report.failed("", "policy", error)
+        report = TickReport(session.now())
+        report.add_error("", "policy", error)
     else:
         # What was parsed is kept at once: the pass takes minutes, and the file may be edited meanwhile.
         failure = None if dry_run or sources is None else _keep_policy(session, sources, None)
         report = _build_tick(session, dry_run).run()
-        report.errors += [Item("", "policy", problem)] if problem else []
+        report.errors += [ReportItem("", "policy", problem)] if problem else []
         for emptied in session.policy.last_good_members:
-            report.unknown.append(Item("", "members", f"{emptied}; delete the file if that is meant"))
+            report.unknown.append(ReportItem("", "members", f"{emptied}; delete the file if that is meant"))
         if not dry_run and sources is not None and failure is None and not report.clock_is_doubted:
             failure = _keep_policy(session, sources, session.now())
         if failure is not None:
-            report.failed("", "policy", failure)
+            report.add_error("", "policy", failure)
         if not dry_run:
             _emit_event(session, report)
     if not dry_run:
         files.delete_stale_temporaries(session.settings.log)
         try:
-            session.installation.ledger.write_tick(to_keep(report, session.installation.ledger.tick()))
+            session.installation.ledger.write_tick_report(
+                tick_document(report, session.installation.ledger.read_tick_report())
+            )
         except OSError as error:
-            report.failed("", "tick.json", error)
+            report.add_error("", "tick.json", error)
     return report
 
 
-def _emit_event(session: Session, report: Report) -> None:
+def _emit_event(session: Session, report: TickReport) -> None:
     """An event of a pass in which something was done, or could not be."""
     counts = {key: len(getattr(report, key)) for key in ("acted", "warned", "unknown", "errors")}
     if report.acted or report.warned or not report.complete:
@@ -94,19 +96,19 @@ def _emit_event(session: Session, report: Report) -> None:
 
 def _build_tick(session: Session, dry_run: bool) -> Tick:
     context = session.context
-    teller = Teller(Mailboxes(session.settings.mailboxes), session.policy.notify, context.emit)
+    notifier = Notifier(Mailboxes(session.settings.mailboxes), session.policy.notify, context.emit)
 
     # A demo or a test beside a server must not touch the machine's slices.
-    slices = None if session.settings.sandbox else bring_slices
+    slices = None if session.settings.sandbox else update_slices
     # The time since boot says nothing about a clock that DS01_NOW sets.
     uptime = clock.uptime if session.settings.now is None else lambda: None
-    return Tick(context, session.installation.another_context, teller, dry_run, slices=slices, uptime=uptime)
+    return Tick(context, session.installation.another_context, notifier, dry_run, apply_slices=slices, uptime=uptime)
 
 
 def _keep_policy(session: Session, sources: PolicySources, now: datetime | None) -> OSError | None:
     """Keep what was parsed, with an event if that is new; what went wrong."""
     try:
-        if keep(sources, session.installation.ledger, now):
+        if save_last_good_policy(sources, session.installation.ledger, now):
             event = {"actor": "tick", "container": None, "user": None}
             session.context.emit("configuration", event | {"why": f"{session.settings.config} was changed"})
     except OSError as error:
@@ -114,6 +116,6 @@ def _keep_policy(session: Session, sources: PolicySources, now: datetime | None)
     return None
 
 
-def _show(session: Session, title: str, items: Iterable[Item]) -> None:
+def _show(session: Session, title: str, items: Iterable[ReportItem]) -> None:
     for item in items:
         session.say(f"{title:8} {item.container or '–'}: {item.action}, {item.why}")

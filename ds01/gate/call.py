@@ -22,9 +22,9 @@ from ds01.gate.views import view
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.reconciliation.reconcile import glance, one, reconcile
 from ds01.records.entries import is_manual
-from ds01.records.ledger import NotSaved, Unreadable
-from ds01.records.machine import State
+from ds01.records.ledger import NotSaved, UnreadableRecord
 from ds01.records.record import Record
+from ds01.records.state_machine import State
 from ds01.system.users import Actor
 
 
@@ -82,7 +82,7 @@ class Call:
         if entry is not None and not isinstance(entry, Record):
             reconcile(context, context.observer.containers())
             entry = context.ledger.read().get(container)
-        if isinstance(entry, Unreadable) and not entry.corrupt:
+        if isinstance(entry, UnreadableRecord) and not entry.corrupt:
             raise entry.error()
         if not isinstance(entry, Record) or not self.may(entry.uid):
             name = container.partition("._.")[0]

@@ -32,9 +32,9 @@ from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.spec.aime import owner_of
 from ds01.records.entries import is_manual
-from ds01.records.line import Waiter
-from ds01.records.machine import State, Trigger
 from ds01.records.record import Record
+from ds01.records.state_machine import State, Trigger
+from ds01.records.wait_queue import Waiter
 
 T = TypeVar("T")
 

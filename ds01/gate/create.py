@@ -20,9 +20,9 @@ from ds01.lifecycle.limits import limits_for_engine
 from ds01.lifecycle.prepare import prepare
 from ds01.lifecycle.reconciliation.reconcile import one
 from ds01.lifecycle.spec.compose import limits_of
-from ds01.records.line import Waiter
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
+from ds01.records.wait_queue import Waiter
 
 
 def plan_container(call: Call, operation: PlanContainer) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ds01.gate.call import Call
 from ds01.journal.notices import Notice
-from ds01.journal.notifier import Teller
+from ds01.journal.notifier import Notifier
 from ds01.journal.outbox import Letter
 from ds01.records.record import Record
 
@@ -21,12 +21,12 @@ def notify_owner(
     context, actor = call.context, call.actor.login
     if record.user == actor:
         return ()
-    teller = Teller(context.mailboxes, context.rules.policy.notify, context.emit, actor=actor)
+    notifier = Notifier(context.mailboxes, context.rules.policy.notify, context.emit, actor=actor)
     text = f"{subject or record.name} was {done} by {actor}."
     reverse = None if command is None else f"{command} {record.name}"
     notice = Notice(context.clock(), done.split()[0], record.container_name, text, reverse)
-    if teller.deliver(record, notice):
-        teller.announce(record, notice)
+    if notifier.deliver(record, notice):
+        notifier.announce(record, notice)
     elif not context.ledger.outbox().put(Letter(record.uid, record.gid, record.user, notice)):
         return (f"{record.user} could not be told; the state folder cannot be written",)
     return ()

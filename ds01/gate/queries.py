@@ -38,9 +38,9 @@ from ds01.lifecycle.spec.aime import is_marked, left_inside, owner_of
 from ds01.policy.names import container_name, fold_name
 from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import NotSaved
-from ds01.records.machine import State
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
+from ds01.records.state_machine import State
 
 
 def list_containers(call: Call, operation: ListContainers) -> Listing:
@@ -123,7 +123,7 @@ def get_last_request(call: Call, operation: GetLastRequest) -> ContainerRequest 
     entry = entries.get(full)
     if isinstance(entry, Record):
         raise name_taken(entry)
-    removed = call.context.ledger.removed_as(full)
+    removed = call.context.ledger.removed_named(full)
     created = [record for record in removed if record.request is not None and not is_manual(record)]
     last = max(created, key=lambda record: record.last_change, default=None)
     return None if last is None else last.request

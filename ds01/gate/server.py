@@ -88,7 +88,7 @@ def cancel_wait(call: Call, operation: CancelWait) -> None:
     for waiter in waiters(call.context):
         if waiter.id == operation.identity and call.actor.uid != waiter.by:
             call.check_owner(waiter.uid)
-    call.context.ledger.line().cancel(operation.identity)
+    call.context.ledger.wait_queue().cancel(operation.identity)
 
 
 def allocate_gpus(call: Call, operation: AllocateGpus) -> Acted:

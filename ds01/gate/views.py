@@ -6,7 +6,7 @@ from ds01.api.views import AimeView, ContainerView, PortView, SlotUsage, SlotVie
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import GpuObservation, SlotRef
 from ds01.policy.model import AutomationRules, Limits
-from ds01.records.deadlines import deadline, held_until, idle_since, is_idle, is_kept_alive
+from ds01.records.deadlines import earliest_deadline, held_until, idle_since, is_idle, is_kept_alive
 from ds01.records.record import Record
 
 
@@ -33,7 +33,7 @@ def view(
         held_until=held_until(record, limits),
         idle_since=idle_since(record) if is_idle(record) else None,
         kept_alive=is_kept_alive(record),
-        deadline=deadline(record, limits, policies),
+        deadline=earliest_deadline(record, limits, policies),
         docker_id=record.docker_id,
         conflict=record.conflict,
         ended=record.ended,

@@ -27,8 +27,8 @@ from ds01.lifecycle.context.owners import Owners
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.placement.allocator import after_queue, check_container_count, choose_slots
 from ds01.records.ledger import Version
-from ds01.records.line import Waiter
 from ds01.records.request import ContainerRequest
+from ds01.records.wait_queue import Waiter
 from ds01.system.users import Account
 
 SUSPENDED = "suspended"
@@ -85,7 +85,7 @@ def wait(
     limits = context.rules.limits(owner)
     until = None if longest is None else time.monotonic() + longest.total_seconds()
     entry = Waiter("", owner.login, owner.uid, limits.limits.priority, context.clock(), container, request)
-    with context.ledger.line().join(entry) as waiter:
+    with context.ledger.wait_queue().join(entry) as waiter:
         made = yield from _until_served(context, waiter, limits.group, until, attempt)
     yield made
 
@@ -94,7 +94,7 @@ def _until_served(
     context: Context, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
 ) -> Generator[Waiting, None, T]:
     """Make attempts until one succeeds. `group` is the owner's at the beginning. Raises as `wait`."""
-    line = context.ledger.line()
+    line = context.ledger.wait_queue()
     told: Waiting | None = None
     while True:
         if not line.refresh(waiter):

@@ -7,19 +7,19 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ds01.host.checks.facts import Entry
+from ds01.host.checks.facts import FileEntry
 from ds01.system.settings import LAST_GOOD_POLICY
 
-FOLDER = 0o2775  # setgid: what anybody makes there is the group's
-FILE = 0o664
-NOTICES = 0o755
-NOTICE = 0o600
-TICK = 0o644
+DIRECTORY_MODE = 0o2775  # setgid: what anybody makes there is the group's
+FILE_MODE = 0o664
+NOTICES_MODE = 0o755
+NOTICE_MODE = 0o600
+TICK_MODE = 0o644
 
 
-def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
+def file_entries(state: Path, log: Path, gid: int | None) -> Iterator[FileEntry]:
     """What is there, against what it should be; of folders that have to be there also those that are not."""
-    records, kept = state / "container-metadata", state / LAST_GOOD_POLICY
+    records, last_good = state / "container-metadata", state / LAST_GOOD_POLICY
     # The log first: what is mended after it can be written down there.
     shared = (
         log,
@@ -29,33 +29,33 @@ def entries(state: Path, log: Path, gid: int | None) -> Iterator[Entry]:
         state / "locks",
         state / "queue",
         state / "outbox",
-        kept,
-        kept / "groups",
+        last_good,
+        last_good / "groups",
     )
     for folder in shared:
         required = folder in (state, log)
         if required or folder.exists():
-            yield _entry(folder, FOLDER, folder=True, uid=0 if required else None, gid=gid)
+            yield _entry(folder, DIRECTORY_MODE, folder=True, uid=0 if required else None, gid=gid)
     for folder, pattern in (
         (records, "*.json"),
         (records / "removed", "*.json"),
         (state / "locks", "*"),
         (state / "queue", "*"),
         (state / "outbox", "*"),
-        (kept, "*"),
-        (kept / "groups", "*"),
+        (last_good, "*"),
+        (last_good / "groups", "*"),
     ):
-        yield from (_entry(path, FILE, gid=gid) for path in _files(folder, pattern))
+        yield from (_entry(path, FILE_MODE, gid=gid) for path in _files(folder, pattern))
     for path in (state / "installation", state / "engine", state / "gpu-state.json"):
-        yield from (_entry(found, FILE, gid=gid) for found in _files(state, path.name))
+        yield from (_entry(found, FILE_MODE, gid=gid) for found in _files(state, path.name))
     for name in ("events.jsonl", "gpu-allocations.log", "tick.log"):
-        yield from (_entry(found, FILE, gid=gid) for found in _files(log, name))
-    yield from (_entry(path, TICK, uid=0) for path in _files(state, "tick*.json"))
+        yield from (_entry(found, FILE_MODE, gid=gid) for found in _files(log, name))
+    yield from (_entry(path, TICK_MODE, uid=0) for path in _files(state, "tick*.json"))
     notices = state / "notices"
     if notices.exists():
-        yield _entry(notices, NOTICES, folder=True, uid=0)
+        yield _entry(notices, NOTICES_MODE, folder=True, uid=0)
         for path in _files(notices, "*.jsonl"):
-            yield _entry(path, NOTICE, uid=int(path.stem) if path.stem.isdecimal() else None)
+            yield _entry(path, NOTICE_MODE, uid=int(path.stem) if path.stem.isdecimal() else None)
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
@@ -67,9 +67,9 @@ def _files(folder: Path, pattern: str) -> list[Path]:
         return []  # it was removed meanwhile, or may not be read: the folder's own entry tells
 
 
-def _entry(path: Path, mode: int, *, folder: bool = False, uid: int | None = None, gid: int | None = None) -> Entry:
+def _entry(path: Path, mode: int, *, folder: bool = False, uid: int | None = None, gid: int | None = None) -> FileEntry:
     try:
         status = os.lstat(path)
     except OSError:
-        return Entry(str(path), folder, None, None, None, mode, uid, gid)
-    return Entry(str(path), folder, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mode, uid, gid)
+        return FileEntry(str(path), folder, None, None, None, mode, uid, gid)
+    return FileEntry(str(path), folder, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mode, uid, gid)

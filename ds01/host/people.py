@@ -14,7 +14,7 @@ from ds01.policy.model import Policy
 from ds01.records.record import Record
 from ds01.system.users import Account, Users
 
-DOCKER = "docker"  # who is in this Unix group may talk to Docker
+DOCKER_GROUP = "docker"  # who is in this Unix group may talk to Docker
 
 
 @dataclass(frozen=True)
@@ -30,43 +30,43 @@ class UnixGroup:
 class People:
     """The accounts that exist, by login, each as the policy finds it."""
 
-    known: tuple[Account, ...] = ()
-    unknown: frozenset[str] = field(default_factory=frozenset)  # logins of the policy's groups that nobody has
+    accounts: tuple[Account, ...] = ()
+    unknown_logins: frozenset[str] = field(default_factory=frozenset)  # logins of the policy's groups that nobody has
 
 
-def people_of(*policies: Policy, records: Iterable[Record], users: Users, also: Iterable[str] = ()) -> People:
+def collect_people(*policies: Policy, records: Iterable[Record], users: Users, also: Iterable[str] = ()) -> People:
     """Return whom the policies name in a group or an override, every owner of a record, and the logins `also`."""
     named = {login for policy in policies for group in policy.groups.values() for login in group.members}
     named |= {login for policy in policies for login in policy.user_overrides}
     named |= _members({name for policy in policies for group in policy.groups.values() for name in group.unix_groups})
-    known: dict[int, Account] = {}
-    unknown = set()
+    accounts: dict[int, Account] = {}
+    unknown_logins = set()
     for login in named:
         uid = users.uid_of(login)
         if uid is None:
-            unknown.add(login)
-        elif uid not in known:
+            unknown_logins.add(login)
+        elif uid not in accounts:
             with suppress(NotFound):
-                known[uid] = users.by_uid(uid)
+                accounts[uid] = users.by_uid(uid)
     for record in records:
-        if record.uid not in known:
-            known[record.uid] = _owner(record, users)
+        if record.uid not in accounts:
+            accounts[record.uid] = _owner_account(record, users)
     for login in also:
         with suppress(NotFound):
             account = users.by_login(login)
-            known[account.uid] = account
-    accounts = (_identified(policies, account, users) for account in known.values())
-    return People(tuple(sorted(accounts, key=lambda account: account.login)), frozenset(unknown))
+            accounts[account.uid] = account
+    identified = (_with_groups(policies, account, users) for account in accounts.values())
+    return People(tuple(sorted(identified, key=lambda account: account.login)), frozenset(unknown_logins))
 
 
-def unix_group_of(name: str) -> UnixGroup | None:
+def find_unix_group(name: str) -> UnixGroup | None:
     """Return a Unix group with all its members, those too who have it as their first group; None if there is none."""
     try:
         entry = grp.getgrnam(name)
     except KeyError:
         return None
-    first = {user.pw_name for user in pwd.getpwall() if user.pw_gid == entry.gr_gid}
-    return UnixGroup(entry.gr_name, entry.gr_gid, frozenset(entry.gr_mem) | first)
+    primary_members = {user.pw_name for user in pwd.getpwall() if user.pw_gid == entry.gr_gid}
+    return UnixGroup(entry.gr_name, entry.gr_gid, frozenset(entry.gr_mem) | primary_members)
 
 
 def _members(names: Iterable[str]) -> set[str]:
@@ -76,17 +76,19 @@ def _members(names: Iterable[str]) -> set[str]:
         with suppress(KeyError, ValueError):
             entries.append(grp.getgrnam(name))
     gids = {entry.gr_gid for entry in entries}
-    first = {user.pw_name for user in pwd.getpwall() if user.pw_gid in gids} if gids else set()
-    return first.union(*(entry.gr_mem for entry in entries))
+    primary_members = {user.pw_name for user in pwd.getpwall() if user.pw_gid in gids} if gids else set()
+    return primary_members.union(*(entry.gr_mem for entry in entries))
 
 
-def _identified(policies: Sequence[Policy], account: Account, users: Users) -> Account:
-    found = [resolve_account(policy, account, users) for policy in policies]
-    groups = sorted({name for each in found for name in each.groups})
-    return replace(account, groups=tuple(groups), spellings=frozenset().union(*(each.spellings for each in found)))
+def _with_groups(policies: Sequence[Policy], account: Account, users: Users) -> Account:
+    identities = [resolve_account(policy, account, users) for policy in policies]
+    groups = sorted({name for identity in identities for name in identity.groups})
+    return replace(
+        account, groups=tuple(groups), spellings=frozenset().union(*(identity.spellings for identity in identities))
+    )
 
 
-def _owner(record: Record, users: Users) -> Account:
+def _owner_account(record: Record, users: Users) -> Account:
     """Return the owner of a record; one who is gone from the user database as the record remembers."""
     try:
         return users.by_uid(record.uid)

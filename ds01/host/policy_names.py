@@ -56,9 +56,9 @@ def check_names(
     `slots` None: the GPUs could not be asked, so nothing is said of them. `logins` are known ones, for suggestions.
     """
     found = []
-    named = _logins(policy, now)
-    logins = {*logins, *(users.canonical_login(login) for login in named if users.uid_of(login) is not None)}
-    for login, places in named.items():
+    places_of_logins = _logins(policy, now)
+    logins = {*logins, *(users.canonical_login(login) for login in places_of_logins if users.uid_of(login) is not None)}
+    for login, places in places_of_logins.items():
         canonical = users.canonical_login(login)
         if users.uid_of(login) is None and not _is_uid(login, places, users):
             found.append(NameFinding(NameKind.LOGIN, login, places, instead=_near_login(login, logins)))
@@ -68,14 +68,14 @@ def check_names(
         if not users.has_group(name):
             found.append(NameFinding(NameKind.UNIX_GROUP, name, places))
     if slots is not None:
-        there = {slot.slot for slot in slots} | {str(slot.gpu) for slot in slots}
+        present = {slot.slot for slot in slots} | {str(slot.gpu) for slot in slots}
         for name, places in _slots(policy, now).items():
-            if name not in there:
+            if name not in present:
                 found.append(NameFinding(NameKind.SLOT, name, places))
     return tuple(found)
 
 
-def names_slots(policy: Policy, now: datetime) -> bool:
+def needs_gpus(policy: Policy, now: datetime) -> bool:
     """Return whether the GPUs have to be asked for `check_names`."""
     return bool(_slots(policy, now))
 
@@ -96,20 +96,20 @@ def _logins(policy: Policy, now: datetime) -> dict[str, tuple[str, ...]]:
         for index, item in enumerate(policy.exemptions)
         if is_in_force(item.until, now)
     ]
-    return _gathered(places)
+    return _group_places(places)
 
 
 def _unix_groups(policy: Policy) -> dict[str, tuple[str, ...]]:
     groups = policy.groups.values()
-    return _gathered([(name, f"groups.{group.name}") for group in groups for name in sorted(group.unix_groups)])
+    return _group_places([(name, f"groups.{group.name}") for group in groups for name in sorted(group.unix_groups)])
 
 
 def _slots(policy: Policy, now: datetime) -> dict[str, tuple[str, ...]]:
-    coming = ((index, item) for index, item in enumerate(policy.reservations) if now < item.end)
-    return _gathered([(slot, f"reservations[{index}]") for index, item in coming for slot in item.slots])
+    upcoming = ((index, item) for index, item in enumerate(policy.reservations) if now < item.end)
+    return _group_places([(slot, f"reservations[{index}]") for index, item in upcoming for slot in item.slots])
 
 
-def _gathered(places: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+def _group_places(places: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name, place in places:
         found[name] = (*found.get(name, ()), place)
@@ -123,6 +123,6 @@ def _is_uid(login: str, places: tuple[str, ...], users: Users) -> bool:
 
 def _near_login(login: str, known: Collection[str]) -> str | None:
     """Return the known login that was probably meant: the same but for case and domain, else a near one."""
-    same = [other for other in sorted(known) if login_stem(other) == login_stem(login)]
-    near = same or get_close_matches(login, sorted(known), 1, cutoff=0.8)
-    return near[0] if near else None
+    equal_logins = [other for other in sorted(known) if login_stem(other) == login_stem(login)]
+    similar = equal_logins or get_close_matches(login, sorted(known), 1, cutoff=0.8)
+    return similar[0] if similar else None

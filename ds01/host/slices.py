@@ -18,12 +18,12 @@ from ds01.policy.resolve import FALLBACK_GROUP, group_limits, resolve
 from ds01.records.record import Record
 from ds01.system.users import Account
 
-NONE = SliceLimits()
+NO_LIMITS = SliceLimits()
 ROOT = "ds01.slice"
 
 
 @dataclass(frozen=True)
-class Change:
+class SliceChange:
     """A slice whose limits differ: what it has, and what the policy wants. No limits: the policy dropped it."""
 
     unit: str
@@ -31,17 +31,20 @@ class Change:
     after: SliceLimits
 
 
-def plan_slices(wanted: Mapping[str, SliceLimits], existing: Mapping[str, SliceLimits]) -> list[Change]:
+def plan_slices(wanted: Mapping[str, SliceLimits], existing: Mapping[str, SliceLimits]) -> list[SliceChange]:
     """What must change, by the slices' names: `existing` are the limits that slices below `ds01.slice` have now."""
     units = {unit for unit in {*wanted, *existing} if unit.startswith("ds01-")}
-    changes = [Change(unit, existing.get(unit, NONE), kept(wanted.get(unit, NONE))) for unit in units]
+    changes = [
+        SliceChange(unit, existing.get(unit, NO_LIMITS), as_systemd_stores(wanted.get(unit, NO_LIMITS)))
+        for unit in units
+    ]
     return sorted((change for change in changes if change.before != change.after), key=lambda change: change.unit)
 
 
-def applied(existing: Mapping[str, SliceLimits], changes: Iterable[Change]) -> dict[str, SliceLimits]:
+def applied(existing: Mapping[str, SliceLimits], changes: Iterable[SliceChange]) -> dict[str, SliceLimits]:
     """The limits after `changes`."""
     after = dict(existing) | {change.unit: change.after for change in changes}
-    return {unit: share for unit, share in after.items() if share != NONE}
+    return {unit: share for unit, share in after.items() if share != NO_LIMITS}
 
 
 def wanted_slices(
@@ -61,20 +64,20 @@ def wanted_slices(
         resolved = resolve(policy, account.login, account.groups, now, spellings=account.spellings)
         for group in {resolved.group, *places[account.uid]}:
             shares[slice_name(group, account.login, account.uid)] = resolved.limits.aggregate
-    return {unit: kept(share) for unit, share in shares.items() if share != NONE}
+    return {unit: as_systemd_stores(share) for unit, share in shares.items() if share != NO_LIMITS}
 
 
 def unsure_slices(owners: Owners, people: People, records: Iterable[Record], now: datetime) -> Callable[[str], bool]:
     """Return which slices belong to users whose limits cannot be known now: these keep what they have."""
     groups = owners.policy.groups
     places = {(record.user, record.uid): record.group for record in records if owners.doubt(record, now)}
-    logins = {*places, *((login, 0) for login in people.unknown)}
+    logins = {*places, *((login, 0) for login in people.unknown_logins)}
     units = {slice_name(group, *login) for login in logins for group in {*groups, *places.values()}}
     silent = [group for group in groups if owners.missing_groups(group) & owners.silent_groups()]
     below = tuple(group_slice(group).removesuffix(".slice") + "-" for group in silent)
     return lambda unit: unit in units or unit.startswith(below)
 
 
-def kept(share: SliceLimits) -> SliceLimits:
+def as_systemd_stores(share: SliceLimits) -> SliceLimits:
     """The limits as systemd keeps them: it counts CPU time in tenths of a percent of a core."""
     return share if share.max_cpus is None else replace(share, max_cpus=round(share.max_cpus, 3))

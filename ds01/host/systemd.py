@@ -12,15 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from ds01.errors import Ds01Error
-from ds01.host.slices import NONE, Change
+from ds01.host.slices import NO_LIMITS, SliceChange
 from ds01.policy.model import SliceLimits
 from ds01.policy.units import format_number
 from ds01.system import programs
 from ds01.system.programs import RunProgram
 
-RUNNING = Path("/run/systemd/system")  # sd_booted(3): it is there if and only if systemd is process 1
-CONTROL = Path("/etc/systemd/system.control")  # where set-property keeps what it was told
-PATTERN = "ds01-*.slice"
+SYSTEMD_RUNNING = Path("/run/systemd/system")  # sd_booted(3): it is there if and only if systemd is process 1
+CONTROL_DIRECTORY = Path("/etc/systemd/system.control")  # where set-property keeps what it was told
+SLICE_PATTERN = "ds01-*.slice"
 
 _LIMITS = ("Id", "CPUQuotaPerSecUSec", "MemoryMax", "TasksMax")
 _UNLIMITED = ("", "infinity", "[not set]", str(2**64 - 1))
@@ -33,29 +33,31 @@ _SECONDS = {
 class Systemd:
     """The systemd of this machine. `run` starts `systemctl`."""
 
-    def __init__(self, run: RunProgram = programs.run, *, control: Path = CONTROL) -> None:
+    def __init__(self, run: RunProgram = programs.run, *, control: Path = CONTROL_DIRECTORY) -> None:
         self._run = run
         self._control = control
 
-    def limits(self, also: Iterable[str] = ()) -> dict[str, SliceLimits]:
+    def limits(self, extra_units: Iterable[str] = ()) -> dict[str, SliceLimits]:
         """The limits of all slices below `ds01.slice` that have some: those in use, those that were ever given
         limits, and `also`. Raises Ds01Error.
         """
         # A slice that nothing runs in is unloaded, and found by its file only.
-        named = {folder.name.removesuffix(".d") for folder in self._control.glob(f"{PATTERN}.d")} | set(also)
-        found = {
+        units = {folder.name.removesuffix(".d") for folder in self._control.glob(f"{SLICE_PATTERN}.d")} | set(
+            extra_units
+        )
+        limits_by_unit = {
             unit: SliceLimits(_cpus(values), _number(values, "MemoryMax"), _number(values, "TasksMax"))
-            for unit, values in self._show(_LIMITS, sorted(named)).items()
+            for unit, values in self._show(_LIMITS, sorted(units)).items()
         }
-        return {unit: share for unit, share in found.items() if share != NONE}
+        return {unit: share for unit, share in limits_by_unit.items() if share != NO_LIMITS}
 
     def memory_used(self) -> dict[str, int]:
         """The bytes that each slice below `ds01.slice` uses now. Raises Ds01Error."""
         shown = self._show(("Id", "MemoryCurrent"), ())
-        used = {unit: _number(values, "MemoryCurrent") for unit, values in shown.items()}
-        return {unit: number for unit, number in used.items() if number is not None}
+        bytes_used = {unit: _number(values, "MemoryCurrent") for unit, values in shown.items()}
+        return {unit: number for unit, number in bytes_used.items() if number is not None}
 
-    def set_limits(self, change: Change) -> None:
+    def set_limits(self, change: SliceChange) -> None:
         """Give a slice its limits, or take them away. Raises Ds01Error."""
         before, after = change.before, change.after
         settings = []
@@ -67,8 +69,8 @@ class Systemd:
         if before.max_tasks != after.max_tasks:
             settings.append(f"TasksMax={_or_infinity(after.max_tasks)}")
         self._run(["systemctl", "set-property", "--", change.unit, *settings])
-        if after == NONE:
-            self._forget(change.unit)
+        if after == NO_LIMITS:
+            self._remove_settings(change.unit)
 
     def is_active(self, units: Sequence[str]) -> bool:
         """Whether one of the units is up. Without systemd none is."""
@@ -80,13 +82,13 @@ class Systemd:
 
     def _show(self, properties: Sequence[str], units: Sequence[str]) -> dict[str, dict[str, str]]:
         options = [option for name in properties for option in ("--property", name)]
-        told = self._run(["systemctl", "show", "--no-pager", *options, "--", PATTERN, *units])
+        output = self._run(["systemctl", "show", "--no-pager", *options, "--", SLICE_PATTERN, *units])
         blocks = [
-            dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in told.split("\n\n")
+            dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n")
         ]
         return {values["Id"]: values for values in blocks if values.get("Id")}
 
-    def _forget(self, unit: str) -> None:
+    def _remove_settings(self, unit: str) -> None:
         """Remove what `set-property` wrote, so that an old slice leaves nothing. An administrator's files stay."""
         folder = self._control / f"{unit}.d"
         for name in ("CPUQuota", "MemoryMax", "TasksMax"):
@@ -97,7 +99,7 @@ class Systemd:
 
 def is_running() -> bool:
     """Whether systemd runs this machine."""
-    return RUNNING.is_dir()
+    return SYSTEMD_RUNNING.is_dir()
 
 
 def _cpus(values: dict[str, str]) -> float | None:

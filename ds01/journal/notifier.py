@@ -14,14 +14,14 @@ from ds01.policy.model import NotificationSettings
 from ds01.system.data import to_json
 from ds01.system.programs import run
 
-PATIENCE = 10.0  # seconds that the lab's program may take
+COMMAND_TIMEOUT = 10.0  # seconds that the lab's program may take
 
 
-def _nothing(kind: str, facts: Mapping[str, Any]) -> None:
+def _ignore_event(kind: str, event: Mapping[str, Any]) -> None:
     pass
 
 
-class Addressee(Protocol):
+class Recipient(Protocol):
     """Whom a notice is for: a record's owner, say."""
 
     @property
@@ -35,40 +35,40 @@ class Addressee(Protocol):
 
 
 @dataclass
-class Teller:
+class Notifier:
     """Delivers notices. The mailbox is what counts; what goes wrong with the lab's program is an event."""
 
     mailboxes: Mailboxes
     notify: NotificationSettings
-    emit: Emit = _nothing
+    emit: Emit = _ignore_event
     show: Callable[[int, str], None] = show_on_terminals
     actor: str = "tick"
-    _hangs: bool = field(default=False, init=False)
+    _command_hangs: bool = field(default=False, init=False)
 
-    def tell(self, record: Addressee, notice: Notice) -> bool:
+    def notify_owner(self, record: Recipient, notice: Notice) -> bool:
         """Tell the owner of a record in all ways; whether the notice is in the mailbox."""
         delivered = self.deliver(record, notice)
         self.announce(record, notice)
         return delivered
 
-    def deliver(self, record: Addressee, notice: Notice) -> bool:
+    def deliver(self, record: Recipient, notice: Notice) -> bool:
         """Put a notice into the mailbox of a record's owner; whether it is there. Quick."""
         delivered = self.mailboxes.deliver(record.uid, record.gid, notice)
-        facts = {"actor": self.actor, "container": notice.container, "user": record.user, "why": notice.kind}
-        self.emit("notice", facts | {"delivered": delivered})
+        event = {"actor": self.actor, "container": notice.container, "user": record.user, "why": notice.kind}
+        self.emit("notice", event | {"delivered": delivered})
         return delivered
 
-    def announce(self, record: Addressee, notice: Notice) -> None:
+    def announce(self, record: Recipient, notice: Notice) -> None:
         """Show a notice on the owner's terminals, and hand it to the lab's program, which may take its time."""
         if self.notify.terminal:
             self.show(record.uid, notice.text)
-        if self.notify.command is None or self._hangs:
+        if self.notify.command is None or self._command_hangs:
             return
-        event = to_json(notice) | {"user": record.user, "uid": record.uid}
+        message = to_json(notice) | {"user": record.user, "uid": record.uid}
         try:
-            run(self.notify.command, stdin=json.dumps(event) + "\n", timeout=PATIENCE)
+            run(self.notify.command, stdin=json.dumps(message) + "\n", timeout=COMMAND_TIMEOUT)
         except Ds01Error as error:
             # One that hangs is not asked again in this pass: sixty warnings would take ten minutes.
-            self._hangs = (error.data or {}).get("problem") == "timeout"
-            facts = {"actor": self.actor, "container": notice.container, "user": record.user}
-            self.emit("notice", facts | {"why": f"notify.command: {error.message}"})
+            self._command_hangs = (error.data or {}).get("problem") == "timeout"
+            event = {"actor": self.actor, "container": notice.container, "user": record.user}
+            self.emit("notice", event | {"why": f"notify.command: {error.message}"})

@@ -33,11 +33,11 @@ from ds01.placement.devices import slots_of_devices
 from ds01.policy.model import UserLimits
 from ds01.policy.resolve import automation_for
 from ds01.policy.units import format_number
-from ds01.records.deadlines import after
+from ds01.records.deadlines import add_delay
 from ds01.records.entries import Entries, is_manual, readable
-from ds01.records.ledger import Unreadable
-from ds01.records.machine import State, Trigger
-from ds01.records.record import Origin, Pending, Record, move, settle
+from ds01.records.ledger import UnreadableRecord
+from ds01.records.record import Origin, Pending, Record, apply_transition, with_changes
+from ds01.records.state_machine import State, Trigger
 from ds01.system.data import format_time
 from ds01.system.users import Account, Actor
 
@@ -94,7 +94,7 @@ def adopt(
         record = ledger.commit(record, now=context.clock())
     warnings += limit(context, record, seen)
     with context.ledger.transaction() as ledger:
-        record = ledger.commit(settle(record), now=context.clock())
+        record = ledger.commit(with_changes(record), now=context.clock())
     return record, False, (*warnings, what_stays(record.name, seen))
 
 
@@ -125,7 +125,7 @@ def _find(context: Context, owner: Account, seen: EngineContainer, snapshot: Sna
 def _check_name(container: str, entries: Entries) -> None:
     """Raises if a record has the name: of a lease that was made by hand, or of another container."""
     entry = entries.get(container)
-    if isinstance(entry, Unreadable):
+    if isinstance(entry, UnreadableRecord):
         raise Busy(f"the record of {container} is unreadable and being looked at", why=entry.why)
     if entry is not None:
         what = "a lease that was made by hand" if is_manual(entry) else "another container"
@@ -154,7 +154,9 @@ def _decide(
     elif lease is not None and not _could_get(context, found, entries, now):
         lease = None
     warnings = _over_quota(context, record, found, entries, lease)
-    record = move(record, Trigger.CREATE, actor=actor.login, at=now, why="adopted: made by AIME's tools", lease=lease)
+    record = apply_transition(
+        record, Trigger.CREATE, actor=actor.login, at=now, why="adopted: made by AIME's tools", lease=lease
+    )
     hold = found.limits.limits.gpu_hold_after_stop
     # In conflict, so that the devices are not leased: `judge` is told that somebody has them.
     taken = {ref.uuid for ref in record.gpus_fixed} if conflict else set()
@@ -164,8 +166,8 @@ def _decide(
         # What it did until now nobody has seen: its idle time counts from now.
         changes |= {"activity": {"last": format_time(now)}, "conflict": conflict}
     elif record.state is State.CREATED and record.gpus_fixed and lease is None:
-        record = move(record, Trigger.RELEASE, actor=actor.login, at=now, why="its GPU is not leased")
-    return settle(record, **changes), warnings
+        record = apply_transition(record, Trigger.RELEASE, actor=actor.login, at=now, why="its GPU is not leased")
+    return with_changes(record, **changes), warnings
 
 
 def _new_record(context: Context, owner: Account, found: _Found) -> Record:
@@ -218,7 +220,7 @@ def _could_get(context: Context, found: _Found, entries: Entries, now: datetime)
     """Whether a container that does not run may have its GPUs as any other may: quota, waiting line, and all."""
     if found.seen.started_at is None:
         rules = automation_for(context.rules.policy, found.limits)
-        until = after(found.seen.created_at, rules.created_timeout)
+        until = add_delay(found.seen.created_at, rules.created_timeout)
         if until is not None and until <= now:
             return False
     situation = found.snapshot.allocation_input(context, entries)

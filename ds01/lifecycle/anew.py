@@ -21,8 +21,8 @@ from ds01.lifecycle.stop import stop
 from ds01.lifecycle.ways_out import ways_out
 from ds01.records.deadlines import hold_ends
 from ds01.records.entries import Entries
-from ds01.records.machine import State, Trigger
-from ds01.records.record import Pending, Record, move, settle
+from ds01.records.record import Pending, Record, apply_transition, with_changes
+from ds01.records.state_machine import State, Trigger
 from ds01.system.data import to_json
 from ds01.system.users import Actor
 
@@ -84,7 +84,7 @@ def _replace(
         lease = Lease(slots + too, since) if slots + too else None
         image_id = seen.image_id if seen is not None else None
         pending = Pending(Trigger.REMOVE, context.clock(), actor.login, image_id)
-        old = ledger.commit(settle(record, lease=lease, pending=pending), now=context.clock())
+        old = ledger.commit(with_changes(record, lease=lease, pending=pending), now=context.clock())
         runs = record.state is State.RUNNING  # then it is itself what has its ports
         own = {port.host_port for port in record.ports if port.host_port is not None} if runs else ()
         ports = create.choose_ports(context, prepared, ledger.records, own=own)
@@ -110,12 +110,12 @@ def _make_and_swap(
     identity, warnings = create.make_container(context, prepared, new, name=twin.twin_name(new.container_name))
     if old.state is State.RUNNING:
         old, _ = stop(context, actor, old, grace=grace, hold=True, why="to be made anew")
-    made = move(new, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
+    made = apply_transition(new, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
     made = _inherit(made, old, context.rules.hold_duration(old))
     assert old.pending is not None
     with context.ledger.transaction() as ledger:
         pending = dataclasses.replace(old.pending, successor=to_json(made))
-        old = ledger.commit(settle(old, pending=pending), now=context.clock())
+        old = ledger.commit(with_changes(old, pending=pending), now=context.clock())
     return twin.swap(context, old), warnings
 
 
@@ -124,9 +124,9 @@ def _inherit(new: Record, old: Record, hold: timedelta | None) -> Record:
 
     One that never ran may itself have replaced a stopped one, and have its hold.
     """
-    new = settle(new, keep=old.keep, pending=new.pending)
+    new = with_changes(new, keep=old.keep, pending=new.pending)
     if old.state in (State.HELD, State.CREATED) and new.lease is not None:
-        new = settle(new, stopped_at=old.stopped_at, held_until=hold_ends(old, hold), pending=new.pending)
+        new = with_changes(new, stopped_at=old.stopped_at, held_until=hold_ends(old, hold), pending=new.pending)
     return new
 
 

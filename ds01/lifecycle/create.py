@@ -38,10 +38,10 @@ from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import check_container_count, choose_slots
 from ds01.policy.names import slice_name
 from ds01.records.entries import Entries, containers_of, readable
-from ds01.records.ledger import Unreadable
-from ds01.records.machine import State, Trigger
-from ds01.records.record import Pending, Record, move
+from ds01.records.ledger import UnreadableRecord
+from ds01.records.record import Pending, Record, apply_transition
 from ds01.records.request import ContainerRequest
+from ds01.records.state_machine import State, Trigger
 from ds01.system.owner_groups import HostGroup, groups_of_directories
 from ds01.system.users import Actor
 
@@ -120,7 +120,7 @@ def check_name(prepared: Prepared, snapshot: Snapshot, entries: Entries) -> None
     name = prepared.request.name
     if isinstance(entry, Record):
         raise name_taken(entry)
-    if isinstance(entry, Unreadable):
+    if isinstance(entry, UnreadableRecord):
         raise Busy(f"the record of {name} is unreadable and being looked at", why=entry.why)
     there = [container for container in snapshot.containers if container.name == prepared.container_name]
     if there:
@@ -224,7 +224,7 @@ def make(context: Context, actor: Actor, prepared: Prepared, record: Record) -> 
     try:
         identity, warnings = make_container(context, prepared, record)
         with context.ledger.transaction() as ledger:
-            made = move(record, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
+            made = apply_transition(record, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
             made = ledger.commit(made, now=context.clock())
     except BaseException as error:
         _give_up(context, actor, record, error)
@@ -328,7 +328,9 @@ def _give_up(context: Context, actor: Actor, record: Record, error: BaseExceptio
         if record.own_tag is not None:
             context.engine.untag(record.own_tag)
         with context.ledger.transaction() as ledger:
-            gone = move(record, Trigger.VANISH, actor=actor.login, at=context.clock(), why=f"create failed: {why}")
+            gone = apply_transition(
+                record, Trigger.VANISH, actor=actor.login, at=context.clock(), why=f"create failed: {why}"
+            )
             ledger.commit(gone, now=context.clock())
     except Ds01Error as second:
         facts = {"actor": actor.login, "container": record.container_name, "user": record.user}

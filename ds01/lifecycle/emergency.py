@@ -13,8 +13,8 @@ from ds01.lifecycle.context.ownership import unrecorded
 from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.stop import write_stop
 from ds01.records.entries import readable
-from ds01.records.machine import State
 from ds01.records.record import Record
+from ds01.records.state_machine import State
 from ds01.system.users import Actor
 
 AT_ONCE = 8  # stops side by side

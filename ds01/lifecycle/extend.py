@@ -8,8 +8,8 @@ from ds01.errors import InvalidState, PermissionDenied, UsageError
 from ds01.lifecycle.context.context import Context
 from ds01.policy.units import format_duration
 from ds01.records.deadlines import idle_ends
-from ds01.records.machine import State
-from ds01.records.record import Record, settle
+from ds01.records.record import Record, with_changes
+from ds01.records.state_machine import State
 from ds01.system.users import Actor
 
 
@@ -34,7 +34,7 @@ def extend(context: Context, actor: Actor, record: Record, duration: timedelta, 
     now = context.clock()
     until = max(idle_ends(record, limits) or now, now) + duration
     with context.ledger.transaction() as ledger:
-        record = ledger.commit(settle(record, extended_until=until, extended=total), now=now)
+        record = ledger.commit(with_changes(record, extended_until=until, extended=total), now=now)
     facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": reason}
     context.emit("extension", facts | {"seconds": duration, "until": until})
     return record

@@ -48,7 +48,7 @@ class Installation:
         from ds01.journal.lease_log import LeaseLog
 
         leases = LeaseLog(self.settings.log / "gpu-allocations.log")
-        return Ledger(self.settings.state, own=self.settings.sandbox, leases=leases)
+        return Ledger(self.settings.state, sandbox=self.settings.sandbox, leases=leases)
 
     def reopen(self) -> None:
         """Open the state directory again at its next use: its mode decides the modes of new files in it."""

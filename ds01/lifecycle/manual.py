@@ -15,8 +15,8 @@ from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import choose_slots
 from ds01.policy.model import Limits
 from ds01.policy.names import container_name
-from ds01.records.machine import State, Trigger
-from ds01.records.record import Origin, Record, move
+from ds01.records.record import Origin, Record, apply_transition
+from ds01.records.state_machine import State, Trigger
 from ds01.system.users import Account, Actor
 
 
@@ -55,8 +55,8 @@ def allocate(context: Context, actor: Actor, owner: Account, name: str, request:
             gpus_fixed=refs,
             resource_limits=limits,
         )
-        record = move(record, Trigger.CREATE, actor=actor.login, at=now, why="allocated by hand")
-        return ledger.commit(move(record, Trigger.START, actor=actor.login, at=now), now=now)
+        record = apply_transition(record, Trigger.CREATE, actor=actor.login, at=now, why="allocated by hand")
+        return ledger.commit(apply_transition(record, Trigger.START, actor=actor.login, at=now), now=now)
 
 
 def release(context: Context, actor: Actor, record: Record) -> Record:
@@ -65,8 +65,8 @@ def release(context: Context, actor: Actor, record: Record) -> Record:
         now = context.clock()
         trigger = Trigger.STOP if record.state is State.RUNNING else Trigger.RELEASE
         if record.state is not State.STOPPED:
-            record = move(record, trigger, actor=actor.login, at=now, why="released by hand")
-        return ledger.commit(move(record, Trigger.REMOVE, actor=actor.login, at=now), now=now)
+            record = apply_transition(record, trigger, actor=actor.login, at=now, why="released by hand")
+        return ledger.commit(apply_transition(record, Trigger.REMOVE, actor=actor.login, at=now), now=now)
 
 
 def mark(context: Context, actor: Actor, record: Record, trigger: Trigger) -> Record:
@@ -76,4 +76,4 @@ def mark(context: Context, actor: Actor, record: Record, trigger: Trigger) -> Re
         return record
     with context.ledger.transaction() as ledger:
         now = context.clock()
-        return ledger.commit(move(record, trigger, actor=actor.login, at=now, holds=True), now=now)
+        return ledger.commit(apply_transition(record, trigger, actor=actor.login, at=now, holds=True), now=now)

@@ -19,7 +19,7 @@ from ds01.lifecycle.spec.folders import Folder
 from ds01.policy import variables
 from ds01.policy.model import UserLimits
 from ds01.policy.names import NAME_FORM, NAME_PATTERN, container_name
-from ds01.records.request import ContainerRequest, Wants
+from ds01.records.request import ContainerRequest, RequestedLimits
 from ds01.system.host_ports import LOOPBACK
 from ds01.system.users import Account, Actor
 
@@ -106,7 +106,7 @@ def _check_environment(request: ContainerRequest) -> None:
             )
 
 
-def _check_wants(wants: Wants, limits: UserLimits) -> None:
+def _check_wants(wants: RequestedLimits, limits: UserLimits) -> None:
     for key, wanted in vars(wants).items():
         limit = getattr(limits.limits, key)
         if wanted is not None and limit is not None and wanted > limit:

@@ -19,9 +19,9 @@ from ds01.lifecycle.spec import ports
 from ds01.lifecycle.ways_out import ways_out
 from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import choose_slots
-from ds01.records.machine import State, Trigger
-from ds01.records.record import Origin, Pending, Record, move, settle
+from ds01.records.record import Origin, Pending, Record, apply_transition, with_changes
 from ds01.records.request import ContainerRequest
+from ds01.records.state_machine import State, Trigger
 from ds01.system.users import Actor
 
 
@@ -59,7 +59,7 @@ def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | N
     with context.ledger.transaction() as ledger:
         engine_time = seen.started_at if seen else None
         now = context.clock()
-        record = move(record, Trigger.START, actor=actor.login, at=now, engine_started_at=engine_time)
+        record = apply_transition(record, Trigger.START, actor=actor.login, at=now, engine_started_at=engine_time)
         record = ledger.commit(record, now=now)
     return Started(record, False, seen)
 
@@ -93,7 +93,7 @@ def pause(context: Context, actor: Actor, record: Record) -> tuple[Record, bool]
 
 def _flag(context: Context, actor: Actor, record: Record, *, paused: bool) -> Record:
     with context.ledger.transaction() as ledger:
-        record = ledger.commit(settle(record, paused=paused), now=context.clock())
+        record = ledger.commit(with_changes(record, paused=paused), now=context.clock())
     facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": None}
     context.emit("pause" if paused else "unpause", facts)
     return record
@@ -106,7 +106,7 @@ def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str
     pending = Pending(Trigger.START, context.clock(), actor.login)
     if not needed:
         with context.ledger.transaction() as ledger:
-            return ledger.commit(settle(record, pending=pending), now=context.clock())
+            return ledger.commit(with_changes(record, pending=pending), now=context.clock())
     gpus = context.observer.gpus()
     lease = record.lease
     lost = lost_slots(needed, gpus)
@@ -127,7 +127,7 @@ def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str
             if isinstance(choice, Refusal):
                 raise error_of(choice, ways_out(record, situation, who, limits.limits))
             lease = Lease(needed, context.clock())
-        changed = with_names(settle(record, pending=pending, lease=lease), gpus)
+        changed = with_names(with_changes(record, pending=pending, lease=lease), gpus)
         changed = dataclasses.replace(changed, resource_limits=limits.limits)
         return ledger.commit(changed, now=context.clock())
 

@@ -16,9 +16,9 @@ from ds01.errors import Ds01Error, EngineNotFound, InvalidState
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.shells import IDLE_SHELL
 from ds01.records.deadlines import hold_ends
-from ds01.records.ending import commanded_end
-from ds01.records.machine import State, Trigger, next_state
-from ds01.records.record import Ended, Record, move
+from ds01.records.end_reason import describe_commanded_end
+from ds01.records.record import ContainerEnd, Record, apply_transition
+from ds01.records.state_machine import State, Trigger, next_state
 from ds01.system.users import Actor
 
 LOOK_EVERY = 0.1  # seconds between two looks at who still saves
@@ -104,7 +104,7 @@ def write_stop(
     )
     with context.ledger.transaction() as ledger:
         now = context.clock()
-        record = move(
+        record = apply_transition(
             record,
             Trigger.STOP,
             actor=actor.login,
@@ -112,7 +112,7 @@ def write_stop(
             why=why,
             holds=hold or held_for != timedelta(0),
             keep=keep or record.keep,
-            ended=Ended(now, commanded_end(actor.login, why)),
+            ended=ContainerEnd(now, describe_commanded_end(actor.login, why)),
             pending=record.pending if hold else None,
         )
         if record.state is State.HELD:
@@ -208,4 +208,4 @@ def _at_work(processes: list[ContainerProcess]) -> list[ContainerProcess]:
 def _move(context: Context, actor: Actor, record: Record, trigger: Trigger, **more: Any) -> Record:
     with context.ledger.transaction() as ledger:
         now = context.clock()
-        return ledger.commit(move(record, trigger, actor=actor.login, at=now, **more), now=now)
+        return ledger.commit(apply_transition(record, trigger, actor=actor.login, at=now, **more), now=now)

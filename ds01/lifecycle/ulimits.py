@@ -7,8 +7,8 @@ from contextlib import suppress
 from ds01.errors import Ds01Error, EngineRejected
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.stop import give_back
-from ds01.records.machine import State
 from ds01.records.record import Record
+from ds01.records.state_machine import State
 from ds01.system.users import Actor
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ds01.policy.model import AutomationRules, Limits
-from ds01.records.machine import State
 from ds01.records.record import Origin, Record
+from ds01.records.state_machine import State
 from ds01.system.data import DataError, parse_time
 
 
@@ -19,12 +19,12 @@ class Deadline:
     because: str
 
 
-LEASE_ENDS = ("runtime", "hold", "created", "removal")  # what ends the lease of a container that has one
+LEASE_END_REASONS = ("runtime", "hold", "created", "removal")  # what ends the lease of a container that has one
 
 
-def deadline(record: Record, limits: Limits, policies: AutomationRules) -> Deadline | None:
+def earliest_deadline(record: Record, limits: Limits, policies: AutomationRules) -> Deadline | None:
     """The earliest of a container's deadlines; None if there is none."""
-    return min(_deadlines(record, limits, policies), key=lambda item: item.at, default=None)
+    return min(_deadlines(record, limits, policies), key=lambda candidate: candidate.at, default=None)
 
 
 def lease_ends(record: Record, limits: Limits, policies: AutomationRules) -> datetime | None:
@@ -34,7 +34,9 @@ def lease_ends(record: Record, limits: Limits, policies: AutomationRules) -> dat
     """
     if record.pending is not None:
         return None
-    ends = [item.at for item in _deadlines(record, limits, policies) if item.because in LEASE_ENDS]
+    ends = [
+        candidate.at for candidate in _deadlines(record, limits, policies) if candidate.because in LEASE_END_REASONS
+    ]
     return min(ends, default=None)
 
 
@@ -43,7 +45,7 @@ def created_ends(record: Record, limits: Limits, policies: AutomationRules) -> d
 
     One that replaced a stopped container (it has `stopped_at`) keeps it at least as long as that one's hold.
     """
-    due = after(record.created_at, policies.created_timeout)
+    due = add_delay(record.created_at, policies.created_timeout)
     if record.stopped_at is None or due is None:
         return due
     held = hold_ends(record, limits.gpu_hold_after_stop)
@@ -59,13 +61,13 @@ def held_until(record: Record, limits: Limits) -> datetime | None:
 
 def hold_duration(record: Record, limits: Limits) -> timedelta | None:
     """How long a stopped container has its slots: until its hold ends or it is removed; None: for ever."""
-    kept = None if record.keep else limits.container_hold_after_stop
-    return min((hold for hold in (limits.gpu_hold_after_stop, kept) if hold is not None), default=None)
+    until_removal = None if record.keep else limits.container_hold_after_stop
+    return min((hold for hold in (limits.gpu_hold_after_stop, until_removal) if hold is not None), default=None)
 
 
 def hold_ends(record: Record, hold: timedelta | None) -> datetime | None:
     """When the hold of a stopped container is over; None: never."""
-    return after(record.stopped_at, hold)
+    return add_delay(record.stopped_at, hold)
 
 
 def idle_since(record: Record) -> datetime | None:
@@ -93,7 +95,7 @@ def is_kept_alive(record: Record) -> bool:
     return is_idle(record) and record.activity.get("keep_alive") == "kept"
 
 
-def after(start: datetime | None, delay: timedelta | None) -> datetime | None:
+def add_delay(start: datetime | None, delay: timedelta | None) -> datetime | None:
     """`start` and `delay`; None, never, if either is."""
     if start is None or delay is None:
         return None
@@ -105,12 +107,12 @@ def after(start: datetime | None, delay: timedelta | None) -> datetime | None:
 
 def runtime_ends(record: Record, limits: Limits) -> datetime | None:
     """When a running container has run for long enough: its owner's extensions are added up."""
-    return after(after(record.started_at, limits.max_runtime), record.extended)
+    return add_delay(add_delay(record.started_at, limits.max_runtime), record.extended)
 
 
 def idle_ends(record: Record, limits: Limits) -> datetime | None:
     """When a running container was idle for long enough, and not before the time that its owner asked for."""
-    at = after(idle_since(record), limits.idle_timeout)
+    at = add_delay(idle_since(record), limits.idle_timeout)
     return at if at is None or record.extended_until is None else max(at, record.extended_until)
 
 
@@ -129,5 +131,5 @@ def _deadlines(record: Record, limits: Limits, policies: AutomationRules) -> lis
     elif record.state is State.HELD:
         ends["hold"] = hold_ends(record, limits.gpu_hold_after_stop)
     if record.state in (State.HELD, State.STOPPED) and not record.keep:
-        ends["removal"] = after(record.stopped_at, limits.container_hold_after_stop)
+        ends["removal"] = add_delay(record.stopped_at, limits.container_hold_after_stop)
     return [Deadline(at, because) for because, at in ends.items() if at is not None]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ds01.records.record import Origin, Record
-from ds01.records.store.record_files import Unreadable
+from ds01.records.store.record_files import UnreadableRecord
 
-Entries = Mapping[str, Record | Unreadable]
+Entries = Mapping[str, Record | UnreadableRecord]
 
 
 def readable(entries: Entries) -> list[Record]:

@@ -19,23 +19,23 @@ from ds01.errors import Ds01Error
 from ds01.journal.events import Emit
 from ds01.journal.lease_log import LeaseLog
 from ds01.journal.outbox import Outbox
-from ds01.records.line import Line
 from ds01.records.record import Origin, Record
 from ds01.records.store import commits, identity
-from ds01.records.store.identity import EngineMark
-from ds01.records.store.memory import Memory, memory_document, memory_from
-from ds01.records.store.record_files import RecordFiles, Unreadable
+from ds01.records.store.identity import EngineIdentity
+from ds01.records.store.record_files import RecordFiles, UnreadableRecord
 from ds01.records.store.removed import RemovedRecords
+from ds01.records.store.tick_memory import TickMemory, parse_tick_memory, tick_memory_document
 from ds01.records.store.transaction import NotSaved, Transaction
+from ds01.records.wait_queue import WaitQueue
 from ds01.system import files, locks
 from ds01.system.data import DataError, parse_json
 from ds01.system.settings import LAST_GOOD_POLICY
 
-__all__ = ["REMOVED_KEPT", "Ledger", "NotSaved", "Transaction", "Unreadable", "Version"]
+__all__ = ["REMOVED_RETENTION", "Ledger", "NotSaved", "Transaction", "UnreadableRecord", "Version"]
 
-LEDGER_WAIT = 30.0  # seconds; the lock is held for milliseconds, so a longer wait means a stuck machine
-CONTAINER_WAIT = 10.0
-REMOVED_KEPT = timedelta(days=30)
+LEDGER_LOCK_TIMEOUT = 30.0  # seconds; the lock is held for milliseconds, so a longer wait means a stuck machine
+CONTAINER_LOCK_TIMEOUT = 10.0
+REMOVED_RETENTION = timedelta(days=30)
 OUTBOX = "outbox"
 
 
@@ -51,7 +51,7 @@ class Version:
 class Ledger:
     """The records of the state directory `state`, read when asked for and kept while their files stay the same."""
 
-    def __init__(self, state: Path, *, own: bool = False, leases: LeaseLog | None = None) -> None:
+    def __init__(self, state: Path, *, sandbox: bool = False, leases: LeaseLog | None = None) -> None:
         """Open the state directory; one of one's own (`own`) is made if it is not there. Raises Ds01Error.
 
         `leases` gets a line for each slot that a commit gives, holds or takes back.
@@ -65,16 +65,16 @@ class Ledger:
         self._queue = state / "queue"
         self._lock = self._locks / "ledger.lock"
         self._engine = state / "engine"
-        self._held: set[str] = set()  # containers whose locks this object holds
+        self._locked_containers: set[str] = set()  # containers whose locks this object holds
         self.is_locked = False  # by this process, through this object
         try:
-            if own:
+            if sandbox:
                 state.mkdir(mode=0o755, parents=True, exist_ok=True)
             status = state.stat()
             self.owner_uid = status.st_uid
             # A directory that a group shares makes files that the group shares, whatever anybody's umask is.
             # The server's own directory is always shared: if its modes were broken, new files must not be broken too.
-            shared = not own or bool(status.st_mode & stat.S_IWGRP)
+            shared = not sandbox or bool(status.st_mode & stat.S_IWGRP)
             self.file_mode = 0o664 if shared else 0o644
             self.folder_mode = 0o2775 if shared else 0o755
             for folder in (records, removed, self._locks, self._queue):
@@ -89,7 +89,7 @@ class Ledger:
         self._removed = RemovedRecords(removed)
         self._records = RecordFiles(records, installation=self.installation, removed=self._removed)
 
-    def read(self) -> Mapping[str, Record | Unreadable]:
+    def read(self) -> Mapping[str, Record | UnreadableRecord]:
         """Return all records by container name, `removed` ones left out. Without the lock: a moment's picture."""
         self._refresh()
         if self._records.leftovers:
@@ -114,7 +114,7 @@ class Ledger:
 
     @contextmanager
     def _locked(self, events: list[tuple[str, Mapping[str, Any]]]) -> Iterator[Transaction]:
-        with locks.hold(self._lock, wait=LEDGER_WAIT, mode=self.file_mode) as descriptor:
+        with locks.hold(self._lock, wait=LEDGER_LOCK_TIMEOUT, mode=self.file_mode) as descriptor:
             count = commits.read_locked(descriptor)
             if self._records.may_have_changed(count):
                 self._records.refresh(count, locked=True)
@@ -123,82 +123,84 @@ class Ledger:
                 self._removed,
                 lock=self._lock,
                 descriptor=descriptor,
-                picture=self.state / "gpu-state.json",
+                gpu_state_path=self.state / "gpu-state.json",
                 mode=self.file_mode,
                 leases=self._leases,
                 events=events,
             )
             self.is_locked = True
             try:
-                transaction.file_leftovers()
+                transaction.archive_leftovers()
                 yield transaction
             finally:
                 self.is_locked = False
 
     @contextmanager
-    def container_lock(self, container_name: str, *, doing: str, wait: float = CONTAINER_WAIT) -> Iterator[None]:
+    def container_lock(
+        self, container_name: str, *, doing: str, wait: float = CONTAINER_LOCK_TIMEOUT
+    ) -> Iterator[None]:
         """Hold one container's lock across the engine's calls of one command. Raises Busy."""
         with locks.hold(self._container_lock(container_name), wait=wait, mode=self.file_mode, doing=doing):
-            self._held.add(container_name)
+            self._locked_containers.add(container_name)
             try:
                 yield
             finally:
-                self._held.discard(container_name)
+                self._locked_containers.discard(container_name)
 
     def container_lock_is_free(self, container_name: str) -> bool:
         """Whether no command works on the container now."""
         return locks.is_free(self._container_lock(container_name))
 
-    def removed_as(self, container_name: str) -> list[Record]:
+    def removed_named(self, container_name: str) -> list[Record]:
         """Return the removed records of containers with this full name that are still kept and readable."""
-        return self._removed.named(container_name)
+        return self._removed.read_named(container_name)
 
     def removed(self) -> list[Record]:
         """Return the removed records that are still kept and readable."""
-        return self._removed.all()
+        return self._removed.read_all()
 
-    def clear_up(self, *, removed_before: datetime) -> None:
+    def delete_expired(self, *, removed_before: datetime) -> None:
         """Delete the records that were removed before a time, and temporary files of commands that were killed."""
-        self._removed.forget(before=removed_before)
+        self._removed.delete_older(than=removed_before)
         records = self.state / "container-metadata"
         state = (self.state, records, records / "removed", self._locks, self._queue, self.state / OUTBOX)
         for folder in (*state, self.last_good_policy, self.last_good_policy / "groups"):
             files.delete_stale_temporaries(folder)
 
-    def line(self) -> Line:
+    def wait_queue(self) -> WaitQueue:
         """Return the queue for GPUs."""
-        return Line(self._queue, mode=self.file_mode)
+        return WaitQueue(self._queue, mode=self.file_mode)
 
     def version(self) -> Version:
         """Return what changes with every commit, and whenever somebody joins or leaves the queue."""
         count = commits.read(self._lock)
-        return Version(count.epoch, count.ended, self.line().names())
+        return Version(count.epoch, count.ended, self.wait_queue().waiter_ids())
 
     def tick_lock(self) -> AbstractContextManager[object]:
         """Return the lock that lets one tick run at a time. Raises Busy at once."""
         return locks.hold(self._locks / "tick.lock", wait=0, mode=self.file_mode, doing="a tick runs")
 
-    def tick(self) -> dict[str, Any]:
+    def read_tick_report(self) -> dict[str, Any]:
         """Return what tick.json says; nothing if it is not there or cannot be read."""
-        return self._document("tick.json")
+        return self._read_document("tick.json")
 
     def gpu_processes(self) -> dict[str, Any]:
         """Return the processes on the GPUs that the last tick saw; nothing if that cannot be read."""
-        return self._document("tick-processes.json")
+        return self._read_document("tick-processes.json")
 
     def write_gpu_processes(self, document: Mapping[str, object]) -> None:
         """Keep the processes on the GPUs that a tick saw, for everybody to read. Raises OSError."""
         content = json.dumps(document, ensure_ascii=False).encode() + b"\n"
         files.replace(self.state / "tick-processes.json", content, mode=0o644, durable=False)
 
-    def _document(self, name: str) -> dict[str, Any]:
+    def _read_document(self, name: str) -> dict[str, Any]:
         try:
             document = parse_json(files.read(self.state / name))
         except (OSError, DataError):
             return {}
         return document if isinstance(document, dict) else {}
 
-    def write_tick(self, report: Mapping[str, object]) -> None:
+    def write_tick_report(self, report: Mapping[str, object]) -> None:
         """Keep what the last tick did, in tick.json. Raises OSError."""
         content = json.dumps(report, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         files.replace(self.state / "tick.json", content, mode=0o644)
@@ -212,22 +214,22 @@ class Ledger:
         """Notices that wait for the tick to deliver them."""
         return Outbox(self.state / OUTBOX, folder_mode=self.folder_mode, file_mode=self.file_mode)
 
-    def tick_memory(self) -> Memory:
+    def tick_memory(self) -> TickMemory:
         """Return what the last tick remembered; an empty memory if there is none, or it cannot be read."""
         try:
-            return memory_from(parse_json(files.read(self.state / "tick-memory.json")))
+            return parse_tick_memory(parse_json(files.read(self.state / "tick-memory.json")))
         except (OSError, DataError):
-            return Memory()
+            return TickMemory()
 
-    def write_tick_memory(self, memory: Memory) -> None:
+    def write_tick_memory(self, memory: TickMemory) -> None:
         """Keep what the next tick should know. Raises OSError."""
-        content = json.dumps(memory_document(memory)).encode() + b"\n"
+        content = json.dumps(tick_memory_document(memory)).encode() + b"\n"
         files.replace(self.state / "tick-memory.json", content, mode=0o644)
 
     def is_same_engine(self, facts: EngineInfo) -> bool:
         """Whether the engine is that of last time, as far as this can be told without a list of its containers."""
-        seen = EngineMark(facts.id, identity.root_of(facts.root_dir))
-        return not identity.needs_look(self._engine_before(), seen)
+        current = EngineIdentity(facts.id, identity.data_root_of(facts.root_dir))
+        return not identity.needs_container_list(self._stored_engine(), current)
 
     def check_engine(
         self, facts: EngineInfo, *, listed: Collection[str], recorded: Mapping[str, str], now: datetime
@@ -237,25 +239,25 @@ class Ledger:
         `listed` are the ids of its containers, `recorded` what `docker_ids` gave before they were listed. Raises
         EngineUnreachable if it is not to be believed: what it does not have has not vanished.
         """
-        known = self._engine_before()
-        seen = EngineMark(facts.id, identity.root_of(facts.root_dir))
+        stored = self._stored_engine()
+        current = EngineIdentity(facts.id, identity.data_root_of(facts.root_dir))
         count = recorded
         if recorded.keys().isdisjoint(listed):  # those that a command is just removing prove nothing
             still = self.docker_ids().keys()
             count = {key: name for key, name in recorded.items() if key in still and not self._is_busy(name)}
-        after, problem = identity.compare(known, seen, listed=listed, recorded=count.keys(), at=now)
-        if after != known:
+        after, problem = identity.compare_engines(stored, current, listed=listed, recorded=count.keys(), at=now)
+        if after != stored:
             try:
                 files.replace(self._engine, after.to_text().encode(), mode=self.file_mode)
             except OSError as error:
                 if error.errno not in files.UNWRITABLE_ERRNOS:
                     raise Ds01Error(f"{self._engine} cannot be written", why=str(error.strerror)) from error
         if problem is not None:
-            raise identity.another_engine(problem, self._engine, same_id=after.id == seen.id)
+            raise identity.engine_changed_error(problem, self._engine, same_id=after.id == current.id)
 
     def _is_busy(self, container_name: str) -> bool:
         """Whether somebody else works on the container now."""
-        return container_name not in self._held and not self.container_lock_is_free(container_name)
+        return container_name not in self._locked_containers and not self.container_lock_is_free(container_name)
 
     def docker_ids(self) -> dict[str, str]:
         """Return the engine's ids of all containers that records are about, with their names."""
@@ -266,9 +268,9 @@ class Ledger:
             if record.docker_id and record.origin is not Origin.MANUAL
         }
 
-    def _engine_before(self) -> EngineMark | None:
+    def _stored_engine(self) -> EngineIdentity | None:
         try:
-            return EngineMark.from_text(files.read(self._engine).decode("utf-8", "replace"))
+            return EngineIdentity.from_text(files.read(self._engine).decode("utf-8", "replace"))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -12,12 +12,12 @@ from typing import Any
 from ds01.engines.protocol import PublishedPort
 from ds01.gpus.model import Lease, SlotRef
 from ds01.policy.model import Limits
-from ds01.records.machine import State, Trigger, next_state
 from ds01.records.request import ContainerRequest
+from ds01.records.state_machine import State, Trigger, next_state
 from ds01.system.data import DataError, parse_time
 
 SCHEMA = 1
-HISTORY = 50  # transitions that a record keeps
+HISTORY_LENGTH = 50  # transitions that a record keeps
 
 
 class Origin(str, Enum):
@@ -40,7 +40,7 @@ class Pending:
 
 
 @dataclass(frozen=True)
-class Step:
+class HistoryEntry:
     """One transition that happened."""
 
     at: datetime
@@ -52,7 +52,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Ended:
+class ContainerEnd:
     """Why a container ended, in a line for people. `exit_code` None: it was not asked for, or is not known."""
 
     at: datetime
@@ -95,14 +95,14 @@ class Record:
     started_at: datetime | None = None
     engine_started_at: datetime | None = None  # the engine's own word, compared for change only
     stopped_at: datetime | None = None
-    ended: Ended | None = None
+    ended: ContainerEnd | None = None
     held_until: datetime | None = None
     extended_until: datetime | None = None
     extended: timedelta = timedelta(0)  # all extensions since the last start
     keep: bool = False  # past container_hold_after_stop
     activity: Mapping[str, Any] = field(default_factory=dict)
     warnings: Mapping[str, Any] = field(default_factory=dict)
-    history: tuple[Step, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class Record:
         return self.history[-1].at if self.history else self.created_at
 
     @property
-    def last_seen(self) -> datetime:
+    def last_observed_at(self) -> datetime:
         """When it last moved, or the tick last looked at it while it ran."""
         sample = self.activity.get("sample") if self.state is State.RUNNING else None
         try:
@@ -124,7 +124,7 @@ class Record:
             return self.last_change
 
 
-def move(
+def apply_transition(
     record: Record,
     trigger: Trigger,
     *,
@@ -141,24 +141,24 @@ def move(
     `at` is taken to be no earlier than what was seen before: a clock that a dead battery put into the past would
     otherwise end a hold at once when it is right again.
     """
-    at = max(at, record.last_seen)
+    at = max(at, record.last_observed_at)
     before = None if trigger is Trigger.CREATE else record.state
     after = next_state(before, trigger, holds=holds and record.lease is not None)
-    step = Step(at, before, after, trigger, actor, why)
-    facts = _facts(after, at)
+    step = HistoryEntry(at, before, after, trigger, actor, why)
+    facts = _state_fields(after, at)
     if trigger is Trigger.RELEASE and record.stopped_at is not None:
         # It stopped when it stopped: the removal's delay counts from then, and its warning is about the same time.
         del facts["stopped_at"], facts["warnings"]
-    return settle(record, state=after, history=(*record.history, step)[-HISTORY:], **facts | changes)
+    return with_changes(record, state=after, history=(*record.history, step)[-HISTORY_LENGTH:], **facts | changes)
 
 
-def settle(record: Record, **changes: Any) -> Record:
+def with_changes(record: Record, **changes: Any) -> Record:
     """The record with `changes`, `pending` cleared unless given, `gpu_id` drawn from the lease."""
     changed = dataclasses.replace(record, **{"pending": None} | changes)
     return dataclasses.replace(changed, gpu_id=",".join(changed.slots) or None)
 
 
-def _facts(after: State, at: datetime) -> dict[str, Any]:
+def _state_fields(after: State, at: datetime) -> dict[str, Any]:
     """What a new state means for the record's facts."""
     if after is State.RUNNING:
         fresh: dict[str, Any] = {"extended_until": None, "extended": timedelta(0), "activity": {}, "warnings": {}}

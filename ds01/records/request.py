@@ -10,7 +10,7 @@ from ds01.gpus.model import GpuRequest
 
 
 @dataclass(frozen=True)
-class Wants:
+class RequestedLimits:
     """Limits smaller than the policy's: honoured; larger ones are refused. Cores, bytes, processes."""
 
     max_cpus: float | None = None
@@ -35,7 +35,7 @@ class ContainerRequest:
     ports: tuple[PublishedPort, ...] | None = None  # None: the policy's
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    wants: Wants = field(default_factory=Wants)
+    wants: RequestedLimits = field(default_factory=RequestedLimits)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Client]:
             os.chown(state / "home", UID, UID)
         state.chmod(0o755)
         context = open_context(
-            ledger=Ledger(state, own=True),
+            ledger=Ledger(state, sandbox=True),
             engine=engine(state),
             inventory=parse_inventory(gpus),
             policy=load(state / "policy.yaml"),
@@ -100,7 +100,7 @@ def context_of(gate: Client) -> Context:
 def afresh(context: Context, engine: Engine) -> Context:
     """The context as another process has it: nothing is known yet."""
     return open_context(
-        ledger=Ledger(context.ledger.state, own=True),
+        ledger=Ledger(context.ledger.state, sandbox=True),
         engine=engine,
         inventory=context.inventory,
         policy=context.rules.policy,

@@ -7,12 +7,12 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ds01.automation.report import Report
+from ds01.automation.report import TickReport
 from ds01.automation.tick import Tick
 from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Engine
 from ds01.journal.notices import Mailboxes
-from ds01.journal.notifier import Teller
+from ds01.journal.notifier import Notifier
 from ds01.lifecycle.context.context import Context
 from ds01.policy.model import NotificationSettings
 from tests.bench.bed import (
@@ -96,7 +96,7 @@ def on_real_docker(sizes: list[int], runs: int, most: int = 60) -> None:
         say_growth(measured)
 
 
-def docker_pass(context: Context, size: int) -> tuple[Report, int]:
+def docker_pass(context: Context, size: int) -> tuple[TickReport, int]:
     """One pass on Docker, and how many API calls it made."""
     engines: list[DockerEngine] = []
 
@@ -108,9 +108,9 @@ def docker_pass(context: Context, size: int) -> tuple[Report, int]:
     return report, sum(engine.calls for engine in engines)
 
 
-def one_pass(context: Context, engine: Callable[[], Engine], size: int) -> Report:
+def one_pass(context: Context, engine: Callable[[], Engine], size: int) -> TickReport:
     """A tick as cron starts it: nothing is known yet. It has to be good, and to look at `size` containers."""
-    teller = Teller(Mailboxes(context.ledger.state / "notices"), NotificationSettings(terminal=False))
-    report = Tick(afresh(context, engine()), lambda: afresh(context, engine()), teller).run()
-    assert report.good and report.looked_at == size, report
+    notifier = Notifier(Mailboxes(context.ledger.state / "notices"), NotificationSettings(terminal=False))
+    report = Tick(afresh(context, engine()), lambda: afresh(context, engine()), notifier).run()
+    assert report.succeeded and report.looked_at == size, report
     return report

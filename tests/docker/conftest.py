@@ -24,7 +24,7 @@ from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import ContainerSpec, Engine
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import Ds01Error, EngineUnreachable
-from tests.contexts import BUILD_LABEL, RUN
+from tests.build_contexts import BUILD_LABEL, RUN
 from tests.docker.registry import Registry
 from tests.docker.server import Server
 

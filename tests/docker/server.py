@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-ALICE, BOB = 1001, 1002
+ALICE_UID, BOB_UID = 1001, 1002
 POLICY = """\
 defaults:
   max_mig_instances: 1
@@ -38,7 +38,7 @@ class Server:
         os.chown(self.state, 0, self.group)
         self.state.chmod(0o2775)
         people = []
-        for login, uid in (("alice", ALICE), ("bob", BOB)):
+        for login, uid in (("alice", ALICE_UID), ("bob", BOB_UID)):
             home = root / login
             home.mkdir()
             os.chown(home, uid, uid)

@@ -17,9 +17,9 @@ import pytest
 
 from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import UpdateSpec
-from tests import aime
-from tests.bed import GPUS, POLICY, Bed
+from tests import aime_containers
 from tests.docker.test_docker_engine import HOOK
+from tests.harness import GPUS, POLICY, Harness
 from tests.terminal.conftest import Typist
 
 pytestmark = [
@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 TOP = Path(__file__).resolve().parents[2]
-ALICE = 1001
+ALICE_UID = 1001
 LIMITS = "max_cpus: 1.5, memory: 96m, pids_limit: 77"
 
 
@@ -37,36 +37,36 @@ class Theirs:
 
     def __init__(self, root: Path, image: str, client: Any) -> None:
         self.name = f"t-{secrets.token_hex(4)}.A"  # AIME's tools allow capitals and dots
-        self.full = f"{self.name}._.{ALICE}"
+        self.full = f"{self.name}._.{ALICE_UID}"
         self.docker = client
         self.base = image.partition(":")[0]
         self.image = f"{self.base}:{self.full}"
         policy = POLICY.replace("defaults: {", f"defaults: {{{LIMITS}, ")
-        self.bed = Bed(root / "bed", people={"alice": ALICE, "root": 0}, policy=policy)
+        self.harness = Harness(root / "bed", people={"alice": ALICE_UID, "root": 0}, policy=policy)
         client.tag(image, self.base, self.full)
         self.environment = {
             "PATH": os.environ["PATH"],
-            "DS01_STATE": str(self.bed.state),
-            "DS01_CONFIG": str(self.bed.root / "resource-limits.yaml"),
+            "DS01_STATE": str(self.harness.state),
+            "DS01_CONFIG": str(self.harness.root / "resource-limits.yaml"),
             "DS01_GPUS": f"simulated:{GPUS}",
         }
 
     def make(self, *slots: str, **host: Any) -> str:
         """As `mlc-create` of AIME's does; its id. `slots`: GPUs that it has by a device request."""
-        uuids = [self.bed.uuid[slot] for slot in slots]
+        uuids = [self.harness.uuid[slot] for slot in slots]
         requests = [{"Driver": "", "Count": 0, "DeviceIDs": uuids, "Capabilities": [["gpu"]]}] if uuids else []
         body = {
             "Image": self.image,
             "Entrypoint": [],
             "Cmd": ["sh", "-c", "sh"],
-            "User": f"{ALICE}:{ALICE}",
+            "User": f"{ALICE_UID}:{ALICE_UID}",
             "WorkingDir": "/workspace",
             "Tty": True,
             "OpenStdin": True,
             "Env": ["NVIDIA_VISIBLE_DEVICES=void"],
-            "Labels": aime.labels("alice", self.name),
+            "Labels": aime_containers.labels("alice", self.name),
             "HostConfig": {
-                "Binds": [f"{self.bed.home('alice')}/workspace:/workspace"],
+                "Binds": [f"{self.harness.home('alice')}/workspace:/workspace"],
                 "NetworkMode": "none",
                 "IpcMode": "private",
                 "DeviceRequests": requests,

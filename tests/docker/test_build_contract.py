@@ -10,7 +10,7 @@ import pytest
 
 from ds01.engines.protocol import BuildSpec, Engine, Progress
 from ds01.errors import Ds01Error, EngineConflict, EngineNotFound, EngineRejected
-from tests.contexts import BUILD_LABEL, packed
+from tests.build_contexts import BUILD_LABEL, tar_pieces
 from tests.wait import wait_until
 
 Build = Callable[..., list[Progress]]
@@ -23,14 +23,14 @@ def build(engine: Engine, reference: str, image: str) -> Build:
 
     def run(*lines: str, files: dict[str, str] | None = None, **more: Any) -> list[Progress]:
         dockerfile = "\n".join((f"FROM {image}", f"LABEL {BUILD_LABEL}", *lines))
-        context = packed({more.get("dockerfile", "Dockerfile"): dockerfile, **(files or {})})
+        context = tar_pieces({more.get("dockerfile", "Dockerfile"): dockerfile, **(files or {})})
         return list(engine.build(BuildSpec(reference, **more), context))
 
     return run
 
 
 def build_of(engine: Engine, reference: str, files: dict[str, str], **more: Any) -> list[Progress]:
-    return list(engine.build(BuildSpec(reference, **more), packed(files)))
+    return list(engine.build(BuildSpec(reference, **more), tar_pieces(files)))
 
 
 def id_of(engine: Engine, reference: str) -> str | None:
@@ -114,7 +114,7 @@ def test_what_comes_after_an_or_or_a_semicolon_decides(engine: Engine, build: Bu
 
 def test_closing_leaves_no_image_and_no_running_container(engine: Engine, reference: str, image: str) -> None:
     lines = (f"FROM {image}", f"LABEL {BUILD_LABEL} cancelled={reference}", "RUN echo begun; sleep 300")
-    steps = engine.build(BuildSpec(reference), packed({"Dockerfile": "\n".join(lines)}))
+    steps = engine.build(BuildSpec(reference), tar_pieces({"Dockerfile": "\n".join(lines)}))
     assert "begun" in [step.text for step in _until(steps, "begun")]
     steps.close()
     wait_until(lambda: not [one for one in engine.containers() if one.labels.get("cancelled") == reference])

@@ -12,7 +12,7 @@ import pytest
 from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import BuildSpec, Progress
 from ds01.errors import EngineNotFound, EngineRejected, EngineUnreachable
-from tests.contexts import BUILD_LABEL, RUN, packed
+from tests.build_contexts import BUILD_LABEL, RUN, tar_pieces
 from tests.docker.conftest import SOCKET
 from tests.docker.registry import PASSWORD, USER, Registry
 from tests.wait import TIMEOUT
@@ -27,7 +27,7 @@ def engine(docker_engine: DockerEngine) -> DockerEngine:
 
 def build(engine: DockerEngine, reference: str, base: str, *lines: str, **more: Any) -> list[Progress]:
     dockerfile = "\n".join((f"FROM {base}", f"LABEL {BUILD_LABEL}", *lines))
-    return list(engine.build(BuildSpec(reference, **more), packed({"Dockerfile": dockerfile})))
+    return list(engine.build(BuildSpec(reference, **more), tar_pieces({"Dockerfile": dockerfile})))
 
 
 def said(steps: list[Progress]) -> list[str]:
@@ -111,7 +111,7 @@ def test_a_registry_out_of_reach_is_a_matter_of_the_network(engine: DockerEngine
 
 
 def test_a_base_that_is_fetched_can_be_cancelled(engine: DockerEngine, reference: str, registry: Registry) -> None:
-    spec, context = BuildSpec(reference), packed({"Dockerfile": f"FROM {registry.address}/slow:1\n"})
+    spec, context = BuildSpec(reference), tar_pieces({"Dockerfile": f"FROM {registry.address}/slow:1\n"})
     steps = engine.build(spec, context)
     next(steps)
     assert registry.asked_for_layer.wait(TIMEOUT)
@@ -139,4 +139,4 @@ def test_a_program_cannot_pretend_to_be_the_next_step(engine: DockerEngine, refe
 
 def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable):
-        list(DockerEngine(str(tmp_path / "no.sock")).build(BuildSpec("a:b"), packed({"Dockerfile": "FROM a"})))
+        list(DockerEngine(str(tmp_path / "no.sock")).build(BuildSpec("a:b"), tar_pieces({"Dockerfile": "FROM a"})))

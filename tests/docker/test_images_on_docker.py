@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.server import ALICE, BOB, Server
+from tests.docker.server import ALICE_UID, BOB_UID, Server
 
 pytestmark = [
     pytest.mark.docker,
@@ -65,13 +65,13 @@ def own(server: Server, python_base: str, dockerd: Any) -> Iterator[Server]:
     server.clean_up()
     for image in dockerd.images():
         for tag in image["RepoTags"] or ():
-            if any(tag.startswith(f"ds01-{ALICE}/{name}") for name in server.names):
+            if any(tag.startswith(f"ds01-{ALICE_UID}/{name}") for name in server.names):
                 dockerd.remove_image(tag, noprune=False)
 
 
 def inside(server: Server, name: str, *packages: str) -> dict[str, str]:
     """The versions that a running container has."""
-    ended = server.types(ALICE, "container-run", name, "--", "python3", "-c", VERSIONS, *packages)
+    ended = server.types(ALICE_UID, "container-run", name, "--", "python3", "-c", VERSIONS, *packages)
     versions: dict[str, str] = json.loads(ended.stdout)
     return versions
 
@@ -80,44 +80,44 @@ def test_image_update_adds_a_package(own: Server) -> None:
     name = own.name()
     wanted = "idna>=3.4,<3.7 'click[none-such]==8.1.7;python_version>\"3\"'"
     answer = own.answers(
-        ALICE, "image-create", name, "--base-image", own.image, *PLAIN, "--packages", wanted, "--system", "tree",
+        ALICE_UID, "image-create", name, "--base-image", own.image, *PLAIN, "--packages", wanted, "--system", "tree",
         timeout=LONG,
     )  # fmt: skip
-    assert answer["image"]["reference"] == f"ds01-{ALICE}/{name}"
-    container = own.answers(ALICE, "container-deploy", name, "--background")["container"]
-    assert container["image"] == f"ds01-{ALICE}/{name}"
+    assert answer["image"]["reference"] == f"ds01-{ALICE_UID}/{name}"
+    container = own.answers(ALICE_UID, "container-deploy", name, "--background")["container"]
+    assert container["image"] == f"ds01-{ALICE_UID}/{name}"
     before = inside(own, name, "idna", "click")
     assert before == {"idna": "3.6", "click": "8.1.7"}
-    own.types(ALICE, "container-run", name, "--", "sh", "-c", "tree --version && touch /workspace/kept /tmp/lost")
+    own.types(ALICE_UID, "container-run", name, "--", "sh", "-c", "tree --version && touch /workspace/kept /tmp/lost")
 
     # A package that is nowhere leaves image, Dockerfile and container as they were.
     source = own.root / "alice" / "dockerfiles"
     texts = {path.name: path.read_text() for path in source.iterdir() if path.suffix != ".log"}
-    image = own.docker.inspect_image(f"ds01-{ALICE}/{name}")["Id"]
+    image = own.docker.inspect_image(f"ds01-{ALICE_UID}/{name}")["Id"]
     failed = own.types(
-        ALICE, "image-update", name, "--add", "no-such-package-of-ds01==1", "--recreate", code=1, timeout=LONG
+        ALICE_UID, "image-update", name, "--add", "no-such-package-of-ds01==1", "--recreate", code=1, timeout=LONG
     )
     assert "no-such-package-of-ds01" in failed.stderr and "Traceback" not in failed.stderr
     assert {path.name: path.read_text() for path in source.iterdir() if path.suffix != ".log"} == texts
     assert "no-such-package-of-ds01" in (source / f"{name}.build.log").read_text()
-    assert own.docker.inspect_image(f"ds01-{ALICE}/{name}")["Id"] == image
-    assert own.answers(ALICE, "container-list")["containers"][0]["docker_id"] == container["docker_id"]
+    assert own.docker.inspect_image(f"ds01-{ALICE_UID}/{name}")["Id"] == image
+    assert own.answers(ALICE_UID, "container-list")["containers"][0]["docker_id"] == container["docker_id"]
 
     # One that there is comes into the image, and with --recreate into the container, on the same GPU.
-    own.types(ALICE, "image-update", name, "--add", "iniconfig==2.0.0", "--recreate", timeout=LONG)
+    own.types(ALICE_UID, "image-update", name, "--add", "iniconfig==2.0.0", "--recreate", timeout=LONG)
     assert inside(own, name, "idna", "click", "iniconfig") == before | {"iniconfig": "2.0.0"}
-    again = own.answers(ALICE, "container-list")["containers"][0]
+    again = own.answers(ALICE_UID, "container-list")["containers"][0]
     assert again["docker_id"] != container["docker_id"]
     assert (again["state"], again["gpus"]) == ("running", container["gpus"])
-    there = own.types(ALICE, "container-run", name, "--", "ls", "/workspace", "/tmp").stdout
+    there = own.types(ALICE_UID, "container-run", name, "--", "ls", "/workspace", "/tmp").stdout
     assert "kept" in there and "lost" not in there
 
     # It is in use, and nobody else's.
-    assert name in own.types(ALICE, "image-delete", name, code=6).stderr
-    own.types(BOB, "image-delete", name, code=5)
-    own.types(ALICE, "container-retire", name, "--force")
-    own.types(ALICE, "image-delete", name)
-    assert own.answers(ALICE, "image-list")["images"] == []
+    assert name in own.types(ALICE_UID, "image-delete", name, code=6).stderr
+    own.types(BOB_UID, "image-delete", name, code=5)
+    own.types(ALICE_UID, "container-retire", name, "--force")
+    own.types(ALICE_UID, "image-delete", name)
+    assert own.answers(ALICE_UID, "image-list")["images"] == []
     assert (source / f"{name}.Dockerfile").exists()
 
 
@@ -126,10 +126,10 @@ def test_a_requirements_file_and_what_the_base_has_already(own: Server) -> None:
     (own.root / "alice" / "wanted.txt").write_text("# mine\niniconfig>=2,<3 ; python_version > '3'\n-r more.txt\n")
     (own.root / "alice" / "more.txt").write_text("pip>=20  # it has that\n")
     own.types(
-        ALICE, "image-create", name, "--base-image", own.image, *PLAIN, "--requirements",
+        ALICE_UID, "image-create", name, "--base-image", own.image, *PLAIN, "--requirements",
         str(own.root / "alice" / "wanted.txt"), timeout=LONG,
     )  # fmt: skip
-    own.types(ALICE, "container-deploy", name, "--background")
+    own.types(ALICE_UID, "container-deploy", name, "--background")
     versions = inside(own, name, "iniconfig", "pip")
     assert versions["iniconfig"].startswith("2.")
     log = (own.root / "alice" / "dockerfiles" / f"{name}.build.log").read_text()

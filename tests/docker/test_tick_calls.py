@@ -14,9 +14,9 @@ import docker.errors
 import pytest
 
 from ds01.engines.docker.engine import DockerEngine
-from tests.bed import Bed
 from tests.client import Client
-from tests.ticking import Ticking
+from tests.harness import Harness
+from tests.tick_harness import TickHarness
 
 pytestmark = [
     pytest.mark.docker,
@@ -34,22 +34,22 @@ class OnDocker:
     """A bed whose containers are real ones; the GPUs are not."""
 
     def __init__(self, root: Path, image: str) -> None:
-        self.bed = Bed(root, policy=POLICY)
+        self.harness = Harness(root, policy=POLICY)
         self.image = image
         self.run = secrets.token_hex(3)  # names of containers are Docker's, and so everybody's
-        self.context = self.bed.make_context(engine=DockerEngine(), inject_devices=False)
+        self.context = self.harness.make_context(engine=DockerEngine(), inject_devices=False)
         self.gate = Client(self.context)
-        self.ticking = Ticking(self.bed)
+        self.ticker = TickHarness(self.harness)
         self.made = 0
 
     def make(self, *, start: bool) -> str:
         """One more container of alice's; its name in Docker."""
-        request = self.bed.request(
+        request = self.harness.request(
             "alice", f"t{self.run}-{self.made}", 0, image=self.image,
-            workspace=str(self.bed.home("alice") / "workspace"),
+            workspace=str(self.harness.home("alice") / "workspace"),
         )  # fmt: skip
         self.made += 1
-        actor = self.bed.actor("alice")
+        actor = self.harness.actor("alice")
         name = self.gate.create(actor, request).container.container
         if start:
             self.gate.start(actor, name)
@@ -57,10 +57,10 @@ class OnDocker:
 
     def calls(self) -> int:
         """The HTTP requests of one more pass, which has to be good and to know all that runs."""
-        self.bed.clock.advance(**PAUSE)
+        self.harness.clock.advance(**PAUSE)
         engine = DockerEngine()
-        report = self.ticking.make(engine=engine).run()
-        assert report.good, report
+        report = self.ticker.make_tick(engine=engine).run()
+        assert report.succeeded, report
         assert report.looked_at == self.made
         return engine.calls
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from tests.server import (
     A100,
     IMAGE,
-    Done,
+    CompletedRun,
     Server,
     archive,
+    arguments_of,
     busybox_image,
-    files_of_a_server,
-    said,
-    variables_of,
-    words_of,
+    describe_result,
+    environment_of,
+    server_files,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -52,7 +52,7 @@ class Host(Server):
         self.id = created.stdout.strip()
         self.shipped_policy = ""
         try:
-            _outside("cp", "-", f"{self.id}:/", content=archive(files_of_a_server(library)))
+            _outside("cp", "-", f"{self.id}:/", content=archive(server_files(library)))
             _outside("start", self.id)
             self._wait("systemctl is-system-running | grep -Eq 'running|degraded'", "systemd has not come up")
             self._wait("docker info", "dockerd has not come up")
@@ -79,19 +79,19 @@ class Host(Server):
         code: int | None = 0,
         input: str | None = None,
         timeout: float = 120,
-    ) -> Done[str]:
+    ) -> CompletedRun[str]:
         """Run a command, or a line of sh, as somebody, as Server says it."""
-        variables = variables_of(user, env or {})
+        variables = environment_of(user, env or {})
         options = ["--workdir", variables["HOME"], *(f"--env={name}={value}" for name, value in variables.items())]
         done = subprocess.run(
-            ["docker", "exec", "-i", "--user", user, *options, self.id, *words_of(command)],
+            ["docker", "exec", "-i", "--user", user, *options, self.id, *arguments_of(command)],
             input=input or "",
             capture_output=True,
             text=True,
             check=False,
             timeout=timeout,
         )
-        assert code is None or done.returncode == code, f"{user}$ {command}: {said(done)}"
+        assert code is None or done.returncode == code, f"{user}$ {command}: {describe_result(done)}"
         return done
 
     def install(self, package: Path) -> None:
@@ -117,15 +117,15 @@ class Host(Server):
         while (done := self.run(command, code=None)).returncode != 0:
             if time.monotonic() > until:
                 log = subprocess.run(["docker", "logs", self.id], capture_output=True, text=True, check=False)
-                raise AssertionError(f"{problem}: {said(done)}\n{log.stdout}{log.stderr}")
+                raise AssertionError(f"{problem}: {describe_result(done)}\n{log.stdout}{log.stderr}")
             time.sleep(0.3)
 
 
-def _outside(*words: str, content: bytes | None = None) -> Done[str]:
+def _outside(*words: str, content: bytes | None = None) -> CompletedRun[str]:
     """The docker of the machine that the tests run on."""
     done = subprocess.run(["docker", *words], input=content or b"", capture_output=True, check=False)
-    text = Done(
+    text = CompletedRun(
         done.args, done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
     )
-    assert done.returncode == 0, f"docker {words[0]}: {said(text)}"
+    assert done.returncode == 0, f"docker {words[0]}: {describe_result(text)}"
     return text

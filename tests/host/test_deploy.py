@@ -56,7 +56,7 @@ def test_cgroup_files_show_the_policys_limits_in_the_users_slice(lab: Host) -> N
         assert path.endswith(slices), path
 
 
-def test_more_memory_than_the_limit_ends_the_program_and_not_the_container(lab: Host) -> None:
+def test_memory_limit_kills_the_program_not_the_container(lab: Host) -> None:
     container = lab.answer(DEPLOY, user="alice")["container"]
     hog = lab.run("container-run thesis -- sh -c 'head -c 300m /dev/zero | tail'", user="alice", code=None)
     assert hog.returncode not in (0, 125)
@@ -70,7 +70,7 @@ def test_programs_inside_see_the_gpu_they_were_given(lab: Host) -> None:
     assert [slot["slot"] for slot in lab.answer("ds01 gpu status")["slots"]] == ["0"]
 
 
-def test_the_workspace_belongs_to_its_owner_and_outlives_the_container(lab: Host) -> None:
+def test_workspace_is_the_owners_and_outlives_the_container(lab: Host) -> None:
     lab.run(DEPLOY, user="alice")
     lab.run("container-run thesis -- sh -c 'echo mine >/workspace/result'", user="alice")
     lab.run("container-retire thesis --force", user="alice")

@@ -59,7 +59,7 @@ def test_a_sound_host_is_sound_for_root_and_for_users(lab: Host) -> None:
     lab.run("ds01 doctor --fix", user="alice", code=3)
 
 
-def test_what_umask_077_docker_stop_and_a_hasty_hand_leave_is_mended_at_once_and_written_down(lab: Host) -> None:
+def test_fix_repairs_modes_links_and_records_and_logs_events(lab: Host) -> None:
     lab.write(POLICY_FILE, POLICY.replace("students: {}", "students: {aggregate: {max_tasks: 200}}"))
     lab.run("ds01 slices apply")
     lab.run(f"chmod 700 {STATE}; chmod 600 {RECORDS}/*.json {LOG}/tick.log; rm /usr/bin/container-list")
@@ -105,7 +105,7 @@ def repairs(lab: Host) -> dict[str, str]:
     return {event["what"]: event["why"] for event in made}
 
 
-def test_a_lost_record_and_an_unreadable_one_are_made_from_the_labels(lab: Host) -> None:
+def test_lost_and_unreadable_records_are_rebuilt_from_labels(lab: Host) -> None:
     lab.run(DEPLOY, user="bob")
     lab.run(f"rm {RECORDS}/thesis._.$(id -u alice).json; echo '{{' >{RECORDS}/thesis._.$(id -u bob).json")
     assert set(findings(lab, code=2)) == {"records-missing", "records-unreadable", "picture"}
@@ -140,7 +140,7 @@ def test_an_old_tick_a_missing_entry_and_a_dead_cron_are_errors(lab: Host) -> No
     )
 
 
-def test_faults_of_the_policy_its_people_and_the_gpus_are_told_apart(lab: Host) -> None:
+def test_policy_people_and_gpu_faults_are_separate_findings(lab: Host) -> None:
     def planted(policy: str, *gpus: str) -> dict[str, str]:
         lab.write(POLICY_FILE, policy)
         lab.show_gpus(*gpus)
@@ -179,7 +179,7 @@ def test_faults_of_the_policy_its_people_and_the_gpus_are_told_apart(lab: Host) 
     assert planted(POLICY, first, second) == {}
 
 
-def test_a_record_of_another_container_and_a_container_on_the_gpu_of_another_are_said(lab: Host) -> None:
+def test_mismatched_labels_and_conflicts_are_findings(lab: Host) -> None:
     lab.show_gpus(A100.format(0))
     lab.run("container-stop thesis --release --force", user="alice")
     lab.run(DEPLOY, user="bob")

@@ -171,9 +171,7 @@ def test_installing_it_again_changes_nothing(bare_host: Host, package: Path) -> 
     assert bare_host.read("/var/lib/ds01/installation") == before
 
 
-def test_upgrade_with_a_container_running_keeps_the_edited_policy(
-    bare_host: Host, package: Path, tmp_path: Path
-) -> None:
+def test_upgrade_beside_a_running_container_keeps_the_policy(bare_host: Host, package: Path, tmp_path: Path) -> None:
     pid = _pid(bare_host)
     bare_host.run(f"echo '# edited here' >>{POLICY}")
     bare_host.run("chmod 0700 /var/lib/ds01/locks")

@@ -21,7 +21,7 @@ ports: []
 policies: {stop_grace: 1s}
 """
 GROUP = "ds01.slice/ds01-students.slice"
-ALICE = f"{GROUP}/ds01-students-alice.slice"
+ALICE_SLICE = f"{GROUP}/ds01-students-alice.slice"
 CONTROL = "/etc/systemd/system.control"
 
 
@@ -67,12 +67,12 @@ def cpus(lab: Host, path: str) -> float:
 
 def test_cgroup_files_show_the_limits_of_user_and_group(lab: Host) -> None:
     deploy(lab, "alice")
-    assert limits(lab, ALICE) == (str(128 << 20), "120")
+    assert limits(lab, ALICE_SLICE) == (str(128 << 20), "120")
     assert limits(lab, GROUP) == (str(192 << 20), "300")
-    assert (cpus(lab, ALICE), cpus(lab, GROUP)) == (1, 1.5)
+    assert (cpus(lab, ALICE_SLICE), cpus(lab, GROUP)) == (1, 1.5)
 
 
-def test_a_hog_cannot_pass_its_users_slice_whatever_its_container_may(lab: Host) -> None:
+def test_slice_memory_limit_applies_to_all_containers_of_a_user(lab: Host) -> None:
     deploy(lab, "alice")
     assert hog(lab, "alice", "60M") == 0
     assert hog(lab, "alice", "160M") not in (0, 125)
@@ -114,7 +114,7 @@ def test_what_the_policy_drops_is_removed_while_containers_run(lab: Host) -> Non
     found = [item for item in lab.answer("ds01 doctor", code=None)["findings"] if item["check"] == "slices"]
     assert [(item["level"], item["fixable"]) for item in found] == [("warning", True)]
     lab.run("ds01 slices apply")
-    memory, tasks = limits(lab, ALICE)
+    memory, tasks = limits(lab, ALICE_SLICE)
     assert memory not in (str(128 << 20), str(192 << 20)) and tasks == "max"
     assert limits(lab, GROUP) == (str(192 << 20), "300")
     assert lab.run(f"ls {CONTROL}").stdout.split() == ["ds01-students.slice.d"]
@@ -125,7 +125,7 @@ def test_limits_are_kept_over_a_reload_of_systemd(lab: Host) -> None:
     lab.run("systemctl daemon-reload")
     assert "All slices are as the policy says" in lab.run("ds01 slices apply").stdout
     deploy(lab, "alice")
-    assert limits(lab, ALICE) == (str(128 << 20), "120")
+    assert limits(lab, ALICE_SLICE) == (str(128 << 20), "120")
 
 
 def uid(lab: Host, user: str) -> str:

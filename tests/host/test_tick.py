@@ -64,7 +64,7 @@ def leases(lab: Host) -> list[str]:
     return [gpu["uuid"] for view in views for gpu in view["gpus"]]
 
 
-def test_what_is_idle_is_warned_stopped_released_and_removed_each_at_its_time(lab: Host, tick: Tick) -> None:
+def test_idle_container_is_warned_stopped_released_and_removed(lab: Host, tick: Tick) -> None:
     deploy(lab, "alice", "idle")
     deploy(lab, "bob", "kept")
     lab.run("touch ~/workspace/kept/.keep-alive", user="bob")
@@ -118,7 +118,7 @@ def test_cron_runs_the_tick_by_itself(lab: Host) -> None:
         lab.run("systemctl stop cron; rm -f /etc/cron.d/test-tick")
 
 
-def test_what_is_done_with_docker_alone_is_in_the_records_after_two_ticks(lab: Host, tick: Tick) -> None:
+def test_changes_made_with_docker_are_recorded_by_ticks(lab: Host, tick: Tick) -> None:
     gone = deploy(lab, "alice", "gone")
     stopped = deploy(lab, "bob", "stopped")
     lab.docker("rm", "-f", gone["docker_id"])
@@ -129,7 +129,7 @@ def test_what_is_done_with_docker_alone_is_in_the_records_after_two_ticks(lab: H
     assert leases(lab) == [stopped["gpus"][0]["uuid"]]
 
 
-def test_a_stopped_one_that_is_started_onto_somebodys_gpu_is_ended_and_nobody_else(lab: Host, tick: Tick) -> None:
+def test_outside_start_on_a_leased_gpu_is_stopped(lab: Host, tick: Tick) -> None:
     first = deploy(lab, "alice", "first")
     other = deploy(lab, "bob", "other")
     lab.run("container-stop first --release", user="alice")
@@ -144,7 +144,7 @@ def test_a_stopped_one_that_is_started_onto_somebodys_gpu_is_ended_and_nobody_el
         assert "first" in lab.run("ds01 notices", user=user).stdout
 
 
-def test_a_restart_of_dockerd_is_recorded_and_nothing_is_leased_twice(lab: Host, tick: Tick) -> None:
+def test_dockerd_restart_is_recorded_without_double_leases(lab: Host, tick: Tick) -> None:
     deploy(lab, "alice", "one")
     deploy(lab, "bob", "two")
     lab.run("systemctl restart docker")
@@ -171,9 +171,7 @@ MIG_GPU = "gpu uuid=GPU-m name=NVIDIA_A100 memory=42949672960 mig=1"
 MIG = "mig 0:{0} uuid=MIG-{0} name=NVIDIA_A100_MIG_2g.10gb memory=10737418240 gi={0} ci=0 slices=2 compute=2"
 
 
-def test_a_mig_instance_that_disappears_keeps_its_lease_and_one_that_comes_under_its_name_is_another(
-    lab: Host, tick: Tick
-) -> None:
+def test_vanished_mig_instance_keeps_its_lease(lab: Host, tick: Tick) -> None:
     lab.show_gpus(MIG_GPU, MIG.format(0), MIG.format(2))
     deploy(lab, "alice", "one")
     (held,) = leases(lab)
@@ -210,7 +208,7 @@ def test_a_full_disk_ends_nothing_and_is_over_when_there_is_room(lab: Host, tick
         lab.run("umount /var/lib/ds01")
 
 
-def test_a_clock_that_jumps_ends_nothing_without_a_warning_before(lab: Host, tick: Tick) -> None:
+def test_clock_jump_ends_nothing_without_a_warning(lab: Host, tick: Tick) -> None:
     deploy(lab, "alice", "one")
     for minute in (1, 2):
         tick(minute)

@@ -18,7 +18,7 @@ import pytest
 from tests.machine import machine as emulated
 from tests.machine.machine import Machine
 from tests.nvml import standin
-from tests.server import A100, GPUS, IMAGE, archive, busybox_image, files_of_a_server
+from tests.server import A100, GPUS, IMAGE, archive, busybox_image, server_files
 
 TOP = Path(__file__).resolve().parents[2]
 ALL = 600  # seconds, for everything: whichever test is the first boots the machine
@@ -34,7 +34,7 @@ ports: []
 policies: {stop_grace: 1s}
 """
 GROUP = "ds01.slice/ds01-students.slice"
-ALICE = f"{GROUP}/ds01-students-alice.slice"
+ALICE_SLICE = f"{GROUP}/ds01-students-alice.slice"
 LIMITS = ("cpu.max", "memory.max", "memory.swap.max", "pids.max")
 RECORDS = "/var/lib/ds01/container-metadata"
 
@@ -80,7 +80,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         pytest.skip("needs a C compiler")
     package: Path = request.getfixturevalue("package")
     made = subprocess.run([TOP / "packaging" / "machine-image"], check=True, stdout=subprocess.PIPE, text=True)
-    files = files_of_a_server(standin.build(tmp_path_factory.mktemp("nvml"), file=GPUS)) | {
+    files = server_files(standin.build(tmp_path_factory.mktemp("nvml"), file=GPUS)) | {
         GPUS[1:]: ("\n".join(map(A100.format, range(4))) + "\n", 0o644),
         "opt/test/agent.py": (Path(emulated.__file__).with_name("agent.py").read_bytes(), 0o644),
         "opt/test/image.tar": (busybox_image(), 0o644),
@@ -176,5 +176,5 @@ def hog(machine: Machine) -> tuple[int, int]:
 
 def limits_of(machine: Machine) -> dict[str, dict[str, str]]:
     """What the kernel holds alice's container, her slice and her group's slice to."""
-    places = {"container": machine.cgroup_path(container(machine, "busy")), "user": ALICE, "group": GROUP}
+    places = {"container": machine.cgroup_path(container(machine, "busy")), "user": ALICE_SLICE, "group": GROUP}
     return {what: {file: machine.slice_file(path, file) for file in LIMITS} for what, path in places.items()}

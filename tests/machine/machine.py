@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.server import Done, Server, said, variables_of, words_of
+from tests.server import CompletedRun, Server, arguments_of, describe_result, environment_of
 
 BOOT = 240.0  # seconds; on two idle cores it takes 15
 END = 180.0  # seconds from the command to the end; Docker gives containers 10
@@ -46,11 +46,11 @@ class Begun:
     code: int | None
     timeout: float
 
-    def end(self) -> Done[str]:
+    def end(self) -> CompletedRun[str]:
         """Wait for its end. Raises AssertionError if that was not the one that was wanted."""
         answer = self.machine.hear(lambda answer: answer.get("id") == self.id, self.timeout + 30)
-        done = Done(self.words, answer["code"], answer["out"], answer["err"])
-        assert self.code is None or done.returncode == self.code, f"{self.line}: {said(done)}"
+        done = CompletedRun(self.words, answer["code"], answer["out"], answer["err"])
+        assert self.code is None or done.returncode == self.code, f"{self.line}: {describe_result(done)}"
         return done
 
 
@@ -77,14 +77,14 @@ class Machine(Server):
         timeout: float = 300,
     ) -> Begun:
         """As `run`, without waiting for its end."""
-        words = words_of(command)
+        words = arguments_of(command)
         begun = Begun(self, next(self._ids), f"{user}$ {command}", words, code, timeout)
-        question = {"id": begun.id, "words": words, "user": user, "env": variables_of(user, env or {})}
+        question = {"id": begun.id, "words": words, "user": user, "env": environment_of(user, env or {})}
         line = json.dumps(question | {"input": input or "", "timeout": timeout})
         self._port.sendall(line.encode() + b"\n")
         return begun
 
-    def run(self, command: str | Sequence[str], **options: Any) -> Done[str]:
+    def run(self, command: str | Sequence[str], **options: Any) -> CompletedRun[str]:
         """Run a command, or a line of sh, as somebody, as Server says it."""
         return self.begin(command, **options).end()
 

@@ -28,7 +28,7 @@ def test_the_slices_of_user_and_group_have_their_shares(day: Day) -> None:
     assert (group["cpu.max"], group["memory.max"], group["pids.max"]) == ("125000 100000", str(192 << 20), "300")
 
 
-def test_two_ticks_tell_a_container_that_computes_from_an_idle_one(day: Day) -> None:
+def test_two_ticks_distinguish_busy_from_idle(day: Day) -> None:
     busy, idle = day.activity["busy"], day.activity["idle"]
     assert busy["state"] == "active" and busy["why"].startswith("CPU ")
     assert idle["state"] == "idle"
@@ -42,12 +42,12 @@ def test_stats_show_cpu_memory_and_processes(day: Day) -> None:
     assert day.stats["pids"] >= 2
 
 
-def test_what_eats_more_memory_than_the_container_has_is_ended_and_nothing_else(day: Day) -> None:
+def test_memory_limit_ends_only_the_offending_program(day: Day) -> None:
     assert day.hog == (137, 1)
     assert day.records["busy"]["state"] == "running"
 
 
-def test_doctor_is_content_and_makes_the_link_to_a_device_that_systemd_needs(machine: Machine, day: Day) -> None:
+def test_doctor_creates_the_missing_device_link(machine: Machine, day: Day) -> None:
     machine.run(f"mknod {DEVICE} c 195 0; systemctl start cron")
     answer = machine.answer("ds01 doctor --fix", code=None)
     machine.run(f"systemctl stop cron; test {LINK} -ef {DEVICE}")

@@ -34,7 +34,7 @@ def test_all_leases_are_what_they_were(restart: Restart) -> None:
     assert len(set(leases(restart.after))) == len(leases(restart.after)) == 3
 
 
-def test_what_ran_is_held_and_its_history_says_that_the_server_was_restarted(restart: Restart) -> None:
+def test_reboot_is_recorded_and_the_lease_is_held(restart: Restart) -> None:
     ran = [name for name, record in restart.before.items() if record["state"] == "running"]
     assert ran
     for name in ran:

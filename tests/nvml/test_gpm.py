@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ds01.gpus.model import GpuObservation
-from tests.bed import Bed
+from tests.harness import Harness
 from tests.nvml.standin import Server, build, compiler
-from tests.ticking import Ticking
+from tests.tick_harness import TickHarness
 
 GIB = 1 << 30
 NOT_SUPPORTED, NO_PERMISSION, MEMORY, LOST, UNKNOWN = 3, 4, 20, 15, 999
@@ -143,21 +143,21 @@ class Shown:
     ids=["it computes", "it does not", "nobody knows"],
 )
 def test_gpu_work_without_cpu_counts_as_activity(
-    bed: Bed, server: Server, gpm: str, graphics: str, state: str, why: str | None
+    harness: Harness, server: Server, gpm: str, graphics: str, state: str, why: str | None
 ) -> None:
     server.show(hopper(more=gpm), instance(0, graphics))
-    bed.inventory = shown = Shown(server)
-    bed.set_policy("defaults: {idle_timeout: 10h}\n")
-    ticking = Ticking(bed)
-    bed.gate.create(bed.actor("alice"), bed.request("alice"))
-    bed.gate.start(bed.actor("alice"), bed.full("alice"))
-    assert bed.record("alice").slots == ("0:0",)
+    harness.inventory = shown = Shown(server)
+    harness.set_policy("defaults: {idle_timeout: 10h}\n")
+    ticker = TickHarness(harness)
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
+    harness.gate.start(harness.actor("alice"), harness.full("alice"))
+    assert harness.record("alice").slots == ("0:0",)
     assert shown.measured == 0
-    ticking.tick(seconds=1)
-    ticking.works(0)
-    ticking.tick(minutes=5)
+    ticker.tick(seconds=1)
+    ticker.set_cpu_time(0)
+    ticker.tick(minutes=5)
     assert shown.measured == 2
-    activity = bed.record("alice").activity
+    activity = harness.record("alice").activity
     assert (activity["state"], activity["why"]) == (state, why)
-    idle = ticking.tick(hours=9)
+    idle = ticker.tick(hours=9)
     assert bool(idle.warned) is (state == "idle")

@@ -11,7 +11,7 @@ import pytest
 from ds01.projects import project_directory
 from ds01.system.home import Home
 from ds01.system.users import Account, Users
-from tests.bed import Bed
+from tests.harness import Harness
 from tests.unit.cli.conftest import ds
 
 __all__ = ["AS_ROOT", "ds", "everything", "home", "own_home", "project"]
@@ -20,8 +20,8 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for ot
 
 
 @pytest.fixture
-def home(bed: Bed) -> Home:
-    return Home(Users(bed.state / "passwd").by_login("alice"))
+def home(harness: Harness) -> Home:
+    return Home(Users(harness.state / "passwd").by_login("alice"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from ds01.errors import Ds01Error, UsageError
 from ds01.projects import git
 from ds01.system.home import Home
-from tests.bed import Bed
+from tests.harness import Harness
 from tests.projects.conftest import AS_ROOT, everything, own_home
 
 GIT = ("git", "-c", "safe.directory=*")
@@ -28,9 +28,9 @@ def ignored(folder: Path, *paths: str) -> set[str]:
 
 
 @pytest.fixture
-def programs(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Path:
+def programs(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of all programs that there are: git, but not git-lfs."""
-    folder = bed.root / "programs"
+    folder = harness.root / "programs"
     folder.mkdir()
     for name in ("git", "env", "tee", "sh"):
         (folder / name).symlink_to(shutil.which(name) or "")
@@ -39,9 +39,9 @@ def programs(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def lfs(bed: Bed, programs: Path) -> Path:
+def lfs(harness: Harness, programs: Path) -> Path:
     """A stand-in for git-lfs; what it was called with."""
-    called = bed.home("alice") / "called"
+    called = harness.home("alice") / "called"
     (programs / "git-lfs").write_text(f'#!/bin/sh\necho "$@" >> {called}\n')
     (programs / "git-lfs").chmod(0o755)
     return called

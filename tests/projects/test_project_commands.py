@@ -20,11 +20,11 @@ ODD = ["", " ", ".", "..", "/", "a/b", "../x", "größe", "😀", "x" * 200, "a\
 @pytest.fixture
 def birds(ds: CommandLine) -> Path:
     ds.ok("dir-create", "birds")
-    return ds.bed.home("alice") / "workspace" / "birds"
+    return ds.harness.home("alice") / "workspace" / "birds"
 
 
 def test_each_says_what_it_made_and_again_that_all_is_there(ds: CommandLine) -> None:
-    folder = ds.bed.home("alice") / "workspace" / "birds"
+    folder = ds.harness.home("alice") / "workspace" / "birds"
     for verb in ON_PROJECTS:
         assert "Made: " in ds.ok(verb, "birds"), verb
     before = everything(folder)
@@ -32,7 +32,7 @@ def test_each_says_what_it_made_and_again_that_all_is_there(ds: CommandLine) -> 
         assert ds.ok(verb, "birds").startswith("Nothing to do, it is there already"), verb
     assert everything(folder) == before
     if os.geteuid() == 0:
-        assert {path.stat().st_uid for path in folder.rglob("*")} == {ds.bed.people["alice"]}
+        assert {path.stat().st_uid for path in folder.rglob("*")} == {ds.harness.people["alice"]}
 
 
 @pytest.mark.sampled(4)
@@ -62,7 +62,7 @@ def test_without_a_name_it_is_the_project_in_which_one_stands(
 def test_a_workspace_that_is_a_link_is_still_where_one_stands(
     ds: CommandLine, birds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = ds.bed.home("alice") / "disk"
+    elsewhere = ds.harness.home("alice") / "disk"
     birds.parent.rename(elsewhere)
     birds.parent.symlink_to(elsewhere)
     monkeypatch.chdir(elsewhere / "birds")
@@ -73,9 +73,9 @@ def test_a_workspace_that_is_a_link_is_still_where_one_stands(
 @pytest.mark.parametrize("verb", ON_PROJECTS)
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
 def test_odd_names_are_wrong_use_and_make_nothing(verb: str, name: str, ds: CommandLine) -> None:
-    before = everything(ds.bed.home("alice"))
+    before = everything(ds.harness.home("alice"))
     error = ds.fails(2, verb, "--", name)
-    assert "\x1b" not in error and everything(ds.bed.home("alice")) == before
+    assert "\x1b" not in error and everything(ds.harness.home("alice")) == before
 
 
 def test_a_name_is_folded_and_that_is_said(ds: CommandLine) -> None:
@@ -85,11 +85,11 @@ def test_a_name_is_folded_and_that_is_said(ds: CommandLine) -> None:
 @pytest.mark.parametrize("verb", ON_PROJECTS[1:])
 def test_a_project_that_is_not_there_is_5_and_not_made(verb: str, ds: CommandLine) -> None:
     assert "`dir-create nothing`" in ds.fails(5, verb, "nothing")
-    assert not (ds.bed.home("alice") / "workspace" / "nothing").exists()
+    assert not (ds.harness.home("alice") / "workspace" / "nothing").exists()
 
 
 def test_another_folder_can_be_said(ds: CommandLine) -> None:
-    folder = ds.bed.home("alice") / "Elsewhere"
+    folder = ds.harness.home("alice") / "Elsewhere"
     for verb in ON_PROJECTS:
         answer = ds(verb, "--dir", "~/x/../Elsewhere", "--json")
         assert (answer.json["project"], answer.json["path"]) == ("elsewhere", str(folder)), verb
@@ -100,7 +100,7 @@ def test_another_folder_can_be_said(ds: CommandLine) -> None:
 
 def test_blank_and_a_file_in_the_way(ds: CommandLine) -> None:
     ds.ok("dir-create", "empty", "--blank")
-    workspace = ds.bed.home("alice") / "workspace"
+    workspace = ds.harness.home("alice") / "workspace"
     assert list((workspace / "empty").iterdir()) == []
     (workspace / "file").write_text("mine")
     assert "rename it" in ds.fails(6, "dir-create", "file")
@@ -157,7 +157,7 @@ def test_guided_teaches(ds: CommandLine, birds: Path) -> None:
 
 def test_ssh_setup_shows_only_the_public_key(ds: CommandLine) -> None:
     said = ds.ok("ssh-setup", "--host", "server.example.org", who="root")
-    folder = ds.bed.home("root") / ".ssh"
+    folder = ds.harness.home("root") / ".ssh"
     assert (folder / "id_ed25519.pub").read_text().strip() in said
     assert "ssh-copy-id root@server.example.org" in said and "no passphrase" in said
     private = (folder / "id_ed25519").read_text().splitlines()
@@ -171,14 +171,14 @@ def test_ssh_setup_with_half_a_key_or_a_wrong_word(ds: CommandLine) -> None:
     for option, value in (("--host", "a b"), ("--host", "-oX"), ("--comment", "a\nb")):
         ds.fails(2, "ssh-setup", option, value, who="root")
     ds.ok("ssh-setup", "-q", who="root")
-    (ds.bed.home("root") / ".ssh" / "id_ed25519").unlink()
+    (ds.harness.home("root") / ".ssh" / "id_ed25519").unlink()
     assert "mv ~/.ssh/id_ed25519.pub" in ds.fails(6, "ssh-setup", who="root")
 
 
 def test_vscode_setup_shows_the_entry_and_writes_it_once(ds: CommandLine) -> None:
     said = ds.ok("vscode-setup", "--host", "server.example.org", "--port", "2222")
     assert "HostName server.example.org" in said and "Port 2222" in said and "User alice" in said
-    path = ds.bed.home("alice") / "config"
+    path = ds.harness.home("alice") / "config"
     for _ in range(2):
         answer = ds("vscode-setup", "--host", "server", "--write", "~/config", "--json")
         assert answer.json["path"] == str(path) and path.read_text() == answer.json["entry"]
@@ -190,16 +190,16 @@ def test_vscode_setup_shows_the_entry_and_writes_it_once(ds: CommandLine) -> Non
 
 def test_administrators_act_for_others_and_the_files_are_theirs(ds: CommandLine) -> None:
     ds.ok("dir-create", "birds", "--user", "bob", who="root")
-    folder = ds.bed.home("bob") / "workspace" / "birds"
-    assert folder.is_dir() and (os.geteuid() != 0 or folder.stat().st_uid == ds.bed.people["bob"])
+    folder = ds.harness.home("bob") / "workspace" / "birds"
+    assert folder.is_dir() and (os.geteuid() != 0 or folder.stat().st_uid == ds.harness.people["bob"])
     for words in (*(f"{verb} birds" for verb in ON_PROJECTS), "ssh-setup", "vscode-setup"):
         assert "may not act for" in ds.fails(3, *words.split(), "--user", "bob", who="alice")
 
 
 @AS_ROOT
 def test_a_home_that_cannot_be_written_is_an_error_in_words(ds: CommandLine) -> None:
-    ds.bed.home("alice").chmod(0o555)
-    (ds.bed.home("alice") / "workspace").chmod(0o555)
+    ds.harness.home("alice").chmod(0o555)
+    (ds.harness.home("alice") / "workspace").chmod(0o555)
     assert "Permission denied" in ds.fails(1, "dir-create", "birds")
     assert "Permission denied" in ds.fails(1, "ssh-setup")
     assert "Permission denied" in ds.fails(1, "vscode-setup", "--write", "~/config")
@@ -214,12 +214,12 @@ def test_refused_step_names_reason_and_next_command(ds: CommandLine) -> None:
     said = ds.fails(3, "project-init", "birds", "--quick", "--image", "any/image")
     assert "max_mig_instances" in said and "`container-retire one`" in said
     assert "`project-init birds --image any/image --no-container`" in said and "`container-deploy birds`" in said
-    assert not (ds.bed.home("alice") / "workspace" / "birds").exists()
+    assert not (ds.harness.home("alice") / "workspace" / "birds").exists()
 
 
 def test_failed_build_continues_from_its_dockerfile(ds: CommandLine) -> None:
-    ds.bed.home("alice").joinpath("dockerfiles").mkdir()
-    ds.bed.home("alice").joinpath("dockerfiles", "birds.Dockerfile").write_text("FROM busybox\nCOPY absent /\n")
+    ds.harness.home("alice").joinpath("dockerfiles").mkdir()
+    ds.harness.home("alice").joinpath("dockerfiles", "birds.Dockerfile").write_text("FROM busybox\nCOPY absent /\n")
     said = ds.fails(5, "project-init", "birds", "--quick")
     assert "To go on: `image-update birds --rebuild`" in said and "`image-create birds`" not in said
 
@@ -240,12 +240,12 @@ def test_failed_build_continues_from_its_dockerfile(ds: CommandLine) -> None:
     ],
 )
 def test_invalid_options_are_refused_before_any_step(code: int, words: list[str], said: str, ds: CommandLine) -> None:
-    before = everything(ds.bed.home("alice"))
+    before = everything(ds.harness.home("alice"))
     error = ds.fails(code, "project-init", "birds", "--quick", *words)
-    assert said in error and everything(ds.bed.home("alice")) == before
+    assert said in error and everything(ds.harness.home("alice")) == before
     if "--description" not in words and "--no-image" not in words:
         assert said in ds.fails(code, "user-setup", "birds", "--quick", *words)
-        assert everything(ds.bed.home("alice")) == before
+        assert everything(ds.harness.home("alice")) == before
     # Every option that is named is one of the command's.
     named = set(re.findall(r"--[a-z-]+", error)) - {"--help"}
     assert named <= {name for param in load_command("project init").params for name in param.opts}

@@ -14,23 +14,23 @@ from tests.command_line import CommandLine
 
 def own(ds: CommandLine, path: Path, text: str) -> None:
     """A file of alice's."""
-    Home(Users(ds.bed.state / "passwd").by_login("alice")).write(path, text)
+    Home(Users(ds.harness.state / "passwd").by_login("alice")).write(path, text)
 
 
 @pytest.fixture(autouse=True)
 def key(ds: CommandLine) -> None:
     """A key of alice's: ssh-keygen makes none for people who are not in the machine's user database."""
-    home = Home(Users(ds.bed.state / "passwd").by_login("alice"))
+    home = Home(Users(ds.harness.state / "passwd").by_login("alice"))
     home.write(home.path / ".ssh" / "id_ed25519", "stand-in", mode=0o600)
     home.write(home.path / ".ssh" / "id_ed25519.pub", "ssh-ed25519 AAAA alice\n")
 
 
 def folder(ds: CommandLine, project: str) -> Path:
-    return ds.bed.home("alice") / "workspace" / project
+    return ds.harness.home("alice") / "workspace" / project
 
 
 def broken_dockerfile(ds: CommandLine, name: str) -> Path:
-    path = ds.bed.home("alice") / "dockerfiles" / f"{name}.Dockerfile"
+    path = ds.harness.home("alice") / "dockerfiles" / f"{name}.Dockerfile"
     own(ds, path, "FROM busybox\nRUN false\n")
     return path
 
@@ -40,17 +40,17 @@ def test_a_refusal_comes_before_anything_is_built(command: str, ds: CommandLine)
     ds.ok("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background")
     said = ds.fails(3, command, "birds", "--quick", "--framework", "pytorch")
     assert f"{command} birds --framework pytorch --no-container" in said.replace("ds01 ", "")
-    assert not folder(ds, "birds").exists() and not (ds.bed.home("alice") / "dockerfiles").exists()
+    assert not folder(ds, "birds").exists() and not (ds.harness.home("alice") / "dockerfiles").exists()
 
 
 @pytest.mark.parametrize("command", ["project-init", "user-setup"])
 def test_the_container_has_what_was_asked_for(command: str, ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background")
     ds.ok(command, "birds", "--quick", "--image", "any/image", "--cpu-only")
-    assert ds.bed.record("alice", "birds").lease is None
+    assert ds.harness.record("alice", "birds").lease is None
     ds.ok("container-retire", "one", "--force")
     ds.ok(command, "fish", "--quick", "--image", "any/image", "--gpus", "2")
-    lease = ds.bed.record("alice", "fish").lease
+    lease = ds.harness.record("alice", "fish").lease
     assert lease is not None and len(lease.slots) == 2
 
 
@@ -86,7 +86,7 @@ def test_a_project_that_got_its_container_otherwise_is_finished(ds: CommandLine)
 
 
 def test_a_failing_ssh_step_does_not_end_the_rest(ds: CommandLine) -> None:
-    (ds.bed.home("alice") / ".ssh" / "id_ed25519").unlink()  # half a key is left
+    (ds.harness.home("alice") / ".ssh" / "id_ed25519").unlink()  # half a key is left
     answer = ds("user-setup", "birds", "--quick", "--image", "any/image")
     assert answer.code == 1 and "`ssh-setup`" in answer.out + answer.err
     assert "Host ds01" in answer.out and ds.state("birds") == "running"
@@ -103,17 +103,17 @@ def test_the_image_of_project_init_is_remembered_by_deploy(ds: CommandLine) -> N
     ds.ok("project-init", "birds", "--quick", "--image", "lab/birds:2", "--no-container")
     said = ds.ok("container-deploy", "birds", "--background")
     assert "pyproject.toml" in said
-    assert ds.bed.record("alice", "birds").image == "lab/birds:2"
+    assert ds.harness.record("alice", "birds").image == "lab/birds:2"
     ds.ok("container-retire", "birds", "--force")
     ds.ok("container-create", "birds")
-    assert ds.bed.record("alice", "birds").image == "lab/birds:2"
+    assert ds.harness.record("alice", "birds").image == "lab/birds:2"
 
 
 def test_an_own_image_of_the_name_goes_before_the_projects_file(ds: CommandLine) -> None:
     ds.ok("project-init", "birds", "--quick", "--image", "lab/birds:2", "--no-container")
     ds.ok("image-create", "birds", "--framework", "pytorch")
     ds.ok("container-create", "birds")
-    assert ds.bed.record("alice", "birds").image == "ds01-70001/birds"
+    assert ds.harness.record("alice", "birds").image == "ds01-70001/birds"
 
 
 def test_an_image_in_the_file_that_was_never_built_is_not_used(ds: CommandLine) -> None:
@@ -124,19 +124,19 @@ def test_an_image_in_the_file_that_was_never_built_is_not_used(ds: CommandLine) 
 def test_the_file_is_read_by_project_and_by_workspace(ds: CommandLine) -> None:
     ds.ok("project-init", "birds", "--quick", "--image", "lab/birds:2", "--no-container")
     ds.ok("container-create", "one", "--project", "birds")
-    assert ds.bed.record("alice", "one").image == "lab/birds:2"
+    assert ds.harness.record("alice", "one").image == "lab/birds:2"
     ds.ok("container-create", "two", "--cpu-only", "-w", str(folder(ds, "birds")))
-    assert ds.bed.record("alice", "two").image == "lab/birds:2"
+    assert ds.harness.record("alice", "two").image == "lab/birds:2"
 
 
 def test_project_init_reuses_the_image_of_the_file(ds: CommandLine) -> None:
     ds.ok("project-init", "birds", "--quick", "--image", "lab/birds:2", "--no-container")
     ds.ok("project-init", "birds", "--quick")
-    assert ds.bed.record("alice", "birds").image == "lab/birds:2"
+    assert ds.harness.record("alice", "birds").image == "lab/birds:2"
     ds.ok("container-retire", "birds", "--force")
     ds.ok("project-init", "birds", "--quick", "--image", "lab/birds:3", "--no-container")
     ds.ok("container-deploy", "birds", "--background")
-    assert ds.bed.record("alice", "birds").image == "lab/birds:3"
+    assert ds.harness.record("alice", "birds").image == "lab/birds:3"
 
 
 def test_a_wrong_image_in_the_file_is_said_and_not_used(ds: CommandLine) -> None:

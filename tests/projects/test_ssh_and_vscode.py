@@ -14,7 +14,7 @@ from ds01.errors import Ds01Error, InvalidState, UsageError
 from ds01.projects import ssh, vscode
 from ds01.system.home import Home
 from ds01.system.users import Users
-from tests.bed import Bed
+from tests.harness import Harness
 from tests.projects.conftest import AS_ROOT, everything
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh here")
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no s
 def home(fast_tmp: Path) -> Home:
     """ssh-keygen works for nobody whom the user database does not have."""
     uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
-    bed = Bed(fast_tmp / "bed", people={"alice": uid})
-    return Home(Users(bed.state / "passwd").by_login("alice"))
+    harness = Harness(fast_tmp / "bed", people={"alice": uid})
+    return Home(Users(harness.state / "passwd").by_login("alice"))
 
 
 @pytest.fixture

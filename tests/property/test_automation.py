@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ds01.automation.activity import Activity, Sample, assess
-from ds01.automation.decide import Act, Decision, Why, decide
+from ds01.automation.decide import Action, Decision, Rule, decide
 from ds01.gpus.model import Lease, SlotKind, SlotRef
 from ds01.policy.model import AutomationRules, Exemption, Limits, Policy
 from ds01.policy.resolve import automation_for, resolve
-from ds01.records.deadlines import deadline
-from ds01.records.machine import State, Trigger
-from ds01.records.record import Record, move, settle
+from ds01.records.deadlines import earliest_deadline
+from ds01.records.record import Record, apply_transition, with_changes
+from ds01.records.state_machine import State, Trigger
 from ds01.system.data import from_json, to_json
 
 BEGIN = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
@@ -56,7 +56,7 @@ def created(policies: AutomationRules) -> Record:
         "id", "installation", "thesis._.1", "thesis", "alice", 1, 1, "g", State.CREATED, "image", BEGIN,
         lease=Lease((SLOT,), BEGIN), gpus_fixed=(SLOT,),
     )  # fmt: skip
-    return move(record, Trigger.CREATE, actor="alice", at=BEGIN)
+    return apply_transition(record, Trigger.CREATE, actor="alice", at=BEGIN)
 
 
 @dataclass
@@ -69,7 +69,7 @@ class World:
     now: datetime = BEGIN
     tick: int = 0
     used: int = 0
-    warned: dict[tuple[Why, datetime], int] = field(default_factory=dict)
+    warned: dict[tuple[Rule, datetime], int] = field(default_factory=dict)
     ended: list[Decision] = field(default_factory=list)
 
     def look(self, cpu: int | None) -> None:
@@ -85,31 +85,33 @@ class World:
         return decide(self.record, self.limits, self.policies, now=self.now)
 
     def apply(self, decision: Decision, *, delivered: bool) -> None:
-        if decision.act is Act.WARN:
+        if decision.action is Action.WARN:
             if delivered:
                 told = {"at": to_json(self.now), "deadline": to_json(decision.deadline)}
-                self.record = settle(self.record, warnings={**self.record.warnings, decision.why.value: told})
-                self.warned[(decision.why, decision.deadline)] = self.tick
+                self.record = with_changes(self.record, warnings={**self.record.warnings, decision.rule.value: told})
+                self.warned[(decision.rule, decision.deadline)] = self.tick
             return
-        if decision.act in (Act.STOP, Act.REMOVE):
-            assert self.warned.get((decision.why, decision.deadline), self.tick) < self.tick, decision
+        if decision.action in (Action.STOP, Action.REMOVE):
+            assert self.warned.get((decision.rule, decision.deadline), self.tick) < self.tick, decision
             assert self.now >= decision.deadline
         self.ended.append(decision)
-        trigger = {Act.STOP: Trigger.STOP, Act.RELEASE: Trigger.RELEASE, Act.REMOVE: Trigger.REMOVE}[decision.act]
+        trigger = {Action.STOP: Trigger.STOP, Action.RELEASE: Trigger.RELEASE, Action.REMOVE: Trigger.REMOVE}[
+            decision.action
+        ]
         self.go(trigger)
 
     def go(self, trigger: Trigger, **more: Any) -> None:
         holds = self.limits.gpu_hold_after_stop != timedelta(0)
         at = max(self.now, self.record.last_change)
-        self.record = move(self.record, trigger, actor="x", at=at, holds=holds, **more)
+        self.record = apply_transition(self.record, trigger, actor="x", at=at, holds=holds, **more)
 
     def act(self, what: str) -> None:
         state = self.record.state
         if what == "extend" and state is State.RUNNING:
             until = self.now + timedelta(hours=3)
-            before = deadline(self.record, self.limits, self.policies)
-            self.record = settle(self.record, extended_until=max(until, self.record.extended_until or until))
-            after = deadline(self.record, self.limits, self.policies)
+            before = earliest_deadline(self.record, self.limits, self.policies)
+            self.record = with_changes(self.record, extended_until=max(until, self.record.extended_until or until))
+            after = earliest_deadline(self.record, self.limits, self.policies)
             assert before is None or (after is not None and after.at >= before.at)
         elif what == "stop" and state is State.RUNNING:
             self.go(Trigger.STOP)
@@ -197,16 +199,16 @@ def test_fully_exempt_user_is_never_stopped(limits: Limits, policies: Automation
     spared, rules = alice.limits, automation_for(policy, alice)
     for trigger in (None, Trigger.START, Trigger.STOP):
         if trigger is not None:
-            record = move(record, trigger, actor="x", at=BEGIN, holds=True)
+            record = apply_transition(record, trigger, actor="x", at=BEGIN, holds=True)
         record = replace(record, activity={"state": "idle"})
         assert decide(record, spared, rules, now=BEGIN + wait) is None
-        assert deadline(record, spared, rules) is None
+        assert earliest_deadline(record, spared, rules) is None
 
 
 @given(limits_st, policies_st, minutes)
 @CONFIGURED
 def test_unknown_activity_is_not_idle(limits: Limits, policies: AutomationRules, wait: timedelta) -> None:
-    record = move(created(policies), Trigger.START, actor="x", at=BEGIN)
+    record = apply_transition(created(policies), Trigger.START, actor="x", at=BEGIN)
     for state in ("unknown", "active", "nonsense", None, 7):
         found = decide(
             replace(record, activity={"state": state}), replace(limits, max_runtime=None), policies, now=BEGIN + wait

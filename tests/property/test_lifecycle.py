@@ -23,9 +23,9 @@ from ds01.lifecycle.context.ownership import is_ours
 from ds01.placement.devices import slots_of_devices
 from ds01.system import files
 from ds01.system.data import from_json
-from tests import legal
-from tests.bed import Bed
-from tests.faults import FaultyEngine, Steps
+from tests import invariants
+from tests.fault_injection import FaultyEngine, StepCounter
+from tests.harness import Harness
 
 MEMORY = Path("/dev/shm")
 LOGINS = st.sampled_from(["alice", "bob", "carol"])
@@ -47,8 +47,8 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="ds01-life-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
-        self.bed = Bed(self.folder / "bed", policy=POLICY, gpus=GPUS, people=PEOPLE)
-        self.gates = [self.bed.gate, self.bed.another_gate()]
+        self.harness = Harness(self.folder / "bed", policy=POLICY, gpus=GPUS, people=PEOPLE)
+        self.gates = [self.harness.gate, self.harness.another_gate()]
         self.turn = 0
         self.seen: set[str] = set()
         self.leased: dict[str, str] = {}
@@ -63,38 +63,40 @@ class Life(RuleBasedStateMachine):
 
     @rule(login=LOGINS, name=NAMES, gpus=st.sampled_from([None, 0, 1, 2]))
     def create(self, login: str, name: str, gpus: int | None) -> None:
-        self.act(lambda gate: gate.create(self.bed.actor(login), self.bed.request(login, name, gpus)), gives=True)
+        self.act(
+            lambda gate: gate.create(self.harness.actor(login), self.harness.request(login, name, gpus)), gives=True
+        )
 
     @rule(login=LOGINS, name=NAMES, recreate=st.booleans())
     def start(self, login: str, name: str, recreate: bool) -> None:
-        who, full = self.bed.actor(login), self.bed.full(login, name)
+        who, full = self.harness.actor(login), self.harness.full(login, name)
         self.act(lambda gate: gate.start(who, full, recreate=recreate), gives=True)
 
     @rule(login=LOGINS, name=NAMES, release=st.booleans())
     def stop(self, login: str, name: str, release: bool) -> None:
-        self.act(lambda gate: gate.stop(self.bed.actor(login), self.bed.full(login, name), release=release))
+        self.act(lambda gate: gate.stop(self.harness.actor(login), self.harness.full(login, name), release=release))
 
     @rule(login=LOGINS, name=NAMES)
     def release(self, login: str, name: str) -> None:
-        self.act(lambda gate: gate.release(self.bed.actor(login), self.bed.full(login, name)))
+        self.act(lambda gate: gate.release(self.harness.actor(login), self.harness.full(login, name)))
 
     @rule(login=LOGINS, name=NAMES, force=st.booleans())
     def remove(self, login: str, name: str, force: bool) -> None:
         def command(gate: Any) -> None:
-            removed = gate.remove(self.bed.actor(login), self.bed.full(login, name), force=force).container
-            assert self.bed.engine.inspect(removed.docker_id) is None
+            removed = gate.remove(self.harness.actor(login), self.harness.full(login, name), force=force).container
+            assert self.harness.engine.inspect(removed.docker_id) is None
 
         self.act(command)
 
     @rule(login=LOGINS, name=NAMES, freeze=st.booleans())
     def pause(self, login: str, name: str, freeze: bool) -> None:
-        who, full = self.bed.actor(login), self.bed.full(login, name)
+        who, full = self.harness.actor(login), self.harness.full(login, name)
         self.act(lambda gate: (gate.pause if freeze else gate.unpause)(who, full))
 
     @rule(login=LOGINS, give=st.booleans())
     def by_hand(self, login: str, give: bool) -> None:
-        root, full = self.bed.actor("root"), self.bed.full(login, "hand")
-        request = self.bed.request(login, gpus=1).gpus
+        root, full = self.harness.actor("root"), self.harness.full(login, "hand")
+        request = self.harness.request(login, gpus=1).gpus
         if give:
             self.act(lambda gate: gate.allocate(root, PEOPLE[login], "hand", request), gives=True)
         else:
@@ -102,52 +104,52 @@ class Life(RuleBasedStateMachine):
 
     @rule(login=LOGINS)
     def ask(self, login: str) -> None:
-        who = self.bed.actor(login)
+        who = self.harness.actor(login)
         self.act(lambda gate: (gate.containers(who, all_users=True, everything=True), gate.gpus(who)))
 
     # what happens behind ds01
 
     @rule(login=LOGINS, name=NAMES, what=BEHIND)
     def behind(self, login: str, name: str, what: str) -> None:
-        self.outside(lambda: getattr(self.bed.engine, what)(self.bed.full(login, name)))
+        self.outside(lambda: getattr(self.harness.engine, what)(self.harness.full(login, name)))
 
     @rule(login=LOGINS, name=NAMES, back=st.booleans())
     def rename(self, login: str, name: str, back: bool) -> None:
-        full = self.bed.full(login, name)
+        full = self.harness.full(login, name)
         names = (f"away-{login}-{name}", full) if back else (full, f"away-{login}-{name}")
-        self.outside(lambda: self.bed.engine.rename(*names))
+        self.outside(lambda: self.harness.engine.rename(*names))
 
     @rule(which=st.sampled_from(["all", "0:0", "0:1", "0:2"]), end=st.sampled_from([False, True, True]))
     def foreign(self, which: str, end: bool) -> None:
         name = f"foreign-{which.replace(':', '-')}"
-        devices = Devices(everything=True) if which == "all" else Devices((self.bed.uuid[which],))
+        devices = Devices(everything=True) if which == "all" else Devices((self.harness.uuid[which],))
         if end:
-            self.outside(lambda: self.bed.engine.remove_by_force(name))
+            self.outside(lambda: self.harness.engine.remove_by_force(name))
         else:
-            self.outside(lambda: self.bed.engine.add_foreign(name, devices=devices))
+            self.outside(lambda: self.harness.engine.add_foreign(name, devices=devices))
 
     @rule()
     def restart_engine(self) -> None:
-        self.outside(self.bed.engine.restart_engine)
+        self.outside(self.harness.engine.restart_engine)
 
     @rule(login=LOGINS, name=NAMES, after=st.integers(0, 12), what=COMMANDS)
     def no_answer_any_more(self, login: str, name: str, after: int, what: str) -> None:
         """In the middle of a command the engine stops answering, and only then a while later answers again."""
-        steps = Steps(after, lambda: self.bed.engine.set_answering(False))
-        gates, self.gates = self.gates, [self.bed.another_gate(engine=FaultyEngine(self.bed.engine, steps))] * 2
+        steps = StepCounter(after, lambda: self.harness.engine.set_answering(False))
+        gates, self.gates = self.gates, [self.harness.another_gate(engine=FaultyEngine(self.harness.engine, steps))] * 2
         self.command(what, login, name)
         self.gates = gates
-        self.bed.engine.set_answering(True)
+        self.harness.engine.set_answering(True)
 
     @rule()
     def another_engine(self) -> None:
         before = self.picture()
-        other = SimulatedEngine(self.bed.state / "other.json", clock=self.bed.clock)
+        other = SimulatedEngine(self.harness.state / "other.json", clock=self.harness.clock)
         other.info()
-        if (self.bed.state / "engine").exists():
+        if (self.harness.state / "engine").exists():
             for ask in ("reconcile", "containers"):
                 try:
-                    getattr(self.bed.another_gate(engine=other), ask)(self.bed.actor("root"))
+                    getattr(self.harness.another_gate(engine=other), ask)(self.harness.actor("root"))
                     raise AssertionError("it was believed")
                 except EngineUnreachable:
                     pass
@@ -155,14 +157,14 @@ class Life(RuleBasedStateMachine):
 
     @rule(login=LOGINS, name=NAMES, content=SPOILT)
     def spoil(self, login: str, name: str, content: bytes) -> None:
-        path = self.bed.record_file(login, name)
+        path = self.harness.record_file(login, name)
         if path.exists():
             # As if nobody had ever leased it: what the labels say is all that is left.
             path.write_bytes(content)
 
     @rule(login=LOGINS, name=NAMES)
     def spoil_with_anothers(self, login: str, name: str) -> None:
-        path = self.bed.record_file(login, name)
+        path = self.harness.record_file(login, name)
         if path.exists():
             path.write_text(json.dumps({"schema": 1, "installation": "another", "container_name": path.stem}))
 
@@ -202,7 +204,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(minutes=st.sampled_from([0, 1, 30, 150]))
     def time_goes_on(self, minutes: int) -> None:
-        self.bed.clock.advance(minutes=minutes, seconds=1)
+        self.harness.clock.advance(minutes=minutes, seconds=1)
 
     @rule()
     def reconcile(self) -> None:
@@ -212,11 +214,11 @@ class Life(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.bed.gate.containers(self.bed.actor("root"))
+        self.harness.gate.containers(self.harness.actor("root"))
 
     @invariant()
     def no_slot_is_in_two_leases_and_every_history_is_legal(self) -> None:
-        legal.check(self.bed)
+        invariants.check(self.harness)
 
     def command(self, what: str, login: str, name: str) -> None:
         commands: dict[str, Callable[[], None]] = {
@@ -228,36 +230,36 @@ class Life(RuleBasedStateMachine):
         }
         commands[what]()
 
-    def settle(self) -> None:
+    def with_changes(self) -> None:
         """With an engine that answers, a reconcile leaves nothing open."""
-        self.bed.engine.set_answering(True)
-        gate = self.bed.another_gate()
-        gate.reconcile(self.bed.actor("root"))
-        legal.check_settled(self.bed)
+        self.harness.engine.set_answering(True)
+        gate = self.harness.another_gate()
+        gate.reconcile(self.harness.actor("root"))
+        invariants.check_settled(self.harness)
         before = self.picture()
-        assert gate.reconcile(self.bed.actor("root")) == ()
+        assert gate.reconcile(self.harness.actor("root")) == ()
         assert self.picture() == before
-        kept = {record.id for record in self.bed.records() + self.bed.ledger.removed()}
+        kept = {record.id for record in self.harness.records() + self.harness.ledger.removed()}
         kept |= {json.loads(text).get("id", "") for text in self.aside() if text.startswith(b'{"id"')}
         assert self.seen <= kept | self.spoilt_ids(), "a record was lost"
 
     # how
 
     def act(self, command: Callable[[Any], Any], *, gives: bool = False) -> None:
-        self.bed.clock.advance(seconds=1)
+        self.harness.clock.advance(seconds=1)
         gate = self.gates[self.turn % 2]
         self.turn += 1
         busy = self.used_outside() if gives else set()
         before = self.picture()
         with contextlib.suppress(Ds01Error):
             command(gate)
-        after = self.bed.leased()
+        after = self.harness.leased()
         if gives:
-            for record in self.bed.records():
+            for record in self.harness.records():
                 observed = bool(record.history) and record.history[-1].actor == "observed"
                 for uuid in [ref.uuid for ref in record.lease.slots] if record.lease and not observed else ():
                     assert (uuid, record.container_name) in before or uuid not in busy, f"{uuid} is in use from outside"
-        self.seen |= {record.id for record in self.bed.records() if record.docker_id}
+        self.seen |= {record.id for record in self.harness.records() if record.docker_id}
         assert len(set(after)) == len(after)
 
     def outside(self, act: Callable[[], Any]) -> None:
@@ -265,12 +267,12 @@ class Life(RuleBasedStateMachine):
             act()
 
     def picture(self) -> set[tuple[str, str]]:
-        return set(self.bed.leased().items())
+        return set(self.harness.leased().items())
 
     def used_outside(self) -> set[str]:
         """The UUIDs that running foreign containers use."""
-        observation = self.bed.inventory.observe()
-        state = self.bed.engine.store.read()
+        observation = self.harness.inventory.observe()
+        state = self.harness.engine.store.read()
         return {
             slot.uuid
             for container in state["containers"].values()
@@ -279,12 +281,16 @@ class Life(RuleBasedStateMachine):
         }
 
     def aside(self) -> list[bytes]:
-        return [path.read_bytes() for path in (self.bed.state / "container-metadata").glob("*.corrupt-*")]
+        return [path.read_bytes() for path in (self.harness.state / "container-metadata").glob("*.corrupt-*")]
 
     def spoilt_ids(self) -> set[str]:
         """Ids whose record was spoilt and whose container is gone: nobody can know them any more."""
-        there = {seen.labels.get("ds01.id") for seen in self.bed.engine.containers() if is_ours(self.bed.context, seen)}
-        known = {record.id for record in self.bed.records() + self.bed.ledger.removed()}
+        there = {
+            seen.labels.get("ds01.id")
+            for seen in self.harness.engine.containers()
+            if is_ours(self.harness.context, seen)
+        }
+        known = {record.id for record in self.harness.records() + self.harness.ledger.removed()}
         return {each for each in self.seen if each not in there and each not in known} if self.aside() else set()
 
 

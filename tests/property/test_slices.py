@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ds01.host.slices import NONE, applied, kept, plan_slices
+from ds01.host.slices import NO_LIMITS, applied, as_systemd_stores, plan_slices
 from ds01.policy.model import SliceLimits
 
 UNITS = st.sampled_from(["ds01.slice", "ds01-a.slice", "ds01-b.slice", "ds01-a-x.slice", "ds01-b-y.slice"])
@@ -25,12 +25,14 @@ def test_applying_the_plan_leaves_nothing_to_do(
     after = applied(existing, plan_slices(wanted, existing))
     assert plan_slices(wanted, after) == []
     ours = {unit: share for unit, share in after.items() if unit != "ds01.slice"}
-    assert ours == {unit: kept(share) for unit, share in wanted.items() if share != NONE and unit != "ds01.slice"}
+    assert ours == {
+        unit: as_systemd_stores(share) for unit, share in wanted.items() if share != NO_LIMITS and unit != "ds01.slice"
+    }
 
 
 @given(LIMITS, LIMITS)
 def test_what_is_as_wanted_is_not_touched(wanted: dict[str, SliceLimits], existing: dict[str, SliceLimits]) -> None:
     for change in plan_slices(wanted, existing):
         assert change.before != change.after
-        assert change.before == existing.get(change.unit, NONE)
+        assert change.before == existing.get(change.unit, NO_LIMITS)
         assert change.unit.startswith("ds01-")

@@ -20,11 +20,11 @@ ROUNDS = 3
 @pytest.mark.skipif(os.geteuid() != 0, reason="several people need root")
 def test_seven_of_forty_programs_win(folder: Path, program: Path) -> None:
     for number in range(ROUNDS):
-        bed = make(folder / f"bed{number}")
+        harness = make(folder / f"bed{number}")
         environment = {
             "PATH": os.environ["PATH"],
-            "DS01_STATE": str(bed.state),
-            "DS01_CONFIG": str(bed.root / "resource-limits.yaml"),
+            "DS01_STATE": str(harness.state),
+            "DS01_CONFIG": str(harness.root / "resource-limits.yaml"),
             "DS01_ENGINE": "simulated",
             "DS01_GPUS": "simulated:7xA100",
         }
@@ -50,7 +50,7 @@ def test_seven_of_forty_programs_win(folder: Path, program: Path) -> None:
         codes = Counter(process.returncode for process in running)
         # Won; no GPU free; over the quota of one.
         assert codes == {0: SLOTS, 4: PROCESSES // len(PEOPLE), 3: PROCESSES - SLOTS - PROCESSES // len(PEOPLE)}, told
-        records = readable(bed.open_ledger().read())
+        records = readable(harness.open_ledger().read())
         slots = [slot for record in records for slot in record.slots]
         assert len(slots) == len(set(slots)) == SLOTS
         assert set(Counter(record.uid for record in records if record.lease).values()) == {1}

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import Busy, Ds01Error, NoCapacity, PermissionDenied
-from tests import legal
-from tests.bed import Bed
+from tests import invariants
 from tests.client import Client
+from tests.harness import Harness
 
 PARTS, ROUNDS = 5, 5  # 25 rounds, in parts that fit into the time of a test on a slow machine too
 PROCESSES = 40
@@ -40,12 +40,12 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def make(root: Path) -> Bed:
+def make(root: Path) -> Harness:
     root_too = os.geteuid() == 0
     people = PEOPLE | {"root": 0} if root_too else PEOPLE
-    bed = Bed(root, policy=POLICY, gpus="7xA100", people=people, shared=GROUP if root_too else None)
-    bed.engine.info()  # a Docker has its id before anybody asks
-    return bed
+    harness = Harness(root, policy=POLICY, gpus="7xA100", people=people, shared=GROUP if root_too else None)
+    harness.engine.info()  # a Docker has its id before anybody asks
+    return harness
 
 
 def become(uid: int) -> None:
@@ -59,13 +59,13 @@ def become(uid: int) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What a program loads once is loaded before the children are forked."""
-    bed = Bed(tmp_path_factory.mktemp("warm") / "bed")
-    alice = bed.actor("alice")
-    bed.gate.create(alice, bed.request("alice"))
-    bed.gate.start(alice, bed.full("alice"))
+    harness = Harness(tmp_path_factory.mktemp("warm") / "bed")
+    alice = harness.actor("alice")
+    harness.gate.create(alice, harness.request("alice"))
+    harness.gate.start(alice, harness.full("alice"))
     with pytest.raises(PermissionDenied):
-        bed.gate.create(alice, bed.request("alice", "second", 2))
-    bed.another_gate().containers(alice)
+        harness.gate.create(alice, harness.request("alice", "second", 2))
+    harness.another_gate().containers(alice)
     gc.freeze()
 
 
@@ -79,7 +79,7 @@ def protected(value: str) -> Iterator[None]:
         PROTECTED.write_text(before)
 
 
-def race(bed: Bed) -> Counter[str]:
+def race(harness: Harness) -> Counter[str]:
     """One round: all children start at once, each with a gate of its own; how each of them ended."""
     ready, steady = os.pipe()
     go, gone = os.pipe()
@@ -94,10 +94,10 @@ def race(bed: Bed) -> Counter[str]:
                 os.close(gone)
                 become(PEOPLE[login])
                 os.umask(0o077)
-                gate = Client(bed.make_context())
+                gate = Client(harness.make_context())
                 os.write(steady, b".")
                 os.read(go, 1)  # closed: go
-                outcome = one_try(bed, gate, login, f"job{number}")
+                outcome = one_try(harness, gate, login, f"job{number}")
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -117,10 +117,10 @@ def race(bed: Bed) -> Counter[str]:
         return Counter(answers.read().split())
 
 
-def one_try(bed: Bed, gate: Client, login: str, name: str) -> str:
+def one_try(harness: Harness, gate: Client, login: str, name: str) -> str:
     try:
-        gate.create(bed.actor(login), bed.request(login, name, 1))
-        gate.start(bed.actor(login), bed.full(login, name))
+        gate.create(harness.actor(login), harness.request(login, name, 1))
+        gate.start(harness.actor(login), harness.full(login, name))
         return "won"
     except NoCapacity:
         return "none_free"
@@ -133,36 +133,36 @@ def one_try(bed: Bed, gate: Client, login: str, name: str) -> str:
         return "failed"
 
 
-def check_round(bed: Bed, outcome: Counter[str]) -> None:
+def check_round(harness: Harness, outcome: Counter[str]) -> None:
     """Eight people, one slot each, seven slots: seven win, one person finds none, all others are over their quota."""
     assert outcome["won"] == SLOTS, outcome
     assert set(outcome) <= {"won", "none_free", "quota"}, outcome
     # The five tries of whoever got none all find nothing free; others' later tries may meet their quota only.
     assert outcome["none_free"] == PROCESSES // len(PEOPLE), outcome
-    leased = bed.leased()
-    assert set(leased) == set(bed.uuid.values())
-    per_user = Counter(record.uid for record in bed.records() if record.lease)
+    leased = harness.leased()
+    assert set(leased) == set(harness.uuid.values())
+    per_user = Counter(record.uid for record in harness.records() if record.lease)
     assert set(per_user.values()) == {1}
-    legal.check_settled(bed)
+    invariants.check_settled(harness)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_seven_of_forty_win_in_every_round(folder: Path, part: int) -> None:
     began = time.monotonic()
-    bed = make(folder / "bed")
+    harness = make(folder / "bed")
     for _ in range(ROUNDS):
-        check_round(bed, race(bed))
-        for record in bed.records():
-            actor = bed.context.users.actor(record.uid if os.geteuid() else 0)
-            bed.gate.remove(actor, record.container_name, force=True)
-        assert bed.leased() == {}
+        check_round(harness, race(harness))
+        for record in harness.records():
+            actor = harness.context.users.actor(record.uid if os.geteuid() else 0)
+            harness.gate.remove(actor, record.container_name, force=True)
+        assert harness.leased() == {}
     assert time.monotonic() - began < 100
 
 
 def test_the_first_round_in_a_fresh_folder(folder: Path) -> None:
     for number in range(3):
-        bed = make(folder / f"bed{number}")
-        check_round(bed, race(bed))
+        harness = make(folder / f"bed{number}")
+        check_round(harness, race(harness))
 
 
 @pytest.mark.skipif(
@@ -175,23 +175,23 @@ def test_with_protected_regular_files(folder: Path) -> None:
     except OSError as error:
         pytest.skip(f"fs.protected_regular cannot be set here: {error}")
     try:
-        bed = make(folder / "bed")
+        harness = make(folder / "bed")
         for _ in range(2):
-            check_round(bed, race(bed))
-            for record in bed.records():
-                bed.gate.remove(bed.actor("root"), record.container_name, force=True)
+            check_round(harness, race(harness))
+            for record in harness.records():
+                harness.gate.remove(harness.actor("root"), record.container_name, force=True)
     finally:
         switch.__exit__(None, None, None)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="several people need root")
 def test_everybodys_files_are_the_groups_whatever_the_umask(folder: Path) -> None:
-    bed = make(folder / "bed")
-    race(bed)
+    harness = make(folder / "bed")
+    race(harness)
     modes = {
-        path.relative_to(bed.state).as_posix(): path.stat().st_mode & 0o7777
-        for path in bed.state.rglob("*")
+        path.relative_to(harness.state).as_posix(): path.stat().st_mode & 0o7777
+        for path in harness.state.rglob("*")
         if not path.name.startswith((".", "simulated", "passwd")) and "simulated-files" not in path.parts
     }
-    assert {mode for path, mode in modes.items() if (bed.state / path).is_dir()} == {0o2775}
-    assert {mode for path, mode in modes.items() if not (bed.state / path).is_dir()} == {0o664}
+    assert {mode for path, mode in modes.items() if (harness.state / path).is_dir()} == {0o2775}
+    assert {mode for path, mode in modes.items() if not (harness.state / path).is_dir()} == {0o664}

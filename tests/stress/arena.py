@@ -19,12 +19,12 @@ from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.journal.events import EventLog
 from ds01.journal.lease_log import LeaseLog
 from ds01.journal.notices import Mailboxes
-from ds01.journal.notifier import Teller
+from ds01.journal.notifier import Notifier
 from ds01.lifecycle.context.context import Context
 from ds01.records.ledger import Ledger
 from ds01.system import clock
 from ds01.system.users import Users
-from tests.bed import Bed
+from tests.harness import Harness
 
 GROUP = 70100
 MEMBERS = ("user1", "user3")  # of the Unix group that the policy names
@@ -108,8 +108,8 @@ class Arena:
         self.root = root
         self.switches = Switches()
         self.switches.set()
-        self.bed = Bed(disk / "bed", policy=POLICY, gpus=GPUS, people=PEOPLE, shared=GROUP)
-        install_user_database(self.switches, self.bed.home)
+        self.harness = Harness(disk / "bed", policy=POLICY, gpus=GPUS, people=PEOPLE, shared=GROUP)
+        install_user_database(self.switches, self.harness.home)
         self.log = disk / "bed" / "state" / "log"
         self._engine = root / "engine" / "simulated.json"
         for folder in (self.log, self._engine.parent):
@@ -124,9 +124,9 @@ class Arena:
 
     def context(self) -> Context:
         """What one command works on."""
-        ledger = Ledger(self.bed.state, own=True, leases=LeaseLog(self.log / "gpu-allocations.log"))
+        ledger = Ledger(self.harness.state, sandbox=True, leases=LeaseLog(self.log / "gpu-allocations.log"))
         events = EventLog(self.log / "events.jsonl", clock=self.switches.now, mode=ledger.file_mode)
-        return self.bed.make_context(
+        return self.harness.make_context(
             engine=self.engine(),
             ledger=ledger,
             users=Users(),
@@ -138,6 +138,6 @@ class Arena:
     def tick(self) -> Tick:
         """One pass of the automation."""
         context = self.context()
-        mailboxes = Mailboxes(self.bed.state / "notices")
-        teller = Teller(mailboxes, context.rules.policy.notify, context.emit, lambda uid, text: None)
-        return Tick(context, self.context, teller, uptime=clock.uptime)
+        mailboxes = Mailboxes(self.harness.state / "notices")
+        notifier = Notifier(mailboxes, context.rules.policy.notify, context.emit, lambda uid, text: None)
+        return Tick(context, self.context, notifier, uptime=clock.uptime)

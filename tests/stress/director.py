@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ds01.automation.report import to_keep
+from ds01.automation.report import tick_document
 from ds01.errors import Ds01Error
-from tests import legal
+from tests import invariants
 from tests.client import Client
 from tests.stress import operations
 from tests.stress.arena import GROUP, MEMBERS, PEOPLE, USERS, Arena
@@ -54,7 +54,7 @@ class Director:
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)
-        self._checker = Checker(self.arena.bed.state)
+        self._checker = Checker(self.arena.harness.state)
         self._reports = self.arena.root / "reports"
         self._reports.mkdir(mode=0o777)
         self._reports.chmod(0o777)
@@ -65,7 +65,7 @@ class Director:
         """Load what a command loads, so that the children need not."""
         gate = Client(self.arena.context())
         boss = self.arena.context().users.actor(PEOPLE["boss"])
-        made = gate.create(boss, self.arena.bed.request("boss", "warm", 0)).container.container
+        made = gate.create(boss, self.arena.harness.request("boss", "warm", 0)).container.container
         gate.start(boss, made)
         self.arena.tick().run()
         gate.remove(boss, made, force=True)
@@ -88,7 +88,7 @@ class Director:
                 next_tick = time.monotonic() + 0.4
             time.sleep(0.002)
 
-    def settle(self) -> None:
+    def with_changes(self) -> None:
         """End everybody, let all be well again, and check that nothing is left open. Raises Broken."""
         self.end()
         self.arena.engine().set_answering(True)
@@ -98,10 +98,10 @@ class Director:
             Client(self.arena.context()).reconcile(root)
         if changes := Client(self.arena.context()).reconcile(root):
             raise Broken(f"reconcile never comes to rest: {changes}")
-        self.arena.bed.engine = self.arena.engine()
-        self.arena.bed.context = self.arena.context()
+        self.arena.harness.engine = self.arena.engine()
+        self.arena.harness.context = self.arena.context()
         try:
-            legal.check_settled(self.arena.bed)
+            invariants.check_settled(self.arena.harness)
         except AssertionError as error:
             raise Broken(f"not settled: {error}") from error
         for login in USERS:
@@ -253,7 +253,7 @@ class Director:
         tick = self.arena.tick()
         with contextlib.suppress(Ds01Error, OSError), tick.context.ledger.tick_lock():
             report = tick.run()
-            tick.context.ledger.write_tick(to_keep(report, tick.context.ledger.tick()))
+            tick.context.ledger.write_tick_report(tick_document(report, tick.context.ledger.read_tick_report()))
 
     def _snapshot(self) -> Snapshot:
         """A snapshot, however long others hold the lock. Raises Broken."""
@@ -268,7 +268,7 @@ class Director:
 
     def _removed(self) -> Snapshot:
         found = {}
-        for path in (self.arena.bed.state / "container-metadata" / "removed").glob("*.json"):
+        for path in (self.arena.harness.state / "container-metadata" / "removed").glob("*.json"):
             try:
                 found[path.stem] = json.loads(path.read_bytes())
             except (OSError, ValueError):
@@ -278,8 +278,8 @@ class Director:
     def _clear(self, login: str, name: str) -> None:
         """Remove a container, or a lease by hand, as an administrator. Raises Broken if that fails."""
         gate = Client(self.arena.context())
-        full = self.arena.bed.full(login, name)
-        records = {record.container_name: record for record in self.arena.bed.records()}
+        full = self.arena.harness.full(login, name)
+        records = {record.container_name: record for record in self.arena.harness.records()}
         if full not in records:
             return
         boss = self.arena.context().users.actor(0)

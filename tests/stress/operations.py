@@ -21,9 +21,9 @@ def command(arena: Arena, gate: Client, login: str, rng: random.Random) -> None:
     """Run one random command of a user. Raises Ds01Error where ds01 refuses it."""
     actor = arena.context().users.actor(PEOPLE[login])
     name = rng.choice(NAMES)
-    full = arena.bed.full(login, name)
+    full = arena.harness.full(login, name)
     choices: dict[str, tuple[int, Callable[[], Any]]] = {
-        "create": (8, lambda: gate.create(actor, arena.bed.request(login, name, rng.choice([None, 0, 1, 1, 2])))),
+        "create": (8, lambda: gate.create(actor, arena.harness.request(login, name, rng.choice([None, 0, 1, 1, 2])))),
         "start": (8, lambda: gate.start(actor, full)),
         "recreate": (2, lambda: gate.start(actor, full, recreate=True)),
         "remake": (1, lambda: gate.remake(actor, full)),
@@ -35,7 +35,7 @@ def command(arena: Arena, gate: Client, login: str, rng: random.Random) -> None:
         "extend": (1, lambda: gate.extend(actor, full, timedelta(seconds=2))),
         "list": (3, lambda: gate.containers(actor, all_users=True, everything=True)),
         "gpus": (2, lambda: gate.gpus(actor)),
-        "plan": (2, lambda: gate.plan(actor, arena.bed.request(login, name))),
+        "plan": (2, lambda: gate.plan(actor, arena.harness.request(login, name))),
         "wait": (2, lambda: wait(arena, gate, login, name, rng)),
         "queue": (1, lambda: gate.queue(actor)),
         "allocate": (1, lambda: by_hand(arena, gate, login, rng)),
@@ -49,7 +49,7 @@ def wait(arena: Arena, gate: Client, login: str, name: str, rng: random.Random) 
     """Wait in the queue for a moment."""
     actor = arena.context().users.actor(PEOPLE[login])
     longest = timedelta(seconds=rng.random() / 2)
-    with contextlib.closing(gate.wait(actor, arena.bed.request(login, name, 1), longest=longest)) as steps:
+    with contextlib.closing(gate.wait(actor, arena.harness.request(login, name, 1), longest=longest)) as steps:
         for _ in steps:
             pass
 
@@ -60,16 +60,16 @@ def by_hand(arena: Arena, gate: Client, login: str, rng: random.Random) -> None:
     if rng.random() < 0.5:
         gate.allocate(boss, PEOPLE[login], "hand", GpuRequest(1))
     else:
-        gate.release(boss, arena.bed.full(login, "hand"))
+        gate.release(boss, arena.harness.full(login, "hand"))
 
 
 def interfere(arena: Arena, rng: random.Random) -> None:
     """Do something to a random container, or to the engine, behind ds01's back."""
     engine = arena.engine()
     login, name = rng.choice(list(USERS)), rng.choice(NAMES)
-    full = arena.bed.full(login, name)
+    full = arena.harness.full(login, name)
     foreign = f"foreign-{rng.randrange(2)}"
-    uuid = rng.choice(list(arena.bed.uuid.values()))
+    uuid = rng.choice(list(arena.harness.uuid.values()))
     choices: dict[str, tuple[int, Callable[[], Any]]] = {
         "start": (4, lambda: engine.start(full)),
         "kill": (4, lambda: engine.kill(full)),

@@ -22,8 +22,8 @@ import pytest
 
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.system.clock import now
-from tests.advice import check_output
-from tests.bed import GPUS, Bed
+from tests.advice_checks import check_output
+from tests.harness import GPUS, Harness
 
 TOP = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0  # seconds that a program may take for one step; a busy machine is slow
@@ -118,16 +118,16 @@ def _at_a_terminal() -> None:
 class Programs:
     """Starts ds01. Who runs the tests is the user, and owns the state folder."""
 
-    def __init__(self, bed: Bed) -> None:
-        self.bed = bed
-        self.engine = SimulatedEngine(bed.state / "simulated-engine.json", clock=now)
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+        self.engine = SimulatedEngine(harness.state / "simulated-engine.json", clock=now)
         self.environment = {
             "PATH": os.environ["PATH"],
-            "HOME": str(bed.root),
+            "HOME": str(harness.root),
             "LANG": "C.UTF-8",
             "TERM": "xterm",
-            "DS01_STATE": str(bed.state),
-            "DS01_CONFIG": str(bed.root / "resource-limits.yaml"),
+            "DS01_STATE": str(harness.state),
+            "DS01_CONFIG": str(harness.root / "resource-limits.yaml"),
             "DS01_ENGINE": "simulated",
             "DS01_GPUS": f"simulated:{GPUS}",
         }
@@ -158,6 +158,6 @@ class Programs:
 @pytest.fixture
 def programs(fast_tmp: Path) -> Iterator[Programs]:
     """A state folder in which whoever runs the tests is `alice`."""
-    made = Programs(Bed(fast_tmp / "bed", people={"alice": os.getuid()}))
+    made = Programs(Harness(fast_tmp / "bed", people={"alice": os.getuid()}))
     yield made
     made.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ds01.engines.protocol import Devices
-from tests import aime
+from tests import aime_containers
 from tests.terminal.conftest import Programs
 
 
 def state(programs: Programs, name: str = "thesis") -> str:
-    return programs.bed.record("alice", name).state.value
+    return programs.harness.record("alice", name).state.value
 
 
 def test_leaving_stops_it_when_nothing_else_is_left(programs: Programs) -> None:
@@ -26,7 +26,7 @@ def test_leaving_stops_it_when_nothing_else_is_left(programs: Programs) -> None:
 
 def test_leaving_lets_it_go_on_when_something_is_left(programs: Programs) -> None:
     programs.piped("container-deploy", "thesis", "pytorch")
-    programs.engine.spawn(programs.bed.full("alice"), "python train.py")
+    programs.engine.spawn(programs.harness.full("alice"), "python train.py")
     shell = programs.at_terminal("mlc", "open", "thesis", "-s")
     shell.expect("[thesis] is already running.")
     shell.expect("[thesis] goes on running: 1 process left in it.")
@@ -35,8 +35,8 @@ def test_leaving_lets_it_go_on_when_something_is_left(programs: Programs) -> Non
 
 
 def test_one_that_aimes_tools_made_is_adopted_and_entered(programs: Programs) -> None:
-    (uuid,) = [uuid for slot, uuid in programs.bed.uuid.items() if slot == "0"]
-    aime.make(programs.bed, engine=programs.engine, devices=Devices((uuid,), form="device_request"))
+    (uuid,) = [uuid for slot, uuid in programs.harness.uuid.items() if slot == "0"]
+    aime_containers.create(programs.harness, engine=programs.engine, devices=Devices((uuid,), form="device_request"))
     shell = programs.at_terminal("mlc-open")
     shell.expect("Which container to open?")
     shell.expect("theirs")
@@ -75,7 +75,7 @@ def test_the_pickers_offer_what_the_verb_can_act_on(programs: Programs) -> None:
         assert f"you have no container to {verb}" in shown and "it would have to be stopped" in shown
         assert none.end() == 5
     programs.piped("container-create", "made", "pytorch", "--cpu-only")
-    aime.make(programs.bed, engine=programs.engine)  # `theirs`, which does not run
+    aime_containers.create(programs.harness, engine=programs.engine)  # `theirs`, which does not run
     for verb, offered, number in (
         ("stop", {"runs"}, "1"),
         ("start", {"made", "theirs"}, None),

@@ -15,7 +15,7 @@ HOST = "server.example.org"
 @pytest.fixture
 def birds(programs: Programs) -> Path:
     assert programs.piped("dir-create", "birds").returncode == 0
-    return programs.bed.home("alice") / "workspace" / "birds"
+    return programs.harness.home("alice") / "workspace" / "birds"
 
 
 def test_the_name_is_asked_for_until_it_is_one(programs: Programs) -> None:
@@ -29,7 +29,7 @@ def test_the_name_is_asked_for_until_it_is_one(programs: Programs) -> None:
     asked.type("\r")
     asked.expect("Made: ")
     assert asked.end() == 0
-    assert (programs.bed.home("alice") / "workspace" / "my-birds" / "src").is_dir()
+    assert (programs.harness.home("alice") / "workspace" / "my-birds" / "src").is_dir()
 
 
 def test_git_asks_who_it_is_and_enter_leaves_it_open(programs: Programs, birds: Path) -> None:
@@ -86,7 +86,7 @@ def test_ssh_keygen_asks_for_the_passphrase_itself(programs: Programs) -> None:
         asked.type("correct horse\r")
     asked.expect("The public part")
     assert asked.end() == 0
-    folder = programs.bed.home("alice") / ".ssh"
+    folder = programs.harness.home("alice") / ".ssh"
     assert (folder / "id_ed25519.pub").read_text().strip() in asked.seen, "in one line, to be copied"
     assert "correct horse" not in asked.seen and "PRIVATE KEY" not in asked.seen
     again = programs.at_terminal("ssh-setup", "--host", HOST)
@@ -99,14 +99,14 @@ def test_ctrl_c_at_the_passphrase_leaves_no_key(programs: Programs) -> None:
     asked.expect("Enter passphrase")
     asked.interrupt()
     assert asked.end() == 130 and "Traceback" not in asked.seen
-    assert not (programs.bed.home("alice") / ".ssh" / "id_ed25519").exists()
+    assert not (programs.harness.home("alice") / ".ssh" / "id_ed25519").exists()
 
 
 @pytest.mark.parametrize("option", ["--no-passphrase", "-y", "-q"])
 def test_no_passphrase_is_no_question(option: str, programs: Programs) -> None:
     made = programs.at_terminal("ssh-setup", option)
     assert made.end() == 0 and "Enter passphrase" not in made.seen
-    assert (programs.bed.home("alice") / ".ssh" / "id_ed25519").stat().st_uid == os.getuid()
+    assert (programs.harness.home("alice") / ".ssh" / "id_ed25519").stat().st_uid == os.getuid()
 
 
 def test_what_is_copied_is_not_broken_on_a_narrow_terminal(programs: Programs) -> None:

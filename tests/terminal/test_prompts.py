@@ -40,7 +40,7 @@ def test_the_wizard(programs: Programs) -> None:
     new.expect("leave it in the background")
     new.type("2\r")
     assert new.end() == 0
-    record = programs.bed.record("alice", "my-thesis")
+    record = programs.harness.record("alice", "my-thesis")
     assert record.state.value == "running" and record.lease is not None and len(record.lease.slots) == 2
 
 
@@ -69,7 +69,7 @@ def test_how_to_enter_it_is_said_before_the_last_question(answer: str, programs:
     new.interrupt() if answer == "\x03" else new.type(answer)
     assert new.end() == (130 if answer == "\x03" else 0)
     assert "Error" not in new.seen and ("goes on running in the background" in new.seen) == (answer == "\x03")
-    assert programs.bed.record("alice").state.value == "running"
+    assert programs.harness.record("alice").state.value == "running"
 
 
 def test_ctrl_c_and_the_end_of_input_leave_a_question_with_130(programs: Programs) -> None:
@@ -83,7 +83,7 @@ def test_ctrl_c_and_the_end_of_input_leave_a_question_with_130(programs: Program
     guided.expect("Enter to go on")
     guided.type("\x04")
     assert guided.end() == 130
-    assert programs.bed.records() == []
+    assert programs.harness.records() == []
 
 
 def test_the_picker_offers_what_the_verb_can_act_on(thesis: Programs) -> None:
@@ -104,11 +104,11 @@ def test_the_picker_offers_what_the_verb_can_act_on(thesis: Programs) -> None:
 
 
 def test_stop_asks_and_offers_to_remove(thesis: Programs) -> None:
-    thesis.engine.spawn(thesis.bed.full("alice"), "python train.py")
+    thesis.engine.spawn(thesis.harness.full("alice"), "python train.py")
     no = thesis.at_terminal("container-stop", "thesis")
     no.expect("Stop thesis? (1 process will end) [Y/n]: ")
     no.type("n\r")
-    assert no.end() == 0 and thesis.bed.record("alice").state.value == "running"
+    assert no.end() == 0 and thesis.harness.record("alice").state.value == "running"
     yes = thesis.at_terminal("container-stop", "thesis")
     yes.expect("[Y/n]: ")
     yes.type("\r")
@@ -116,7 +116,7 @@ def test_stop_asks_and_offers_to_remove(thesis: Programs) -> None:
     yes.expect("Remove thesis now? Its workspace stays [y/N]: ")
     yes.type("y\r")
     yes.expect("Removed thesis.")
-    assert yes.end() == 0 and thesis.bed.records() == []
+    assert yes.end() == 0 and thesis.harness.records() == []
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_stop_asks_and_offers_to_remove(thesis: Programs) -> None:
 )
 def test_a_no_is_answered_and_changes_nothing(words: str, said: str, thesis: Programs) -> None:
     assert thesis.piped("container-create", "other", "pytorch", "--cpu-only").returncode == 0
-    thesis.engine.tag("any/image", f"ds01-{thesis.bed.people['alice']}/mine:latest")
-    before = thesis.bed.records()
+    thesis.engine.tag("any/image", f"ds01-{thesis.harness.people['alice']}/mine:latest")
+    before = thesis.harness.records()
     asked = thesis.at_terminal(*words.split())
     for answer in ("what", "nein"):
         asked.expect("]: ")
@@ -142,7 +142,7 @@ def test_a_no_is_answered_and_changes_nothing(words: str, said: str, thesis: Pro
     asked.expect("]: ")
     asked.type(" No\r")
     asked.expect(said)
-    assert asked.end() == 0 and thesis.bed.records() == before
+    assert asked.end() == 0 and thesis.harness.records() == before
 
 
 @pytest.mark.parametrize("options", ["--force", "-y", "-q --keep-container"])
@@ -150,7 +150,7 @@ def test_stop_does_not_ask_when_it_was_answered(options: str, thesis: Programs) 
     stopped = thesis.at_terminal("container-stop", "thesis", *options.split())
     assert stopped.end() == 0
     assert "[Y/n]" not in stopped.seen and "[y/N]" not in stopped.seen
-    assert thesis.bed.record("alice").state.value == "held"
+    assert thesis.harness.record("alice").state.value == "held"
 
 
 def test_cleanup_asks_which(thesis: Programs) -> None:
@@ -165,7 +165,7 @@ def test_cleanup_asks_which(thesis: Programs) -> None:
     asked.type("y\r")
     asked.expect("Removed 2")
     assert asked.end() == 0
-    assert [record.name for record in thesis.bed.records()] == ["thesis"]
+    assert [record.name for record in thesis.harness.records()] == ["thesis"]
 
 
 def test_remove_asks_once_for_all(thesis: Programs) -> None:
@@ -173,7 +173,7 @@ def test_remove_asks_once_for_all(thesis: Programs) -> None:
     asked = thesis.at_terminal("container-remove", "thesis")
     asked.expect("Remove thesis? [Y/n]: ")
     asked.type("n\r")
-    assert asked.end() == 0 and len(thesis.bed.records()) == 1
+    assert asked.end() == 0 and len(thesis.harness.records()) == 1
 
 
 def test_entering_says_how_to_leave_and_what_leaving_means(thesis: Programs) -> None:
@@ -214,7 +214,7 @@ def test_the_end_of_input_at_the_offer_to_remove_keeps_what_was_done(thesis: Pro
     stopping.expect("[y/N]: ")
     stopping.type("\x04")
     assert stopping.end() == 0 and "interrupted" not in stopping.seen
-    assert thesis.bed.record("alice").state.value == "held"
+    assert thesis.harness.record("alice").state.value == "held"
 
 
 ENDINGS = (
@@ -228,7 +228,7 @@ ENDINGS = (
 @pytest.mark.parametrize("words", ENDINGS)
 def test_who_is_waited_for_is_counted_down_and_ctrl_c_says_what_was_not_done(words: str, thesis: Programs) -> None:
     for command in ("python train.py", "python serve.py"):
-        thesis.engine.spawn(thesis.bed.full("alice"), command, stubborn=True)
+        thesis.engine.spawn(thesis.harness.full("alice"), command, stubborn=True)
     ending = thesis.at_terminal(*words.split(), "-y")
     waited = ending.expect("s left, 2 processes at work")
     assert "thesis: waiting up to " in waited and "for 2 processes to save their work" in " ".join(waited.split())
@@ -238,13 +238,13 @@ def test_who_is_waited_for_is_counted_down_and_ctrl_c_says_what_was_not_done(wor
     assert "thesis was not stopped" in said or "thesis was neither stopped nor removed" in said
     assert "2 processes had not ended yet; it still runs, and its GPU is still taken" in said
     assert "`container-stop thesis --force` ends it at once" in said
-    assert thesis.bed.record("alice").state.value == "running"
+    assert thesis.harness.record("alice").state.value == "running"
 
 
 def test_ctrl_c_names_those_that_nothing_was_done_to(thesis: Programs) -> None:
     thesis.piped("container-deploy", "other", "pytorch", "--cpu-only")
     for name in ("thesis", "other"):
-        thesis.engine.spawn(thesis.bed.full("alice", name), "python train.py", stubborn=True)
+        thesis.engine.spawn(thesis.harness.full("alice", name), "python train.py", stubborn=True)
     stopping = thesis.at_terminal("container-stop", "--all", "-y")
     first = "thesis" if "thesis: waiting" in stopping.expect("1 process at work") else "other"
     stopping.type("\x03")
@@ -253,21 +253,21 @@ def test_ctrl_c_names_those_that_nothing_was_done_to(thesis: Programs) -> None:
 
 
 def test_processes_that_had_to_be_killed_are_said(thesis: Programs) -> None:
-    thesis.engine.spawn(thesis.bed.full("alice"), "python train.py", stubborn=True)
+    thesis.engine.spawn(thesis.harness.full("alice"), "python train.py", stubborn=True)
     stopping = thesis.at_terminal("container-stop", "thesis", "-y", "-t", "1")
     assert stopping.end() == 0
     assert "thesis: 1 process had not ended after 1 s and had to be killed." in stopping.seen
 
 
 def test_a_stop_without_a_terminal_says_once_who_is_waited_for(thesis: Programs) -> None:
-    thesis.engine.spawn(thesis.bed.full("alice"), "python train.py", stubborn=True)
+    thesis.engine.spawn(thesis.harness.full("alice"), "python train.py", stubborn=True)
     stopped = thesis.piped("container-stop", "thesis", "-t", "1")
     assert stopped.returncode == 0 and stopped.stdout.count("waiting up to 1 s for 1 process") == 1
     assert "s left" not in stopped.stdout and "\x1b" not in stopped.stdout + stopped.stderr
 
 
 def test_a_dumb_terminal_gets_no_escape_codes(thesis: Programs) -> None:
-    thesis.engine.spawn(thesis.bed.full("alice"), "python train.py", stubborn=True)
+    thesis.engine.spawn(thesis.harness.full("alice"), "python train.py", stubborn=True)
     for words in (("container-stats", "--watch", "--interval", "1"), ("mlc-stats", "--stream")):
         watching = thesis.at_terminal(*words, TERM="dumb")
         seen = watching.expect("PROCESSES") + watching.expect("PROCESSES")
@@ -298,4 +298,4 @@ def test_cleanup_asks_before_it_removes_with_names_and_sizes(options: tuple[str,
     assert "Remove one (" in question and "workspace stays" in question
     asked.type("\r")
     asked.expect("Nothing was removed.")
-    assert asked.end() == 0 and len(thesis.bed.records()) == 2
+    assert asked.end() == 0 and len(thesis.harness.records()) == 2

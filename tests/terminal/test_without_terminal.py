@@ -105,7 +105,7 @@ def test_a_reader_that_goes_early_does_not_stop_the_work(programs: Programs) -> 
         ["sh", "-c", line], env=programs.environment, cwd=TOP, capture_output=True, text=True, timeout=20, check=False
     )
     assert "Broken" not in answer.stderr and "Exception" not in answer.stderr
-    assert programs.bed.record("alice").state.value == "running"
+    assert programs.harness.record("alice").state.value == "running"
 
 
 def test_another_encoding_is_no_crash(programs: Programs) -> None:
@@ -118,11 +118,11 @@ def test_another_encoding_is_no_crash(programs: Programs) -> None:
 def test_a_state_folder_that_cannot_be_written_is_an_error_in_words(programs: Programs) -> None:
     if os.geteuid() == 0:
         pytest.skip("root writes everywhere")
-    programs.bed.state.chmod(0o555)
+    programs.harness.state.chmod(0o555)
     try:
         answer = programs.piped("container-deploy", "thesis", "pytorch")
     finally:
-        programs.bed.state.chmod(0o755)
+        programs.harness.state.chmod(0o755)
     assert answer.returncode == 1 and "Permission denied" in answer.stderr and "unexpected" not in answer.stderr
 
 

@@ -38,7 +38,7 @@ STAY = (("leave it in the background", "2"),)
 
 
 def runs(programs: Programs, name: str) -> bool:
-    record = programs.bed.record("alice", name)
+    record = programs.harness.record("alice", name)
     return record.state.value == "running" and record.image == f"ds01-{record.uid}/{name}"
 
 
@@ -50,7 +50,7 @@ def test_image_create_from_the_first_question_to_a_running_container(programs: P
     answer(new, ("Create a container from it now? [Y/n]:", ""), *STAY)
     assert new.end() == 0
     assert runs(programs, "my-thesis")
-    folder = programs.bed.home("alice") / "dockerfiles"
+    folder = programs.harness.home("alice") / "dockerfiles"
     lines = (folder / "my-thesis.requirements.txt").read_text().splitlines()
     assert {"einops>=0.7,<1", "scipy", "pandas", "transformers"} <= set(lines)
     assert "seaborn" not in lines
@@ -97,10 +97,10 @@ def test_project_init_from_the_first_question_to_a_running_container(programs: P
     new.expect("deep-sea is ready")
     assert new.end() == 0
     assert runs(programs, "deep-sea")
-    folder = programs.bed.home("alice") / "workspace" / "deep-sea"
+    folder = programs.harness.home("alice") / "workspace" / "deep-sea"
     assert (folder / ".git").is_dir() and "Fish in videos" in (folder / "README.md").read_text()
     assert "[tool.ds01]" in (folder / "pyproject.toml").read_text()
-    requirements = (programs.bed.home("alice") / "dockerfiles" / "deep-sea.requirements.txt").read_text()
+    requirements = (programs.harness.home("alice") / "dockerfiles" / "deep-sea.requirements.txt").read_text()
     assert "timm" in requirements and "jupyterlab" not in requirements
 
 
@@ -109,11 +109,11 @@ def test_project_init_by_options_alone_and_again(programs: Programs) -> None:
     first = programs.piped(*words)
     assert first.returncode == 0, first.stderr
     assert runs(programs, "deep-sea")
-    before = programs.bed.record("alice", "deep-sea")
+    before = programs.harness.record("alice", "deep-sea")
     again = programs.piped(*words)
     assert again.returncode == 0, again.stderr
     assert "There is an image deep-sea already" in again.stdout
-    assert programs.bed.record("alice", "deep-sea") == before
+    assert programs.harness.record("alice", "deep-sea") == before
 
 
 def test_user_setup_from_the_first_question_to_a_running_container(programs: Programs) -> None:
@@ -143,10 +143,10 @@ def test_user_setup_from_the_first_question_to_a_running_container(programs: Pro
     assert new.end() == 0
     for part in ("Part 1/3  SSH", "Part 2/3  A project", "Part 3/3  VS Code", "Host ds01"):
         assert part in shown
-    home = programs.bed.home("alice")
+    home = programs.harness.home("alice")
     assert (home / ".ssh" / "id_ed25519").stat().st_mode & 0o777 == 0o600
     assert "PRIVATE KEY" not in shown
-    assert programs.bed.record("alice", "first").state.value == "running"
+    assert programs.harness.record("alice", "first").state.value == "running"
 
 
 @pytest.mark.parametrize("program", ["user-setup", "new-user"])
@@ -154,10 +154,10 @@ def test_user_setup_by_options_alone_skips_what_is_done(programs: Programs, prog
     words = ("first", "--quick", "--image", "pytorch/pytorch")
     first = programs.piped(program, *words)
     assert first.returncode == 0, first.stderr
-    key = (programs.bed.home("alice") / ".ssh" / "id_ed25519").read_bytes()
+    key = (programs.harness.home("alice") / ".ssh" / "id_ed25519").read_bytes()
     again = programs.piped(program, "--quick")
     assert again.returncode == 0, again.stderr
-    assert (programs.bed.home("alice") / ".ssh" / "id_ed25519").read_bytes() == key
+    assert (programs.harness.home("alice") / ".ssh" / "id_ed25519").read_bytes() == key
     assert "You have first, thesis already" in again.stdout
 
 
@@ -189,14 +189,14 @@ def test_the_container_wizard_builds_one(programs: Programs) -> None:
         ("Number [1]:", "2"),
     )
     assert new.end() == 0
-    assert programs.bed.record("alice", "thesis").image.endswith("/thesis")
+    assert programs.harness.record("alice", "thesis").image.endswith("/thesis")
 
 
 def test_image_update_by_hand_keeps_what_was_typed_if_the_build_fails(programs: Programs) -> None:
     assert programs.piped("image-create", "thesis", "--framework", "pytorch").returncode == 0
-    path = programs.bed.home("alice") / "dockerfiles" / "thesis.Dockerfile"
+    path = programs.harness.home("alice") / "dockerfiles" / "thesis.Dockerfile"
     before = path.read_text()
-    editor = programs.bed.root / "editor"
+    editor = programs.harness.root / "editor"
     editor.write_text('#!/bin/sh\necho "RUN false" >>"$1"\n')
     editor.chmod(0o755)
     new = programs.at_terminal("image-update", EDITOR=str(editor))
@@ -224,7 +224,7 @@ def test_what_was_said_is_not_asked_and_what_is_no_number_is_asked_again(program
     new.interrupt()
     assert new.end() == 130
     assert "\nError: interrupted" in new.seen
-    assert not (programs.bed.home("alice") / "dockerfiles").exists()
+    assert not (programs.harness.home("alice") / "dockerfiles").exists()
 
 
 def interrupted_at(programs: Programs, question: str, *pairs: tuple[str, str]) -> None:
@@ -252,7 +252,7 @@ def test_user_setup_continues_where_it_was_interrupted(question: str, programs: 
     again = programs.piped("user-setup", "--quick")
     assert again.returncode == 0, again.stderr
     assert runs(programs, "first")
-    requirements = (programs.bed.home("alice") / "dockerfiles" / "first.requirements.txt").read_text()
+    requirements = (programs.harness.home("alice") / "dockerfiles" / "first.requirements.txt").read_text()
     assert "timm" in requirements, "the answer that was given before"
     assert programs.piped("user-setup", "--quick").stdout.count("was interrupted") == 0
 
@@ -286,7 +286,7 @@ def test_a_name_that_is_taken_is_asked_again(programs: Programs) -> None:
     container.expect("there is a container thesis already")
     answer(container, ("Name of the container [thesis]:", "other"))
     assert container.end() == 0
-    assert programs.bed.record("alice", "other").state.value == "created"
+    assert programs.harness.record("alice", "other").state.value == "created"
 
 
 def test_an_image_that_no_registry_has_is_asked_again(programs: Programs) -> None:
@@ -297,7 +297,7 @@ def test_an_image_that_no_registry_has_is_asked_again(programs: Programs) -> Non
     new.expect("absent/typo")
     answer(new, ("Image:", "debian:12"))
     assert new.end() == 0
-    assert programs.bed.record("alice", "small").image == "debian:12"
+    assert programs.harness.record("alice", "small").image == "debian:12"
 
 
 def test_a_base_image_that_no_registry_has_is_asked_again(programs: Programs) -> None:
@@ -308,7 +308,7 @@ def test_a_base_image_that_no_registry_has_is_asked_again(programs: Programs) ->
     new.expect("absent/typo")
     answer(new, ("Image:", "debian:12"), ("Create a container from it now?", "n"))
     assert new.end() == 0
-    assert "FROM debian:12" in (programs.bed.home("alice") / "dockerfiles" / "thesis.Dockerfile").read_text()
+    assert "FROM debian:12" in (programs.harness.home("alice") / "dockerfiles" / "thesis.Dockerfile").read_text()
 
 
 @pytest.mark.parametrize(("reply", "slots"), [("1", 0), ("2", 1)])
@@ -320,7 +320,7 @@ def test_a_refused_number_of_gpus_can_be_chosen_again(reply: str, slots: int, pr
     assert "max_mig_instances" in shown
     answer(new, ("Number [1]:", reply))
     assert new.end() == 0
-    lease = programs.bed.record("alice", "two").lease
+    lease = programs.harness.record("alice", "two").lease
     assert len(lease.slots if lease else ()) == slots
 
 
@@ -334,14 +334,14 @@ def test_project_init_offers_what_is_possible_before_it_builds(programs: Program
     answer(new, ("Number [1]:", "2"), ("Enter: later)", ""), ("Enter: later)", ""))
     new.expect("birds is ready")
     assert new.end() == 0
-    assert "birds" not in [record.name for record in programs.bed.records()]
+    assert "birds" not in [record.name for record in programs.harness.records()]
 
 
 def test_a_dockerfile_that_cannot_be_built_can_be_edited_again(programs: Programs) -> None:
     assert programs.piped("image-create", "thesis", "--framework", "pytorch").returncode == 0
-    path = programs.bed.home("alice") / "dockerfiles" / "thesis.Dockerfile"
+    path = programs.harness.home("alice") / "dockerfiles" / "thesis.Dockerfile"
     before = path.read_text()
-    editor = programs.bed.root / "editor"
+    editor = programs.harness.root / "editor"
     # The first time it adds what only BuildKit knows, the second time it takes that out.
     editor.write_text('#!/bin/sh\nif grep -q mount "$1"; then sed -i /mount/d "$1"; echo "RUN true" >>"$1"; '
                       'else echo "RUN --mount=type=cache true" >>"$1"; fi\n')  # fmt: skip

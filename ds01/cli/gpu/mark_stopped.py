@@ -6,7 +6,7 @@ from ds01.api.containers import MarkContainer
 from ds01.cli.command.definition import command as verb
 from ds01.cli.gpu.options import container_option, resolve_record, show_lease
 from ds01.cli.session import Session
-from ds01.records.machine import Trigger
+from ds01.records.state_machine import Trigger
 
 
 @verb(example="ds01 gpu mark-stopped --container my-thesis", guided=False)

@@ -12,9 +12,9 @@ from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_count, format_local_time, short_name
 from ds01.errors import Ds01Error, GpusUnreachable, PolicyUnreadable
-from ds01.host.people import DOCKER, people_of, unix_group_of
-from ds01.host.policy_names import NameFinding, check_names, names_slots
-from ds01.host.whatif import Replay, replay
+from ds01.host.people import DOCKER_GROUP, collect_people, find_unix_group
+from ds01.host.policy_comparison import PolicyComparison, compare_policies
+from ds01.host.policy_names import NameFinding, check_names, needs_gpus
 from ds01.policy.model import Policy
 from ds01.policy.reading.load import load, load_current
 from ds01.records.entries import readable
@@ -64,26 +64,26 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
 def _check_names(session: Session, checked: Policy) -> tuple[tuple[NameFinding, ...], Ds01Error | None]:
     """Return the names that this server lacks or spells differently, and why the slots could not be checked."""
     now, slots, problem = session.now(), None, None
-    if names_slots(checked, now):
+    if needs_gpus(checked, now):
         try:
             slots = session.installation.inventory.observe().slots
         except GpusUnreachable as error:
             problem = error
-    docker = None if session.settings.sandbox else unix_group_of(DOCKER)
+    docker = None if session.settings.sandbox else find_unix_group(DOCKER_GROUP)
     logins = docker.members if docker is not None else frozenset()
     return check_names(checked, session.users, now, slots=slots, logins=logins), problem
 
 
-def _replay(session: Session, checked: Policy) -> Replay:
+def _replay(session: Session, checked: Policy) -> PolicyComparison:
     """Everybody counts whom one of the two policies names, who has a container, or who may have one."""
     records = readable(session.installation.ledger.read())
-    docker = None if session.settings.sandbox else unix_group_of(DOCKER)
+    docker = None if session.settings.sandbox else find_unix_group(DOCKER_GROUP)
     docker_members = docker.members if docker is not None else frozenset()
-    people = people_of(session.policy, checked, records=records, users=session.users, also=docker_members)
-    return replay(session.policy, checked, people, records, session.now())
+    people = collect_people(session.policy, checked, records=records, users=session.users, also=docker_members)
+    return compare_policies(session.policy, checked, people, records, session.now())
 
 
-def _show(session: Session, replayed: Replay) -> None:
+def _show(session: Session, replayed: PolicyComparison) -> None:
     if not replayed:
         session.say("Nothing would change for anybody.")
         return

@@ -11,9 +11,9 @@ from ds01.cli.command.privileges import require_real_server, require_root
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_count
-from ds01.host.apply import apply, plan, share_words
-from ds01.host.slices import Change
-from ds01.host.slicing import tell_changes
+from ds01.host.slice_limits import apply_changes, describe_share, plan_changes
+from ds01.host.slice_updates import emit_slice_changes
+from ds01.host.slices import SliceChange
 from ds01.records.entries import readable
 
 
@@ -30,7 +30,7 @@ def command(session: Session, dry_run: bool) -> int:
     context = session.context
     driver = context.engine.info().cgroup_driver
     records, memory = readable(context.ledger.read()), context.ledger.tick_memory()
-    changes = plan(context.rules.policy, records, context.users, context.clock(), driver=driver, memory=memory)
+    changes = plan_changes(context.rules.policy, records, context.users, context.clock(), driver=driver, memory=memory)
     if dry_run or not changes:
         session.write_document({"changed": [], "would_change": changes, "failed": []})
         _show(session, changes)
@@ -38,8 +38,8 @@ def command(session: Session, dry_run: bool) -> int:
             f"{format_count(len(changes), 'slice')} would change." if changes else "All slices are as the policy says."
         )
         return 0
-    outcome = apply(changes, spare=False)
-    tell_changes(context, session.actor.login, outcome)
+    outcome = apply_changes(changes, respect_usage=False)
+    emit_slice_changes(context, session.actor.login, outcome)
     failed = [{"unit": change.unit, "why": why} for change, why in outcome.failed]
     session.write_document({"changed": outcome.changed, "would_change": [], "failed": failed})
     _show(session, outcome.changed)
@@ -48,7 +48,7 @@ def command(session: Session, dry_run: bool) -> int:
     return 1 if failed else 0
 
 
-def _show(session: Session, changes: Iterable[Change]) -> None:
-    rows = [(change.unit, share_words(change.before), share_words(change.after)) for change in changes]
+def _show(session: Session, changes: Iterable[SliceChange]) -> None:
+    rows = [(change.unit, describe_share(change.before), describe_share(change.after)) for change in changes]
     if rows and not (session.as_json or session.quiet):
         tables.print_table(("SLICE", "HAS", "GETS"), rows)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ds01.host.checks.facts import Facts
+from ds01.host.checks.facts import DoctorFacts
 from ds01.host.checks.findings import Finding, error, warning
 from ds01.policy.resolve import group_limits
 
 DAEMON = "/etc/docker/daemon.json"
 
 
-def docker_security(facts: Facts) -> Iterator[Finding]:
+def docker_security(facts: DoctorFacts) -> Iterator[Finding]:
     """Compare Docker's security options with what containers of ds01 need."""
     engine = facts.docker
     if engine is None:
@@ -50,7 +50,7 @@ def docker_security(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _some_may_be_root(facts: Facts) -> bool:
+def _some_may_be_root(facts: DoctorFacts) -> bool:
     if facts.policy is None:
         return True
     names = [*facts.policy.groups, facts.policy.default_group or "default"]

@@ -11,14 +11,14 @@ from ds01.host.checks import machine as check_machine
 from ds01.host.checks import policy as check_policy
 from ds01.host.checks import records as check_records
 from ds01.host.checks import state as check_state
-from ds01.host.checks.facts import Facts
-from ds01.host.checks.findings import Finding, Level, Repair
+from ds01.host.checks.facts import DoctorFacts
+from ds01.host.checks.findings import Finding, Fix, Level
 
-Check = Callable[[Facts], Iterator[Finding]]
+Check = Callable[[DoctorFacts], Iterator[Finding]]
 
 # Each with what is said when it finds nothing, and what must have been observed for that to mean anything: fields of
 # the facts that are None if it was not.
-CHECKS: tuple[tuple[str, Check, str | Callable[[Facts], str], tuple[str, ...]], ...] = (
+CHECKS: tuple[tuple[str, Check, str | Callable[[DoctorFacts], str], tuple[str, ...]], ...] = (
     ("policy", check_policy.policy, "the policy is right", ("policy",)),
     ("policy-old-keys", check_policy.old_keys, "no key is of an older installation", ("policy",)),
     ("policy-members", check_policy.emptied_members, "no file of members was emptied", ("policy",)),
@@ -34,13 +34,13 @@ CHECKS: tuple[tuple[str, Check, str | Callable[[Facts], str], tuple[str, ...]], 
     ("people", check_policy.people, "the policy and the group docker agree", ("policy", "machine", "docker_group")),
     ("user-database", check_machine.user_database, "the user database knows every owner", ("policy", "ledger")),
     ("docker-group", check_machine.group, "there is a group docker", ("machine",)),
-    ("state", check_state.folder, "the state folder can be used", ("ledger",)),
+    ("state", check_state.state_directory, "the state folder can be used", ("ledger",)),
     ("state-modes", check_state.modes, "modes and groups are right", ("machine",)),
-    ("space", check_state.space, check_state.room_words, ("disks",)),
-    ("docker", check_machine.docker, check_machine.docker_words, ("docker",)),
+    ("space", check_state.space, check_state.describe_space, ("disks",)),
+    ("docker", check_machine.docker, check_machine.describe_docker, ("docker",)),
     ("docker-setup", check_machine.docker_setup, "Docker is set up well", ("docker",)),
     ("records-unreadable", check_records.unreadable, "every record can be read", ("ledger",)),
-    ("picture", check_state.picture, "gpu-state.json shows the leases", ("ledger",)),
+    ("picture", check_state.gpu_state, "gpu-state.json shows the leases", ("ledger",)),
     ("records-docker", check_records.docker, "the records agree with Docker", ("ledger", "containers")),
     ("records-labels", check_records.labels, "the records agree with the containers' labels", ("ledger", "containers")),
     ("containers-broken", check_records.broken, "Docker can inspect every container", ("containers",)),
@@ -60,55 +60,57 @@ CHECKS: tuple[tuple[str, Check, str | Callable[[Facts], str], tuple[str, ...]], 
 )
 
 
-def examine(facts: Facts) -> tuple[Finding, ...]:
+def examine(facts: DoctorFacts) -> tuple[Finding, ...]:
     """What every check found; one that found nothing says so, with the level `ok`, unless it had nothing to look at."""
-    found: list[Finding] = []
-    for name, check, sound, needs in CHECKS:
+    findings: list[Finding] = []
+    for name, check, message_if_ok, required_facts in CHECKS:
         problems = list(check(facts))
-        if not problems and all(getattr(facts, need) is not None for need in needs):
-            problems = [Finding(name, Level.OK, sound if isinstance(sound, str) else sound(facts))]
-        found += problems
-    return tuple(found)
+        if not problems and all(getattr(facts, field) is not None for field in required_facts):
+            problems = [
+                Finding(name, Level.OK, message_if_ok if isinstance(message_if_ok, str) else message_if_ok(facts))
+            ]
+        findings += problems
+    return tuple(findings)
 
 
-def repairs_of(findings: Iterable[Finding]) -> dict[Repair, str]:
+def fixes_of(findings: Iterable[Finding]) -> dict[Fix, str]:
     """Each repair once, in order, with what was found that needs it first."""
-    needed: dict[Repair, str] = {}
+    fixes: dict[Fix, str] = {}
     for finding in findings:
-        for repair in finding.repairs:
-            needed.setdefault(repair, finding.found)
-    return needed
+        for fix in finding.fixes:
+            fixes.setdefault(fix, finding.found)
+    return fixes
 
 
-def mend(
-    before: Sequence[Finding], make: Callable[[Repair, str], None], examine_again: Callable[[], Sequence[Finding]]
+def apply_fixes(
+    before: Sequence[Finding], apply_fix: Callable[[Fix, str], None], examine_again: Callable[[], Sequence[Finding]]
 ) -> tuple[Finding, ...]:
     """Make every repair, look again, and mark what is mended. A repair that fails is said at what it was for.
 
     `make` gets with each repair what was found that needs it.
     """
-    failed: dict[Repair, str] = {}
-    for repair, found in repairs_of(before).items():
+    failed: dict[Fix, str] = {}
+    for fix, reason in fixes_of(before).items():
         try:
-            make(repair, found)
+            apply_fix(fix, reason)
         except (Ds01Error, OSError) as error:
-            failed[repair] = str(error)
+            failed[fix] = str(error)
     after = list(examine_again())
-    still = {(finding.check, finding.found) for finding in after}
-    mended = [
+    remaining = {(finding.check, finding.found) for finding in after}
+    newly_fixed = [
         replace(finding, fixed=True)
         for finding in before
-        if finding.repairs and (finding.check, finding.found) not in still
-        and not any(repair in failed for repair in finding.repairs)
+        if finding.fixes and (finding.check, finding.found) not in remaining
+        and not any(fix in failed for fix in finding.fixes)
     ]  # fmt: skip
-    told = [
+    reported = [
         replace(finding, why=f"{finding.why}; --fix failed: {'; '.join(reasons)}")
-        if (reasons := [failed[repair] for repair in finding.repairs if repair in failed])
+        if (reasons := [failed[fix] for fix in finding.fixes if fix in failed])
         else finding
         for finding in after
-        if finding.level is not Level.OK or finding.check not in {item.check for item in mended}
+        if finding.level is not Level.OK or finding.check not in {item.check for item in newly_fixed}
     ]
-    return (*mended, *told)
+    return (*newly_fixed, *reported)
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

@@ -12,17 +12,17 @@ from ds01.errors import Ds01Error
 from ds01.gpus.model import Blocker, GpuObservation
 from ds01.host.people import People, UnixGroup
 from ds01.host.policy_names import NameFinding
-from ds01.host.slices import Change
+from ds01.host.slices import SliceChange
 from ds01.policy.model import Policy
-from ds01.records.ledger import Unreadable
+from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
-from ds01.records.store.memory import Memory
+from ds01.records.store.tick_memory import TickMemory
 
-DOCKERS = "Docker's data"  # as a disk has it among what lies there
+DOCKER_DATA = "Docker's data"  # as a disk has it among what lies there
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """A file or folder that is to have a mode, and an owner and group where these matter. `mode` None: not there."""
 
     path: str
@@ -48,7 +48,7 @@ class Disk:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class StoppedContainer:
     """A stopped container, and what its own files take of Docker's disk."""
 
     container: str
@@ -57,7 +57,7 @@ class Stopped:
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenContainer:
     """A container that Docker lists and cannot inspect."""
 
     container: str
@@ -67,7 +67,7 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Cron:
+class CronJob:
     """The entry that starts the tick. `mode` None: there is none. `running` None: it is not known."""
 
     path: str
@@ -78,7 +78,7 @@ class Cron:
 
 
 @dataclass(frozen=True)
-class Tick:
+class LastTick:
     """The last pass: when it began, when the last one without errors did, its errors, and what it could not judge.
 
     `problem`: it is unreadable.
@@ -92,7 +92,7 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Picture:
+class GpuStateFile:
     """What gpu-state.json shows of each container; None: it is not there. `problem`: unreadable."""
 
     shown: Mapping[str, Any] | None = None
@@ -108,7 +108,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Kernel:
+class KernelFacts:
     """What matters of this kernel. `device_links` are links below /dev/char that NVIDIA's devices lack -> target."""
 
     swap_bytes: int = 0
@@ -118,33 +118,35 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Facts:
+class DoctorFacts:
     """All that was observed. What could not be has its problem beside it, and nothing is concluded from it.
 
     `own`: the state folder is one's own, so that the machine's cron, groups, links and slices do not count.
     """
 
     now: datetime
-    own: bool
+    sandbox: bool
     policy: Policy | None = None
     policy_problem: Ds01Error | None = None
     # the state folder
     state: str = "/var/lib/ds01"
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[FileEntry, ...] = ()
     disks: tuple[Disk, ...] | None = None  # None: none of them could be asked
     ledger_problem: Ds01Error | None = None
     unwritable: str | None = None  # why nothing can be written there
     records: tuple[Record, ...] = ()
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[UnreadableRecord, ...] = ()
     busy: frozenset[str] = frozenset()  # containers that a command is at work on
-    picture: Picture = field(default_factory=Picture)  # as it is beside just these records
+    gpu_state: GpuStateFile = field(default_factory=GpuStateFile)  # as it is beside just these records
     # Docker
     engine: EngineInfo | None = None
     engine_problem: Ds01Error | None = None
     containers: tuple[EngineContainer, ...] | None = None  # None: nobody could list them
     ours: frozenset[str] = frozenset()  # the ids of those that this installation made
-    broken: tuple[Broken, ...] = ()
-    stopped: tuple[Stopped, ...] = ()  # looked at when Docker's disk is nearly full: adding up files takes seconds
+    broken: tuple[BrokenContainer, ...] = ()
+    stopped: tuple[
+        StoppedContainer, ...
+    ] = ()  # looked at when Docker's disk is nearly full: adding up files takes seconds
     nvidia_hook: bool = True
     cdi: tuple[str, ...] | None = None  # NVIDIA's devices in the CDI specifications; None: they are not used
     # GPUs
@@ -152,14 +154,14 @@ class Facts:
     gpus_problem: Ds01Error | None = None
     blockers: Mapping[str, Blocker] | None = None  # what uses slots from outside, by slot
     # the machine
-    kernel: Kernel = field(default_factory=Kernel)
-    slices: tuple[Change, ...] = ()
+    kernel: KernelFacts = field(default_factory=KernelFacts)
+    slices: tuple[SliceChange, ...] = ()
     slices_problem: Ds01Error | None = None
-    cron: Cron | None = None
-    tick: Tick = field(default_factory=Tick)
+    cron: CronJob | None = None
+    tick: LastTick = field(default_factory=LastTick)
     docker_group: UnixGroup | None = None
     people: People = field(default_factory=People)
-    memory: Memory = field(default_factory=Memory)  # of the last tick
+    memory: TickMemory = field(default_factory=TickMemory)  # of the last tick
     doubts: tuple[str, ...] = ()  # whose limits cannot be known, since the user database does not answer
     names: tuple[NameFinding, ...] = ()  # of the policy, that this server lacks or spells differently
     program: str | None = None
@@ -175,7 +177,7 @@ class Facts:
     @property
     def machine(self) -> bool | None:
         """Whether the machine's cron, groups, links and slices were looked at, or None."""
-        return None if self.own else True
+        return None if self.sandbox else True
 
     @property
     def docker(self) -> EngineInfo | None:

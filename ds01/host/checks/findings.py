@@ -26,7 +26,7 @@ class SetMode:
 
 
 @dataclass(frozen=True)
-class MakeFolder:
+class CreateDirectory:
     """Make a folder."""
 
     path: str
@@ -35,7 +35,7 @@ class MakeFolder:
 
 
 @dataclass(frozen=True)
-class MakeLink:
+class CreateLink:
     """Make a symbolic link, in place of another link or of nothing."""
 
     path: str
@@ -43,28 +43,28 @@ class MakeLink:
 
 
 @dataclass(frozen=True)
-class MakeGroup:
+class CreateGroup:
     """Make a Unix group."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Reconcile:
+class ReconcileRecords:
     """Bring the records to what Docker says."""
 
 
 @dataclass(frozen=True)
-class Redraw:
+class RewriteGpuState:
     """Draw gpu-state.json anew from the records."""
 
 
 @dataclass(frozen=True)
-class SetSlices:
+class ApplySliceLimits:
     """Give the slices the limits of the policy, but for what would end something that runs."""
 
 
-Repair = SetMode | MakeFolder | MakeLink | MakeGroup | Reconcile | Redraw | SetSlices
+Fix = SetMode | CreateDirectory | CreateLink | CreateGroup | ReconcileRecords | RewriteGpuState | ApplySliceLimits
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Finding:
     found: str
     why: str | None = None
     hint: str | None = None
-    repairs: tuple[Repair, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     fixed: bool = False
 
     @property
@@ -88,26 +88,26 @@ class Finding:
             "found": self.found,
             "why": self.why,
             "hint": self.hint,
-            "fixable": bool(self.repairs),
+            "fixable": bool(self.fixes),
             "fixed": self.fixed,
         }
 
 
 def warning(
-    check: str, found: str, why: str | None = None, hint: str | None = None, repairs: tuple[Repair, ...] = ()
+    check: str, found: str, why: str | None = None, hint: str | None = None, fixes: tuple[Fix, ...] = ()
 ) -> Finding:
     """Something that should be otherwise, and that ds01 works in spite of."""
-    return Finding(check, Level.WARNING, found, why, hint, repairs)
+    return Finding(check, Level.WARNING, found, why, hint, fixes)
 
 
 def error(
-    check: str, found: str, why: str | None = None, hint: str | None = None, repairs: tuple[Repair, ...] = ()
+    check: str, found: str, why: str | None = None, hint: str | None = None, fixes: tuple[Fix, ...] = ()
 ) -> Finding:
     """Something that keeps ds01 from doing what it is there for."""
-    return Finding(check, Level.ERROR, found, why, hint, repairs)
+    return Finding(check, Level.ERROR, found, why, hint, fixes)
 
 
-def few(items: list[str], most: int = 5) -> str:
+def join_few(items: list[str], most: int = 5) -> str:
     """The first of several, and how many more there are."""
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more

@@ -6,10 +6,19 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from ds01.host.apply import obstacle_words, share_words
 from ds01.host.checks.docker_security import docker_security
-from ds01.host.checks.facts import Facts
-from ds01.host.checks.findings import Finding, MakeGroup, MakeLink, SetMode, SetSlices, error, few, warning
+from ds01.host.checks.facts import DoctorFacts
+from ds01.host.checks.findings import (
+    ApplySliceLimits,
+    CreateGroup,
+    CreateLink,
+    Finding,
+    SetMode,
+    error,
+    join_few,
+    warning,
+)
+from ds01.host.slice_limits import describe_driver_obstacle, describe_share
 from ds01.policy.model import SliceLimits
 from ds01.policy.resolve import group_limits
 
@@ -18,14 +27,14 @@ STALE_TICK = timedelta(minutes=20)  # four entries of cron that did not lead to 
 DAEMON = "/etc/docker/daemon.json"
 
 
-def docker(facts: Facts) -> Iterator[Finding]:
+def docker(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether Docker answers, and is the one of last time."""
     problem = facts.engine_problem
     if problem is not None:
         yield error("docker", problem.message, problem.why, problem.hint)
 
 
-def docker_words(facts: Facts) -> str:
+def describe_docker(facts: DoctorFacts) -> str:
     """What answers: administrators read here which Docker it is, and how it keeps its cgroups."""
     assert facts.docker is not None
     docker = facts.docker
@@ -34,7 +43,7 @@ def docker_words(facts: Facts) -> str:
     )
 
 
-def docker_setup(facts: Facts) -> Iterator[Finding]:
+def docker_setup(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether Docker is set up as GPUs and slices need it."""
     engine = facts.docker
     if engine is None:
@@ -69,34 +78,34 @@ def docker_setup(facts: Facts) -> Iterator[Finding]:
     yield from docker_security(facts)
 
 
-def slices(facts: Facts) -> Iterator[Finding]:
+def slices(facts: DoctorFacts) -> Iterator[Finding]:
     """The slices against the policy."""
-    if facts.own or facts.policy is None:
+    if facts.sandbox or facts.policy is None:
         return
     if facts.docker is not None and facts.docker.cgroup_driver != "systemd":
         names = [*facts.policy.groups, *([] if facts.policy.groups else ["default"])]
         limits = [group_limits(facts.policy, name) for name in names]
         if any(item.aggregate != SliceLimits() or item.group_total != SliceLimits() for item in limits):
-            why, hint = obstacle_words(facts.docker.cgroup_driver)
+            why, hint = describe_driver_obstacle(facts.docker.cgroup_driver)
             yield warning("slices", "the limits of slices in the policy are not in force", why, hint)
         return
     if facts.slices_problem is not None:
         yield warning("slices", facts.slices_problem.message, facts.slices_problem.why, facts.slices_problem.hint)
     if facts.slices:
-        changes = [f"{c.unit} has {share_words(c.before)}, not {share_words(c.after)}" for c in facts.slices]
+        changes = [f"{c.unit} has {describe_share(c.before)}, not {describe_share(c.after)}" for c in facts.slices]
         yield warning(
             "slices",
-            few(changes, 3),
+            join_few(changes, 3),
             "users or groups may take more, or less, than the policy says",
             "sudo ds01 slices apply",
-            (SetSlices(),),
+            (ApplySliceLimits(),),
         )
 
 
-def cron(facts: Facts) -> Iterator[Finding]:
+def cron(facts: DoctorFacts) -> Iterator[Finding]:
     """The entry that starts the tick."""
     entry = facts.cron
-    if entry is None or facts.own:
+    if entry is None or facts.sandbox:
         return
     if entry.mode is None:
         yield error(
@@ -114,13 +123,13 @@ def cron(facts: Facts) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def cron_daemon(facts: Facts) -> Iterator[Finding]:
+def cron_daemon(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether something reads the entry."""
-    if facts.cron_runs is False and not facts.own:
+    if facts.cron_runs is False and not facts.sandbox:
         yield error("cron-daemon", "cron does not run", "nothing starts the tick", "systemctl enable --now cron")
 
 
-def tick(facts: Facts) -> Iterator[Finding]:
+def tick(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether the tick runs, and runs well."""
     last = facts.tick
     if last.problem is not None:
@@ -140,35 +149,35 @@ def tick(facts: Facts) -> Iterator[Finding]:
                     else "timeouts and holds are not looked at",
                     "sudo ds01 tick shows why; tick.log has what cron saw")  # fmt: skip
     if last.errors:
-        yield warning("tick-errors", few(list(last.errors), 3), "the last tick could not do all of its work",
+        yield warning("tick-errors", join_few(list(last.errors), 3), "the last tick could not do all of its work",
                       "it tries again; events.jsonl has more")  # fmt: skip
     if last.not_judged:
-        yield warning("tick-unknown", few(list(last.not_judged), 3), "what cannot be judged is never stopped, "
+        yield warning("tick-unknown", join_few(list(last.not_judged), 3), "what cannot be judged is never stopped, "
                       "and its GPU does not come back by itself",
                       "sudo ds01 tick says whether it is still so")  # fmt: skip
 
 
-def user_database(facts: Facts) -> Iterator[Finding]:
+def user_database(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether the user database says what limits depend on."""
     if facts.doubts:
         yield warning(
-            "user-database", few(list(facts.doubts), 3),
+            "user-database", join_few(list(facts.doubts), 3),
             "if it is down, limits would be wrong: nothing of these users is stopped, released, removed or re-limited",
             "`getent passwd UID` and `getent group NAME` show whether it answers; a Unix group that was deleted "
             "comes out of the policy, and containers of deleted users are judged after a day",
         )  # fmt: skip
 
 
-def group(facts: Facts) -> Iterator[Finding]:
+def group(facts: DoctorFacts) -> Iterator[Finding]:
     """The group through which users share Docker and the state."""
-    if not facts.own and facts.docker_group is None:
+    if not facts.sandbox and facts.docker_group is None:
         yield error("docker-group", "there is no group docker", "nobody but root can use ds01",
-                    "sudo ds01 doctor --fix makes it", (MakeGroup("docker"),))  # fmt: skip
+                    "sudo ds01 doctor --fix makes it", (CreateGroup("docker"),))  # fmt: skip
 
 
-def links(facts: Facts) -> Iterator[Finding]:
+def links(facts: DoctorFacts) -> Iterator[Finding]:
     """The commands' names beside the program."""
-    if facts.own:
+    if facts.sandbox:
         return
     if facts.program is None:
         yield warning("links", "ds01 is not on the PATH", "cron and users do not find it", "install the package")
@@ -179,10 +188,10 @@ def links(facts: Facts) -> Iterator[Finding]:
     if missing:
         yield warning(
             "links",
-            f"{few([link.path for link in missing])} {'does' if len(missing) == 1 else 'do'} not lead to ds01",
+            f"{join_few([link.path for link in missing])} {'does' if len(missing) == 1 else 'do'} not lead to ds01",
             "users do not find these commands",
             "sudo ds01 doctor --fix",
-            tuple(MakeLink(link.path, "ds01") for link in missing),
+            tuple(CreateLink(link.path, "ds01") for link in missing),
         )
     for link in wrong:
         if link not in missing:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ds01.host.checks.facts import Facts
-from ds01.host.checks.findings import Finding, error, few, warning
+from ds01.host.checks.facts import DoctorFacts
+from ds01.host.checks.findings import Finding, error, join_few, warning
 from ds01.host.policy_names import NameKind
 from ds01.policy.model import Limits, Policy
 from ds01.policy.resolve import group_limits, is_in_force, merge_levels, resolve
@@ -13,14 +13,14 @@ from ds01.policy.units import format_number, readable_size, readable_sizes
 from ds01.system.users import Account
 
 
-def policy(facts: Facts) -> Iterator[Finding]:
+def policy(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether the policy can be read."""
     problem = facts.policy_problem
     if problem is not None:
         yield error("policy", problem.message, problem.why, problem.hint)
 
 
-def old_keys(facts: Facts) -> Iterator[Finding]:
+def old_keys(facts: DoctorFacts) -> Iterator[Finding]:
     """Keys of older installations, which are read still."""
     for old in facts.policy.old_keys if facts.policy else ():
         yield warning(
@@ -31,7 +31,7 @@ def old_keys(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def emptied_members(facts: Facts) -> Iterator[Finding]:
+def emptied_members(facts: DoctorFacts) -> Iterator[Finding]:
     """Files of members that were emptied, perhaps by a directory that did not answer."""
     for kept in facts.policy.last_good_members if facts.policy else ():
         yield warning(
@@ -42,28 +42,28 @@ def emptied_members(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def beyond_the_host(facts: Facts) -> Iterator[Finding]:
+def beyond_the_host(facts: DoctorFacts) -> Iterator[Finding]:
     """Limits that are more than this machine has."""
     if facts.policy is None or facts.engine is None:
         return
     cpus, memory = facts.engine.cpus, facts.engine.memory_bytes
-    for name, limits in _levels(facts):
-        over = []
+    for name, limits in _limits_by_level(facts):
+        problems = []
         if cpus and limits.max_cpus is not None and limits.max_cpus > cpus:
-            over.append(f"max_cpus is {format_number(limits.max_cpus)}, the server has {cpus}")
+            problems.append(f"max_cpus is {format_number(limits.max_cpus)}, the server has {cpus}")
         if memory and limits.memory is not None and limits.memory > memory:
-            wanted, there = readable_sizes(limits.memory, memory)
-            over.append(f"memory is {wanted}, the server has {there}")
-        if over:
+            wanted, available = readable_sizes(limits.memory, memory)
+            problems.append(f"memory is {wanted}, the server has {available}")
+        if problems:
             yield warning(
                 "policy-limits",
-                f"{name}: {'; '.join(over)}",
+                f"{name}: {'; '.join(problems)}",
                 "one container may take the whole server, and everybody else's with it",
                 f"lower it in {facts.policy.path}",
             )
 
 
-def cpus_of_slices(facts: Facts) -> Iterator[Finding]:
+def cpus_of_slices(facts: DoctorFacts) -> Iterator[Finding]:
     """Limits of CPUs that the slices around them are below: only cgroup version 1 minds."""
     if facts.policy is None or facts.engine is None or facts.engine.cgroup_version != "1":
         return
@@ -82,11 +82,11 @@ def cpus_of_slices(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def swap(facts: Facts) -> Iterator[Finding]:
+def swap(facts: DoctorFacts) -> Iterator[Finding]:
     """Limits of memory that this kernel does not hold against swapping."""
     if facts.policy is None or facts.kernel.limits_swap or not facts.kernel.swap_bytes:
         return
-    if any(limits.memory is not None for _, limits in _levels(facts)):
+    if any(limits.memory is not None for _, limits in _limits_by_level(facts)):
         yield warning(
             "policy-swap",
             "this kernel cannot limit swap",
@@ -95,53 +95,53 @@ def swap(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def names(facts: Facts) -> Iterator[Finding]:
+def names(facts: DoctorFacts) -> Iterator[Finding]:
     """Find logins, Unix groups and slots of the policy that this server lacks, or spells differently."""
-    if facts.own or facts.policy is None:
+    if facts.sandbox or facts.policy is None:
         return
-    fix = f"correct or remove it in {facts.policy.path}"
-    whys = {
+    hint = f"correct or remove it in {facts.policy.path}"
+    checks = {
         NameKind.LOGIN: ("people-unknown", "whoever was meant has the limits of the default group, and no reservation"),
         NameKind.UNIX_GROUP: ("groups-unknown", "whoever was meant has the limits of the default group"),
         NameKind.SLOT: ("slots-unknown", "whoever was meant has no GPU reserved"),
     }
-    for kind, (check, why) in whys.items():
+    for kind, (check, why) in checks.items():
         missing = [item for item in facts.names if item.kind is kind and not item.known]
         if missing:
-            yield warning(check, few([str(item) for item in missing]), why, fix)
+            yield warning(check, join_few([str(item) for item in missing]), why, hint)
     respelled = [item for item in facts.names if item.known]
     if respelled:
         yield warning(
             "policy-spelling",
-            few([str(item) for item in respelled]),
+            join_few([str(item) for item in respelled]),
             "every command has to ask the user database whose spelling that is",
             f"write the server's spelling in {facts.policy.path}",
         )
 
 
-def people(facts: Facts) -> Iterator[Finding]:
+def people(facts: DoctorFacts) -> Iterator[Finding]:
     """The group docker against the policy, in both directions."""
-    if facts.own or facts.policy is None or facts.docker_group is None:
+    if facts.sandbox or facts.policy is None or facts.docker_group is None:
         return
     members = facts.docker_group.members - {"root"}
-    named = {account.login for account in facts.people.known if _is_named(facts.policy, account)}
+    named = {account.login for account in facts.people.accounts if _is_named(facts.policy, account)}
     if facts.policy.default_group is None and (lost := sorted(members - named)):
         yield warning(
             "people-without-place",
-            f"{few(lost)} may use Docker, and {'is' if len(lost) == 1 else 'are'} in no group of the policy",
+            f"{join_few(lost)} may use Docker, and {'is' if len(lost) == 1 else 'are'} in no group of the policy",
             "whoever is in no group has the limits of `defaults`",
             f"put them into a group in {facts.policy.path}, or name a default_group",
         )
     if outside := sorted(named - members - {"root"}):
         yield warning(
             "people-without-docker",
-            f"{few(outside)} {'is' if len(outside) == 1 else 'are'} in the policy, and not in the group docker",
+            f"{join_few(outside)} {'is' if len(outside) == 1 else 'are'} in the policy, and not in the group docker",
             "without that group nobody can use ds01",
             f"sudo ds01 user add {outside[0]}",
         )
 
 
-def _levels(facts: Facts) -> Iterator[tuple[str, Limits]]:
+def _limits_by_level(facts: DoctorFacts) -> Iterator[tuple[str, Limits]]:
     """The limits of every group, of who is in none, and of every override in force."""
     assert facts.policy is not None
     rules = facts.policy
@@ -149,7 +149,7 @@ def _levels(facts: Facts) -> Iterator[tuple[str, Limits]]:
     for group in rules.groups.values():
         if {"max_cpus", "memory"} & set(group.values):
             yield f"groups.{group.name}", group_limits(rules, group.name)
-    owners = {name: account for account in facts.people.known for name in (account.login, *account.spellings)}
+    owners = {name: account for account in facts.people.accounts for name in (account.login, *account.spellings)}
     for override in rules.user_overrides.values():
         if is_in_force(override.until, facts.now) and {"max_cpus", "memory"} & set(override.values):
             account = owners.get(override.user)

@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from ds01.host.checks.facts import DOCKERS, Disk, Entry, Facts, Picture
-from ds01.host.checks.findings import Finding, Level, MakeFolder, Redraw, Repair, SetMode, error, few, warning
+from ds01.host.checks.facts import DOCKER_DATA, Disk, DoctorFacts, FileEntry, GpuStateFile
+from ds01.host.checks.findings import (
+    CreateDirectory,
+    Finding,
+    Fix,
+    Level,
+    RewriteGpuState,
+    SetMode,
+    error,
+    join_few,
+    warning,
+)
 from ds01.policy.units import readable_size
-from ds01.records.ledger import Unreadable
+from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
-from ds01.records.store.picture import allocations
+from ds01.records.store.gpu_state import gpu_state_allocations
 
-FEW_BYTES = 1 << 30
+LOW_BYTES = 1 << 30
 FULL_BYTES = 100 << 20
 FULL_FILES = 1000
-LATER = timedelta(minutes=5)  # clocks of two programs never agree to the second
+CLOCK_TOLERANCE = timedelta(minutes=5)  # clocks of two programs never agree to the second
 
 
-def folder(facts: Facts) -> Iterator[Finding]:
+def state_directory(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether the state folder can be used at all."""
     problem = facts.ledger_problem
     if problem is not None:
@@ -28,39 +38,39 @@ def folder(facts: Facts) -> Iterator[Finding]:
                     "every command that changes something fails until that is mended")  # fmt: skip
 
 
-def modes(facts: Facts) -> Iterator[Finding]:
+def modes(facts: DoctorFacts) -> Iterator[Finding]:
     """Modes, owners and groups of the state folder's files. One `umask 077` shuts everybody else out."""
-    wrong = [(entry, problem) for entry in facts.entries if (problem := _wrong(entry))]
+    wrong = [(entry, problem) for entry in facts.entries if (problem := _describe_wrong_access(entry))]
     if not wrong:
         return
-    repairs: list[Repair] = []
+    fixes: list[Fix] = []
     for entry, _ in wrong:
         if entry.mode is None:
-            repairs.append(MakeFolder(entry.path, entry.want_mode, entry.want_gid))
+            fixes.append(CreateDirectory(entry.path, entry.want_mode, entry.want_gid))
         else:
-            repairs.append(SetMode(entry.path, entry.want_mode, entry.want_uid, entry.want_gid))
+            fixes.append(SetMode(entry.path, entry.want_mode, entry.want_uid, entry.want_gid))
     yield error(
         "state-modes",
-        few([f"{entry.path} {problem}" for entry, problem in wrong], 3),
+        join_few([f"{entry.path} {problem}" for entry, problem in wrong], 3),
         "users share this folder through the group docker: who cannot write there cannot use ds01",
         "sudo ds01 doctor --fix",
-        tuple(repairs),
+        tuple(fixes),
     )
 
 
-def space(facts: Facts) -> Iterator[Finding]:
+def space(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether the disks are full, or soon are; and which stopped containers fill Docker's."""
     for disk in facts.disks or ():
-        level = fullness(disk)
+        level = disk_level(disk)
         if level is None:
             continue
         why = f"{', '.join(disk.holds)} lie{'s' if len(disk.holds) == 1 else ''} there; a full disk stops all of it"
         hint = "`docker system df` shows what Docker's data takes"
-        biggest = sorted(facts.stopped, key=lambda item: -item.size_bytes) if DOCKERS in disk.holds else []
-        if biggest:
-            words = [f"{item.container} of {item.user} ({readable_size(item.size_bytes)})" for item in biggest]
-            why += f". Stopped containers: {few(words, 3)}"
-            hint = f"their owners remove them with `container-cleanup`, root with `--user {biggest[0].user}`; {hint}"
+        largest = sorted(facts.stopped, key=lambda item: -item.size_bytes) if DOCKER_DATA in disk.holds else []
+        if largest:
+            words = [f"{item.container} of {item.user} ({readable_size(item.size_bytes)})" for item in largest]
+            why += f". Stopped containers: {join_few(words, 3)}"
+            hint = f"their owners remove them with `container-cleanup`, root with `--user {largest[0].user}`; {hint}"
         yield Finding(
             "space",
             level,
@@ -71,63 +81,65 @@ def space(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def fullness(disk: Disk) -> Level | None:
+def disk_level(disk: Disk) -> Level | None:
     """How bad it is that a disk has so little left; None if it has enough."""
     if disk.free_bytes < FULL_BYTES or (disk.total_files > 0 and disk.free_files < FULL_FILES):
         return Level.ERROR
-    return Level.WARNING if disk.free_bytes < min(FEW_BYTES, disk.total_bytes // 20) else None
+    return Level.WARNING if disk.free_bytes < min(LOW_BYTES, disk.total_bytes // 20) else None
 
 
-def room_words(facts: Facts) -> str:
+def describe_space(facts: DoctorFacts) -> str:
     """What there is room for."""
     return f"there is room for {', '.join(what for disk in facts.disks or () for what in disk.holds)}"
 
 
-def picture(facts: Facts) -> Iterator[Finding]:
+def gpu_state(facts: DoctorFacts) -> Iterator[Finding]:
     """gpu-state.json against the records."""
     if facts.ledger_problem is not None:
         return
-    wrong = drifted(facts.records, facts.unreadable, facts.picture)
-    if facts.picture.problem is not None:
-        found = f"gpu-state.json cannot be read: {facts.picture.problem}"
+    wrong = differing_containers(facts.records, facts.unreadable, facts.gpu_state)
+    if facts.gpu_state.problem is not None:
+        description = f"gpu-state.json cannot be read: {facts.gpu_state.problem}"
     elif not wrong:
         return
-    elif facts.picture.shown is None:
-        found = "gpu-state.json is not there"
+    elif facts.gpu_state.shown is None:
+        description = "gpu-state.json is not there"
     else:
-        found = f"gpu-state.json does not show what {few(wrong, 3)} {'has' if len(wrong) == 1 else 'have'}"
+        description = f"gpu-state.json does not show what {join_few(wrong, 3)} {'has' if len(wrong) == 1 else 'have'}"
     yield warning(
         "picture",
-        found,
+        description,
         "people and older scripts read it; ds01 itself works from the records",
         "the next command that changes a record draws it anew, and so does sudo ds01 doctor --fix",
-        (Redraw(),),
+        (RewriteGpuState(),),
     )
 
 
-def drifted(records: Iterable[Record], unreadable: Iterable[Unreadable], picture: Picture) -> list[str]:
+def differing_containers(
+    records: Iterable[Record], unreadable: Iterable[UnreadableRecord], gpu_state: GpuStateFile
+) -> list[str]:
     """The containers of which the picture shows something else than their records, or one of both nothing.
 
     Of a container whose record cannot be read the picture may show what it had.
     """
-    want, shown = allocations(records), dict(picture.shown or {})
+    expected, shown = gpu_state_allocations(records), dict(gpu_state.shown or {})
     for entry in unreadable:
         shown.pop(entry.container_name, None)
-    return sorted(name for name in want.keys() | shown.keys() if want.get(name) != shown.get(name))
+    return sorted(name for name in expected.keys() | shown.keys() if expected.get(name) != shown.get(name))
 
 
-def clock(facts: Facts) -> Iterator[Finding]:
+def clock(facts: DoctorFacts) -> Iterator[Finding]:
     """Whether the clock stands before what has happened already."""
-    if facts.tick.started_at is not None and facts.tick.started_at > facts.now + LATER:
-        yield _early(facts, f"the last tick was at {facts.tick.started_at:%Y-%m-%d %H:%M} UTC")
+    if facts.tick.started_at is not None and facts.tick.started_at > facts.now + CLOCK_TOLERANCE:
+        yield _clock_finding(facts, f"the last tick was at {facts.tick.started_at:%Y-%m-%d %H:%M} UTC")
         return
     for record in facts.records:
-        if record.last_change > facts.now + LATER:
-            yield _early(facts, f"{record.container_name} changed at {record.last_change:%Y-%m-%d %H:%M} UTC")
+        if record.last_change > facts.now + CLOCK_TOLERANCE:
+            yield _clock_finding(facts, f"{record.container_name} changed at {record.last_change:%Y-%m-%d %H:%M} UTC")
             return
 
 
-def _early(facts: Facts, what: str) -> Finding:
+def _clock_finding(facts: DoctorFacts, what: str) -> Finding:
     return warning(
         "clock",
         f"it is {facts.now:%Y-%m-%d %H:%M} UTC, and {what}",
@@ -136,7 +148,7 @@ def _early(facts: Facts, what: str) -> Finding:
     )
 
 
-def _wrong(entry: Entry) -> str | None:
+def _describe_wrong_access(entry: FileEntry) -> str | None:
     if entry.mode is None:
         return "is not there"
     if entry.mode != entry.want_mode:

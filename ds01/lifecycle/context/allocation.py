@@ -15,9 +15,9 @@ from ds01.placement.allocation_input import AllocationInput
 from ds01.placement.outside_use import devices_from_labels, outside_use, uuids_from_labels
 from ds01.records.deadlines import lease_ends
 from ds01.records.entries import Entries, is_manual, readable
-from ds01.records.ledger import Unreadable
-from ds01.records.machine import State
+from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
+from ds01.records.state_machine import State
 
 
 def active_leases(context: Context, entries: Entries, observation: GpuObservation | None = None) -> list[ActiveLease]:
@@ -132,7 +132,7 @@ def _unknown_leases(
 ) -> dict[str, Blocker]:
     """Block all slots while a record cannot be read, unless the labels of its container say which slots it has."""
     for entry in entries.values():
-        if isinstance(entry, Unreadable) and not entry.corrupt and entry.container_name not in labelled:
+        if isinstance(entry, UnreadableRecord) and not entry.corrupt and entry.container_name not in labelled:
             unknown = Blocker("unknown", f"the record of {entry.container_name} cannot be read: {entry.why}")
             return {slot.slot: unknown for slot in observation.slots if slot.slot not in blockers}
     return {}

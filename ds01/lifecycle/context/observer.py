@@ -10,7 +10,7 @@ from ds01.gpus.slot_names import display_names
 from ds01.journal.events import Emit
 from ds01.lifecycle.context.gpu_processes import has_hidden, with_names
 from ds01.records.entries import Entries
-from ds01.records.ledger import Ledger, Unreadable
+from ds01.records.ledger import Ledger, UnreadableRecord
 from ds01.records.record import Record
 from ds01.system.clock import Clock
 
@@ -120,7 +120,7 @@ def sign_of_gpus(entries: Entries, cards: int) -> str | None:
     if cards:
         return f"{cards} NVIDIA card{' is' if cards == 1 else 's are'} on the PCI bus"
     for name, entry in sorted(entries.items()):
-        if isinstance(entry, Unreadable):
+        if isinstance(entry, UnreadableRecord):
             return f"the record of {name} cannot be read and may have a GPU"
         refs = entry.lease.slots if entry.lease is not None else entry.gpus_fixed
         if refs:

@@ -16,7 +16,7 @@ from ds01.policy.identity import login_stem, resolve_account
 from ds01.policy.model import Policy, UserLimits
 from ds01.policy.resolve import group_of, resolve
 from ds01.records.record import Record
-from ds01.records.store.memory import Memory
+from ds01.records.store.tick_memory import TickMemory
 from ds01.system.users import Account, Users
 
 
@@ -26,7 +26,7 @@ class Owners:
 
     policy: Policy
     users: Users
-    memory: Memory = field(default_factory=Memory)
+    memory: TickMemory = field(default_factory=TickMemory)
     _accounts: dict[int, Account | None] = field(default_factory=dict, init=False)
     _groups: dict[str, bool] = field(default_factory=dict, init=False)
 
@@ -88,7 +88,7 @@ class Owners:
             return frozenset()
         return frozenset[str]().union(*(self.missing_groups(group) for group in self.policy.groups))
 
-    def remember(self, records: Iterable[Record], now: datetime) -> Memory:
+    def remember(self, records: Iterable[Record], now: datetime) -> TickMemory:
         """What to remember for the next pass."""
         had = set(self.memory.unix_groups or ())
         had |= {name for group in self.policy.groups.values() for name in group.unix_groups if self._exists(name)}

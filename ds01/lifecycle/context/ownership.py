@@ -75,5 +75,5 @@ def is_copy(context: Context, container: EngineContainer, entries: Entries, *, n
     `name`: the full name in its labels, if it is not called so.
     """
     identity = container.labels.get("ds01.id")
-    others = (*readable(entries), *context.ledger.removed_as(name or container.name))
+    others = (*readable(entries), *context.ledger.removed_named(name or container.name))
     return any(other.id == identity and other.docker_id not in (None, container.id) for other in others)

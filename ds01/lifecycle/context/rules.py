@@ -14,7 +14,7 @@ from ds01.records.deadlines import hold_duration
 from ds01.records.entries import Entries, readable
 from ds01.records.ledger import Ledger
 from ds01.records.record import Record
-from ds01.records.store.memory import Memory
+from ds01.records.store.tick_memory import TickMemory
 from ds01.system.clock import Clock
 from ds01.system.users import Account, Actor, Users
 
@@ -34,7 +34,7 @@ class Rules:
     ) -> None:
         """`load_policy` reads today's policy; None: `policy` counts as long as this object lives."""
         self.policy = policy
-        self.memory: Memory | None = None  # what the tick remembers; read when it is needed
+        self.memory: TickMemory | None = None  # what the tick remembers; read when it is needed
         self._load_policy = load_policy
         self._ledger = ledger
         self._users = users

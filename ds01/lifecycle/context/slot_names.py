@@ -34,7 +34,7 @@ def bring_names(ledger: Transaction, gpus: GpuObservation, *, now: datetime) -> 
     """Write today's names into all records that have others. Called before a lease gives out one of these names."""
     changed = list(_outdated(ledger.records, gpus))
     if changed:
-        ledger.relabel(changed, now=now)
+        ledger.commit_slot_names(changed, now=now)
 
 
 def keep_names(context: Context, gpus: GpuObservation) -> None:

@@ -11,10 +11,10 @@ from ds01.lifecycle.context.context import Context
 from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import QueuedRequest
 from ds01.records.entries import Entries, is_manual, readable
-from ds01.records.ledger import Unreadable
-from ds01.records.line import Waiter, in_order
-from ds01.records.machine import State
+from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
+from ds01.records.state_machine import State
+from ds01.records.wait_queue import Waiter, sort_waiters
 from ds01.system.users import Account
 
 SUSPENDED_AFTER = 60.0  # seconds without an attempt; a waiter that runs tries every few seconds
@@ -22,8 +22,8 @@ SUSPENDED_AFTER = 60.0  # seconds without an attempt; a waiter that runs tries e
 
 def waiters(context: Context) -> tuple[Waiter, ...]:
     """Who waits now, in order. What a file says of its owner's rights counts for nothing: the policy says it."""
-    standing = [waiter for waiter in context.ledger.line().waiters() if may_wait(context, waiter)]
-    return in_order(
+    standing = [waiter for waiter in context.ledger.wait_queue().waiters() if may_wait(context, waiter)]
+    return sort_waiters(
         replace(waiter, priority=context.rules.limits(_account(context, waiter.uid)).limits.priority)
         for waiter in standing
     )
@@ -66,7 +66,7 @@ def seen_by_allocator(context: Context, waiter: Waiter, entries: Entries) -> Que
     return QueuedRequest(waiter.request.gpus, who, limits.limits, len(others))
 
 
-def _lacks_lease(entry: Record | Unreadable | None) -> bool:
+def _lacks_lease(entry: Record | UnreadableRecord | None) -> bool:
     """Whether a waiter's container does not exist yet, or is stopped and waits to be started."""
     return entry is None or (isinstance(entry, Record) and entry.state is State.STOPPED and entry.lease is None)
 

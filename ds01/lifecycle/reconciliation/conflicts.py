@@ -9,8 +9,8 @@ from ds01.lifecycle.context.ownership import unrecorded
 from ds01.lifecycle.reconciliation.judge import OBSERVED
 from ds01.placement.outside_use import uuids_from_labels
 from ds01.records.entries import readable, taken_uuids
-from ds01.records.machine import State
-from ds01.records.record import Record, settle
+from ds01.records.record import Record, with_changes
+from ds01.records.state_machine import State
 
 
 def holders(context: Context, record: Record) -> list[Record]:
@@ -47,7 +47,7 @@ def end_conflict(context: Context, container_name: str) -> list[Change]:
         if current != record or _fixed(record) & taken_uuids(ledger.records, but=container_name):
             return []
         lease = Lease(record.gpus_fixed, context.clock())
-        ledger.commit(settle(record, lease=lease, conflict=None), now=context.clock())
+        ledger.commit(with_changes(record, lease=lease, conflict=None), now=context.clock())
     why = "whoever had its GPU gave it back"
     context.emit("repair", {"container": container_name, "user": record.user, "why": why, "actor": OBSERVED})
     return [Change(container_name, "conflict ended")]

@@ -12,9 +12,9 @@ from ds01.engines.protocol import ContainerStatus, EngineContainer, EngineInfo
 from ds01.gpus.model import Lease
 from ds01.gpus.slot_names import display_names
 from ds01.records.deadlines import hold_ends
-from ds01.records.ending import observed_end
-from ds01.records.machine import State, Trigger
-from ds01.records.record import Record, Step, move, settle
+from ds01.records.end_reason import end_seen_outside
+from ds01.records.record import HistoryEntry, Record, apply_transition, with_changes
+from ds01.records.state_machine import State, Trigger
 
 OBSERVED = "observed"
 STOPS_FOR = timedelta(minutes=1)  # how long Docker may take from ending containers to its new start, or to find them
@@ -26,7 +26,7 @@ class Verdict:
     """The record as it should be, and the transitions that led there."""
 
     record: Record
-    steps: tuple[Step, ...] = ()
+    steps: tuple[HistoryEntry, ...] = ()
 
 
 def differs(record: Record, listed: EngineContainer | None) -> bool:
@@ -87,7 +87,7 @@ def judge(
     if seen.status is ContainerStatus.REMOVING:
         return walk.verdict()
     if record.docker_id is None:
-        walk.record = settle(record, docker_id=seen.id, gpus_fixed=record.lease.slots if record.lease else ())
+        walk.record = with_changes(record, docker_id=seen.id, gpus_fixed=record.lease.slots if record.lease else ())
         walk.go(Trigger.CREATE, seen.created_at, None)
     elif record.pending is not None:
         # Making it anew did not come to its end: it has the devices that it had, and so the lease.
@@ -116,7 +116,7 @@ def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -
     if record.state is State.RUNNING:
         if record.engine_started_at in (None, seen.started_at):
             if record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
-                walk.record = settle(record, **fresh)
+                walk.record = with_changes(record, **fresh)
             return
         walk.stop(seen.finished_at or started, seen)
         why = "started again behind ds01"
@@ -148,7 +148,7 @@ def _judge_stopped(walk: _Walk, seen: EngineContainer) -> None:
     if record.pending is not None:
         # A start that did not come to its end: what it leased for it goes back.
         kept = None if record.state is State.STOPPED else record.lease
-        walk.record = settle(record, lease=kept)
+        walk.record = with_changes(record, lease=kept)
 
 
 def _ran(seen: EngineContainer) -> bool:
@@ -164,7 +164,7 @@ class _Walk:
         self._hold = hold
         self._restart = restart
         self._actor = record.pending.actor if record.pending is not None else OBSERVED
-        self._steps: list[Step] = []
+        self._steps: list[HistoryEntry] = []
 
     def verdict(self) -> Verdict:
         return Verdict(self.record, tuple(self._steps))
@@ -174,15 +174,15 @@ class _Walk:
 
         That holds also where the clock is behind the record: `now` is what is wrong then.
         """
-        return max(min(at, self.now), self.record.last_seen)
+        return max(min(at, self.now), self.record.last_observed_at)
 
     def stop(self, at: datetime, seen: EngineContainer) -> None:
-        why = observed_end(self.record, seen, self._restart)
+        why = end_seen_outside(self.record, seen, self._restart)
         self.go(Trigger.STOP, at, why.why, holds=self._hold != timedelta(0))
-        self.record = settle(self.record, ended=dataclasses.replace(why, at=self.record.last_change))
+        self.record = with_changes(self.record, ended=dataclasses.replace(why, at=self.record.last_change))
         if self.record.state is State.HELD:
-            self.record = settle(self.record, held_until=hold_ends(self.record, self._hold))
+            self.record = with_changes(self.record, held_until=hold_ends(self.record, self._hold))
 
     def go(self, trigger: Trigger, at: datetime, why: str | None, **changes: Any) -> None:
-        self.record = move(self.record, trigger, actor=self._actor, at=self.clip(at), why=why, **changes)
+        self.record = apply_transition(self.record, trigger, actor=self._actor, at=self.clip(at), why=why, **changes)
         self._steps.append(self.record.history[-1])

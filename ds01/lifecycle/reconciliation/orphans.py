@@ -17,7 +17,7 @@ from ds01.lifecycle.reconciliation.rebuild import described, rebuilt
 from ds01.lifecycle.reconciliation.twin import is_awaited, place_of, remove_unused
 from ds01.placement.outside_use import uuids_from_labels
 from ds01.records.entries import Entries, readable, taken_uuids
-from ds01.records.ledger import Unreadable
+from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
 
 # Does something to a container under its lock; whether it could be done.
@@ -47,7 +47,7 @@ def restore(context: Context, listed: list[EngineContainer], entries: Entries, g
             waits |= uuids
     names = {container.name for container in lost}
     for name, entry in entries.items():
-        if isinstance(entry, Unreadable) and entry.corrupt and name not in names:
+        if isinstance(entry, UnreadableRecord) and entry.corrupt and name not in names:
             guarded(name, partial(_set_aside, context, name))
 
 
@@ -82,7 +82,7 @@ def _orphan(context: Context, container: EngineContainer) -> list[Change]:
     if not unrecorded(context, context.ledger.read(), [seen]):
         return []
     # One that was whole is no leftover: it vanished with Docker's data, say, and came back with it.
-    removed = [gone for gone in context.ledger.removed_as(seen.name) if gone.id == seen.labels["ds01.id"]]
+    removed = [gone for gone in context.ledger.removed_named(seen.name) if gone.id == seen.labels["ds01.id"]]
     if seen.started_at is None and any(gone.docker_id is None for gone in removed):
         return _leftover(context, seen)
     record = described(context, seen)
@@ -93,7 +93,7 @@ def _orphan(context: Context, container: EngineContainer) -> list[Change]:
             return []
         taken = taken_uuids(ledger.records, but=seen.name)
         record = rebuilt(record, seen, limits, taken, context.clock())
-        if isinstance(entry, Unreadable):
+        if isinstance(entry, UnreadableRecord):
             ledger.set_aside(seen.name, now=context.clock())  # Busy if it may be whole: then nothing is rebuilt
         record = ledger.commit(record, now=context.clock())
     why = f"its record was unreadable: {entry.why}" if entry is not None else "it had no record"
@@ -124,7 +124,7 @@ def _set_aside(context: Context, name: str) -> list[Change]:
     """An unreadable record behind which no container stands."""
     with context.ledger.transaction() as ledger:
         entry = ledger.records.get(name)
-        if not isinstance(entry, Unreadable):
+        if not isinstance(entry, UnreadableRecord):
             return []
         ledger.set_aside(name, now=context.clock())
     facts = {"actor": OBSERVED, "container": name, "user": None}

@@ -15,9 +15,9 @@ from ds01.placement.outside_use import uuids_from_labels
 from ds01.policy.model import Limits
 from ds01.policy.names import split_container_name
 from ds01.records.deadlines import hold_ends
-from ds01.records.machine import State, Trigger
-from ds01.records.record import Record, move, settle
+from ds01.records.record import Record, apply_transition, with_changes
 from ds01.records.request import ContainerRequest
+from ds01.records.state_machine import State, Trigger
 from ds01.system.data import DataError, format_time, parse_time
 
 
@@ -70,20 +70,20 @@ def rebuilt(record: Record, seen: EngineContainer, limits: Limits, taken: Collec
     free = not {ref.uuid for ref in refs} & set(taken)
     lease = Lease(refs, created) if refs and free else None
     why = "rebuilt from labels"
-    record = settle(record, resource_limits=limits)
-    record = move(record, Trigger.CREATE, actor=OBSERVED, at=created, why=why, lease=lease)
+    record = with_changes(record, resource_limits=limits)
+    record = apply_transition(record, Trigger.CREATE, actor=OBSERVED, at=created, why=why, lease=lease)
     hold = limits.gpu_hold_after_stop
     record = judge(record, seen, taken=taken, hold=hold, now=now).record
     if record.state is State.CREATED and refs and lease is None:
-        return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="somebody else has its GPU")
+        return apply_transition(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="somebody else has its GPU")
     ends = hold_ends(record, hold)
     if record.state is State.HELD and ends is not None and ends <= now:
-        return move(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="its hold is over")
+        return apply_transition(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="its hold is over")
     if record.state is State.RUNNING:
         # What it did until now is lost with the record: its idle time counts from now.
-        record = settle(record, activity={"last": format_time(now)})
+        record = with_changes(record, activity={"last": format_time(now)})
         if refs and record.lease is None and not record.conflict:
-            return settle(record, conflict="it runs on a GPU that somebody else has")
+            return with_changes(record, conflict="it runs on a GPU that somebody else has")
     return record
 
 

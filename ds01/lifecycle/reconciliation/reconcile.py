@@ -20,8 +20,8 @@ from ds01.lifecycle.reconciliation.limiting import limit
 from ds01.lifecycle.reconciliation.twin import discard, is_awaited, remove_unused, swap
 from ds01.placement.devices import slots_of_devices
 from ds01.records.entries import is_manual, readable, taken_uuids
-from ds01.records.machine import State, Trigger
 from ds01.records.record import Origin, Record
+from ds01.records.state_machine import State, Trigger
 
 
 def reconcile(

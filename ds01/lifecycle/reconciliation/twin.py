@@ -13,8 +13,8 @@ from ds01.errors import Ds01Error, EngineConflict, EngineNotFound, EngineRejecte
 from ds01.lifecycle.context import ownership
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.aime import own_tag
-from ds01.records.machine import Trigger
-from ds01.records.record import Record, move
+from ds01.records.record import Record, apply_transition
+from ds01.records.state_machine import Trigger
 from ds01.system.data import from_json
 
 SUFFIX = ".anew"
@@ -60,8 +60,8 @@ def swap(context: Context, record: Record) -> Record:
         context.engine.rename(twin.id, record.container_name)
     with context.ledger.transaction() as ledger:
         now = context.clock()
-        gone = move(record, Trigger.REMOVE, actor=pending.actor, at=now, why="made anew")
-        new = ledger.succeed(gone, new, now=now)
+        gone = apply_transition(record, Trigger.REMOVE, actor=pending.actor, at=now, why="made anew")
+        new = ledger.commit_replacement(gone, new, now=now)
     with suppress(Ds01Error):  # it is done; what is left of the old one's image is no reason to say otherwise
         if record.own_tag not in (None, new.own_tag):
             context.engine.untag(record.own_tag or "")

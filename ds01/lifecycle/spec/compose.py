@@ -13,7 +13,7 @@ from ds01.lifecycle.spec.account import Insider
 from ds01.policy.model import Limits, UserLimits
 from ds01.policy.units import format_size
 from ds01.records.record import SCHEMA
-from ds01.records.request import ContainerRequest, Wants
+from ds01.records.request import ContainerRequest, RequestedLimits
 from ds01.system.data import format_time
 from ds01.system.owner_groups import HostGroup
 from ds01.system.users import Account
@@ -96,7 +96,7 @@ def compose(
     )
 
 
-def within(limits: Limits, wants: Wants) -> Limits:
+def within(limits: Limits, wants: RequestedLimits) -> Limits:
     """The limits with the smaller wants in their place."""
     changes = {name: value for name, value in vars(wants).items() if value is not None}
     return dataclasses.replace(limits, **changes)

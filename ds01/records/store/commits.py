@@ -18,11 +18,11 @@ from pathlib import Path
 from ds01.system import files
 
 SIZE = 4096  # bytes: one page, always written whole
-ROOM = SIZE - 500  # for the names of the latest commits
+MAX_BODY_SIZE = SIZE - 500  # for the names of the latest commits
 
 
 @dataclass(frozen=True)
-class Mark:
+class CommitMark:
     """A point in the sequence of commits: everything up to it was seen. Without an epoch nothing was."""
 
     epoch: str = ""
@@ -30,7 +30,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Commits:
+class CommitCounter:
     """What the lock file says. `epoch` is made with the counter: another one means that the file was replaced.
 
     `names` are the containers whose records the latest commits wrote; the last one is of the commit number `begun`.
@@ -41,7 +41,7 @@ class Commits:
     ended: int = 0
     names: tuple[str, ...] = ()
 
-    def names_since(self, mark: Mark) -> frozenset[str] | None:
+    def names_since(self, mark: CommitMark) -> frozenset[str] | None:
         """Return the containers whose records may have been written since `mark`; None if it can be any."""
         if not self.epoch or mark.epoch != self.epoch or not 0 <= mark.commit <= self.begun:
             return None
@@ -49,15 +49,15 @@ class Commits:
         return frozenset(self.names[len(self.names) - count :]) if count <= len(self.names) else None
 
 
-def read(path: Path) -> Commits:
+def read(path: Path) -> CommitCounter:
     """Return the counter without its lock. A torn or missing one has no epoch, and so means that anything changed."""
     try:
         return _parse(files.read(path))
     except FileNotFoundError:
-        return Commits()
+        return CommitCounter()
 
 
-def read_locked(descriptor: int) -> Commits:
+def read_locked(descriptor: int) -> CommitCounter:
     """Return the counter from the locked file. Raises OSError."""
     return _parse(os.pread(descriptor, SIZE, 0))
 
@@ -66,32 +66,32 @@ def begin(descriptor: int, name: str) -> None:
     """Count a commit of the record `name` as begun. Raises OSError."""
     before = read_locked(descriptor)
     epoch = before.epoch or secrets.token_hex(8)
-    _write(descriptor, Commits(epoch, before.begun + 1, before.ended, (*before.names, name)))
+    _write(descriptor, CommitCounter(epoch, before.begun + 1, before.ended, (*before.names, name)))
 
 
-def end(descriptor: int) -> Mark:
+def end(descriptor: int) -> CommitMark:
     """Count all commits that were begun as ended, and return the mark behind them. Raises OSError."""
     now = read_locked(descriptor)
     _write(descriptor, replace(now, ended=now.begun))
-    return Mark(now.epoch, now.begun)
+    return CommitMark(now.epoch, now.begun)
 
 
-def _parse(content: bytes) -> Commits:
+def _parse(content: bytes) -> CommitCounter:
     body, _, check = content.rstrip().rpartition(b" ")
     try:
         if check != _checksum(body):
-            return Commits()
+            return CommitCounter()
         epoch, begun, ended, names = json.loads(body)
         # Read by hand: each command reads this several times.
         if isinstance(epoch, str) and type(begun) is type(ended) is int and all(type(name) is str for name in names):
-            return Commits(epoch, begun, ended, tuple(names))
+            return CommitCounter(epoch, begun, ended, tuple(names))
     except (ValueError, TypeError, RecursionError):
         pass
-    return Commits()
+    return CommitCounter()
 
 
-def _write(descriptor: int, commits: Commits) -> None:
-    while len(body := _body(commits)) > ROOM:
+def _write(descriptor: int, commits: CommitCounter) -> None:
+    while len(body := _body(commits)) > MAX_BODY_SIZE:
         commits = replace(commits, names=commits.names[len(commits.names) // 4 + 1 :])
     content = (body + b" " + _checksum(body)).ljust(SIZE - 1) + b"\n"
     try:
@@ -104,7 +104,7 @@ def _write(descriptor: int, commits: Commits) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _body(commits: Commits) -> bytes:
+def _body(commits: CommitCounter) -> bytes:
     fields = [commits.epoch, commits.begun, commits.ended, commits.names]
     return json.dumps(fields, separators=(",", ":")).encode()
 

@@ -21,8 +21,8 @@ from ds01.errors import Ds01Error, EngineUnreachable
 from ds01.system import files
 from ds01.system.data import DataError, format_time, parse_json, parse_time
 
-SEVERAL = 2  # known containers that hardly vanish together
-SECOND_LOOK = timedelta(minutes=2)  # how much later a second look has to be to be believed
+MIN_VANISHED = 2  # known containers that hardly vanish together
+CONFIRM_AFTER = timedelta(minutes=2)  # how much later a second look has to be to be believed
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _ROOT = re.compile(r"root (?P<device>[0-9]{1,20}) (?P<inode>[0-9]{1,20})")
@@ -43,9 +43,9 @@ def installation_id(state: Path, folders: Collection[Path], *, mode: int) -> str
         else:
             if _ID.fullmatch(content):
                 return content
-            raise _no_id(path, folders, f"it says {content[:40]!r}" if content else "it is empty")
+            raise _missing_id_error(path, folders, f"it says {content[:40]!r}" if content else "it is empty")
         if any(True for folder in folders for _ in _record_paths(folder)) and not os.path.lexists(path):
-            raise _no_id(path, folders, "it is not there, and there are records")
+            raise _missing_id_error(path, folders, "it is not there, and there are records")
         candidate = state / f".installation.{secrets.token_hex(4)}.tmp"
         files.replace(candidate, secrets.token_hex(16).encode() + b"\n", mode=mode)
         try:
@@ -56,13 +56,13 @@ def installation_id(state: Path, folders: Collection[Path], *, mode: int) -> str
             candidate.unlink()
 
 
-def _no_id(path: Path, folders: Collection[Path], why: str) -> Ds01Error:
+def _missing_id_error(path: Path, folders: Collection[Path], why: str) -> Ds01Error:
     """With another id all records would be somebody else's, and their GPUs free."""
     said = Counter(identity for folder in folders for identity in _installations(folder))
     if said:
-        known = said.most_common(1)[0][0]
-        why += f"; {said[known]} of {said.total()} records say {known}"
-        hint = f"root writes it back: echo {known} | sudo tee {path}"
+        stored = said.most_common(1)[0][0]
+        why += f"; {said[stored]} of {said.total()} records say {stored}"
+        hint = f"root writes it back: echo {stored} | sudo tee {path}"
     else:
         hint = (
             "the containers know it: docker ps -a --format '{{.Names}} {{.Label \"ds01.installation\"}}' shows it, and "
@@ -83,15 +83,15 @@ def _installations(folder: Path) -> Iterator[str]:
                 yield identity
 
 
-Root = tuple[int, int]
+DataRoot = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class EngineMark:
+class EngineIdentity:
     """What the file `engine` says: the id, device and inode of the data root, since when all containers are missing."""
 
     id: str
-    root: Root | None = None
+    root: DataRoot | None = None
     missing_since: datetime | None = None
 
     def to_text(self) -> str:
@@ -104,10 +104,10 @@ class EngineMark:
         return "\n".join(lines) + "\n"
 
     @staticmethod
-    def from_text(text: str) -> EngineMark:
+    def from_text(text: str) -> EngineIdentity:
         """Return what a file says. Lines that are of no known form are passed over."""
         lines = text.splitlines() or [""]
-        mark = EngineMark(lines[0].strip())
+        mark = EngineIdentity(lines[0].strip())
         for line in lines[1:]:
             if match := _ROOT.fullmatch(line.strip()):
                 mark = replace(mark, root=(int(match["device"]), int(match["inode"])))
@@ -117,7 +117,7 @@ class EngineMark:
         return mark
 
 
-def root_of(folder: str | None) -> Root | None:
+def data_root_of(folder: str | None) -> DataRoot | None:
     """Return device and inode of the engine's data root; None if it has none, or not for this user's eyes."""
     if folder is None:
         return None
@@ -128,40 +128,49 @@ def root_of(folder: str | None) -> Root | None:
     return status.st_dev, status.st_ino
 
 
-def needs_look(known: EngineMark | None, now: EngineMark) -> bool:
+def needs_container_list(stored: EngineIdentity | None, current: EngineIdentity) -> bool:
     """Whether the id and the data root alone do not prove that this is the engine of last time."""
-    return known is None or (known.id, known.root, known.missing_since) != (now.id, now.root or known.root, None)
+    return stored is None or (stored.id, stored.root, stored.missing_since) != (
+        current.id,
+        current.root or stored.root,
+        None,
+    )
 
 
-def compare(
-    known: EngineMark | None, now: EngineMark, *, listed: Collection[str], recorded: Collection[str], at: datetime
-) -> tuple[EngineMark, str | None]:
+def compare_engines(
+    stored: EngineIdentity | None,
+    current: EngineIdentity,
+    *,
+    listed: Collection[str],
+    recorded: Collection[str],
+    at: datetime,
+) -> tuple[EngineIdentity, str | None]:
     """Compare the engine with the one of last time: what to remember, and what keeps it from being believed. Pure.
 
     `listed` are the ids of its containers, `recorded` those that records are about. A missing file (`known` None) is
     an administrator's word that this engine counts.
     """
-    if known is None or not recorded or not set(recorded).isdisjoint(listed):
-        if known is not None and known.id not in ("", now.id):
-            return known, f"its id is {now.id}, the state directory knows {known.id}"
-        return replace(now, root=now.root or (known.root if known else None)), None
-    if known.id != now.id:
-        return known, f"its id is {now.id}, the state directory knows {known.id or 'none'}"
+    if stored is None or not recorded or not set(recorded).isdisjoint(listed):
+        if stored is not None and stored.id not in ("", current.id):
+            return stored, f"its id is {current.id}, the state directory knows {stored.id}"
+        return replace(current, root=current.root or (stored.root if stored else None)), None
+    if stored.id != current.id:
+        return stored, f"its id is {current.id}, the state directory knows {stored.id or 'none'}"
     count = "the one container" if len(recorded) == 1 else f"any of the {len(recorded)} containers"
-    if known.root is not None and known.root != now.root:
-        where = "cannot be looked at" if now.root is None else "is another one"
-        return known, f"its data root {where}, and it does not list {count} that ds01 knows"
-    if len(recorded) < SEVERAL:
-        return now, None
-    since = known.missing_since
+    if stored.root is not None and stored.root != current.root:
+        where = "cannot be looked at" if current.root is None else "is another one"
+        return stored, f"its data root {where}, and it does not list {count} that ds01 knows"
+    if len(recorded) < MIN_VANISHED:
+        return current, None
+    since = stored.missing_since
     if since is None or since > at:  # a clock that was set back
-        return replace(known, missing_since=at), f"it does not list {count} that ds01 knows"
-    if at - since < SECOND_LOOK:
-        return known, f"since {format_time(since)} it does not list {count} that ds01 knows"
-    return now, None
+        return replace(stored, missing_since=at), f"it does not list {count} that ds01 knows"
+    if at - since < CONFIRM_AFTER:
+        return stored, f"since {format_time(since)} it does not list {count} that ds01 knows"
+    return current, None
 
 
-def another_engine(why: str, path: Path, *, same_id: bool) -> EngineUnreachable:
+def engine_changed_error(why: str, path: Path, *, same_id: bool) -> EngineUnreachable:
     """Return the error for an engine that is not believed."""
     if not same_id:
         hint = f"if Docker was set up anew, an administrator removes {path}"

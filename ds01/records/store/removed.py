@@ -28,34 +28,36 @@ class RemovedRecords:
     def path_for(self, record: Record, now: datetime) -> Path:
         """Return a path that nothing has yet, with the time in its name; a clock may stand still."""
         identity = f".{record.id}" if _ID.fullmatch(record.id) else ""  # one from a label may be anything
-        return unused(self._folder, f"{record.container_name}.", f"{identity}.json", now)
+        return unused_path(self._folder, f"{record.container_name}.", f"{identity}.json", now)
 
     def has(self, identity: str, *, container_name: str) -> bool:
         """Whether the record with this id lies here already. Cheap enough for the ledger's lock."""
         with os.scandir(self._folder) as entries:
-            own = [entry.name for entry in entries if entry.name.startswith(f"{container_name}.")]
-        if any(name.endswith(f".{identity}.json") for name in own):
+            names_of_container = [entry.name for entry in entries if entry.name.startswith(f"{container_name}.")]
+        if any(name.endswith(f".{identity}.json") for name in names_of_container):
             return True
-        return any(_id_of(self._folder / name) == identity for name in own if name.endswith("Z.json"))  # without an id
+        return any(
+            _id_of(self._folder / name) == identity for name in names_of_container if name.endswith("Z.json")
+        )  # without an id
 
-    def all(self) -> list[Record]:
+    def read_all(self) -> list[Record]:
         """Return the removed records that can be read."""
-        return _readable(path for path, _ in self._files())
+        return _read_records(path for path, _ in self._files())
 
-    def named(self, container_name: str) -> list[Record]:
+    def read_named(self, container_name: str) -> list[Record]:
         """Return those of containers with this full name that can be read."""
-        return _readable(path for path, match in self._files() if match["container"] == container_name)
+        return _read_records(path for path, match in self._files() if match["container"] == container_name)
 
     def installations(self) -> set[str]:
         """Return the installations that the removed records are of."""
-        documents = (_document(path) for path, _ in self._files())
+        documents = (_read_document(path) for path, _ in self._files())
         return {str(document["installation"]) for document in documents if document.get("installation")}
 
-    def forget(self, *, before: datetime) -> None:
+    def delete_older(self, *, than: datetime) -> None:
         """Delete the records that were removed before a time."""
-        limit = before.strftime("%Y%m%dT%H%M%S")
+        oldest_kept = than.strftime("%Y%m%dT%H%M%S")
         for path, match in self._files():
-            if match["time"] < limit:
+            if match["time"] < oldest_kept:
                 with suppress(OSError):
                     path.unlink()
 
@@ -66,7 +68,7 @@ class RemovedRecords:
                     yield Path(entry.path), match
 
 
-def unused(folder: Path, before: str, after: str, now: datetime) -> Path:
+def unused_path(folder: Path, before: str, after: str, now: datetime) -> Path:
     """Return a path with the time in its name that nothing has yet."""
     while True:
         path = folder / f"{before}{now.strftime('%Y%m%dT%H%M%S.%fZ')}{after}"
@@ -75,20 +77,20 @@ def unused(folder: Path, before: str, after: str, now: datetime) -> Path:
         now += timedelta(microseconds=1)
 
 
-def _readable(paths: Iterable[Path]) -> list[Record]:
-    found = []
+def _read_records(paths: Iterable[Path]) -> list[Record]:
+    records = []
     for path in sorted(paths):
         with suppress(OSError, DataError):
-            found.append(from_json(Record, parse_json(files.read(path))))
-    return found
+            records.append(from_json(Record, parse_json(files.read(path))))
+    return records
 
 
 def _id_of(path: Path) -> str | None:
-    identity = _document(path).get("id")
+    identity = _read_document(path).get("id")
     return identity if isinstance(identity, str) else None
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _read_document(path: Path) -> dict[str, Any]:
     try:
         document = parse_json(files.read(path))
     except (OSError, DataError):

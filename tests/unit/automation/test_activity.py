@@ -73,7 +73,7 @@ def test_an_unknown_cpu_is_neither() -> None:
     assert (seen.state, seen.last) == ("unknown", FIRST.last)
 
 
-def test_what_was_done_while_it_could_not_be_read_is_seen_afterwards() -> None:
+def test_work_during_unreadable_counters_counts_afterwards() -> None:
     seen = assess(FIRST, sample(1, cpu_nanoseconds=None), POLICIES)
     seen = assess(seen, sample(2, cpu_nanoseconds=None), POLICIES)
     assert assess(seen, sample(3, cpu_nanoseconds=10**9), POLICIES).state == "idle"  # over three minutes

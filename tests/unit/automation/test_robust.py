@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ds01.automation import looking as looking_module
+from ds01.automation import sampler as sampler_module
 from ds01.automation import tick as tick_module
 from ds01.engines.protocol import ContainerStatus
 from ds01.engines.simulated.engine import SimulatedEngine
@@ -22,25 +22,25 @@ from ds01.gpus.simulated import SimulatedInventory
 from ds01.lifecycle import stop as stopping
 from ds01.records.ledger import Transaction
 from ds01.system import files
-from tests import legal
-from tests.bed import Bed
+from tests import invariants
 from tests.client import Client
-from tests.faults import FaultyEngine, Steps, raising
-from tests.ticking import Ticking, acted, warned
+from tests.fault_injection import FaultyEngine, StepCounter, make_raiser
+from tests.harness import Harness
+from tests.tick_harness import TickHarness, actions_of, warnings_of
 
-ALICE, BOB = "thesis._.70001", "thesis._.70002"
+ALICE_THESIS, BOB_THESIS = "thesis._.70001", "thesis._.70002"
 
 
-def due(ticking: Ticking, *, gpus: int | None = None) -> None:
+def due(ticker: TickHarness, *, gpus: int | None = None) -> None:
     """Alice's and bob's containers are idle, were warned, and are due at the next tick."""
-    ticking.runs("alice", gpus=gpus)
-    ticking.runs("bob", gpus=gpus)
-    ticking.tick(hours=9)
-    ticking.bed.clock.advance(hours=2)
+    ticker.start_container("alice", gpus=gpus)
+    ticker.start_container("bob", gpus=gpus)
+    ticker.tick(hours=9)
+    ticker.harness.clock.advance(hours=2)
 
 
-def picture(bed: Bed) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in (bed.state / "container-metadata").rglob("*.json")}
+def picture(harness: Harness) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (harness.state / "container-metadata").rglob("*.json")}
 
 
 class NoGpus:
@@ -56,61 +56,63 @@ class NoGpus:
 # nothing was observed, so nothing is judged
 
 
-def test_without_docker_nothing_is_judged(ticking: Ticking) -> None:
-    due(ticking)
-    before = picture(ticking.bed)
-    ticking.bed.engine.set_answering(False)
-    report = ticking.any_tick()
-    assert not report.good
+def test_without_docker_nothing_is_judged(ticker: TickHarness) -> None:
+    due(ticker)
+    before = picture(ticker.harness)
+    ticker.harness.engine.set_answering(False)
+    report = ticker.run_tick()
+    assert not report.succeeded
     assert [(item.action, item.why) for item in report.errors] == [
         ("judge", "Docker is not running: the simulated engine was told not to answer")
     ]
-    assert picture(ticking.bed) == before
-    ticking.bed.engine.set_answering(True)
-    assert acted(ticking.tick(minutes=5)) == [("thesis", "stop"), ("thesis", "stop")]
+    assert picture(ticker.harness) == before
+    ticker.harness.engine.set_answering(True)
+    assert actions_of(ticker.tick(minutes=5)) == [("thesis", "stop"), ("thesis", "stop")]
 
 
-def test_another_docker_is_not_believed(ticking: Ticking) -> None:
-    due(ticking)
-    before = picture(ticking.bed)
-    other = SimulatedEngine(ticking.bed.state / "other.json", clock=ticking.bed.clock)
-    report = ticking.make(engine=other).run()
+def test_another_docker_is_not_believed(ticker: TickHarness) -> None:
+    due(ticker)
+    before = picture(ticker.harness)
+    other = SimulatedEngine(ticker.harness.state / "other.json", clock=ticker.harness.clock)
+    report = ticker.make_tick(engine=other).run()
     assert [item.why.partition(":")[0] for item in report.errors] == ["this is another Docker than last time"]
-    assert picture(ticking.bed) == before
+    assert picture(ticker.harness) == before
 
 
 @pytest.mark.parametrize("problem", ["driver_not_loaded", "version_mismatch", "unknown", "library_not_found"])
-def test_without_nvml_nothing_is_judged(ticking: Ticking, problem: str) -> None:
-    due(ticking)
-    before = picture(ticking.bed)
-    ticking.bed.inventory = NoGpus(problem)
-    assert not ticking.any_tick().good
-    assert picture(ticking.bed) == before
+def test_without_nvml_nothing_is_judged(ticker: TickHarness, problem: str) -> None:
+    due(ticker)
+    before = picture(ticker.harness)
+    ticker.harness.inventory = NoGpus(problem)
+    assert not ticker.run_tick().succeeded
+    assert picture(ticker.harness) == before
 
 
-def test_on_a_server_without_gpus_everything_is_judged(ticking: Ticking) -> None:
-    due(ticking, gpus=0)
-    ticking.bed.inventory = NoGpus("library_not_found")
-    assert acted(ticking.tick()) == [("thesis", "stop"), ("thesis", "stop")]
+def test_on_a_server_without_gpus_everything_is_judged(ticker: TickHarness) -> None:
+    due(ticker, gpus=0)
+    ticker.harness.inventory = NoGpus("library_not_found")
+    assert actions_of(ticker.tick()) == [("thesis", "stop"), ("thesis", "stop")]
 
 
-def test_an_instance_whose_gpu_does_not_answer_is_not_called_gone(ticking: Ticking) -> None:
-    ticking.runs()
-    seen = ticking.bed.inventory.observe()
+def test_instance_of_a_silent_gpu_is_not_reported_gone(ticker: TickHarness) -> None:
+    ticker.start_container()
+    seen = ticker.harness.inventory.observe()
     gpus = (seen.gpus[0], replace(seen.gpus[1], unhealthy="the GPU is lost"))
     slots = tuple(slot for slot in seen.slots if slot.gpu == 0)
-    ticking.bed.inventory = SimulatedInventory(replace(seen, gpus=gpus, slots=slots))
-    assert [item.why for item in ticking.tick(minutes=5).unknown] == ["GPU 1:0 does not answer"]
+    ticker.harness.inventory = SimulatedInventory(replace(seen, gpus=gpus, slots=slots))
+    assert [item.why for item in ticker.tick(minutes=5).unknown] == ["GPU 1:0 does not answer"]
 
 
-def test_a_mig_instance_that_disappeared_is_said_and_nothing_is_released(ticking: Ticking) -> None:
-    bed = ticking.bed
-    ticking.runs()
-    seen = bed.inventory.observe()
-    bed.inventory = SimulatedInventory(replace(seen, slots=tuple(slot for slot in seen.slots if slot.slot != "1:0")))
-    report = ticking.tick(minutes=5)
+def test_vanished_mig_instance_is_reported_not_released(ticker: TickHarness) -> None:
+    harness = ticker.harness
+    ticker.start_container()
+    seen = harness.inventory.observe()
+    harness.inventory = SimulatedInventory(
+        replace(seen, slots=tuple(slot for slot in seen.slots if slot.slot != "1:0"))
+    )
+    report = ticker.tick(minutes=5)
     assert [(item.action, item.why) for item in report.unknown] == [("gpu", "GPU 1:0 is not there any more")]
-    assert list(bed.leased().values()) == [ALICE]
+    assert list(harness.leased().values()) == [ALICE_THESIS]
 
 
 # one container's failure is its own
@@ -118,9 +120,9 @@ def test_a_mig_instance_that_disappeared_is_said_and_nothing_is_released(ticking
 
 @pytest.mark.parametrize("error", [EngineRejected("no"), ValueError("nobody foresaw it")], ids=["ours", "a bug"])
 def test_a_stop_that_fails_stops_nobody_elses_and_is_tried_again(
-    ticking: Ticking, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ticker: TickHarness, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    due(ticking)
+    due(ticker)
     stop = stopping.stop
 
     def failing(context: Any, actor: Any, record: Any, **more: Any) -> Any:
@@ -129,59 +131,59 @@ def test_a_stop_that_fails_stops_nobody_elses_and_is_tried_again(
         return stop(context, actor, record, **more)
 
     monkeypatch.setattr(stopping, "stop", failing)
-    report = ticking.any_tick()
-    assert [(item.container, item.action) for item in report.errors] == [(ALICE, "stop")]
-    assert (ticking.state("alice"), ticking.state("bob")) == ("running", "held")
+    report = ticker.run_tick()
+    assert [(item.container, item.action) for item in report.errors] == [(ALICE_THESIS, "stop")]
+    assert (ticker.state("alice"), ticker.state("bob")) == ("running", "held")
     monkeypatch.undo()
-    assert acted(ticking.tick(minutes=5)) == [("thesis", "stop")]
-    assert ticking.state("alice") == "held"
+    assert actions_of(ticker.tick(minutes=5)) == [("thesis", "stop")]
+    assert ticker.state("alice") == "held"
 
 
-def test_a_judgement_that_fails_is_its_own(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
-    due(ticking)
-    look = looking_module.look
+def test_a_judgement_that_fails_is_its_own(ticker: TickHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    due(ticker)
+    observe_activity = sampler_module.observe_activity
 
     def failing(context: Any, record: Any, gpus: Any) -> Any:
         if record.user == "alice":
             raise RuntimeError("a bug")
-        return look(context, record, gpus)
+        return observe_activity(context, record, gpus)
 
-    monkeypatch.setattr(looking_module, "look", failing)
-    report = ticking.any_tick()
-    assert [(item.container, item.why) for item in report.errors] == [(ALICE, "RuntimeError: a bug")]
-    assert ticking.state("bob") == "held"
+    monkeypatch.setattr(sampler_module, "observe_activity", failing)
+    report = ticker.run_tick()
+    assert [(item.container, item.why) for item in report.errors] == [(ALICE_THESIS, "RuntimeError: a bug")]
+    assert ticker.state("bob") == "held"
 
 
-def test_a_reconcile_that_fails_is_its_own(ticking: Ticking) -> None:
-    due(ticking)
-    engine = ticking.bed.engine
-    for name in (ALICE, BOB):
+def test_a_reconcile_that_fails_is_its_own(ticker: TickHarness) -> None:
+    due(ticker)
+    engine = ticker.harness.engine
+    for name in (ALICE_THESIS, BOB_THESIS):
         engine.kill(name)
 
     class Failing(FaultyEngine):
         def inspect(self, reference: str, **more: Any) -> Any:
-            if reference == ticking.bed.record("alice").docker_id:
+            if reference == ticker.harness.record("alice").docker_id:
                 raise EngineRejected("Docker stumbles over this one")
             return engine.inspect(reference, **more)
 
-    report = ticking.make(engine=Failing(engine, Steps(-1, lambda: None), ())).run()
-    assert (ALICE, "reconcile") in [(item.container, item.action) for item in report.errors]
-    assert ticking.state("bob") == "held"
-    ticking.tick(minutes=5)
-    assert ticking.state("alice") == "held"
+    report = ticker.make_tick(engine=Failing(engine, StepCounter(-1, lambda: None), ())).run()
+    assert (ALICE_THESIS, "reconcile") in [(item.container, item.action) for item in report.errors]
+    assert ticker.state("bob") == "held"
+    ticker.tick(minutes=5)
+    assert ticker.state("alice") == "held"
 
 
-def test_an_engine_that_stops_answering_in_the_middle_leaves_a_legal_state(ticking: Ticking) -> None:
-    bed = ticking.bed
+def test_engine_failure_during_a_tick_leaves_a_legal_state(ticker: TickHarness) -> None:
+    harness = ticker.harness
     for at in range(30):
-        due(ticking)
-        steps = Steps(at, raising(EngineUnreachable("Docker is not running")))
-        ticking.make(engine=FaultyEngine(bed.engine, steps)).run()
-        legal.check(bed)
-        ticking.until(lambda: ticking.state("alice") == ticking.state("bob") == "held", every=timedelta(minutes=5))
-        legal.check_settled(bed)
-        for name in (ALICE, BOB):
-            bed.gate.remove(bed.actor("root"), name)
+        due(ticker)
+        steps = StepCounter(at, make_raiser(EngineUnreachable("Docker is not running")))
+        ticker.make_tick(engine=FaultyEngine(harness.engine, steps)).run()
+        invariants.check(harness)
+        ticker.tick_until(lambda: ticker.state("alice") == ticker.state("bob") == "held", every=timedelta(minutes=5))
+        invariants.check_settled(harness)
+        for name in (ALICE_THESIS, BOB_THESIS):
+            harness.gate.remove(harness.actor("root"), name)
         if steps.count <= at:
             return
     pytest.fail("it never came to its end")
@@ -190,26 +192,24 @@ def test_an_engine_that_stops_answering_in_the_middle_leaves_a_legal_state(ticki
 # notices that do not arrive
 
 
-def test_without_a_delivered_warning_nothing_follows(ticking: Ticking) -> None:
-    ticking.runs()
-    box = ticking.bed.state / "notices"
+def test_without_a_delivered_warning_nothing_follows(ticker: TickHarness) -> None:
+    ticker.start_container()
+    box = ticker.harness.state / "notices"
     box.write_text("no folder")
     for _ in range(3):
-        report = ticking.any_tick(hours=20)
+        report = ticker.run_tick(hours=20)
         assert [(item.action, item.why) for item in report.errors] == [("warn", "the notice could not be delivered")]
-    assert ticking.state() == "running"
+    assert ticker.state() == "running"
     box.unlink()
-    assert warned(ticking.tick(minutes=5)) == [("thesis", "idle")]
-    assert acted(ticking.tick(minutes=5)) == [("thesis", "stop")]
+    assert warnings_of(ticker.tick(minutes=5)) == [("thesis", "idle")]
+    assert actions_of(ticker.tick(minutes=5)) == [("thesis", "stop")]
 
 
 # a full disk
 
 
-def test_on_a_full_disk_nothing_ends_without_a_warning_that_was_written_down(
-    ticking: Ticking, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ticking.runs()
+def test_full_disk_ends_nothing_without_a_stored_warning(ticker: TickHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticker.start_container()
 
     def full(*args: Any, **more: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -217,74 +217,74 @@ def test_on_a_full_disk_nothing_ends_without_a_warning_that_was_written_down(
     with monkeypatch.context() as patch:
         patch.setattr(files, "replace", full)
         for _ in range(3):
-            assert not ticking.any_tick(hours=20).good
-    assert ticking.state() == "running"
-    legal.check_settled(ticking.bed)
-    assert warned(ticking.tick(minutes=5)) == [("thesis", "idle")]
-    assert acted(ticking.tick(minutes=5)) == [("thesis", "stop")]
+            assert not ticker.run_tick(hours=20).succeeded
+    assert ticker.state() == "running"
+    invariants.check_settled(ticker.harness)
+    assert warnings_of(ticker.tick(minutes=5)) == [("thesis", "idle")]
+    assert actions_of(ticker.tick(minutes=5)) == [("thesis", "stop")]
 
 
 # clocks
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_clock_that_jumps_stops_nothing_without_a_warning_a_tick_before(ticking: Ticking, hours: int) -> None:
-    ticking.runs()
-    ticking.tick(hours=7, minutes=55)
-    ticking.any_tick(hours=hours)
-    ticking.any_tick(minutes=5)
-    assert ticking.state() == "running"
-    ends = ticking.until(lambda: ticking.state() == "held", every=timedelta(minutes=5), longest=200)
-    assert len([notice for notice in ticking.post() if notice.kind == "idle"]) >= 1
-    assert ends >= ticking.bed.record("alice").history[-2].at + timedelta(hours=9)
-    legal.check_settled(ticking.bed)
+def test_clock_jump_stops_nothing_without_an_earlier_warning(ticker: TickHarness, hours: int) -> None:
+    ticker.start_container()
+    ticker.tick(hours=7, minutes=55)
+    ticker.run_tick(hours=hours)
+    ticker.run_tick(minutes=5)
+    assert ticker.state() == "running"
+    ends = ticker.tick_until(lambda: ticker.state() == "held", every=timedelta(minutes=5), longest=200)
+    assert len([notice for notice in ticker.take_notices() if notice.kind == "idle"]) >= 1
+    assert ends >= ticker.harness.record("alice").history[-2].at + timedelta(hours=9)
+    invariants.check_settled(ticker.harness)
 
 
-def test_a_clock_that_jumps_forth_beyond_the_deadline_warns_first(ticking: Ticking) -> None:
-    ticking.runs()
-    ticking.tick(hours=7)
-    report = ticking.tick(hours=1000)
-    assert (warned(report), acted(report)) == ([("thesis", "idle")], [])
+def test_clock_jump_past_the_deadline_warns_first(ticker: TickHarness) -> None:
+    ticker.start_container()
+    ticker.tick(hours=7)
+    report = ticker.tick(hours=1000)
+    assert (warnings_of(report), actions_of(report)) == ([("thesis", "idle")], [])
 
 
-def test_a_clock_that_was_years_ahead_for_one_tick_keeps_nothing_alive(ticking: Ticking) -> None:
-    ticking.runs()
-    ticking.works(10**9)
-    before = picture(ticking.bed)
-    assert not ticking.tick(days=4000).complete
-    assert picture(ticking.bed) == before
-    ticking.tick(days=-4000, minutes=5)
-    assert ticking.bed.record("alice").activity["state"] == "active"
-    ticking.until(lambda: ticking.state() == "held", every=timedelta(hours=1), longest=15)
+def test_one_tick_years_ahead_keeps_nothing_alive(ticker: TickHarness) -> None:
+    ticker.start_container()
+    ticker.set_cpu_time(10**9)
+    before = picture(ticker.harness)
+    assert not ticker.tick(days=4000).complete
+    assert picture(ticker.harness) == before
+    ticker.tick(days=-4000, minutes=5)
+    assert ticker.harness.record("alice").activity["state"] == "active"
+    ticker.tick_until(lambda: ticker.state() == "held", every=timedelta(hours=1), longest=15)
 
 
 # commands at the same time
 
 
-def test_a_tick_during_a_stop_leaves_the_container_to_it(ticking: Ticking) -> None:
+def test_a_tick_during_a_stop_leaves_the_container_to_it(ticker: TickHarness) -> None:
     """A stop takes minutes; what it writes at its end must not meet a record that the tick has changed."""
-    bed = ticking.bed
-    ticking.runs()
-    bed.engine.spawn(ALICE, "python train.py", stubborn=True)
+    harness = ticker.harness
+    ticker.start_container()
+    harness.engine.spawn(ALICE_THESIS, "python train.py", stubborn=True)
     reports = []
 
     def meanwhile(seconds: float) -> None:
         if not reports:
-            reports.append(ticking.any_tick(hours=30))
+            reports.append(ticker.run_tick(hours=30))
 
-    context = bed.make_context(sleep=meanwhile)
-    alice = bed.actor("alice")
-    Client(context).stop(alice, ALICE, keep=True)
+    context = harness.make_context(sleep=meanwhile)
+    alice = harness.actor("alice")
+    Client(context).stop(alice, ALICE_THESIS, keep=True)
     assert [(item.action, item.why) for item in reports[0].unknown] == [("busy", "a command is at work on it")]
-    record = bed.record("alice")
+    record = harness.record("alice")
     assert (record.state.value, record.keep, record.history[-1].actor) == ("held", True, "alice")
 
 
-def test_what_a_command_changed_since_it_was_read_is_left_for_the_next_tick(
-    ticking: Ticking, monkeypatch: pytest.MonkeyPatch
+def test_record_changed_by_a_command_waits_for_the_next_tick(
+    ticker: TickHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bed = ticking.bed
-    ticking.runs()
+    harness = ticker.harness
+    ticker.start_container()
     carry_out = Transaction.commit
     done = []
 
@@ -292,62 +292,65 @@ def test_what_a_command_changed_since_it_was_read_is_left_for_the_next_tick(
         written = carry_out(self, record, **more)
         if not done and record.activity.get("state") == "idle":
             done.append(True)
-            return carry_out(self, replace(written, extended_until=bed.clock() + timedelta(hours=5)), **more)
+            return carry_out(self, replace(written, extended_until=harness.clock() + timedelta(hours=5)), **more)
         return written
 
     monkeypatch.setattr(Transaction, "commit", first_alice_extends)
-    ticking.tick(hours=9)
+    ticker.tick(hours=9)
     assert done
 
 
-def test_what_became_busy_while_others_saved_is_not_stopped(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_became_busy_while_others_saved_is_not_stopped(
+    ticker: TickHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stops take a minute each and eight go at once: the last decisions are old."""
-    due(ticking)
-    apply = tick_module.Acting.apply
+    due(ticker)
+    apply = tick_module.DecisionExecutor.apply
 
     def later(self: Any, decided: Any, report: Any) -> None:
-        ticking.bed.clock.advance(minutes=10)
-        ticking.works(300, login="alice")
+        ticker.harness.clock.advance(minutes=10)
+        ticker.set_cpu_time(300, login="alice")
         apply(self, decided, report)
 
-    monkeypatch.setattr(tick_module.Acting, "apply", later)
-    assert acted(ticking.tick()) == [("thesis", "stop")]
-    assert (ticking.state("alice"), ticking.state("bob")) == ("running", "held")
+    monkeypatch.setattr(tick_module.DecisionExecutor, "apply", later)
+    assert actions_of(ticker.tick()) == [("thesis", "stop")]
+    assert (ticker.state("alice"), ticker.state("bob")) == ("running", "held")
 
 
-def test_a_keep_alive_that_came_while_others_saved_counts(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
-    due(ticking)
-    apply = tick_module.Acting.apply
+def test_a_keep_alive_that_came_while_others_saved_counts(ticker: TickHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    due(ticker)
+    apply = tick_module.DecisionExecutor.apply
 
     def later(self: Any, decided: Any, report: Any) -> None:
-        ticking.bed.clock.advance(minutes=10)
-        (ticking.bed.home("alice") / "workspace" / "thesis" / ".keep-alive").touch()
+        ticker.harness.clock.advance(minutes=10)
+        (ticker.harness.home("alice") / "workspace" / "thesis" / ".keep-alive").touch()
         apply(self, decided, report)
 
-    monkeypatch.setattr(tick_module.Acting, "apply", later)
-    ticking.tick()
-    assert (ticking.state("alice"), ticking.state("bob")) == ("running", "held")
+    monkeypatch.setattr(tick_module.DecisionExecutor, "apply", later)
+    ticker.tick()
+    assert (ticker.state("alice"), ticker.state("bob")) == ("running", "held")
 
 
 # side by side
 
 
-def test_stops_run_side_by_side_each_with_its_grace(ticking: Ticking) -> None:
+def test_stops_run_side_by_side_each_with_its_grace(ticker: TickHarness) -> None:
     import threading
 
-    bed = ticking.bed
-    bed.set_policy("defaults: {max_containers_per_user: null, idle_timeout: 10h}\npolicies: {stop_grace: 3s}\n")
+    harness = ticker.harness
+    harness.set_policy("defaults: {max_containers_per_user: null, idle_timeout: 10h}\npolicies: {stop_grace: 3s}\n")
     names = [f"c{number}" for number in range(8)]
     for name in names:
-        (bed.home("alice") / "workspace" / name).mkdir(exist_ok=True)
-        bed.gate.create(
-            bed.actor("alice"), bed.request("alice", name, 0, workspace=f"{bed.home('alice')}/workspace/thesis")
+        (harness.home("alice") / "workspace" / name).mkdir(exist_ok=True)
+        harness.gate.create(
+            harness.actor("alice"),
+            harness.request("alice", name, 0, workspace=f"{harness.home('alice')}/workspace/thesis"),
         )
-        bed.gate.start(bed.actor("alice"), bed.full("alice", name))
-        bed.engine.spawn(bed.full("alice", name), "python train.py", stubborn=True)
-    ticking.tick(seconds=1)
-    ticking.tick(hours=9)
-    bed.clock.advance(hours=2)
+        harness.gate.start(harness.actor("alice"), harness.full("alice", name))
+        harness.engine.spawn(harness.full("alice", name), "python train.py", stubborn=True)
+    ticker.tick(seconds=1)
+    ticker.tick(hours=9)
+    harness.clock.advance(hours=2)
     together = threading.Barrier(8, timeout=20)  # all eight have to save at the same time
     slept: dict[int, int] = {}
 
@@ -357,7 +360,7 @@ def test_stops_run_side_by_side_each_with_its_grace(ticking: Ticking) -> None:
         if slept[me] == 1:
             together.wait()
 
-    tick = ticking.make()
+    tick = ticker.make_tick()
     make = tick.make_context
 
     def another() -> Any:
@@ -365,22 +368,22 @@ def test_stops_run_side_by_side_each_with_its_grace(ticking: Ticking) -> None:
 
     tick.make_context = another
     report = tick.run()
-    assert report.good, report
-    assert len(acted(report)) == 8
+    assert report.succeeded, report
+    assert len(actions_of(report)) == 8
     assert set(slept.values()) == {30}  # each its three seconds, looked at ten times a second
 
 
 # two ticks
 
 
-def test_only_one_tick_runs_at_a_time(ticking: Ticking) -> None:
-    other = ticking.bed.open_ledger()
-    with ticking.bed.ledger.tick_lock(), pytest.raises(Ds01Error, match="a tick runs"), other.tick_lock():
+def test_only_one_tick_runs_at_a_time(ticker: TickHarness) -> None:
+    other = ticker.harness.open_ledger()
+    with ticker.harness.ledger.tick_lock(), pytest.raises(Ds01Error, match="a tick runs"), other.tick_lock():
         pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")
-def test_a_child_that_hangs_in_a_home_does_not_keep_the_ticks_lock(bed: Bed) -> None:
+def test_hanging_child_does_not_keep_the_tick_lock(harness: Harness) -> None:
     from ds01.system import as_user
 
     begin, begun = os.pipe()
@@ -388,41 +391,41 @@ def test_a_child_that_hangs_in_a_home_does_not_keep_the_ticks_lock(bed: Bed) -> 
     patience, as_user.TIMEOUT = as_user.TIMEOUT, 0.3
     kill, os.kill = os.kill, lambda *args: None  # as one that hangs in the kernel, which no signal ends
     try:
-        with bed.ledger.tick_lock():
+        with harness.ledger.tick_lock():
             assert as_user.run_as_uid(70001, 70001, act) is None
     finally:
         as_user.TIMEOUT, os.kill = patience, kill
         os.close(begin)
         os.close(begun)
-    with bed.ledger.tick_lock():
+    with harness.ledger.tick_lock():
         pass
 
 
-def test_an_extension_that_came_while_others_saved_counts(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
-    due(ticking)
-    bed = ticking.bed
-    apply = tick_module.Acting.apply
+def test_an_extension_that_came_while_others_saved_counts(ticker: TickHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    due(ticker)
+    harness = ticker.harness
+    apply = tick_module.DecisionExecutor.apply
 
     def later(self: Any, decided: Any, report: Any) -> None:
-        bed.gate.extend(bed.actor("alice"), ALICE, timedelta(hours=3))
+        harness.gate.extend(harness.actor("alice"), ALICE_THESIS, timedelta(hours=3))
         apply(self, decided, report)
 
-    monkeypatch.setattr(tick_module.Acting, "apply", later)
-    assert acted(ticking.tick()) == [("thesis", "stop")]
-    assert (ticking.state("alice"), ticking.state("bob")) == ("running", "held")
+    monkeypatch.setattr(tick_module.DecisionExecutor, "apply", later)
+    assert actions_of(ticker.tick()) == [("thesis", "stop")]
+    assert (ticker.state("alice"), ticker.state("bob")) == ("running", "held")
 
 
-def test_one_that_cannot_be_inspected_is_not_judged_and_the_others_are(bed: Bed) -> None:
-    bed.set_policy("defaults: {max_mig_instances: 2, gpu_hold_after_stop: 1h, max_runtime: 1h}\n")
-    ticking = Ticking(bed)
-    ticking.runs("alice")
-    ticking.runs("bob")
-    bed.gate.stop(bed.actor("bob"), bed.full("bob"))
-    before = bed.record("alice")
-    bed.engine.set_status(ALICE, ContainerStatus.DEAD)
-    bed.engine.break_container(ALICE)
-    report = ticking.any_tick(hours=2)
-    assert [(item.container, item.action) for item in report.errors] == [(ALICE, "reconcile")]
+def test_uninspectable_container_is_skipped_alone(harness: Harness) -> None:
+    harness.set_policy("defaults: {max_mig_instances: 2, gpu_hold_after_stop: 1h, max_runtime: 1h}\n")
+    ticker = TickHarness(harness)
+    ticker.start_container("alice")
+    ticker.start_container("bob")
+    harness.gate.stop(harness.actor("bob"), harness.full("bob"))
+    before = harness.record("alice")
+    harness.engine.set_status(ALICE_THESIS, ContainerStatus.DEAD)
+    harness.engine.break_container(ALICE_THESIS)
+    report = ticker.run_tick(hours=2)
+    assert [(item.container, item.action) for item in report.errors] == [(ALICE_THESIS, "reconcile")]
     assert "RWLayer" in report.errors[0].why
-    assert bed.record("alice") == before
-    assert bed.record("bob").lease is None
+    assert harness.record("alice") == before
+    assert harness.record("bob").lease is None

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ds01.journal import notifier
+from ds01.journal import notifier as notifier_module
 from ds01.journal.notices import Mailboxes, Notice
-from ds01.journal.notifier import Teller
+from ds01.journal.notifier import Notifier
 from ds01.policy.model import NotificationSettings
 from ds01.system import clock
-from tests.bed import NOON, Bed
-from tests.ticking import Ticking
+from tests.harness import NOON, Harness
+from tests.tick_harness import TickHarness
 
 NOTICE = Notice(NOON, "idle", "thesis._.70001", "it is idle\x1b[2J", None)
 
@@ -26,27 +26,29 @@ def said() -> list[tuple[str, Any]]:
     return []
 
 
-def teller(bed: Bed, said: list[tuple[str, Any]], *command: str, terminal: bool = False) -> Teller:
-    return Teller(
-        Mailboxes(bed.state / "notices"),
+def notifier(harness: Harness, said: list[tuple[str, Any]], *command: str, terminal: bool = False) -> Notifier:
+    return Notifier(
+        Mailboxes(harness.state / "notices"),
         NotificationSettings(terminal=terminal, command=command or None),
         lambda kind, facts: said.append((kind, facts)),
         lambda uid, text: said.append(("terminal", text)),
     )
 
 
-def program(bed: Bed, text: str) -> str:
-    path = bed.root / "program"
+def program(harness: Harness, text: str) -> str:
+    path = harness.root / "program"
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return str(path)
 
 
-def test_the_labs_program_gets_one_json_event_on_stdin(ticking: Ticking, said: list[tuple[str, Any]]) -> None:
-    bed = ticking.bed
-    record = ticking.runs()
-    out = bed.root / "out"
-    assert teller(bed, said, program(bed, 'cat > "$1"; echo "$#" >> "$1"'), str(out)).tell(record, NOTICE)
+def test_the_labs_program_gets_one_json_event_on_stdin(ticker: TickHarness, said: list[tuple[str, Any]]) -> None:
+    harness = ticker.harness
+    record = ticker.start_container()
+    out = harness.root / "out"
+    assert notifier(harness, said, program(harness, 'cat > "$1"; echo "$#" >> "$1"'), str(out)).notify_owner(
+        record, NOTICE
+    )
     event, count = out.read_text().splitlines()
     assert json.loads(event) == {
         "time": "2026-11-30T12:00:00Z", "kind": "idle", "container": "thesis._.70001", "text": "it is idle\x1b[2J",
@@ -55,56 +57,56 @@ def test_the_labs_program_gets_one_json_event_on_stdin(ticking: Ticking, said: l
     assert count == "1"
 
 
-def test_nothing_in_the_policy_goes_through_a_shell(ticking: Ticking, said: list[tuple[str, Any]]) -> None:
-    record = ticking.runs()
-    path = ticking.bed.root / "made"
-    teller(ticking.bed, said, "/bin/echo", f"; touch {path}").tell(record, NOTICE)
+def test_nothing_in_the_policy_goes_through_a_shell(ticker: TickHarness, said: list[tuple[str, Any]]) -> None:
+    record = ticker.start_container()
+    path = ticker.harness.root / "made"
+    notifier(ticker.harness, said, "/bin/echo", f"; touch {path}").notify_owner(record, NOTICE)
     assert not path.exists()
 
 
 @pytest.mark.parametrize("command", ["/nonexistent/program", "/bin/false"])
 def test_a_program_that_fails_is_said_and_the_mailbox_counts(
-    ticking: Ticking, said: list[tuple[str, Any]], command: str
+    ticker: TickHarness, said: list[tuple[str, Any]], command: str
 ) -> None:
-    record = ticking.runs()
-    assert teller(ticking.bed, said, command).tell(record, NOTICE)
+    record = ticker.start_container()
+    assert notifier(ticker.harness, said, command).notify_owner(record, NOTICE)
     assert [facts["why"].partition(":")[0] for _, facts in said if "delivered" not in facts] == ["notify.command"]
 
 
 def test_a_program_that_hangs_is_cut_off_and_not_asked_again(
-    ticking: Ticking, said: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ticker: TickHarness, said: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifier, "PATIENCE", 0.2)
-    record = ticking.runs()
-    counted = ticking.bed.root / "count"
-    hangs = teller(ticking.bed, said, program(ticking.bed, f"echo >> {counted}; exec sleep 60"))
+    monkeypatch.setattr(notifier_module, "COMMAND_TIMEOUT", 0.2)
+    record = ticker.start_container()
+    counted = ticker.harness.root / "count"
+    hangs = notifier(ticker.harness, said, program(ticker.harness, f"echo >> {counted}; exec sleep 60"))
     began = time.monotonic()
     for _ in range(20):
-        assert hangs.tell(record, NOTICE)
+        assert hangs.notify_owner(record, NOTICE)
     assert time.monotonic() - began < 3
     assert counted.read_text() == "\n"
 
 
-def test_every_notice_is_an_event(ticking: Ticking, said: list[tuple[str, Any]]) -> None:
-    record = ticking.runs()
-    teller(ticking.bed, said).tell(record, NOTICE)
-    (folder := ticking.bed.state / "notices").rename(ticking.bed.state / "away")
+def test_every_notice_is_an_event(ticker: TickHarness, said: list[tuple[str, Any]]) -> None:
+    record = ticker.start_container()
+    notifier(ticker.harness, said).notify_owner(record, NOTICE)
+    (folder := ticker.harness.state / "notices").rename(ticker.harness.state / "away")
     folder.write_text("")
-    assert not teller(ticking.bed, said).tell(record, NOTICE)
+    assert not notifier(ticker.harness, said).notify_owner(record, NOTICE)
     assert [(kind, facts["delivered"]) for kind, facts in said] == [("notice", True), ("notice", False)]
 
 
-def test_terminals_are_the_policys_to_allow(ticking: Ticking, said: list[tuple[str, Any]]) -> None:
-    record = ticking.runs()
-    teller(ticking.bed, said, terminal=True).tell(record, NOTICE)
-    teller(ticking.bed, said, terminal=False).tell(record, NOTICE)
+def test_terminals_are_the_policys_to_allow(ticker: TickHarness, said: list[tuple[str, Any]]) -> None:
+    record = ticker.start_container()
+    notifier(ticker.harness, said, terminal=True).notify_owner(record, NOTICE)
+    notifier(ticker.harness, said, terminal=False).notify_owner(record, NOTICE)
     assert [kind for kind, _ in said].count("terminal") == 1
 
 
 def test_the_time_is_said_in_the_servers_zone(
-    ticking: Ticking, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ticker: TickHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(clock, "server_zone", lambda: ZoneInfo("Asia/Tokyo"))
-    ticking.runs()
-    ticking.tick(hours=8)
-    assert "Tue 01 Dec 07:00" in ticking.post()[0].text  # 22:00 UTC
+    ticker.start_container()
+    ticker.tick(hours=8)
+    assert "Tue 01 Dec 07:00" in ticker.take_notices()[0].text  # 22:00 UTC

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from ds01.automation.timekeeping import check_clock
-from ds01.records.store.memory import Memory, memory_document, memory_from
+from ds01.automation.clock_check import check_clock
+from ds01.records.store.tick_memory import TickMemory, parse_tick_memory, tick_memory_document
 from ds01.system.clock import ClockReading, Uptime
-from tests.bed import NOON
+from tests.harness import NOON
 
 HOUR = timedelta(hours=1)
 
@@ -20,15 +20,15 @@ def reading(clock: timedelta = timedelta(0), up: timedelta | None = timedelta(0)
     return ClockReading(NOON + clock, uptime)
 
 
-def is_trusted(memory: Memory, now: ClockReading, latest: timedelta | None = None) -> bool:
+def is_trusted(memory: TickMemory, now: ClockReading, latest: timedelta | None = None) -> bool:
     return check_clock(memory, now, None if latest is None else NOON + latest)[0] is None
 
 
-LAST = Memory(believed=reading())
+LAST = TickMemory(believed=reading())
 
 
 def test_the_first_tick_trusts_its_clock() -> None:
-    why, memory = check_clock(Memory(), reading(), None)
+    why, memory = check_clock(TickMemory(), reading(), None)
     assert (why, memory.believed, memory.doubted) == (None, reading(), ())
 
 
@@ -55,41 +55,41 @@ def test_a_clock_that_was_slewed_for_weeks_is_trusted() -> None:
 
 
 @pytest.mark.parametrize("up", [None, timedelta(days=-1)])
-def test_across_a_reboot_a_clock_before_the_last_tick_is_not_trusted(up: timedelta | None) -> None:
+def test_clock_before_the_last_tick_is_doubted_after_reboot(up: timedelta | None) -> None:
     assert not is_trusted(LAST, reading(-HOUR, up, "second"))
     assert is_trusted(LAST, reading(HOUR, up, "second"))
     assert is_trusted(LAST, reading(timedelta(days=30), up, "second"))
     assert not is_trusted(LAST, reading(timedelta(days=365), up, "second"))
 
 
-def test_across_a_reboot_a_clock_before_the_last_change_is_not_trusted() -> None:
+def test_clock_before_the_last_change_is_doubted_after_reboot() -> None:
     up = timedelta(days=-1)
     assert not is_trusted(LAST, reading(HOUR, up, "second"), latest=3 * HOUR)
-    assert not is_trusted(Memory(), reading(HOUR, up), latest=3 * HOUR)
+    assert not is_trusted(TickMemory(), reading(HOUR, up), latest=3 * HOUR)
     assert is_trusted(LAST, reading(4 * HOUR, up, "second"), latest=3 * HOUR)
 
 
-def test_what_was_written_down_with_a_clock_that_is_ahead_does_not_speak_for_it() -> None:
+def test_times_written_by_a_doubted_clock_do_not_confirm_it() -> None:
     year = timedelta(days=400)
     assert not is_trusted(LAST, reading(year, timedelta(minutes=1), "second"), latest=year - timedelta(seconds=5))
 
 
-def test_a_change_in_the_future_does_not_outweigh_the_time_since_boot() -> None:
+def test_uptime_outweighs_a_change_in_the_future() -> None:
     assert is_trusted(LAST, reading(HOUR, HOUR), latest=8760 * HOUR)
 
 
-def test_one_wrong_tick_is_forgotten_when_the_clock_is_right_again() -> None:
+def test_one_wrong_reading_is_forgotten() -> None:
     _, memory = check_clock(LAST, reading(8760 * HOUR, HOUR), None)
     assert is_trusted(memory, reading(2 * HOUR, 2 * HOUR))
 
 
-def test_a_dead_battery_at_boot_is_forgotten_when_ntp_has_answered() -> None:
+def test_ntp_correction_after_a_dead_battery_is_trusted() -> None:
     _, memory = check_clock(LAST, reading(-200000 * HOUR, timedelta(days=-1), "second"), None)
     _, memory = check_clock(memory, reading(-199999.5 * HOUR, HOUR / 2 - timedelta(days=1), "second"), None)
     assert is_trusted(memory, reading(2 * HOUR, 2 * HOUR - timedelta(days=1), "second"))
 
 
-def unjudged(memory: Memory, step: timedelta, *, has_uptime: bool = True, boot: str = "first") -> int:
+def unjudged(memory: TickMemory, step: timedelta, *, has_uptime: bool = True, boot: str = "first") -> int:
     """How many ticks in a row, five minutes apart, do not trust a clock that was put elsewhere and stays there."""
     for number in range(1, 400):
         passed = timedelta(minutes=5 * number)
@@ -110,8 +110,8 @@ def test_a_clock_that_stays_ahead_is_trusted_after_a_day() -> None:
     assert unjudged(LAST, 2 * HOUR) == unjudged(LAST, 8760 * HOUR, has_uptime=False) == 288
 
 
-def test_a_dead_battery_is_never_trusted_where_a_later_time_was_right() -> None:
-    memory = Memory()
+def test_clock_before_a_proven_time_is_never_trusted() -> None:
+    memory = TickMemory()
     for hours in range(30):
         _, memory = check_clock(memory, reading((hours - 30) * HOUR, (hours - 30) * HOUR), None)
     assert memory.proven == NOON - HOUR
@@ -130,5 +130,5 @@ def test_a_clock_that_jumps_about_is_never_trusted() -> None:
 
 def test_what_it_remembers_survives_the_file() -> None:
     _, memory = check_clock(LAST, reading(8760 * HOUR, HOUR), NOON)
-    assert memory_from(memory_document(memory)) == memory
-    assert memory_from({"believed": "yesterday"}) == memory_from([]) == Memory()
+    assert parse_tick_memory(tick_memory_document(memory)) == memory
+    assert parse_tick_memory({"believed": "yesterday"}) == parse_tick_memory([]) == TickMemory()

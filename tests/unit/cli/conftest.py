@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bed import Bed
 from tests.command_line import CommandLine, InProcess, Program
+from tests.harness import Harness
 
 
 @pytest.fixture
-def ds(request: pytest.FixtureRequest, bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
+def ds(request: pytest.FixtureRequest, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
     """The command line in process, or as the program that --program names."""
     if path := request.config.getoption("program"):
-        yield Program(bed, monkeypatch, path)
+        yield Program(harness, monkeypatch, path)
         return
     with Path(os.devnull).open() as nobody:
         monkeypatch.setattr(sys, "stdin", nobody)
-        yield InProcess(bed, monkeypatch, request.getfixturevalue("capsys"))
+        yield InProcess(harness, monkeypatch, request.getfixturevalue("capsys"))

@@ -13,9 +13,9 @@ from ds01.api.refusals import WaysOut
 from ds01.cli.command.advice import CommandContext, complete_hints
 from ds01.cli.command.refusals import describe_end_of_wait, describe_missing, describe_refusal
 from ds01.gpus.model import Claim, GpuRequest, GpuType, Refusal, Rule
-from tests.advice import BadAdviceError, check_output, check_text
-from tests.bed import NOON
+from tests.advice_checks import BadAdviceError, check_output, check_text
 from tests.command_line import CommandLine
+from tests.harness import NOON
 
 # All commands that lease slots, or start something on slots.
 LEASING = (
@@ -153,7 +153,7 @@ def test_an_administrators_hints_can_be_typed_as_they_stand(ds: CommandLine) -> 
 
 def test_a_full_name_makes_hints_be_for_its_owner(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "pytorch")
-    said = ds.ok("container-stop", ds.bed.full("alice"), who="boss")
+    said = ds.ok("container-stop", ds.harness.full("alice"), who="boss")
     assert "`container-stop thesis --release --user 70001`" in said
 
 

@@ -49,15 +49,15 @@ def test_there_are_such_options() -> None:
 
 
 def test_the_workspace_after_an_equals_sign_is_what_is_mounted(ds: CommandLine) -> None:
-    place = ds.bed.home("alice") / "workspace" / "thesis"
+    place = ds.harness.home("alice") / "workspace" / "thesis"
     assert ds("container-create", "x", "pytorch", f"-w={place}", "--json").code == 0
-    assert ds.bed.record("alice", "x").workspace == str(place)
+    assert ds.harness.record("alice", "x").workspace == str(place)
     assert not Path("=").exists()
 
 
 def test_a_home_after_an_equals_sign_is_the_owners(ds: CommandLine) -> None:
     ds.ok("container-create", "x", "pytorch", "-w=~/workspace/thesis")
-    assert ds.bed.record("alice", "x").workspace == f"{ds.bed.home('alice')}/workspace/thesis"
+    assert ds.harness.record("alice", "x").workspace == f"{ds.harness.home('alice')}/workspace/thesis"
 
 
 def test_an_equals_sign_without_a_directory_is_wrong_use(ds: CommandLine) -> None:

@@ -20,26 +20,26 @@ mounts: {workspace: [], data: [], models: []}
 @pytest.fixture
 def idle(ds: CommandLine) -> CommandLine:
     """Alice's container runs since noon, and does nothing."""
-    ds.bed.set_policy(POLICY)
-    prepare_home_directories(ds.bed)
+    ds.harness.set_policy(POLICY)
+    prepare_home_directories(ds.harness)
     ds.ok("container-deploy", "thesis", "pytorch", "--background")
     ds.ok("tick", who="root")
     return ds
 
 
 def later(ds: CommandLine, **by: float) -> None:
-    ds.bed.clock.advance(**by)
+    ds.harness.clock.advance(**by)
 
 
 def ticked(ds: CommandLine) -> dict[str, object]:
     """What tick.json says of the last pass."""
-    document = json.loads((ds.bed.state / "tick.json").read_text())
+    document = json.loads((ds.harness.state / "tick.json").read_text())
     del document["last_good_at"]
     return document
 
 
 def last_good(ds: CommandLine) -> str | None:
-    return json.loads((ds.bed.state / "tick.json").read_text())["last_good_at"]
+    return json.loads((ds.harness.state / "tick.json").read_text())["last_good_at"]
 
 
 def test_a_tick_says_what_it_did_and_writes_it_down(idle: CommandLine) -> None:
@@ -53,19 +53,21 @@ def test_a_tick_says_what_it_did_and_writes_it_down(idle: CommandLine) -> None:
     later(idle, hours=2)
     assert "acted    thesis._.70001: stop, idle, due 2026-11-30T22:00:00Z" in idle.ok("tick", who="root")
     assert idle.state() == "held"
-    assert (idle.bed.state / "tick.json").stat().st_mode & 0o777 == 0o644
+    assert (idle.harness.state / "tick.json").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_dry_run_leaves_no_trace(idle: CommandLine) -> None:
     later(idle, hours=8)
-    before = {path: path.read_bytes() for path in idle.bed.state.rglob("*.json*") if "log" not in path.parts}
+    before = {path: path.read_bytes() for path in idle.harness.state.rglob("*.json*") if "log" not in path.parts}
     assert "warned   thesis._.70001: warn, idle" in idle.ok("tick", "--dry-run", who="root")
-    assert {path: path.read_bytes() for path in idle.bed.state.rglob("*.json*") if "log" not in path.parts} == before
+    assert {
+        path: path.read_bytes() for path in idle.harness.state.rglob("*.json*") if "log" not in path.parts
+    } == before
 
 
 def test_a_tick_that_meets_another_leaves_at_once(idle: CommandLine) -> None:
     before = ticked(idle)
-    with idle.bed.ledger.tick_lock():
+    with idle.harness.ledger.tick_lock():
         assert idle.ok("tick", who="root") == "Another tick runs.\n"
         assert idle("tick", "--json", who="root").json["looked_at"] == 0
     assert ticked(idle) == before
@@ -107,14 +109,14 @@ def test_the_last_good_tick_outlives_bad_ones_and_doctor_counts_from_it(idle: Co
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("content", ["", "[1]", '{"last_good_at": 7, "errors": []}'])
 def test_a_bad_tick_after_a_spoilt_record_knows_no_good_one(idle: CommandLine, content: str) -> None:
-    (idle.bed.state / "tick.json").write_text(content)
+    (idle.harness.state / "tick.json").write_text(content)
     idle.engine.set_answering(False)
     assert idle("tick", who="root").code == 1
     assert last_good(idle) is None
 
 
 def test_with_an_unreadable_policy_the_last_good_one_counts_and_it_is_said(idle: CommandLine) -> None:
-    (idle.bed.root / "resource-limits.yaml").write_text("defaults: {idle_timeout: 1}\n")
+    (idle.harness.root / "resource-limits.yaml").write_text("defaults: {idle_timeout: 1}\n")
     later(idle, hours=8)
     answer = idle("tick", "--json", who="root")
     assert answer.code == 1
@@ -123,35 +125,35 @@ def test_with_an_unreadable_policy_the_last_good_one_counts_and_it_is_said(idle:
     ]
     assert len(answer.json["warned"]) == 1
     assert ticked(idle) == answer.json
-    (idle.bed.root / "resource-limits.yaml").unlink()
+    (idle.harness.root / "resource-limits.yaml").unlink()
     later(idle, hours=2)
     assert idle("tick", who="root").code == 1
     assert idle.state() == "held"
 
 
 def test_without_any_policy_nothing_is_judged_and_tick_json_says_so(ds: CommandLine) -> None:
-    (ds.bed.root / "resource-limits.yaml").write_text("nonsense")
+    (ds.harness.root / "resource-limits.yaml").write_text("nonsense")
     answer = ds("tick", "--json", who="root")
     assert answer.code == 1
     assert [item["action"] for item in ticked(ds)["errors"]] == ["policy"]  # type: ignore[union-attr, index]
 
 
 def test_a_changed_policy_and_its_members_are_an_event_and_are_kept(idle: CommandLine) -> None:
-    bed = idle.bed
-    groups = bed.root / "groups"
+    harness = idle.harness
+    groups = harness.root / "groups"
     groups.mkdir()
     (groups / "admins.members").write_text("bob\n")
     idle.ok("tick", who="root")
     idle.ok("tick", who="root")
     (groups / "admins.members").unlink()
     idle.ok("tick", who="root")
-    kinds = [json.loads(line)["type"] for line in (bed.state / "log" / "events.jsonl").read_text().splitlines()]
+    kinds = [json.loads(line)["type"] for line in (harness.state / "log" / "events.jsonl").read_text().splitlines()]
     assert kinds.count("configuration") == 2
-    assert list((bed.state / "last-good-policy" / "groups").iterdir()) == []
+    assert list((harness.state / "last-good-policy" / "groups").iterdir()) == []
 
 
 def test_the_log_of_allocations_lies_beside_the_events(idle: CommandLine) -> None:
-    lines = (idle.bed.state / "log" / "gpu-allocations.log").read_text().splitlines()
+    lines = (idle.harness.state / "log" / "gpu-allocations.log").read_text().splitlines()
     assert len(lines) == 1
     assert lines[0].endswith(" ALLOCATED 1:0 alice thesis._.70001 priority=10 create by alice")
 
@@ -166,10 +168,10 @@ def test_what_an_administrator_did_is_told_by_the_next_tick(idle: CommandLine, m
     with monkeypatch.context() as patch:
         patch.setattr(Mailboxes, "deliver", lambda *args: False)
         idle.ok("emergency-stop", "alice", "-y", who="boss")
-    mailboxes = Mailboxes(idle.bed.state / "notices")
-    assert mailboxes.take(idle.bed.people["alice"]) == []
+    mailboxes = Mailboxes(idle.harness.state / "notices")
+    assert mailboxes.take(idle.harness.people["alice"]) == []
     idle.ok("tick", who="root")
-    assert ["stopped at once by" in notice.text for notice in mailboxes.take(idle.bed.people["alice"])] == [True]
+    assert ["stopped at once by" in notice.text for notice in mailboxes.take(idle.harness.people["alice"])] == [True]
 
 
 # container-extend
@@ -181,7 +183,7 @@ def test_an_extension_says_the_new_deadline(idle: CommandLine) -> None:
     assert "(idle)" in said
     deadline = idle("container-list", "--json").json["containers"][0]["deadline"]
     assert deadline == {"at": "2026-12-01T02:00:00Z", "because": "idle"}
-    events = (idle.bed.state / "log" / "events.jsonl").read_text()
+    events = (idle.harness.state / "log" / "events.jsonl").read_text()
     assert '"why": "last epoch"' in events
     assert "2h is left" in idle.fails(3, "container-extend", "thesis", "3h")
     for words in (["thesis"], ["thesis", "12"], ["thesis", "0h"], ["thesis", "1h", "more"], []):
@@ -194,13 +196,13 @@ def test_an_extension_says_the_new_deadline(idle: CommandLine) -> None:
 
 
 def test_the_queue_is_shown_and_cancelled(ds: CommandLine) -> None:
-    bed = ds.bed
+    harness = ds.harness
     assert ds.ok("queue") == "Nobody waits.\n"
-    from ds01.records.line import Waiter
+    from ds01.records.wait_queue import Waiter
 
-    request = bed.request("alice", gpus=1)
-    waiter = Waiter("", "alice", bed.people["alice"], 10, bed.clock(), bed.full("alice"), request)
-    with bed.ledger.line().join(waiter) as standing:
+    request = harness.request("alice", gpus=1)
+    waiter = Waiter("", "alice", harness.people["alice"], 10, harness.clock(), harness.full("alice"), request)
+    with harness.ledger.wait_queue().join(waiter) as standing:
         later(ds, minutes=5)
         assert f"1  {standing.id}  alice  thesis" in ds.ok("queue")
         (row,) = ds("queue", "--json").json["waiting"]
@@ -220,12 +222,12 @@ def test_a_policy_that_changes_during_the_pull_counts(ds: CommandLine, monkeypat
 
     def saved_meanwhile(session: object, step: str, **more: str) -> None:
         if step == "create":
-            ds.bed.set_policy("defaults: {max_mig_instances: 0}\n")
+            ds.harness.set_policy("defaults: {max_mig_instances: 0}\n")
 
     monkeypatch.setattr(workflow, "explain", saved_meanwhile)
     error = ds.fails(3, "container-create", "thesis", "pytorch", "--gpus", "1")
     assert "max_mig_instances" in error
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
 
 
 @pytest.mark.in_process("changes the policy between two steps")
@@ -236,14 +238,16 @@ def test_what_was_created_after_a_wait_is_said_with_the_limits_of_now(
 
     def saved_meanwhile(session: object, step: str, **more: str) -> None:
         if step == "create":
-            ds.bed.set_policy("defaults: {memory: 7g}\n")
+            ds.harness.set_policy("defaults: {memory: 7g}\n")
 
     monkeypatch.setattr(workflow, "explain", saved_meanwhile)
     assert "7g memory" in ds.ok("container-create", "thesis", "pytorch", "--gpus", "1", "--wait")
 
 
 def test_wait_for_ends_with_4(ds: CommandLine) -> None:
-    ds.bed.set_policy("defaults: {max_mig_instances: null, max_gpus_per_container: 3, max_containers_per_user: null}\n")
+    ds.harness.set_policy(
+        "defaults: {max_mig_instances: null, max_gpus_per_container: 3, max_containers_per_user: null}\n"
+    )
     for name, gpus in (("one", "3"), ("two", "1")):
         ds.ok("container-create", name, "pytorch", "--gpus", gpus, who="root")
     answer = ds("container-create", "thesis", "pytorch", "--gpus", "1", "--wait-for", "1s")
@@ -262,8 +266,8 @@ def terminal(ds: CommandLine) -> None:
 
 
 def put(ds: CommandLine, text: str = "thesis does nothing") -> None:
-    notice = Notice(ds.bed.clock(), "idle", "thesis._.70001", text, "container-extend thesis 6h")
-    assert Mailboxes(ds.bed.state / "notices").deliver(*ds.caller, notice)
+    notice = Notice(ds.harness.clock(), "idle", "thesis._.70001", text, "container-extend thesis 6h")
+    assert Mailboxes(ds.harness.state / "notices").deliver(*ds.caller, notice)
 
 
 def test_the_callers_notices_come_once_before_the_commands_own_words(ds: CommandLine, terminal: None) -> None:
@@ -286,7 +290,7 @@ def test_scripts_and_the_tick_take_nothing(ds: CommandLine, terminal: None, word
 def test_without_a_terminal_they_stay_for_later(ds: CommandLine) -> None:
     put(ds)
     assert ds("queue").err == ""
-    assert "thesis does nothing" in json.dumps(Mailboxes(ds.bed.state / "notices").take(ds.caller[0])[0].text)
+    assert "thesis does nothing" in json.dumps(Mailboxes(ds.harness.state / "notices").take(ds.caller[0])[0].text)
 
 
 def test_they_come_before_an_error_too(ds: CommandLine, terminal: None) -> None:
@@ -303,7 +307,7 @@ def test_control_characters_and_lines_of_a_notice_do_nothing(ds: CommandLine, te
 
 
 def test_a_broken_mailbox_keeps_nobody_from_working(ds: CommandLine, terminal: None) -> None:
-    box = ds.bed.state / "notices"
+    box = ds.harness.state / "notices"
     box.mkdir()
     path = box / f"{ds.caller[0]}.jsonl"
     path.write_bytes(b"\xff\x00{")

@@ -12,7 +12,7 @@ from tests.command_line import CommandLine
 
 
 def image_of(ds: CommandLine, name: str = "thesis") -> str:
-    return ds.bed.record("alice", name).image
+    return ds.harness.record("alice", name).image
 
 
 # the image of a new container, in the contract's order
@@ -59,7 +59,7 @@ def test_an_image_that_is_not_here_is_fetched_before_anything_is_leased(ds: Comm
     assert "Fetching remote/thing" in ds.ok("container-create", "thesis", "--image", "remote/thing")
     ds.fails(5, "container-create", "other", "--image", "absent/thing")
     assert "not here: would be fetched" in ds.ok("container-create", "other", "--image", "remote/more", "--dry-run")
-    assert len(ds.bed.records()) == 1
+    assert len(ds.harness.records()) == 1
 
 
 @pytest.mark.sampled(4)
@@ -83,7 +83,7 @@ def test_an_image_that_is_not_here_is_fetched_before_anything_is_leased(ds: Comm
 )
 def test_contradictions_are_wrong_use_and_change_nothing(options: list[str], ds: CommandLine) -> None:
     ds.fails(2, "container-deploy", "thesis", *options)
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_port_twice_is_wrong_use_at_create(ports: list[str], said: str, ds: Co
     for verb in ("container-create", "container-deploy"):
         error = ds.fails(2, verb, "thesis", "pytorch", *options)
         assert said in error and f"-p {ports[0]} -p {ports[1]}" in error and "-p HOST:CONTAINER" in error
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
     ds.ok("container-create", "thesis", "pytorch", "-p", "8888:99", "-p", "8889:8888", "-p", "8887")
 
 
@@ -108,7 +108,7 @@ def test_a_folder_that_is_not_there_is_wrong_use(option: str, ds: CommandLine) -
     for words in (["container-create", "thesis", "pytorch"], ["mlc-create", "thesis", "Pytorch"]):
         error = ds.fails(2, *words, option, "/nope/here")
         assert "there is no folder /nope/here" in error and f"{option} is to mount it" in error and "→ " in error
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
     ds.fails(3, "container-create", "thesis", "pytorch", option, "/etc")
 
 
@@ -164,7 +164,7 @@ def test_somebody_elses_container_is_as_absent(ds: CommandLine) -> None:
 
 def test_admins_act_for_others_by_login_or_uid(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "pytorch", "--user", "alice", who="boss")
-    assert ds.bed.record("alice").history[0].actor == "boss"
+    assert ds.harness.record("alice").history[0].actor == "boss"
     assert "thesis" in ds.ok("container-list", "--user", "70001", who="boss")
     ds.ok("container-stop", "thesis._.70001", who="boss")
     assert ds.state() == "held"
@@ -201,7 +201,7 @@ def test_release_frees_the_gpu_also_of_a_held_one(ds: CommandLine) -> None:
     ds.ok("container-stop", "one", "--release")
     assert ds.state("one") == "stopped"
     ds.ok("container-stop", "two", "--release")
-    assert ds.state("two") == "stopped" and ds.bed.leased() == {}
+    assert ds.state("two") == "stopped" and ds.harness.leased() == {}
 
 
 def test_stop_all_with_release_takes_the_held_ones_too(ds: CommandLine) -> None:
@@ -211,14 +211,14 @@ def test_stop_all_with_release_takes_the_held_ones_too(ds: CommandLine) -> None:
     ds.ok("container-stop", "--all")
     assert (ds.state("one"), ds.state("two")) == ("held", "held")
     ds.ok("container-stop", "--all", "--release")
-    assert ds.bed.leased() == {}
+    assert ds.harness.leased() == {}
     assert "No container of yours runs" in ds.ok("container-stop", "--all")
 
 
 def test_keep_container_is_kept(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "pytorch")
     ds.ok("container-stop", "thesis", "--keep-container")
-    assert ds.bed.record("alice").keep
+    assert ds.harness.record("alice").keep
 
 
 def test_retire_is_said_once_and_frees_the_gpu(ds: CommandLine) -> None:
@@ -227,7 +227,7 @@ def test_retire_is_said_once_and_frees_the_gpu(ds: CommandLine) -> None:
     assert ds.state() == "running"
     said = ds.ok("container-retire", "thesis")
     assert said == "Retired thesis: GPU 1:0 (2g.10gb) is free, the workspace stays.\n"
-    assert ds.bed.records() == [] and (ds.bed.home("alice") / "workspace" / "thesis").is_dir()
+    assert ds.harness.records() == [] and (ds.harness.home("alice") / "workspace" / "thesis").is_dir()
 
 
 def test_remove_all_names_images_and_a_dry_run(ds: CommandLine) -> None:
@@ -236,12 +236,12 @@ def test_remove_all_names_images_and_a_dry_run(ds: CommandLine) -> None:
     ds.ok("container-stop", "one")
     ds.ok("container-stop", "two")
     assert ds.ok("container-remove", "--all", "--dry-run").count("Would remove") == 2
-    assert len(ds.bed.records()) == 3
+    assert len(ds.harness.records()) == 3
     ds.ok("container-remove", "one", "one")
     ds.ok("container-remove", "--all")
-    assert [record.name for record in ds.bed.records()] == ["three"]
+    assert [record.name for record in ds.harness.records()] == ["three"]
     said = ds.ok("container-remove", "three", "--force", "--images")
-    assert "Removed three." in said and ds.bed.records() == []
+    assert "Removed three." in said and ds.harness.records() == []
     assert ds("container-list").out.startswith("No containers")
 
 
@@ -250,7 +250,7 @@ def test_one_that_cannot_be_removed_does_not_keep_the_others(ds: CommandLine) ->
     ds.ok("container-deploy", "two", "debian", "--cpu-only")
     ds.ok("container-stop", "two")
     ds.fails(6, "container-remove", "one", "two")
-    assert [record.name for record in ds.bed.records()] == ["one"]
+    assert [record.name for record in ds.harness.records()] == ["one"]
 
 
 def test_cleanup_shows_sizes_and_removes_what_was_chosen(ds: CommandLine) -> None:
@@ -311,10 +311,10 @@ def test_the_list_says_what_happens_next(ds: CommandLine) -> None:
     shown = ds.ok("container-list")
     assert shown.splitlines()[0].split() == ["NAME", "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE"]
     assert "release in 30m" in shown and "idle stop in 2d" in shown
-    ds.bed.clock.advance(hours=5)
+    ds.harness.clock.advance(hours=5)
     ds.ok("container-stop", "runs")
     assert "hold ends in 1d" in ds.ok("container-list")
-    ds.bed.clock.advance(hours=25)
+    ds.harness.clock.advance(hours=25)
     assert "hold ends is due" in ds.ok("container-list") or "stopped" in ds.ok("container-list")
 
 
@@ -398,14 +398,14 @@ def test_limits_as_lines_with_sources_and_as_flags(ds: CommandLine) -> None:
 
 
 def test_ulimits_are_shown_as_the_policy_writes_them(ds: CommandLine) -> None:
-    ds.bed.set_policy("defaults: {ulimits: {stack: 64m, core: 0, nofile: 65536, memlock: -1, nproc: 4096}}\n")
+    ds.harness.set_policy("defaults: {ulimits: {stack: 64m, core: 0, nofile: 65536, memlock: -1, nproc: 4096}}\n")
     shown = ds.ok("limits").splitlines()
     for line in ("stack: 64m", "core: 0b", "nofile: 65536", "memlock: unlimited", "nproc: 4096"):
         assert f"Ulimit {line}" in shown
 
 
 def test_sizes_have_one_form_for_people_and_are_exact_for_docker(ds: CommandLine) -> None:
-    ds.bed.set_policy("defaults: {memory: 24105m, shm_size: 1536m, aggregate: {memory: 48210m}}\n")
+    ds.harness.set_policy("defaults: {memory: 24105m, shm_size: 1536m, aggregate: {memory: 48210m}}\n")
     assert "23.5g memory" in ds.ok("container-create", "thesis", "pytorch", "--cpu-only")
     shown = ds.ok("limits")
     for line in ("Memory: 23.5g", "Shared Memory: 1.5g", "All Containers: Memory: 47.1g"):

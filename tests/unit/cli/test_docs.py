@@ -13,7 +13,7 @@ import pytest
 from ds01.commands import ALIASES, COMMANDS, hyphenated
 from ds01.main import load_command
 from tests.command_line import CommandLine
-from tests.policies import read
+from tests.policy_texts import load_text
 
 TOP = Path(__file__).parents[3]
 PAGES = sorted((TOP / "docs").glob("*.md"))
@@ -79,12 +79,12 @@ def test_the_examples_run_in_their_order_and_say_what_stands_there(
     page: Path, ds: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = (TOP / "config" / "resource-limits.yaml").read_text("utf-8")
-    (ds.bed.root / "resource-limits.yaml").write_text(policy)
-    (ds.bed.root / "draft.yaml").write_text(policy)
-    (ds.bed.root / "old").mkdir()
-    (ds.bed.root / "old" / "resource-limits.yaml").write_text(OLD)
-    os.chown(ds.bed.root, ds.bed.people["alice"], -1)
-    monkeypatch.chdir(ds.bed.root)
+    (ds.harness.root / "resource-limits.yaml").write_text(policy)
+    (ds.harness.root / "draft.yaml").write_text(policy)
+    (ds.harness.root / "old").mkdir()
+    (ds.harness.root / "old" / "resource-limits.yaml").write_text(OLD)
+    os.chown(ds.harness.root, ds.harness.people["alice"], -1)
+    monkeypatch.chdir(ds.harness.root)
     for line, shown in examples(page):
         words = shlex.split(line)
         called = parse_command_line(words)
@@ -126,7 +126,7 @@ def test_what_the_text_names_exists(page: Path) -> None:
 def test_the_policies_are_right(page: Path, tmp_path: Path) -> None:
     base = "groups: {staff: {}}\n"
     for block in blocks(page, "yaml"):
-        policy = read(tmp_path, block if "groups:" in block else base + block)
+        policy = load_text(tmp_path, block if "groups:" in block else base + block)
         assert policy.old_keys == ()
 
 

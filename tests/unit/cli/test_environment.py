@@ -16,17 +16,17 @@ PROXIES = {"proxies": {"default": {"httpProxy": "http://proxy:3128", "noProxy": 
 
 
 def variables(ds: CommandLine, name: str = "thesis") -> Mapping[str, str]:
-    seen = ds.engine.inspect(ds.bed.full("alice", name))
+    seen = ds.engine.inspect(ds.harness.full("alice", name))
     assert seen is not None and seen.spec is not None
     return seen.spec.environment
 
 
 def configure(ds: CommandLine, document: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """Write the Docker configuration of alice, where she looks as herself and where root looks for her."""
-    folder = ds.bed.home("alice") / ".docker"
+    folder = ds.harness.home("alice") / ".docker"
     folder.mkdir()
     (folder / "config.json").write_text(document if isinstance(document, str) else json.dumps(document))
-    monkeypatch.setenv("HOME", str(ds.bed.home("alice")))
+    monkeypatch.setenv("HOME", str(ds.harness.home("alice")))
     monkeypatch.delenv("DOCKER_CONFIG", raising=False)
     return str(folder / "config.json")
 
@@ -45,11 +45,11 @@ def test_what_is_no_variable_is_wrong_use(ds: CommandLine, text: str) -> None:
 @pytest.mark.parametrize("name", ["NVIDIA_VISIBLE_DEVICES", "NVIDIA_X", "HOME", "PATH", "USER", "CUDA_DEVICE_ORDER"])
 def test_what_ds01_sets_is_refused(ds: CommandLine, name: str) -> None:
     assert name in ds.fails(3, "container-deploy", "thesis", "pytorch", "--background", "-e", f"{name}=all")
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
 
 
 def test_the_policys_variables_are_in_every_container(ds: CommandLine) -> None:
-    ds.bed.set_policy("defaults: {environment: {HTTPS_PROXY: http://proxy, WHERE: lab, OFF: null}}\n")
+    ds.harness.set_policy("defaults: {environment: {HTTPS_PROXY: http://proxy, WHERE: lab, OFF: null}}\n")
     ds.ok("container-create", "thesis", "pytorch", "-e", "WHERE=here")
     environment = variables(ds)
     assert (environment["HTTPS_PROXY"], environment["WHERE"]) == ("http://proxy", "here") and "OFF" not in environment
@@ -58,7 +58,7 @@ def test_the_policys_variables_are_in_every_container(ds: CommandLine) -> None:
 
 @pytest.mark.parametrize("name", ["NVIDIA_VISIBLE_DEVICES", "HOME", "A B"])
 def test_the_policy_cannot_set_what_ds01_sets(ds: CommandLine, name: str) -> None:
-    (ds.bed.root / "resource-limits.yaml").write_text(f"defaults: {{environment: {{{name}: x}}}}\n")
+    (ds.harness.root / "resource-limits.yaml").write_text(f"defaults: {{environment: {{{name}: x}}}}\n")
     assert "environment" in ds.fails(1, "policy", "check")
 
 

@@ -17,7 +17,7 @@ mounts: {workspace: [], data: [], models: []}
 
 
 def events(ds: CommandLine, *kinds: str) -> list[dict[str, Any]]:
-    path = ds.bed.state / "log" / "events.jsonl"
+    path = ds.harness.state / "log" / "events.jsonl"
     found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return [event for event in found if event["type"] in kinds]
 
@@ -31,7 +31,7 @@ def refusals(ds: CommandLine) -> list[tuple[str, str | None, str | None, str]]:
 
 @pytest.fixture
 def strict(ds: CommandLine) -> CommandLine:
-    ds.bed.set_policy(POLICY)
+    ds.harness.set_policy(POLICY)
     return ds
 
 
@@ -80,7 +80,7 @@ def test_a_pass_that_did_something_is_an_event_and_one_that_did_nothing_is_none(
     strict.ok("tick", who="root")
     assert events(strict, "tick") == []
     strict.ok("container-create", "thesis", "any/image")
-    strict.bed.clock.advance(hours=1)
+    strict.harness.clock.advance(hours=1)
     strict.ok("tick", who="root")
     (event,) = events(strict, "tick")
     assert (event["acted"], event["errors"], event["why"]) == (1, 0, None)
@@ -91,7 +91,7 @@ def test_what_cannot_be_judged_is_said_with_the_exit_code_too(strict: CommandLin
     strict.ok("tick", who="root")  # the first look at anything is no trouble
     strict.engine.set_usage("thesis._.70001", cpu_nanoseconds=None)
     for _ in range(2):
-        strict.bed.clock.advance(minutes=5)
+        strict.harness.clock.advance(minutes=5)
         answer = strict("tick", who="root")
         assert answer.code == 1 and "its CPU time cannot be read" in answer.out
     assert [event["unknown"] for event in events(strict, "tick")][-2:] == [1, 1]

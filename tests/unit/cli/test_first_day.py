@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.bed import NOON
 from tests.command_line import CommandLine
+from tests.harness import NOON
 
 SHORT = "defaults: {max_mig_instances: 2, max_gpus_per_container: 2, container_hold_after_stop: 2h}\n"
 ENDS = NOON + timedelta(hours=2)
@@ -16,7 +16,7 @@ ENDS = NOON + timedelta(hours=2)
 @pytest.fixture
 def short(ds: CommandLine) -> CommandLine:
     """A server where stopped containers are removed before their hold would end, and alice has one."""
-    ds.bed.set_policy(SHORT)
+    ds.harness.set_policy(SHORT)
     ds.ok("container-deploy", "one", "pytorch")
     return ds
 
@@ -26,7 +26,7 @@ def short(ds: CommandLine) -> CommandLine:
 
 def test_a_stop_promises_no_more_than_the_removal_leaves(short: CommandLine) -> None:
     assert "(2h left)" in short.ok("container-stop", "one")
-    assert short.bed.record("alice", "one").held_until == ENDS
+    assert short.harness.record("alice", "one").held_until == ENDS
     (view,) = short("container-list", "--json").json["containers"]
     assert view["held_until"] == view["deadline"]["at"] == "2026-11-30T14:00:00Z"
 
@@ -34,7 +34,7 @@ def test_a_stop_promises_no_more_than_the_removal_leaves(short: CommandLine) -> 
 def test_gpu_status_and_refusals_name_the_removal_too(short: CommandLine) -> None:
     short.ok("container-stop", "one")
     assert "14:00" in short.ok("gpu", "status")
-    short.bed.set_policy(SHORT.replace("max_mig_instances: 2", "max_mig_instances: 9"))
+    short.harness.set_policy(SHORT.replace("max_mig_instances: 2", "max_mig_instances: 9"))
     for number in range(3):
         short.ok("gpu", "allocate", "--container", f"rest{number}", "--user", "carol", who="root")
     assert "the first comes free at 14:00 at the latest" in short.fails(
@@ -49,7 +49,7 @@ def test_a_container_that_is_kept_has_its_whole_hold(short: CommandLine) -> None
 def test_a_stopped_container_can_be_kept_still(short: CommandLine) -> None:
     short.ok("container-stop", "one")
     assert "It is kept" in short.ok("container-stop", "one", "--keep-container")
-    record = short.bed.record("alice", "one")
+    record = short.harness.record("alice", "one")
     assert record.keep and record.held_until == NOON + timedelta(hours=24)
     assert short("container-list", "--json").json["containers"][0]["deadline"]["because"] == "hold"
 
@@ -59,10 +59,10 @@ def test_a_stopped_container_can_be_kept_still(short: CommandLine) -> None:
 
 def test_retire_then_deploy_makes_it_again(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch", "--gpus", "2", "-p", "5000")
-    image = ds.bed.record("alice", "t").image
+    image = ds.harness.record("alice", "t").image
     ds.ok("container-retire", "t")
     assert f"Making t again with the options it had, from {image}" in ds.ok("container-deploy", "t")
-    record = ds.bed.record("alice", "t")
+    record = ds.harness.record("alice", "t")
     assert record.image == image and len(record.slots) == 2 and record.request is not None
     assert "GPUs 1:0 (2g.10gb), 1:1 (2g.10gb) are held" in ds.ok("container-stop", "t")
     assert [port.container_port for port in record.request.ports or ()] == [5000]
@@ -72,14 +72,14 @@ def test_an_image_that_is_given_begins_anew(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch", "--gpus", "2")
     ds.ok("container-retire", "t")
     assert "again" not in ds.ok("container-deploy", "t", "any/image")
-    assert len(ds.bed.record("alice", "t").slots) == 1
+    assert len(ds.harness.record("alice", "t").slots) == 1
 
 
 def test_what_is_said_about_gpus_counts_for_the_one_made_again(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch", "--gpus", "2")
     ds.ok("container-retire", "t")
     ds.ok("container-deploy", "t", "--cpu-only")
-    assert ds.bed.record("alice", "t").slots == ()
+    assert ds.harness.record("alice", "t").slots == ()
 
 
 def test_anothers_removed_container_is_not_made_again(ds: CommandLine) -> None:
@@ -114,7 +114,7 @@ def test_a_name_taken_by_hand_names_the_command_that_frees_it(words: tuple[str, 
 def test_image_means_the_users_own_image_first(ds: CommandLine) -> None:
     ds.ok("image-create", "vision", "--framework", "pytorch", who="root")
     ds.ok("container-create", "v", "--image", "vision", who="root")
-    assert ds.bed.record("root", "v").image == "ds01-0/vision"
+    assert ds.harness.record("root", "v").image == "ds01-0/vision"
 
 
 def test_a_workspace_elsewhere_that_cannot_be_made_advises_another_place(ds: CommandLine) -> None:

@@ -12,12 +12,12 @@ import pytest
 from ds01 import main
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected
-from ds01.host import welcome
+from ds01.host import user_setup
 from ds01.records.ledger import Ledger, Transaction
-from ds01.records.machine import State, Trigger
+from ds01.records.state_machine import State, Trigger
 from ds01.system.data import format_time
-from tests.bed import POLICY, Bed
 from tests.command_line import CommandLine
+from tests.harness import POLICY, Harness
 
 
 def running(ds: CommandLine, *names: str) -> None:
@@ -26,8 +26,8 @@ def running(ds: CommandLine, *names: str) -> None:
 
 
 def ticked(ds: CommandLine) -> None:
-    started = format_time(ds.bed.clock() - timedelta(minutes=1))
-    (ds.bed.state / "tick.json").write_text(f'{{"started_at": "{started}", "errors": []}}')
+    started = format_time(ds.harness.clock() - timedelta(minutes=1))
+    (ds.harness.state / "tick.json").write_text(f'{{"started_at": "{started}", "errors": []}}')
 
 
 def findings(ds: CommandLine, *options: str, who: str | None = None) -> dict[str, tuple[str, bool, bool]]:
@@ -37,7 +37,7 @@ def findings(ds: CommandLine, *options: str, who: str | None = None) -> dict[str
 
 
 def events(ds: CommandLine, kind: str) -> list[dict[str, Any]]:
-    lines = (ds.bed.state / "log" / "events.jsonl").read_text().splitlines()
+    lines = (ds.harness.state / "log" / "events.jsonl").read_text().splitlines()
     return [event for event in map(json.loads, lines) if event["type"] == kind]
 
 
@@ -73,18 +73,18 @@ def test_doctor_in_a_state_of_ones_own_says_nothing_of_the_machine(ds: CommandLi
 def test_doctor_finds_and_mends_records(ds: CommandLine) -> None:
     running(ds, "stopped", "broken")
     ticked(ds)
-    ds.engine.kill(ds.bed.full("alice", "stopped"))
-    ds.bed.record_file("alice", "broken").write_text("{")
+    ds.engine.kill(ds.harness.full("alice", "stopped"))
+    ds.harness.record_file("alice", "broken").write_text("{")
     found = findings(ds)
     assert found["records-docker"] == ("warning", True, False)
     assert found["records-unreadable"] == ("error", True, False)
     assert ds("doctor").code == 2
-    assert ds.bed.record_file("alice", "broken").read_text() == "{", "without --fix nothing is changed"
+    assert ds.harness.record_file("alice", "broken").read_text() == "{", "without --fix nothing is changed"
     mended = findings(ds, "--fix", who="root")
     assert mended["records-docker"] == ("warning", True, True)
     assert mended["records-unreadable"] == ("error", True, True)
     assert not {"records-docker", "records-unreadable"} & set(findings(ds))
-    assert {record.name: record.state for record in ds.bed.records()}["broken"] is State.RUNNING
+    assert {record.name: record.state for record in ds.harness.records()}["broken"] is State.RUNNING
 
 
 @pytest.mark.parametrize("content", ["{", '{"allocations": {}, "last_updated": "2026-11-30T12:00:00Z"}'])
@@ -93,12 +93,12 @@ def test_doctor_finds_a_picture_that_is_not_that_of_the_records_and_draws_it_ane
 ) -> None:
     ds.ok("container-deploy", "thesis", "debian", "--background")
     ticked(ds)
-    path = ds.bed.state / "gpu-state.json"
+    path = ds.harness.state / "gpu-state.json"
     path.write_text(content)
     assert findings(ds)["picture"] == ("warning", True, False)
     assert path.read_text() == content, "without --fix nothing is changed"
     assert findings(ds, "--fix", who="root")["picture"] == ("warning", True, True)
-    event = json.loads((ds.bed.state / "log" / "events.jsonl").read_text().splitlines()[-1])
+    event = json.loads((ds.harness.state / "log" / "events.jsonl").read_text().splitlines()[-1])
     assert (event["type"], event["actor"], event["what"]) == ("repair", "root", "drew gpu-state.json anew")
     assert event["why"].startswith("gpu-state.json ")
     assert '"gpu_id": "1:0"' in path.read_text()
@@ -112,7 +112,7 @@ def test_doctor_does_not_take_a_commit_in_progress_for_a_drifted_picture(
     """The record is written, the picture not yet: whoever writes has the ledger's lock."""
     ds.ok("container-deploy", "thesis", "debian", "--background")
     ticked(ds)
-    path = ds.bed.state / "gpu-state.json"
+    path = ds.harness.state / "gpu-state.json"
     whole = path.read_text()
     path.write_text('{"allocations": {}}')
     transaction = Ledger.transaction
@@ -127,7 +127,7 @@ def test_doctor_does_not_take_a_commit_in_progress_for_a_drifted_picture(
 
 def test_doctor_works_without_a_policy(ds: CommandLine) -> None:
     running(ds, "thesis")
-    (ds.bed.root / "resource-limits.yaml").write_text("groups: [")
+    (ds.harness.root / "resource-limits.yaml").write_text("groups: [")
     found = findings(ds)
     assert found["policy"] == ("error", False, False)
     assert "records-docker" not in found, "the containers could not be listed"
@@ -157,7 +157,7 @@ def test_slices_of_the_machine_are_not_touched_from_a_state_of_ones_own(ds: Comm
 
 
 def test_user_add_makes_the_workspace_and_can_be_run_again(ds: CommandLine) -> None:
-    home = ds.bed.home("bob")
+    home = ds.harness.home("bob")
     (home / "workspace" / "thesis").rmdir()
     (home / "workspace").rmdir()
     assert "done     folder" in ds.ok("user", "add", "bob", who="root")
@@ -171,16 +171,16 @@ def test_user_add_has_its_older_name(ds: CommandLine) -> None:
     assert "add-user-to-docker" in main.program_names()
 
 
-def test_a_group_is_joined_once(bed: Bed) -> None:
-    account = bed.context.users.by_login("bob")
+def test_a_group_is_joined_once(harness: Harness) -> None:
+    account = harness.context.users.by_login("bob")
     called: list[list[str]] = []
-    step = welcome.ensure_group(account, "daemon", run=lambda words: called.append(list(words)) or "")
+    step = user_setup.ensure_group(account, "daemon", run=lambda words: called.append(list(words)) or "")
     assert (step.already, step.problem) == (False, None)
     assert called == [["gpasswd", "--add", "bob", "daemon"]]
-    assert welcome.new_groups([step])
-    root = bed.context.users.by_login("root")
-    assert welcome.ensure_group(root, "root").already
-    assert welcome.ensure_group(root, "no-such-group").problem
+    assert user_setup.needs_new_login([step])
+    root = harness.context.users.by_login("root")
+    assert user_setup.ensure_group(root, "root").already
+    assert user_setup.ensure_group(root, "no-such-group").problem
 
 
 # emergency-stop
@@ -189,20 +189,20 @@ def test_a_group_is_joined_once(bed: Bed) -> None:
 def test_emergency_stop_stops_without_waiting_for_locks(ds: CommandLine) -> None:
     running(ds, "thesis", "other")
     ds.engine.add_foreign("foreign")
-    lock = ds.bed.ledger.container_lock(ds.bed.full("alice"), doing="being started by alice")
+    lock = ds.harness.ledger.container_lock(ds.harness.full("alice"), doing="being started by alice")
     with lock:
         told = ds.ok("emergency-stop", "alice", "-y", who="boss")
     assert "thesis._.70001" in told and "foreign" not in told
     assert [seen.name for seen in ds.engine.containers() if seen.status.has_processes] == ["foreign"]
     # The one whose lock was held is recorded as soon as somebody looks.
     ds.ok("container-list")
-    assert {record.state for record in ds.bed.records()} == {State.STOPPED}
+    assert {record.state for record in ds.harness.records()} == {State.STOPPED}
     assert "Nothing runs" in ds.ok("emergency-stop", "--all", "-y", who="boss")
 
 
 def test_emergency_stop_names_what_it_could_and_could_not_stop(ds: CommandLine) -> None:
     running(ds, "thesis", "other")
-    ds.engine.break_container(ds.bed.full("alice"))
+    ds.engine.break_container(ds.harness.full("alice"))
     answer = ds("emergency-stop", "--all", "-y", who="boss")
     assert (answer.code, answer.out) == (1, "Stopped: other._.70001\n")
     assert "not stopped: thesis._.70001" in answer.err and "RWLayer" in answer.err
@@ -211,7 +211,7 @@ def test_emergency_stop_names_what_it_could_and_could_not_stop(ds: CommandLine) 
 
 def test_emergency_stop_knows_an_owner_whom_the_user_database_does_not(ds: CommandLine) -> None:
     running(ds, "thesis")
-    passwd = ds.bed.state / "passwd"
+    passwd = ds.harness.state / "passwd"
     lines = passwd.read_text().splitlines(keepends=True)
     passwd.write_text("".join(line for line in lines if not line.startswith("alice:")))
     assert "thesis._.70001" in ds.ok("emergency-stop", "alice", "-y", who="boss")
@@ -224,7 +224,7 @@ def test_emergency_stop_is_for_administrators_and_asks(ds: CommandLine) -> None:
     ds.fails(2, "emergency-stop", who="boss")
     ds.fails(2, "emergency-stop", "alice", "--all", who="boss")
     assert "`-y` confirms it" in ds.fails(2, "emergency-stop", "--all", who="boss")
-    assert ds.bed.record("alice").state is State.RUNNING
+    assert ds.harness.record("alice").state is State.RUNNING
     assert "Nothing runs" in ds.ok("emergency-stop", "bob", "-y", who="boss")
 
 
@@ -235,13 +235,13 @@ def test_a_paused_container_is_stopped_too(ds: CommandLine) -> None:
         "stopped": ["thesis._.70001"],
         "failed": [],
     }
-    assert ds.bed.record("alice").state is State.STOPPED
+    assert ds.harness.record("alice").state is State.STOPPED
 
 
 def test_who_did_it_is_in_the_history_and_its_owner_is_told(ds: CommandLine) -> None:
     running(ds, "thesis")
     ds.ok("emergency-stop", "alice", "-y", who="boss")
-    step = ds.bed.record("alice").history[-1]
+    step = ds.harness.record("alice").history[-1]
     assert (step.trigger, step.actor, step.why) == (Trigger.STOP, "boss", "emergency stop")
     told = [event for event in events(ds, "notice") if event["container"] == "thesis._.70001"]
     assert [(event["actor"], event["user"]) for event in told] == [("boss", "alice")]
@@ -260,7 +260,7 @@ def test_what_an_administrator_ends_its_owner_is_told_of(ds: CommandLine) -> Non
 def test_an_unreadable_policy_stops_no_emergency_stop(ds: CommandLine) -> None:
     running(ds, "thesis")
     ds.ok("tick", who="root")
-    (ds.bed.root / "resource-limits.yaml").write_text("nonsense: [\n")
+    (ds.harness.root / "resource-limits.yaml").write_text("nonsense: [\n")
     answer = ds("emergency-stop", "--all", "-y", who="boss")
     assert answer.code == 0 and "the last good one counts" in answer.err
     assert not any(seen.status.has_processes for seen in ds.engine.containers())
@@ -285,7 +285,7 @@ def test_what_could_not_be_stopped_is_one_document_and_exit_code_one(
 
 
 def draft(ds: CommandLine, text: str) -> str:
-    path = ds.bed.root / "drafts" / "draft.yaml"
+    path = ds.harness.root / "drafts" / "draft.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return str(path)
@@ -298,8 +298,8 @@ def test_the_policy_in_force_is_right(ds: CommandLine) -> None:
 def test_all_errors_of_a_draft_are_listed(ds: CommandLine) -> None:
     told = ds.fails(1, "policy", "check", draft(ds, "defaults: {max_cpus: x, memory: 3}\nnonsense: 1\n"))
     assert "3 errors" in told and "nonsense" in told
-    assert f"`ds01 policy check {ds.bed.root}/drafts/draft.yaml` says when" in told
-    absent = f"{ds.bed.root}/not here.yaml"
+    assert f"`ds01 policy check {ds.harness.root}/drafts/draft.yaml` says when" in told
+    absent = f"{ds.harness.root}/not here.yaml"
     told = ds.fails(1, "policy", "check", absent)
     assert f"There is no policy at {absent}" in told and f"check '{absent}'`" in told
 
@@ -318,7 +318,7 @@ def test_what_is_wrong_is_said_as_it_is(ds: CommandLine) -> None:
 
 
 def test_who_may_not_mend_the_policy_is_told_who_does(ds: CommandLine) -> None:
-    path = ds.bed.root / "resource-limits.yaml"
+    path = ds.harness.root / "resource-limits.yaml"
     path.write_text("defaults: {memory: 3}\n")
     assert "An administrator mends the lines" in ds.fails(1, "container-list")
     path.unlink()
@@ -329,7 +329,7 @@ def test_who_may_not_mend_the_policy_is_told_who_does(ds: CommandLine) -> None:
 
 
 def test_a_draft_elsewhere_has_the_members_of_the_server(ds: CommandLine) -> None:
-    groups = ds.bed.root / "groups"
+    groups = ds.harness.root / "groups"
     groups.mkdir()
     (groups / "admins.members").write_text("bob\n")
     text = POLICY.replace("/SHARED", "/shared") + "user_overrides: {}\n"
@@ -338,7 +338,7 @@ def test_a_draft_elsewhere_has_the_members_of_the_server(ds: CommandLine) -> Non
 
 
 def test_two_sizes_that_round_to_the_same_are_told_apart_in_a_draft(ds: CommandLine) -> None:
-    ds.bed.set_policy("defaults: {memory: 24105m}\n")
+    ds.harness.set_policy("defaults: {memory: 24105m}\n")
     ds.ok("container-create", "thesis", "debian", "--cpu-only")
     document = ds("policy", "check", draft(ds, "defaults: {memory: 24100m}\n"), "--against-current", "--json").json
     changes = {(item["before"], item["after"]) for item in document["changed"] if item["label"] == "Memory"}

@@ -14,7 +14,7 @@ THESIS = "ds01-70001/thesis"
 
 @pytest.fixture
 def dockerfiles(ds: CommandLine) -> Path:
-    return ds.bed.home("alice") / "dockerfiles"
+    return ds.harness.home("alice") / "dockerfiles"
 
 
 def texts(folder: Path) -> dict[str, str]:
@@ -102,18 +102,18 @@ def test_a_dockerfile_that_is_there_is_never_overwritten(ds: CommandLine, docker
 def test_a_failed_build_leaves_image_sources_and_container_as_they_were(ds: CommandLine, dockerfiles: Path) -> None:
     ds.ok("image-create", "thesis", *BASE)
     ds.ok("container-deploy", "thesis", "--background")
-    image, before, container = ds.engine.image(THESIS), texts(dockerfiles), ds.bed.record("alice").docker_id
+    image, before, container = ds.engine.image(THESIS), texts(dockerfiles), ds.harness.record("alice").docker_id
     said = ds.fails(1, "image-update", "thesis", "--add", "no-such-package-1", "--recreate")
     assert "no-such-package-1" in said and "thesis.build.log" in said
     assert ds.engine.image(THESIS) == image
     assert texts(dockerfiles) == before
-    assert ds.bed.record("alice").docker_id == container
+    assert ds.harness.record("alice").docker_id == container
 
 
 def test_an_update_adds_removes_and_makes_the_container_anew_on_its_slot(ds: CommandLine, dockerfiles: Path) -> None:
     ds.ok("image-create", "thesis", *BASE, "--packages", "tqdm pandas==2.0")
     ds.ok("container-deploy", "thesis", "--background")
-    before = ds.bed.record("alice")
+    before = ds.harness.record("alice")
     said = ds.ok("image-update", "thesis", "--add", "pandas>=2.1 polars", "--remove", "tqdm", "--add-system", "ffmpeg")
     assert "Still on the image as it was: thesis" in said
     lines = (dockerfiles / "thesis.requirements.txt").read_text().splitlines()
@@ -121,7 +121,7 @@ def test_an_update_adds_removes_and_makes_the_container_anew_on_its_slot(ds: Com
     assert "tqdm" not in lines and "pandas==2.0" not in lines
     assert "ffmpeg" in (dockerfiles / "thesis.Dockerfile").read_text()
     assert "Made thesis anew" in ds.ok("image-update", "thesis", "--recreate")
-    after = ds.bed.record("alice")
+    after = ds.harness.record("alice")
     assert after.docker_id != before.docker_id
     assert after.lease is not None and before.lease is not None
     assert after.lease.slots == before.lease.slots
@@ -157,7 +157,7 @@ def test_no_build_writes_only_and_rebuild_builds(ds: CommandLine, dockerfiles: P
 
 
 def test_a_dockerfile_of_ones_own_is_built_as_it_is(ds: CommandLine) -> None:
-    folder = ds.bed.home("alice") / "mine"
+    folder = ds.harness.home("alice") / "mine"
     folder.mkdir()
     (folder / "data.txt").write_text("x")
     (folder / "Dockerfile").write_text("FROM busybox\nCOPY data.txt /\n")
@@ -219,13 +219,13 @@ def test_a_first_build_that_fails_says_how_to_go_on_from_the_dockerfile(ds: Comm
 
 
 def test_a_first_build_of_a_dockerfile_of_ones_own_is_asked_for_once_more(ds: CommandLine) -> None:
-    (ds.bed.home("alice") / "Dockerfile").write_text("FROM busybox\nRUN exit 3\n")
+    (ds.harness.home("alice") / "Dockerfile").write_text("FROM busybox\nRUN exit 3\n")
     said = ds.fails(1, "image-create", "own", "--dockerfile", "~/Dockerfile")
     assert "`image-create own --dockerfile FILE` builds it" in said
 
 
 def test_a_requirements_file_with_an_index_has_a_step_of_its_own_also_later(ds: CommandLine, dockerfiles: Path) -> None:
-    wanted = ds.bed.root / "wanted.txt"
+    wanted = ds.harness.root / "wanted.txt"
     wanted.write_bytes(b"# coding: latin-1\n-i https://h/simple\nrich # \xe4\n")
     wanted.chmod(0o644)
     ds.ok("image-create", "thesis", *BASE)

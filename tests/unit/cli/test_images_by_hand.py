@@ -20,7 +20,7 @@ def test_an_image_of_ones_own_that_was_named_by_hand_is_listed_and_deleted(ds: C
 
 
 def test_an_image_that_was_built_by_hand_from_another_has_not_its_dockerfile(ds: CommandLine) -> None:
-    dockerfiles: Path = ds.bed.home("alice") / "dockerfiles"
+    dockerfiles: Path = ds.harness.home("alice") / "dockerfiles"
     ds.ok("image-create", "thesis", *BASE)
     ds.engine.tag(f"{THESIS}:latest", "ds01-70001/other:latest")  # its labels are those of thesis
     rows = {row["name"]: row["dockerfile"] for row in ds("image-list", "--json").json["images"]}
@@ -31,18 +31,18 @@ def test_an_image_that_was_built_by_hand_from_another_has_not_its_dockerfile(ds:
 
 def test_other_peoples_containers_are_not_made_anew(ds: CommandLine) -> None:
     ds.ok("image-create", "thesis", *BASE)
-    gate = ds.bed.another_gate(engine=ds.engine)
-    gate.create(ds.bed.actor("bob"), ds.bed.request("bob", image=f"{THESIS}:latest", gpus=0))
+    gate = ds.harness.another_gate(engine=ds.engine)
+    gate.create(ds.harness.actor("bob"), ds.harness.request("bob", image=f"{THESIS}:latest", gpus=0))
     ds.ok("container-deploy", "thesis", "--background")
-    made = ds.bed.record("bob")
+    made = ds.harness.record("bob")
     said = ds.ok("image-update", "thesis", "--no-cache", "--recreate")
     assert "Made thesis anew" in said and "thesis._.70002" in said
-    assert ds.bed.record("bob") == made
+    assert ds.harness.record("bob") == made
 
 
 def test_a_log_that_cannot_be_written_is_a_warning(ds: CommandLine) -> None:
     ds.ok("image-create", "thesis", *BASE)
-    log = ds.bed.home("alice") / "dockerfiles" / "thesis.build.log"
+    log = ds.harness.home("alice") / "dockerfiles" / "thesis.build.log"
     log.unlink()
     log.mkdir()
     answer = ds("image-update", "thesis", "--add-system", "ffmpeg")

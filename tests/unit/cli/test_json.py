@@ -130,7 +130,7 @@ def test_the_keys_of_gpu_status(ds: CommandLine) -> None:
 
 def test_the_keys_of_a_container(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "pytorch")
-    ds.bed.clock.advance(hours=1)
+    ds.harness.clock.advance(hours=1)
     ds.ok("container-stop", "thesis")
     (container,) = ds("container-list", "--json").json["containers"]
     assert container["gpus"] == container["gpus_fixed"]

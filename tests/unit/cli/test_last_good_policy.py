@@ -23,9 +23,9 @@ BROKEN = "defaults: {idle_timeout: 1}\n"
 @pytest.fixture
 def held(ds: CommandLine) -> CommandLine:
     """Alice is a researcher by the file of members; her container holds its GPU for 72 hours."""
-    bed = ds.bed
-    bed.set_policy(POLICY)
-    prepare_home_directories(bed)
+    harness = ds.harness
+    harness.set_policy(POLICY)
+    prepare_home_directories(harness)
     members(ds).parent.mkdir()
     members(ds).write_text("alice\n# nobody else\n")
     ds.ok("container-deploy", "thesis", "pytorch", "--background")
@@ -35,11 +35,11 @@ def held(ds: CommandLine) -> CommandLine:
 
 
 def members(ds: CommandLine) -> Path:
-    return ds.bed.root / "groups" / "researchers.members"
+    return ds.harness.root / "groups" / "researchers.members"
 
 
 def policy_file(ds: CommandLine) -> Path:
-    return ds.bed.root / "resource-limits.yaml"
+    return ds.harness.root / "resource-limits.yaml"
 
 
 @pytest.mark.in_process("writes in the middle of a pass")
@@ -67,7 +67,7 @@ def test_a_policy_that_is_saved_broken_during_a_tick_is_not_kept(
 def test_the_last_members_of_an_emptied_file_count_for_a_day(held: CommandLine, content: str) -> None:
     members(held).write_text(content)
     for hours in (2, 10, 11):
-        held.bed.clock.advance(hours=hours)
+        held.harness.clock.advance(hours=hours)
         answer = held("tick", "--json", who="root")
         assert answer.code == 1
         assert [item["action"] for item in answer.json["unknown"]] == ["members"]
@@ -79,7 +79,7 @@ def test_the_last_members_of_an_emptied_file_count_for_a_day(held: CommandLine, 
     ]
     assert [item["level"] for item in warning] == ["warning"]
     assert "was emptied" in held("policy", "check", who="root").err
-    held.bed.clock.advance(hours=4)
+    held.harness.clock.advance(hours=4)
     held("tick", who="root")
     assert held.ok("tick", who="root")
     assert held.state() == "stopped"
@@ -88,22 +88,22 @@ def test_the_last_members_of_an_emptied_file_count_for_a_day(held: CommandLine, 
 
 def test_a_file_that_is_written_again_counts_at_once(held: CommandLine) -> None:
     members(held).write_text("")
-    held.bed.clock.advance(hours=2)
+    held.harness.clock.advance(hours=2)
     held("tick", who="root")
     members(held).write_text("alice\nbob\n")
-    held.bed.clock.advance(hours=40)
+    held.harness.clock.advance(hours=40)
     held.ok("tick", who="root")
     assert held.state() == "held"
     assert held("limits", "bob", "--json", who="root").json["group"] == "researchers"
     members(held).write_text("")
-    held.bed.clock.advance(hours=2)
+    held.harness.clock.advance(hours=2)
     held("tick", who="root")
     assert held.state() == "held"  # the day begins anew
 
 
 def test_a_file_that_is_deleted_means_what_it_says(held: CommandLine) -> None:
     members(held).unlink()
-    held.bed.clock.advance(hours=2)
+    held.harness.clock.advance(hours=2)
     held.ok("tick", who="root")
     assert held.state() == "held"  # its owner is told first that the hold is shorter now
     held.ok("tick", who="root")

@@ -11,18 +11,18 @@ from ds01.api.views import AimeView
 from ds01.cli.mlc.docker_format import docker_size, docker_status
 from ds01.engines.protocol import Devices
 from ds01.system.users import Actor
-from tests import aime
-from tests.bed import Bed
+from tests import aime_containers
 from tests.client import Client
 from tests.command_line import CommandLine
+from tests.harness import Harness
 
-THEIRS = "theirs._.70001"
+AIME_CONTAINER = "theirs._.70001"
 
 
 def theirs(ds: CommandLine, *slots: str, **more: Any) -> str:
     """A container of AIME's tools, of alice's, that has these slots."""
-    devices = Devices(tuple(ds.bed.uuid[slot] for slot in slots), form="device_request")
-    return aime.make(ds.bed, engine=ds.engine, **{"devices": devices} | more)
+    devices = Devices(tuple(ds.harness.uuid[slot] for slot in slots), form="device_request")
+    return aime_containers.create(ds.harness, engine=ds.engine, **{"devices": devices} | more)
 
 
 def mounts(ds: CommandLine, container: str) -> dict[str, str]:
@@ -50,7 +50,7 @@ def mounts(ds: CommandLine, container: str) -> dict[str, str]:
 def test_framework_and_version_in_every_spelling(ds: CommandLine, words: list[str]) -> None:
     said = ds.ok("mlc-create", *words)
     assert "pytorch-2.5.1" in said and "mlc-open my" in said
-    record = ds.bed.record("alice", "my")
+    record = ds.harness.record("alice", "my")
     assert record.state.value == "created" and len(record.slots) == 1
     assert record.request is not None and record.request.framework == "Pytorch-2.5.1"
 
@@ -58,28 +58,28 @@ def test_framework_and_version_in_every_spelling(ds: CommandLine, words: list[st
 def test_without_a_version_it_is_the_newest_for_these_gpus(ds: CommandLine) -> None:
     newest = ds("mlc-create", "--info", "--json").json["frameworks"]["Pytorch"][0]
     ds.ok("mlc-create", "my", "Pytorch")
-    request = ds.bed.record("alice", "my").request
+    request = ds.harness.record("alice", "my").request
     assert request is not None and request.framework == f"Pytorch-{newest}"
 
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("spelling", ["-w={}", "-w {}", "--workspace={}", "--workspace {}", "--workspace_dir={}"])
 def test_the_workspace_in_every_spelling(ds: CommandLine, spelling: str) -> None:
-    folder = ds.bed.home("alice") / "workspace" / "thesis"
+    folder = ds.harness.home("alice") / "workspace" / "thesis"
     ds.ok("mlc-create", "my", "Pytorch", *spelling.format(folder).split())
     assert mounts(ds, "my._.70001") == {"/workspace": str(folder)}
 
 
 def test_without_a_word_it_is_the_whole_workspace_as_aime_has_it(ds: CommandLine) -> None:
     said = ds.ok("mlc-create", "my", "Pytorch")
-    home = ds.bed.home("alice")
+    home = ds.harness.home("alice")
     assert mounts(ds, "my._.70001") == {"/workspace": f"{home}/workspace"}
     assert f"/workspace in it is {home}/workspace." in said
 
 
 @pytest.mark.parametrize("short", [True, False])
 def test_data_and_models(ds: CommandLine, short: bool) -> None:
-    shared = ds.bed.root / "shared"
+    shared = ds.harness.root / "shared"
     words = [f"-d={shared}/data", f"-m={shared}/models"]
     words = words if short else ["--data_dir", f"{shared}/data", "--models_dir", f"{shared}/models"]
     ds.ok("mlc-create", "my", "Pytorch", *words)
@@ -91,19 +91,19 @@ def test_data_and_models(ds: CommandLine, short: bool) -> None:
 @pytest.mark.parametrize("words", [["-g=1"], ["-g", "1"], ["--num_gpus=1"], ["--gpus=1"], ["-ng", "1"], ["-ng=1"], []])
 def test_one_gpu(ds: CommandLine, words: list[str]) -> None:
     ds.ok("mlc-create", "my", "Pytorch", *words)
-    assert len(ds.bed.record("alice", "my").slots) == 1
+    assert len(ds.harness.record("alice", "my").slots) == 1
 
 
 @pytest.mark.parametrize("word", ["-g=0", "-g=none"])
 def test_no_gpu(ds: CommandLine, word: str) -> None:
     assert "CPU only" in ds.ok("mlc-create", "my", "Pytorch", word)
-    assert ds.bed.record("alice", "my").slots == ()
+    assert ds.harness.record("alice", "my").slots == ()
 
 
 def test_all_is_what_the_cap_allows_and_that_is_said(ds: CommandLine) -> None:
     said = ds.ok("mlc-create", "my", "Pytorch", "-g=all")
     assert "-g all: 2 GPUs" in said and "max_gpus_per_container" in said
-    assert len(ds.bed.record("alice", "my").slots) == 2
+    assert len(ds.harness.record("alice", "my").slots) == 2
     refused = ds.fails(3, "mlc-create", "two", "Pytorch", "-g", "all")
     assert "your quota is 2 GPUs" in refused and "my" in refused
     ds.ok("container-retire", "my")
@@ -116,7 +116,7 @@ def test_all_is_what_the_cap_allows_and_that_is_said(ds: CommandLine) -> None:
 def test_a_gpu_by_name_is_refused_with_the_reason(ds: CommandLine, word: str) -> None:
     refused = ds.fails(3, "mlc-create", "my", "Pytorch", f"-g={word}")
     assert "somebody else" in refused and "-g 1" in refused
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
 
 
 @pytest.mark.sampled(4)
@@ -138,7 +138,7 @@ def test_a_gpu_by_name_is_refused_with_the_reason(ds: CommandLine, word: str) ->
 )
 def test_what_is_wrong_is_said(ds: CommandLine, code: int, words: list[str], said: str) -> None:
     assert said in ds.fails(code, "mlc-create", *words)
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
 
 
 def test_info_lists_frameworks_and_versions_of_an_architecture(ds: CommandLine) -> None:
@@ -148,7 +148,7 @@ def test_info_lists_frameworks_and_versions_of_an_architecture(ds: CommandLine) 
     ampere = ds("mlc-create", "--info", "--json").json
     assert (ampere["architecture"], blackwell["architecture"]) == ("CUDA_AMPERE", "CUDA_BLACKWELL")
     assert blackwell["frameworks"]["Pytorch"] != ampere["frameworks"]["Pytorch"]
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
 
 
 # the others
@@ -164,7 +164,7 @@ def test_a_life_in_aimes_words(ds: CommandLine) -> None:
     assert "mlc-stop my" in ds.fails(6, "mlc-remove", "my", "-Y")
     ds.ok("mlc-stop", "my", "--force")
     assert ds.ok("mlc-remove", "my", "-f") == "Removed my.\n"
-    assert ds.bed.records() == [] and ds.engine.containers() == []
+    assert ds.harness.records() == [] and ds.engine.containers() == []
 
 
 def test_the_list_has_the_columns_that_scripts_look_for(ds: CommandLine) -> None:
@@ -172,7 +172,7 @@ def test_the_list_has_the_columns_that_scripts_look_for(ds: CommandLine) -> None
     ds.ok("mlc-start", "my")
     ds.ok("mlc-create", "his", "Tensorflow", "2.14.0", who="bob")
     theirs(ds)
-    ds.bed.clock.advance(days=2, hours=3)
+    ds.harness.clock.advance(days=2, hours=3)
     lines = ds.ok("mlc-list").splitlines()
     assert lines[:3] == ["", "Available ml-containers are:", ""]
     rows = [line.split("  ") for line in lines[3:] if line]
@@ -188,9 +188,9 @@ def test_the_list_has_the_columns_that_scripts_look_for(ds: CommandLine) -> None
     wide = ds.ok("mlc-list", "-w", "-d", "-m", "-arch", "-s")
     assert all(word in wide for word in ("WORKSPACE", "DATA", "MODELS", "ARCHITECTURE", "SIZE", "CUDA_ADA"))
     ds.ok("mlc-stop", "my")
-    ds.bed.clock.advance(hours=1)
+    ds.harness.clock.advance(hours=1)
     assert "Exited (129) 1 hour ago" in ds.ok("mlc-list")
-    assert [item["name"] for item in ds("mlc-list", "--json").json["containers"]] == ["my", THEIRS]
+    assert [item["name"] for item in ds("mlc-list", "--json").json["containers"]] == ["my", AIME_CONTAINER]
 
 
 def test_stats_in_aimes_columns(ds: CommandLine) -> None:
@@ -228,7 +228,7 @@ def test_container_adopt(ds: CommandLine) -> None:
     assert answer.out == "Adopted theirs, which AIME's tools made: it is running, with GPU 1:1 (2g.10gb).\n"
     assert "stays as AIME made it" in answer.err and answer.code == 0
     assert "already" in ds.ok("container-adopt", "theirs")
-    assert ds("container-adopt", THEIRS, "--json").json["container"]["name"] == "theirs"
+    assert ds("container-adopt", AIME_CONTAINER, "--json").json["container"]["name"] == "theirs"
     assert "1:1" in ds.ok("container-list")
     ds.ok("container-stop", "theirs")
     ds.ok("container-retire", "theirs")
@@ -239,7 +239,7 @@ def test_container_adopt_of_what_is_not_there_or_not_ones_own(ds: CommandLine) -
     theirs(ds)
     assert "no container nothing" in ds.fails(5, "container-adopt", "nothing")
     ds.fails(5, "container-adopt", "theirs", who="bob")
-    ds.fails(5, "container-adopt", THEIRS, who="bob")
+    ds.fails(5, "container-adopt", AIME_CONTAINER, who="bob")
     ds.engine.add_foreign("plain")
     ds.fails(5, "container-adopt", "plain")
     ds.engine.add_foreign("veryold", labels={"aime.mlc": "alice"})
@@ -249,7 +249,7 @@ def test_container_adopt_of_what_is_not_there_or_not_ones_own(ds: CommandLine) -
 
 def test_a_refused_adoption_names_who_has_the_gpu(ds: CommandLine) -> None:
     ds.ok("container-deploy", "his", "pytorch", who="bob")
-    (slot,) = ds.bed.record("bob", "his").slots
+    (slot,) = ds.harness.record("bob", "his").slots
     theirs(ds, slot, start=True)
     refused = ds.fails(4, "container-adopt", "theirs")
     assert "bob (his)" in refused and "mlc-stop theirs" in refused and "--wait" not in refused
@@ -279,16 +279,19 @@ def test_mlc_commands_adopt_it_and_say_so(ds: CommandLine, verb: str, state: str
 def test_mlc_remove_takes_it_away_with_its_image(ds: CommandLine) -> None:
     made = theirs(ds, "0", start=True)
     assert "mlc-stop theirs" in ds.fails(6, "mlc-remove", "theirs", "-Y")
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
     ds.engine.kill(made)
     ds.ok("mlc-remove", "theirs", "-Y")
     assert ds.engine.containers() == []
-    assert ds.engine.image(f"{aime.BASE}:{THEIRS}") is None and ds.engine.image(aime.BASE) is not None
+    assert (
+        ds.engine.image(f"{aime_containers.BASE}:{AIME_CONTAINER}") is None
+        and ds.engine.image(aime_containers.BASE) is not None
+    )
 
 
 def test_one_on_somebodys_gpu_can_be_stopped_and_removed_all_the_same(ds: CommandLine) -> None:
     ds.ok("container-deploy", "his", "pytorch", who="bob")
-    theirs(ds, devices=aime.ALL, start=True)
+    theirs(ds, devices=aime_containers.ALL_GPUS, start=True)
     ds.ok("mlc-stop", "theirs", "-Y")
     assert ds.state("theirs") == "stopped"
     ds.ok("mlc-remove", "theirs", "-Y")
@@ -298,13 +301,13 @@ def test_one_on_somebodys_gpu_can_be_stopped_and_removed_all_the_same(ds: Comman
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", ["mlc-start", "container-start", "container-run"])
 def test_one_with_more_gpus_than_the_policy_gives_is_made_anew(ds: CommandLine, command: str) -> None:
-    theirs(ds, devices=aime.ALL)  # as AIME's tools give them to everybody
+    theirs(ds, devices=aime_containers.ALL_GPUS)  # as AIME's tools give them to everybody
     ds.ok("container-adopt", "theirs")
     words, code = (["--", "true"], 125) if command == "container-run" else ([], 3)
     refused = ds.fails(code, command, "theirs", *words)
     assert "container-start theirs --recreate" in refused and "--gpus" not in refused
     ds.ok("container-start", "theirs", "--recreate")
-    assert len(ds.bed.record("alice", "theirs").slots) == 1
+    assert len(ds.harness.record("alice", "theirs").slots) == 1
     assert "running" in ds.ok("container-list")
 
 
@@ -338,7 +341,7 @@ def test_others_containers_need_an_administrator(ds: CommandLine) -> None:
     theirs(ds)
     for verb in ("start", "stop", "remove"):
         ds.fails(5, f"mlc-{verb}", "theirs", who="bob")
-        ds.fails(5, f"mlc-{verb}", THEIRS, who="bob")
+        ds.fails(5, f"mlc-{verb}", AIME_CONTAINER, who="bob")
     ds.ok("mlc-start", "theirs", "--user", "alice", who="boss")
     assert ds.state("theirs") == "running"
 
@@ -357,13 +360,13 @@ def test_others_containers_need_an_administrator(ds: CommandLine) -> None:
         (timedelta(days=15), "Up 2 weeks"),
     ],
 )
-def test_the_state_in_dockers_words(bed: Bed, ago: timedelta, words: str) -> None:
-    alice = bed.actor("alice")
-    bed.gate.create(alice, bed.request("alice"))
-    bed.gate.start(alice, bed.full("alice"))
-    (container,) = bed.gate.containers(alice)
+def test_the_state_in_dockers_words(harness: Harness, ago: timedelta, words: str) -> None:
+    alice = harness.actor("alice")
+    harness.gate.create(alice, harness.request("alice"))
+    harness.gate.start(alice, harness.full("alice"))
+    (container,) = harness.gate.containers(alice)
     view = AimeView(container, None, None, None, None, None, None, None, adoptable=False)
-    assert docker_status(view, bed.clock() + ago) == words
+    assert docker_status(view, harness.clock() + ago) == words
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,9 @@ def test_mlc_arch_stands_for_the_servers_gpus_and_arch_goes_before_it(
     monkeypatch.setenv("MLC_ARCH", "cuda_ada")
     assert ds("mlc-create", "--info", "--json").json["architecture"] == "CUDA_ADA"
     ds.ok("mlc-create", "one", "Pytorch", "2.5.1", "-s")
-    assert ds.bed.record("alice", "one").image.endswith("cuda12.1.1")
+    assert ds.harness.record("alice", "one").image.endswith("cuda12.1.1")
     ds.ok("mlc-create", "two", "Pytorch", "2.5.1", "-s", "-arch", "CUDA_AMPERE")
-    assert ds.bed.record("alice", "two").image.endswith("cuda11.8.0")
+    assert ds.harness.record("alice", "two").image.endswith("cuda11.8.0")
     monkeypatch.setenv("MLC_ARCH", "TPU")
     assert "MLC_ARCH" in ds.fails(2, "mlc-create", "three", "Pytorch", "2.5.1", "-s")
 
@@ -103,4 +103,4 @@ def test_on_a_server_with_different_gpus_it_says_what_was_chosen(
     monkeypatch.setenv("DS01_GPUS", "simulated:1xV100,1xA100")
     assert "was made for all of them" in ds.ok("mlc-create", "one", "Pytorch", "-s", "-g", "none")
     assert "was made for all of them" in ds.ok("container-create", "two", "pytorch", "--cpu-only")
-    assert ds.bed.record("alice", "two").image == "pytorch/pytorch:2.7.1-cuda11.8-cudnn9-runtime"
+    assert ds.harness.record("alice", "two").image == "pytorch/pytorch:2.7.1-cuda11.8-cudnn9-runtime"

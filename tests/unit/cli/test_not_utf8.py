@@ -12,8 +12,8 @@ import pytest
 from ds01.cli.ui import prompts
 from ds01.commands import COMMANDS
 from ds01.journal.events import EventLog
-from tests.bed import NOON, Bed
 from tests.command_line import CommandLine
+from tests.harness import NOON, Harness
 
 LATIN = "B\udcfcro"  # as Python has the argument `Büro` of a terminal in Latin-1
 
@@ -21,17 +21,17 @@ LATIN = "B\udcfcro"  # as Python has the argument `Büro` of a terminal in Latin
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_refuses_such_an_argument(words: str, ds: CommandLine) -> None:
-    before = sorted(path for path in ds.bed.state.rglob("*"))
+    before = sorted(path for path in ds.harness.state.rglob("*"))
     told = ds.fails(2, *words.split(), LATIN)
     assert "an argument is not UTF-8" in told and "'B\\\\xfcro'" in told
-    assert sorted(path for path in ds.bed.state.rglob("*")) == before
+    assert sorted(path for path in ds.harness.state.rglob("*")) == before
 
 
 def test_a_refused_extension_moves_no_deadline(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "pytorch", "--background")
-    before = ds.bed.record_file("alice").read_bytes()
+    before = ds.harness.record_file("alice").read_bytes()
     ds.fails(2, "container-extend", "thesis", "1h", "--reason", LATIN)
-    assert ds.bed.record_file("alice").read_bytes() == before
+    assert ds.harness.record_file("alice").read_bytes() == before
 
 
 @pytest.mark.parametrize("option", [f"--reason={LATIN}", LATIN])
@@ -61,10 +61,10 @@ def test_other_letters_are_no_problem(ds: CommandLine) -> None:
 @pytest.fixture
 def latin_folder(ds: CommandLine) -> Iterator[Path]:
     """A folder of alice's whose name is not UTF-8, as the working directory."""
-    folder = ds.bed.home("alice") / LATIN
+    folder = ds.harness.home("alice") / LATIN
     folder.mkdir()
     if os.geteuid() == 0:
-        os.chown(folder, ds.bed.people["alice"], -1)
+        os.chown(folder, ds.harness.people["alice"], -1)
     before = Path.cwd()
     os.chdir(folder)
     yield folder
@@ -74,19 +74,19 @@ def latin_folder(ds: CommandLine) -> Iterator[Path]:
 @pytest.mark.parametrize("words", ["container-create x pytorch -w .", "image-create x --dockerfile Dockerfile"])
 def test_a_relative_path_in_a_folder_of_such_a_name(words: str, ds: CommandLine, latin_folder: Path) -> None:
     assert "not UTF-8" in ds.fails(2, *words.split())
-    assert ds.bed.records() == []
+    assert ds.harness.records() == []
 
 
 def test_a_link_to_a_folder_of_such_a_name(ds: CommandLine, latin_folder: Path) -> None:
-    (ds.bed.home("alice") / "link").symlink_to(latin_folder)
-    ds.fails(2, "container-create", "x", "pytorch", "-w", str(ds.bed.home("alice") / "link"))
-    assert ds.bed.records() == []
+    (ds.harness.home("alice") / "link").symlink_to(latin_folder)
+    ds.fails(2, "container-create", "x", "pytorch", "-w", str(ds.harness.home("alice") / "link"))
+    assert ds.harness.records() == []
 
 
-def test_an_event_about_such_a_name_is_written(bed: Bed) -> None:
-    log = EventLog(bed.root / "events.jsonl", clock=lambda: NOON)
+def test_an_event_about_such_a_name_is_written(harness: Harness) -> None:
+    log = EventLog(harness.root / "events.jsonl", clock=lambda: NOON)
     log.emit("unknown", {"container": LATIN})
-    assert log.failure is None and '"container": "B?ro"' in (bed.root / "events.jsonl").read_text()
+    assert log.failure is None and '"container": "B?ro"' in (harness.root / "events.jsonl").read_text()
 
 
 @pytest.mark.in_process("the environment of this process is the command's")

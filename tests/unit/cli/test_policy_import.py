@@ -13,7 +13,7 @@ OLD = "defaults: {cpus: 16, gpu_memory: null}\ngroups: {student: {members: [alic
 
 @pytest.fixture
 def old(ds: CommandLine) -> Path:
-    folder = ds.bed.root / "old"
+    folder = ds.harness.root / "old"
     folder.mkdir(mode=0o755)
     (folder / "resource-limits.yaml").write_text(OLD)
     return folder / "resource-limits.yaml"
@@ -22,7 +22,7 @@ def old(ds: CommandLine) -> Path:
 @pytest.fixture
 def target(ds: CommandLine) -> Path:
     """A file of alice's that does not exist yet."""
-    return ds.bed.home("alice") / "new.yaml"
+    return ds.harness.home("alice") / "new.yaml"
 
 
 def test_the_policy_is_on_stdout_and_what_changed_beside_it(ds: CommandLine, old: Path) -> None:

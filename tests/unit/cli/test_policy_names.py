@@ -20,7 +20,7 @@ LINE = "1:0, 1:9 for @lab, from Tue 01 Dec 2026 08:00 to Sat 05 Dec 2026 18:00 (
 
 @pytest.fixture
 def reserved(ds: CommandLine) -> CommandLine:
-    (ds.bed.root / "resource-limits.yaml").write_text(POLICY)
+    (ds.harness.root / "resource-limits.yaml").write_text(POLICY)
     return ds
 
 
@@ -59,6 +59,6 @@ def test_limits_show_ones_own(who: str, count: int, reserved: CommandLine) -> No
 
 
 def test_a_reservation_that_ends_in_years_says_in_which(ds: CommandLine) -> None:
-    ds.bed.set_policy("reservations: [{for: bob, slots: ['0'], from: 2026-01-01, until: 2029-12-05}]\n")
+    ds.harness.set_policy("reservations: [{for: bob, slots: ['0'], from: 2026-01-01, until: 2029-12-05}]\n")
     until = next(line for line in ds.ok("gpu", "status").splitlines() if line.startswith("0 "))
     assert "05 Dec 2029" in until or "06 Dec 2029" in until

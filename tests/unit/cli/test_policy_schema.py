@@ -14,5 +14,5 @@ def test_it_prints_the_schema(ds: CommandLine) -> None:
 
 
 def test_it_needs_no_policy(ds: CommandLine) -> None:
-    (ds.bed.root / "resource-limits.yaml").unlink()
+    (ds.harness.root / "resource-limits.yaml").unlink()
     assert json.loads(ds.ok("policy", "schema"))["$schema"]

@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 
 from ds01.gpus.simulated import parse_inventory
-from tests.acts import fill
-from tests.bed import Bed
+from tests.actions import create_container
 from tests.command_line import CommandLine
+from tests.harness import Harness
 
 LIMITS = "defaults: {max_mig_instances: 9, max_gpus_per_container: 9, max_containers_per_user: 9}\n"
 
 
 def other_gpus(ds: CommandLine, monkeypatch: pytest.MonkeyPatch, gpus: str) -> None:
     monkeypatch.setenv("DS01_GPUS", f"simulated:{gpus}")
-    ds.bed.inventory = parse_inventory(gpus)
+    ds.harness.inventory = parse_inventory(gpus)
 
 
 def stopped_and_taken(ds: CommandLine, *words: str) -> None:
     """alice's `one` is stopped, and bob has its slot."""
     ds.ok("container-deploy", "one", "pytorch", *words)
-    slot = ds.bed.record("alice", "one").slots[0]
+    slot = ds.harness.record("alice", "one").slots[0]
     ds.ok("container-stop", "one", "--release")
     ds.ok("gpu", "allocate", "--container", "taker", "--gpu", slot, "--user", "bob", who="root")
 
@@ -44,7 +44,7 @@ def test_every_command_that_starts_it_names_recreate(command: str, ds: CommandLi
 
 def test_with_nothing_free_it_names_recreate_with_wait(ds: CommandLine) -> None:
     stopped_and_taken(ds)
-    ds.bed.set_policy(LIMITS)
+    ds.harness.set_policy(LIMITS)
     for number in range(3):
         ds.ok("gpu", "allocate", "--container", f"rest{number}", "--user", "carol", who="root")
     assert "`container-start one --recreate --wait`" in ds.fails(4, "container-start", "one")
@@ -82,7 +82,7 @@ def test_with_no_gpu_left_it_is_cpu_only(ds: CommandLine, monkeypatch: pytest.Mo
 def test_more_than_the_policy_gives_now_names_how_many_it_may_be(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "pytorch", "--gpus", "2")
     ds.ok("container-stop", "one", "--release")
-    ds.bed.set_policy("defaults: {max_mig_instances: 2, max_gpus_per_container: 1}\n")
+    ds.harness.set_policy("defaults: {max_mig_instances: 2, max_gpus_per_container: 1}\n")
     refused = ds.fails(3, "container-start", "one")
     assert "it has 2, fixed when it was made" in refused and "--recreate" not in refused
     assert "`container-retire one`, then `container-deploy one --gpus 1`" in refused
@@ -91,15 +91,15 @@ def test_more_than_the_policy_gives_now_names_how_many_it_may_be(ds: CommandLine
 def test_recreate_that_is_refused_does_not_name_itself(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "pytorch", "--gpus", "2")
     ds.ok("container-stop", "one", "--release")
-    ds.bed.set_policy("defaults: {max_mig_instances: 2, max_gpus_per_container: 1}\n")
+    ds.harness.set_policy("defaults: {max_mig_instances: 2, max_gpus_per_container: 1}\n")
     refused = ds.fails(3, "container-start", "one", "--recreate")
     assert "--recreate" not in refused and "`container-deploy one --gpus 1`" in refused
 
 
 def test_a_quota_of_nothing_names_cpu_only_where_there_is_such_an_option(ds: CommandLine) -> None:
-    ds.bed.set_policy("defaults: {max_mig_instances: 0}\n")
+    ds.harness.set_policy("defaults: {max_mig_instances: 0}\n")
     assert "`--cpu-only` makes it without a GPU" in ds.fails(3, "container-create", "x", "pytorch", "--gpus", "1")
-    ds.bed.set_policy("defaults: {max_mig_instances: 1, max_gpus_per_container: 2}\n")
+    ds.harness.set_policy("defaults: {max_mig_instances: 1, max_gpus_per_container: 2}\n")
     assert "`--gpus 1` asks for fewer" in ds.fails(3, "container-create", "x", "pytorch", "--gpus", "2")
 
 
@@ -138,7 +138,7 @@ def test_a_wait_of_no_duration_is_wrong_use(verb: str, ds: CommandLine) -> None:
     assert "is not a duration" in ds.fails(125 if words else 2, f"container-{verb}", "x", "--wait-for", "5", *words)
 
 
-def waiting_start(bed: Bed, *, recreate: bool = False) -> object:
+def waiting_start(harness: Harness, *, recreate: bool = False) -> object:
     """alice's wait to start her container, which has begun: its steps."""
 
     def nothing_changes(seconds: float) -> None:
@@ -146,24 +146,24 @@ def waiting_start(bed: Bed, *, recreate: bool = False) -> object:
 
     from tests.client import Client
 
-    return Client(bed.make_context(sleep=nothing_changes)).wait_to_start(
-        bed.actor("alice"), bed.full("alice"), recreate=recreate
+    return Client(harness.make_context(sleep=nothing_changes)).wait_to_start(
+        harness.actor("alice"), harness.full("alice"), recreate=recreate
     )
 
 
 @pytest.fixture
-def taken(bed: Bed) -> Bed:
+def taken(harness: Harness) -> Harness:
     """A server with one slot: alice's container on it is stopped, and carol has the slot."""
-    bed.inventory = parse_inventory("1xA100")
-    bed.set_policy(LIMITS + "groups: {admins: {members: [boss], admin: true}}\n")
-    fill(bed, "alice", start=True)
-    bed.gate.stop(bed.actor("alice"), bed.full("alice"), release=True)
-    fill(bed, "carol")
-    return bed
+    harness.inventory = parse_inventory("1xA100")
+    harness.set_policy(LIMITS + "groups: {admins: {members: [boss], admin: true}}\n")
+    create_container(harness, "alice", start=True)
+    harness.gate.stop(harness.actor("alice"), harness.full("alice"), release=True)
+    create_container(harness, "carol")
+    return harness
 
 
 @pytest.mark.parametrize("recreate", [False, True])
-def test_whoever_waits_to_start_goes_before_those_who_came_later(recreate: bool, taken: Bed) -> None:
+def test_whoever_waits_to_start_goes_before_those_who_came_later(recreate: bool, taken: Harness) -> None:
     from ds01.errors import NoCapacity
 
     steps = waiting_start(taken, recreate=recreate)
@@ -177,7 +177,7 @@ def test_whoever_waits_to_start_goes_before_those_who_came_later(recreate: bool,
     taken.gate.create(taken.actor("bob"), taken.request("bob", gpus=1))
 
 
-def test_a_wait_to_start_is_one_refusal_and_no_event_for_each_attempt(taken: Bed) -> None:
+def test_a_wait_to_start_is_one_refusal_and_no_event_for_each_attempt(taken: Harness) -> None:
     steps = waiting_start(taken)
     next(steps)  # type: ignore[call-overload]
     before = taken.kinds().count("refusal")
@@ -187,7 +187,7 @@ def test_a_wait_to_start_is_one_refusal_and_no_event_for_each_attempt(taken: Bed
     assert taken.gate.queue(taken.actor("bob")) == ()
 
 
-def test_a_wait_to_start_ends_with_the_container_running(taken: Bed) -> None:
+def test_a_wait_to_start_ends_with_the_container_running(taken: Harness) -> None:
     steps = waiting_start(taken)
     next(steps)  # type: ignore[call-overload]
     taken.gate.remove(taken.actor("carol"), taken.full("carol"))

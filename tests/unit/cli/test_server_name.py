@@ -13,7 +13,7 @@ NAME = "gpu.example.org"
 
 @pytest.fixture
 def named(ds: CommandLine) -> CommandLine:
-    path = ds.bed.root / "resource-limits.yaml"
+    path = ds.harness.root / "resource-limits.yaml"
     path.write_text(f"{path.read_text()}server_name: {NAME}\n")
     return ds
 
@@ -38,7 +38,7 @@ def test_jupyter(named: CommandLine) -> None:
 
 @pytest.mark.parametrize("policy", ["server_name: null\n", "", None])
 def test_without_one_it_is_the_hostname(policy: str | None, ds: CommandLine) -> None:
-    path = ds.bed.root / "resource-limits.yaml"
+    path = ds.harness.root / "resource-limits.yaml"
     if policy is None:
         path.write_text("this: is wrong\n")
     else:
@@ -48,6 +48,6 @@ def test_without_one_it_is_the_hostname(policy: str | None, ds: CommandLine) -> 
 
 @pytest.mark.parametrize("wrong", ["gpu example", "-oProxyCommand=x", "a/b", "[]", '"a\\n b"'])
 def test_what_is_no_host_is_an_error(wrong: str, ds: CommandLine) -> None:
-    path = ds.bed.root / "resource-limits.yaml"
+    path = ds.harness.root / "resource-limits.yaml"
     path.write_text(f"{path.read_text()}server_name: {wrong}\n")
     assert "server_name" in ds.fails(1, "policy", "check")

@@ -26,27 +26,27 @@ def real(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 
 def test_behind_sudo_the_person_is_recorded_and_is_the_owner(real: CommandLine) -> None:
     real.ok("container-create", "thesis", "pytorch", "-q", who="root")
-    assert real.bed.record("alice").history[0].actor == "alice"
+    assert real.harness.record("alice").history[0].actor == "alice"
     real.ok("container-retire", "thesis", "-q", who="root")
     real.ok("container-create", "thesis", "pytorch", "--user", "bob", "-q", who="root")
-    assert real.bed.record("bob").history[0].actor == "alice"
+    assert real.harness.record("bob").history[0].actor == "alice"
 
 
 def test_root_itself_is_root(real: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SUDO_UID")
     real.ok("container-create", "thesis", "pytorch", "--user", "bob", "-q", who="root")
-    assert real.bed.record("bob").history[0].actor == "root"
+    assert real.harness.record("bob").history[0].actor == "root"
 
 
 def test_without_root_sudo_uid_is_not_believed(real: CommandLine) -> None:
     real.ok("container-create", "thesis", "pytorch", "-q", who="bob")
-    assert real.bed.record("bob").history[0].actor == "bob"
+    assert real.harness.record("bob").history[0].actor == "bob"
     real.fails(3, "container-create", "x", "pytorch", "--user", "alice", "-q", who="bob")
 
 
 def test_the_clock_is_the_one_of_ds01_now(real: CommandLine) -> None:
     real.ok("container-create", "thesis", "pytorch", who="bob")
-    real.bed.clock.advance(minutes=10)
+    real.harness.clock.advance(minutes=10)
     assert "release in 20m" in real.ok("container-list", who="bob")
 
 

@@ -21,11 +21,11 @@ reservations:
 @pytest.fixture
 def directory(ds: CommandLine) -> CommandLine:
     """A server whose directory knows two people under two spellings; the first is the server's own."""
-    with (ds.bed.state / "passwd").open("a") as file:
+    with (ds.harness.state / "passwd").open("a") as file:
         for login, alias in (("alice", "ALICE"), ("boss", "BOSS@uni.example")):
-            uid = ds.bed.people[login]
-            file.write(f"{alias}:x:{uid}:{uid}::{ds.bed.home(login)}:/bin/sh\n")
-    (ds.bed.root / "resource-limits.yaml").write_text(POLICY)
+            uid = ds.harness.people[login]
+            file.write(f"{alias}:x:{uid}:{uid}::{ds.harness.home(login)}:/bin/sh\n")
+    (ds.harness.root / "resource-limits.yaml").write_text(POLICY)
     return ds
 
 
@@ -45,7 +45,7 @@ def test_a_reservation_is_for_whom_it_names(directory: CommandLine) -> None:
 
 
 def test_what_would_change_knows_spellings(directory: CommandLine) -> None:
-    draft = directory.bed.root / "draft.yaml"
+    draft = directory.harness.root / "draft.yaml"
     draft.write_text(POLICY.replace("max_cpus: 5", "max_cpus: 6"))
     found = json.loads(directory.ok("policy", "check", str(draft), "--against-current", "--json"))
     assert [(item["user"], item["after"]) for item in found["changed"]] == [("alice", "6")]
@@ -53,4 +53,4 @@ def test_what_would_change_knows_spellings(directory: CommandLine) -> None:
 
 def test_acting_for_somebody_by_another_spelling(directory: CommandLine) -> None:
     directory.ok("container-create", "thesis", "pytorch", "--cpu-only", "--user", "ALICE", "-q", who="boss")
-    assert directory.bed.record("alice").user == "alice"
+    assert directory.harness.record("alice").user == "alice"

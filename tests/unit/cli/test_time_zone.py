@@ -31,7 +31,7 @@ def berlin(ds: CommandLine, request: pytest.FixtureRequest, monkeypatch: pytest.
     """A server in Berlin, and a caller whose TZ says something else."""
     monkeypatch.setattr(clock, "LOCALTIME", ZONES / "Europe/Berlin")
     clock.server_zone.cache_clear()
-    (ds.bed.root / "resource-limits.yaml").write_text(POLICY)
+    (ds.harness.root / "resource-limits.yaml").write_text(POLICY)
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
     assert read_zone(clock.LOCALTIME) is not None

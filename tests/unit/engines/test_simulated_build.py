@@ -11,7 +11,7 @@ from ds01.engines.protocol import BuildSpec, Engine, Progress
 from ds01.engines.simulated.dockerfile import DockerfileError, expand_variables, parse_dockerfile, parse_pairs
 from ds01.engines.simulated.engine import SimulatedEngine
 from ds01.errors import EngineRejected, EngineUnreachable
-from tests.contexts import packed
+from tests.build_contexts import tar_pieces
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 REFERENCE = "ds01-70001/thesis:latest"
@@ -27,7 +27,7 @@ def engine(tmp_path: Path) -> SimulatedEngine:
 def build(engine: SimulatedEngine, *lines: str, base: str = "python:3.11", **files: str) -> list[Progress]:
     context = {"Dockerfile": "\n".join((f"FROM {base}", *lines))}
     context |= {name.replace("_", "."): content for name, content in files.items()}
-    return list(engine.build(BuildSpec(REFERENCE), packed(context)))
+    return list(engine.build(BuildSpec(REFERENCE), tar_pieces(context)))
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,14 @@ def test_a_requirement_counts_only_where_pip_reads_it(engine: SimulatedEngine) -
 
 
 def test_what_a_failing_step_wrote_was_told_before(engine: SimulatedEngine) -> None:
-    steps = engine.build(BuildSpec(REFERENCE), packed({"Dockerfile": "FROM a\nRUN pip install no-such-package\n"}))
+    steps = engine.build(BuildSpec(REFERENCE), tar_pieces({"Dockerfile": "FROM a\nRUN pip install no-such-package\n"}))
     told: list[str] = []
     with pytest.raises(EngineRejected):
         told.extend(step.text for step in steps)
     with pytest.raises(EngineRejected):
-        for step in engine.build(BuildSpec(REFERENCE), packed({"Dockerfile": "FROM a\nRUN echo a; echo b; exit 1\n"})):
+        for step in engine.build(
+            BuildSpec(REFERENCE), tar_pieces({"Dockerfile": "FROM a\nRUN echo a; echo b; exit 1\n"})
+        ):
             told.append(step.text)
     assert told[-2:] == ["a", "b"]
 
@@ -88,7 +90,7 @@ def test_a_base_that_is_elsewhere_is_fetched(engine: SimulatedEngine) -> None:
 def test_an_image_of_somebodys_own_may_be_a_base(engine: SimulatedEngine) -> None:
     build(engine, "ENV A=1", "LABEL a=1")
     other = "ds01-70001/other:latest"
-    list(engine.build(BuildSpec(other), packed({"Dockerfile": "FROM ds01-70001/thesis\nENV B=2\n"})))
+    list(engine.build(BuildSpec(other), tar_pieces({"Dockerfile": "FROM ds01-70001/thesis\nENV B=2\n"})))
     image = engine.image(other)
     assert image is not None and image.environment["A"] == "1" and image.environment["B"] == "2"
     assert image.labels == {"a": "1"}
@@ -115,7 +117,7 @@ def test_lines_are_joined_and_comments_left_out() -> None:
 
 def test_an_argument_may_stand_before_the_base(engine: SimulatedEngine) -> None:
     lines = "ARG BASE=labelled/x\nFROM ${BASE}:1\nENV A=1\n"
-    list(engine.build(BuildSpec(REFERENCE), packed({"Dockerfile": lines})))
+    list(engine.build(BuildSpec(REFERENCE), tar_pieces({"Dockerfile": lines})))
     image = engine.image(REFERENCE)
     assert image is not None and "org.example.authors" in image.labels
 

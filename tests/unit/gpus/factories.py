@@ -13,7 +13,7 @@ from ds01.policy.model import GpuAllocation, Limits, Reservation
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
-ALICE = Requester("alice", 1001, "students", "new._.1001")
+ALICE_REQUESTER = Requester("alice", 1001, "students", "new._.1001")
 PLENTY = Limits(max_mig_instances=None, max_gpus_per_container=None)
 
 

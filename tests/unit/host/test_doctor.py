@@ -14,52 +14,63 @@ from ds01.engines.protocol import ContainerStatus
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable, PolicyUnreadable
 from ds01.gpus.model import Blocker, MigState
 from ds01.host.checks import state as check_state
-from ds01.host.checks.doctor import CHECKS, examine, exit_code, mend, repairs_of
-from ds01.host.checks.facts import DOCKERS, Broken, Cron, Disk, Facts, Kernel, Link, Picture, Stopped, Tick
-from ds01.host.checks.findings import Finding, Level, Repair
+from ds01.host.checks.doctor import CHECKS, apply_fixes, examine, exit_code, fixes_of
+from ds01.host.checks.facts import (
+    DOCKER_DATA,
+    BrokenContainer,
+    CronJob,
+    Disk,
+    DoctorFacts,
+    GpuStateFile,
+    KernelFacts,
+    LastTick,
+    Link,
+    StoppedContainer,
+)
+from ds01.host.checks.findings import Finding, Fix, Level
 from ds01.host.policy_names import NameFinding, NameKind
-from ds01.host.slices import Change
+from ds01.host.slices import SliceChange
 from ds01.policy.model import GpuAllocation, LegacyKey, Override, Policy, SliceLimits
 from ds01.policy.reading.load import load
-from ds01.records.ledger import Unreadable
-from ds01.records.machine import Trigger
+from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Pending, Record
-from ds01.records.store.picture import allocations
-from tests.bed import NOON, Bed
-from tests.unit.host.given import CRON, DOCKER, bed_at, sound
+from ds01.records.state_machine import Trigger
+from ds01.records.store.gpu_state import gpu_state_allocations
+from tests.harness import NOON, Harness
+from tests.unit.host.healthy_server import CRON, DOCKER, harness_with_container, healthy_facts
 
 FULL = "/var/lib/ds01"
 GONE = "library_not_found"
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    return sound(bed_at(tmp_path_factory.mktemp("doctor") / "bed"))
+def facts(tmp_path_factory: pytest.TempPathFactory) -> DoctorFacts:
+    return healthy_facts(harness_with_container(tmp_path_factory.mktemp("doctor") / "bed"))
 
 
-def policy(facts: Facts) -> Policy:
+def policy(facts: DoctorFacts) -> Policy:
     assert facts.policy is not None
     return facts.policy
 
 
-def one(facts: Facts) -> Record:
+def one(facts: DoctorFacts) -> Record:
     return facts.records[0]
 
 
-def with_record(**changes: object) -> Callable[[Facts], Facts]:
+def with_record(**changes: object) -> Callable[[DoctorFacts], DoctorFacts]:
     return lambda facts: replace(facts, records=(replace(one(facts), **changes),))
 
 
-def with_policy(**changes: object) -> Callable[[Facts], Facts]:
+def with_policy(**changes: object) -> Callable[[DoctorFacts], DoctorFacts]:
     return lambda facts: replace(facts, policy=replace(policy(facts), **changes))
 
 
-def with_docker(**changes: object) -> Callable[[Facts], Facts]:
+def with_docker(**changes: object) -> Callable[[DoctorFacts], DoctorFacts]:
     return lambda facts: replace(facts, engine=replace(DOCKER, **changes))
 
 
-def with_gpu(**changes: object) -> Callable[[Facts], Facts]:
-    def plant(facts: Facts) -> Facts:
+def with_gpu(**changes: object) -> Callable[[DoctorFacts], DoctorFacts]:
+    def plant(facts: DoctorFacts) -> DoctorFacts:
         assert facts.observation is not None
         gpus = tuple(replace(gpu, **changes) for gpu in facts.observation.gpus)
         return replace(facts, observation=replace(facts.observation, gpus=gpus))
@@ -67,8 +78,8 @@ def with_gpu(**changes: object) -> Callable[[Facts], Facts]:
     return plant
 
 
-def with_slot(**changes: object) -> Callable[[Facts], Facts]:
-    def plant(facts: Facts) -> Facts:
+def with_slot(**changes: object) -> Callable[[DoctorFacts], DoctorFacts]:
+    def plant(facts: DoctorFacts) -> DoctorFacts:
         assert facts.observation is not None
         first, *others = facts.observation.slots
         slots = (replace(first, **changes), *others)
@@ -77,8 +88,8 @@ def with_slot(**changes: object) -> Callable[[Facts], Facts]:
     return plant
 
 
-def with_entry(place: int, **changes: object) -> Callable[[Facts], Facts]:
-    def plant(facts: Facts) -> Facts:
+def with_entry(place: int, **changes: object) -> Callable[[DoctorFacts], DoctorFacts]:
+    def plant(facts: DoctorFacts) -> DoctorFacts:
         entries = list(facts.entries)
         entries[place] = replace(entries[place], **changes)
         return replace(facts, entries=tuple(entries))
@@ -86,39 +97,39 @@ def with_entry(place: int, **changes: object) -> Callable[[Facts], Facts]:
     return plant
 
 
-def with_container(**changes: object) -> Callable[[Facts], Facts]:
+def with_container(**changes: object) -> Callable[[DoctorFacts], DoctorFacts]:
     return lambda facts: replace(facts, containers=(replace(facts.containers[0], **changes),))
 
 
 def with_tick(
     began: datetime, good: datetime | None = None, *, errors: tuple[str, ...] = ()
-) -> Callable[[Facts], Facts]:
+) -> Callable[[DoctorFacts], DoctorFacts]:
     """The last tick, and the last good one, which is the same unless it is said."""
-    return lambda facts: replace(facts, tick=Tick(began, good or began, errors))
+    return lambda facts: replace(facts, tick=LastTick(began, good or began, errors))
 
 
-def with_picture(shown: Mapping[str, object] | None) -> Callable[[Facts], Facts]:
-    return lambda facts: replace(facts, picture=Picture(shown))
+def with_picture(shown: Mapping[str, object] | None) -> Callable[[DoctorFacts], DoctorFacts]:
+    return lambda facts: replace(facts, gpu_state=GpuStateFile(shown))
 
 
-def without_slots(facts: Facts) -> Facts:
+def without_slots(facts: DoctorFacts) -> DoctorFacts:
     assert facts.observation is not None
     return replace(facts, observation=replace(facts.observation, slots=facts.observation.slots[1:]))
 
 
-def doubled(facts: Facts) -> Facts:
+def doubled(facts: DoctorFacts) -> DoctorFacts:
     other = replace(one(facts), container_name="other._.70002", id="other", docker_id="other")
     container = replace(facts.containers[0], id="other", name=other.container_name, labels={})
     return replace(facts, records=(one(facts), other), containers=(*facts.containers, container))
 
 
-def other_labels(facts: Facts) -> Facts:
+def other_labels(facts: DoctorFacts) -> DoctorFacts:
     seen = facts.containers[0]
     return replace(facts, containers=(replace(seen, labels=dict(seen.labels) | {"ds01.gpu.uuids": "MIG-other"}),))
 
 
-def unreachable(problem: str) -> Callable[[Facts], Facts]:
-    def plant(facts: Facts) -> Facts:
+def unreachable(problem: str) -> Callable[[DoctorFacts], DoctorFacts]:
+    def plant(facts: DoctorFacts) -> DoctorFacts:
         error = GpusUnreachable("The GPUs cannot be asked.", why=problem, hint="look", data={"problem": problem})
         return replace(facts, observation=None, gpus_problem=error)
 
@@ -126,7 +137,7 @@ def unreachable(problem: str) -> Callable[[Facts], Facts]:
 
 
 # What is planted -> the check that finds it, its level, and a word of what it says.
-FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
+FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] = {
     "an unreadable policy": (
         lambda f: replace(f, policy=None, policy_problem=PolicyUnreadable("The policy has 1 error.", why="line 3")),
         "policy", Level.ERROR, "1 error",
@@ -226,27 +237,27 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
     ),
     "Docker's cgroupfs driver": (with_docker(cgroup_driver="cgroupfs"), "slices", Level.WARNING, "not in force"),
     "a slice without its limits": (
-        lambda f: replace(f, slices=(Change("ds01-students-alice.slice", SliceLimits(), SliceLimits(memory=8 << 30)),)),
+        lambda f: replace(f, slices=(SliceChange("ds01-students-alice.slice", SliceLimits(), SliceLimits(memory=8 << 30)),)),
         "slices", Level.WARNING, "ds01-students-alice.slice has no limits, not 8g",
     ),
     "an unreadable record": (
-        lambda f: replace(f, unreadable=(Unreadable("x._.70001", "it is empty"),)),
+        lambda f: replace(f, unreadable=(UnreadableRecord("x._.70001", "it is empty"),)),
         "records-unreadable", Level.ERROR, "it is empty",
     ),
     "a picture without a lease": (
         with_picture({}), "picture", Level.WARNING, "does not show what thesis._.70001 has",
     ),
     "a picture of a lease that is over": (
-        lambda f: with_picture(dict(f.picture.shown or {}) | {"old._.70002": {"user": "bob"}})(f),
+        lambda f: with_picture(dict(f.gpu_state.shown or {}) | {"old._.70002": {"user": "bob"}})(f),
         "picture", Level.WARNING, "does not show what old._.70002 has",
     ),
     "a picture of another GPU": (
-        lambda f: with_picture({n: e | {"gpu_id": "0:2"} for n, e in (f.picture.shown or {}).items()})(f),
+        lambda f: with_picture({n: e | {"gpu_id": "0:2"} for n, e in (f.gpu_state.shown or {}).items()})(f),
         "picture", Level.WARNING, "does not show what thesis._.70001 has",
     ),
     "no picture": (with_picture(None), "picture", Level.WARNING, "gpu-state.json is not there"),
     "an unreadable picture": (
-        lambda f: replace(f, picture=Picture(problem="it is empty")), "picture", Level.WARNING, "it is empty",
+        lambda f: replace(f, gpu_state=GpuStateFile(problem="it is empty")), "picture", Level.WARNING, "it is empty",
     ),
     "a container that was removed behind ds01": (
         lambda f: replace(f, containers=()), "records-docker", Level.WARNING, "Docker does not have it",
@@ -264,7 +275,7 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         lambda f: replace(f, records=()), "records-missing", Level.WARNING, "has no record",
     ),
     "a container that Docker cannot inspect": (
-        lambda f: replace(f, broken=(Broken("thesis._.70001", True, False, "RWLayer is nil"),)),
+        lambda f: replace(f, broken=(BrokenContainer("thesis._.70001", True, False, "RWLayer is nil"),)),
         "containers-broken", Level.ERROR, "cannot inspect thesis._.70001: RWLayer is nil",
     ),
     "a label with another name": (
@@ -304,7 +315,7 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         lambda f: replace(f, kernel=replace(f.kernel, device_links={"/dev/char/195:0": "../nvidia0"})),
         "gpu-device-links", Level.WARNING, "/dev/char/195:0 is not there",
     ),
-    "no cron entry": (lambda f: replace(f, cron=Cron("/etc/cron.d/ds01")), "cron", Level.ERROR, "is not there"),
+    "no cron entry": (lambda f: replace(f, cron=CronJob("/etc/cron.d/ds01")), "cron", Level.ERROR, "is not there"),
     "a cron entry that is a comment": (
         lambda f: replace(f, cron=replace(f.cron, text="# ds01 tick\n")),
         "cron", Level.ERROR, "does not start `ds01 tick`",
@@ -322,10 +333,10 @@ FAULTS: dict[str, tuple[Callable[[Facts], Facts], str, Level, str]] = {
         with_tick(NOON - timedelta(minutes=1), NOON - timedelta(hours=2)), "tick", Level.ERROR, "120 minutes ago",
     ),
     "ticks that never were good": (
-        lambda f: replace(f, tick=Tick(NOON)), "tick", Level.ERROR, "no tick has been good",
+        lambda f: replace(f, tick=LastTick(NOON)), "tick", Level.ERROR, "no tick has been good",
     ),
-    "no tick at all": (lambda f: replace(f, tick=Tick()), "tick", Level.WARNING, "no tick has run yet"),
-    "an unreadable tick": (lambda f: replace(f, tick=Tick(problem="empty")), "tick", Level.WARNING, "empty"),
+    "no tick at all": (lambda f: replace(f, tick=LastTick()), "tick", Level.WARNING, "no tick has run yet"),
+    "an unreadable tick": (lambda f: replace(f, tick=LastTick(problem="empty")), "tick", Level.WARNING, "empty"),
     "a tick that could not do all": (
         with_tick(NOON, NOON - timedelta(minutes=5), errors=("thesis._.70001: busy",)),
         "tick-errors", Level.WARNING, "busy",
@@ -350,33 +361,35 @@ def wrong(findings: tuple[Finding, ...]) -> list[Finding]:
     return [finding for finding in findings if finding.level is not Level.OK]
 
 
-def test_nothing_is_wrong_with_a_sound_server(facts: Facts) -> None:
+def test_nothing_is_wrong_with_a_sound_server(facts: DoctorFacts) -> None:
     findings = examine(facts)
     assert wrong(findings) == []
     assert exit_code(findings) == 0
     assert [finding.check for finding in findings] == [check[0] for check in CHECKS]
 
 
-def test_a_server_without_gpus_and_driver_is_sound(facts: Facts) -> None:
-    nothing = replace(unreachable(GONE)(facts), kernel=Kernel(), records=(), containers=(), picture=Picture({}))
+def test_a_server_without_gpus_and_driver_is_sound(facts: DoctorFacts) -> None:
+    nothing = replace(
+        unreachable(GONE)(facts), kernel=KernelFacts(), records=(), containers=(), gpu_state=GpuStateFile({})
+    )
     assert wrong(examine(nothing)) == []
 
 
-def with_cdi(facts: Facts, *names: str, version: str = "29.1.3") -> list[Finding]:
+def with_cdi(facts: DoctorFacts, *names: str, version: str = "29.1.3") -> list[Finding]:
     """What is found where Docker of this version knows these devices by CDI."""
     assert facts.observation is not None
     real = replace(facts.observation, simulated=False)
     return wrong(examine(replace(facts, observation=real, engine=replace(DOCKER, version=version), cdi=names)))
 
 
-def test_cdi_specifications_that_have_every_gpu_are_fine(facts: Facts) -> None:
+def test_cdi_specifications_that_have_every_gpu_are_fine(facts: DoctorFacts) -> None:
     assert facts.observation is not None
     uuids = [slot.uuid for slot in facts.observation.slots]
     assert with_cdi(facts, *uuids, facts.observation.gpus[0].uuid, "0", "0:0", "all") == []
     assert with_cdi(facts, "MIG-old", version="28.5.2") == []
 
 
-def test_an_instance_that_docker_does_not_know_by_cdi_is_an_error(facts: Facts) -> None:
+def test_instance_missing_in_cdi_is_an_error(facts: DoctorFacts) -> None:
     assert facts.observation is not None
     known, *others = (slot.uuid for slot in facts.observation.slots)
     (finding,) = with_cdi(facts, known, "MIG-old")
@@ -386,14 +399,14 @@ def test_an_instance_that_docker_does_not_know_by_cdi_is_an_error(facts: Facts) 
     assert [item.check for item in with_cdi(facts)] == ["gpu-cdi"]
 
 
-def test_an_instance_that_is_gone_from_the_driver_is_a_warning(facts: Facts) -> None:
+def test_an_instance_that_is_gone_from_the_driver_is_a_warning(facts: DoctorFacts) -> None:
     assert facts.observation is not None
     (finding,) = with_cdi(facts, *(slot.uuid for slot in facts.observation.slots), "MIG-old")
     assert (finding.check, finding.level) == ("gpu-cdi", Level.WARNING)
     assert "MIG-old" in finding.found
 
 
-def test_gpus_without_a_process_list_are_one_finding(facts: Facts) -> None:
+def test_gpus_without_a_process_list_are_one_finding(facts: DoctorFacts) -> None:
     blocker = Blocker("unknown", "no list", "outside.ignore_missing_process_list")
     (finding,) = wrong(examine(replace(facts, blockers=dict.fromkeys(("0:0", "0:1", "0:2"), blocker))))
     assert finding.check == "gpu-outside"
@@ -401,18 +414,18 @@ def test_gpus_without_a_process_list_are_one_finding(facts: Facts) -> None:
     assert "outside.ignore_missing_process_list" in (finding.hint or "")
 
 
-def test_a_missing_driver_is_an_error_where_a_container_has_a_gpu(facts: Facts) -> None:
-    (finding,) = wrong(examine(replace(unreachable(GONE)(facts), kernel=Kernel())))
+def test_missing_driver_is_an_error_if_a_gpu_is_leased(facts: DoctorFacts) -> None:
+    (finding,) = wrong(examine(replace(unreachable(GONE)(facts), kernel=KernelFacts())))
     assert (finding.check, finding.level) == ("nvml", Level.ERROR)
     assert "thesis of alice has GPU 0:0" in (finding.why or "")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault_is_found(facts: Facts, fault: str) -> None:
+def test_each_fault_is_found(facts: DoctorFacts, fault: str) -> None:
     plant, check, level, words = FAULTS[fault]
     planted = plant(facts)
     if planted.records != facts.records:  # whatever changed a record drew the picture anew
-        planted = replace(planted, picture=Picture(allocations(planted.records)))
+        planted = replace(planted, gpu_state=GpuStateFile(gpu_state_allocations(planted.records)))
     findings = wrong(examine(planted))
     found = [finding for finding in findings if finding.check == check]
     assert found and found[0].level is level, findings
@@ -423,11 +436,11 @@ def test_each_fault_is_found(facts: Facts, fault: str) -> None:
     assert len({finding.check for finding in findings}) == 1, findings
 
 
-def test_a_picture_may_show_what_an_unreadable_record_had_and_nothing_where_nobody_has_any(facts: Facts) -> None:
-    unreadable = replace(facts, records=(), unreadable=(Unreadable(one(facts).container_name, "it is empty"),))
-    assert [finding.check for finding in check_state.picture(unreadable)] == []
-    assert list(check_state.picture(replace(unreadable, picture=Picture({})))) == []
-    assert list(check_state.picture(replace(facts, records=(), picture=Picture()))) == []
+def test_gpu_state_of_an_unreadable_record_is_accepted(facts: DoctorFacts) -> None:
+    unreadable = replace(facts, records=(), unreadable=(UnreadableRecord(one(facts).container_name, "it is empty"),))
+    assert [finding.check for finding in check_state.gpu_state(unreadable)] == []
+    assert list(check_state.gpu_state(replace(unreadable, gpu_state=GpuStateFile({})))) == []
+    assert list(check_state.gpu_state(replace(facts, records=(), gpu_state=GpuStateFile()))) == []
 
 
 def test_more_than_25_kinds() -> None:
@@ -462,10 +475,10 @@ UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
     "a Docker without CDI": ({"cdi": None}, {"gpu-cdi"}),
     "processes on GPUs that nobody could tell apart": ({"blockers": None}, {"gpu-outside"}),
     "no group docker to compare with": ({"docker_group": None}, {"people", "docker-group"}),
-    "others' processes hidden": ({"cron": Cron("/etc/cron.d/ds01", 0o644, 0, CRON)}, {"cron-daemon"}),
+    "others' processes hidden": ({"cron": CronJob("/etc/cron.d/ds01", 0o644, 0, CRON)}, {"cron-daemon"}),
     "disks that nobody could ask": ({"disks": None}, {"space"}),
     "a state folder of one's own": (
-        {"own": True},
+        {"sandbox": True},
         {"policy-names", "people", "docker-group", "state-modes", "slices", "gpu-device-links", "cron", "cron-daemon",
          "links"},
     ),
@@ -473,42 +486,42 @@ UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
 
 
 @pytest.mark.parametrize("unseen", UNSEEN)
-def test_what_was_not_observed_is_not_called_sound(facts: Facts, unseen: str) -> None:
+def test_what_was_not_observed_is_not_called_sound(facts: DoctorFacts, unseen: str) -> None:
     changes, silent = UNSEEN[unseen]
     told = {finding.check for finding in examine(replace(facts, **changes)) if finding.level is Level.OK}
     assert told == {check[0] for check in CHECKS} - silent
 
 
-def test_records_are_compared_with_containers_that_were_listed_only(facts: Facts) -> None:
+def test_records_are_compared_only_with_listed_containers(facts: DoctorFacts) -> None:
     """Docker answers, and an unreadable policy keeps ds01 from asking it for its containers."""
     planted = replace(facts, policy=None, policy_problem=PolicyUnreadable("The policy has 1 error."), containers=None)
     assert [finding.check for finding in wrong(examine(planted))] == ["policy"]
 
 
-def test_what_a_command_is_at_work_on_is_left_alone(facts: Facts) -> None:
+def test_what_a_command_is_at_work_on_is_left_alone(facts: DoctorFacts) -> None:
     planted = with_record(pending=Pending(Trigger.STOP, NOON, "alice"))(facts)
     assert wrong(examine(replace(planted, busy=frozenset({one(facts).container_name})))) == []
 
 
-def test_the_machine_does_not_count_for_a_state_folder_of_ones_own(facts: Facts) -> None:
+def test_machine_checks_are_skipped_in_a_sandbox(facts: DoctorFacts) -> None:
     links = {"/dev/char/195:0": "../nvidia0"}
-    own = replace(facts, own=True, docker_group=None, cron=Cron("/etc/cron.d/ds01", running=False), program=None,
+    own = replace(facts, sandbox=True, docker_group=None, cron=CronJob("/etc/cron.d/ds01", running=False), program=None,
                   entries=(), kernel=replace(facts.kernel, device_links=links))  # fmt: skip
     assert wrong(examine(own)) == []
 
 
 @pytest.mark.parametrize("fault", [None, "no live-restore", "Docker's cgroupfs driver"])
-def test_what_docker_is_can_be_read_whatever_is_wrong_with_it(facts: Facts, fault: str | None) -> None:
+def test_what_docker_is_can_be_read_whatever_is_wrong_with_it(facts: DoctorFacts, fault: str | None) -> None:
     found = {finding.check: finding for finding in examine(FAULTS[fault][0](facts) if fault else facts)}
     driver = "cgroupfs" if fault and "cgroupfs" in fault else "systemd"
     assert found["docker"].level is Level.OK
     assert found["docker"].found == f"Docker 27.3.1 answers, with cgroup driver {driver}, version 2"
 
 
-def test_a_full_disk_of_dockers_names_who_has_the_biggest_stopped_containers(facts: Facts) -> None:
-    stopped = tuple(Stopped(f"{name}._.70001", "alice", size << 20) for name, size in
+def test_full_docker_disk_names_the_largest_stopped_containers(facts: DoctorFacts) -> None:
+    stopped = tuple(StoppedContainer(f"{name}._.70001", "alice", size << 20) for name, size in
                     (("b", 20), ("a", 1), ("d", 4000), ("c", 300)))  # fmt: skip
-    disks = (Disk("/", ("ds01's state",), 1 << 40, 1 << 29, 0, 0), Disk("/d", (DOCKERS,), 1 << 40, 1 << 29, 0, 0))
+    disks = (Disk("/", ("ds01's state",), 1 << 40, 1 << 29, 0, 0), Disk("/d", (DOCKER_DATA,), 1 << 40, 1 << 29, 0, 0))
     states, dockers = wrong(examine(replace(facts, disks=disks, stopped=stopped)))
     assert "a._.70001" not in (states.why or "")
     assert "d._.70001 of alice (3.9g), c._.70001 of alice (300m), b._.70001 of alice (20m) and 1 more" in (
@@ -517,7 +530,7 @@ def test_a_full_disk_of_dockers_names_who_has_the_biggest_stopped_containers(fac
     assert "`container-cleanup`, root with `--user alice`" in (dockers.hint or "")
 
 
-def test_an_override_is_judged_with_the_group_of_its_user(facts: Facts) -> None:
+def test_an_override_is_judged_with_the_group_of_its_user(facts: DoctorFacts) -> None:
     """The server has 64 CPUs: what a group gives counts, too, for a member with an override of something else."""
     rules = policy(facts)
     big = {"students": replace(rules.groups["students"], values={"max_cpus": 65.0})}
@@ -531,17 +544,17 @@ def test_an_override_is_judged_with_the_group_of_its_user(facts: Facts) -> None:
     assert [text.split(":")[0] for text in found] == ["defaults"]
 
 
-def test_an_override_is_judged_with_the_unix_group_of_its_user(facts: Facts) -> None:
+def test_an_override_is_judged_with_the_unix_group_of_its_user(facts: DoctorFacts) -> None:
     rules = policy(facts)
     group = replace(rules.groups["students"], members=frozenset(), unix_groups=frozenset({"pupils"}),
                     values={"max_cpus": 65.0})  # fmt: skip
-    known = tuple(replace(account, groups=("pupils",)) for account in facts.people.known)
+    known = tuple(replace(account, groups=("pupils",)) for account in facts.people.accounts)
     planted = replace(rules, groups={"students": group}, user_overrides={"bob": Override("bob", {"memory": 1 << 50})})
-    given = replace(facts, policy=planted, people=replace(facts.people, known=known))
+    given = replace(facts, policy=planted, people=replace(facts.people, accounts=known))
     assert any("user_overrides.bob: max_cpus is 65" in finding.found for finding in wrong(examine(given)))
 
 
-def test_the_document_has_the_contracts_keys(facts: Facts) -> None:
+def test_the_document_has_the_contracts_keys(facts: DoctorFacts) -> None:
     plant = FAULTS["a state folder without setgid"][0]
     document = wrong(examine(plant(facts)))[0].document
     assert list(document) == ["check", "level", "found", "why", "hint", "fixable", "fixed"]
@@ -549,11 +562,11 @@ def test_the_document_has_the_contracts_keys(facts: Facts) -> None:
     json.dumps(document)
 
 
-def test_what_is_mended_is_marked_and_counts_no_more(facts: Facts) -> None:
+def test_what_is_mended_is_marked_and_counts_no_more(facts: DoctorFacts) -> None:
     planted = FAULTS["a file made under umask 077"][0](FAULTS["no live-restore"][0](facts))
-    made: dict[Repair, str] = {}
-    findings = mend(examine(planted), made.__setitem__, lambda: examine(FAULTS["no live-restore"][0](facts)))
-    assert made == repairs_of(examine(planted))
+    made: dict[Fix, str] = {}
+    findings = apply_fixes(examine(planted), made.__setitem__, lambda: examine(FAULTS["no live-restore"][0](facts)))
+    assert made == fixes_of(examine(planted))
     (why,) = made.values()
     assert "installation has mode 0600, not 0664" in why
     assert [(f.check, f.fixed) for f in wrong(findings)] == [("state-modes", True), ("docker-live-restore", False)]
@@ -561,19 +574,19 @@ def test_what_is_mended_is_marked_and_counts_no_more(facts: Facts) -> None:
     assert exit_code(findings) == 1
 
 
-def test_a_repair_that_fails_is_said(facts: Facts) -> None:
+def test_a_repair_that_fails_is_said(facts: DoctorFacts) -> None:
     planted = FAULTS["a file made under umask 077"][0](facts)
 
-    def fail(_: Repair, why: str) -> None:
+    def fail(_: Fix, why: str) -> None:
         raise OSError(30, "Read-only file system")
 
-    findings = wrong(mend(examine(planted), fail, lambda: examine(planted)))
+    findings = wrong(apply_fixes(examine(planted), fail, lambda: examine(planted)))
     assert [(finding.check, finding.fixed) for finding in findings] == [("state-modes", False)]
     assert "Read-only file system" in (findings[0].why or "")
 
 
-def test_the_shipped_policy_is_sound_on_a_large_server(tmp_path: Path, facts: Facts, bed: Bed) -> None:
+def test_the_shipped_policy_is_sound_on_a_large_server(tmp_path: Path, facts: DoctorFacts, harness: Harness) -> None:
     shipped = load(Path(__file__).parents[3] / "config" / "resource-limits.yaml")
-    people = replace(facts.people, known=())
+    people = replace(facts.people, accounts=())
     found = wrong(examine(replace(facts, policy=shipped, people=people)))
     assert [finding.check for finding in found] in ([], ["gpu-mig"])

@@ -10,12 +10,12 @@ import pytest
 from ds01.gpus.simulated import parse_inventory
 from ds01.host.policy_names import NameFinding, NameKind, check_names
 from ds01.system.users import Users
-from tests.bed import NOON
-from tests.policies import read
+from tests.harness import NOON
+from tests.policy_texts import load_text
 
 SLOTS = parse_inventory("1xA100,1xA100:2x2g.10gb").observe().slots
 RESERVED = "from: 2026-11-01, until: 2026-12-31"
-LATER = NOON + timedelta(days=365)
+CLOCK_TOLERANCE = NOON + timedelta(days=365)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def users(tmp_path: Path) -> Users:
 
 
 def found(folder: Path, users: Users, text: str) -> list[tuple[str, tuple[str, ...], str | None]]:
-    names = check_names(read(folder, text), users, NOON, slots=SLOTS, logins=("alice", "first.last@uni.example"))
+    names = check_names(load_text(folder, text), users, NOON, slots=SLOTS, logins=("alice", "first.last@uni.example"))
     return [(item.name, item.places, item.instead) for item in names]
 
 
@@ -61,7 +61,7 @@ def test_a_reservation_may_name_a_uid(users: Users, tmp_path: Path) -> None:
 
 
 def test_another_spelling_of_somebody(users: Users, tmp_path: Path) -> None:
-    names = check_names(read(tmp_path, "groups: {lab: {members: [ALICE]}}"), users, NOON, slots=SLOTS)
+    names = check_names(load_text(tmp_path, "groups: {lab: {members: [ALICE]}}"), users, NOON, slots=SLOTS)
     assert names == (NameFinding(NameKind.LOGIN, "ALICE", ("groups.lab",), known=True, instead="alice"),)
 
 
@@ -84,7 +84,7 @@ def test_a_slot_that_does_not_exist(slots: list[str], missing: list[str], users:
 
 
 def test_without_gpus_nothing_is_said_of_slots(users: Users, tmp_path: Path) -> None:
-    policy = read(tmp_path, f"reservations: [{{for: alice, slots: ['9'], {RESERVED}}}]")
+    policy = load_text(tmp_path, f"reservations: [{{for: alice, slots: ['9'], {RESERVED}}}]")
     assert check_names(policy, users, NOON, slots=None) == ()
 
 
@@ -94,10 +94,10 @@ def test_what_is_over_does_not_count(users: Users, tmp_path: Path) -> None:
         "exemptions: [{user: zz, from: [idle_timeout], until: 2026-12-31}]\n"
         "user_overrides: {zz: {max_cpus: 3, until: 2026-12-31}}"
     )
-    assert check_names(read(tmp_path, text), users, LATER, slots=SLOTS) == ()
+    assert check_names(load_text(tmp_path, text), users, CLOCK_TOLERANCE, slots=SLOTS) == ()
 
 
 def test_a_near_name_is_suggested_as_the_server_spells_it(users: Users, tmp_path: Path) -> None:
     text = f"groups: {{lab: {{members: [ALICE]}}}}\nreservations: [{{for: Alice, slots: ['0'], {RESERVED}}}]"
-    (_, missing) = check_names(read(tmp_path, text), users, NOON, slots=SLOTS)
+    (_, missing) = check_names(load_text(tmp_path, text), users, NOON, slots=SLOTS)
     assert missing.name == "Alice" and missing.instead == "alice"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import Ds01Error
-from ds01.host import apply as applying
-from ds01.host.people import people_of
-from ds01.host.slices import Change, plan_slices, wanted_slices
+from ds01.host import slice_limits
+from ds01.host.people import collect_people
+from ds01.host.slices import SliceChange, plan_slices, wanted_slices
 from ds01.host.systemd import Systemd
 from ds01.policy.model import SliceLimits
-from tests.bed import NOON, Bed
+from tests.harness import NOON, Harness
 
 POLICY = """\
 groups:
@@ -26,17 +26,17 @@ PEOPLE = {"alice": 70001, "bob": 70002, "first.last@x": 70004, "root": 0}
 
 
 @pytest.fixture
-def bed(fast_tmp: Path) -> Bed:
-    return Bed(fast_tmp / "bed", policy=POLICY, people=PEOPLE)
+def harness(fast_tmp: Path) -> Harness:
+    return Harness(fast_tmp / "bed", policy=POLICY, people=PEOPLE)
 
 
-def wanted(bed: Bed) -> dict[str, SliceLimits]:
-    people = people_of(bed.policy, records=bed.records(), users=bed.context.users)
-    return wanted_slices(bed.policy, people.known, bed.records(), bed.clock())
+def wanted(harness: Harness) -> dict[str, SliceLimits]:
+    people = collect_people(harness.policy, records=harness.records(), users=harness.context.users)
+    return wanted_slices(harness.policy, people.accounts, harness.records(), harness.clock())
 
 
-def test_groups_and_users_with_limits_have_slices(bed: Bed) -> None:
-    found = wanted(bed)
+def test_groups_and_users_with_limits_have_slices(harness: Harness) -> None:
+    found = wanted(harness)
     assert found == {
         "ds01-students.slice": SliceLimits(max_cpus=12.5),
         "ds01-staff.slice": SliceLimits(memory=400 << 30, max_tasks=100),
@@ -45,30 +45,30 @@ def test_groups_and_users_with_limits_have_slices(bed: Bed) -> None:
     }
 
 
-def test_logins_that_nobody_has_are_told_apart(bed: Bed) -> None:
-    people = people_of(bed.policy, records=[], users=bed.context.users)
-    assert people.unknown == {"nobody_has_this"}
-    assert [account.login for account in people.known] == ["alice", "bob", "first.last@x"]
+def test_logins_that_nobody_has_are_told_apart(harness: Harness) -> None:
+    people = collect_people(harness.policy, records=[], users=harness.context.users)
+    assert people.unknown_logins == {"nobody_has_this"}
+    assert [account.login for account in people.accounts] == ["alice", "bob", "first.last@x"]
 
 
-def test_who_changed_the_group_keeps_the_slice_that_containers_run_in(bed: Bed) -> None:
-    bed.gate.create(bed.actor("alice"), bed.request("alice"))
-    bed.set_policy(POLICY.replace("[alice, ", "[").replace("[bob]", "[bob, alice]"))
-    found = wanted(bed)
+def test_slice_of_the_old_group_stays_while_in_use(harness: Harness) -> None:
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
+    harness.set_policy(POLICY.replace("[alice, ", "[").replace("[bob]", "[bob, alice]"))
+    found = wanted(harness)
     assert found["ds01-students-alice.slice"] == found["ds01-staff-alice.slice"] == SliceLimits(max_cpus=2)
 
 
-def test_an_owner_whom_the_policy_does_not_name_has_a_slice(bed: Bed) -> None:
-    bed.set_policy("defaults: {aggregate: {max_tasks: 9}}\n")
-    assert wanted(bed) == {}
-    bed.gate.create(bed.actor("alice"), bed.request("alice"))
-    assert wanted(bed) == {"ds01-default-alice.slice": SliceLimits(max_tasks=9)}
+def test_an_owner_whom_the_policy_does_not_name_has_a_slice(harness: Harness) -> None:
+    harness.set_policy("defaults: {aggregate: {max_tasks: 9}}\n")
+    assert wanted(harness) == {}
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
+    assert wanted(harness) == {"ds01-default-alice.slice": SliceLimits(max_tasks=9)}
 
 
 def test_only_differences_are_planned_and_what_was_dropped_goes() -> None:
     a, b = SliceLimits(max_cpus=1), SliceLimits(memory=1 << 30)
     changes = plan_slices({"ds01-a.slice": a, "ds01-b.slice": b}, {"ds01-a.slice": a, "ds01-c.slice": b})
-    assert changes == [Change("ds01-b.slice", SliceLimits(), b), Change("ds01-c.slice", b, SliceLimits())]
+    assert changes == [SliceChange("ds01-b.slice", SliceLimits(), b), SliceChange("ds01-c.slice", b, SliceLimits())]
 
 
 def test_what_is_above_ds01s_slices_is_left_alone() -> None:
@@ -101,7 +101,7 @@ def test_limits_are_read_in_one_call(tmp_path: Path) -> None:
 
 def test_only_what_differs_is_set() -> None:
     systemctl = FakeSystemctl()
-    change = Change(
+    change = SliceChange(
         "ds01-a.slice", SliceLimits(max_cpus=1, memory=5, max_tasks=7), SliceLimits(max_cpus=1.5, max_tasks=7)
     )
     Systemd(systemctl).set_limits(change)
@@ -117,27 +117,29 @@ def test_a_dropped_slice_leaves_no_file_of_ours(tmp_path: Path) -> None:
         (folder / "50-CPUQuota.conf").touch()
     (theirs / "50-IOWeight.conf").touch()
     for unit in ("ds01-a.slice", "ds01-b.slice"):
-        Systemd(FakeSystemctl(), control=tmp_path).set_limits(Change(unit, SliceLimits(max_cpus=1), SliceLimits()))
+        Systemd(FakeSystemctl(), control=tmp_path).set_limits(SliceChange(unit, SliceLimits(max_cpus=1), SliceLimits()))
     assert [path.name for path in tmp_path.rglob("*")] == ["ds01-b.slice.d", "50-IOWeight.conf"]
 
 
 def test_nothing_that_runs_is_ended_by_a_lower_limit() -> None:
-    change = Change("ds01-a.slice", SliceLimits(memory=100), SliceLimits(max_cpus=1, memory=50))
-    now, waiting = applying.spared([change], {"ds01-a.slice": 51})
-    assert now == [Change("ds01-a.slice", SliceLimits(memory=100), SliceLimits(max_cpus=1, memory=100))]
+    change = SliceChange("ds01-a.slice", SliceLimits(memory=100), SliceLimits(max_cpus=1, memory=50))
+    now, waiting = slice_limits.split_by_usage([change], {"ds01-a.slice": 51})
+    assert now == [SliceChange("ds01-a.slice", SliceLimits(memory=100), SliceLimits(max_cpus=1, memory=100))]
     assert waiting == [change]
-    assert applying.spared([change], {"ds01-a.slice": 50}) == ([change], [])
+    assert slice_limits.split_by_usage([change], {"ds01-a.slice": 50}) == ([change], [])
 
 
 def test_one_failure_does_not_stop_the_others() -> None:
-    changes = [Change(f"ds01-{name}.slice", SliceLimits(), SliceLimits(max_tasks=5)) for name in ("broken", "sound")]
-    outcome = applying.apply(changes, systemd=Systemd(FakeSystemctl()))
+    changes = [
+        SliceChange(f"ds01-{name}.slice", SliceLimits(), SliceLimits(max_tasks=5)) for name in ("broken", "sound")
+    ]
+    outcome = slice_limits.apply_changes(changes, systemd=Systemd(FakeSystemctl()))
     assert [change.unit for change in outcome.changed] == ["ds01-sound.slice"]
     assert outcome.failed == ((changes[0], "Failed to set unit properties"),)
 
 
-def test_limits_of_slices_need_the_systemd_driver(bed: Bed) -> None:
+def test_limits_of_slices_need_the_systemd_driver(harness: Harness) -> None:
     with pytest.raises(Ds01Error, match="systemd cgroup driver"):
-        applying.plan(bed.policy, [], bed.context.users, NOON, driver="cgroupfs")
-    bed.set_policy("defaults: {}\n")
-    assert applying.plan(bed.policy, [], bed.context.users, NOON, driver="cgroupfs") == []
+        slice_limits.plan_changes(harness.policy, [], harness.context.users, NOON, driver="cgroupfs")
+    harness.set_policy("defaults: {}\n")
+    assert slice_limits.plan_changes(harness.policy, [], harness.context.users, NOON, driver="cgroupfs") == []

@@ -10,7 +10,7 @@ from ds01.errors import NotFound, UsageError
 from ds01.images import ignore, source
 from ds01.system.home import Home
 from ds01.system.users import Users
-from tests.bed import Bed
+from tests.harness import Harness
 
 FILES = ("a.py", "b.txt", "sub/a.py", "sub/deep/c.txt", "data/big.bin", "data/keep.txt", ".git/config", "a[1].py")
 
@@ -51,8 +51,8 @@ def test_fully_ignored_directories_are_not_entered(text: str, all_below: bool) -
 
 
 @pytest.fixture
-def project(bed: Bed) -> tuple[Home, source.SourcePaths]:
-    home = Home(Users(bed.state / "passwd").by_login("alice"))
+def project(harness: Harness) -> tuple[Home, source.SourcePaths]:
+    home = Home(Users(harness.state / "passwd").by_login("alice"))
     place = source.source_paths(home, "x", project="x")
     for name in FILES:
         home.write(place.folder / name, name)

@@ -12,15 +12,15 @@ from ds01.images import context_files, source
 from ds01.images.dockerfile import SourceTexts
 from ds01.system.home import Home
 from ds01.system.users import Users
-from tests.bed import Bed
+from tests.harness import Harness
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
 LABELLED = 'FROM a\nLABEL ds01.image="{}"\n'
 
 
 @pytest.fixture
-def home(bed: Bed) -> Home:
-    return Home(Users(bed.state / "passwd").by_login("alice"))
+def home(harness: Harness) -> Home:
+    return Home(Users(harness.state / "passwd").by_login("alice"))
 
 
 def test_source_path_of_images_and_projects(home: Home) -> None:

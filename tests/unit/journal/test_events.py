@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ds01.journal.events import EventLog
-from tests.bed import NOON, Clock, umask
+from tests.harness import NOON, Clock, umask
 
 
 def test_a_line_has_its_time_and_type_first_and_what_all_have(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from ds01.journal import notices
 from ds01.journal.notices import Mailboxes, Notice, show_on_terminals, writable_terminals
-from tests.bed import umask
+from tests.harness import umask
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mailboxes of others are root's to make")

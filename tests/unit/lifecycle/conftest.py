@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.bed import Bed
 from tests.client import WireClient
+from tests.harness import Harness
 
 
 @pytest.fixture(params=["direct", "wire"])
-def gate(request: pytest.FixtureRequest, bed: Bed) -> Any:
-    return bed.gate if request.param == "direct" else WireClient(bed.context)
+def gate(request: pytest.FixtureRequest, harness: Harness) -> Any:
+    return harness.gate if request.param == "direct" else WireClient(harness.context)

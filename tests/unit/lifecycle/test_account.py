@@ -57,14 +57,14 @@ def test_name_and_numbers_lead_to_the_owner_and_root_stays_root(login: str, uid:
     assert (home.isdir(), home.uid, home.gid) == (True, uid, uid)
 
 
-def test_an_image_that_has_the_name_already_gets_the_owners_numbers() -> None:
+def test_existing_login_in_the_image_gets_the_owners_ids() -> None:
     passwd = lines(Insider("ubuntu", 70001, 70001, "x"), IMAGE, "etc/passwd")
     assert [entry[2] for entry in passwd if entry[0] == "ubuntu"] == ["70001"]
     shadow = lines(Insider("ubuntu", 70001, 70001, "x"), IMAGE, "etc/shadow")
     assert [entry[1] for entry in shadow if entry[0] == "ubuntu"] == ["*"]
 
 
-def test_an_image_that_has_the_group_keeps_its_line_and_a_new_one_is_added_once() -> None:
+def test_group_line_is_kept_or_added_once() -> None:
     assert lines(Insider("alice", 70001, 1000, "x"), IMAGE, "etc/group") == [
         line.split(":") for line in GROUP.decode().splitlines()
     ]
@@ -92,7 +92,7 @@ def test_a_group_whose_name_would_break_the_file_is_left_out() -> None:
     assert [entry[2] for entry in group] == ["70001", "0", "1000"]
 
 
-def test_sudo_is_free_only_where_the_policy_lets_the_owner_be_root() -> None:
+def test_sudo_requires_root_inside() -> None:
     allowed = unpacked(Insider("alice", 70001, 70001, "x"), IMAGE)
     assert allowed["etc/sudoers.d/ds01"][1].startswith(b"#70001 ")
     assert b"container-run x --root" in allowed["home/alice/.shrc"][1]
@@ -119,7 +119,7 @@ def test_a_login_that_would_break_the_files_is_refused(login: str) -> None:
         archive(Insider(login, 70001, 70001, "x"), IMAGE.get)
 
 
-def test_the_modes_are_as_such_files_have_them_and_sudo_goes_by_number() -> None:
+def test_account_files_have_their_usual_modes() -> None:
     files = unpacked(Insider("first.last@domain", 70001, 70001, "x"), IMAGE)
     assert {path: files[path][0].mode for path in ("etc/passwd", "etc/group", "etc/shadow", "etc/sudoers.d/ds01")} == {
         "etc/passwd": 0o644, "etc/group": 0o644, "etc/shadow": 0o640, "etc/sudoers.d/ds01": 0o440,

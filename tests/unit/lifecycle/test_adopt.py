@@ -11,66 +11,66 @@ from ds01.api.refusals import refusal_of
 from ds01.engines.protocol import ContainerUsage, Devices, UpdateSpec
 from ds01.errors import Ds01Error, EngineRejected, InvalidState, NoCapacity, NotFound, PermissionDenied, UsageError
 from ds01.gpus.model import GpuRequest
-from ds01.records.machine import State
 from ds01.records.record import Origin
-from tests import aime, legal
-from tests.aime import ALICE, LIMITED, THEIRS, adopt, one, runs, spec_of
-from tests.bed import NOON, POLICY, Bed
+from ds01.records.state_machine import State
+from tests import aime_containers, invariants
+from tests.aime_containers import AIME_CONTAINER, ALICE_UID, LIMITED_POLICY, adopt, devices_of, is_running, spec_of
 from tests.client import WireClient
+from tests.harness import NOON, POLICY, Harness
 
 
 @pytest.mark.parametrize("wire", [False, True])
-def test_a_running_one_gets_a_record_its_gpu_as_lease_and_limits(bed: Bed, wire: bool) -> None:
-    bed.set_policy(LIMITED)
-    gate: Any = WireClient(bed.context) if wire else bed.gate
-    made = aime.make(bed, devices=one(bed, "1:1"), start=True)
-    view = gate.adopt(bed.actor("alice"), THEIRS).container
-    legal.check_settled(bed)
+def test_a_running_one_gets_a_record_its_gpu_as_lease_and_limits(harness: Harness, wire: bool) -> None:
+    harness.set_policy(LIMITED_POLICY)
+    gate: Any = WireClient(harness.context) if wire else harness.gate
+    made = aime_containers.create(harness, devices=devices_of(harness, "1:1"), start=True)
+    view = gate.adopt(harness.actor("alice"), AIME_CONTAINER).container
+    invariants.check_settled(harness)
     assert (view.name, view.state, [slot.slot for slot in view.gpus]) == ("theirs", "running", ["1:1"])
-    record = bed.record("alice", "theirs")
-    assert (record.origin, record.docker_id, record.uid, record.user) == (Origin.ADOPTED, made, ALICE, "alice")
-    assert bed.leased() == {bed.uuid["1:1"]: THEIRS}
-    spec = spec_of(bed)
+    record = harness.record("alice", "theirs")
+    assert (record.origin, record.docker_id, record.uid, record.user) == (Origin.ADOPTED, made, ALICE_UID, "alice")
+    assert harness.leased() == {harness.uuid["1:1"]: AIME_CONTAINER}
+    spec = spec_of(harness)
     assert (spec.cpu_quota, spec.cpu_period, spec.memory, spec.memory_swap) == (400_000, 100_000, 8 << 30, 8 << 30)
     assert spec.pids_limit == 500
 
 
-def test_afterwards_it_is_as_any_other(bed: Bed) -> None:
-    alice = bed.actor("alice")
-    aime.make(bed, devices=one(bed, "0"), start=True)
-    adopt(bed)
-    assert bed.gate.usage(alice, (THEIRS,))[0].name == "theirs"
-    held = bed.gate.stop(alice, THEIRS).container
+def test_afterwards_it_is_as_any_other(harness: Harness) -> None:
+    alice = harness.actor("alice")
+    aime_containers.create(harness, devices=devices_of(harness, "0"), start=True)
+    adopt(harness)
+    assert harness.gate.usage(alice, (AIME_CONTAINER,))[0].name == "theirs"
+    held = harness.gate.stop(alice, AIME_CONTAINER).container
     assert held.state == "held" and held.held_until == NOON + timedelta(hours=24)
-    assert bed.gate.start(alice, THEIRS).container.state == "running"
-    bed.gate.extend(alice, THEIRS, timedelta(hours=1))
-    bed.gate.pause(alice, THEIRS)
-    bed.gate.unpause(alice, THEIRS)
-    assert bed.gate.remove(alice, THEIRS, force=True).container.state == "removed"
-    assert bed.engine.containers() == [] and bed.leased() == {}
-    assert bed.engine.image(f"{aime.BASE}:{THEIRS}") is None, "its own tag goes with it"
-    assert bed.engine.image(aime.BASE) is not None
-    legal.check_settled(bed)
+    assert harness.gate.start(alice, AIME_CONTAINER).container.state == "running"
+    harness.gate.extend(alice, AIME_CONTAINER, timedelta(hours=1))
+    harness.gate.pause(alice, AIME_CONTAINER)
+    harness.gate.unpause(alice, AIME_CONTAINER)
+    assert harness.gate.remove(alice, AIME_CONTAINER, force=True).container.state == "removed"
+    assert harness.engine.containers() == [] and harness.leased() == {}
+    assert harness.engine.image(f"{aime_containers.BASE}:{AIME_CONTAINER}") is None, "its own tag goes with it"
+    assert harness.engine.image(aime_containers.BASE) is not None
+    invariants.check_settled(harness)
 
 
-def test_it_can_be_made_anew_as_one_of_ds01s(bed: Bed) -> None:
-    alice = bed.actor("alice")
-    data = bed.root / "shared" / "data"
-    aime.make(bed, devices=aime.ALL, label={"aime.mlc.DATA_MOUNT": str(data)})
-    assert adopt(bed).container.state == "stopped"
+def test_it_can_be_made_anew_as_one_of_ds01s(harness: Harness) -> None:
+    alice = harness.actor("alice")
+    data = harness.root / "shared" / "data"
+    aime_containers.create(harness, devices=aime_containers.ALL_GPUS, label={"aime.mlc.DATA_MOUNT": str(data)})
+    assert adopt(harness).container.state == "stopped"
     with pytest.raises(PermissionDenied):  # four GPUs, and one container may have two
-        bed.gate.start(alice, THEIRS)
-    view = bed.gate.start(alice, THEIRS, recreate=True).container
-    assert (view.state, len(view.gpus), view.image) == ("running", 1, aime.BASE)
-    record, spec = bed.record("alice", "theirs"), spec_of(bed)
-    assert record.origin is Origin.CREATED and record.own_tag == f"{aime.BASE}:{THEIRS}"
+        harness.gate.start(alice, AIME_CONTAINER)
+    view = harness.gate.start(alice, AIME_CONTAINER, recreate=True).container
+    assert (view.state, len(view.gpus), view.image) == ("running", 1, aime_containers.BASE)
+    record, spec = harness.record("alice", "theirs"), spec_of(harness)
+    assert record.origin is Origin.CREATED and record.own_tag == f"{aime_containers.BASE}:{AIME_CONTAINER}"
     assert {mount.target: mount.source for mount in spec.mounts} == {
-        "/workspace": str(bed.home("alice") / "workspace"),
+        "/workspace": str(harness.home("alice") / "workspace"),
         "/data": str(data),
     }
     assert spec.labels["aime.mlc.FRAMEWORK"] == "Pytorch-2.7.1"
     assert spec.network == "bridge" and spec.device_uuids == tuple(slot.uuid for slot in view.gpus)
-    legal.check_settled(bed)
+    invariants.check_settled(harness)
 
 
 @pytest.mark.parametrize(
@@ -79,16 +79,16 @@ def test_it_can_be_made_anew_as_one_of_ds01s(bed: Bed) -> None:
         (Devices(), "all", 0),
         (Devices(("0",), form="device_request"), "device=0", 1),
         (Devices(("0", "1"), form="device_request"), "device=0,1", 2),  # GPU 1 is three instances: two are the most
-        (aime.ALL, "2", 2),
-        (aime.ALL, "9", 2),
-        (aime.ALL, "all", None),
-        (aime.ALL, "1000000000000", None),
+        (aime_containers.ALL_GPUS, "2", 2),
+        (aime_containers.ALL_GPUS, "9", 2),
+        (aime_containers.ALL_GPUS, "all", None),
+        (aime_containers.ALL_GPUS, "1000000000000", None),
     ],
 )
-def test_made_anew_it_asks_for_what_was_said(bed: Bed, devices: Devices, label: str, count: int | None) -> None:
-    aime.make(bed, devices=devices, label={"aime.mlc.GPUS": label})
-    adopt(bed)
-    request = bed.record("alice", "theirs").request
+def test_made_anew_it_asks_for_what_was_said(harness: Harness, devices: Devices, label: str, count: int | None) -> None:
+    aime_containers.create(harness, devices=devices, label={"aime.mlc.GPUS": label})
+    adopt(harness)
+    request = harness.record("alice", "theirs").request
     assert request is not None and request.gpus.count == count
 
 
@@ -101,146 +101,146 @@ def test_made_anew_it_asks_for_what_was_said(bed: Bed, devices: Devices, label: 
         (("GPU-who-knows",), {"0", "1:0", "1:1", "1:2"}),
     ],
 )
-def test_its_devices_in_every_form_are_slots(bed: Bed, ids: tuple[str, ...], slots: set[str]) -> None:
-    aime.make(bed, devices=Devices(ids, form="device_request"), start=True)
-    adopt(bed)
-    assert set(bed.record("alice", "theirs").slots) == slots
+def test_its_devices_in_every_form_are_slots(harness: Harness, ids: tuple[str, ...], slots: set[str]) -> None:
+    aime_containers.create(harness, devices=Devices(ids, form="device_request"), start=True)
+    adopt(harness)
+    assert set(harness.record("alice", "theirs").slots) == slots
 
 
-def test_until_then_its_gpu_is_in_use_from_outside(bed: Bed) -> None:
-    aime.make(bed, devices=one(bed, "0", "1:0", "1:1"), start=True)
-    given = bed.gate.create(bed.actor("bob"), bed.request("bob")).container.gpus
+def test_until_then_its_gpu_is_in_use_from_outside(harness: Harness) -> None:
+    aime_containers.create(harness, devices=devices_of(harness, "0", "1:0", "1:1"), start=True)
+    given = harness.gate.create(harness.actor("bob"), harness.request("bob")).container.gpus
     assert [slot.slot for slot in given] == ["1:2"]
     with pytest.raises(NoCapacity):
-        bed.gate.create(bed.actor("carol"), bed.request("carol"))
+        harness.gate.create(harness.actor("carol"), harness.request("carol"))
 
 
-def test_one_that_runs_on_somebodys_gpu_is_refused_and_left_alone(bed: Bed) -> None:
-    bed.gate.create(bed.actor("bob"), bed.request("bob"))
-    (slot,) = bed.record("bob").slots
-    made = aime.make(bed, devices=one(bed, slot), start=True)
+def test_adopting_a_container_on_a_leased_gpu_is_refused(harness: Harness) -> None:
+    harness.gate.create(harness.actor("bob"), harness.request("bob"))
+    (slot,) = harness.record("bob").slots
+    made = aime_containers.create(harness, devices=devices_of(harness, slot), start=True)
     with pytest.raises(NoCapacity) as caught:
-        bed.gate.adopt(bed.actor("alice"), THEIRS)
+        harness.gate.adopt(harness.actor("alice"), AIME_CONTAINER)
     found = refusal_of(caught.value)
     assert found is not None
     assert [(claim.slot, claim.user) for claim in found.claims] == [(slot, "bob")]
     assert found.earliest is not None
-    assert [record.user for record in bed.records()] == ["bob"]
-    seen = bed.engine.inspect(made)
+    assert [record.user for record in harness.records()] == ["bob"]
+    seen = harness.engine.inspect(made)
     assert seen is not None and seen.status.has_processes
 
 
 @pytest.mark.parametrize("why", ["reserved", "outside"])
-def test_what_is_reserved_or_used_outside_is_not_free_either(bed: Bed, why: str) -> None:
-    aime.make(bed, devices=one(bed, "0"), start=True)
+def test_what_is_reserved_or_used_outside_is_not_free_either(harness: Harness, why: str) -> None:
+    aime_containers.create(harness, devices=devices_of(harness, "0"), start=True)
     if why == "reserved":
-        bed.set_policy(POLICY + 'reservations: [{for: bob, slots: ["0"], from: 2026-11-01, until: 2026-12-31}]\n')
+        harness.set_policy(POLICY + 'reservations: [{for: bob, slots: ["0"], from: 2026-11-01, until: 2026-12-31}]\n')
     else:
-        bed.engine.add_foreign("other", devices=Devices(("0",), form="device_request"))
+        harness.engine.add_foreign("other", devices=Devices(("0",), form="device_request"))
     with pytest.raises(NoCapacity):
-        bed.gate.adopt(bed.actor("alice"), THEIRS)
-    assert bed.records() == []
+        harness.gate.adopt(harness.actor("alice"), AIME_CONTAINER)
+    assert harness.records() == []
 
 
-def test_one_that_is_about_to_be_stopped_need_not_have_its_gpu(bed: Bed) -> None:
-    bed.gate.create(bed.actor("bob"), bed.request("bob"))
-    before = bed.leased()
-    aime.make(bed, devices=aime.ALL, start=True)
-    adopt(bed, ending=True)
-    record = bed.record("alice", "theirs")
+def test_one_that_is_about_to_be_stopped_need_not_have_its_gpu(harness: Harness) -> None:
+    harness.gate.create(harness.actor("bob"), harness.request("bob"))
+    before = harness.leased()
+    aime_containers.create(harness, devices=aime_containers.ALL_GPUS, start=True)
+    adopt(harness, ending=True)
+    record = harness.record("alice", "theirs")
     assert (record.state, record.lease) == (State.RUNNING, None) and record.conflict
     with pytest.raises(NoCapacity):  # its GPUs are not free while it runs
-        bed.gate.create(bed.actor("carol"), bed.request("carol"))
-    assert bed.gate.stop(bed.actor("alice"), THEIRS).container.state == "stopped"
-    assert bed.leased() == before
-    bed.gate.create(bed.actor("carol"), bed.request("carol"))
-    legal.check_settled(bed)
+        harness.gate.create(harness.actor("carol"), harness.request("carol"))
+    assert harness.gate.stop(harness.actor("alice"), AIME_CONTAINER).container.state == "stopped"
+    assert harness.leased() == before
+    harness.gate.create(harness.actor("carol"), harness.request("carol"))
+    invariants.check_settled(harness)
 
 
-def test_a_running_one_keeps_its_gpus_beyond_the_quota_and_that_is_said(bed: Bed) -> None:
-    aime.make(bed, devices=aime.ALL, start=True)
+def test_adopted_running_container_keeps_gpus_over_quota(harness: Harness) -> None:
+    aime_containers.create(harness, devices=aime_containers.ALL_GPUS, start=True)
     for name in ("a", "b", "c"):
-        bed.gate.create(bed.actor("alice"), bed.request("alice", name, gpus=0))
-    said = " ".join(adopt(bed).warnings)
-    assert len(bed.leased()) == 4
+        harness.gate.create(harness.actor("alice"), harness.request("alice", name, gpus=0))
+    said = " ".join(adopt(harness).warnings)
+    assert len(harness.leased()) == 4
     for rule in ("max_mig_instances", "max_gpus_per_container", "max_containers_per_user"):
         assert rule in said
     with pytest.raises(Ds01Error):
-        bed.gate.create(bed.actor("alice"), bed.request("alice", "more"))
+        harness.gate.create(harness.actor("alice"), harness.request("alice", "more"))
 
 
-def test_a_stopped_one_has_its_gpu_held_if_it_is_free_and_within_the_quota(bed: Bed) -> None:
-    made = aime.make(bed, devices=one(bed, "0"), start=True)
-    bed.engine.kill(made)
-    bed.clock.advance(days=40)
-    view = adopt(bed).container
-    assert (view.state, view.held_until) == ("held", bed.clock.time + timedelta(hours=24))
-    assert bed.leased() == {bed.uuid["0"]: THEIRS}
+def test_adopted_stopped_container_holds_a_free_gpu(harness: Harness) -> None:
+    made = aime_containers.create(harness, devices=devices_of(harness, "0"), start=True)
+    harness.engine.kill(made)
+    harness.clock.advance(days=40)
+    view = adopt(harness).container
+    assert (view.state, view.held_until) == ("held", harness.clock.time + timedelta(hours=24))
+    assert harness.leased() == {harness.uuid["0"]: AIME_CONTAINER}
 
 
 @pytest.mark.parametrize("why", ["somebody has it", "quota", "no hold"])
-def test_else_it_is_stopped_without_one(bed: Bed, why: str) -> None:
-    made = aime.make(bed, devices=one(bed, "1:0"), start=True)
-    bed.engine.kill(made)
+def test_else_it_is_stopped_without_one(harness: Harness, why: str) -> None:
+    made = aime_containers.create(harness, devices=devices_of(harness, "1:0"), start=True)
+    harness.engine.kill(made)
     if why == "somebody has it":
-        bed.gate.create(bed.actor("bob"), bed.request("bob"))
+        harness.gate.create(harness.actor("bob"), harness.request("bob"))
     elif why == "quota":
-        bed.gate.create(bed.actor("alice"), bed.request("alice", gpus=2))
-        bed.gate.create(bed.actor("alice"), bed.request("alice", "no", gpus=0))
+        harness.gate.create(harness.actor("alice"), harness.request("alice", gpus=2))
+        harness.gate.create(harness.actor("alice"), harness.request("alice", "no", gpus=0))
     else:
-        bed.set_policy(POLICY.replace("gpu_hold_after_stop: 24h", "gpu_hold_after_stop: 0s"))
-    before = bed.leased()
-    view = adopt(bed).container
+        harness.set_policy(POLICY.replace("gpu_hold_after_stop: 24h", "gpu_hold_after_stop: 0s"))
+    before = harness.leased()
+    view = adopt(harness).container
     assert (view.state, view.gpus, [slot.slot for slot in view.gpus_fixed]) == ("stopped", (), ["1:0"])
-    assert bed.leased() == before
+    assert harness.leased() == before
 
 
-def test_one_that_never_ran_is_created_with_its_gpu_for_as_long_as_any_other(bed: Bed) -> None:
-    aime.make(bed, devices=one(bed, "0"))
-    aime.make(bed, name="cpu")
-    assert adopt(bed).container.state == "created"
-    assert len(bed.leased()) == 1
-    bed.gate.release(bed.actor("alice"), THEIRS)
-    bed.clock.advance(hours=1)
-    assert bed.gate.adopt(bed.actor("alice"), f"cpu._.{ALICE}").container.state == "created"
-    aime.make(bed, name="old", devices=one(bed, "0"))
-    bed.clock.advance(hours=1)
-    assert bed.gate.adopt(bed.actor("alice"), f"old._.{ALICE}").container.state == "stopped"
-    assert bed.leased() == {}
-    legal.check_settled(bed)
+def test_adopted_new_container_has_the_created_timeout(harness: Harness) -> None:
+    aime_containers.create(harness, devices=devices_of(harness, "0"))
+    aime_containers.create(harness, name="cpu")
+    assert adopt(harness).container.state == "created"
+    assert len(harness.leased()) == 1
+    harness.gate.release(harness.actor("alice"), AIME_CONTAINER)
+    harness.clock.advance(hours=1)
+    assert harness.gate.adopt(harness.actor("alice"), f"cpu._.{ALICE_UID}").container.state == "created"
+    aime_containers.create(harness, name="old", devices=devices_of(harness, "0"))
+    harness.clock.advance(hours=1)
+    assert harness.gate.adopt(harness.actor("alice"), f"old._.{ALICE_UID}").container.state == "stopped"
+    assert harness.leased() == {}
+    invariants.check_settled(harness)
 
 
-def test_its_deadlines_count_from_now(bed: Bed) -> None:
-    aime.make(bed, start=True)
-    bed.set_policy(POLICY.replace("max_containers", "max_runtime: 48h, idle_timeout: 12h, max_containers"))
-    bed.clock.advance(days=10)
-    view = adopt(bed).container
-    assert view.deadline is not None and view.deadline.at == bed.clock.time + timedelta(hours=12)
+def test_its_deadlines_count_from_now(harness: Harness) -> None:
+    aime_containers.create(harness, start=True)
+    harness.set_policy(POLICY.replace("max_containers", "max_runtime: 48h, idle_timeout: 12h, max_containers"))
+    harness.clock.advance(days=10)
+    view = adopt(harness).container
+    assert view.deadline is not None and view.deadline.at == harness.clock.time + timedelta(hours=12)
 
 
-def test_what_cannot_be_changed_is_said(bed: Bed) -> None:
-    aime.make(bed)
-    (said,) = adopt(bed).warnings
+def test_what_cannot_be_changed_is_said(harness: Harness) -> None:
+    aime_containers.create(harness)
+    (said,) = adopt(harness).warnings
     for what in ("shared memory", "all privileges", "host", "--recreate"):
         assert what in said
 
 
-def test_twice_is_once_and_sets_todays_limits(bed: Bed) -> None:
-    aime.make(bed, start=True)
-    assert not adopt(bed).already
-    bed.set_policy(LIMITED)
-    before = bed.record("alice", "theirs")
-    assert adopt(bed).already
-    assert bed.record("alice", "theirs") == before and spec_of(bed).memory == 8 << 30
+def test_twice_is_once_and_sets_todays_limits(harness: Harness) -> None:
+    aime_containers.create(harness, start=True)
+    assert not adopt(harness).already
+    harness.set_policy(LIMITED_POLICY)
+    before = harness.record("alice", "theirs")
+    assert adopt(harness).already
+    assert harness.record("alice", "theirs") == before and spec_of(harness).memory == 8 << 30
 
 
-def test_one_of_our_own_is_ours_already(bed: Bed) -> None:
-    bed.gate.create(bed.actor("alice"), bed.request("alice"))
-    before = bed.record("alice")
-    assert bed.gate.adopt(bed.actor("alice"), bed.full("alice")).already
-    assert bed.record("alice") == before
+def test_one_of_our_own_is_ours_already(harness: Harness) -> None:
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
+    before = harness.record("alice")
+    assert harness.gate.adopt(harness.actor("alice"), harness.full("alice")).already
+    assert harness.record("alice") == before
     with pytest.raises(NotFound):
-        bed.gate.adopt(bed.actor("bob"), bed.full("alice"))
+        harness.gate.adopt(harness.actor("bob"), harness.full("alice"))
 
 
 class UsesMuch:
@@ -265,96 +265,98 @@ class UsesMuch:
         return answer
 
 
-def test_a_limit_below_what_it_uses_would_kill_it_and_waits_for_a_stop(bed: Bed) -> None:
-    bed.set_policy(LIMITED)
-    aime.make(bed, start=True)
-    engine: Any = UsesMuch(bed.engine)
-    gate = bed.another_gate(engine=engine)
-    warnings = gate.adopt(bed.actor("alice"), THEIRS).warnings
+def test_adopted_limit_below_use_waits_for_a_stop(harness: Harness) -> None:
+    harness.set_policy(LIMITED_POLICY)
+    aime_containers.create(harness, start=True)
+    engine: Any = UsesMuch(harness.engine)
+    gate = harness.another_gate(engine=engine)
+    warnings = gate.adopt(harness.actor("alice"), AIME_CONTAINER).warnings
     assert "its memory stays" in warnings[0] and "8g" in warnings[0]
     assert engine.asked == [UpdateSpec(400_000, 100_000, None, None, 500)]
-    bed.gate.stop(bed.actor("alice"), THEIRS)
-    gate.adopt(bed.actor("alice"), THEIRS)
-    assert spec_of(bed).memory == 8 << 30
+    harness.gate.stop(harness.actor("alice"), AIME_CONTAINER)
+    gate.adopt(harness.actor("alice"), AIME_CONTAINER)
+    assert spec_of(harness).memory == 8 << 30
 
 
-def test_an_engine_that_takes_no_limits_is_a_warning(bed: Bed) -> None:
-    aime.make(bed, devices=one(bed, "0"), start=True)
-    engine: Any = UsesMuch(bed.engine, refuses=True)
-    warnings = bed.another_gate(engine=engine).adopt(bed.actor("alice"), THEIRS).warnings
+def test_an_engine_that_takes_no_limits_is_a_warning(harness: Harness) -> None:
+    aime_containers.create(harness, devices=devices_of(harness, "0"), start=True)
+    engine: Any = UsesMuch(harness.engine, refuses=True)
+    warnings = harness.another_gate(engine=engine).adopt(harness.actor("alice"), AIME_CONTAINER).warnings
     assert any("device or resource busy" in warning for warning in warnings)
-    assert len(bed.leased()) == 1
-    legal.check_settled(bed)
+    assert len(harness.leased()) == 1
+    invariants.check_settled(harness)
 
 
 # who, and what
 
 
-def test_only_the_owner_and_administrators(bed: Bed) -> None:
-    aime.make(bed)
+def test_only_the_owner_and_administrators(harness: Harness) -> None:
+    aime_containers.create(harness)
     with pytest.raises(NotFound):
-        bed.gate.adopt(bed.actor("bob"), THEIRS)
-    assert bed.records() == []
-    adopt(bed, who="boss")
-    assert bed.record("alice", "theirs").user == "alice"
-    assert bed.record("alice", "theirs").history[0].actor == "boss"
+        harness.gate.adopt(harness.actor("bob"), AIME_CONTAINER)
+    assert harness.records() == []
+    adopt(harness, who="boss")
+    assert harness.record("alice", "theirs").user == "alice"
+    assert harness.record("alice", "theirs").history[0].actor == "boss"
 
 
 @pytest.mark.parametrize(
     ("name", "label", "error"),
     [
         ("plain", {}, InvalidState),
-        (f"theirs._.{ALICE}", {"aime.mlc.USER": "bob"}, InvalidState),
-        (f"theirs._.{ALICE}", None, InvalidState),
+        (f"theirs._.{ALICE_UID}", {"aime.mlc.USER": "bob"}, InvalidState),
+        (f"theirs._.{ALICE_UID}", None, InvalidState),
         ("theirs._.4000000", {}, NotFound),
         ("theirs._.007", {}, InvalidState),
-        (f"theirs._.{ALICE}", {"ds01.installation": "another"}, InvalidState),
+        (f"theirs._.{ALICE_UID}", {"ds01.installation": "another"}, InvalidState),
         ("nothing", None, NotFound),
     ],
 )
 def test_what_is_not_clearly_ones_own_is_not_taken(
-    bed: Bed, name: str, label: dict[str, str] | None, error: type[Ds01Error]
+    harness: Harness, name: str, label: dict[str, str] | None, error: type[Ds01Error]
 ) -> None:
     if name != "nothing":
-        bed.engine.add_foreign(name, labels={} if label is None else aime.labels("alice", "theirs", **label))
+        harness.engine.add_foreign(
+            name, labels={} if label is None else aime_containers.labels("alice", "theirs", **label)
+        )
     for who in ("alice", "boss"):
         with pytest.raises(error):
-            bed.gate.adopt(bed.actor(who), name)
-    assert bed.records() == []
+            harness.gate.adopt(harness.actor(who), name)
+    assert harness.records() == []
     if label is not None and "aime.mlc.USER" not in label:
-        assert bed.gate.listing(bed.actor("boss"), all_users=True).adoptable == ()
+        assert harness.gate.listing(harness.actor("boss"), all_users=True).adoptable == ()
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "", "..", "theirs._.70001/../x"])
-def test_odd_names_are_nothing(bed: Bed, name: str) -> None:
+def test_odd_names_are_nothing(harness: Harness, name: str) -> None:
     with pytest.raises(NotFound):
-        bed.gate.adopt(bed.actor("alice"), name)
+        harness.gate.adopt(harness.actor("alice"), name)
     with pytest.raises(NotFound):
-        bed.gate.find_adoptable(bed.actor("alice"), name)
+        harness.gate.find_adoptable(harness.actor("alice"), name)
 
 
 @pytest.mark.parametrize("name", ["Theirs", "tf2.15", "A.b-C_d"])
-def test_names_that_only_aime_gives_work_too(bed: Bed, name: str) -> None:
-    alice = bed.actor("alice")
-    aime.make(bed, name=name, start=True)
-    full = bed.gate.find_adoptable(alice, name)
-    assert full == f"{name}._.{ALICE}"
-    bed.gate.adopt(alice, full)
-    legal.check_settled(bed)
-    assert bed.gate.resolve(alice, name) == full
+def test_names_that_only_aime_gives_work_too(harness: Harness, name: str) -> None:
+    alice = harness.actor("alice")
+    aime_containers.create(harness, name=name, start=True)
+    full = harness.gate.find_adoptable(alice, name)
+    assert full == f"{name}._.{ALICE_UID}"
+    harness.gate.adopt(alice, full)
+    invariants.check_settled(harness)
+    assert harness.gate.resolve(alice, name) == full
     with pytest.raises(UsageError):  # it cannot be made anew under that name, and is left as it is
-        bed.gate.remake(alice, full)
-    assert runs(bed, full)
-    bed.gate.stop(alice, full)
+        harness.gate.remake(alice, full)
+    assert is_running(harness, full)
+    harness.gate.stop(alice, full)
     with pytest.raises(UsageError):
-        bed.gate.start(alice, full, recreate=True)
-    assert bed.gate.containers(alice)[0].state == "stopped"
-    bed.gate.remove(alice, full)
-    assert bed.engine.containers() == []
+        harness.gate.start(alice, full, recreate=True)
+    assert harness.gate.containers(alice)[0].state == "stopped"
+    harness.gate.remove(alice, full)
+    assert harness.engine.containers() == []
 
 
-def test_a_lease_by_hand_under_its_name_stands_in_the_way(bed: Bed) -> None:
-    bed.gate.allocate(bed.actor("boss"), ALICE, "theirs", GpuRequest(1))
-    aime.make(bed)
+def test_a_lease_by_hand_under_its_name_stands_in_the_way(harness: Harness) -> None:
+    harness.gate.allocate(harness.actor("boss"), ALICE_UID, "theirs", GpuRequest(1))
+    aime_containers.create(harness)
     with pytest.raises(InvalidState):
-        bed.gate.adopt(bed.actor("alice"), THEIRS)
+        harness.gate.adopt(harness.actor("alice"), AIME_CONTAINER)

@@ -9,117 +9,119 @@ import pytest
 
 from ds01.errors import Ds01Error, EngineRejected, InvalidState, NoCapacity
 from ds01.gpus.simulated import parse_inventory
-from ds01.records.request import Wants
-from tests.acts import create, fill, recreate, remake, start, stopped_with_slots_taken
-from tests.bed import POLICY, Bed
-from tests.faults import FaultyEngine, Steps, raising
+from ds01.records.request import RequestedLimits
+from tests.actions import create, create_container, recreate, remake, start, stop_and_take_slots
+from tests.fault_injection import FaultyEngine, StepCounter, make_raiser
+from tests.harness import POLICY, Harness
 
-ALICE, BOB = "thesis._.70001", "thesis._.70002"
+ALICE_THESIS, BOB_THESIS = "thesis._.70001", "thesis._.70002"
 
 
-def test_recreate_makes_it_anew_on_other_slots(bed: Bed, gate: Any) -> None:
-    fill(bed, "alice", start=True, data=str(bed.root / "shared" / "data"), wants=Wants(max_cpus=2))
-    bed.gate.stop(bed.actor("alice"), ALICE, release=True)
-    fill(bed, "bob")
-    old = bed.record("alice")
-    again = gate.start(bed.actor("alice"), ALICE, recreate=True).container
+def test_recreate_makes_it_anew_on_other_slots(harness: Harness, gate: Any) -> None:
+    create_container(
+        harness, "alice", start=True, data=str(harness.root / "shared" / "data"), wants=RequestedLimits(max_cpus=2)
+    )
+    harness.gate.stop(harness.actor("alice"), ALICE_THESIS, release=True)
+    create_container(harness, "bob")
+    old = harness.record("alice")
+    again = gate.start(harness.actor("alice"), ALICE_THESIS, recreate=True).container
     assert again.state == "running"
     assert [slot.slot for slot in again.gpus] == ["1:1"]
-    new = bed.record("alice")
+    new = harness.record("alice")
     assert new.id != old.id and new.docker_id != old.docker_id
     assert new.request == old.request
     assert new.workspace == old.workspace
-    assert bed.engine.inspect(old.docker_id or "") is None
-    assert [record.id for record in bed.ledger.removed()] == [old.id]
-    seen = bed.engine.inspect(ALICE)
+    assert harness.engine.inspect(old.docker_id or "") is None
+    assert [record.id for record in harness.ledger.removed()] == [old.id]
+    seen = harness.engine.inspect(ALICE_THESIS)
     assert seen is not None and seen.spec is not None
     assert seen.spec.cpu_quota == 200_000
     assert "/data" in {mount.target for mount in seen.spec.mounts}
 
 
-def test_recreate_that_is_refused_keeps_the_old_container(bed: Bed, gate: Any) -> None:
-    stopped_with_slots_taken(bed)
-    fill(bed, "carol")
-    old = bed.record("alice")
+def test_recreate_that_is_refused_keeps_the_old_container(harness: Harness, gate: Any) -> None:
+    stop_and_take_slots(harness)
+    create_container(harness, "carol")
+    old = harness.record("alice")
     with pytest.raises(NoCapacity):
-        gate.start(bed.actor("alice"), ALICE, recreate=True)
-    assert bed.record("alice") == old
-    assert bed.engine.inspect(old.docker_id or "") is not None
+        gate.start(harness.actor("alice"), ALICE_THESIS, recreate=True)
+    assert harness.record("alice") == old
+    assert harness.engine.inspect(old.docker_id or "") is not None
 
 
-def test_remake_keeps_the_slots_even_without_a_hold(bed: Bed, gate: Any) -> None:
-    bed.set_policy(POLICY.replace("gpu_hold_after_stop: 24h", "gpu_hold_after_stop: 0s"))
-    fill(bed, "alice", start=True)
-    old = bed.record("alice")
-    again = gate.remake(bed.actor("alice"), ALICE).container
-    new = bed.record("alice")
+def test_remake_keeps_the_slots_even_without_a_hold(harness: Harness, gate: Any) -> None:
+    harness.set_policy(POLICY.replace("gpu_hold_after_stop: 24h", "gpu_hold_after_stop: 0s"))
+    create_container(harness, "alice", start=True)
+    old = harness.record("alice")
+    again = gate.remake(harness.actor("alice"), ALICE_THESIS).container
+    new = harness.record("alice")
     assert again.state == "running"
     assert new.lease is not None and old.lease is not None and new.lease.slots == old.lease.slots
     assert new.docker_id != old.docker_id and new.request == old.request
-    assert bed.engine.inspect(old.docker_id or "") is None
+    assert harness.engine.inspect(old.docker_id or "") is None
 
 
-def test_remake_of_one_that_rests_does_not_start_it(bed: Bed, gate: Any) -> None:
-    fill(bed, "alice", start=True)
-    bed.gate.stop(bed.actor("alice"), ALICE)
-    slots = bed.record("alice").gpus_fixed
-    assert gate.remake(bed.actor("alice"), ALICE).container.state == "created"
-    assert bed.record("alice").gpus_fixed == slots
+def test_remake_of_one_that_rests_does_not_start_it(harness: Harness, gate: Any) -> None:
+    create_container(harness, "alice", start=True)
+    harness.gate.stop(harness.actor("alice"), ALICE_THESIS)
+    slots = harness.record("alice").gpus_fixed
+    assert gate.remake(harness.actor("alice"), ALICE_THESIS).container.state == "created"
+    assert harness.record("alice").gpus_fixed == slots
 
 
-def test_remake_without_a_lease_says_how_to_get_one(bed: Bed, gate: Any) -> None:
-    stopped_with_slots_taken(bed)
-    old = bed.record("alice")
+def test_remake_without_a_lease_says_how_to_get_one(harness: Harness, gate: Any) -> None:
+    stop_and_take_slots(harness)
+    old = harness.record("alice")
     with pytest.raises(InvalidState) as caught:
-        gate.remake(bed.actor("alice"), ALICE)
+        gate.remake(harness.actor("alice"), ALICE_THESIS)
     assert "--recreate" in (caught.value.hint or "")
-    assert bed.record("alice") == old
+    assert harness.record("alice") == old
 
 
 @pytest.mark.parametrize("why", ["no image", "no GPU"])
-def test_remake_that_is_refused_stops_nothing(bed: Bed, gate: Any, why: str) -> None:
-    fill(bed, "alice", start=True)
-    old = bed.record("alice")
+def test_remake_that_is_refused_stops_nothing(harness: Harness, gate: Any, why: str) -> None:
+    create_container(harness, "alice", start=True)
+    old = harness.record("alice")
     if why == "no image":
-        bed.engine.untag(old.image)
+        harness.engine.untag(old.image)
     else:
-        bed.inventory = parse_inventory("1xA100")
+        harness.inventory = parse_inventory("1xA100")
     with pytest.raises(Ds01Error):
-        gate.remake(bed.actor("alice"), ALICE)
-    assert bed.record("alice") == old
-    seen = bed.engine.inspect(old.docker_id or "")
+        gate.remake(harness.actor("alice"), ALICE_THESIS)
+    assert harness.record("alice") == old
+    seen = harness.engine.inspect(old.docker_id or "")
     assert seen is not None and seen.status.has_processes
 
 
-def test_remake_of_one_in_conflict_says_what_to_do(bed: Bed, gate: Any) -> None:
-    stopped_with_slots_taken(bed)
-    bed.engine.start(bed.record("alice").docker_id or "")
+def test_remake_of_one_in_conflict_says_what_to_do(harness: Harness, gate: Any) -> None:
+    stop_and_take_slots(harness)
+    harness.engine.start(harness.record("alice").docker_id or "")
     with pytest.raises(InvalidState) as caught:
-        gate.remake(bed.actor("alice"), ALICE)
+        gate.remake(harness.actor("alice"), ALICE_THESIS)
     assert "which somebody else has" in (caught.value.why or "")
     assert "container-stop" in (caught.value.hint or "") and "--recreate" in (caught.value.hint or "")
 
 
-def test_what_fails_while_it_is_made_anew_stops_nothing(bed: Bed) -> None:
-    create(bed.gate, bed)
-    start(bed.gate, bed)
-    before, (there,) = bed.record("alice"), bed.engine.containers()
-    tagged = bed.engine.image(there.image)
+def test_what_fails_while_it_is_made_anew_stops_nothing(harness: Harness) -> None:
+    create(harness.gate, harness)
+    start(harness.gate, harness)
+    before, (there,) = harness.record("alice"), harness.engine.containers()
+    tagged = harness.engine.image(there.image)
     for call in ("create", "put_archive", "get_archive", "tag"):
-        steps = Steps(0, raising(EngineRejected("Docker refused")))
+        steps = StepCounter(0, make_raiser(EngineRejected("Docker refused")))
         with pytest.raises(EngineRejected):
-            remake(bed.another_gate(engine=FaultyEngine(bed.engine, steps, (call,))), bed)
-        assert bed.engine.containers() == [there]
-        assert bed.engine.image(there.image) == tagged
-        assert bed.record("alice") == replace(before, rev=bed.record("alice").rev)
+            remake(harness.another_gate(engine=FaultyEngine(harness.engine, steps, (call,))), harness)
+        assert harness.engine.containers() == [there]
+        assert harness.engine.image(there.image) == tagged
+        assert harness.record("alice") == replace(before, rev=harness.record("alice").rev)
 
 
-def test_one_that_was_renamed_is_not_made_anew_over_another_that_has_its_name(bed: Bed) -> None:
-    create(bed.gate, bed)
-    bed.engine.rename(ALICE, "elsewhere._.70001")
-    bed.engine.add_foreign(ALICE, running=False)
-    before = bed.record("alice")
+def test_renamed_container_is_not_recreated_over_another(harness: Harness) -> None:
+    create(harness.gate, harness)
+    harness.engine.rename(ALICE_THESIS, "elsewhere._.70001")
+    harness.engine.add_foreign(ALICE_THESIS, running=False)
+    before = harness.record("alice")
     with pytest.raises(InvalidState):
-        recreate(bed.gate, bed)
-    assert sorted(seen.name for seen in bed.engine.containers()) == ["elsewhere._.70001", ALICE]
-    assert bed.record("alice") == before
+        recreate(harness.gate, harness)
+    assert sorted(seen.name for seen in harness.engine.containers()) == ["elsewhere._.70001", ALICE_THESIS]
+    assert harness.record("alice") == before

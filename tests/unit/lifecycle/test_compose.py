@@ -15,19 +15,19 @@ from ds01.lifecycle.spec.ports import wanted
 from ds01.policy.model import Limits, SliceLimits, UserLimits
 from ds01.records.request import ContainerRequest
 from ds01.system.users import Account
-from tests.bed import NOON
+from tests.harness import NOON
 
 REFS = (SlotRef("1:0", "MIG-a", SlotKind.MIG, "2g.10gb"), SlotRef("1:1", "MIG-b", SlotKind.MIG, "2g.10gb"))
 LEASE = Lease(REFS, NOON)
 IMAGE = EngineImage("sha256:x", ("pytorch/pytorch:latest",), {}, {"PATH": "/opt/bin:/bin"})
 REQUEST = ContainerRequest(70001, "thesis", "pytorch/pytorch", workspace="/home/alice/workspace/thesis")
-ALICE = Account(70001, 70001, "alice", "/home/alice")
+ALICE_ACCOUNT = Account(70001, 70001, "alice", "/home/alice")
 
 
 def made(
     request: ContainerRequest = REQUEST,
     *,
-    owner: Account = ALICE,
+    owner: Account = ALICE_ACCOUNT,
     limits: Limits | None = None,
     lease: Lease | None = LEASE,
     inject: bool = True,
@@ -52,7 +52,7 @@ def test_devices_are_the_leases_uuids_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"lease": None}, {"inject": False}])
-def test_without_a_lease_or_with_simulated_gpus_there_is_no_device_at_all(changes: dict[str, Any]) -> None:
+def test_no_devices_without_lease_or_on_simulated_gpus(changes: dict[str, Any]) -> None:
     cuda = replace(IMAGE, environment={"NVIDIA_VISIBLE_DEVICES": "all"})
     spec = made(image=cuda, **changes)
     assert spec.device_uuids == ()
@@ -72,7 +72,7 @@ def test_no_label_has_a_comma_whoever_set_it() -> None:
     assert (labels["ds01.gpu.slots"], labels["ds01.gpu.uuids"]) == ("1:0;1:1", "MIG-a;MIG-b")
 
 
-def test_variables_of_the_policy_lie_between_the_images_and_the_requests() -> None:
+def test_policy_variables_override_the_images() -> None:
     limits = Limits(environment={"PROXY": "policy", "SEED": "policy", "UNSET": None})
     image = replace(IMAGE, environment={"PROXY": "image", "UNSET": "image"})
     environment = made(replace(REQUEST, environment={"SEED": "request"}), limits=limits, image=image).environment
@@ -81,7 +81,7 @@ def test_variables_of_the_policy_lie_between_the_images_and_the_requests() -> No
 
 
 @pytest.mark.parametrize("name", ["CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "TMOUT", "COLUMNS", "LINES"])
-def test_a_variable_of_the_image_that_defeats_lease_or_terminal_is_taken_away(name: str) -> None:
+def test_harmful_image_variables_are_removed(name: str) -> None:
     image = replace(IMAGE, environment={name: "3"})
     assert made(image=image).removed_variables == (name,)
     assert made().removed_variables == ()
@@ -102,7 +102,7 @@ def test_the_driver_gives_at_least_what_cuda_needs(image: dict[str, str], expect
     assert environment.get("NVIDIA_DRIVER_CAPABILITIES") == expected
 
 
-def test_a_container_is_hardened_explicitly_whatever_docker_does_by_default() -> None:
+def test_container_is_hardened_explicitly() -> None:
     assert (made().no_new_privileges, made().user_namespace) == (False, "host")
     assert made(limits=Limits(root_inside=False)).no_new_privileges is True
 

@@ -11,8 +11,8 @@ from ds01.gate import wait
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import GpuObservation
 from ds01.gpus.pci import count_nvidia_cards
-from tests.bed import Bed
 from tests.client import Client
+from tests.harness import Harness
 
 
 class NoDriver:
@@ -32,82 +32,82 @@ class NoDevices:
         return GpuObservation((), (), "550.54")
 
 
-def without_driver(bed: Bed, cards: int = 0) -> None:
-    bed.inventory = NoDriver(cards)
-    bed.set_policy(bed.policy_text)
+def without_driver(harness: Harness, cards: int = 0) -> None:
+    harness.inventory = NoDriver(cards)
+    harness.set_policy(harness.policy_text)
 
 
-def test_without_a_sign_of_gpus_a_container_is_cpu_only(bed: Bed) -> None:
-    without_driver(bed)
-    made = bed.gate.create(bed.actor("alice"), bed.request("alice"))
+def test_without_a_sign_of_gpus_a_container_is_cpu_only(harness: Harness) -> None:
+    without_driver(harness)
+    made = harness.gate.create(harness.actor("alice"), harness.request("alice"))
     assert made.container.gpus == ()
 
 
-def test_cards_on_the_bus_are_gpus_that_cannot_be_asked(bed: Bed) -> None:
-    without_driver(bed, cards=2)
+def test_cards_on_the_bus_are_gpus_that_cannot_be_asked(harness: Harness) -> None:
+    without_driver(harness, cards=2)
     with pytest.raises(GpusUnreachable) as error:
-        bed.gate.create(bed.actor("alice"), bed.request("alice"))
+        harness.gate.create(harness.actor("alice"), harness.request("alice"))
     assert "2 NVIDIA cards are on the PCI bus" in (error.value.why or "")
-    assert bed.records() == []
+    assert harness.records() == []
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["a lease", "the devices of a stopped container"])
-def test_a_container_with_a_gpu_is_a_sign_of_gpus(bed: Bed, stopped: bool) -> None:
-    bed.gate.create(bed.actor("bob"), bed.request("bob", gpus=1))
+def test_a_container_with_a_gpu_is_a_sign_of_gpus(harness: Harness, stopped: bool) -> None:
+    harness.gate.create(harness.actor("bob"), harness.request("bob", gpus=1))
     if stopped:
-        bed.gate.release(bed.actor("bob"), bed.full("bob"))
-    without_driver(bed)
+        harness.gate.release(harness.actor("bob"), harness.full("bob"))
+    without_driver(harness)
     with pytest.raises(GpusUnreachable) as error:
-        bed.gate.create(bed.actor("alice"), bed.request("alice"))
+        harness.gate.create(harness.actor("alice"), harness.request("alice"))
     assert "thesis of bob has GPU 1:0" in (error.value.why or "")
     with pytest.raises(GpusUnreachable):
-        bed.gate.gpus(bed.actor("alice"))
+        harness.gate.gpus(harness.actor("alice"))
 
 
-def test_a_driver_that_finds_no_gpu_any_more_is_no_answer(bed: Bed) -> None:
-    bed.gate.create(bed.actor("bob"), bed.request("bob", gpus=1))
-    bed.inventory = NoDevices()
-    bed.set_policy(bed.policy_text)
+def test_a_driver_that_finds_no_gpu_any_more_is_no_answer(harness: Harness) -> None:
+    harness.gate.create(harness.actor("bob"), harness.request("bob", gpus=1))
+    harness.inventory = NoDevices()
+    harness.set_policy(harness.policy_text)
     with pytest.raises(GpusUnreachable) as error:
-        bed.gate.create(bed.actor("alice"), bed.request("alice"))
+        harness.gate.create(harness.actor("alice"), harness.request("alice"))
     assert "thesis of bob has GPU 1:0" in (error.value.why or "")
-    assert bed.gate.create(bed.actor("alice"), bed.request("alice", gpus=0)).container.gpus == ()
+    assert harness.gate.create(harness.actor("alice"), harness.request("alice", gpus=0)).container.gpus == ()
 
 
-def test_a_driver_that_never_had_a_gpu_makes_a_server_without(bed: Bed) -> None:
-    bed.inventory = NoDevices()
-    bed.set_policy(bed.policy_text)
-    assert bed.gate.create(bed.actor("alice"), bed.request("alice")).container.gpus == ()
+def test_a_driver_that_never_had_a_gpu_makes_a_server_without(harness: Harness) -> None:
+    harness.inventory = NoDevices()
+    harness.set_policy(harness.policy_text)
+    assert harness.gate.create(harness.actor("alice"), harness.request("alice")).container.gpus == ()
 
 
-def test_a_container_without_gpu_needs_no_driver(bed: Bed) -> None:
-    without_driver(bed, cards=2)
-    made = bed.gate.create(bed.actor("alice"), bed.request("alice", gpus=0))
+def test_a_container_without_gpu_needs_no_driver(harness: Harness) -> None:
+    without_driver(harness, cards=2)
+    made = harness.gate.create(harness.actor("alice"), harness.request("alice", gpus=0))
     assert made.container.gpus == ()
 
 
-def test_a_wait_goes_on_while_the_driver_is_missing(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_goes_on_while_the_driver_is_missing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "TRY_EVERY", 0.01)
     for name in ("a", "b"):
-        bed.gate.create(bed.actor("bob"), bed.request("bob", name, 2 if name == "a" else 0))
-    there = bed.inventory
+        harness.gate.create(harness.actor("bob"), harness.request("bob", name, 2 if name == "a" else 0))
+    there = harness.inventory
 
     def comes_back(seconds: float) -> None:
-        bed.inventory = there
+        harness.inventory = there
 
-    context = bed.make_context(sleep=comes_back)
-    bed.gate.create(bed.actor("root"), bed.request("root", "last", 1))
-    bed.gate.create(bed.actor("carol"), bed.request("carol", "whole", 1))
-    steps = Client(context).wait(bed.actor("alice"), bed.request("alice"))
+    context = harness.make_context(sleep=comes_back)
+    harness.gate.create(harness.actor("root"), harness.request("root", "last", 1))
+    harness.gate.create(harness.actor("carol"), harness.request("carol", "whole", 1))
+    steps = Client(context).wait(harness.actor("alice"), harness.request("alice"))
     assert next(steps).waiting is not None
-    bed.gate.remove(bed.actor("bob"), bed.full("bob", "a"))
-    bed.inventory = NoDriver(cards=1)
+    harness.gate.remove(harness.actor("bob"), harness.full("bob", "a"))
+    harness.inventory = NoDriver(cards=1)
     acted = next(steps).acted
     assert acted is not None
     assert len(acted.container.gpus) == 1
 
 
-def test_the_cards_of_nvidia_are_counted_without_their_other_functions(tmp_path: Path) -> None:
+def test_nvidia_cards_are_counted_once(tmp_path: Path) -> None:
     assert count_nvidia_cards(tmp_path) == 0
     for place, vendor, kind in (
         ("0000:01:00.0", "0x10de", "0x030200"),

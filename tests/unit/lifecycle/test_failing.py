@@ -19,17 +19,17 @@ from ds01.errors import (
     NotFound,
     PermissionDenied,
 )
-from ds01.records.machine import State
 from ds01.records.record import Record
+from ds01.records.state_machine import State
 from ds01.system import files
-from tests import legal
-from tests.acts import create, recreate, remake, remove, start, stop, stop_and_release
-from tests.bed import Bed
+from tests import invariants
+from tests.actions import create, recreate, remake, remove, start, stop, stop_and_release
 from tests.client import Client
-from tests.faults import CHANGES, QUESTIONS, FaultyEngine, Steps, raising
+from tests.fault_injection import CHANGING_CALLS, READING_CALLS, FaultyEngine, StepCounter, make_raiser
+from tests.harness import Harness
 
-ALICE = "thesis._.70001"
-Act = Callable[[Client, Bed], Any]
+ALICE_THESIS = "thesis._.70001"
+Act = Callable[[Client, Harness], Any]
 
 
 ACTS: dict[str, tuple[tuple[Act, ...], Act]] = {
@@ -46,51 +46,53 @@ ACTS: dict[str, tuple[tuple[Act, ...], Act]] = {
 }
 # The error, whether it comes after the engine has done what it was told, and at which calls.
 FAILURES: dict[str, tuple[BaseException, bool, tuple[str, ...]]] = {
-    "unreachable": (EngineUnreachable("Docker is not running"), False, CHANGES + QUESTIONS),
-    "no answer": (EngineUnreachable("Docker took too long"), True, CHANGES),
-    "rejected": (EngineRejected("Docker refused"), False, CHANGES),
-    "interrupted": (KeyboardInterrupt(), True, CHANGES),
+    "unreachable": (EngineUnreachable("Docker is not running"), False, CHANGING_CALLS + READING_CALLS),
+    "no answer": (EngineUnreachable("Docker took too long"), True, CHANGING_CALLS),
+    "rejected": (EngineRejected("Docker refused"), False, CHANGING_CALLS),
+    "interrupted": (KeyboardInterrupt(), True, CHANGING_CALLS),
 }
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("act", ACTS)
-def test_a_failure_at_any_call_of_the_engine_leaves_a_legal_state(bed: Bed, act: str, failure: str) -> None:
+def test_failure_at_any_engine_call_leaves_a_legal_state(harness: Harness, act: str, failure: str) -> None:
     before, command = ACTS[act]
     error, after, calls = FAILURES[failure]
-    alice = bed.actor("alice")
+    alice = harness.actor("alice")
     for at in range(60):
         for earlier in before:
-            earlier(bed.gate, bed)
-        steps = Steps(at, raising(error), after=after)
-        gate = bed.another_gate(engine=FaultyEngine(bed.engine, steps, calls))
+            earlier(harness.gate, harness)
+        steps = StepCounter(at, make_raiser(error), after=after)
+        gate = harness.another_gate(engine=FaultyEngine(harness.engine, steps, calls))
         failed = True
         try:
-            command(gate, bed)
+            command(gate, harness)
             failed = False
         except (Ds01Error, KeyboardInterrupt):
             pass
-        legal.check(bed)
-        bed.another_gate().reconcile(bed.actor("root"))
-        legal.check_settled(bed)
-        again = bed.another_gate()
+        invariants.check(harness)
+        harness.another_gate().reconcile(harness.actor("root"))
+        invariants.check_settled(harness)
+        again = harness.another_gate()
         if failed and act == "create":
-            again.create(alice, bed.request("alice"))
+            again.create(alice, harness.request("alice"))
         elif failed:
-            with_container = [record for record in bed.records() if record.container_name == ALICE]
+            with_container = [record for record in harness.records() if record.container_name == ALICE_THESIS]
             if act.startswith(("recreate", "remake")):
                 _check_it_still_is(with_container, act)
             if with_container and not (act.startswith("recreate") and with_container[0].state is State.RUNNING):
-                command(again, bed)
-        legal.check_settled(bed)
-        for record in bed.records():
-            bed.gate.remove(alice, record.container_name, force=True)
-        bed.open_ledger().clear_up(removed_before=bed.clock() + timedelta(seconds=1))  # or each round is slower
-        assert bed.engine.containers() == []
-        assert bed.leased() == {}
+                command(again, harness)
+        invariants.check_settled(harness)
+        for record in harness.records():
+            harness.gate.remove(alice, record.container_name, force=True)
+        harness.open_ledger().delete_expired(
+            removed_before=harness.clock() + timedelta(seconds=1)
+        )  # or each round is slower
+        assert harness.engine.containers() == []
+        assert harness.leased() == {}
         if steps.count <= at:
             return
-        bed.clock.advance(seconds=1)
+        harness.clock.advance(seconds=1)
     pytest.fail("it never came to its end")
 
 
@@ -101,25 +103,25 @@ def _check_it_still_is(found: list[Record], act: str) -> None:
         assert found[0].lease is not None
 
 
-def test_no_answer_at_the_undoing_leaves_it_to_the_next_command(bed: Bed) -> None:
-    class Gone(type(bed.engine)):  # type: ignore[misc]
+def test_no_answer_at_the_undoing_leaves_it_to_the_next_command(harness: Harness) -> None:
+    class Gone(type(harness.engine)):  # type: ignore[misc]
         def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
             self.set_answering(False)
             super().put_archive(reference, folder, archive)
 
-    gate = bed.another_gate(engine=Gone(bed.engine.store.path, clock=bed.clock))
+    gate = harness.another_gate(engine=Gone(harness.engine.store.path, clock=harness.clock))
     with pytest.raises(EngineUnreachable):
-        create(gate, bed)
-    assert bed.record("alice").pending is not None
-    assert len(bed.leased()) == 1
-    for ask in (lambda: bed.gate.containers(bed.actor("alice")), lambda: create(bed.gate, bed)):
+        create(gate, harness)
+    assert harness.record("alice").pending is not None
+    assert len(harness.leased()) == 1
+    for ask in (lambda: harness.gate.containers(harness.actor("alice")), lambda: create(harness.gate, harness)):
         with pytest.raises(EngineUnreachable):
             ask()
-    assert len(bed.leased()) == 1
-    bed.engine.set_answering(True)
-    assert bed.gate.containers(bed.actor("alice")) == ()
-    assert bed.engine.containers() == []
-    assert bed.leased() == {}
+    assert len(harness.leased()) == 1
+    harness.engine.set_answering(True)
+    assert harness.gate.containers(harness.actor("alice")) == ()
+    assert harness.engine.containers() == []
+    assert harness.leased() == {}
 
 
 class Lying:
@@ -160,110 +162,114 @@ def spec(**changes: Any) -> Callable[[EngineContainer], EngineContainer]:
         spec(ports=()),
     ],
 )
-def test_what_is_not_as_asked_for_is_undone(bed: Bed, lie: Callable[[EngineContainer], EngineContainer]) -> None:
-    gate = bed.another_gate(engine=Lying(bed.engine, lie))  # type: ignore[arg-type]
+def test_what_is_not_as_asked_for_is_undone(
+    harness: Harness, lie: Callable[[EngineContainer], EngineContainer]
+) -> None:
+    gate = harness.another_gate(engine=Lying(harness.engine, lie))  # type: ignore[arg-type]
     with pytest.raises(EngineRejected):
-        create(gate, bed)
-    bed.gate.reconcile(bed.actor("root"))
-    assert bed.engine.containers() == []
-    assert bed.leased() == {}
-    assert bed.records() == []
-    create(bed.gate, bed)
+        create(gate, harness)
+    harness.gate.reconcile(harness.actor("root"))
+    assert harness.engine.containers() == []
+    assert harness.leased() == {}
+    assert harness.records() == []
+    create(harness.gate, harness)
 
 
-def test_a_limit_that_this_kernel_cannot_enforce_is_a_warning(bed: Bed) -> None:
-    gate = bed.another_gate(engine=Lying(bed.engine, spec(memory_swap=None)))  # type: ignore[arg-type]
-    made = create(gate, bed)
+def test_a_limit_that_this_kernel_cannot_enforce_is_a_warning(harness: Harness) -> None:
+    gate = harness.another_gate(engine=Lying(harness.engine, spec(memory_swap=None)))  # type: ignore[arg-type]
+    made = create(gate, harness)
     assert made.container.state == "created"
     assert any("memory_swap" in warning for warning in made.warnings)
 
 
-def test_the_engines_own_warnings_are_passed_on(bed: Bed) -> None:
-    class Warning_(type(bed.engine)):  # type: ignore[misc]
+def test_the_engines_own_warnings_are_passed_on(harness: Harness) -> None:
+    class Warning_(type(harness.engine)):  # type: ignore[misc]
         def create(self, spec: Any) -> CreateResult:
             return replace(super().create(spec), warnings=("no swap here",))
 
-    assert create(bed.another_gate(engine=Warning_(bed.engine.store.path, clock=bed.clock)), bed).warnings == (
-        "no swap here",
-    )
+    assert create(
+        harness.another_gate(engine=Warning_(harness.engine.store.path, clock=harness.clock)), harness
+    ).warnings == ("no swap here",)
 
 
-def test_an_image_without_a_shell_is_refused_and_undone(bed: Bed) -> None:
+def test_an_image_without_a_shell_is_refused_and_undone(harness: Harness) -> None:
     with pytest.raises(PermissionDenied):
-        bed.gate.create(bed.actor("alice"), bed.request("alice", image="tiny/noshell"))
-    assert bed.engine.containers() == []
-    assert bed.records() == []
+        harness.gate.create(harness.actor("alice"), harness.request("alice", image="tiny/noshell"))
+    assert harness.engine.containers() == []
+    assert harness.records() == []
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_full_disk_at_any_write_leaves_a_legal_state(bed: Bed, act: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_at_any_write_leaves_a_legal_state(
+    harness: Harness, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before, command = ACTS[act]
     write = files.replace
     for at in range(20):
         for earlier in before:
-            earlier(bed.gate, bed)
-        steps = Steps(at, raising(OSError(errno.ENOSPC, "No space left on device")))
-        full = lambda *args, steps=steps, **kwargs: steps.around("write", lambda: write(*args, **kwargs))  # noqa: E731
+            earlier(harness.gate, harness)
+        steps = StepCounter(at, make_raiser(OSError(errno.ENOSPC, "No space left on device")))
+        full = lambda *args, steps=steps, **kwargs: steps.run_step("write", lambda: write(*args, **kwargs))  # noqa: E731
         monkeypatch.setattr(files, "replace", full)
         try:
-            command(bed.another_gate(), bed)
+            command(harness.another_gate(), harness)
             failed = False
         except Ds01Error:
             failed = True
         monkeypatch.setattr(files, "replace", write)
-        legal.check(bed)
-        bed.another_gate().reconcile(bed.actor("root"))
-        legal.check_settled(bed)
-        for record in bed.records():
-            bed.gate.remove(bed.actor("alice"), record.container_name, force=True)
-        assert bed.engine.containers() == []
+        invariants.check(harness)
+        harness.another_gate().reconcile(harness.actor("root"))
+        invariants.check_settled(harness)
+        for record in harness.records():
+            harness.gate.remove(harness.actor("alice"), record.container_name, force=True)
+        assert harness.engine.containers() == []
         if steps.count <= at:
             assert not failed
             return
-        bed.clock.advance(seconds=1)
+        harness.clock.advance(seconds=1)
     pytest.fail("it never came to its end")
 
 
-def test_another_engine_than_last_time_changes_nothing(bed: Bed) -> None:
+def test_another_engine_than_last_time_changes_nothing(harness: Harness) -> None:
     from ds01.engines.simulated.engine import SimulatedEngine
 
-    create(bed.gate, bed)
-    start(bed.gate, bed)
-    record = bed.record("alice")
-    other = SimulatedEngine(bed.state / "other.json", clock=bed.clock)
-    gate = bed.another_gate(engine=other)
-    alice = bed.actor("alice")
+    create(harness.gate, harness)
+    start(harness.gate, harness)
+    record = harness.record("alice")
+    other = SimulatedEngine(harness.state / "other.json", clock=harness.clock)
+    gate = harness.another_gate(engine=other)
+    alice = harness.actor("alice")
     for ask in (
         lambda: gate.containers(alice),
         lambda: gate.reconcile(alice),
-        lambda: stop(gate, bed),
-        lambda: remove(gate, bed),
-        lambda: gate.create(bed.actor("bob"), bed.request("bob")),
+        lambda: stop(gate, harness),
+        lambda: remove(gate, harness),
+        lambda: gate.create(harness.actor("bob"), harness.request("bob")),
         lambda: gate.gpus(alice),
-        lambda: gate.processes(alice, ALICE),
+        lambda: gate.processes(alice, ALICE_THESIS),
     ):
         with pytest.raises(EngineUnreachable):
             ask()
-    assert bed.record("alice") == record
+    assert harness.record("alice") == record
 
 
-def test_a_container_that_goes_while_a_command_waits_for_it_is_absent(bed: Bed) -> None:
-    create(bed.gate, bed)
-    bed.engine.remove_by_force(ALICE)
+def test_container_removed_during_a_wait_is_not_found(harness: Harness) -> None:
+    create(harness.gate, harness)
+    harness.engine.remove_by_force(ALICE_THESIS)
     for act in (start, stop, remove):
         with pytest.raises(NotFound):
-            act(bed.gate, bed)
-    assert bed.records() == []
+            act(harness.gate, harness)
+    assert harness.records() == []
 
 
-def test_a_foreign_container_that_takes_the_name_meanwhile_is_left_alone(bed: Bed) -> None:
-    class Quicker(type(bed.engine)):  # type: ignore[misc]
+def test_foreign_container_with_the_name_is_left_alone(harness: Harness) -> None:
+    class Quicker(type(harness.engine)):  # type: ignore[misc]
         def create(self, spec: Any) -> CreateResult:
-            self.add_foreign(ALICE)
+            self.add_foreign(ALICE_THESIS)
             return super().create(spec)
 
     with pytest.raises(InvalidState):
-        create(bed.another_gate(engine=Quicker(bed.engine.store.path, clock=bed.clock)), bed)
-    assert [seen.name for seen in bed.engine.containers()] == [ALICE]
-    assert bed.records() == []
-    assert bed.leased() == {}
+        create(harness.another_gate(engine=Quicker(harness.engine.store.path, clock=harness.clock)), harness)
+    assert [seen.name for seen in harness.engine.containers()] == [ALICE_THESIS]
+    assert harness.records() == []
+    assert harness.leased() == {}

@@ -11,7 +11,7 @@ import pytest
 from ds01.errors import Ds01Error, EngineRejected, NotFound, PermissionDenied, UsageError
 from ds01.lifecycle.spec import folders
 from ds01.system.users import Account, Actor
-from tests.bed import Bed
+from tests.harness import Harness
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="folders of several people need root")
 
@@ -22,71 +22,71 @@ def owned(path: Path, uid: int) -> str:
     return str(path)
 
 
-def mounts(bed: Bed, login: str = "alice") -> dict[str, str]:
-    seen = bed.engine.inspect(bed.full(login))
+def mounts(harness: Harness, login: str = "alice") -> dict[str, str]:
+    seen = harness.engine.inspect(harness.full(login))
     assert seen is not None and seen.spec is not None
     return {mount.target: mount.source for mount in seen.spec.mounts}
 
 
-def test_the_workspace_is_made_with_the_owners_uid(bed: Bed, gate: Any) -> None:
-    gate.create(bed.actor("alice"), bed.request("alice", "fresh", 0, project="new-project"))
-    folder = bed.home("alice") / "workspace" / "new-project"
+def test_the_workspace_is_made_with_the_owners_uid(harness: Harness, gate: Any) -> None:
+    gate.create(harness.actor("alice"), harness.request("alice", "fresh", 0, project="new-project"))
+    folder = harness.home("alice") / "workspace" / "new-project"
     assert folder.is_dir()
     if os.geteuid() == 0:
         assert folder.stat().st_uid == 70001
 
 
-def test_listed_folders_may_be_mounted_whosever_they_are(bed: Bed, gate: Any) -> None:
-    data, models = bed.root / "shared" / "data" / "set, one", bed.root / "shared" / "models"
+def test_listed_folders_may_be_mounted_whosever_they_are(harness: Harness, gate: Any) -> None:
+    data, models = harness.root / "shared" / "data" / "set, one", harness.root / "shared" / "models"
     data.mkdir()
-    gate.create(bed.actor("alice"), bed.request("alice", data=str(data), models=str(models)))
-    assert mounts(bed) == {
-        "/workspace": str(bed.home("alice") / "workspace" / "thesis"), "/data": str(data), "/models": str(models)
+    gate.create(harness.actor("alice"), harness.request("alice", data=str(data), models=str(models)))
+    assert mounts(harness) == {
+        "/workspace": str(harness.home("alice") / "workspace" / "thesis"), "/data": str(data), "/models": str(models)
     }  # fmt: skip
-    seen = bed.engine.inspect(bed.full("alice"))
+    seen = harness.engine.inspect(harness.full("alice"))
     assert seen is not None
     assert seen.labels["aime.mlc.DATA_MOUNT"] == "-"  # a comma would break AIME's list
     assert not any("," in value for value in seen.labels.values())
 
 
 @needs_root
-def test_links_are_resolved_before_they_are_judged(bed: Bed, gate: Any) -> None:
-    real = owned(bed.home("alice") / "disk", 70001)
-    link = bed.home("alice") / "link"
+def test_links_are_resolved_before_they_are_judged(harness: Harness, gate: Any) -> None:
+    real = owned(harness.home("alice") / "disk", 70001)
+    link = harness.home("alice") / "link"
     link.symlink_to(real)
-    gate.create(bed.actor("alice"), bed.request("alice", workspace=str(link)))
-    assert mounts(bed)["/workspace"] == real
-    theirs = owned(bed.home("bob") / "secret", 70002)
-    out = bed.home("alice") / "out"
+    gate.create(harness.actor("alice"), harness.request("alice", workspace=str(link)))
+    assert mounts(harness)["/workspace"] == real
+    theirs = owned(harness.home("bob") / "secret", 70002)
+    out = harness.home("alice") / "out"
     out.symlink_to(theirs)
-    for path in (str(out), theirs, f"{bed.home('alice')}/../bob/secret", "/etc"):
+    for path in (str(out), theirs, f"{harness.home('alice')}/../bob/secret", "/etc"):
         with pytest.raises(PermissionDenied) as caught:
-            gate.create(bed.actor("alice"), bed.request("alice", "second", workspace=path))
+            gate.create(harness.actor("alice"), harness.request("alice", "second", workspace=path))
         assert caught.value.exit_code == 3
         with pytest.raises(PermissionDenied):
-            gate.plan(bed.actor("alice"), bed.request("alice", "second", data=path))
+            gate.plan(harness.actor("alice"), harness.request("alice", "second", data=path))
 
 
 @needs_root
-def test_a_link_out_of_a_listed_folder_leads_nowhere(bed: Bed, gate: Any) -> None:
-    theirs = owned(bed.home("bob") / "secret", 70002)
-    link = bed.root / "shared" / "data" / "link"
+def test_a_link_out_of_a_listed_folder_leads_nowhere(harness: Harness, gate: Any) -> None:
+    theirs = owned(harness.home("bob") / "secret", 70002)
+    link = harness.root / "shared" / "data" / "link"
     link.symlink_to(theirs)
     with pytest.raises(PermissionDenied):
-        gate.create(bed.actor("alice"), bed.request("alice", data=str(link)))
+        gate.create(harness.actor("alice"), harness.request("alice", data=str(link)))
 
 
 @needs_root
-def test_an_admin_does_not_lend_a_users_container_the_admins_own_folders(bed: Bed, gate: Any) -> None:
-    theirs = owned(bed.home("boss") / "secret", 70009)
+def test_admin_cannot_mount_own_directories_for_a_user(harness: Harness, gate: Any) -> None:
+    theirs = owned(harness.home("boss") / "secret", 70009)
     with pytest.raises(PermissionDenied):
-        gate.create(bed.actor("boss"), bed.request("alice", data=theirs))
+        gate.create(harness.actor("boss"), harness.request("alice", data=theirs))
 
 
-def test_a_file_a_relative_path_and_nothing_are_no_folders(bed: Bed, gate: Any) -> None:
-    file = bed.root / "shared" / "data" / "file"
+def test_a_file_a_relative_path_and_nothing_are_no_folders(harness: Harness, gate: Any) -> None:
+    file = harness.root / "shared" / "data" / "file"
     file.write_text("x")
-    alice = bed.actor("alice")
+    alice = harness.actor("alice")
     for path, error in (
         (str(file), UsageError),
         ("data", UsageError),
@@ -94,30 +94,30 @@ def test_a_file_a_relative_path_and_nothing_are_no_folders(bed: Bed, gate: Any) 
         ("/a\0b", UsageError),
     ):
         with pytest.raises(error):
-            gate.create(alice, bed.request("alice", data=path))
-    colon = bed.root / "shared" / "data" / "a:b"
+            gate.create(alice, harness.request("alice", data=path))
+    colon = harness.root / "shared" / "data" / "a:b"
     colon.mkdir()
     with pytest.raises(UsageError):
-        gate.create(alice, bed.request("alice", data=str(colon)))
-    assert bed.leased() == {}
+        gate.create(alice, harness.request("alice", data=str(colon)))
+    assert harness.leased() == {}
 
 
-def test_a_folder_that_is_swapped_while_the_container_is_made_undoes_it(bed: Bed) -> None:
-    data = bed.root / "shared" / "data" / "set"
+def test_directory_swapped_during_create_undoes_it(harness: Harness) -> None:
+    data = harness.root / "shared" / "data" / "set"
     data.mkdir()
 
-    class Swapping(type(bed.engine)):  # type: ignore[misc]
+    class Swapping(type(harness.engine)):  # type: ignore[misc]
         def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
             data.rmdir()
             data.symlink_to("/etc")
             super().put_archive(reference, folder, archive)
 
-    gate = bed.another_gate(engine=Swapping(bed.engine.store.path, clock=bed.clock))
+    gate = harness.another_gate(engine=Swapping(harness.engine.store.path, clock=harness.clock))
     with pytest.raises(EngineRejected) as caught:
-        gate.create(bed.actor("alice"), bed.request("alice", data=str(data)))
+        gate.create(harness.actor("alice"), harness.request("alice", data=str(data)))
     assert "swapped" in (caught.value.why or "")
-    assert bed.engine.containers() == []
-    assert bed.leased() == {}
+    assert harness.engine.containers() == []
+    assert harness.leased() == {}
 
 
 @needs_root

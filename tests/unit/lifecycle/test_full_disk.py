@@ -15,10 +15,10 @@ from ds01.records.ledger import NotSaved
 from ds01.records.store import commits
 from ds01.system import files
 from ds01.system.settings import LAST_GOOD_POLICY
-from tests import legal
-from tests.bed import Bed
+from tests import invariants
+from tests.harness import Harness
 
-ALICE = "thesis._.70001"
+ALICE_THESIS = "thesis._.70001"
 
 
 @pytest.fixture(params=["records", "counter", "read-only"])
@@ -31,7 +31,7 @@ def full(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cal
 
         return write
 
-    def fill() -> None:
+    def create_container() -> None:
         number = errno.EROFS if request.param == "read-only" else errno.ENOSPC
         monkeypatch.setattr(files, "replace", refuse(number))
         if request.param != "records":
@@ -46,66 +46,66 @@ def full(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cal
 
             monkeypatch.setattr(os, "open", open_for_reading)
 
-    return fill
+    return create_container
 
 
-def running(bed: Bed) -> None:
-    bed.gate.create(bed.actor("alice"), bed.request("alice"))
-    bed.gate.start(bed.actor("alice"), ALICE)
-    bed.gate.create(bed.actor("bob"), bed.request("bob"))
-    bed.clock.advance(minutes=10)
+def running(harness: Harness) -> None:
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
+    harness.gate.start(harness.actor("alice"), ALICE_THESIS)
+    harness.gate.create(harness.actor("bob"), harness.request("bob"))
+    harness.clock.advance(minutes=10)
 
 
-def test_a_list_shows_a_stop_that_cannot_be_written(bed: Bed, full: Callable[[], None]) -> None:
-    running(bed)
-    bed.engine.kill(ALICE)
+def test_a_list_shows_a_stop_that_cannot_be_written(harness: Harness, full: Callable[[], None]) -> None:
+    running(harness)
+    harness.engine.kill(ALICE_THESIS)
     full()
-    bed.events.clear()
+    harness.events.clear()
     for _ in range(2):
-        (seen,) = bed.another_gate().containers(bed.actor("alice"))
+        (seen,) = harness.another_gate().containers(harness.actor("alice"))
         assert seen.state == "held"
-        (other,) = bed.another_gate().containers(bed.actor("bob"))
+        (other,) = harness.another_gate().containers(harness.actor("bob"))
         assert other.state == "created"
-    assert bed.kinds() == []  # nothing was recorded, so nothing is told: it would be told at every look
+    assert harness.kinds() == []  # nothing was recorded, so nothing is told: it would be told at every look
 
 
-def test_gpu_status_shows_a_removal_that_cannot_be_written(bed: Bed, full: Callable[[], None]) -> None:
-    running(bed)
-    bed.engine.remove_by_force(ALICE)
+def test_gpu_status_shows_a_removal_that_cannot_be_written(harness: Harness, full: Callable[[], None]) -> None:
+    running(harness)
+    harness.engine.remove_by_force(ALICE_THESIS)
     full()
-    rows = bed.another_gate().gpus(bed.actor("bob")).slots
-    assert [row.state for row in rows if row.container == ALICE] == []
-    assert len([row for row in rows if row.container == bed.full("bob")]) == 1
-    assert bed.another_gate().containers(bed.actor("alice")) == ()
+    rows = harness.another_gate().gpus(harness.actor("bob")).slots
+    assert [row.state for row in rows if row.container == ALICE_THESIS] == []
+    assert len([row for row in rows if row.container == harness.full("bob")]) == 1
+    assert harness.another_gate().containers(harness.actor("alice")) == ()
 
 
-def test_sizes_and_what_is_left_inside_work_on_a_full_disk(bed: Bed, full: Callable[[], None]) -> None:
-    running(bed)
-    bed.engine.kill(ALICE)
+def test_sizes_and_what_is_left_inside_work_on_a_full_disk(harness: Harness, full: Callable[[], None]) -> None:
+    running(harness)
+    harness.engine.kill(ALICE_THESIS)
     full()
-    (seen,) = bed.another_gate().sizes(bed.actor("alice"), (ALICE,))
+    (seen,) = harness.another_gate().sizes(harness.actor("alice"), (ALICE_THESIS,))
     assert seen.container.state == "held"
 
 
-def test_what_could_not_be_written_is_recorded_when_there_is_room(
-    bed: Bed, full: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+def test_unwritten_change_is_recorded_once_there_is_room(
+    harness: Harness, full: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running(bed)
-    bed.engine.kill(ALICE)
+    running(harness)
+    harness.engine.kill(ALICE_THESIS)
     full()
-    bed.another_gate().containers(bed.actor("alice"))
+    harness.another_gate().containers(harness.actor("alice"))
     monkeypatch.undo()
-    assert bed.record("alice").state.value == "running"
-    bed.another_gate().containers(bed.actor("alice"))
-    assert bed.record("alice").state.value == "held"
-    legal.check_settled(bed)
+    assert harness.record("alice").state.value == "running"
+    harness.another_gate().containers(harness.actor("alice"))
+    assert harness.record("alice").state.value == "held"
+    invariants.check_settled(harness)
 
 
-def test_a_command_that_changes_something_says_that_the_disk_is_full(bed: Bed, full: Callable[[], None]) -> None:
-    running(bed)
+def test_changing_command_reports_a_full_disk(harness: Harness, full: Callable[[], None]) -> None:
+    running(harness)
     full()
     with pytest.raises(Ds01Error) as caught:
-        bed.another_gate().start(bed.actor("bob"), bed.full("bob"))
+        harness.another_gate().start(harness.actor("bob"), harness.full("bob"))
     assert isinstance(caught.value, NotSaved) or "cannot be" in caught.value.message
 
 
@@ -138,26 +138,26 @@ POLICY_FOLDERS = (LAST_GOOD_POLICY, f"{LAST_GOOD_POLICY}/groups")
 
 
 @pytest.mark.parametrize("where", [*FOLDERS, *POLICY_FOLDERS])
-def test_temporary_files_of_killed_commands_go_after_a_while(bed: Bed, where: str) -> None:
-    old, new = (bed.state / where / f".{name}.json.123.abcd.tmp" for name in ("old", "new"))
-    (bed.state / where).mkdir(parents=True, exist_ok=True)
+def test_temporary_files_of_killed_commands_go_after_a_while(harness: Harness, where: str) -> None:
+    old, new = (harness.state / where / f".{name}.json.123.abcd.tmp" for name in ("old", "new"))
+    (harness.state / where).mkdir(parents=True, exist_ok=True)
     for path in (old, new):
         path.write_text("half")
     os.utime(old, (0, 0))
-    bed.ledger.clear_up(removed_before=bed.clock())
+    harness.ledger.delete_expired(removed_before=harness.clock())
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_a_directory_in_the_queue_is_nobody_and_is_not_reported(bed: Bed) -> None:
-    folder = bed.state / "queue" / "f00.json"
+def test_a_directory_in_the_queue_is_nobody_and_is_not_reported(harness: Harness) -> None:
+    folder = harness.state / "queue" / "f00.json"
     (folder / "inside").mkdir(parents=True)
-    assert bed.ledger.line().waiters() == ()
-    assert [bed.ledger.line().drop_gone() for _ in range(2)] == [[], []]
+    assert harness.ledger.wait_queue().waiters() == ()
+    assert [harness.ledger.wait_queue().remove_exited() for _ in range(2)] == [[], []]
     assert folder.is_dir()
 
 
-def test_a_waiter_who_cannot_be_looked_at_now_is_not_dropped(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = bed.state / "queue" / "f00.json"
+def test_a_waiter_who_cannot_be_looked_at_now_is_not_dropped(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = harness.state / "queue" / "f00.json"
     path.write_text("{}")
     opened = os.open
 
@@ -167,6 +167,6 @@ def test_a_waiter_who_cannot_be_looked_at_now_is_not_dropped(bed: Bed, monkeypat
         return opened(name, *arguments, **more)
 
     monkeypatch.setattr(os, "open", failing)
-    assert bed.ledger.line().drop_gone() == []
+    assert harness.ledger.wait_queue().remove_exited() == []
     monkeypatch.undo()
     assert path.exists()

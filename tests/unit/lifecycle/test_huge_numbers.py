@@ -7,10 +7,10 @@ import json
 import pytest
 
 from ds01.system.data import DataError, parse_json
-from tests import legal
-from tests.bed import Bed
+from tests import invariants
+from tests.harness import Harness
 
-ALICE, BOB = "thesis._.70001", "thesis._.70002"
+ALICE_THESIS, BOB_THESIS = "thesis._.70001", "thesis._.70002"
 DIGITS = "9" * 400
 NUMBERS = ["1e300", "-1e300", "1e999", DIGITS, f"-{DIGITS}", "NaN", "Infinity", "1e19", str(2**63)]
 FIELDS = ["extended", "uid", "gid", "rev", "schema"]
@@ -18,25 +18,25 @@ LIMITS = ["max_cpus", "memory", "idle_timeout", "priority", "pids_limit", "gpu_h
 TIMES = ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "9500-01-01T00:00:00Z"]
 
 
-def check_harmless(bed: Bed) -> None:
-    gate = bed.another_gate()
-    assert [seen.state for seen in gate.containers(bed.actor("bob"))] == ["created"]
-    gate.gpus(bed.actor("bob"))
-    assert gate.containers(bed.actor("boss"), all_users=True)
-    gate.create(bed.actor("carol"), bed.request("carol"))
-    legal.check_settled(bed)
+def check_harmless(harness: Harness) -> None:
+    gate = harness.another_gate()
+    assert [seen.state for seen in gate.containers(harness.actor("bob"))] == ["created"]
+    gate.gpus(harness.actor("bob"))
+    assert gate.containers(harness.actor("boss"), all_users=True)
+    gate.create(harness.actor("carol"), harness.request("carol"))
+    invariants.check_settled(harness)
 
 
 @pytest.fixture
-def two(bed: Bed) -> Bed:
+def two(harness: Harness) -> Harness:
     for login in ("alice", "bob"):
-        bed.gate.create(bed.actor(login), bed.request(login))
-    return bed
+        harness.gate.create(harness.actor(login), harness.request(login))
+    return harness
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("field", FIELDS + LIMITS)
-def test_a_number(two: Bed, field: str, number: str) -> None:
+def test_a_number(two: Harness, field: str, number: str) -> None:
     path = two.record_file("alice")
     document = json.loads(path.read_text())
     holder = document if field in FIELDS else document["resource_limits"]
@@ -47,7 +47,7 @@ def test_a_number(two: Bed, field: str, number: str) -> None:
 
 @pytest.mark.parametrize("time", TIMES)
 @pytest.mark.parametrize("field", ["created_at", "started_at", "stopped_at", "extended_until"])
-def test_a_time(two: Bed, field: str, time: str) -> None:
+def test_a_time(two: Harness, field: str, time: str) -> None:
     path = two.record_file("alice")
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: time}))
     check_harmless(two)
@@ -59,5 +59,5 @@ def test_what_is_no_json_for_us_is_one_kind_of_error(text: str) -> None:
         parse_json(text)
 
 
-def test_what_a_field_can_hold_is_read(two: Bed) -> None:
+def test_what_a_field_can_hold_is_read(two: Harness) -> None:
     assert parse_json(b'\xef\xbb\xbf{"a": [1, 1.5, -9223372036854775807, 1e18, "x", null, true]}')["a"][2] == 1 - 2**63

@@ -16,9 +16,9 @@ import pytest
 from ds01.errors import Busy, Ds01Error
 from ds01.records.ledger import Ledger
 from ds01.system import files, locks
-from tests.bed import Bed, umask
+from tests.harness import Harness, umask
 
-ALICE = "thesis._.70001"
+ALICE_THESIS = "thesis._.70001"
 GOLDEN = Path(__file__).with_name("golden_record.json")
 RANDOM = ("id", "installation", "docker_id")
 
@@ -39,97 +39,99 @@ def modes(folder: Path) -> dict[str, set[int]]:
 def test_modes_are_explicit_whatever_the_umask(fast_tmp: Path, mask: int, shared: bool) -> None:
     if shared and os.geteuid() != 0:
         pytest.skip("a folder of a group needs root")
-    bed = Bed(fast_tmp / "bed", shared=70100 if shared else None)
+    harness = Harness(fast_tmp / "bed", shared=70100 if shared else None)
     if not shared:
-        bed.state.chmod(0o755)
+        harness.state.chmod(0o755)
     with umask(mask):
-        gate = bed.another_gate()
-        gate.create(bed.actor("alice"), bed.request("alice"))
-        gate.create(bed.actor("bob"), bed.request("bob"))
-        gate.remove(bed.actor("bob"), bed.full("bob"))
+        gate = harness.another_gate()
+        gate.create(harness.actor("alice"), harness.request("alice"))
+        gate.create(harness.actor("bob"), harness.request("bob"))
+        gate.remove(harness.actor("bob"), harness.full("bob"))
     wanted = {"files": {0o664}, "folders": {0o2775}} if shared else {"files": {0o644}, "folders": {0o755}}
-    assert modes(bed.state) == wanted
+    assert modes(harness.state) == wanted
 
 
-def life(bed: Bed) -> None:
-    alice = bed.actor("alice")
-    bed.gate.create(alice, bed.request("alice", image="pytorch/pytorch:2.5", project="masters"))
-    bed.clock.advance(minutes=1)
-    bed.gate.start(alice, ALICE)
-    bed.clock.advance(hours=1, microseconds=5)
-    bed.engine.kill(ALICE, code=1)
-    bed.clock.advance(minutes=5)
-    bed.gate.reconcile(bed.actor("root"))
+def life(harness: Harness) -> None:
+    alice = harness.actor("alice")
+    harness.gate.create(alice, harness.request("alice", image="pytorch/pytorch:2.5", project="masters"))
+    harness.clock.advance(minutes=1)
+    harness.gate.start(alice, ALICE_THESIS)
+    harness.clock.advance(hours=1, microseconds=5)
+    harness.engine.kill(ALICE_THESIS, code=1)
+    harness.clock.advance(minutes=5)
+    harness.gate.reconcile(harness.actor("root"))
 
 
-def normal(bed: Bed) -> str:
+def normal(harness: Harness) -> str:
     """The record's file, with what is random and where the bed lies taken out."""
-    text = bed.record_file("alice").read_text()
+    text = harness.record_file("alice").read_text()
     content = json.loads(text)
     for key in RANDOM:
         text = text.replace(content[key], key.upper())
-    return text.replace(str(bed.root), "/BED")
+    return text.replace(str(harness.root), "/BED")
 
 
-def test_the_record_is_as_it_always_was(bed: Bed) -> None:
+def test_the_record_is_as_it_always_was(harness: Harness) -> None:
     """What stands on disks out there. Is the change meant, change the file by hand, and think of the old ones."""
-    life(bed)
-    assert json.loads(normal(bed)) == json.loads(GOLDEN.read_text())
+    life(harness)
+    assert json.loads(normal(harness)) == json.loads(GOLDEN.read_text())
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Los_Angeles"])
-def test_records_and_times_are_the_same_in_every_zone(bed: Bed, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_and_times_are_the_same_in_every_zone(
+    harness: Harness, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        life(bed)
-        assert json.loads(normal(bed)) == json.loads(GOLDEN.read_text())
-        record = bed.record("alice")
+        life(harness)
+        assert json.loads(normal(harness)) == json.loads(GOLDEN.read_text())
+        record = harness.record("alice")
         assert record.stopped_at is not None
         assert record.held_until == record.stopped_at + timedelta(hours=24)
-        assert bed.gate.containers(bed.actor("alice"))[0].state == "held"
-        bed.clock.advance(hours=23)
-        assert bed.gate.containers(bed.actor("alice"))[0].state == "held"
-        picture = json.loads((bed.state / "gpu-state.json").read_text())
+        assert harness.gate.containers(harness.actor("alice"))[0].state == "held"
+        harness.clock.advance(hours=23)
+        assert harness.gate.containers(harness.actor("alice"))[0].state == "held"
+        picture = json.loads((harness.state / "gpu-state.json").read_text())
         assert picture["last_updated"] == "2026-11-30T13:06:00.000005Z"
-        assert picture["allocations"][ALICE]["stopped_at"] == "2026-11-30T13:01:00.000005Z"
+        assert picture["allocations"][ALICE_THESIS]["stopped_at"] == "2026-11-30T13:01:00.000005Z"
     finally:
         monkeypatch.undo()
         time.tzset()
 
 
-def test_the_picture_shows_the_leases_and_is_never_read(bed: Bed) -> None:
-    bed.gate.create(bed.actor("alice"), bed.request("alice", gpus=2))
-    bed.gate.create(bed.actor("bob"), bed.request("bob", gpus=0))
-    path = bed.state / "gpu-state.json"
+def test_the_picture_shows_the_leases_and_is_never_read(harness: Harness) -> None:
+    harness.gate.create(harness.actor("alice"), harness.request("alice", gpus=2))
+    harness.gate.create(harness.actor("bob"), harness.request("bob", gpus=0))
+    path = harness.state / "gpu-state.json"
     assert json.loads(path.read_text())["allocations"] == {
-        ALICE: {"user": "alice", "gpu_id": "1:0,1:1", "allocated_at": "2026-11-30T12:00:00Z", "priority": 10,
+        ALICE_THESIS: {"user": "alice", "gpu_id": "1:0,1:1", "allocated_at": "2026-11-30T12:00:00Z", "priority": 10,
                 "stopped_at": None},
     }  # fmt: skip
     path.write_text("nonsense")
-    assert len(bed.another_gate().containers(bed.actor("alice"))) == 1
+    assert len(harness.another_gate().containers(harness.actor("alice"))) == 1
     path.unlink()
     path.mkdir()  # not even a picture that cannot be drawn stops anybody
-    assert bed.gate.create(bed.actor("carol"), bed.request("carol")).container.state == "created"
+    assert harness.gate.create(harness.actor("carol"), harness.request("carol")).container.state == "created"
 
 
-def test_a_removed_record_is_kept_beside_the_others_of_its_name(bed: Bed) -> None:
+def test_a_removed_record_is_kept_beside_the_others_of_its_name(harness: Harness) -> None:
     for _ in range(3):  # at one and the same time, even
-        bed.gate.create(bed.actor("alice"), bed.request("alice"))
-        bed.gate.remove(bed.actor("alice"), ALICE)
-    assert len({record.id for record in bed.ledger.removed()}) == 3
-    removed = bed.state / "container-metadata" / "removed"
-    assert all(path.name.startswith(f"{ALICE}.2026") for path in removed.iterdir())
+        harness.gate.create(harness.actor("alice"), harness.request("alice"))
+        harness.gate.remove(harness.actor("alice"), ALICE_THESIS)
+    assert len({record.id for record in harness.ledger.removed()}) == 3
+    removed = harness.state / "container-metadata" / "removed"
+    assert all(path.name.startswith(f"{ALICE_THESIS}.2026") for path in removed.iterdir())
 
 
-def test_nothing_temporary_is_left(bed: Bed) -> None:
-    life(bed)
-    assert [path.name for path in bed.state.rglob("*") if path.name.startswith(".")] == []
+def test_nothing_temporary_is_left(harness: Harness) -> None:
+    life(harness)
+    assert [path.name for path in harness.state.rglob("*") if path.name.startswith(".")] == []
 
 
-def test_two_processes_exclude_each_other_and_the_second_says_who_and_since_when(bed: Bed) -> None:
-    bed.gate.create(bed.actor("alice"), bed.request("alice"))
-    lock = bed.state / "locks" / f"{ALICE}.lock"
+def test_busy_error_names_the_lock_holder(harness: Harness) -> None:
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
+    lock = harness.state / "locks" / f"{ALICE_THESIS}.lock"
     script = (
         "import sys; from pathlib import Path; from ds01.system import locks\n"
         f"with locks.hold(Path({str(lock)!r}), wait=5, mode=0o644, doing='being stopped by alice'):\n"
@@ -140,35 +142,38 @@ def test_two_processes_exclude_each_other_and_the_second_says_who_and_since_when
     ) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         since = time.strftime("%H:%M")
-        with pytest.raises(Busy) as caught, bed.ledger.container_lock(ALICE, doing="being looked at", wait=0):
+        with (
+            pytest.raises(Busy) as caught,
+            harness.ledger.container_lock(ALICE_THESIS, doing="being looked at", wait=0),
+        ):
             pass
         assert "being stopped by alice since " in caught.value.message
         assert since[:2] in caught.value.message
         assert caught.value.exit_code == 1
-        assert not bed.ledger.container_lock_is_free(ALICE)
+        assert not harness.ledger.container_lock_is_free(ALICE_THESIS)
         other.communicate()
-    assert bed.ledger.container_lock_is_free(ALICE)
+    assert harness.ledger.container_lock_is_free(ALICE_THESIS)
 
 
-def test_a_command_on_a_busy_container_is_told_so(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    bed.gate.create(bed.actor("alice"), bed.request("alice"))
+def test_a_command_on_a_busy_container_is_told_so(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
     monkeypatch.setattr(Ledger.container_lock.__wrapped__, "__kwdefaults__", {"wait": 0.0})  # type: ignore[attr-defined]
-    with bed.open_ledger().container_lock(ALICE, doing="being stopped by alice", wait=0):
-        for act in (bed.gate.start, bed.gate.stop, bed.gate.remove):
+    with harness.open_ledger().container_lock(ALICE_THESIS, doing="being stopped by alice", wait=0):
+        for act in (harness.gate.start, harness.gate.stop, harness.gate.remove):
             with pytest.raises(Busy):
-                act(bed.actor("alice"), ALICE)
+                act(harness.actor("alice"), ALICE_THESIS)
         with pytest.raises(Busy):
-            bed.gate.create(bed.actor("alice"), bed.request("alice"))
-        assert bed.gate.containers(bed.actor("alice"))[0].state == "created"
+            harness.gate.create(harness.actor("alice"), harness.request("alice"))
+        assert harness.gate.containers(harness.actor("alice"))[0].state == "created"
 
 
-def test_two_threads_with_one_ledger_exclude_each_other(bed: Bed) -> None:
+def test_two_threads_with_one_ledger_exclude_each_other(harness: Harness) -> None:
     inside, worst = 0, 0
 
     def work() -> None:
         nonlocal inside, worst
         for _ in range(20):
-            with locks.hold(bed.state / "locks" / "x.lock", wait=30, mode=0o644):
+            with locks.hold(harness.state / "locks" / "x.lock", wait=30, mode=0o644):
                 inside += 1
                 worst = max(worst, inside)
                 inside -= 1
@@ -181,20 +186,20 @@ def test_two_threads_with_one_ledger_exclude_each_other(bed: Bed) -> None:
     assert worst == 1
 
 
-def test_a_lock_that_cannot_be_opened_is_another_error_than_a_busy_one(bed: Bed) -> None:
-    (bed.state / "locks" / "x.lock").mkdir()
-    with pytest.raises(Ds01Error) as caught, locks.hold(bed.state / "locks" / "x.lock", wait=0, mode=0o644):
+def test_unopenable_lock_is_not_reported_as_busy(harness: Harness) -> None:
+    (harness.state / "locks" / "x.lock").mkdir()
+    with pytest.raises(Ds01Error) as caught, locks.hold(harness.state / "locks" / "x.lock", wait=0, mode=0o644):
         pass
     assert not isinstance(caught.value, Busy)
 
 
-def test_the_ledgers_lock_is_never_held_across_a_call_of_the_engine(bed: Bed) -> None:
-    lock = bed.state / "locks" / "ledger.lock"
+def test_ledger_lock_is_never_held_across_engine_calls(harness: Harness) -> None:
+    lock = harness.state / "locks" / "ledger.lock"
     asked = []
 
     class Watching:
         def __getattr__(self, name: str) -> object:
-            method = getattr(bed.engine, name)
+            method = getattr(harness.engine, name)
 
             def call(*args: object, **kwargs: object) -> object:
                 asked.append(name)
@@ -203,15 +208,15 @@ def test_the_ledgers_lock_is_never_held_across_a_call_of_the_engine(bed: Bed) ->
 
             return call
 
-    gate = bed.another_gate(engine=Watching())  # type: ignore[arg-type]
-    alice = bed.actor("alice")
-    gate.create(alice, bed.request("alice"))
-    gate.start(alice, ALICE)
-    gate.stop(alice, ALICE, release=True)
-    gate.start(alice, ALICE, recreate=True)
-    bed.record_file("alice").write_text("")
+    gate = harness.another_gate(engine=Watching())  # type: ignore[arg-type]
+    alice = harness.actor("alice")
+    gate.create(alice, harness.request("alice"))
+    gate.start(alice, ALICE_THESIS)
+    gate.stop(alice, ALICE_THESIS, release=True)
+    gate.start(alice, ALICE_THESIS, recreate=True)
+    harness.record_file("alice").write_text("")
     gate.reconcile(alice)
-    gate.remove(alice, ALICE, force=True)
+    gate.remove(alice, ALICE_THESIS, force=True)
     gate.gpus(alice)
     assert {"create", "start", "stop", "remove", "containers", "inspect"} <= set(asked)
 

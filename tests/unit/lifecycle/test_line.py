@@ -18,14 +18,14 @@ from ds01.errors import EngineUnreachable, InvalidState, NoCapacity, NotFound, P
 from ds01.gate import wait as wait_module
 from ds01.gpus.model import GpuRequest, Rule
 from ds01.lifecycle.context import wait_queue
-from ds01.records.line import Waiter
+from ds01.records.wait_queue import Waiter
 from ds01.system.clock import Sleep
 from ds01.system.data import to_json
-from tests.acts import refusal
-from tests.bed import Bed
+from tests.actions import refusal_in
 from tests.client import Client
-from tests.directory import connect
-from tests.faults import FaultyEngine, Steps, raising
+from tests.fault_injection import FaultyEngine, StepCounter, make_raiser
+from tests.harness import Harness
+from tests.user_directory import connect_user_directory
 
 POLICY = """\
 defaults: {max_mig_instances: 2, max_gpus_per_container: 2, max_containers_per_user: 9}
@@ -37,15 +37,15 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="several people need root
 
 
 @pytest.fixture
-def full(bed: Bed) -> Bed:
+def full(harness: Harness) -> Harness:
     """A server with two slots, both of them root's."""
     from ds01.gpus.simulated import parse_inventory
 
-    bed.inventory = parse_inventory("1xA100:2x2g.10gb")
-    bed.set_policy(POLICY)
+    harness.inventory = parse_inventory("1xA100:2x2g.10gb")
+    harness.set_policy(POLICY)
     for name in ("a", "b"):
-        bed.gate.create(bed.actor("root"), bed.request("root", name, 1))
-    return bed
+        harness.gate.create(harness.actor("root"), harness.request("root", name, 1))
+    return harness
 
 
 class NothingChanges(Exception):
@@ -56,25 +56,25 @@ def _nothing_changes(seconds: float) -> None:
     raise NothingChanges
 
 
-def frees(bed: Bed, name: str = "a") -> None:
-    bed.gate.remove(bed.actor("root"), f"{name}._.0")
+def frees(harness: Harness, name: str = "a") -> None:
+    harness.gate.remove(harness.actor("root"), f"{name}._.0")
 
 
 def waits(
-    bed: Bed, login: str, name: str = "thesis", gpus: int | None = 1, sleep: Sleep | None = None, **more: Any
+    harness: Harness, login: str, name: str = "thesis", gpus: int | None = 1, sleep: Sleep | None = None, **more: Any
 ) -> Iterator[StartStep]:
     """Somebody's wait, as another process has it, which has begun."""
-    bed.clock.advance(seconds=1)
-    context = bed.make_context(sleep=sleep or _nothing_changes)
-    workspace = str(bed.home(login) / "workspace" / "thesis")
-    return Client(context).wait(bed.actor(login), bed.request(login, name, gpus, workspace=workspace), **more)
+    harness.clock.advance(seconds=1)
+    context = harness.make_context(sleep=sleep or _nothing_changes)
+    workspace = str(harness.home(login) / "workspace" / "thesis")
+    return Client(context).wait(harness.actor(login), harness.request(login, name, gpus, workspace=workspace), **more)
 
 
-def order(bed: Bed) -> list[tuple[str, str | None]]:
-    return [(row.user, row.why) for row in bed.gate.queue(bed.actor("alice"))]
+def order(harness: Harness) -> list[tuple[str, str | None]]:
+    return [(row.user, row.why) for row in harness.gate.queue(harness.actor("alice"))]
 
 
-def test_the_line_is_in_order_of_priority_then_of_time(full: Bed) -> None:
+def test_queue_is_ordered_by_priority_then_time(full: Harness) -> None:
     with ExitStack() as stack:
         for login in ("alice", "bob", "carol", "boss"):
             full.clock.advance(seconds=1)
@@ -91,7 +91,7 @@ def closing(steps: Any) -> Any:
     return close(steps)
 
 
-def test_one_is_told_ones_position_when_it_changes(full: Bed) -> None:
+def test_waiter_sees_position_changes(full: Harness) -> None:
     alice = waits(full, "alice")
     assert next(alice).waiting.position == 1  # type: ignore[union-attr]
     with closing(waits(full, "carol")) as carol:
@@ -104,7 +104,7 @@ def test_one_is_told_ones_position_when_it_changes(full: Bed) -> None:
         next(alice)
 
 
-def test_whoever_has_its_container_waits_no_more(full: Bed) -> None:
+def test_whoever_has_its_container_waits_no_more(full: Harness) -> None:
     alice = waits(full, "alice")
     next(alice)
     frees(full)
@@ -112,18 +112,18 @@ def test_whoever_has_its_container_waits_no_more(full: Bed) -> None:
     assert order(full) == []
 
 
-def test_who_does_not_wait_stands_behind_the_line(full: Bed) -> None:
+def test_request_without_wait_comes_after_the_queue(full: Harness) -> None:
     with closing(waits(full, "alice")) as alice:
         next(alice)
         frees(full)
         with pytest.raises(NoCapacity) as refused:
             full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
-        assert ("waiting", "alice") in [(claim.state, claim.user) for claim in refusal(refused).claims]
+        assert ("waiting", "alice") in [(claim.state, claim.user) for claim in refusal_in(refused).claims]
         assert full.gate.plan(full.actor("bob"), full.request("bob", gpus=1)).refusal is not None
         assert next(alice).acted is not None
 
 
-def test_a_start_of_a_stopped_container_stands_behind_the_line_too(full: Bed) -> None:
+def test_start_comes_after_the_queue(full: Harness) -> None:
     frees(full)
     full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
     full.gate.start(full.actor("bob"), full.full("bob"))
@@ -135,7 +135,7 @@ def test_a_start_of_a_stopped_container_stands_behind_the_line_too(full: Bed) ->
         assert next(alice).acted is not None
 
 
-def test_later_ones_take_what_those_ahead_cannot_use(full: Bed) -> None:
+def test_later_waiters_take_what_earlier_ones_cannot_use(full: Harness) -> None:
     with closing(waits(full, "carol", gpus=2)) as carol, closing(waits(full, "alice", gpus=1)) as alice:
         next(carol)
         next(alice)
@@ -146,7 +146,7 @@ def test_later_ones_take_what_those_ahead_cannot_use(full: Bed) -> None:
         assert next(carol).acted is not None
 
 
-def test_who_is_over_the_own_quota_holds_nobody_up(full: Bed) -> None:
+def test_waiter_over_quota_blocks_nobody(full: Harness) -> None:
     full.set_policy(POLICY.replace("priority: 50", "priority: 50, max_mig_instances: 1"))
     with closing(waits(full, "carol", "one")) as one, closing(waits(full, "carol", "two")) as two:
         next(one)
@@ -162,14 +162,14 @@ def test_who_is_over_the_own_quota_holds_nobody_up(full: Bed) -> None:
     assert order(full) == []
 
 
-def test_with_an_end_the_wait_is_refused_when_it_is_over(full: Bed) -> None:
+def test_with_an_end_the_wait_is_refused_when_it_is_over(full: Harness) -> None:
     with pytest.raises(NoCapacity) as refused:
         list(waits(full, "alice", longest=timedelta(0)))
     assert refused.value.exit_code == 4
     assert order(full) == []
 
 
-def test_a_wait_ends_within_its_time(full: Bed) -> None:
+def test_a_wait_ends_within_its_time(full: Harness) -> None:
     slept = []
 
     def sleep(seconds: float) -> None:
@@ -183,7 +183,7 @@ def test_a_wait_ends_within_its_time(full: Bed) -> None:
 
 
 @pytest.mark.parametrize("who", ["alice", "boss", "root"])
-def test_the_owner_and_administrators_cancel(full: Bed, who: str) -> None:
+def test_the_owner_and_administrators_cancel(full: Harness, who: str) -> None:
     alice = waits(full, "alice")
     identity = next(alice).waiting.id  # type: ignore[union-attr]
     full.gate.cancel_wait(full.actor(who), identity)
@@ -192,7 +192,7 @@ def test_the_owner_and_administrators_cancel(full: Bed, who: str) -> None:
     assert order(full) == []
 
 
-def test_nobody_else_cancels(full: Bed) -> None:
+def test_nobody_else_cancels(full: Harness) -> None:
     with closing(waits(full, "alice")) as alice:
         identity = next(alice).waiting.id
         with pytest.raises(PermissionDenied):
@@ -203,25 +203,25 @@ def test_nobody_else_cancels(full: Bed) -> None:
         assert order(full) == [("alice", "none_free")]
 
 
-def test_a_restart_of_docker_ends_no_wait(full: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_of_docker_ends_no_wait(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait_module, "TRY_EVERY", 0.0)
-    steps = Steps(0, lambda: None)
+    steps = StepCounter(0, lambda: None)
     alice = Client(full.make_context(engine=FaultyEngine(full.engine, steps))).wait(
         full.actor("alice"), full.request("alice", gpus=1)
     )
     next(alice)
     frees(full)
-    steps.at, steps.act = steps.count, raising(EngineUnreachable("Docker restarts"))
+    steps.at, steps.act = steps.count, make_raiser(EngineUnreachable("Docker restarts"))
     assert next(alice).acted is not None
     assert steps.count > steps.at
 
 
 @pytest.mark.parametrize("silence", [{"people": True, "groups": False}, {"people": False, "groups": True}])
 def test_a_silent_user_database_ends_no_wait(
-    full: Bed, monkeypatch: pytest.MonkeyPatch, silence: dict[str, bool]
+    full: Harness, monkeypatch: pytest.MonkeyPatch, silence: dict[str, bool]
 ) -> None:
     monkeypatch.setattr(wait_module, "TRY_EVERY", 0.01)
-    directory = connect(full, monkeypatch, {"research": {"alice"}})
+    directory = connect_user_directory(full, monkeypatch, {"research": {"alice"}})
     full.set_policy(
         "defaults: {max_mig_instances: 0}\ngroups: {researchers: {unix_groups: [research], max_mig_instances: 2}}\n"
     )
@@ -233,14 +233,14 @@ def test_a_silent_user_database_ends_no_wait(
     assert full.record("alice").slots == ("0:0",)
 
 
-def test_without_docker_from_the_beginning_one_does_not_wait(full: Bed) -> None:
-    engine = FaultyEngine(full.engine, Steps(0, raising(EngineUnreachable("no Docker"))))
+def test_without_docker_from_the_beginning_one_does_not_wait(full: Harness) -> None:
+    engine = FaultyEngine(full.engine, StepCounter(0, make_raiser(EngineUnreachable("no Docker"))))
     with pytest.raises(EngineUnreachable):
         next(Client(full.make_context(engine=engine)).wait(full.actor("alice"), full.request("alice", gpus=1)))
     assert list((full.state / "queue").iterdir()) == []
 
 
-def test_a_refusal_that_no_waiting_changes_is_said_at_once(full: Bed) -> None:
+def test_a_refusal_that_no_waiting_changes_is_said_at_once(full: Harness) -> None:
     with pytest.raises(PermissionDenied):
         list(waits(full, "alice", gpus=3))
 
@@ -248,7 +248,7 @@ def test_a_refusal_that_no_waiting_changes_is_said_at_once(full: Bed) -> None:
 # the policy while one waits
 
 
-def test_a_waiter_gets_no_gpu_that_was_reserved_for_others_meanwhile(full: Bed) -> None:
+def test_waiter_does_not_get_a_newly_reserved_gpu(full: Harness) -> None:
     alice = waits(full, "alice")
     next(alice)
     full.set_policy(
@@ -260,18 +260,18 @@ def test_a_waiter_gets_no_gpu_that_was_reserved_for_others_meanwhile(full: Bed) 
     assert set(full.leased().values()) == {"b._.0"}
 
 
-def test_a_waiter_whose_quota_became_zero_is_refused(full: Bed) -> None:
+def test_a_waiter_whose_quota_became_zero_is_refused(full: Harness) -> None:
     alice = waits(full, "alice")
     next(alice)
     full.set_policy(POLICY.replace("max_mig_instances: 2", "max_mig_instances: 0"))
     frees(full)
     with pytest.raises(PermissionDenied) as refused:
         next(alice)
-    assert refusal(refused).rule is Rule.QUOTA
+    assert refusal_in(refused).rule is Rule.QUOTA
     assert order(full) == []
 
 
-def test_a_waiter_who_named_no_number_is_not_given_a_container_without_gpu_instead(full: Bed) -> None:
+def test_waiter_never_falls_back_to_cpu_only(full: Harness) -> None:
     alice = waits(full, "alice", gpus=None)
     next(alice)
     full.set_policy(POLICY.replace("max_mig_instances: 2", "max_mig_instances: 0"))
@@ -281,7 +281,7 @@ def test_a_waiter_who_named_no_number_is_not_given_a_container_without_gpu_inste
     assert [record.user for record in full.records()] == ["root"]
 
 
-def test_a_policy_saved_half_written_ends_no_wait(full: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_saved_half_written_ends_no_wait(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait_module, "TRY_EVERY", 0.01)
     whole = full.read_policy
 
@@ -291,12 +291,12 @@ def test_a_policy_saved_half_written_ends_no_wait(full: Bed, monkeypatch: pytest
     alice = waits(full, "alice", sleep=mend)
     next(alice)
     frees(full)
-    full.read_policy = raising(PolicyUnreadable("a bracket is missing"))  # type: ignore[assignment]
+    full.read_policy = make_raiser(PolicyUnreadable("a bracket is missing"))  # type: ignore[assignment]
     assert next(alice).acted is not None
 
 
 @as_root
-def test_an_administrator_who_waits_for_another_loses_the_turn_with_the_rights(full: Bed) -> None:
+def test_waiting_admin_without_rights_loses_the_place(full: Harness) -> None:
     waiter = forged(full, owner=70009)
     standing = replace(waiter, by=70009)
     assert wait_queue.may_wait(full.context, standing)
@@ -304,46 +304,46 @@ def test_an_administrator_who_waits_for_another_loses_the_turn_with_the_rights(f
     assert not wait_queue.may_wait(full.context, standing)
 
 
-def test_a_create_goes_by_the_policy_of_now_not_of_its_plan(bed: Bed) -> None:
+def test_a_create_goes_by_the_policy_of_now_not_of_its_plan(harness: Harness) -> None:
     """Between the two, an image may be fetched for half an hour."""
-    gate = bed.another_gate()
-    assert gate.plan(bed.actor("alice"), bed.request("alice", gpus=1)).refusal is None
-    bed.set_policy("defaults: {max_mig_instances: 0}")
+    gate = harness.another_gate()
+    assert gate.plan(harness.actor("alice"), harness.request("alice", gpus=1)).refusal is None
+    harness.set_policy("defaults: {max_mig_instances: 0}")
     with pytest.raises(PermissionDenied) as refused:
-        gate.create(bed.actor("alice"), bed.request("alice", gpus=1))
-    assert refusal(refused).rule is Rule.QUOTA
+        gate.create(harness.actor("alice"), harness.request("alice", gpus=1))
+    assert refusal_in(refused).rule is Rule.QUOTA
 
 
-def test_a_start_goes_by_the_policy_of_now(bed: Bed) -> None:
-    gate = bed.another_gate()
-    gate.create(bed.actor("alice"), bed.request("alice", gpus=1))
-    gate.start(bed.actor("alice"), bed.full("alice"))
-    gate.stop(bed.actor("alice"), bed.full("alice"), release=True)
-    bed.set_policy("defaults: {max_mig_instances: 0}")
+def test_a_start_goes_by_the_policy_of_now(harness: Harness) -> None:
+    gate = harness.another_gate()
+    gate.create(harness.actor("alice"), harness.request("alice", gpus=1))
+    gate.start(harness.actor("alice"), harness.full("alice"))
+    gate.stop(harness.actor("alice"), harness.full("alice"), release=True)
+    harness.set_policy("defaults: {max_mig_instances: 0}")
     for recreate in (False, True):
         with pytest.raises(PermissionDenied):
-            gate.start(bed.actor("alice"), bed.full("alice"), recreate=recreate)
+            gate.start(harness.actor("alice"), harness.full("alice"), recreate=recreate)
 
 
-def test_rights_to_allocate_by_hand_are_those_of_now(bed: Bed) -> None:
-    gate = bed.another_gate()
-    bed.set_policy("defaults: {}")
+def test_rights_to_allocate_by_hand_are_those_of_now(harness: Harness) -> None:
+    gate = harness.another_gate()
+    harness.set_policy("defaults: {}")
     with pytest.raises(PermissionDenied):
-        gate.allocate(bed.actor("boss"), 70002, "hand", GpuRequest(1))
+        gate.allocate(harness.actor("boss"), 70002, "hand", GpuRequest(1))
 
 
 # waiters that do not run
 
 
-def suspend(bed: Bed, step: StartStep, *, seconds: float = 61) -> None:
+def suspend(harness: Harness, step: StartStep, *, seconds: float = 61) -> None:
     """Let the last attempt of a waiter be so long ago, as Ctrl-Z would."""
     assert step.waiting is not None
     long_ago = time.time() - seconds
-    os.utime(bed.state / "queue" / f"{step.waiting.id}.json", (long_ago, long_ago))
+    os.utime(harness.state / "queue" / f"{step.waiting.id}.json", (long_ago, long_ago))
 
 
 @pytest.mark.parametrize("seconds", [61, -3600], ids=["stopped", "from the future"])
-def test_a_suspended_waiter_keeps_no_gpu_from_others(full: Bed, seconds: float) -> None:
+def test_a_suspended_waiter_keeps_no_gpu_from_others(full: Harness, seconds: float) -> None:
     with closing(waits(full, "carol")) as carol, closing(waits(full, "alice")) as alice:
         suspend(full, next(carol), seconds=seconds)
         next(alice)
@@ -354,7 +354,7 @@ def test_a_suspended_waiter_keeps_no_gpu_from_others(full: Bed, seconds: float) 
         full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
 
 
-def test_a_waiter_that_goes_on_has_its_old_place(full: Bed) -> None:
+def test_a_waiter_that_goes_on_has_its_old_place(full: Harness) -> None:
     with closing(waits(full, "carol")) as carol, closing(waits(full, "alice")) as alice:
         suspend(full, next(carol))
         next(alice)
@@ -362,7 +362,7 @@ def test_a_waiter_that_goes_on_has_its_old_place(full: Bed) -> None:
         assert next(carol).acted is not None
 
 
-def test_each_attempt_counts_as_a_sign_of_life(full: Bed) -> None:
+def test_each_attempt_counts_as_a_sign_of_life(full: Harness) -> None:
     with closing(waits(full, "carol")) as carol, closing(waits(full, "alice")) as alice:
         suspend(full, next(alice))
         with closing(waits(full, "boss")) as boss:
@@ -372,7 +372,7 @@ def test_each_attempt_counts_as_a_sign_of_life(full: Bed) -> None:
         assert carol is not None
 
 
-def test_a_file_that_says_when_it_tried_is_not_believed(full: Bed) -> None:
+def test_a_file_that_says_when_it_tried_is_not_believed(full: Harness) -> None:
     forged(full, owner=os.geteuid(), uid=os.geteuid(), tried_at=time.time() + 1e9)
     descriptor = hold(full)
     os.utime(full.state / "queue" / "f00.json", (0, 0))
@@ -380,39 +380,41 @@ def test_a_file_that_says_when_it_tried_is_not_believed(full: Bed) -> None:
     os.close(descriptor)
 
 
-def test_nobody_knows_when_a_waiter_gives_the_slot_back(full: Bed) -> None:
+def test_nobody_knows_when_a_waiter_gives_the_slot_back(full: Harness) -> None:
     with closing(waits(full, "alice")) as alice:
         next(alice)
         frees(full)
         with pytest.raises(NoCapacity) as refused:
             full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
         # When root's other container, which never ran, loses its slot; not now, when alice has not even begun.
-        assert refusal(refused).earliest == full.clock() + timedelta(minutes=30) - timedelta(seconds=1)
+        assert refusal_in(refused).earliest == full.clock() + timedelta(minutes=30) - timedelta(seconds=1)
 
 
 # files
 
 
-def forged(bed: Bed, *, owner: int, locked: bool = True, **changes: Any) -> Waiter:
+def forged(harness: Harness, *, owner: int, locked: bool = True, **changes: Any) -> Waiter:
     """A file in the folder, as somebody wrote it by hand."""
-    waiter = Waiter("f00", "carol", 70003, 100, bed.clock(), bed.full("carol"), bed.request("carol", gpus=1))
-    path = bed.state / "queue" / f"{waiter.id}.json"
+    waiter = Waiter(
+        "f00", "carol", 70003, 100, harness.clock(), harness.full("carol"), harness.request("carol", gpus=1)
+    )
+    path = harness.state / "queue" / f"{waiter.id}.json"
     path.write_text(json.dumps(to_json(waiter) | changes))
     if os.geteuid() == 0:
         os.chown(path, owner, owner)
     return waiter
 
 
-def hold(bed: Bed, name: str = "f00.json") -> int:
+def hold(harness: Harness, name: str = "f00.json") -> int:
     import fcntl
 
-    descriptor = os.open(bed.state / "queue" / name, os.O_RDWR)
+    descriptor = os.open(harness.state / "queue" / name, os.O_RDWR)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
 
 
 @as_root
-def test_a_file_in_somebody_elses_name_is_nobody(full: Bed) -> None:
+def test_a_file_in_somebody_elses_name_is_nobody(full: Harness) -> None:
     forged(full, owner=70002)
     descriptor = hold(full)
     assert order(full) == []
@@ -422,7 +424,7 @@ def test_a_file_in_somebody_elses_name_is_nobody(full: Bed) -> None:
 
 
 @as_root
-def test_an_administrators_file_for_somebody_is_that_somebody(full: Bed) -> None:
+def test_an_administrators_file_for_somebody_is_that_somebody(full: Harness) -> None:
     forged(full, owner=70009)
     descriptor = hold(full)
     assert order(full) == [("carol", "none_free")]
@@ -430,7 +432,7 @@ def test_an_administrators_file_for_somebody_is_that_somebody(full: Bed) -> None
 
 
 @as_root
-def test_what_a_file_says_of_its_priority_and_its_file_counts_for_nothing(full: Bed) -> None:
+def test_priority_and_uid_in_a_waiter_file_are_ignored(full: Harness) -> None:
     forged(full, owner=70003, priority=100, by=0)
     descriptor = hold(full)
     with closing(waits(full, "boss")) as boss:
@@ -444,7 +446,7 @@ def test_what_a_file_says_of_its_priority_and_its_file_counts_for_nothing(full: 
 
 
 @as_root
-def test_a_waiter_whose_account_is_gone_harms_nobody(full: Bed) -> None:
+def test_a_waiter_whose_account_is_gone_harms_nobody(full: Harness) -> None:
     forged(full, owner=4_000_000, uid=4_000_000, user="root")
     descriptor = hold(full)
     assert [login for login, _ in order(full)] == ["root"]
@@ -454,24 +456,24 @@ def test_a_waiter_whose_account_is_gone_harms_nobody(full: Bed) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"id": "f00"}', "[" * 100_000])
-def test_what_is_no_waiter_is_passed_over_and_dropped(full: Bed, content: str) -> None:
+def test_what_is_no_waiter_is_passed_over_and_dropped(full: Harness, content: str) -> None:
     path = full.state / "queue" / "f00.json"
     path.write_text(content)
     assert order(full) == []
     frees(full)
     full.gate.create(full.actor("bob"), full.request("bob", gpus=1))
-    assert full.ledger.line().drop_gone() == ["f00"]
+    assert full.ledger.wait_queue().remove_exited() == ["f00"]
     assert not path.exists()
 
 
-def test_a_link_is_no_waiter(full: Bed) -> None:
+def test_a_link_is_no_waiter(full: Harness) -> None:
     forged(full, owner=70003)
     (full.state / "queue" / "f00.json").rename(full.state / "elsewhere.json")
     (full.state / "queue" / "f00.json").symlink_to(full.state / "elsewhere.json")
     assert order(full) == []
 
 
-def test_who_looks_at_the_same_time_takes_nobody_for_a_waiter(full: Bed) -> None:
+def test_who_looks_at_the_same_time_takes_nobody_for_a_waiter(full: Harness) -> None:
     """A look takes the lock for a moment: two must not see each other's."""
     import fcntl
 
@@ -482,19 +484,19 @@ def test_who_looks_at_the_same_time_takes_nobody_for_a_waiter(full: Bed) -> None
     os.close(descriptor)
 
 
-def test_a_container_that_is_being_made_is_not_counted_twice(full: Bed) -> None:
+def test_a_container_that_is_being_made_is_not_counted_twice(full: Harness) -> None:
     """Between its lease and the end of its create a waiter still stands in the line."""
-    from ds01.records.line import Line
+    from ds01.records.wait_queue import WaitQueue
 
     frees(full, "b")
     waiter = Waiter("", "alice", 70001, 10, full.clock(), full.full("alice"), full.request("alice", gpus=1))
-    with Line(full.state / "queue", mode=0o644).join(waiter):
+    with WaitQueue(full.state / "queue", mode=0o644).join(waiter):
         full.gate.create(full.actor("alice"), full.request("alice", gpus=1))
         frees(full)  # the slot that alice would be given first, if she were to choose again
         assert full.gate.create(full.actor("bob"), full.request("bob", gpus=1)).container.gpus
 
 
-def test_a_full_disk_lets_nobody_join(full: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_lets_nobody_join(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "write", lambda descriptor, content: len(content) - 1)
     with pytest.raises(Exception, match="cannot be joined"):
         next(waits(full, "alice"))
@@ -502,16 +504,16 @@ def test_a_full_disk_lets_nobody_join(full: Bed, monkeypatch: pytest.MonkeyPatch
     assert list((full.state / "queue").iterdir()) == []
 
 
-def test_what_somebody_left_who_was_killed_while_joining_goes_after_a_while(full: Bed) -> None:
+def test_leftover_of_a_killed_join_is_removed_later(full: Harness) -> None:
     old, new = (full.state / "queue" / f".{name}.tmp" for name in ("old", "new"))
     for path in (old, new):
         path.touch()
     os.utime(old, (0, 0))
-    full.ledger.line().drop_gone()
+    full.ledger.wait_queue().remove_exited()
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_a_request_by_hand_is_not_held_up_by_the_line(full: Bed) -> None:
+def test_manual_allocation_does_not_queue(full: Harness) -> None:
     with closing(waits(full, "alice")) as alice:
         next(alice)
         frees(full)

@@ -13,13 +13,13 @@ from ds01.engines.protocol import PublishedPort
 from ds01.errors import EngineRejected
 from ds01.lifecycle.spec.ports import RANGE, choose
 from ds01.system import host_ports
-from tests.acts import ALICE, fill
-from tests.bed import Bed
+from tests.actions import ALICE_THESIS, create_container
+from tests.harness import Harness
 
 
-def published(bed: Bed, login: str = "alice", name: str = "thesis") -> dict[int, int | None]:
+def published(harness: Harness, login: str = "alice", name: str = "thesis") -> dict[int, int | None]:
     """The ports of a running container as Docker shows them: container's -> server's."""
-    seen = bed.engine.inspect(bed.full(login, name))
+    seen = harness.engine.inspect(harness.full(login, name))
     assert seen is not None
     return {port.container_port: port.host_port for port in seen.ports}
 
@@ -45,68 +45,68 @@ def test_each_port_gets_one_of_its_own_that_nobody_has(
 
 
 def test_docker_chooses_where_no_port_is_left() -> None:
-    assert choose([PublishedPort(8888)], ALICE, taken=(), is_free=lambda number: False) == (PublishedPort(8888),)
+    assert choose([PublishedPort(8888)], ALICE_THESIS, taken=(), is_free=lambda number: False) == (PublishedPort(8888),)
 
 
-def test_a_container_has_the_same_ports_after_each_start(bed: Bed) -> None:
-    fill(bed, "alice", start=True)
-    first = published(bed)
+def test_a_container_has_the_same_ports_after_each_start(harness: Harness) -> None:
+    create_container(harness, "alice", start=True)
+    first = published(harness)
     assert set(first) == {8888, 6006}
-    bed.gate.stop(bed.actor("alice"), ALICE)
-    fill(bed, "bob", start=True)
-    bed.gate.start(bed.actor("alice"), ALICE)
-    assert published(bed) == first
-    assert not set(first.values()) & set(published(bed, "bob").values())
+    harness.gate.stop(harness.actor("alice"), ALICE_THESIS)
+    create_container(harness, "bob", start=True)
+    harness.gate.start(harness.actor("alice"), ALICE_THESIS)
+    assert published(harness) == first
+    assert not set(first.values()) & set(published(harness, "bob").values())
 
 
-def test_a_container_that_is_made_again_has_the_ports_of_the_one_before(bed: Bed) -> None:
-    fill(bed, "alice", start=True)
-    first = published(bed)
-    bed.gate.remake(bed.actor("alice"), ALICE)
-    assert published(bed) == first
-    bed.gate.stop(bed.actor("alice"), ALICE)
-    bed.gate.start(bed.actor("alice"), ALICE, recreate=True)
-    assert published(bed) == first
-    bed.gate.remove(bed.actor("alice"), ALICE, force=True)
-    fill(bed, "alice", start=True)
-    assert published(bed) == first
+def test_recreated_container_keeps_its_ports(harness: Harness) -> None:
+    create_container(harness, "alice", start=True)
+    first = published(harness)
+    harness.gate.remake(harness.actor("alice"), ALICE_THESIS)
+    assert published(harness) == first
+    harness.gate.stop(harness.actor("alice"), ALICE_THESIS)
+    harness.gate.start(harness.actor("alice"), ALICE_THESIS, recreate=True)
+    assert published(harness) == first
+    harness.gate.remove(harness.actor("alice"), ALICE_THESIS, force=True)
+    create_container(harness, "alice", start=True)
+    assert published(harness) == first
 
 
-def test_the_ports_of_a_stopped_container_are_given_to_nobody(bed: Bed) -> None:
-    fill(bed, "alice", start=True)
-    first = published(bed)
-    bed.gate.stop(bed.actor("alice"), ALICE)
+def test_the_ports_of_a_stopped_container_are_given_to_nobody(harness: Harness) -> None:
+    create_container(harness, "alice", start=True)
+    first = published(harness)
+    harness.gate.stop(harness.actor("alice"), ALICE_THESIS)
     taken = {number for number in first.values() if number is not None}
-    ports = choose([PublishedPort(8888), PublishedPort(6006)], ALICE, taken=taken, is_free=lambda number: True)
+    ports = choose([PublishedPort(8888), PublishedPort(6006)], ALICE_THESIS, taken=taken, is_free=lambda number: True)
     assert not taken & {port.host_port for port in ports}
-    bed.gate.create(
-        bed.actor("alice"), bed.request("alice", "second", 0, ports=(PublishedPort(8888), PublishedPort(9999)))
+    harness.gate.create(
+        harness.actor("alice"), harness.request("alice", "second", 0, ports=(PublishedPort(8888), PublishedPort(9999)))
     )
-    assert not taken & {port.host_port for port in bed.record("alice", "second").ports}
+    assert not taken & {port.host_port for port in harness.record("alice", "second").ports}
 
 
-def test_a_port_that_another_program_has_is_passed_over_and_said_at_a_start(bed: Bed) -> None:
-    fill(bed, "alice", start=True)
-    first = published(bed)
-    bed.gate.stop(bed.actor("alice"), ALICE)
+def test_port_in_use_is_skipped_and_reported(harness: Harness) -> None:
+    create_container(harness, "alice", start=True)
+    first = published(harness)
+    harness.gate.stop(harness.actor("alice"), ALICE_THESIS)
     number = first[8888]
     assert number is not None
-    bed.ports_in_use = {number}
-    bed.engine.occupy_port(number)
+    harness.ports_in_use = {number}
+    harness.engine.occupy_port(number)
     with pytest.raises(EngineRejected) as error:
-        bed.gate.start(bed.actor("alice"), ALICE)
+        harness.gate.start(harness.actor("alice"), ALICE_THESIS)
     assert error.value.data == {"problem": "port", "port": number}
     assert f"port {number}" in error.value.message and "--recreate" in (error.value.hint or "")
-    bed.gate.start(bed.actor("alice"), ALICE, recreate=True)
-    assert published(bed)[6006] == first[6006]
-    assert published(bed)[8888] not in (number, None)
+    harness.gate.start(harness.actor("alice"), ALICE_THESIS, recreate=True)
+    assert published(harness)[6006] == first[6006]
+    assert published(harness)[8888] not in (number, None)
 
 
-def test_a_port_that_was_asked_for_by_number_has_another_way_out(bed: Bed) -> None:
-    fill(bed, "alice", ports=(PublishedPort(8888, 5555),))
-    bed.engine.occupy_port(5555)
+def test_a_port_that_was_asked_for_by_number_has_another_way_out(harness: Harness) -> None:
+    create_container(harness, "alice", ports=(PublishedPort(8888, 5555),))
+    harness.engine.occupy_port(5555)
     with pytest.raises(EngineRejected) as error:
-        bed.gate.start(bed.actor("alice"), ALICE)
+        harness.gate.start(harness.actor("alice"), ALICE_THESIS)
     assert "--recreate" not in (error.value.hint or "") and "container-retire thesis" in (error.value.hint or "")
 
 

@@ -9,29 +9,29 @@ from pathlib import Path
 import pytest
 
 from ds01.engines.docker.start_times import booted_at, engine_started_at
-from tests import legal
-from tests.bed import Bed
-from tests.ticking import Ticking
+from tests import invariants
+from tests.harness import Harness
+from tests.tick_harness import TickHarness
 
-ALICE, BOB = "thesis._.70001", "thesis._.70002"
+ALICE_THESIS, BOB_THESIS = "thesis._.70001", "thesis._.70002"
 
 
 @pytest.fixture
-def two(bed: Bed) -> Bed:
+def two(harness: Harness) -> Harness:
     for login in ("alice", "bob"):
-        bed.gate.create(bed.actor(login), bed.request(login))
-        bed.gate.start(bed.actor(login), bed.full(login))
-    bed.clock.advance(hours=1)
-    return bed
+        harness.gate.create(harness.actor(login), harness.request(login))
+        harness.gate.start(harness.actor(login), harness.full(login))
+    harness.clock.advance(hours=1)
+    return harness
 
 
-def why(bed: Bed, login: str = "alice") -> str | None:
-    bed.another_gate().reconcile(bed.actor("root"))
-    legal.check_settled(bed)
-    return bed.record(login).history[-1].why
+def why(harness: Harness, login: str = "alice") -> str | None:
+    harness.another_gate().reconcile(harness.actor("root"))
+    invariants.check_settled(harness)
+    return harness.record(login).history[-1].why
 
 
-def test_a_restart_of_docker(two: Bed) -> None:
+def test_a_restart_of_docker(two: Harness) -> None:
     leased = two.leased()
     two.engine.restart_engine()
     two.clock.advance(minutes=3)
@@ -40,49 +40,49 @@ def test_a_restart_of_docker(two: Bed) -> None:
     assert two.leased() == leased
 
 
-def test_a_reboot(two: Bed) -> None:
+def test_a_reboot(two: Harness) -> None:
     leased = two.leased()
     two.engine.restart_engine(reboot=True)
     assert why(two) == "the server was restarted"
     assert two.leased() == leased
 
 
-def test_a_crash_long_before_or_after_a_restart_is_one(two: Bed) -> None:
-    two.engine.kill(ALICE)
+def test_a_crash_long_before_or_after_a_restart_is_one(two: Harness) -> None:
+    two.engine.kill(ALICE_THESIS)
     two.clock.advance(minutes=5)
     two.engine.restart_engine()
     two.clock.advance(minutes=1)
     assert why(two, "alice") == "exit code 137 (SIGKILL)"
     assert why(two, "bob") == "Docker restarted"
     two.clock.advance(minutes=1)
-    two.gate.start(two.actor("alice"), ALICE)
+    two.gate.start(two.actor("alice"), ALICE_THESIS)
     two.clock.advance(seconds=1)
-    two.engine.kill(ALICE)
+    two.engine.kill(ALICE_THESIS)
     assert why(two, "alice") == "exit code 137 (SIGKILL)"
 
 
-def test_a_process_that_ran_out_of_memory_before_does_not_hide_a_reboot(two: Bed) -> None:
-    two.engine.kill(ALICE, out_of_memory=True)
+def test_earlier_oom_does_not_hide_a_reboot(two: Harness) -> None:
+    two.engine.kill(ALICE_THESIS, out_of_memory=True)
     two.engine.restart_engine(reboot=True)
     assert why(two) == "the server was restarted"
 
 
-def test_out_of_memory_and_an_end_of_its_own_are_what_they_were(two: Bed) -> None:
-    two.engine.kill(ALICE, out_of_memory=True)
-    two.engine.kill(BOB, code=0)
+def test_out_of_memory_and_an_end_of_its_own_are_what_they_were(two: Harness) -> None:
+    two.engine.kill(ALICE_THESIS, out_of_memory=True)
+    two.engine.kill(BOB_THESIS, code=0)
     two.clock.advance(minutes=2)
     two.engine.restart_engine()
     assert why(two, "alice") == "OOM at 32g (limit)"
     assert why(two, "bob") == "exit code 0"
 
 
-def test_started_again_after_the_restart_both_are_recorded_by_a_tick(two: Bed) -> None:
-    ticking = Ticking(two)
-    ticking.tick()
+def test_tick_records_restart_and_start(two: Harness) -> None:
+    ticker = TickHarness(two)
+    ticker.tick()
     two.engine.restart_engine()
     two.clock.advance(minutes=1)
-    two.engine.start(ALICE)
-    ticking.tick(minutes=1)
+    two.engine.start(ALICE_THESIS)
+    ticker.tick(minutes=1)
     record = two.record("alice")
     assert [step.why for step in record.history[-2:]] == ["Docker restarted", "started again behind ds01"]
     assert record.started_at == two.clock() - timedelta(minutes=1)

@@ -6,7 +6,7 @@ import pytest
 
 from ds01.engines.protocol import PathStatus
 from ds01.lifecycle.spec.root_only import warning
-from tests.bed import Bed
+from tests.harness import Harness
 
 STANDARD = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CLOSED = {"/root": PathStatus(0o700)}
@@ -46,7 +46,7 @@ def test_what_works_is_not_warned_of(path: str, statuses: dict[str, PathStatus],
 
 
 @pytest.mark.parametrize("image", ["lab/rootconda", "lab/rootuv"])
-def test_create_warns_and_makes_the_container(image: str, bed: Bed) -> None:
-    acted = bed.gate.create(bed.actor("alice"), bed.request("alice", image=image))
+def test_create_warns_and_makes_the_container(image: str, harness: Harness) -> None:
+    acted = harness.gate.create(harness.actor("alice"), harness.request("alice", image=image))
     assert any("RUN chmod a+rx /root" in text for text in acted.warnings)
-    assert not bed.gate.create(bed.actor("bob"), bed.request("bob")).warnings
+    assert not harness.gate.create(harness.actor("bob"), harness.request("bob")).warnings

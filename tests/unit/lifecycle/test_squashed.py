@@ -19,7 +19,7 @@ UID = 70001
 BEGIN = f"""\
 import sys
 from ds01.errors import Ds01Error
-from ds01.host.welcome import ensure_workspace
+from ds01.host.user_setup import ensure_workspace
 from ds01.lifecycle.spec import folders
 from ds01.system.users import Account, Actor
 home = sys.argv[1]
@@ -43,7 +43,7 @@ def squashed(home: Path, script: str) -> str:
     return ended.stdout
 
 
-def test_a_workspace_is_made_with_the_owners_rights_and_said_to_be_out_of_dockers_reach(home: Path) -> None:
+def test_unreachable_workspace_is_created_and_reported(home: Path) -> None:
     said = squashed(home, "print(ensure_workspace(alice, root))")
     assert (home / "workspace").stat().st_uid == UID
     assert "root_squash" in said and "chmod o+x" in said and "`workspaces`" in said
@@ -55,7 +55,7 @@ def test_a_home_that_others_may_pass_through_is_sound(home: Path) -> None:
     assert "already=True" in squashed(home, "print(ensure_workspace(alice, root))")
 
 
-def test_a_mount_that_docker_cannot_enter_is_refused_with_what_to_do(home: Path) -> None:
+def test_mount_that_docker_cannot_enter_is_refused(home: Path) -> None:
     (home / "data").mkdir()
     os.chown(home / "data", UID, UID)
     script = """

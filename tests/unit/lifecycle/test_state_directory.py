@@ -16,65 +16,65 @@ import pytest
 from ds01.engines.protocol import EngineInfo
 from ds01.errors import Busy, Ds01Error, EngineUnreachable, NoCapacity
 from ds01.gpus.model import GpuRequest
-from ds01.records.line import Waiter
+from ds01.records.wait_queue import Waiter
 from ds01.system import files, locks
 from ds01.system.users import Account, Users
-from tests import coarse, legal
-from tests.bed import Bed
+from tests import coarse_timestamps, invariants
 from tests.client import Client
+from tests.harness import Harness
 
-ALICE, BOB = "thesis._.70001", "thesis._.70002"
-
-
-def aside(bed: Bed) -> list[str]:
-    return [path.name for path in (bed.state / "container-metadata").glob("*.corrupt-*")]
+ALICE_THESIS, BOB_THESIS = "thesis._.70001", "thesis._.70002"
 
 
-def create(bed: Bed, *logins: str) -> None:
+def aside(harness: Harness) -> list[str]:
+    return [path.name for path in (harness.state / "container-metadata").glob("*.corrupt-*")]
+
+
+def create(harness: Harness, *logins: str) -> None:
     for login in logins:
-        bed.gate.create(bed.actor(login), bed.request(login))
+        harness.gate.create(harness.actor(login), harness.request(login))
 
 
 # Timestamps.
 
 
-def test_a_commit_in_the_same_second_and_inode_is_seen_under_the_lock(
-    bed: Bed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commit_with_equal_timestamp_and_inode_is_noticed(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two ledgers as of two processes; the second has read the record before the first changes it."""
-    create(bed, "alice")
+    create(harness, "alice")
     same = os.stat_result((0o100664, 1, 1, 1, 0, 0, 10, 0, 0, 0), dict.fromkeys(("st_mtime_ns", "st_ctime_ns"), 0))
-    monkeypatch.setattr(coarse, "_cut", lambda status: same)
-    coarse.cut_stamps(monkeypatch, bed.state / "container-metadata")
-    other = bed.open_ledger()
+    monkeypatch.setattr(coarse_timestamps, "_truncate", lambda status: same)
+    coarse_timestamps.truncate_timestamps(monkeypatch, harness.state / "container-metadata")
+    other = harness.open_ledger()
     other.read()
-    record = bed.record("alice")
-    with bed.ledger.transaction() as ledger:
-        ledger.commit(dataclasses.replace(record, keep=True), now=bed.clock())
+    record = harness.record("alice")
+    with harness.ledger.transaction() as ledger:
+        ledger.commit(dataclasses.replace(record, keep=True), now=harness.clock())
     with other.transaction() as ledger:
-        seen = ledger.records[ALICE]
+        seen = ledger.records[ALICE_THESIS]
     assert getattr(seen, "keep", None) is True
 
 
-def test_a_waiter_notices_every_commit_whatever_the_timestamps(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    create(bed, "alice")
-    coarse.cut_stamps(monkeypatch, bed.state)
-    before = bed.ledger.version()
-    assert bed.open_ledger().version() == before
-    with bed.open_ledger().transaction() as ledger:
-        record = ledger.records[ALICE]
-        ledger.commit(record, now=bed.clock())  # type: ignore[arg-type]
-    assert bed.ledger.version() != before
+def test_a_waiter_notices_every_commit_whatever_the_timestamps(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(harness, "alice")
+    coarse_timestamps.truncate_timestamps(monkeypatch, harness.state)
+    before = harness.ledger.version()
+    assert harness.open_ledger().version() == before
+    with harness.open_ledger().transaction() as ledger:
+        record = ledger.records[ALICE_THESIS]
+        ledger.commit(record, now=harness.clock())  # type: ignore[arg-type]
+    assert harness.ledger.version() != before
 
 
-def test_a_lock_file_that_was_emptied_means_that_anything_changed(bed: Bed) -> None:
-    create(bed, "alice")
-    other = bed.open_ledger()
+def test_emptied_lock_file_means_anything_changed(harness: Harness) -> None:
+    create(harness, "alice")
+    other = harness.open_ledger()
     other.read()
-    (bed.state / "locks" / "ledger.lock").write_bytes(b"")
-    create(bed, "bob")
+    (harness.state / "locks" / "ledger.lock").write_bytes(b"")
+    create(harness, "bob")
     with other.transaction() as ledger:
-        assert set(ledger.records) == {ALICE, BOB}
+        assert set(ledger.records) == {ALICE_THESIS, BOB_THESIS}
 
 
 # Locks.
@@ -103,11 +103,11 @@ def test_a_lock_file_that_was_replaced_lets_nobody_in_twice(fast_tmp: Path, monk
         assert not locks.is_free(path)
 
 
-def test_a_waiter_whose_file_was_replaced_knows_that_it_waits_no_more(bed: Bed) -> None:
-    waiter = Waiter("", "alice", 70001, 10, bed.clock(), ALICE, bed.request("alice"))
-    line = bed.ledger.line()
+def test_waiter_notices_its_replaced_file(harness: Harness) -> None:
+    waiter = Waiter("", "alice", 70001, 10, harness.clock(), ALICE_THESIS, harness.request("alice"))
+    line = harness.ledger.wait_queue()
     with line.join(waiter) as joined:
-        path = bed.state / "queue" / f"{joined.id}.json"
+        path = harness.state / "queue" / f"{joined.id}.json"
         assert line.refresh(joined)
         copy = path.with_suffix(".copy")
         copy.write_bytes(path.read_bytes())
@@ -116,13 +116,13 @@ def test_a_waiter_whose_file_was_replaced_knows_that_it_waits_no_more(bed: Bed) 
         assert line.waiters() == ()
 
 
-def test_a_transaction_whose_lock_was_replaced_writes_nothing(bed: Bed) -> None:
-    create(bed, "alice")
-    record = bed.record("alice")
-    with pytest.raises(Busy), bed.ledger.transaction() as ledger:
-        (bed.state / "locks" / "ledger.lock").unlink()
-        ledger.commit(record, now=bed.clock())
-    assert bed.record("alice") == record
+def test_a_transaction_whose_lock_was_replaced_writes_nothing(harness: Harness) -> None:
+    create(harness, "alice")
+    record = harness.record("alice")
+    with pytest.raises(Busy), harness.ledger.transaction() as ledger:
+        (harness.state / "locks" / "ledger.lock").unlink()
+        ledger.commit(record, now=harness.clock())
+    assert harness.record("alice") == record
 
 
 # Files that cannot be read.
@@ -147,106 +147,106 @@ def failing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return fail
 
 
-def test_a_lease_by_hand_that_cannot_be_read_now_stays_and_its_gpu_is_given_to_nobody(
-    bed: Bed, failing: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+def test_unreadable_manual_lease_keeps_its_gpu(
+    harness: Harness, failing: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bed.gate.allocate(bed.actor("boss"), 70001, "hand", GpuRequest(2))
-    failing(bed.record_file("alice", "hand"))
+    harness.gate.allocate(harness.actor("boss"), 70001, "hand", GpuRequest(2))
+    failing(harness.record_file("alice", "hand"))
     with pytest.raises(Ds01Error) as caught:
-        bed.another_gate().create(bed.actor("bob"), bed.request("bob", gpus=2))
+        harness.another_gate().create(harness.actor("bob"), harness.request("bob", gpus=2))
     assert isinstance(caught.value, NoCapacity) or "cannot be read" in caught.value.message
     with pytest.raises(Ds01Error):
-        bed.another_gate().create(bed.actor("carol"), bed.request("carol"))
-        bed.another_gate().create(bed.actor("carol"), bed.request("carol", "other"))
-    assert aside(bed) == []
+        harness.another_gate().create(harness.actor("carol"), harness.request("carol"))
+        harness.another_gate().create(harness.actor("carol"), harness.request("carol", "other"))
+    assert aside(harness) == []
     monkeypatch.undo()
-    assert len(bed.leased()) == 2
+    assert len(harness.leased()) == 2
 
 
 def test_a_container_whose_record_cannot_be_read_now_keeps_it(
-    bed: Bed, failing: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, failing: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create(bed, "alice")
-    before = bed.record("alice")
-    failing(bed.record_file("alice"))
+    create(harness, "alice")
+    before = harness.record("alice")
+    failing(harness.record_file("alice"))
     try:
-        bed.another_gate().reconcile(bed.actor("root"))
+        harness.another_gate().reconcile(harness.actor("root"))
     except Ds01Error as error:
         assert "cannot be read" in error.message
     with pytest.raises(Ds01Error, match="cannot be read"):
-        bed.another_gate().stop(bed.actor("alice"), ALICE)
-    assert aside(bed) == []
+        harness.another_gate().stop(harness.actor("alice"), ALICE_THESIS)
+    assert aside(harness) == []
     monkeypatch.undo()
-    assert bed.record("alice") == before
-    legal.check_settled(bed)
+    assert harness.record("alice") == before
+    invariants.check_settled(harness)
 
 
-def test_one_record_on_a_bad_sector_stops_nobody_else(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    create(bed, "alice", "bob")
+def test_one_record_on_a_bad_sector_stops_nobody_else(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(harness, "alice", "bob")
     read = files.read
 
     def failing_read(path: Path) -> bytes:
-        if path == bed.record_file("alice"):
+        if path == harness.record_file("alice"):
             raise OSError(errno.EIO, "Input/output error", str(path))
         return read(path)
 
     monkeypatch.setattr(files, "read", failing_read)
-    gate = bed.another_gate()
-    assert [item.name for item in gate.containers(bed.actor("bob"))] == ["thesis"]
-    assert gate.start(bed.actor("bob"), BOB).container.state == "running"
+    gate = harness.another_gate()
+    assert [item.name for item in gate.containers(harness.actor("bob"))] == ["thesis"]
+    assert gate.start(harness.actor("bob"), BOB_THESIS).container.state == "running"
     # What alice's container has is known from its labels.
-    assert gate.create(bed.actor("carol"), bed.request("carol")).container.gpus
+    assert gate.create(harness.actor("carol"), harness.request("carol")).container.gpus
 
 
 # The installation's id.
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"nonsense\n", b"\x00" * 33, b"\xff\xfe"])
-def test_an_installation_file_without_an_id_stops_everything_and_names_the_id(bed: Bed, content: bytes) -> None:
-    create(bed, "alice", "bob")
-    identity = bed.ledger.installation
-    (bed.state / "installation").write_bytes(content)
+def test_installation_file_without_id_is_an_error_naming_it(harness: Harness, content: bytes) -> None:
+    create(harness, "alice", "bob")
+    identity = harness.ledger.installation
+    (harness.state / "installation").write_bytes(content)
     with pytest.raises(Ds01Error) as caught:
-        bed.open_ledger()
+        harness.open_ledger()
     assert identity in (caught.value.hint or "")
-    assert (bed.state / "installation").read_bytes() == content
-    (bed.state / "installation").write_text(f"{identity}\n")
-    assert len(bed.leased()) == 2
-    assert aside(bed) == []
+    assert (harness.state / "installation").read_bytes() == content
+    (harness.state / "installation").write_text(f"{identity}\n")
+    assert len(harness.leased()) == 2
+    assert aside(harness) == []
 
 
 @pytest.mark.parametrize("left", ["records", "removed"])
-def test_a_missing_installation_file_is_not_made_anew_beside_records(bed: Bed, left: str) -> None:
-    create(bed, "alice")
+def test_missing_installation_id_is_not_recreated_beside_records(harness: Harness, left: str) -> None:
+    create(harness, "alice")
     if left == "removed":
-        bed.gate.remove(bed.actor("alice"), ALICE)
-    (bed.state / "installation").unlink()
+        harness.gate.remove(harness.actor("alice"), ALICE_THESIS)
+    (harness.state / "installation").unlink()
     with pytest.raises(Ds01Error) as caught:
-        bed.open_ledger()
-    assert bed.ledger.installation in (caught.value.hint or "")
-    assert not (bed.state / "installation").exists()
+        harness.open_ledger()
+    assert harness.ledger.installation in (caught.value.hint or "")
+    assert not (harness.state / "installation").exists()
 
 
-def test_a_corrupt_installation_file_without_records_says_how_to_begin(fast_tmp: Path) -> None:
-    bed = Bed(fast_tmp / "bed")
-    (bed.state / "installation").write_text("")
+def test_corrupt_installation_file_error_says_how_to_start(fast_tmp: Path) -> None:
+    harness = Harness(fast_tmp / "bed")
+    (harness.state / "installation").write_text("")
     with pytest.raises(Ds01Error) as caught:
-        bed.open_ledger()
+        harness.open_ledger()
     assert "removes" in (caught.value.hint or "")
 
 
-def test_records_that_are_all_of_another_installation_are_left_alone(bed: Bed) -> None:
-    create(bed, "alice", "bob")
-    identity = bed.ledger.installation
-    (bed.state / "installation").write_text("0" * 32)
+def test_records_of_another_installation_are_left_alone(harness: Harness) -> None:
+    create(harness, "alice", "bob")
+    identity = harness.ledger.installation
+    (harness.state / "installation").write_text("0" * 32)
     with pytest.raises(Ds01Error) as caught:
-        bed.another_gate().create(bed.actor("carol"), bed.request("carol"))
+        harness.another_gate().create(harness.actor("carol"), harness.request("carol"))
     assert identity in (caught.value.hint or "")
     with pytest.raises(Ds01Error):
-        bed.another_gate().reconcile(bed.actor("root"))
-    assert aside(bed) == []
-    (bed.state / "installation").write_text(identity)
-    assert len(bed.leased()) == 2
+        harness.another_gate().reconcile(harness.actor("root"))
+    assert aside(harness) == []
+    (harness.state / "installation").write_text(identity)
+    assert len(harness.leased()) == 2
 
 
 # Another Docker.
@@ -255,8 +255,8 @@ def test_records_that_are_all_of_another_installation_are_left_alone(bed: Bed) -
 class Rooted:
     """An engine whose data root is a directory."""
 
-    def __init__(self, bed: Bed, root: Path | None) -> None:
-        self._engine = bed.engine
+    def __init__(self, harness: Harness, root: Path | None) -> None:
+        self._engine = harness.engine
         self.root = root
 
     def info(self) -> EngineInfo:
@@ -266,138 +266,138 @@ class Rooted:
         return getattr(self._engine, name)
 
 
-def roots(bed: Bed) -> tuple[Path, Path]:
-    found = (bed.root / "docker", bed.root / "other")
+def roots(harness: Harness) -> tuple[Path, Path]:
+    found = (harness.root / "docker", harness.root / "other")
     for folder in found:
         folder.mkdir()
     return found
 
 
-def lose(bed: Bed) -> dict[str, Any]:
+def lose(harness: Harness) -> dict[str, Any]:
     """Let the engine have nothing any more; what it had."""
-    with bed.engine.change() as state:
+    with harness.engine.change() as state:
         kept = dict(state["containers"])
         state["containers"].clear()
     return kept
 
 
-def bring_back(bed: Bed, kept: dict[str, Any]) -> None:
-    with bed.engine.change() as state:
+def bring_back(harness: Harness, kept: dict[str, Any]) -> None:
+    with harness.engine.change() as state:
         state["containers"].update(kept)
 
 
-ACTS: dict[str, Callable[[Client, Bed], Any]] = {
-    "reconcile": lambda gate, bed: gate.reconcile(bed.actor("root")),
-    "list": lambda gate, bed: gate.containers(bed.actor("alice")),
-    "status": lambda gate, bed: gate.gpus(bed.actor("alice")),
-    "start": lambda gate, bed: gate.start(bed.actor("alice"), ALICE),
-    "sizes": lambda gate, bed: gate.sizes(bed.actor("alice"), (ALICE,)),
-    "create": lambda gate, bed: gate.create(bed.actor("carol"), bed.request("carol")),
+ACTS: dict[str, Callable[[Client, Harness], Any]] = {
+    "reconcile": lambda gate, harness: gate.reconcile(harness.actor("root")),
+    "list": lambda gate, harness: gate.containers(harness.actor("alice")),
+    "status": lambda gate, harness: gate.gpus(harness.actor("alice")),
+    "start": lambda gate, harness: gate.start(harness.actor("alice"), ALICE_THESIS),
+    "sizes": lambda gate, harness: gate.sizes(harness.actor("alice"), (ALICE_THESIS,)),
+    "create": lambda gate, harness: gate.create(harness.actor("carol"), harness.request("carol")),
 }
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_docker_with_another_data_root_and_none_of_the_containers_proves_nothing(bed: Bed, act: str) -> None:
-    before, after = roots(bed)
-    engine = Rooted(bed, before)
-    bed.another_gate(engine=engine).create(bed.actor("alice"), bed.request("alice"))  # type: ignore[arg-type]
-    record = bed.record("alice")
+def test_other_data_root_without_containers_is_not_believed(harness: Harness, act: str) -> None:
+    before, after = roots(harness)
+    engine = Rooted(harness, before)
+    harness.another_gate(engine=engine).create(harness.actor("alice"), harness.request("alice"))  # type: ignore[arg-type]
+    record = harness.record("alice")
     engine.root = after
-    kept = lose(bed)
+    kept = lose(harness)
     for _ in range(3):  # however often one looks
         with pytest.raises(EngineUnreachable):
-            ACTS[act](bed.another_gate(engine=engine), bed)  # type: ignore[arg-type]
-        bed.clock.advance(hours=1)
-    assert bed.record("alice") == record
+            ACTS[act](harness.another_gate(engine=engine), harness)  # type: ignore[arg-type]
+        harness.clock.advance(hours=1)
+    assert harness.record("alice") == record
     engine.root = before
-    bring_back(bed, kept)
-    bed.another_gate(engine=engine).reconcile(bed.actor("root"))  # type: ignore[arg-type]
-    legal.check_settled(bed)
-    assert len(bed.leased()) == 1
+    bring_back(harness, kept)
+    harness.another_gate(engine=engine).reconcile(harness.actor("root"))  # type: ignore[arg-type]
+    invariants.check_settled(harness)
+    assert len(harness.leased()) == 1
 
 
-def test_a_data_root_that_was_moved_with_its_containers_is_the_same_docker(bed: Bed) -> None:
-    before, after = roots(bed)
-    engine = Rooted(bed, before)
-    gate = bed.another_gate(engine=engine)  # type: ignore[arg-type]
-    gate.create(bed.actor("alice"), bed.request("alice"))
+def test_moved_data_root_with_containers_is_the_same_docker(harness: Harness) -> None:
+    before, after = roots(harness)
+    engine = Rooted(harness, before)
+    gate = harness.another_gate(engine=engine)  # type: ignore[arg-type]
+    gate.create(harness.actor("alice"), harness.request("alice"))
     engine.root = after
-    assert len(bed.another_gate(engine=engine).containers(bed.actor("alice"))) == 1  # type: ignore[arg-type]
-    bed.engine.remove_by_force(ALICE)  # and from now on it is its data root
-    assert bed.another_gate(engine=engine).containers(bed.actor("alice")) == ()  # type: ignore[arg-type]
+    assert len(harness.another_gate(engine=engine).containers(harness.actor("alice"))) == 1  # type: ignore[arg-type]
+    harness.engine.remove_by_force(ALICE_THESIS)  # and from now on it is its data root
+    assert harness.another_gate(engine=engine).containers(harness.actor("alice")) == ()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_several_containers_that_are_all_gone_are_believed_at_a_second_look(bed: Bed, act: str) -> None:
-    create(bed, "alice", "bob")
-    lose(bed)
+def test_loss_of_all_containers_is_believed_at_the_second_check(harness: Harness, act: str) -> None:
+    create(harness, "alice", "bob")
+    lose(harness)
     for _ in range(2):
         with pytest.raises(EngineUnreachable):
-            ACTS[act](bed.another_gate(), bed)
-    assert len(bed.leased()) == 2
-    bed.clock.advance(minutes=5)
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert bed.records() == []
+            ACTS[act](harness.another_gate(), harness)
+    assert len(harness.leased()) == 2
+    harness.clock.advance(minutes=5)
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert harness.records() == []
 
 
-def test_several_that_come_back_before_the_second_look_have_lost_nothing(bed: Bed) -> None:
-    create(bed, "alice", "bob")
-    before = bed.records()
-    kept = lose(bed)
+def test_containers_back_before_the_second_check_lose_nothing(harness: Harness) -> None:
+    create(harness, "alice", "bob")
+    before = harness.records()
+    kept = lose(harness)
     with pytest.raises(EngineUnreachable):
-        bed.another_gate().reconcile(bed.actor("root"))
-    bring_back(bed, kept)
-    bed.clock.advance(minutes=5)
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert bed.records() == before
-    lose(bed)  # and what was missing then is forgotten
+        harness.another_gate().reconcile(harness.actor("root"))
+    bring_back(harness, kept)
+    harness.clock.advance(minutes=5)
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert harness.records() == before
+    lose(harness)  # and what was missing then is forgotten
     with pytest.raises(EngineUnreachable):
-        bed.another_gate().reconcile(bed.actor("root"))
+        harness.another_gate().reconcile(harness.actor("root"))
 
 
-def test_an_administrators_word_is_to_remove_the_file(bed: Bed) -> None:
-    create(bed, "alice", "bob")
-    lose(bed)
+def test_an_administrators_word_is_to_remove_the_file(harness: Harness) -> None:
+    create(harness, "alice", "bob")
+    lose(harness)
     with pytest.raises(EngineUnreachable) as caught:
-        bed.another_gate().reconcile(bed.actor("root"))
-    assert str(bed.state / "engine") in (caught.value.hint or "")
-    (bed.state / "engine").unlink()
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert bed.records() == []
+        harness.another_gate().reconcile(harness.actor("root"))
+    assert str(harness.state / "engine") in (caught.value.hint or "")
+    (harness.state / "engine").unlink()
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert harness.records() == []
 
 
-def test_one_of_several_that_is_gone_has_vanished(bed: Bed) -> None:
-    create(bed, "alice", "bob")
-    bed.engine.remove_by_force(ALICE)
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert [record.container_name for record in bed.records()] == [BOB]
+def test_one_of_several_that_is_gone_has_vanished(harness: Harness) -> None:
+    create(harness, "alice", "bob")
+    harness.engine.remove_by_force(ALICE_THESIS)
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert [record.container_name for record in harness.records()] == [BOB_THESIS]
 
 
-def test_an_engine_file_of_an_older_version_is_read(bed: Bed) -> None:
-    create(bed, "alice")
-    path = bed.state / "engine"
-    path.write_text(bed.engine.info().id)
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert path.read_text().splitlines()[0] == bed.engine.info().id
+def test_an_engine_file_of_an_older_version_is_read(harness: Harness) -> None:
+    create(harness, "alice")
+    path = harness.state / "engine"
+    path.write_text(harness.engine.info().id)
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert path.read_text().splitlines()[0] == harness.engine.info().id
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\0\0\0"])
-def test_an_empty_engine_file_is_written_again_if_the_containers_are_there(bed: Bed, content: str) -> None:
-    create(bed, "alice")
-    (bed.state / "engine").write_text(content.replace("\0", ""))
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert (bed.state / "engine").read_text().splitlines()[0] == bed.engine.info().id
+def test_empty_engine_file_is_rewritten_if_containers_exist(harness: Harness, content: str) -> None:
+    create(harness, "alice")
+    (harness.state / "engine").write_text(content.replace("\0", ""))
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert (harness.state / "engine").read_text().splitlines()[0] == harness.engine.info().id
 
 
-def test_a_container_that_had_been_whole_is_never_removed_as_a_leftover(bed: Bed) -> None:
-    create(bed, "alice")
-    kept = lose(bed)
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert bed.records() == []
-    bring_back(bed, kept)
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert bed.record("alice").docker_id in kept
-    legal.check_settled(bed)
+def test_complete_container_is_never_removed_as_leftover(harness: Harness) -> None:
+    create(harness, "alice")
+    kept = lose(harness)
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert harness.records() == []
+    bring_back(harness, kept)
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert harness.record("alice").docker_id in kept
+    invariants.check_settled(harness)
 
 
 # What is done under the ledger's lock.
@@ -406,54 +406,52 @@ def test_a_container_that_had_been_whole_is_never_removed_as_a_leftover(bed: Bed
 class Watched(Users):
     """A user database that must not be asked under the ledger's lock."""
 
-    def __init__(self, bed: Bed) -> None:
-        super().__init__(bed.state / "passwd")
-        self._lock = bed.state / "locks" / "ledger.lock"
+    def __init__(self, harness: Harness) -> None:
+        super().__init__(harness.state / "passwd")
+        self._lock = harness.state / "locks" / "ledger.lock"
 
     def by_uid(self, uid: int) -> Account:
         assert locks.is_free(self._lock)
         return super().by_uid(uid)
 
 
-def test_the_user_database_is_never_asked_under_the_ledgers_lock(bed: Bed) -> None:
-    create(bed, "alice", "bob")
-    bed.gate.start(bed.actor("alice"), ALICE)
+def test_the_user_database_is_never_asked_under_the_ledgers_lock(harness: Harness) -> None:
+    create(harness, "alice", "bob")
+    harness.gate.start(harness.actor("alice"), ALICE_THESIS)
 
     def gate() -> Client:
-        return Client(bed.make_context(users=Watched(bed)))
+        return Client(harness.make_context(users=Watched(harness)))
 
-    bed.record_file("alice").write_text("")
-    gate().reconcile(bed.actor("root"))
-    bed.record_file("bob").unlink()
-    gate().reconcile(bed.actor("root"))
-    gate().create(bed.actor("carol"), bed.request("carol"))
-    gate().stop(bed.actor("alice"), ALICE, release=True)
-    gate().start(bed.actor("alice"), ALICE, recreate=True)
-    gate().allocate(bed.actor("boss"), 70009, "hand", GpuRequest(1))
-    legal.check_settled(bed)
+    harness.record_file("alice").write_text("")
+    gate().reconcile(harness.actor("root"))
+    harness.record_file("bob").unlink()
+    gate().reconcile(harness.actor("root"))
+    gate().create(harness.actor("carol"), harness.request("carol"))
+    gate().stop(harness.actor("alice"), ALICE_THESIS, release=True)
+    gate().start(harness.actor("alice"), ALICE_THESIS, recreate=True)
+    gate().allocate(harness.actor("boss"), 70009, "hand", GpuRequest(1))
+    invariants.check_settled(harness)
 
 
-def test_somebody_who_comes_between_the_look_and_the_lock_costs_no_question_under_it(bed: Bed) -> None:
-    context = bed.make_context(users=Watched(bed))
+def test_new_owner_before_the_lock_causes_no_lookup_under_it(harness: Harness) -> None:
+    context = harness.make_context(users=Watched(harness))
     asked = context.rules.prefetch
 
     def ask_and_be_overtaken(entries: Any) -> None:
         asked(entries)
-        bed.another_gate().create(bed.actor("bob"), bed.request("bob"))
+        harness.another_gate().create(harness.actor("bob"), harness.request("bob"))
 
     context.rules.prefetch = ask_and_be_overtaken  # type: ignore[method-assign]
-    assert Client(context).create(bed.actor("alice"), bed.request("alice")).container.gpus
+    assert Client(context).create(harness.actor("alice"), harness.request("alice")).container.gpus
 
 
-def test_a_replacement_reads_no_removed_record_under_the_ledgers_lock(
-    bed: Bed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_replacement_reads_no_removed_record_under_the_lock(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
-        create(bed, "alice")
-        bed.gate.remove(bed.actor("alice"), ALICE)
-    create(bed, "alice")
-    removed = bed.state / "container-metadata" / "removed"
-    lock = bed.state / "locks" / "ledger.lock"
+        create(harness, "alice")
+        harness.gate.remove(harness.actor("alice"), ALICE_THESIS)
+    create(harness, "alice")
+    removed = harness.state / "container-metadata" / "removed"
+    lock = harness.state / "locks" / "ledger.lock"
     read = files.read
 
     def watched(path: Path) -> bytes:
@@ -461,16 +459,16 @@ def test_a_replacement_reads_no_removed_record_under_the_ledgers_lock(
         return read(path)
 
     monkeypatch.setattr(files, "read", watched)
-    bed.gate.start(bed.actor("alice"), ALICE, recreate=True)
+    harness.gate.start(harness.actor("alice"), ALICE_THESIS, recreate=True)
     assert len(list(removed.iterdir())) == 4
 
 
-def test_a_removed_record_of_an_older_version_is_found_by_its_content(bed: Bed) -> None:
-    create(bed, "alice")
-    bed.gate.remove(bed.actor("alice"), ALICE)
-    (path,) = (bed.state / "container-metadata" / "removed").iterdir()
+def test_removed_record_without_id_in_its_name_is_found(harness: Harness) -> None:
+    create(harness, "alice")
+    harness.gate.remove(harness.actor("alice"), ALICE_THESIS)
+    (path,) = (harness.state / "container-metadata" / "removed").iterdir()
     record = json.loads(path.read_text())
     path.rename(path.with_name(path.name.replace(f".{record['id']}", "")))
-    (found,) = bed.ledger.removed_as(ALICE)
+    (found,) = harness.ledger.removed_named(ALICE_THESIS)
     assert found.id == record["id"]
-    assert bed.ledger._removed.has(found.id, container_name=ALICE)
+    assert harness.ledger._removed.has(found.id, container_name=ALICE_THESIS)

@@ -17,7 +17,7 @@ from ds01.lifecycle.spec.terminal_type import terminal_type
         ("", "xterm"), ("../../etc/passwd", "xterm"), ("a b", "xterm"), ("x" * 500, "xterm"), ("\x1b[31m", "xterm"),
     ],
 )  # fmt: skip
-def test_an_image_without_descriptions_gets_what_every_image_knows(wanted: str, expected: str) -> None:
+def test_image_without_terminfo_gets_a_basic_type(wanted: str, expected: str) -> None:
     assert terminal_type(wanted, lambda path: False) == expected
 
 
@@ -26,7 +26,7 @@ def test_a_terminal_that_the_image_describes_stays(folder: str) -> None:
     assert terminal_type("xterm-kitty", lambda path: path == f"{folder}/x/xterm-kitty") == "xterm-kitty"
 
 
-def test_a_multiplexer_becomes_its_older_relative_if_there_is_one() -> None:
+def test_multiplexer_type_falls_back_to_an_older_one() -> None:
     has = {"/lib/terminfo/s/screen-256color"}
     assert terminal_type("tmux-256color", has.__contains__) == "screen-256color"
 

@@ -6,25 +6,25 @@ import pytest
 
 from ds01.engines.engine_errors import refused_ulimit
 from ds01.errors import EngineRejected
-from ds01.records.machine import State
-from tests.acts import ALICE, fill
-from tests.bed import Bed
+from ds01.records.state_machine import State
+from tests.actions import ALICE_THESIS, create_container
+from tests.harness import Harness
 
 REFUSED = "defaults: {ulimits: {memlock: -1, nofile: 4096}}\n"
 MENDED = "defaults: {ulimits: {memlock: null, nofile: 4096}}\n"
 
 
 @pytest.fixture
-def weak(bed: Bed) -> Bed:
-    bed.set_policy(REFUSED)
-    bed.engine.set_hard_limits({"memlock": 65536, "nofile": 20000})
-    return bed
+def weak(harness: Harness) -> Harness:
+    harness.set_policy(REFUSED)
+    harness.engine.set_hard_limits({"memlock": 65536, "nofile": 20000})
+    return harness
 
 
-def test_the_start_names_the_key_and_gives_the_gpu_back(weak: Bed) -> None:
-    fill(weak, "alice")
+def test_the_start_names_the_key_and_gives_the_gpu_back(weak: Harness) -> None:
+    create_container(weak, "alice")
     with pytest.raises(EngineRejected) as error:
-        weak.another_gate().start(weak.actor("alice"), ALICE)
+        weak.another_gate().start(weak.actor("alice"), ALICE_THESIS)
     assert "memlock" in error.value.message
     assert "ulimits: {memlock: -1}" in (error.value.why or "")
     assert "ulimits" in (error.value.hint or "") and "container-start thesis --recreate" in (error.value.hint or "")
@@ -32,29 +32,29 @@ def test_the_start_names_the_key_and_gives_the_gpu_back(weak: Bed) -> None:
     assert weak.record("alice").state is State.STOPPED
 
 
-def test_once_the_policy_is_mended_it_starts_when_it_is_made_anew(weak: Bed) -> None:
-    fill(weak, "alice")
+def test_recreate_applies_a_corrected_policy(weak: Harness) -> None:
+    create_container(weak, "alice")
     alice = weak.actor("alice")
     with pytest.raises(EngineRejected):
-        weak.gate.start(alice, ALICE)
+        weak.gate.start(alice, ALICE_THESIS)
     weak.set_policy(MENDED)
     with pytest.raises(EngineRejected) as error:
-        weak.gate.start(alice, ALICE)
+        weak.gate.start(alice, ALICE_THESIS)
     assert "ulimits: {memlock: -1}" in (error.value.why or "")
     assert "--recreate" in (error.value.hint or "") and "by now" in (error.value.hint or "")
     assert weak.leased() == {}
-    assert weak.gate.start(alice, ALICE, recreate=True).container.state == "running"
+    assert weak.gate.start(alice, ALICE_THESIS, recreate=True).container.state == "running"
 
 
-def test_one_that_was_held_keeps_its_hold(bed: Bed) -> None:
-    bed.set_policy(REFUSED)
-    fill(bed, "alice", start=True)
-    bed.gate.stop(bed.actor("alice"), ALICE)
-    bed.engine.set_hard_limits({"memlock": 65536})
-    before = bed.record("alice").lease
+def test_one_that_was_held_keeps_its_hold(harness: Harness) -> None:
+    harness.set_policy(REFUSED)
+    create_container(harness, "alice", start=True)
+    harness.gate.stop(harness.actor("alice"), ALICE_THESIS)
+    harness.engine.set_hard_limits({"memlock": 65536})
+    before = harness.record("alice").lease
     with pytest.raises(EngineRejected):
-        bed.gate.start(bed.actor("alice"), ALICE)
-    assert bed.record("alice").lease == before and bed.record("alice").state is State.HELD
+        harness.gate.start(harness.actor("alice"), ALICE_THESIS)
+    assert harness.record("alice").lease == before and harness.record("alice").state is State.HELD
 
 
 @pytest.mark.parametrize(

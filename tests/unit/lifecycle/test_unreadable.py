@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from ds01.errors import Busy, Ds01Error, NoCapacity
-from ds01.records.machine import State
-from tests import legal
-from tests.bed import Bed
+from ds01.records.state_machine import State
+from tests import invariants
+from tests.harness import Harness
 
-ALICE = "thesis._.70001"
+ALICE_THESIS = "thesis._.70001"
 
 
 def truncated(path: Path) -> None:
@@ -66,146 +66,148 @@ def directory(path: Path) -> None:
 SPOILERS = [truncated, empty, foreign, misnamed, newer, unknown_key, link, directory, binary, deep, huge]
 
 
-def aside(bed: Bed) -> list[str]:
-    return sorted(path.name for path in (bed.state / "container-metadata").glob("*.corrupt-*"))
+def aside(harness: Harness) -> list[str]:
+    return sorted(path.name for path in (harness.state / "container-metadata").glob("*.corrupt-*"))
 
 
-def make(bed: Bed, state: str) -> None:
-    alice = bed.actor("alice")
+def make(harness: Harness, state: str) -> None:
+    alice = harness.actor("alice")
     # What is removed vouches for the installation: were all records of another one, nothing would be set aside.
-    bed.gate.create(alice, bed.request("alice", "earlier", gpus=0))
-    bed.gate.remove(alice, bed.full("alice", "earlier"))
-    bed.gate.create(alice, bed.request("alice"))
-    bed.clock.advance(minutes=5)
+    harness.gate.create(alice, harness.request("alice", "earlier", gpus=0))
+    harness.gate.remove(alice, harness.full("alice", "earlier"))
+    harness.gate.create(alice, harness.request("alice"))
+    harness.clock.advance(minutes=5)
     if state != "created":
-        bed.gate.start(alice, ALICE)
-    bed.clock.advance(minutes=5)
+        harness.gate.start(alice, ALICE_THESIS)
+    harness.clock.advance(minutes=5)
     if state in ("held", "stopped"):
-        bed.gate.stop(alice, ALICE, release=state == "stopped")
+        harness.gate.stop(alice, ALICE_THESIS, release=state == "stopped")
 
 
 @pytest.mark.parametrize("spoil", SPOILERS)
 @pytest.mark.parametrize("state", ["created", "running", "held"])
-def test_it_is_moved_aside_and_made_again_with_its_lease(bed: Bed, state: str, spoil: Any) -> None:
-    make(bed, state)
-    before = bed.record("alice")
-    spoil(bed.record_file("alice"))
-    gate = bed.another_gate()
-    gate.reconcile(bed.actor("root"))
-    legal.check_settled(bed)
-    after = bed.record("alice")
+def test_it_is_moved_aside_and_made_again_with_its_lease(harness: Harness, state: str, spoil: Any) -> None:
+    make(harness, state)
+    before = harness.record("alice")
+    spoil(harness.record_file("alice"))
+    gate = harness.another_gate()
+    gate.reconcile(harness.actor("root"))
+    invariants.check_settled(harness)
+    after = harness.record("alice")
     assert (after.state.value, after.id, after.slots) == (state, before.id, before.slots)
     assert after.stopped_at == before.stopped_at
-    assert len(aside(bed)) == 1 and aside(bed)[0].startswith(f"{ALICE}.json.corrupt-2026")
-    assert "repair" in bed.kinds()
-    assert gate.reconcile(bed.actor("root")) == ()
+    assert len(aside(harness)) == 1 and aside(harness)[0].startswith(f"{ALICE_THESIS}.json.corrupt-2026")
+    assert "repair" in harness.kinds()
+    assert gate.reconcile(harness.actor("root")) == ()
 
 
-def test_a_directory_among_the_records_takes_no_gpu(bed: Bed) -> None:
-    (bed.state / "container-metadata" / "nobody._.70003.json").mkdir()
-    assert bed.another_gate().create(bed.actor("bob"), bed.request("bob")).container.gpus != ()
+def test_a_directory_among_the_records_takes_no_gpu(harness: Harness) -> None:
+    (harness.state / "container-metadata" / "nobody._.70003.json").mkdir()
+    assert harness.another_gate().create(harness.actor("bob"), harness.request("bob")).container.gpus != ()
 
 
 @pytest.mark.parametrize("state", ["created", "running", "held"])
-def test_another_user_never_gets_its_slots(bed: Bed, state: str) -> None:
-    make(bed, state)
-    taken = bed.record("alice").lease
-    truncated(bed.record_file("alice"))
-    given = bed.another_gate().create(bed.actor("bob"), bed.request("bob", gpus=2)).container.gpus
+def test_another_user_never_gets_its_slots(harness: Harness, state: str) -> None:
+    make(harness, state)
+    taken = harness.record("alice").lease
+    truncated(harness.record_file("alice"))
+    given = harness.another_gate().create(harness.actor("bob"), harness.request("bob", gpus=2)).container.gpus
     assert taken is not None
     assert not {slot.uuid for slot in given} & {ref.uuid for ref in taken.slots}
-    assert len(bed.leased()) == 3
+    assert len(harness.leased()) == 3
 
 
 @pytest.mark.parametrize("state", ["created", "running", "held"])
-def test_nor_while_it_cannot_be_rebuilt_since_a_command_is_at_work_on_it(bed: Bed, state: str) -> None:
-    make(bed, state)
-    empty(bed.record_file("alice"))
-    with bed.ledger.container_lock(ALICE, doing="being looked at"):
-        gate = bed.another_gate()
-        bob = bed.actor("bob")
-        given = gate.create(bob, bed.request("bob", gpus=2)).container.gpus
-        assert bed.uuid["1:0"] not in {slot.uuid for slot in given}
+def test_locked_unreadable_record_is_not_rebuilt(harness: Harness, state: str) -> None:
+    make(harness, state)
+    empty(harness.record_file("alice"))
+    with harness.ledger.container_lock(ALICE_THESIS, doing="being looked at"):
+        gate = harness.another_gate()
+        bob = harness.actor("bob")
+        given = gate.create(bob, harness.request("bob", gpus=2)).container.gpus
+        assert harness.uuid["1:0"] not in {slot.uuid for slot in given}
         with pytest.raises(NoCapacity):
-            gate.create(bed.actor("boss"), bed.request("boss", gpus=2))
+            gate.create(harness.actor("boss"), harness.request("boss", gpus=2))
         rows = {row.slot: row.state for row in gate.gpus(bob).slots}
         assert rows["1:0"] == "busy_outside"
-    assert aside(bed) == []
-    bed.another_gate().reconcile(bed.actor("root"))
-    legal.check_settled(bed)
-    assert len(bed.leased()) == 3
+    assert aside(harness) == []
+    harness.another_gate().reconcile(harness.actor("root"))
+    invariants.check_settled(harness)
+    assert len(harness.leased()) == 3
 
 
-def test_a_hold_that_is_over_is_not_given_again(bed: Bed) -> None:
-    make(bed, "held")
-    empty(bed.record_file("alice"))
-    bed.clock.advance(hours=25)
-    bed.another_gate().reconcile(bed.actor("root"))
-    record = bed.record("alice")
+def test_a_hold_that_is_over_is_not_given_again(harness: Harness) -> None:
+    make(harness, "held")
+    empty(harness.record_file("alice"))
+    harness.clock.advance(hours=25)
+    harness.another_gate().reconcile(harness.actor("root"))
+    record = harness.record("alice")
     assert (record.state, record.lease) == (State.STOPPED, None)
-    legal.check_settled(bed)
+    invariants.check_settled(harness)
 
 
-def test_a_released_one_whose_slots_somebody_has_is_stopped(bed: Bed) -> None:
-    make(bed, "stopped")
-    bed.gate.create(bed.actor("bob"), bed.request("bob"))
-    empty(bed.record_file("alice"))
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert bed.record("alice").state is State.STOPPED
-    assert set(bed.leased().values()) == {"thesis._.70002"}
+def test_a_released_one_whose_slots_somebody_has_is_stopped(harness: Harness) -> None:
+    make(harness, "stopped")
+    harness.gate.create(harness.actor("bob"), harness.request("bob"))
+    empty(harness.record_file("alice"))
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert harness.record("alice").state is State.STOPPED
+    assert set(harness.leased().values()) == {"thesis._.70002"}
 
 
-def test_one_without_a_container_is_only_moved_aside(bed: Bed) -> None:
-    make(bed, "created")
-    bed.engine.remove_by_force(ALICE)
-    empty(bed.record_file("alice"))
-    bed.another_gate().reconcile(bed.actor("root"))
-    assert bed.records() == []
-    assert len(aside(bed)) == 1
-    bed.gate.create(bed.actor("alice"), bed.request("alice"))
+def test_one_without_a_container_is_only_moved_aside(harness: Harness) -> None:
+    make(harness, "created")
+    harness.engine.remove_by_force(ALICE_THESIS)
+    empty(harness.record_file("alice"))
+    harness.another_gate().reconcile(harness.actor("root"))
+    assert harness.records() == []
+    assert len(aside(harness)) == 1
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
 
 
-def test_its_owner_works_on_as_if_nothing_had_been(bed: Bed, gate: Any) -> None:
-    make(bed, "running")
-    truncated(bed.record_file("alice"))
-    assert [item.state for item in gate.containers(bed.actor("alice"))] == ["running"]
-    empty(bed.record_file("alice"))
-    assert gate.stop(bed.actor("alice"), ALICE).container.state == "held"
-    truncated(bed.record_file("alice"))
-    assert gate.remove(bed.actor("alice"), ALICE).container.state == "removed"
-    assert len(aside(bed)) == 3
+def test_its_owner_works_on_as_if_nothing_had_been(harness: Harness, gate: Any) -> None:
+    make(harness, "running")
+    truncated(harness.record_file("alice"))
+    assert [item.state for item in gate.containers(harness.actor("alice"))] == ["running"]
+    empty(harness.record_file("alice"))
+    assert gate.stop(harness.actor("alice"), ALICE_THESIS).container.state == "held"
+    truncated(harness.record_file("alice"))
+    assert gate.remove(harness.actor("alice"), ALICE_THESIS).container.state == "removed"
+    assert len(aside(harness)) == 3
 
 
-def test_a_commit_never_overwrites_what_it_cannot_read(bed: Bed) -> None:
-    make(bed, "running")
+def test_a_commit_never_overwrites_what_it_cannot_read(harness: Harness) -> None:
+    make(harness, "running")
 
-    class Spoiling(type(bed.engine)):  # type: ignore[misc]
+    class Spoiling(type(harness.engine)):  # type: ignore[misc]
         def stop(self, reference: str, *, grace: float) -> None:
             super().stop(reference, grace=grace)
-            bed.record_file("alice").write_bytes(b"precious")
+            harness.record_file("alice").write_bytes(b"precious")
 
     with pytest.raises(Busy):
-        bed.another_gate(engine=Spoiling(bed.engine.store.path, clock=bed.clock)).stop(bed.actor("alice"), ALICE)
-    assert bed.record_file("alice").read_bytes() == b"precious"
-    bed.another_gate().reconcile(bed.actor("root"))
-    legal.check_settled(bed)
-    kept = bed.state / "container-metadata" / aside(bed)[0]
+        harness.another_gate(engine=Spoiling(harness.engine.store.path, clock=harness.clock)).stop(
+            harness.actor("alice"), ALICE_THESIS
+        )
+    assert harness.record_file("alice").read_bytes() == b"precious"
+    harness.another_gate().reconcile(harness.actor("root"))
+    invariants.check_settled(harness)
+    kept = harness.state / "container-metadata" / aside(harness)[0]
     assert kept.read_bytes() == b"precious"
 
 
-def test_a_commit_never_brings_a_removed_record_back(bed: Bed) -> None:
-    make(bed, "running")
-    record = bed.record("alice")
-    bed.gate.remove(bed.actor("alice"), ALICE, force=True)
-    with pytest.raises(Ds01Error), bed.ledger.transaction() as ledger:
-        ledger.commit(record, now=bed.clock())
-    assert bed.records() == []
+def test_a_commit_never_brings_a_removed_record_back(harness: Harness) -> None:
+    make(harness, "running")
+    record = harness.record("alice")
+    harness.gate.remove(harness.actor("alice"), ALICE_THESIS, force=True)
+    with pytest.raises(Ds01Error), harness.ledger.transaction() as ledger:
+        ledger.commit(record, now=harness.clock())
+    assert harness.records() == []
 
 
-def test_two_writers_of_one_record_do_not_overwrite_each_other(bed: Bed) -> None:
-    make(bed, "created")
-    record = bed.record("alice")
-    with bed.ledger.transaction() as ledger:
-        ledger.commit(record, now=bed.clock())
-    with pytest.raises(Busy), bed.open_ledger().transaction() as ledger:
-        ledger.commit(record, now=bed.clock())
+def test_two_writers_of_one_record_do_not_overwrite_each_other(harness: Harness) -> None:
+    make(harness, "created")
+    record = harness.record("alice")
+    with harness.ledger.transaction() as ledger:
+        ledger.commit(record, now=harness.clock())
+    with pytest.raises(Busy), harness.open_ledger().transaction() as ledger:
+        ledger.commit(record, now=harness.clock())

@@ -21,7 +21,7 @@ from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
 from ds01.system import data
 from ds01.system.data import DataError, from_json, to_json
-from tests.bed import NOON, Bed
+from tests.harness import NOON, Harness
 
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, Ds01Error)]
 
@@ -44,12 +44,12 @@ def test_every_operation_says_who_may_run_it(kind: type[Operation[Any]]) -> None
     assert any("access" in vars(base) for base in kind.__mro__ if base not in (Operation, StreamOperation))
 
 
-def test_an_operation_that_declares_nothing_is_for_administrators(bed: Bed) -> None:
+def test_an_operation_that_declares_nothing_is_for_administrators(harness: Harness) -> None:
     class Undeclared(Operation[None]):
         pass
 
     with pytest.raises(PermissionDenied) as caught:
-        Gate(bed.context).run(bed.actor("alice"), Undeclared())
+        Gate(harness.context).run(harness.actor("alice"), Undeclared())
     assert caught.value.code == "access.denied"
 
 
@@ -83,9 +83,9 @@ def test_an_unknown_kind_of_error_is_still_one() -> None:
     assert type(Ds01Error.from_json(sent)) is Ds01Error
 
 
-def test_a_record_and_a_request_survive_the_disk(bed: Bed) -> None:
-    bed.gate.create(bed.actor("alice"), bed.request("alice", labels={"a": "b"}, environment={"X": "ü\n"}))
-    record = bed.record("alice")
+def test_a_record_and_a_request_survive_the_disk(harness: Harness) -> None:
+    harness.gate.create(harness.actor("alice"), harness.request("alice", labels={"a": "b"}, environment={"X": "ü\n"}))
+    record = harness.record("alice")
     assert from_json(Record, json.loads(json.dumps(to_json(record)))) == record
     assert record.request is not None
     assert from_json(ContainerRequest, json.loads(json.dumps(to_json(record.request)))) == record.request
@@ -98,8 +98,8 @@ def test_a_record_and_a_request_survive_the_disk(bed: Bed) -> None:
         {"gpus": {"count": "1"}}, {"gpus": {"type": "any", "more": 1}}, {"wants": []}, {"labels": {"a": 1}},
     ],
 )  # fmt: skip
-def test_a_request_that_is_not_one_is_refused(bed: Bed, change: dict[str, Any]) -> None:
-    sent = to_json(bed.request("alice")) | change
+def test_a_request_that_is_not_one_is_refused(harness: Harness, change: dict[str, Any]) -> None:
+    sent = to_json(harness.request("alice")) | change
     with pytest.raises(DataError):
         from_json(ContainerRequest, sent)
 
@@ -119,7 +119,7 @@ def test_null_is_no_value(kind: type) -> None:
         ("2026-11-30T12:00:00.123456789Z", 0.123456), ("2026-11-30T04:00:00.000000001-08:00", 0),
     ],
 )  # fmt: skip
-def test_times_are_read_in_every_zone_and_with_dockers_nanoseconds(text: str, seconds: float) -> None:
+def test_times_with_zones_and_nanoseconds_are_parsed(text: str, seconds: float) -> None:
     assert data.parse_time(text) == NOON + timedelta(seconds=seconds)
 
 

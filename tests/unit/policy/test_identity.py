@@ -14,8 +14,8 @@ import pytest
 from ds01.policy.identity import resolve_account
 from ds01.policy.resolve import resolve
 from ds01.system.users import Account, Users
-from tests.bed import NOON
-from tests.policies import read
+from tests.harness import NOON
+from tests.policy_texts import load_text
 
 UID = 70001
 SERVER = "ameier@uni.example"
@@ -59,7 +59,7 @@ def directory(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def known(folder: Path, text: str, uid: int = UID, users: Users | None = None) -> tuple[Any, Account]:
     users = users or Users()
-    policy = read(folder, text)
+    policy = load_text(folder, text)
     account = resolve_account(policy, users.by_uid(uid), users)
     return resolve(policy, account.login, account.groups, NOON, spellings=account.spellings), account
 

@@ -17,7 +17,7 @@ from ds01.policy.json_schema import json_schema, key_texts, keys
 from ds01.policy.model import Limits
 from ds01.policy.reading.nodes import Mapping, Node, Scalar, parse_yaml
 from ds01.policy.resolve import resolve
-from tests.policies import CONTRACT, read
+from tests.policy_texts import EVERY_KEY, load_text
 from tests.unit.policy.test_policy_loading import LIMIT_ERRORS, SERVER_ERRORS, SHIPPED
 
 SCHEMA = json_schema()
@@ -75,7 +75,7 @@ def test_it_is_a_schema() -> None:
     "text",
     [
         SHIPPED.read_text(),
-        CONTRACT,
+        EVERY_KEY,
         "groups:\n  a:\n  b: {members: ,  aggregate: ~, ulimits: null}\nuser_overrides:\n  alice:\n",
         "defaults: {max_gpus_per_user: 2, idle_timeout_h: 0.5}\ngroups: {a: {max_runtime_h: null}}\n",
         "gpu_allocation: {mig_profile: MIG 1g.10gb+me}\n",
@@ -84,7 +84,7 @@ def test_it_is_a_schema() -> None:
     ids=["shipped", "contract", "empty parts", "old keys", "profile", "environment"],
 )
 def test_what_ds01_reads_is_valid(text: str, tmp_path: Path) -> None:
-    read(tmp_path, text)
+    load_text(tmp_path, text)
     errors = [
         f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(as_an_editor_reads(parse_yaml(text)))
     ]
@@ -148,7 +148,7 @@ def test_defaults_are_those_that_are_built_in(tmp_path: Path) -> None:
         for part in above:
             place = place.setdefault(part, {})
         place[name] = default
-    written, bare = read(tmp_path, json.dumps(nested)), read(tmp_path, "ports: [8888, 6006]")
+    written, bare = load_text(tmp_path, json.dumps(nested)), load_text(tmp_path, "ports: [8888, 6006]")
     assert resolve(written, "a", (), NOW).limits == resolve(bare, "a", (), NOW).limits == Limits()
     assert dataclasses.replace(written, defaults={}) == bare
 

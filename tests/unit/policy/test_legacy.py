@@ -13,8 +13,8 @@ from ds01.policy.legacy.convert import ImportedPolicy, import_policy
 from ds01.policy.model import Network, Policy
 from ds01.policy.reading.load import load
 from ds01.policy.resolve import resolve
-from tests.bed import NOON
-from tests.policies import errors
+from tests.harness import NOON
+from tests.policy_texts import policy_errors
 
 # One for each form: the keys of the first file, of the one with MIG, of the one with hours, and of the newest.
 FIRST = """\
@@ -344,11 +344,11 @@ def test_what_is_no_policy_is_refused(text: str, old: Path) -> None:
     ],
 )
 def test_an_unknown_key_is_explained(key: str, says: str, tmp_path: Path) -> None:
-    assert says in errors(tmp_path, f"defaults: {{{key}: 3}}")[0]["problem"]
+    assert says in policy_errors(tmp_path, f"defaults: {{{key}: 3}}")[0]["problem"]
 
 
 @pytest.mark.parametrize(
     "key", ["max_gpus", "idle_timeout_m", "memory_limit", "max_memory", "gpu_timeout", "soft_memory"]
 )
 def test_a_near_key_that_means_something_else_is_not_suggested(key: str, tmp_path: Path) -> None:
-    assert errors(tmp_path, f"defaults: {{{key}: 3}}")[0]["problem"] == "unknown key"
+    assert policy_errors(tmp_path, f"defaults: {{{key}: 3}}")[0]["problem"] == "unknown key"

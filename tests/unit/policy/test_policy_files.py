@@ -12,7 +12,7 @@ import yaml
 from ds01.errors import PolicyUnreadable
 from ds01.policy.reading import nodes
 from ds01.policy.reading.load import load
-from tests.policies import CONTRACT, errors, places, read
+from tests.policy_texts import EVERY_KEY, error_places, load_text, policy_errors
 
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
@@ -50,25 +50,27 @@ def test_what_is_no_policy_at_all_is_one_clean_error(
     loader: Any, text: bytes, line: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nodes, "_LOADER", loader)
-    (found,) = errors(tmp_path, text)
+    (found,) = policy_errors(tmp_path, text)
     assert line is None or found["line"] == line
     assert found["problem"].isprintable()
 
 
 def test_a_tab_that_yaml_does_not_take_is_named(tmp_path: Path) -> None:
-    (found,) = errors(tmp_path, "defaults:\n\tmemory: 32g\n")
+    (found,) = policy_errors(tmp_path, "defaults:\n\tmemory: 32g\n")
     assert (found["problem"], found["allowed"]) == ("a tab stands at the beginning", "spaces")
 
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
 def test_both_parsers_read_the_same(loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = read(tmp_path, CONTRACT)
+    expected = load_text(tmp_path, EVERY_KEY)
     monkeypatch.setattr(nodes, "_LOADER", loader)
-    assert read(tmp_path, CONTRACT) == expected
+    assert load_text(tmp_path, EVERY_KEY) == expected
 
 
 def test_foreign_line_ends_and_bom_are_accepted(tmp_path: Path) -> None:
-    assert read(tmp_path, b"\xef\xbb\xbf" + CONTRACT.replace("\n", "\r\n").encode()) == read(tmp_path, CONTRACT)
+    assert load_text(tmp_path, b"\xef\xbb\xbf" + EVERY_KEY.replace("\n", "\r\n").encode()) == load_text(
+        tmp_path, EVERY_KEY
+    )
 
 
 def test_a_missing_policy_is_an_error_with_its_own_words(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_what_is_no_regular_file_is_an_error_and_never_waits(tmp_path: Path) -> 
 
 
 def test_a_policy_beyond_all_measure_is_refused(tmp_path: Path) -> None:
-    (found,) = errors(tmp_path, b"#" * ((1 << 20) + 1))
+    (found,) = policy_errors(tmp_path, b"#" * ((1 << 20) + 1))
     assert found["problem"] == "is larger than 1 MiB"
 
 
@@ -96,7 +98,7 @@ def test_members_come_from_the_files_beside_the_policy_too(tmp_path: Path) -> No
         "# the class of 2027\n\nalice\n  0123  # late\nfirst.last@example.org\r\n"
     )
     (tmp_path / "groups" / "README").write_text("not a list of members")
-    policy = read(tmp_path, "groups: {a: {members: [x]}, b: {members: [y]}}")
+    policy = load_text(tmp_path, "groups: {a: {members: [x]}, b: {members: [y]}}")
     assert policy.groups["a"].members == {"x"}
     assert policy.groups["b"].members == {"y", "alice", "0123", "first.last@example.org"}
 
@@ -114,7 +116,7 @@ def test_members_come_from_the_files_beside_the_policy_too(tmp_path: Path) -> No
 def test_a_wrong_members_file_is_an_error(name: str, content: bytes, line: int | None, tmp_path: Path) -> None:
     (tmp_path / "groups").mkdir()
     (tmp_path / "groups" / name).write_bytes(content)
-    (found,) = errors(tmp_path, "groups: {a: }")
+    (found,) = policy_errors(tmp_path, "groups: {a: }")
     assert (found["file"], found["line"]) == (str(tmp_path / "groups" / name), line)
 
 
@@ -122,9 +124,11 @@ def test_members_must_stand_in_a_regular_file(tmp_path: Path) -> None:
     (tmp_path / "groups").mkdir()
     os.mkfifo(tmp_path / "groups" / "a.members")
     (tmp_path / "groups" / "b.members").mkdir()
-    assert [error["problem"] for error in errors(tmp_path, "groups: {a: , b: }")] == ["is not a regular file"] * 2
+    assert [error["problem"] for error in policy_errors(tmp_path, "groups: {a: , b: }")] == [
+        "is not a regular file"
+    ] * 2
 
 
 def test_a_folder_of_members_that_is_none_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "groups").write_text("")
-    assert places(tmp_path, "groups: {a: }") == [(None, "")]
+    assert error_places(tmp_path, "groups: {a: }") == [(None, "")]

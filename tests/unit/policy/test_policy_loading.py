@@ -25,13 +25,13 @@ from ds01.policy.model import (
     Reservation,
 )
 from ds01.policy.reading.load import load
-from tests.policies import CONTRACT, errors, places, read
+from tests.policy_texts import EVERY_KEY, error_places, load_text, policy_errors
 
 SHIPPED = Path(__file__).parents[3] / "config" / "resource-limits.yaml"
 
 
 def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
-    policy = read(tmp_path, CONTRACT, zone=timezone.utc)
+    policy = load_text(tmp_path, EVERY_KEY, zone=timezone.utc)
     assert policy.defaults == {
         "max_mig_instances": 1,
         "max_cpus": 8.0,
@@ -95,11 +95,11 @@ def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
     + [("MIG 1g.10gb+me", "1g.10gb+me"), ("2G.20GB", "2g.20gb"), ("'mig  2g.20gb'", "2g.20gb")],
 )  # fmt: skip
 def test_profiles_are_read_as_nvidia_prints_them(tmp_path: Path, written: str, meant: str) -> None:
-    assert read(tmp_path, f"gpu_allocation: {{mig_profile: {written}}}").gpu_allocation.mig_profile == meant
+    assert load_text(tmp_path, f"gpu_allocation: {{mig_profile: {written}}}").gpu_allocation.mig_profile == meant
 
 
 def test_the_shipped_policy_says_what_is_built_in(tmp_path: Path) -> None:
-    shipped, bare = load(SHIPPED), read(tmp_path, "defaults:\n")
+    shipped, bare = load(SHIPPED), load_text(tmp_path, "defaults:\n")
     assert shipped.policies == bare.policies
     assert shipped.mounts == bare.mounts
     assert shipped.outside == bare.outside
@@ -114,7 +114,7 @@ def test_the_examples_in_the_shipped_policy_are_right(tmp_path: Path) -> None:
     lines = SHIPPED.read_text().split("\n")
     begin = next(number for number, line in enumerate(lines) if line.startswith("defaults:"))
     examples = [line.replace("# ", "", 1) if line.startswith(("  # ", "    # ")) else line for line in lines[begin:]]
-    policy = read(tmp_path, "\n".join(examples))
+    policy = load_text(tmp_path, "\n".join(examples))
     assert policy.reservations and policy.exemptions and policy.user_overrides
     assert policy.groups["researchers"].values["group_total.memory"] == 400 << 30
 
@@ -133,14 +133,14 @@ def test_the_data_of_the_policy_needs_no_yaml() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("section", sorted(yaml.safe_load(CONTRACT).keys() - {"network", "reclaim_held"}))
+@pytest.mark.parametrize("section", sorted(yaml.safe_load(EVERY_KEY).keys() - {"network", "reclaim_held"}))
 def test_an_empty_section_is_empty(section: str, tmp_path: Path) -> None:
-    assert isinstance(read(tmp_path, f"{section}:\n  # nothing but a comment\nreclaim_held: false\n"), Policy)
+    assert isinstance(load_text(tmp_path, f"{section}:\n  # nothing but a comment\nreclaim_held: false\n"), Policy)
 
 
 def test_empty_groups_overrides_and_parts_are_empty(tmp_path: Path) -> None:
     text = "groups:\n  a:\n  b: {members: ,  aggregate: ~, ulimits: null}\nuser_overrides:\n  alice:\n"
-    policy = read(tmp_path, text)
+    policy = load_text(tmp_path, text)
     assert policy.groups["a"].values == policy.groups["b"].values == {}
     assert policy.user_overrides["alice"].values == {}
 
@@ -186,7 +186,7 @@ def test_invalid_limit_is_reported_with_line_and_key(level: str, key: str, texts
     for text in texts:
         lines = ["# first"] + [f"{'  ' * depth}{part}:" for depth, part in enumerate(head)]
         lines[-1] += f" {text}"
-        found = errors(tmp_path, "\n".join(lines) + "\n")
+        found = policy_errors(tmp_path, "\n".join(lines) + "\n")
         assert [(error["line"], error["key"]) for error in found] == [(len(lines), f"{level}.{key}")], text
         assert found[0]["allowed"]
 
@@ -278,13 +278,13 @@ SERVER_ERRORS = [
 
 @pytest.mark.parametrize(("text", "key"), SERVER_ERRORS)
 def test_invalid_server_key_is_reported_with_line_and_key(text: str, key: str, tmp_path: Path) -> None:
-    assert places(tmp_path, f"# one\n# two\n{text}\n") == [(3, key)]
+    assert error_places(tmp_path, f"# one\n# two\n{text}\n") == [(3, key)]
 
 
 def test_all_errors_are_reported_in_line_order(tmp_path: Path) -> None:
     text = "defaults:\n  memory: 32\n  max_cpu: 8\ngroups:\n  a:\n    priority: 0\nports: [0]\ndefault_group: b\n"
     with pytest.raises(PolicyUnreadable) as caught:
-        read(tmp_path, text)
+        load_text(tmp_path, text)
     error, path = caught.value, tmp_path / "resource-limits.yaml"
     assert error.message == f"The policy {path} has 5 errors."
     first, second, *_ = (error.why or "").split("\n")
@@ -309,7 +309,7 @@ def test_all_errors_are_reported_in_line_order(tmp_path: Path) -> None:
     ],
 )
 def test_a_repeated_key_is_an_error(text: str, place: tuple[int, str], tmp_path: Path) -> None:
-    assert places(tmp_path, text) == [place]
+    assert error_places(tmp_path, text) == [place]
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_repeated_key_is_an_error(text: str, place: tuple[int, str], tmp_path:
     ],
 )
 def test_yaml_that_hides_what_it_says_is_an_error(text: str, place: tuple[int, str], tmp_path: Path) -> None:
-    assert places(tmp_path, text)[0] == place
+    assert error_places(tmp_path, text)[0] == place
 
 
 def test_keys_of_older_installations_are_read_and_noted(tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def test_keys_of_older_installations_are_read_and_noted(tmp_path: Path) -> None:
         "groups:\n  a: {gpu_hold_after_stop_h: null}\n"
         "user_overrides:\n  u: {max_runtime_h: 48, container_hold_after_stop_h: 0}\n"
     )
-    policy = read(tmp_path, text)
+    policy = load_text(tmp_path, text)
     assert policy.defaults == {
         "max_mig_instances": 2,
         "max_gpus_per_container": None,
@@ -362,7 +362,7 @@ def test_keys_of_older_installations_are_read_and_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keys", [("idle_timeout: 1h", "idle_timeout_h: 1"), ("idle_timeout_h: 1", "idle_timeout: 1h")])
 def test_an_old_key_beside_the_new_one_is_an_error(keys: tuple[str, str], tmp_path: Path) -> None:
     second = keys[1].partition(":")[0]
-    assert places(tmp_path, f"defaults:\n  {keys[0]}\n  {keys[1]}\n") == [(3, f"defaults.{second}")]
+    assert error_places(tmp_path, f"defaults:\n  {keys[0]}\n  {keys[1]}\n") == [(3, f"defaults.{second}")]
 
 
 @pytest.mark.parametrize(
@@ -375,27 +375,27 @@ def test_an_old_key_beside_the_new_one_is_an_error(keys: tuple[str, str], tmp_pa
     ],
 )
 def test_swap_that_docker_would_refuse_is_an_error(text: str, place: tuple[int, str], tmp_path: Path) -> None:
-    assert places(tmp_path, text) == [place]
+    assert error_places(tmp_path, text) == [place]
 
 
 def test_default_group_must_not_be_admin(tmp_path: Path) -> None:
-    assert places(tmp_path, "default_group: a\ngroups: {a: {admin: true}}") == [(1, "default_group")]
+    assert error_places(tmp_path, "default_group: a\ngroups: {a: {admin: true}}") == [(1, "default_group")]
 
 
 def test_a_group_may_be_called_default_if_it_is_that(tmp_path: Path) -> None:
-    assert read(tmp_path, "default_group: default\ngroups: {default: {priority: 5}}").default_group == "default"
+    assert load_text(tmp_path, "default_group: default\ngroups: {default: {priority: 5}}").default_group == "default"
 
 
 def test_a_wrong_group_is_reported_once_though_others_name_it(tmp_path: Path) -> None:
     text = (
         "default_group: a\ngroups: {a: 5}\nreservations: [{for: '@a', slots: [0], from: 2026-01-01, until: 2026-01-01}]"
     )
-    assert places(tmp_path, text) == [(2, "groups.a")]
+    assert error_places(tmp_path, text) == [(2, "groups.a")]
 
 
 def test_a_reservation_of_days_has_them_whole(tmp_path: Path) -> None:
     text = "reservations: [{for: a, slots: [0], from: 2026-01-01, until: 2026-01-02}]"
-    (found,) = read(tmp_path, text, zone=timezone.utc).reservations
+    (found,) = load_text(tmp_path, text, zone=timezone.utc).reservations
     assert found.start == datetime(2026, 1, 1, tzinfo=timezone.utc)
     assert found.end == datetime(2026, 1, 3, tzinfo=timezone.utc) - timedelta(microseconds=1)
 
@@ -403,6 +403,6 @@ def test_a_reservation_of_days_has_them_whole(tmp_path: Path) -> None:
 def test_messages_stay_on_their_line_and_quiet_on_a_terminal(tmp_path: Path) -> None:
     text = '"\\e[31m": 1\n"a\\nb": 1\ndefaults: {memory: "\\e]0;x\\a"}\ngroups: {"\\r": }\n'
     with pytest.raises(PolicyUnreadable) as caught:
-        read(tmp_path, text)
+        load_text(tmp_path, text)
     lines = (caught.value.why or "").split("\n")
     assert len(lines) == 4 and all(line.isprintable() for line in lines)

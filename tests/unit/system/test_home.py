@@ -10,14 +10,14 @@ import pytest
 from ds01.errors import Ds01Error
 from ds01.system.home import Home
 from ds01.system.users import Users
-from tests.bed import Bed
+from tests.harness import Harness
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
 
 
 @pytest.fixture
-def home(bed: Bed) -> Home:
-    return Home(Users(bed.state / "passwd").by_login("alice"))
+def home(harness: Harness) -> Home:
+    return Home(Users(harness.state / "passwd").by_login("alice"))
 
 
 def test_what_was_written_is_read_and_its_folder_is_made(home: Home) -> None:

@@ -14,7 +14,7 @@ from ds01.system.owner_groups import HostGroup, groups_of_directories
 from ds01.system.users import Account
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories to groups, which only root can")
-ALICE = Account(70001, 70001, "alice", "/home/alice")
+ALICE_ACCOUNT = Account(70001, 70001, "alice", "/home/alice")
 Grouped = Callable[..., None]
 
 
@@ -51,7 +51,7 @@ def owned(path: Path, gid: int, mode: int = 0o2770) -> Path:
 
 
 def found(*directories: Path) -> list[str]:
-    return [group.name for group in groups_of_directories(ALICE, [str(path) for path in directories])]
+    return [group.name for group in groups_of_directories(ALICE_ACCOUNT, [str(path) for path in directories])]
 
 
 def test_a_group_directory_below_a_mounted_one_counts(data: Path, member_of: Grouped) -> None:
@@ -63,7 +63,7 @@ def test_a_group_directory_below_a_mounted_one_counts(data: Path, member_of: Gro
 
 def test_the_mounted_directory_itself_counts(data: Path, member_of: Grouped) -> None:
     member_of(vision=5001)
-    assert groups_of_directories(ALICE, [str(owned(data / "vision", 5001))]) == (HostGroup(5001, "vision"),)
+    assert groups_of_directories(ALICE_ACCOUNT, [str(owned(data / "vision", 5001))]) == (HostGroup(5001, "vision"),)
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ def test_a_tree_too_large_to_walk_gets_all_groups_of_people(
 
 def test_primary_group_alone_gives_no_groups(data: Path, member_of: Grouped) -> None:
     member_of()
-    owned(data / "x", ALICE.gid)
+    owned(data / "x", ALICE_ACCOUNT.gid)
     assert found(data) == []

@@ -1,0 +1,100 @@
+"""What a person needs to use ds01: steps that can be taken again and again, and say what they did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ds01.errors import Ds01Error, InvalidState
+from ds01.host import slice_limits
+from ds01.host.people import find_unix_group
+from ds01.host.slices import plan_slices, wanted_slices
+from ds01.host.systemd import Systemd
+from ds01.lifecycle.context.context import Context
+from ds01.lifecycle.spec import folders
+from ds01.policy.identity import resolve_account
+from ds01.records.entries import readable
+from ds01.system import programs
+from ds01.system.programs import RunProgram
+from ds01.system.users import Account, Actor
+
+GROUPS = ("docker", "video")  # docker: to use ds01; video: owns the GPUs' devices on many systems
+
+
+@dataclass(frozen=True)
+class SetupStep:
+    """One step: what it is about, whether it was so already, and why it was not done."""
+
+    what: str
+    already: bool = False
+    problem: str | None = None
+
+
+def ensure_group(account: Account, name: str, *, run: RunProgram = programs.run) -> SetupStep:
+    """Membership in a Unix group. The user has it from the next login on."""
+    group = find_unix_group(name)
+    if group is None:
+        return SetupStep(f"group {name}", problem="this server has no such group")
+    if account.login in group.members:
+        return SetupStep(f"group {name}", already=True)
+    run(["gpasswd", "--add", account.login, name])  # unlike usermod it also takes users from a directory service
+    return SetupStep(f"group {name}")
+
+
+def ensure_workspace(account: Account, actor: Actor, workspaces: str | None = None) -> SetupStep:
+    """Make the directory of the user's workspaces, by default `~/workspace`.
+
+    In a home that is done with the owner's rights: a link there must not lead root anywhere, and on a file server root
+    may have no rights. `workspaces` is where the policy puts them all; there root makes one that is the owner's.
+    """
+    path = str(Path(account.home) / "workspace") if workspaces is None else f"{workspaces}/{account.login}"
+    step = SetupStep(f"folder {path}", already=folders.exists(path, owner=account))
+    try:
+        if not step.already and workspaces is not None:
+            _create_for(account, path)
+        elif not step.already:
+            folders.make(path, owner=account, actor=actor)
+        folders.check_docker_enters(path)
+    except Ds01Error as error:
+        hint = f"; {error.hint}" if isinstance(error, InvalidState) else ""
+        return SetupStep(step.what, problem=f"{error.why or error.message}{hint}")
+    except OSError as error:
+        return SetupStep(step.what, problem=f"{error.filename or path}: {error.strerror}")
+    return step
+
+
+def _create_for(account: Account, path: str) -> None:
+    """Make a directory for an account. Raises OSError, also if there is anything of that name."""
+    Path(path).mkdir(0o700)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchown(descriptor, account.uid, account.gid)
+        os.fchmod(descriptor, 0o755)
+    finally:
+        os.close(descriptor)
+
+
+def ensure_slice(account: Account, context: Context, *, systemd: Systemd | None = None) -> SetupStep:
+    """The user's slice and the group's, if the policy limits these."""
+    account = resolve_account(context.rules.policy, account, context.users)
+    wanted = wanted_slices(context.rules.policy, [account], [], context.clock())
+    records = [record for record in readable(context.ledger.read()) if record.uid == account.uid]
+    wanted |= wanted_slices(context.rules.policy, [account], records, context.clock())
+    if not wanted:
+        return SetupStep("slice: the policy limits none", already=True)
+    what = f"slice {', '.join(sorted(wanted))}"
+    problem = slice_limits.find_obstacle(context.engine.info().cgroup_driver)
+    if problem is not None:
+        return SetupStep(what, problem=problem.why)
+    systemd = systemd or Systemd()
+    existing = systemd.limits(wanted)
+    changes = plan_slices(wanted, {unit: share for unit, share in existing.items() if unit in wanted})
+    outcome = slice_limits.apply_changes(changes, systemd=systemd)
+    return SetupStep(what, already=not changes, problem=outcome.failed[0][1] if outcome.failed else None)
+
+
+def needs_new_login(steps: Sequence[SetupStep]) -> bool:
+    """Whether a new login is needed."""
+    return any(step.what.startswith("group ") and not step.already and not step.problem for step in steps)

@@ -1,0 +1,122 @@
+"""The lifecycle of a container, declared once. README.md beside this file walks through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ds01.errors import InvalidState
+
+if TYPE_CHECKING:
+    from transitions import Machine
+
+
+class State(str, Enum):
+    """Where a container is in its life."""
+
+    CREATED = "created"  # exists, never ran
+    RUNNING = "running"
+    HELD = "held"  # stopped, keeps its lease
+    STOPPED = "stopped"  # stopped, has no lease
+    REMOVED = "removed"
+
+
+class Trigger(str, Enum):
+    """What moves a container from one state to the next."""
+
+    CREATE = "create"
+    START = "start"
+    STOP = "stop"
+    RELEASE = "release"
+    REMOVE = "remove"
+    VANISH = "vanish"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of the table. `holds`: only if it has a lease that a hold keeps (True), only if not (False)."""
+
+    trigger: Trigger
+    source: State | None  # None: before the container exists
+    target: State
+    holds: bool | None = None
+
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition(Trigger.CREATE, None, State.CREATED),
+    Transition(Trigger.START, State.CREATED, State.RUNNING),
+    Transition(Trigger.START, State.HELD, State.RUNNING),
+    Transition(Trigger.START, State.STOPPED, State.RUNNING),
+    Transition(Trigger.STOP, State.RUNNING, State.HELD, holds=True),
+    Transition(Trigger.STOP, State.RUNNING, State.STOPPED, holds=False),
+    Transition(Trigger.RELEASE, State.CREATED, State.STOPPED),
+    Transition(Trigger.RELEASE, State.HELD, State.STOPPED),
+    Transition(Trigger.REMOVE, State.CREATED, State.REMOVED),
+    Transition(Trigger.REMOVE, State.HELD, State.REMOVED),
+    Transition(Trigger.REMOVE, State.STOPPED, State.REMOVED),
+    Transition(Trigger.VANISH, State.CREATED, State.REMOVED),
+    Transition(Trigger.VANISH, State.RUNNING, State.REMOVED),
+    Transition(Trigger.VANISH, State.HELD, State.REMOVED),
+    Transition(Trigger.VANISH, State.STOPPED, State.REMOVED),
+)
+
+_NOT_CREATED = "none"  # the machine's name for the state before the container exists
+
+
+def next_state(state: State | None, trigger: Trigger, *, holds: bool = False) -> State:
+    """The state that `trigger` leads to. `holds`: it has a lease, and the hold is not zero.
+
+    Raises InvalidState, which says the state and what is possible from it.
+    """
+    from transitions import MachineError
+
+    life: Any = _TriggerModel(holds)
+    machine = _machine()
+    name = _NOT_CREATED if state is None else state.value
+    machine.add_model(life, initial=name)
+    try:
+        life.trigger(trigger.value)
+    except MachineError:
+        possible = ", ".join(item.value for item in possible_triggers(state)) or "nothing"
+        raise InvalidState(f"cannot {trigger.value} what is {name}", why=f"from {name} possible: {possible}") from None
+    finally:
+        machine.remove_model(life)
+    return State(life.state)
+
+
+def possible_triggers(state: State | None) -> tuple[Trigger, ...]:
+    """The triggers that are possible from a state, in the order of the table."""
+    return tuple(dict.fromkeys(row.trigger for row in TRANSITIONS if row.source == state))
+
+
+class _TriggerModel:
+    """The model that the machine moves."""
+
+    def __init__(self, holds: bool) -> None:
+        self._holds = holds
+
+    def holds(self) -> bool:
+        return self._holds
+
+
+@cache
+def _machine() -> Machine:
+    from transitions import Machine
+
+    machine = Machine(
+        model=None,
+        states=[_NOT_CREATED, *(state.value for state in State)],
+        initial=_NOT_CREATED,
+        auto_transitions=False,
+    )
+    for row in TRANSITIONS:
+        machine.add_transition(
+            row.trigger.value,
+            _NOT_CREATED if row.source is None else row.source.value,
+            row.target.value,
+            conditions=["holds"] if row.holds is True else None,
+            unless=["holds"] if row.holds is False else None,
+        )
+    return machine

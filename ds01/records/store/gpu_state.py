@@ -1,0 +1,24 @@
+"""gpu-state.json: a picture of all leases for people and older scripts. ds01 itself works from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ds01.records.record import Record
+from ds01.system.data import format_time
+
+
+def gpu_state_allocations(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """What the picture says of each container that has a lease, by its full name. Pure."""
+    return {
+        record.container_name: {
+            "user": record.user,
+            "gpu_id": record.gpu_id,
+            "allocated_at": format_time(record.lease.since),
+            "priority": record.resource_limits.priority,
+            "stopped_at": format_time(record.stopped_at) if record.stopped_at else None,
+        }
+        for record in records
+        if record.lease is not None
+    }

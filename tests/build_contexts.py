@@ -1,0 +1,23 @@
+"""What images are built from in tests."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+from collections.abc import Iterator, Mapping
+
+RUN = secrets.token_hex(4)  # this run of the tests
+BUILD_LABEL = f"ds01-test-build={RUN}"  # on every image of a build, so that those that lost their names are found
+
+
+def tar_pieces(files: Mapping[str, str]) -> Iterator[bytes]:
+    """A tar archive in pieces."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content.encode()), 0o644
+            tar.addfile(entry, io.BytesIO(content.encode()))
+    whole = buffer.getvalue()
+    yield from (whole[start : start + 4096] for start in range(0, len(whole), 4096))
