@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class WaysOut:
+class Alternatives:
     """What helps a container that cannot have the slots which Docker fixed for it.
 
     `recreate`: made again from its request it would not be refused for good; `free`: nor now; `cpu_only`: it would
@@ -38,7 +38,7 @@ CODES = {
 }
 
 
-def error_of(refusal: Refusal, ways: WaysOut | None = None) -> Ds01Error:
+def error_of(refusal: Refusal, ways: Alternatives | None = None) -> Ds01Error:
     """Return the error of a refusal; its class says whether waiting can help. `ways`: what can be done instead."""
     data: dict[str, Any] = {"refusal": refusal}
     if ways is not None:
@@ -54,9 +54,9 @@ def refusal_of(error: Ds01Error) -> Refusal | None:
     return _typed(Refusal, error, "refusal")
 
 
-def ways_out_of(error: Ds01Error) -> WaysOut | None:
+def alternatives_of(error: Ds01Error) -> Alternatives | None:
     """Return what an error's data says can be done instead; None if it says nothing."""
-    return _typed(WaysOut, error, "ways")
+    return _typed(Alternatives, error, "ways")
 
 
 def _typed(kind: type[T], error: Ds01Error, key: str) -> T | None:

@@ -17,7 +17,7 @@ from ds01.errors import Busy, Ds01Error
 from ds01.journal.notices import Notice
 from ds01.journal.notifier import Notifier
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.reconciliation.judge import OBSERVED
+from ds01.lifecycle.reconciliation.inference import OBSERVED
 from ds01.records.entries import is_manual
 from ds01.records.record import Record, with_changes
 from ds01.records.state_machine import State, Trigger

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ds01.lifecycle.reconciliation.judge import OBSERVED
+from ds01.lifecycle.reconciliation.inference import OBSERVED
 from ds01.policy.model import AutomationRules, Limits
 from ds01.records.clock_corrections import CLOCK_TOLERANCE
 from ds01.records.deadlines import add_delay, created_ends, hold_ends, idle_ends, runtime_ends

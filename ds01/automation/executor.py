@@ -19,8 +19,8 @@ from ds01.gpus.model import GpuObservation
 from ds01.journal.notifier import Notifier
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.reconciliation.conflicts import end_conflict, holders
-from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.reconciliation.conflicts import end_conflict, find_holders
+from ds01.lifecycle.reconciliation.reconcile import reconcile_one
 from ds01.records.record import Record, with_changes
 from ds01.system.data import format_time
 from ds01.system.users import Actor
@@ -84,7 +84,7 @@ class DecisionExecutor:
         context.emit("warning", event | {"why": decision.rule.value, "deadline": decision.deadline})
         self.notifier.announce(record, notice)
         if decision.rule is Rule.CONFLICT:
-            for holder in holders(context, record):
+            for holder in find_holders(context, record):
                 self.notifier.notify_owner(holder, holder_warning_notice(holder, record, now))
 
     def _execute(self, item: tuple[Record, Decision]) -> bool | Exception:
@@ -106,7 +106,7 @@ class DecisionExecutor:
                 stack.enter_context(lock_container(context, record))
             except Busy:
                 return None  # the next tick looks again
-            one(context, record.container_name)
+            reconcile_one(context, record.container_name)
             current = context.ledger.read().get(record.container_name)
             if not isinstance(current, Record) or (current.id, current.state) != (record.id, record.state):
                 return None
@@ -141,5 +141,5 @@ def _end_container(context: Context, record: Record, decision: Decision) -> Reco
     if decision.action is Action.STOP:
         return stopping.stop(context, TICK_ACTOR, record, grace=None, why=why)[0]
     if decision.action is Action.RELEASE:
-        return stopping.give_back(context, TICK_ACTOR, record, why=why)
+        return stopping.release_lease(context, TICK_ACTOR, record, why=why)
     return stopping.remove(context, TICK_ACTOR, record, why=why)

@@ -19,7 +19,7 @@ from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.context import wait_queue
 from ds01.lifecycle.context.allocation import allocation_input, outside_containers
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.reconciliation.reconcile import reconcile_one
 from ds01.records.entries import is_manual
 from ds01.records.record import Record
 from ds01.records.state_machine import State
@@ -60,7 +60,7 @@ class QueueService:
         situation = allocation_input(
             context, entries, self.gpus, outside_containers(context, entries, context.observer.containers())
         )
-        leases = leases_to_reclaim(situation, wait_queue.in_line(context, waiters, entries))
+        leases = leases_to_reclaim(situation, wait_queue.as_queued_requests(context, waiters, entries))
         records = [entries[lease.container] for lease in leases]
         return [record for record in records if isinstance(record, Record) and not is_manual(record)]
 
@@ -69,14 +69,14 @@ class QueueService:
         context = self.context
         try:
             with lock_container(context, record):
-                one(context, record.container_name)
+                reconcile_one(context, record.container_name)
                 current = context.ledger.read().get(record.container_name)
                 if not isinstance(current, Record) or (current.id, current.state) != (record.id, State.HELD):
                     return False
                 notice = outcome_notice(current, decision, context.clock())
                 if not self.notifier.deliver(current, notice):
                     raise Ds01Error("the notice could not be delivered")
-                released = stopping.give_back(context, TICK_ACTOR, current, why="somebody of higher priority waits")
+                released = stopping.release_lease(context, TICK_ACTOR, current, why="somebody of higher priority waits")
         except Busy:
             return False  # its owner is just starting it, say
         self.notifier.announce(released, notice)

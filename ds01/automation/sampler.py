@@ -18,7 +18,7 @@ from ds01.automation.report import BEGINS, BUSY, ReportItem, TickReport
 from ds01.errors import Busy, EngineUnreachable
 from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.reconciliation.reconcile import reconcile_one
 from ds01.records.record import Record
 from ds01.records.state_machine import State
 from ds01.system.data import to_json
@@ -67,7 +67,7 @@ class ActivitySampler:
         activity = observe_activity(self.context, record, self.gpus)
         if was_restarted(record, activity) and not self.dry_run:
             # A list does not show that it has ended and runs again; its first process is another one.
-            one(self.context, record.container_name)
+            reconcile_one(self.context, record.container_name)
             current = self.context.ledger.read().get(record.container_name)
             if not isinstance(current, Record) or current.state is not State.RUNNING:
                 raise Busy(f"{record.name} has ended")

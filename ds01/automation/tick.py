@@ -22,9 +22,9 @@ from ds01.gpus.model import GpuObservation
 from ds01.gpus.slot_names import is_unobserved, original_name
 from ds01.journal.notifier import Notifier
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.gpu_processes import to_keep
-from ds01.lifecycle.context.slot_names import keep_names
-from ds01.lifecycle.reconciliation.reconcile import foresee, reconcile
+from ds01.lifecycle.context.gpu_processes import processes_document
+from ds01.lifecycle.context.slot_names import update_names_if_possible
+from ds01.lifecycle.reconciliation.reconcile import preview, reconcile
 from ds01.records.entries import is_manual, readable
 from ds01.records.ledger import REMOVED_RETENTION
 from ds01.records.record import Record
@@ -77,11 +77,11 @@ class Tick:
             return
         gpus = context.observer.gpus(utilisation=True)
         if self.dry_run:
-            changes = foresee(context, listed)
+            changes = preview(context, listed)
         else:
             changes = reconcile(context, listed, failed=lambda name, why: report.add_error(name, "reconcile", why))
         if not self.dry_run:
-            keep_names(context, gpus)
+            update_names_if_possible(context, gpus)
             self._store_gpu_processes(gpus, report)
         report.acted += [ReportItem(change.container, "reconcile", change.what) for change in changes]
         out_of_sync = {change.container for change in changes} if self.dry_run else set()
@@ -177,7 +177,8 @@ class Tick:
                 ReportItem(
                     record.container_name,
                     LOST,
-                    f"GPU {original_name(ref)} {'does not answer' if is_unobserved(ref, gpus) else 'is not there any more'}",
+                    f"GPU {original_name(ref)} "
+                    + ("does not answer" if is_unobserved(ref, gpus) else "is not there any more"),
                 )
                 for ref in lost_slots
             ]
@@ -222,7 +223,7 @@ class Tick:
         if gpus.simulated or not gpus.slots:
             return
         try:
-            self.context.ledger.write_gpu_processes(to_keep(gpus, self.context.clock()))
+            self.context.ledger.write_gpu_processes(processes_document(gpus, self.context.clock()))
         except OSError as error:
             report.add_error("", "tick-processes.json", error)
 

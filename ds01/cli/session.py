@@ -72,7 +72,7 @@ class Session:
 
     @cached_property
     def owner(self) -> Account:
-        """For whom: --user, which is for administrators, else the person who types. Raises NotFound, PermissionDenied."""
+        """The user for whom a command acts: --user (administrators), else the person who types. Raises Ds01Error."""
         if self.user is not None:
             account = self.users.by_login(self.user)
             self.run(CheckOwner(account.uid))

@@ -258,7 +258,7 @@ class Attachment:
     """A connected stream to a program inside: a file number that the receiver owns and closes.
 
     Without `tty` the stream from the engine comes in Docker's frames: 1 byte stream (1 out, 2 err), 3 zero bytes,
-    4 bytes length (big-endian), payload. `initial_bytes` are bytes that came with the answer and belong before the stream.
+    4 bytes length (big-endian), payload. `initial_bytes` came with the answer and belong before the stream.
     """
 
     fileno: int
@@ -298,7 +298,7 @@ class Engine(Protocol):
         """Remove a container that does not run. Raises EngineNotFound, EngineConflict."""
 
     def rename(self, reference: str, name: str) -> None:
-        """Give a container another name, whether it runs or not. Raises EngineNotFound, EngineConflict if it is taken."""
+        """Rename a container, whether it runs or not. Raises EngineNotFound, EngineConflict if the name is taken."""
 
     def pause(self, reference: str) -> None:
         """Freeze all its processes."""

@@ -97,7 +97,7 @@ _PULL_PROBLEMS = (
 
 
 def pull_error(reference: str, words: str) -> Ds01Error:
-    """Return why an image could not be fetched. What the registry does not have, or does not show, is EngineNotFound."""
+    """Return why an image could not be fetched: EngineNotFound for what the registry lacks or does not show."""
     words = one_line(words)
     kind = next((kind for kind in _PULL_PROBLEMS if kind.words.search(words.lower())), None)
     what = f"The image {reference} could not be fetched"

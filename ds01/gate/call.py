@@ -20,7 +20,7 @@ from ds01.errors import (
 )
 from ds01.gate.views import view
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.reconciliation.reconcile import glance, one, reconcile
+from ds01.lifecycle.reconciliation.reconcile import reconcile, reconcile_if_unlocked, reconcile_one
 from ds01.records.entries import is_manual
 from ds01.records.ledger import NotSaved, UnreadableRecord
 from ds01.records.record import Record
@@ -96,7 +96,7 @@ class Call:
             return record
         context.observer.check_engine()
         try:
-            glance(context, container)
+            reconcile_if_unlocked(context, container)
         except NotSaved as error:
             if error.record.state is not State.REMOVED and self.may(error.record.uid):
                 return error.record
@@ -129,7 +129,7 @@ class Call:
             if not is_manual(record):
                 context.observer.check_engine()
                 try:
-                    one(context, name)
+                    reconcile_one(context, name)
                 except EngineRejected as error:
                     context.observer.report_uninspectable(name, error)
                     if not broken_too:

@@ -24,10 +24,11 @@ from ds01.errors import Ds01Error, InvalidState, NotFound, UsageError
 from ds01.gate import images
 from ds01.gate.call import Call, manual_lease_error
 from ds01.gate.notify import notify_owner
-from ds01.gate.wait import wait
+from ds01.gate.queue_wait import wait
 from ds01.lifecycle import adopt as adopting
-from ds01.lifecycle import anew, manual
 from ds01.lifecycle import extend as extending
+from ds01.lifecycle import manual_lease
+from ds01.lifecycle import recreate as recreating
 from ds01.lifecycle import start as starting
 from ds01.lifecycle import stop as stopping
 from ds01.lifecycle.spec.aime import owner_of
@@ -42,7 +43,7 @@ T = TypeVar("T")
 def adopt_container(call: Call, operation: AdoptContainer) -> Acted:
     """Take over a container of AIME's tools."""
     context, container = call.context, operation.container
-    seen = adopting.listed_as(context, container)
+    seen = adopting.find_listed(context, container)
     record = adopting.record_of(context.ledger.read(), seen)
     if not call.may(owner_of(seen, context.users) if record is None else record.uid):
         raise NotFound(f"there is no container {container} of yours", hint="`container-list` shows yours")
@@ -80,7 +81,7 @@ def start_container(call: Call, operation: StartContainer) -> Steps[StartStep]:
 def _start(call: Call, record: Record, *, recreate: bool, waiting_as: str | None = None) -> Acted:
     warnings: tuple[str, ...] = ()
     if recreate:
-        record, warnings = anew.recreate(call.context, call.actor, record, waiting_as=waiting_as)
+        record, warnings = recreating.recreate(call.context, call.actor, record, waiting_as=waiting_as)
     started = starting.start(call.context, call.actor, record, waiting_as=waiting_as)
     if started.seen is None:
         return Acted(view_of_running(call, started.record), started.already, warnings)
@@ -90,7 +91,7 @@ def _start(call: Call, record: Record, *, recreate: bool, waiting_as: str | None
 def recreate_container(call: Call, operation: RecreateContainer) -> Acted:
     """Create a container again on the slots that it has."""
     with call.locked(operation.container, "made anew") as record:
-        record, warnings = anew.remake(call.context, call.actor, record, grace=operation.grace)
+        record, warnings = recreating.recreate_in_place(call.context, call.actor, record, grace=operation.grace)
         return Acted(view_of_running(call, record), warnings=warnings)
 
 
@@ -147,11 +148,11 @@ def release_lease(call: Call, operation: ReleaseLease) -> Acted:
     """End a lease, and tell the owner if somebody else did."""
     with call.locked(operation.container, "released", manual_too=True) as before:
         if is_manual(before):
-            record = manual.release(call.context, call.actor, before)
+            record = manual_lease.release(call.context, call.actor, before)
         elif before.lease is None:
             return Acted(call.view(before), already=True)
         else:
-            record = stopping.give_back(call.context, call.actor, before, why="released")
+            record = stopping.release_lease(call.context, call.actor, before, why="released")
     command = None if is_manual(before) else "container-start"
     warnings = notify_owner(call, before, "released", command, subject=f"The GPU of {before.name}")
     return Acted(call.view(record), warnings=warnings)
@@ -165,7 +166,7 @@ def mark_container(call: Call, operation: MarkContainer) -> Acted:
     starts = trigger is Trigger.START
     with call.locked(operation.container, "marked", manual_too=True) as record:
         if is_manual(record):
-            return Acted(call.view(manual.mark(call.context, call.actor, record, trigger)))
+            return Acted(call.view(manual_lease.mark(call.context, call.actor, record, trigger)))
         if (record.state is State.RUNNING) != starts:
             raise InvalidState(
                 f"Docker says that {record.name} {'does not run' if starts else 'runs'}",

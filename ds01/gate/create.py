@@ -11,14 +11,14 @@ from ds01.api.operation import Steps
 from ds01.api.refusals import error_of
 from ds01.api.views import Acted, CreateStep, Plan
 from ds01.gate.call import Call
-from ds01.gate.wait import wait
+from ds01.gate.queue_wait import wait
 from ds01.gpus.model import Refusal
 from ds01.lifecycle import create as creating
 from ds01.lifecycle import start as starting
-from ds01.lifecycle.create import Made
+from ds01.lifecycle.create import Created
 from ds01.lifecycle.limits import limits_for_engine
 from ds01.lifecycle.prepare import prepare
-from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.reconciliation.reconcile import reconcile_one
 from ds01.lifecycle.spec.compose import limits_of
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
@@ -84,10 +84,10 @@ def create_container(call: Call, operation: CreateContainer) -> Steps[CreateStep
         yield CreateStep("started", acted=_start(call, record))
 
 
-def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None, Made]:
+def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None, Created]:
     owner = call.context.users.by_uid(operation.request.owner)
 
-    def attempt(waiter: Waiter, *, first: bool) -> Made:
+    def attempt(waiter: Waiter, *, first: bool) -> Created:
         request = waiter.request
         if not first:
             # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
@@ -97,7 +97,7 @@ def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None,
     name = _full_name(operation.request)
     with closing(wait(call.context, owner, name, operation.request, operation.longest, attempt)) as steps:
         for step in steps:
-            if isinstance(step, Made):
+            if isinstance(step, Created):
                 return step
             yield CreateStep("waiting", waiting=step)
     raise AssertionError("the wait ended without an outcome")
@@ -109,7 +109,7 @@ def _start(call: Call, record: Record) -> Acted:
         current = call.known(record.container_name)
         if current.rev != record.rev or current.id != record.id:
             call.context.observer.check_engine()
-            one(call.context, record.container_name)
+            reconcile_one(call.context, record.container_name)
             current = call.known(record.container_name)
         started = starting.start(call.context, call.actor, current)
     return Acted(call.view(started.record, started.seen), started.already)

@@ -6,7 +6,7 @@ from ds01.api.programs import GetExitCode, ResizeTerminal, RunProgram, SendSigna
 from ds01.engines.protocol import Attachment
 from ds01.errors import InvalidState
 from ds01.gate.call import Call
-from ds01.lifecycle.exec import exec_request
+from ds01.lifecycle.program import exec_request
 from ds01.records.state_machine import State
 
 

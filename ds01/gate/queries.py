@@ -30,9 +30,9 @@ from ds01.errors import (
 from ds01.gate.call import Call
 from ds01.gate.views import aime_view, foreign_view, slot_usage
 from ds01.gpus.model import GpuObservation
-from ds01.lifecycle.context.ownership import unrecorded
+from ds01.lifecycle.context.ownership import find_unrecorded
 from ds01.lifecycle.name_taken import name_taken
-from ds01.lifecycle.reconciliation.judge import differs
+from ds01.lifecycle.reconciliation.inference import differs
 from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.lifecycle.spec.aime import is_marked, left_inside, owner_of
 from ds01.policy.names import container_name, fold_name
@@ -131,9 +131,9 @@ def get_last_request(call: Call, operation: GetLastRequest) -> ContainerRequest 
 
 def count_processes(call: Call, operation: CountProcesses) -> int:
     """Count the processes that a stop would end."""
-    from ds01.lifecycle.stop import running_processes
+    from ds01.lifecycle.stop import count_processes
 
-    return running_processes(call.context, call.record(operation.container))
+    return count_processes(call.context, call.record(operation.container))
 
 
 def count_other_processes(call: Call, operation: CountOtherProcesses) -> int:
@@ -222,7 +222,7 @@ def catch_up(call: Call, by_id: dict[str, EngineContainer], uid: int | None) -> 
         not is_manual(record) and (record.conflict or differs(record, by_id.get(record.docker_id or "")))
         for record in records
     )
-    lost = bool(unrecorded(context, entries, by_id.values()))
+    lost = bool(find_unrecorded(context, entries, by_id.values()))
     if changed or lost or len(readable(entries)) < len(entries):
         unsaved: list[Record] = []
         reconcile(context, list(by_id.values()), failed=collect_unsaved(unsaved))

@@ -20,7 +20,7 @@ from ds01.errors import Ds01Error, GpusUnreachable, UsageError
 from ds01.gate.call import Call
 from ds01.gate.queries import collect_unsaved, with_unsaved
 from ds01.lifecycle.context.allocation import allocation_input
-from ds01.lifecycle.context.slot_names import keep_names
+from ds01.lifecycle.context.slot_names import update_names_if_possible
 from ds01.lifecycle.context.wait_queue import waiters
 from ds01.lifecycle.limits import limits_for_engine
 from ds01.lifecycle.reconciliation.reconcile import reconcile as reconcile_all
@@ -37,7 +37,7 @@ def get_gpu_status(call: Call, operation: GetGpuStatus) -> GpuStatus:
     unsaved: list[Record] = []
     snapshot = take_snapshot(context, failed=collect_unsaved(unsaved))
     gpus = snapshot.gpus
-    keep_names(context, gpus)
+    update_names_if_possible(context, gpus)
     entries = with_unsaved(context.ledger.read(), unsaved)
     rows = slot_states(allocation_input(context, entries, gpus, snapshot.outside))
     return GpuStatus(rows, gpus.gpus, gpus.driver, gpus.simulated, context.rules.open_reservations())
@@ -78,7 +78,7 @@ def check_owner(call: Call, operation: CheckOwner) -> None:
 
 def list_queue(call: Call, operation: ListQueue) -> tuple[QueueRow, ...]:
     """Return the queue in order."""
-    from ds01.gate.wait import queue_rows
+    from ds01.gate.queue_wait import queue_rows
 
     return queue_rows(call.context)
 
@@ -93,7 +93,7 @@ def cancel_wait(call: Call, operation: CancelWait) -> None:
 
 def allocate_gpus(call: Call, operation: AllocateGpus) -> Acted:
     """Create a manual lease."""
-    from ds01.lifecycle import manual
+    from ds01.lifecycle import manual_lease
 
     context, name = call.context, operation.name
     context.rules.refresh()
@@ -107,7 +107,7 @@ def allocate_gpus(call: Call, operation: AllocateGpus) -> Acted:
     if operation.priority is not None:
         limits = Limits(**vars(limits) | {"priority": operation.priority})
     with context.ledger.container_lock(full, doing=f"being allocated by {call.actor.login}"):
-        return Acted(call.view(manual.allocate(context, call.actor, account, name, operation.request, limits)))
+        return Acted(call.view(manual_lease.allocate(context, call.actor, account, name, operation.request, limits)))
 
 
 def reconcile(call: Call, operation: Reconcile) -> tuple[Change, ...]:
@@ -124,7 +124,7 @@ def emergency_stop(call: Call, operation: EmergencyStop) -> Stopped:
 
     context = call.context
     if operation.dry_run:
-        return Stopped(tuple(seen.name for seen in emergency.running(context, operation.owner)))
+        return Stopped(tuple(seen.name for seen in emergency.list_running(context, operation.owner)))
     stopped = emergency.stop_at_once(context, call.actor, operation.owner)
     warnings: tuple[str, ...] = ()
     for container in stopped.containers:

@@ -101,8 +101,12 @@ def _condition_fails(condition: str, facts: Mapping[str, str | None]) -> bool:
 
 def _compare(actual: Version, comparison: str, required: Version) -> bool:
     return {
-        ">=": actual >= required, "<=": actual <= required, ">": actual > required, "<": actual < required, "!=": actual != required,
-    }.get(comparison, actual == required)  # fmt: skip
+        ">=": actual >= required,
+        "<=": actual <= required,
+        ">": actual > required,
+        "<": actual < required,
+        "!=": actual != required,
+    }.get(comparison, actual == required)
 
 
 def _version(text: str) -> Version:

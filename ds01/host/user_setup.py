@@ -13,7 +13,7 @@ from ds01.host.people import find_unix_group
 from ds01.host.slices import plan_slices, wanted_slices
 from ds01.host.systemd import Systemd
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.spec import folders
+from ds01.lifecycle.spec import mount_sources
 from ds01.policy.identity import resolve_account
 from ds01.records.entries import readable
 from ds01.system import programs
@@ -50,13 +50,13 @@ def ensure_workspace(account: Account, actor: Actor, workspaces: str | None = No
     may have no rights. `workspaces` is where the policy puts them all; there root makes one that is the owner's.
     """
     path = str(Path(account.home) / "workspace") if workspaces is None else f"{workspaces}/{account.login}"
-    step = SetupStep(f"folder {path}", already=folders.exists(path, owner=account))
+    step = SetupStep(f"folder {path}", already=mount_sources.exists(path, owner=account))
     try:
         if not step.already and workspaces is not None:
             _create_for(account, path)
         elif not step.already:
-            folders.make(path, owner=account, actor=actor)
-        folders.check_docker_enters(path)
+            mount_sources.make(path, owner=account, actor=actor)
+        mount_sources.check_docker_enters(path)
     except Ds01Error as error:
         hint = f"; {error.hint}" if isinstance(error, InvalidState) else ""
         return SetupStep(step.what, problem=f"{error.why or error.message}{hint}")

@@ -101,9 +101,10 @@ def extra_block(name: str, *, isolated: bool = True) -> str:
 
 
 def _pip_step(file: str, *options: str) -> list[str]:
+    no_pip = _fail_with_message("the base image has no Python with pip. On Debian or Ubuntu: --system python3-pip")
     return [
         "RUN python3 -m pip --version >/dev/null \\",
-        f"    {_fail_with_message('the base image has no Python with pip. On Debian or Ubuntu: --system python3-pip')} \\",
+        f"    {no_pip} \\",
         # A Python of Debian's refuses without the first; a pip that knows neither passes over them.
         "    && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore \\",
         f"    {' '.join(('python3 -m pip install --no-cache-dir', *options))} -r {_BUILD_DIRECTORY}/{file}",

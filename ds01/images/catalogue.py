@@ -52,8 +52,8 @@ class CatalogueEntry:
 class Catalogue:
     """All rows, those of the server first; `provides`: what the images of a framework have already, by pip's names.
 
-    `server_entries`: the rows that somebody wrote for this server, which win over newer versions. AIME's rows do not count as
-    such: a server with AIME's tools has the whole of their catalogue in its file.
+    `server_entries`: the rows that somebody wrote for this server, which win over newer versions. AIME's rows do not
+    count as such: a server with AIME's tools has the whole of their catalogue in its file.
     """
 
     entries: tuple[CatalogueEntry, ...]

@@ -101,7 +101,7 @@ def read_requirements(text: str, include: Include) -> Requirements:
 
 
 def add_packages(text: str, requirements: Iterable[str]) -> str:
-    """The requirements file with these in it: in the place of one of the same name, or at its end. Raises UsageError."""
+    """Return the file with these in it, in place of one of the same name or at its end. Raises UsageError."""
     requirements = tuple(requirements)
     for requirement in requirements:
         check_requirement(requirement)

@@ -24,7 +24,7 @@ from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.requirements import UNKNOWN_DRIVER, DriverInfo, image_requirements, is_unmet
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.observer import NO_GPUS
-from ds01.lifecycle.context.slot_names import bring_names
+from ds01.lifecycle.context.slot_names import update_names
 from ds01.lifecycle.limits import cgroup_parent
 from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.prepare import Prepared, prepare
@@ -33,7 +33,7 @@ from ds01.lifecycle.spec import ports, root_only
 from ds01.lifecycle.spec.account import Insider, archive
 from ds01.lifecycle.spec.aime import is_marked, own_tag
 from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose
-from ds01.lifecycle.spec.readback import differences
+from ds01.lifecycle.spec.verify import differences
 from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import check_container_count, choose_slots
 from ds01.policy.names import slice_name
@@ -47,7 +47,7 @@ from ds01.system.users import Actor
 
 
 @dataclass(frozen=True)
-class Made:
+class Created:
     """A container with its lease, which does not run yet. `note`: why it has no GPU: `no_gpus`, `quota_zero`."""
 
     record: Record
@@ -138,7 +138,7 @@ def create(
     *,
     image: EngineImage | None = None,
     waiting_as: str | None = None,
-) -> Made:
+) -> Created:
     """Create a container with its lease; it does not run yet. Raises Ds01Error, and then nothing is left of it.
 
     `image`: the request's image, if the engine was asked already. `waiting_as`: the caller's id in the queue.
@@ -148,8 +148,8 @@ def create(
     with context.ledger.container_lock(prepared.container_name, doing=f"being created by {actor.login}"):
         snapshot, driver = observe(context, prepared, locked=True, waiting_as=waiting_as)
         record, note = reserve(context, actor, prepared, snapshot, driver)
-        record, warnings = make(context, actor, prepared, record)
-    return Made(record, warnings, note)
+        record, warnings = create_reserved(context, actor, prepared, record)
+    return Created(record, warnings, note)
 
 
 def reserve(
@@ -157,7 +157,7 @@ def reserve(
 ) -> tuple[Record, str | None]:
     """Choose the slots and write the lease, before the engine is called. Returns the record and the choice's note."""
     with context.ledger.transaction() as ledger:
-        bring_names(ledger, snapshot.gpus, now=context.clock())
+        update_names(ledger, snapshot.gpus, now=context.clock())
         check_name(prepared, snapshot, ledger.records)
         choice = decide(context, prepared, snapshot, driver, ledger.records)
         if isinstance(choice, Choice):
@@ -219,20 +219,22 @@ def new_record(
     )
 
 
-def make(context: Context, actor: Actor, prepared: Prepared, record: Record) -> tuple[Record, tuple[str, ...]]:
+def create_reserved(
+    context: Context, actor: Actor, prepared: Prepared, record: Record
+) -> tuple[Record, tuple[str, ...]]:
     """Make the container of a record that has its lease; undo everything if that fails."""
     try:
-        identity, warnings = make_container(context, prepared, record)
+        identity, warnings = create_in_engine(context, prepared, record)
         with context.ledger.transaction() as ledger:
             made = apply_transition(record, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
             made = ledger.commit(made, now=context.clock())
     except BaseException as error:
-        _give_up(context, actor, record, error)
+        _undo(context, actor, record, error)
         raise
     return made, warnings
 
 
-def make_container(
+def create_in_engine(
     context: Context, prepared: Prepared, record: Record, *, name: str | None = None
 ) -> tuple[str, tuple[str, ...]]:
     """Make the container of a record whole: its id, and warnings. `name`: what Docker shall call it meanwhile.
@@ -255,7 +257,7 @@ def make_container(
         )
     root_inside = prepared.limits.limits.root_inside
     insider = Insider(record.user, record.uid, record.gid, record.name, groups, root_inside)
-    engine.put_archive(created.id, "/", archive(insider, partial(_read_inside, context, created.id)))
+    engine.put_archive(created.id, "/", archive(insider, partial(_read_file, context, created.id)))
     seen = engine.inspect(created.id)
     if seen is None:
         raise EngineNotFound(f"the container {record.name} vanished while it was made")
@@ -267,7 +269,7 @@ def make_container(
     ]
     if wrong:
         raise EngineRejected("what Docker made is not what was asked for", why="; ".join(wrong))
-    warnings = dict.fromkeys((*created.warnings, *weak, *_about_the_image(context, prepared, created.id)))
+    warnings = dict.fromkeys((*created.warnings, *weak, *_image_warnings(context, prepared, created.id)))
     return created.id, tuple(warnings)
 
 
@@ -276,7 +278,7 @@ def owner_groups(prepared: Prepared) -> tuple[HostGroup, ...]:
     return groups_of_directories(prepared.owner, [folder.path for folder in prepared.folders])
 
 
-def _about_the_image(context: Context, prepared: Prepared, identity: str) -> tuple[str, ...]:
+def _image_warnings(context: Context, prepared: Prepared, identity: str) -> tuple[str, ...]:
     """What does not work for the owner in a container of this image."""
     assert prepared.image is not None
     request = prepared.request
@@ -307,7 +309,7 @@ def spec_of(context: Context, prepared: Prepared, record: Record, groups: tuple[
     )
 
 
-def _read_inside(context: Context, identity: str, path: str) -> bytes | None:
+def _read_file(context: Context, identity: str, path: str) -> bytes | None:
     content = context.engine.get_archive(identity, path)
     if content is None:
         return None
@@ -318,7 +320,7 @@ def _read_inside(context: Context, identity: str, path: str) -> bytes | None:
     return b""
 
 
-def _give_up(context: Context, actor: Actor, record: Record, error: BaseException) -> None:
+def _undo(context: Context, actor: Actor, record: Record, error: BaseException) -> None:
     """Undo a create. If the engine cannot be asked, the record stays pending and the next command looks again."""
     why = error.message if isinstance(error, Ds01Error) else type(error).__name__
     try:

@@ -9,23 +9,23 @@ from ds01.api.views import Stopped
 from ds01.engines.protocol import ContainerStatus, EngineContainer
 from ds01.errors import Ds01Error, EngineNotFound, NotFound
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.ownership import unrecorded
+from ds01.lifecycle.context.ownership import find_unrecorded
 from ds01.lifecycle.reconciliation.reconcile import reconcile
-from ds01.lifecycle.stop import write_stop
+from ds01.lifecycle.stop import record_stop
 from ds01.records.entries import readable
 from ds01.records.record import Record
 from ds01.records.state_machine import State
 from ds01.system.users import Actor
 
-AT_ONCE = 8  # stops side by side
+MAX_PARALLEL = 8  # stops side by side
 WHY = "emergency stop"
 
 
-def running(context: Context, owner: int | None) -> list[EngineContainer]:
+def list_running(context: Context, owner: int | None) -> list[EngineContainer]:
     """The running containers of this installation; of one owner, unless that is None."""
     entries, listed = context.ledger.read(), context.observer.containers()
     owners = {record.docker_id: record.uid for record in readable(entries) if record.docker_id}
-    owners |= {seen.id: int(seen.labels["ds01.uid"]) for seen in unrecorded(context, entries, listed)}
+    owners |= {seen.id: int(seen.labels["ds01.uid"]) for seen in find_unrecorded(context, entries, listed)}
     found = []
     for container in listed:
         uid = owners.get(container.id)
@@ -41,14 +41,14 @@ def stop_at_once(context: Context, actor: Actor, owner: int | None) -> Stopped:
     wrong with one container, or after the stops, the answer names what was stopped and what was not.
     """
     user = None if owner is None else _login(context, owner)
-    containers = running(context, owner)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    containers = list_running(context, owner)
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         problems = list(pool.map(lambda container: _stop(context, container), containers))
     failed = [f"{_name(seen)}: {why}" for seen, why in zip(containers, problems, strict=True) if why]
     stopped = [seen for seen, why in zip(containers, problems, strict=True) if not why]
     for container in stopped:
         with suppress(Ds01Error, OSError):
-            _write(context, actor, container)
+            _record_stop(context, actor, container)
     names = [_name(seen) for seen in stopped]
     facts = {"actor": actor.login, "container": None, "user": user, "why": WHY}
     context.emit("emergency_stop", facts | {"containers": names, "failed": failed})
@@ -75,7 +75,7 @@ def _name(container: EngineContainer) -> str:
     return container.name or container.id
 
 
-def _write(context: Context, actor: Actor, container: EngineContainer) -> None:
+def _record_stop(context: Context, actor: Actor, container: EngineContainer) -> None:
     """Who did it, in the record. Where a command is at work on it, reconcile writes later that it ended."""
     records = readable(context.ledger.read())
     name = next((record.container_name for record in records if record.docker_id == container.id), None)
@@ -84,7 +84,7 @@ def _write(context: Context, actor: Actor, container: EngineContainer) -> None:
     with suppress(Ds01Error), context.ledger.container_lock(name, doing=f"being stopped by {actor.login}", wait=0):
         record = context.ledger.read().get(name)
         if isinstance(record, Record) and record.state is State.RUNNING and record.pending is None:
-            write_stop(context, actor, record, why=WHY)
+            record_stop(context, actor, record, why=WHY)
 
 
 def _stop(context: Context, container: EngineContainer) -> str | None:

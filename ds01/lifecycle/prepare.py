@@ -13,9 +13,9 @@ from typing import Any
 from ds01.engines.protocol import EngineImage
 from ds01.errors import NotFound, PermissionDenied, UsageError
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.spec import folders
+from ds01.lifecycle.spec import mount_sources
 from ds01.lifecycle.spec.compose import RESERVED_LABELS
-from ds01.lifecycle.spec.folders import Folder
+from ds01.lifecycle.spec.mount_sources import Folder
 from ds01.policy import variables
 from ds01.policy.model import UserLimits
 from ds01.policy.names import NAME_FORM, NAME_PATTERN, container_name
@@ -100,8 +100,8 @@ def _check_environment(request: ContainerRequest) -> None:
         if variables.is_reserved(name):
             raise PermissionDenied(
                 f"the variable {name} is set by ds01 itself",
-                why=f"{variables.RESERVED_PREFIX}* and {', '.join(variables.RESERVED_NAMES)} decide the home, the programs and "
-                "the GPUs of a container",
+                why=f"{variables.RESERVED_PREFIX}* and {', '.join(variables.RESERVED_NAMES)} decide the home, "
+                "the programs and the GPUs of a container",
                 hint="set it inside, in the program's own start script",
             )
 
@@ -122,13 +122,13 @@ def _resolve_folders(
     workspaces = context.rules.policy.workspaces_of(owner.login, owner.home)
     workspace = request.workspace or f"{workspaces}/{request.project or request.name}"
     if make:
-        folders.make(workspace, owner=owner, actor=actor, usual=Path(workspace).is_relative_to(workspaces))
+        mount_sources.make(workspace, owner=owner, actor=actor, usual=Path(workspace).is_relative_to(workspaces))
     # In a state folder of one's own its owner may do everything, also lend own folders to the people played there.
     also = actor.uid if context.sandbox and actor.uid == context.ledger.owner_uid else None
-    resolve: Callable[..., Folder] = partial(folders.resolve, owner=owner, also_uid=also)
+    resolve: Callable[..., Folder] = partial(mount_sources.resolve, owner=owner, also_uid=also)
     mounts = context.rules.policy.mounts
     found: dict[str, Folder] = {}
-    if make or folders.exists(workspace, owner=owner):
+    if make or mount_sources.exists(workspace, owner=owner):
         found["workspace"] = resolve(workspace, allowed=mounts.workspace)
     if request.data is not None:
         found["data"] = resolve(request.data, allowed=mounts.data)

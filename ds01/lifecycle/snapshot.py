@@ -9,7 +9,7 @@ from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.context.allocation import allocation_input, outside_containers
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.wait_queue import earlier_than, in_line, waiters
+from ds01.lifecycle.context.wait_queue import ahead_of, as_queued_requests, waiters
 from ds01.lifecycle.reconciliation.reconcile import reconcile
 from ds01.placement.allocation_input import AllocationInput
 from ds01.placement.allocator import QueuedRequest, after_queue
@@ -55,5 +55,5 @@ def take_snapshot(
     observation = context.observer.gpus() if gpus is None else gpus
     records = context.ledger.read()
     context.rules.prefetch(records)
-    queue = in_line(context, earlier_than(waiters(context), waiting_as), records)
+    queue = as_queued_requests(context, ahead_of(waiters(context), waiting_as), records)
     return Snapshot(containers, records, observation, outside_containers(context, records, containers), queue)

@@ -11,12 +11,12 @@ from ds01.errors import Ds01Error, InvalidState
 from ds01.gpus.model import Claim, GpuObservation, GpuRequest, Lease, Refusal, Rule, SlotRef
 from ds01.gpus.slot_names import describe_mismatch, display_name, display_names, is_unobserved, original_name
 from ds01.lifecycle import ulimits
+from ds01.lifecycle.alternatives import find_alternatives
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.slot_names import bring_names, with_names
-from ds01.lifecycle.reconciliation.reconcile import devices_now, one
+from ds01.lifecycle.context.slot_names import update_names, with_current_names
+from ds01.lifecycle.reconciliation.reconcile import current_slots, reconcile_one
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.lifecycle.spec import ports
-from ds01.lifecycle.ways_out import ways_out
 from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import choose_slots
 from ds01.records.record import Origin, Pending, Record, apply_transition, with_changes
@@ -41,17 +41,17 @@ def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | N
     """
     if record.state is State.RUNNING:
         return Started(resume(context, actor, record) if record.paused else record, True)
-    record = _lease_again(context, actor, record, waiting_as)
+    record = _acquire_lease(context, actor, record, waiting_as)
     assert record.docker_id is not None
     try:
         context.engine.start(record.docker_id)
         seen = context.engine.inspect(record.docker_id)
     except BaseException as error:
         if isinstance(error, Ds01Error):
-            one(context, record.container_name)  # what it amounts to: the new lease goes back if nothing runs
-            refused = ulimits.explain(context, record, error)
+            reconcile_one(context, record.container_name)  # what it amounts to: the new lease goes back if nothing runs
+            refused = ulimits.explain_start_failure(context, record, error)
             if refused is not None:
-                ulimits.give_back_unstarted(context, actor, record.container_name)
+                ulimits.release_unstarted(context, actor, record.container_name)
                 raise refused from error
             if (taken := ports.explain_taken(record, error)) is not None:
                 raise taken from error
@@ -77,7 +77,7 @@ def resume(context: Context, actor: Actor, record: Record) -> Record:
     """Let a paused container go on."""
     assert record.docker_id is not None
     context.engine.unpause(record.docker_id)
-    return _flag(context, actor, record, paused=False)
+    return _set_paused(context, actor, record, paused=False)
 
 
 def pause(context: Context, actor: Actor, record: Record) -> tuple[Record, bool]:
@@ -88,10 +88,10 @@ def pause(context: Context, actor: Actor, record: Record) -> tuple[Record, bool]
         return record, True
     assert record.docker_id is not None
     context.engine.pause(record.docker_id)
-    return _flag(context, actor, record, paused=True), False
+    return _set_paused(context, actor, record, paused=True), False
 
 
-def _flag(context: Context, actor: Actor, record: Record, *, paused: bool) -> Record:
+def _set_paused(context: Context, actor: Actor, record: Record, *, paused: bool) -> Record:
     with context.ledger.transaction() as ledger:
         record = ledger.commit(with_changes(record, paused=paused), now=context.clock())
     facts = {"actor": actor.login, "container": record.container_name, "user": record.user, "why": None}
@@ -99,7 +99,7 @@ def _flag(context: Context, actor: Actor, record: Record, *, paused: bool) -> Re
     return record
 
 
-def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str | None) -> Record:
+def _acquire_lease(context: Context, actor: Actor, record: Record, waiting_as: str | None) -> Record:
     """Write what is about to happen; for a stopped container first take the slots that Docker fixed for it."""
     needed = record.gpus_fixed
     _check_devices(context, record)
@@ -109,7 +109,7 @@ def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str
             return ledger.commit(with_changes(record, pending=pending), now=context.clock())
     gpus = context.observer.gpus()
     lease = record.lease
-    lost = lost_slots(needed, gpus)
+    lost = check_lost_slots(needed, gpus)
     owner = context.users.by_uid(record.uid)
     limits = context.rules.limits(owner)
     snapshot = None
@@ -118,16 +118,16 @@ def _lease_again(context: Context, actor: Actor, record: Record, waiting_as: str
     else:
         context.rules.prefetch(context.ledger.read())
     with context.ledger.transaction() as ledger:
-        bring_names(ledger, gpus, now=context.clock())
+        update_names(ledger, gpus, now=context.clock())
         if snapshot is not None:
             situation = snapshot.allocation_input(context, ledger.records)
             who = Requester(owner.login, owner.uid, limits.group, record.container_name)
             request = GpuRequest(len(needed), uuids=tuple(ref.uuid for ref in needed))
             choice = lost or choose_slots(situation, request, who, limits.limits)
             if isinstance(choice, Refusal):
-                raise error_of(choice, ways_out(record, situation, who, limits.limits))
+                raise error_of(choice, find_alternatives(record, situation, who, limits.limits))
             lease = Lease(needed, context.clock())
-        changed = with_names(with_changes(record, pending=pending, lease=lease), gpus)
+        changed = with_current_names(with_changes(record, pending=pending, lease=lease), gpus)
         changed = dataclasses.replace(changed, resource_limits=limits.limits)
         return ledger.commit(changed, now=context.clock())
 
@@ -138,7 +138,7 @@ def _check_devices(context: Context, record: Record) -> None:
         return
     seen = context.engine.inspect(record.docker_id or "")
     had = {ref.uuid for ref in record.gpus_fixed}
-    more = [ref for ref in (devices_now(context, seen) if seen else ()) if ref.uuid not in had]
+    more = [ref for ref in (current_slots(context, seen) if seen else ()) if ref.uuid not in had]
     if more:
         raise InvalidState(
             f"{record.name} would get GPU {display_names(more)} too",
@@ -147,7 +147,7 @@ def _check_devices(context: Context, record: Record) -> None:
         )
 
 
-def lost_slots(refs: tuple[SlotRef, ...], gpus: GpuObservation) -> Refusal | None:
+def check_lost_slots(refs: tuple[SlotRef, ...], gpus: GpuObservation) -> Refusal | None:
     """Return the refusal if one of the slots is not there any more or does not answer, or another has its UUID now."""
     there = {slot.uuid: slot for slot in gpus.slots}
     found = {ref: describe_mismatch(ref, there.get(ref.uuid), gpus.boot) for ref in refs}

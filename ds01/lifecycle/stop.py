@@ -21,8 +21,8 @@ from ds01.records.record import ContainerEnd, Record, apply_transition
 from ds01.records.state_machine import State, Trigger, next_state
 from ds01.system.users import Actor
 
-LOOK_EVERY = 0.1  # seconds between two looks at who still saves
-LAST_GRACE = 2.0  # seconds that Docker gives process 1, a shell with nothing left to save
+POLL_INTERVAL = 0.1  # seconds between two looks at who still saves
+FINAL_GRACE = 2.0  # seconds that Docker gives process 1, a shell with nothing left to save
 T = TypeVar("T")
 
 
@@ -38,10 +38,10 @@ def stop(
     why: str | None = None,
 ) -> tuple[Record, bool]:
     """Stop a container as `stop_steps` does, without saying who is waited for."""
-    return outcome(stop_steps(context, actor, record, grace=grace, release=release, keep=keep, hold=hold, why=why))
+    return drain(stop_steps(context, actor, record, grace=grace, release=release, keep=keep, hold=hold, why=why))
 
 
-def outcome(steps: Generator[Any, None, T]) -> T:
+def drain(steps: Generator[Any, None, T]) -> T:
     """Run a generator to its end, and return what it returns."""
     while True:
         try:
@@ -72,9 +72,9 @@ def stop_steps(
     """
     if record.state is not State.RUNNING:
         if release and record.lease is not None:
-            record = give_back(context, actor, record, why="released")
+            record = release_lease(context, actor, record, why="released")
         if keep and not record.keep:
-            record = _keep(context, actor, record)
+            record = _set_keep(context, actor, record)
         return record, True
     assert record.docker_id is not None
     seconds = context.rules.policy.policies.stop_grace.total_seconds() if grace is None else max(0.0, grace)
@@ -84,11 +84,11 @@ def stop_steps(
     if seconds > 0:
         yield from let_save(context, record.docker_id, seconds)
     left = max(0.0, until - time.monotonic())
-    context.engine.stop(record.docker_id, grace=min(left, LAST_GRACE))
-    return write_stop(context, actor, record, release=release, keep=keep, hold=hold, why=why), False
+    context.engine.stop(record.docker_id, grace=min(left, FINAL_GRACE))
+    return record_stop(context, actor, record, release=release, keep=keep, hold=hold, why=why), False
 
 
-def write_stop(
+def record_stop(
     context: Context,
     actor: Actor,
     record: Record,
@@ -120,7 +120,7 @@ def write_stop(
         return ledger.commit(record, now=now)
 
 
-def _keep(context: Context, actor: Actor, record: Record) -> Record:
+def _set_keep(context: Context, actor: Actor, record: Record) -> Record:
     """Keep a stopped container past `container_hold_after_stop`; what was promised of its hold changes with it."""
     kept = dataclasses.replace(record, keep=True)
     if kept.state is State.HELD:
@@ -139,33 +139,33 @@ def let_save(context: Context, docker_id: str, seconds: float) -> Generator[Savi
     """
     until = time.monotonic() + seconds
     try:
-        if not _at_work(context.engine.processes(docker_id)):
+        if not _working(context.engine.processes(docker_id)):
             return
         # To -1: everybody but process 1 and the sender. As root inside, since some may have become others.
         context.engine.run(docker_id, ExecRequest(("/bin/sh", "-c", "kill -TERM -1"), user="0:0", tty=False))
-        told: Saving | None = None
-        for _ in range(round(seconds / LOOK_EVERY)):
+        last: Saving | None = None
+        for _ in range(round(seconds / POLL_INTERVAL)):
             if time.monotonic() >= until:  # Docker may take longer to list the processes than the pauses in between
                 break
-            left = len(_at_work(context.engine.processes(docker_id)))
+            left = len(_working(context.engine.processes(docker_id)))
             if not left:
                 return
             now = Saving(left, max(1, math.ceil(until - time.monotonic())))
-            if now != told:
-                told = now
+            if now != last:
+                last = now
                 yield now
-            context.sleep(LOOK_EVERY)
-        if told is not None:
-            yield dataclasses.replace(told, seconds_left=0)
+            context.sleep(POLL_INTERVAL)
+        if last is not None:
+            yield dataclasses.replace(last, seconds_left=0)
     except EngineNotFound:
         raise
     except Ds01Error:
         return  # it ended meanwhile, or its shell is broken: the stop itself tells
 
 
-def give_back(context: Context, actor: Actor, record: Record, *, why: str) -> Record:
+def release_lease(context: Context, actor: Actor, record: Record, *, why: str) -> Record:
     """End the lease of a container that does not run."""
-    return _move(context, actor, record, Trigger.RELEASE, why=why)
+    return _apply(context, actor, record, Trigger.RELEASE, why=why)
 
 
 def remove(context: Context, actor: Actor, record: Record, *, why: str | None = None) -> Record:
@@ -176,14 +176,14 @@ def remove(context: Context, actor: Actor, record: Record, *, why: str | None = 
             context.engine.remove(record.docker_id)
     if record.own_tag is not None:
         context.engine.untag(record.own_tag)
-    return _move(context, actor, record, Trigger.REMOVE, why=why)
+    return _apply(context, actor, record, Trigger.REMOVE, why=why)
 
 
-def running_processes(context: Context, record: Record) -> int:
+def count_processes(context: Context, record: Record) -> int:
     """How many processes a stop would end, idle shells and process 1 left out."""
     if record.docker_id is None or record.state is not State.RUNNING:
         return 0
-    return len(_at_work(context.engine.processes(record.docker_id)))
+    return len(_working(context.engine.processes(record.docker_id)))
 
 
 def check_running(record: Record, *, force: bool) -> None:
@@ -196,7 +196,7 @@ def check_running(record: Record, *, force: bool) -> None:
         )
 
 
-def _at_work(processes: list[ContainerProcess]) -> list[ContainerProcess]:
+def _working(processes: list[ContainerProcess]) -> list[ContainerProcess]:
     parents = {process.parent for process in processes}
     return [
         process
@@ -205,7 +205,7 @@ def _at_work(processes: list[ContainerProcess]) -> list[ContainerProcess]:
     ]
 
 
-def _move(context: Context, actor: Actor, record: Record, trigger: Trigger, **more: Any) -> Record:
+def _apply(context: Context, actor: Actor, record: Record, trigger: Trigger, **more: Any) -> Record:
     with context.ledger.transaction() as ledger:
         now = context.clock()
         return ledger.commit(apply_transition(record, trigger, actor=actor.login, at=now, **more), now=now)

@@ -6,19 +6,19 @@ from contextlib import suppress
 
 from ds01.errors import Ds01Error, EngineRejected
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.stop import give_back
+from ds01.lifecycle.stop import release_lease
 from ds01.records.record import Record
 from ds01.records.state_machine import State
 from ds01.system.users import Actor
 
 
-def explain(context: Context, record: Record, error: Ds01Error) -> EngineRejected | None:
+def explain_start_failure(context: Context, record: Record, error: Ds01Error) -> EngineRejected | None:
     """Return the error of a start that failed for a ulimit, with the policy's key; None for any other error."""
     data = error.data or {}
     if data.get("problem") != "ulimit":
         return None
     name = str(data["ulimit"])
-    given = _made_with(context, record).get(name)
+    given = _container_ulimits(context, record).get(name)
     again = f"`container-start {record.name} --recreate`"
     key = f"ulimits: {{{name}: {given}}}"
     if given is None:
@@ -39,15 +39,15 @@ def explain(context: Context, record: Record, error: Ds01Error) -> EngineRejecte
     )
 
 
-def give_back_unstarted(context: Context, actor: Actor, container_name: str) -> None:
+def release_unstarted(context: Context, actor: Actor, container_name: str) -> None:
     """End the lease of a container that cannot start and never ran. Its lock is held."""
     record = context.ledger.read().get(container_name)
     unstarted = isinstance(record, Record) and record.state is State.CREATED and record.stopped_at is None
     if isinstance(record, Record) and unstarted and record.lease is not None:
-        give_back(context, actor, record, why="it cannot be started with its limits")
+        release_lease(context, actor, record, why="it cannot be started with its limits")
 
 
-def _made_with(context: Context, record: Record) -> dict[str, int]:
+def _container_ulimits(context: Context, record: Record) -> dict[str, int]:
     """The ulimits that the container has: the record's are today's by the time that it is started."""
     with suppress(Ds01Error):
         seen = context.engine.inspect(record.docker_id or "")

@@ -33,7 +33,7 @@ def allocation(slots: int = 56, records: int = 500, runs: int = 30) -> None:
             record = creating.reserve(context, actor, prepared, found)
             whole.append((time.perf_counter() - begun) * 1000)
             under.append(held.milliseconds)
-            creating._give_up(context, actor, record, Ds01Error("only measured"))
+            creating._undo(context, actor, record, Ds01Error("only measured"))
         held_for, in_all = statistics.median(under), statistics.median(whole)
         print(f"one allocation       {held_for:6.1f} ms under the lock, {in_all:.1f} ms in all,", end=" ")
         print(f"with {slots} slots and {records} records")

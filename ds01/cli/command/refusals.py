@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from ds01.api.refusals import WaysOut, refusal_of, ways_out_of
+from ds01.api.refusals import Alternatives, alternatives_of, refusal_of
 from ds01.cli.command.advice import CommandContext, complete_hints, current_context
 from ds01.cli.ui.formats import format_count, format_deadline, format_gpus, format_holder, format_local_time, short_name
 from ds01.errors import Ds01Error
@@ -18,7 +18,7 @@ ADMINISTRATOR_HINT = "an administrator can raise {key} in the policy"
 
 
 def describe_refusal(
-    refusal: Refusal, now: datetime, context: CommandContext, ways: WaysOut | None = None
+    refusal: Refusal, now: datetime, context: CommandContext, ways: Alternatives | None = None
 ) -> MessageParts:
     """Return a refusal as message, why and hint. `ways`: what helps a container whose slots are fixed."""
     rule, why = refusal.rule, describe_claims(refusal.claims, now) or None
@@ -88,7 +88,7 @@ def describe_claims(claims: Sequence[Claim], now: datetime) -> str:
 
 
 def _describe_fixed_or_none_free(
-    refusal: Refusal, why: str | None, now: datetime, context: CommandContext, ways: WaysOut | None
+    refusal: Refusal, why: str | None, now: datetime, context: CommandContext, ways: Alternatives | None
 ) -> MessageParts:
     wait_hint = "`--wait` waits for one in the queue" if context.has("--wait") else None
     if ways is not None:
@@ -123,7 +123,9 @@ def describe_none_free(refusal: Refusal, claims: str | None) -> tuple[str, str |
     return message, "\n".join(filter(None, (*lines, claims))) or None
 
 
-def _describe_quota(refusal: Refusal, why: str | None, context: CommandContext, ways: WaysOut | None) -> MessageParts:
+def _describe_quota(
+    refusal: Refusal, why: str | None, context: CommandContext, ways: Alternatives | None
+) -> MessageParts:
     key = refusal.rule.value
     message = f"your quota is {_format_gpu_count(refusal.limit)} ({key})"
     used = f"you have {refusal.used or 0}, and {'it needs' if ways else 'asked for'} {refusal.asked} more"
@@ -154,7 +156,7 @@ def _fewer_gpus_hint(context: CommandContext, key: str, count: int) -> str:
     return fewer_hint + ADMINISTRATOR_HINT.format(key=key)
 
 
-def _recreate_hint(ways: WaysOut | None) -> str | None:
+def _recreate_hint(ways: Alternatives | None) -> str | None:
     """Name the commands that give a container other GPUs than those that Docker fixed."""
     if ways is None:
         return None
@@ -189,7 +191,7 @@ def adapt_error(error: Ds01Error, now: datetime, *, login: str | None = None) ->
     message, why, hint = error.message, error.why, error.hint
     refusal = None if error.is_worded else refusal_of(error)
     if refusal is not None:
-        message, why, hint = describe_refusal(refusal, now, current_context(), ways_out_of(error))
+        message, why, hint = describe_refusal(refusal, now, current_context(), alternatives_of(error))
     hint = None if hint is None else complete_hints(hint, login=login)
     if (message, why, hint) == (error.message, error.why, error.hint):
         return error

@@ -93,9 +93,8 @@ def report_outcome(session: Session, acted: Acted, *, released: bool, kept: bool
     if acted.already and kept:
         session.say("It is kept: nothing removes it but you.")
     if view.gpus:
-        session.say(
-            f"{gpus_as_subject(view.gpus, 'is', 'are')} held for {_holder_name(session, view)} {_hold_end_text(session, view)}."
-        )
+        subject, holder = gpus_as_subject(view.gpus, "is", "are"), _holder_name(session, view)
+        session.say(f"{subject} held for {holder} {_hold_end_text(session, view)}.")
         session.say(f"Give {'it' if len(view.gpus) == 1 else 'them'} back now: `container-stop {view.name} --release`")
     elif released:
         session.say("It has no GPU any more.")

@@ -20,7 +20,7 @@ from ds01.host.people import DOCKER_GROUP, collect_people, find_unix_group
 from ds01.host.policy_names import NameFinding, check_names
 from ds01.lifecycle.context.allocation import allocation_input, outside_containers
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.gpu_processes import has_hidden, with_names
+from ds01.lifecycle.context.gpu_processes import has_hidden_processes, with_kept_names
 from ds01.lifecycle.context.owners import Owners
 from ds01.lifecycle.context.ownership import is_ours
 from ds01.policy.model import Policy
@@ -83,8 +83,8 @@ def collect_facts(sources: FactSources) -> DoctorFacts:
             doubts=tuple(describe_user_database_doubts(owners, facts.records, facts.now)),
         )
     observation, gpus_problem = _value_or_error(lambda: sources.inventory().observe())
-    if observation is not None and ledger is not None and has_hidden(observation):
-        observation = with_names(observation, ledger.gpu_processes(), sources.now)
+    if observation is not None and ledger is not None and has_hidden_processes(observation):
+        observation = with_kept_names(observation, ledger.gpu_processes(), sources.now)
     facts = replace(facts, observation=observation, gpus_problem=gpus_problem)
     if policy is not None:
         facts = replace(facts, names=_find_wrong_names(facts, policy, sources.users))

@@ -9,7 +9,7 @@ from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import MigState, SlotKind, slot_sort_key
 from ds01.host.checks.facts import DoctorFacts
 from ds01.host.checks.findings import CreateLink, Finding, error, join_few, warning
-from ds01.lifecycle.context.observer import sign_of_gpus
+from ds01.lifecycle.context.observer import gpu_evidence
 from ds01.placement.allocation_input import describe_blocker
 from ds01.placement.outside_use import IGNORE_MISSING_LIST
 
@@ -26,9 +26,9 @@ def nvml(facts: DoctorFacts) -> Iterator[Finding]:
         yield error("nvml", problem.message, problem.why, problem.hint)
         return
     entries = {record.container_name: record for record in facts.records}
-    sign = sign_of_gpus(entries, facts.kernel.nvidia_cards)
-    if sign is not None:
-        yield error("nvml", problem.message, f"there is no libnvidia-ml.so.1, although {sign}", problem.hint)
+    evidence = gpu_evidence(entries, facts.kernel.nvidia_cards)
+    if evidence is not None:
+        yield error("nvml", problem.message, f"there is no libnvidia-ml.so.1, although {evidence}", problem.hint)
 
 
 def health(facts: DoctorFacts) -> Iterator[Finding]:
@@ -96,7 +96,8 @@ def outside(facts: DoctorFacts) -> Iterator[Finding]:
             without_process_list.append(slot)
             continue
         yield warning(
-            "gpu-outside", f"{slot} is used by {describe_blocker(blocker)}", "ds01 gives it to nobody as long as that runs",
+            "gpu-outside", f"{slot} is used by {describe_blocker(blocker)}",
+            "ds01 gives it to nobody as long as that runs",
             "end it, or let the policy's `outside` section ignore it",
         )  # fmt: skip
     if without_process_list:

@@ -9,7 +9,7 @@ from ds01.engines.protocol import ContainerStatus, EngineContainer
 from ds01.gpus.slot_names import display_names, is_unobserved, original_name
 from ds01.host.checks.facts import DoctorFacts
 from ds01.host.checks.findings import Finding, ReconcileRecords, error, warning
-from ds01.lifecycle.reconciliation.judge import differs
+from ds01.lifecycle.reconciliation.inference import differs
 from ds01.placement.outside_use import uuids_from_labels
 from ds01.records.entries import is_manual
 from ds01.records.record import Record

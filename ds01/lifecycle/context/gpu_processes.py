@@ -14,10 +14,10 @@ from typing import Any
 from ds01.gpus.model import GpuObservation, GpuProcess
 from ds01.system.data import DataError, format_time, parse_time
 
-BELIEVED_FOR = timedelta(minutes=15)  # several ticks; a process id is not used again so soon
+MAX_AGE = timedelta(minutes=15)  # several ticks; a process id is not used again so soon
 
 
-def to_keep(observation: GpuObservation, now: datetime) -> dict[str, Any]:
+def processes_document(observation: GpuObservation, now: datetime) -> dict[str, Any]:
     """Return what the tick keeps: the named processes of each slot, by the slot's UUID."""
     slots = {
         slot.uuid: [
@@ -30,15 +30,15 @@ def to_keep(observation: GpuObservation, now: datetime) -> dict[str, Any]:
     return {"at": format_time(now), "slots": {uuid: found for uuid, found in slots.items() if found}}
 
 
-def has_hidden(observation: GpuObservation) -> bool:
+def has_hidden_processes(observation: GpuObservation) -> bool:
     """Return whether a process has neither a name nor a container: it has ended, or it is hidden."""
     return any(_is_hidden(process) for slot in observation.slots for process in slot.processes or ())
 
 
-def with_names(observation: GpuObservation, kept: Mapping[str, Any], now: datetime) -> GpuObservation:
+def with_kept_names(observation: GpuObservation, kept: Mapping[str, Any], now: datetime) -> GpuObservation:
     """Return the observation with the names and containers that the tick saw, unless that was too long ago."""
     try:
-        if not timedelta(0) <= now - parse_time(kept["at"]) <= BELIEVED_FOR:
+        if not timedelta(0) <= now - parse_time(kept["at"]) <= MAX_AGE:
             return observation
         seen = {
             (uuid, item["pid"]): GpuProcess(item["pid"], str(item["name"]), item.get("container"))

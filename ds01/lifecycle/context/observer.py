@@ -8,7 +8,7 @@ from ds01.gpus.inventory import LIBRARY_NOT_FOUND, GpuInventory
 from ds01.gpus.model import GpuObservation
 from ds01.gpus.slot_names import display_names
 from ds01.journal.events import Emit
-from ds01.lifecycle.context.gpu_processes import has_hidden, with_names
+from ds01.lifecycle.context.gpu_processes import has_hidden_processes, with_kept_names
 from ds01.records.entries import Entries
 from ds01.records.ledger import Ledger, UnreadableRecord
 from ds01.records.record import Record
@@ -77,27 +77,27 @@ class Observer:
             data = error.data or {}
             if data.get("problem") != LIBRARY_NOT_FOUND:
                 raise
-            sign = sign_of_gpus(self._ledger.read(), data.get("cards", 0))
-            if sign is None:
+            evidence = gpu_evidence(self._ledger.read(), data.get("cards", 0))
+            if evidence is None:
                 return NO_GPUS
             raise GpusUnreachable(
                 error.message,
-                why=f"there is no libnvidia-ml.so.1, although {sign}",
+                why=f"there is no libnvidia-ml.so.1, although {evidence}",
                 hint="if the driver is being updated, try again in a minute; else an administrator installs it again. "
                 "--cpu-only needs no GPU",
                 data=data,
             ) from error
         if not observation.gpus and not observation.simulated:
-            sign = sign_of_gpus(self._ledger.read(), 0)
-            if sign is not None:
+            evidence = gpu_evidence(self._ledger.read(), 0)
+            if evidence is not None:
                 raise GpusUnreachable(
                     "The driver finds no GPU.",
-                    why=f"NVML answers and lists none, although {sign}",
+                    why=f"NVML answers and lists none, although {evidence}",
                     hint="`nvidia-smi` and the kernel's log say more to an administrator. --cpu-only needs no GPU",
                     data={"problem": "no_devices"},
                 )
-        if has_hidden(observation):
-            observation = with_names(observation, self._ledger.gpu_processes(), self._clock())
+        if has_hidden_processes(observation):
+            observation = with_kept_names(observation, self._ledger.gpu_processes(), self._clock())
         return observation
 
     def report_uninspectable(self, container: EngineContainer | str, error: Ds01Error) -> None:
@@ -115,7 +115,7 @@ class Observer:
 NO_GPUS = GpuObservation((), (), "none")
 
 
-def sign_of_gpus(entries: Entries, cards: int) -> str | None:
+def gpu_evidence(entries: Entries, cards: int) -> str | None:
     """Return what shows that this server has GPUs although its driver is missing, in words; None if nothing does."""
     if cards:
         return f"{cards} NVIDIA card{' is' if cards == 1 else 's are'} on the PCI bus"

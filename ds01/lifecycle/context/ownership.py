@@ -13,10 +13,10 @@ from ds01.system.data import DataError, parse_time
 
 # The label is written right before Docker is asked to make the container, and Docker may be slow. A container that is
 # made from a committed image later than this cannot be mistaken for the one whose labels it has.
-MADE_WITHIN = timedelta(minutes=10)
+MAX_LABEL_AGE = timedelta(minutes=10)
 
 
-def are_own(
+def is_created_by(
     container: EngineContainer, installation: str, *, name: str | None = None, at_any_time: bool = False
 ) -> bool:
     """Return whether this installation set the labels on this very container. `name`: its future name, if another.
@@ -35,24 +35,24 @@ def are_own(
         and parts is not None
         and labels.get("ds01.uid") == str(parts[1])
         and bool(labels.get("ds01.id"))
-        and (at_any_time or _made_when_labelled(container))
+        and (at_any_time or _created_when_labelled(container))
     )
 
 
-def _made_when_labelled(container: EngineContainer) -> bool:
+def _created_when_labelled(container: EngineContainer) -> bool:
     try:
         labelled = parse_time(container.labels["ds01.created"])
     except (DataError, KeyError):
         return False
-    return abs(container.created_at - labelled) <= MADE_WITHIN
+    return abs(container.created_at - labelled) <= MAX_LABEL_AGE
 
 
 def is_ours(context: Context, container: EngineContainer) -> bool:
     """Return whether this installation created the container. See `are_own`."""
-    return are_own(container, context.ledger.installation)
+    return is_created_by(container, context.ledger.installation)
 
 
-def unrecorded(context: Context, entries: Entries, listed: Iterable[EngineContainer]) -> list[EngineContainer]:
+def find_unrecorded(context: Context, entries: Entries, listed: Iterable[EngineContainer]) -> list[EngineContainer]:
     """Return our containers whose records were lost, or cannot be read."""
     records = readable(entries)
     docker_ids = {record.docker_id for record in records}

@@ -15,7 +15,7 @@ from ds01.records.ledger import Transaction
 from ds01.records.record import Record
 
 
-def with_names(record: Record, gpus: GpuObservation) -> Record:
+def with_current_names(record: Record, gpus: GpuObservation) -> Record:
     """Return a record with its slots under the names that they have today.
 
     An observation without any GPU names nothing: a request for no GPU does not look at them.
@@ -30,25 +30,25 @@ def with_names(record: Record, gpus: GpuObservation) -> Record:
     return dataclasses.replace(record, lease=lease, gpus_fixed=fixed, gpu_id=names or None)
 
 
-def bring_names(ledger: Transaction, gpus: GpuObservation, *, now: datetime) -> None:
+def update_names(ledger: Transaction, gpus: GpuObservation, *, now: datetime) -> None:
     """Write today's names into all records that have others. Called before a lease gives out one of these names."""
     changed = list(_outdated(ledger.records, gpus))
     if changed:
         ledger.commit_slot_names(changed, now=now)
 
 
-def keep_names(context: Context, gpus: GpuObservation) -> None:
+def update_names_if_possible(context: Context, gpus: GpuObservation) -> None:
     """As `bring_names`, for a command that only looked: a disk that is full must not keep it from answering."""
     try:
         if any(_outdated(context.ledger.read(), gpus)):
             with context.ledger.transaction() as ledger:
-                bring_names(ledger, gpus, now=context.clock())
+                update_names(ledger, gpus, now=context.clock())
     except Ds01Error:
         return  # the next look tries again; the rows of `ds01 gpu status` are named from the observation
 
 
 def _outdated(entries: Entries, gpus: GpuObservation) -> Iterator[Record]:
     for record in readable(entries):
-        named = with_names(record, gpus)
+        named = with_current_names(record, gpus)
         if named != record:
             yield named

@@ -29,23 +29,23 @@ def waiters(context: Context) -> tuple[Waiter, ...]:
     )
 
 
-def in_line(context: Context, line: Iterable[Waiter], entries: Entries) -> tuple[QueuedRequest, ...]:
+def as_queued_requests(context: Context, queue: Iterable[Waiter], entries: Entries) -> tuple[QueuedRequest, ...]:
     """Return the waiters as the allocator sees them.
 
     Left out: one whose container is being made or started, since it has its lease already, and a suspended one, since a
     GPU that is kept for it would be used by nobody.
     """
     return tuple(
-        seen_by_allocator(context, waiter, entries)
-        for waiter in line
+        queued_request(context, waiter, entries)
+        for waiter in queue
         if _lacks_lease(entries.get(waiter.container)) and not is_suspended(waiter)
     )
 
 
-def earlier_than(line: tuple[Waiter, ...], waiting_as: str | None) -> tuple[Waiter, ...]:
+def ahead_of(queue: tuple[Waiter, ...], waiting_as: str | None) -> tuple[Waiter, ...]:
     """Return the waiters before the one with the id `waiting_as`; all of them for whoever does not wait."""
-    ids = [waiter.id for waiter in line]
-    return line[: ids.index(waiting_as)] if waiting_as in ids else line
+    ids = [waiter.id for waiter in queue]
+    return queue[: ids.index(waiting_as)] if waiting_as in ids else queue
 
 
 def is_suspended(waiter: Waiter) -> bool:
@@ -56,7 +56,7 @@ def is_suspended(waiter: Waiter) -> bool:
     return abs(time.time() - waiter.tried_at) > SUSPENDED_AFTER
 
 
-def seen_by_allocator(context: Context, waiter: Waiter, entries: Entries) -> QueuedRequest:
+def queued_request(context: Context, waiter: Waiter, entries: Entries) -> QueuedRequest:
     """A waiter with today's limits, and how many containers its owner has."""
     account = _account(context, waiter.uid)
     limits = context.rules.limits(account)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from ds01.api.views import Change
 from ds01.gpus.model import Lease
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.ownership import unrecorded
-from ds01.lifecycle.reconciliation.judge import OBSERVED
+from ds01.lifecycle.context.ownership import find_unrecorded
+from ds01.lifecycle.reconciliation.inference import OBSERVED
 from ds01.placement.outside_use import uuids_from_labels
 from ds01.records.entries import readable, taken_uuids
 from ds01.records.record import Record, with_changes
 from ds01.records.state_machine import State
 
 
-def holders(context: Context, record: Record) -> list[Record]:
+def find_holders(context: Context, record: Record) -> list[Record]:
     """Who has the slots that Docker fixed for a container that runs without a lease on them."""
     uuids = _fixed(record)
     return [
@@ -23,9 +23,9 @@ def holders(context: Context, record: Record) -> list[Record]:
     ]
 
 
-def tell_both(context: Context, record: Record) -> None:
+def report_conflict(context: Context, record: Record) -> None:
     """Write an event of a conflict for each of those whose GPU it is."""
-    for other in holders(context, record):
+    for other in find_holders(context, record):
         facts = {"actor": OBSERVED, "container": record.container_name, "user": record.user, "why": record.conflict}
         context.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
 
@@ -55,7 +55,7 @@ def end_conflict(context: Context, container_name: str) -> list[Change]:
 
 def may_be_claimed(context: Context, record: Record) -> bool:
     """Whether a container whose record was lost, and is not rebuilt yet, may have the slots of this one."""
-    lost = unrecorded(context, context.ledger.read(), context.engine.containers())
+    lost = find_unrecorded(context, context.ledger.read(), context.engine.containers())
     return any(_fixed(record) & set(uuids_from_labels(seen.labels)) for seen in lost)
 
 

@@ -10,7 +10,7 @@ from ds01.engines.protocol import EngineContainer
 from ds01.errors import NotFound
 from ds01.gpus.model import GpuRequest, Lease, SlotKind, SlotRef
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.reconciliation.judge import OBSERVED, judge
+from ds01.lifecycle.reconciliation.inference import OBSERVED, infer_transitions
 from ds01.placement.outside_use import uuids_from_labels
 from ds01.policy.model import Limits
 from ds01.policy.names import split_container_name
@@ -21,7 +21,7 @@ from ds01.records.state_machine import State, Trigger
 from ds01.system.data import DataError, format_time, parse_time
 
 
-def described(context: Context, seen: EngineContainer) -> Record:
+def record_from_labels(context: Context, seen: EngineContainer) -> Record:
     """Return what the labels say for certain: identity, request, slots, creation time; without lease and history."""
     labels = seen.labels
     name, uid = split_container_name(seen.name) or (seen.name, int(labels["ds01.uid"]))
@@ -29,7 +29,7 @@ def described(context: Context, seen: EngineContainer) -> Record:
     with suppress(NotFound):  # the owner was deleted, or the user database does not answer
         account = context.users.by_uid(uid)
         login, gid = account.login, account.gid
-    refs = tuple(_refs(labels.get("ds01.gpu.slots", ""), uuids_from_labels(labels)))
+    refs = tuple(_slot_refs(labels.get("ds01.gpu.slots", ""), uuids_from_labels(labels)))
     mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
     return Record(
         id=labels["ds01.id"],
@@ -61,7 +61,9 @@ def described(context: Context, seen: EngineContainer) -> Record:
     )
 
 
-def rebuilt(record: Record, seen: EngineContainer, limits: Limits, taken: Collection[str], now: datetime) -> Record:
+def with_inferred_state(
+    record: Record, seen: EngineContainer, limits: Limits, taken: Collection[str], now: datetime
+) -> Record:
     """Return the record that `described` began, with its lease and in the state that the engine has. Pure.
 
     `taken`: the UUIDs that others have leased.
@@ -73,7 +75,7 @@ def rebuilt(record: Record, seen: EngineContainer, limits: Limits, taken: Collec
     record = with_changes(record, resource_limits=limits)
     record = apply_transition(record, Trigger.CREATE, actor=OBSERVED, at=created, why=why, lease=lease)
     hold = limits.gpu_hold_after_stop
-    record = judge(record, seen, taken=taken, hold=hold, now=now).record
+    record = infer_transitions(record, seen, taken=taken, hold=hold, now=now).record
     if record.state is State.CREATED and refs and lease is None:
         return apply_transition(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="somebody else has its GPU")
     ends = hold_ends(record, hold)
@@ -87,7 +89,7 @@ def rebuilt(record: Record, seen: EngineContainer, limits: Limits, taken: Collec
     return record
 
 
-def _refs(slots: str, uuids: Iterable[str]) -> Iterable[SlotRef]:
+def _slot_refs(slots: str, uuids: Iterable[str]) -> Iterable[SlotRef]:
     for slot, uuid in zip(slots.split(";"), uuids, strict=False):
         yield SlotRef(slot, uuid, SlotKind.MIG if ":" in slot else SlotKind.FULL)
 

@@ -12,12 +12,12 @@ from ds01.engines.protocol import EngineContainer
 from ds01.errors import Busy, EngineConflict, EngineNotFound, EngineRejected, EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import SlotRef
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.ownership import are_own, unrecorded
+from ds01.lifecycle.context.ownership import find_unrecorded, is_created_by
 from ds01.lifecycle.reconciliation import orphans
-from ds01.lifecycle.reconciliation.conflicts import end_conflict, may_be_claimed, tell_both
-from ds01.lifecycle.reconciliation.judge import differs, ended_by_restart, is_half_made, judge
-from ds01.lifecycle.reconciliation.limiting import limit
-from ds01.lifecycle.reconciliation.twin import discard, is_awaited, remove_unused, swap
+from ds01.lifecycle.reconciliation.adopted_limits import apply_limits
+from ds01.lifecycle.reconciliation.conflicts import end_conflict, may_be_claimed, report_conflict
+from ds01.lifecycle.reconciliation.inference import differs, ended_by_restart, infer_transitions, is_incomplete
+from ds01.lifecycle.reconciliation.replacement import awaits_replacement, discard_replacement, promote, remove_unused
 from ds01.placement.devices import slots_of_devices
 from ds01.records.entries import is_manual, readable, taken_uuids
 from ds01.records.record import Origin, Record
@@ -41,10 +41,10 @@ def reconcile(
     """
     changes: list[Change] = []
 
-    def guarded(name: str, act: Callable[[], list[Change]]) -> bool:
+    def run_locked(name: str, act: Callable[[], list[Change]]) -> bool:
         """Do it, and return whether it could be done."""
         try:
-            done = _guarded(context, name, locked, act)
+            done = _with_lock(context, name, locked, act)
         except EngineUnreachable:
             raise
         except (EngineNotFound, EngineConflict):
@@ -63,26 +63,26 @@ def reconcile(
         return done is not None
 
     entries = context.ledger.read()
-    orphans.restore(context, listed, entries, guarded)
+    orphans.rebuild_lost_records(context, listed, entries, run_locked)
     # Each look at the ledger costs a look at every file, and all this happens before every lease.
     entries = context.ledger.read() if changes else entries
     by_id = {container.id: container for container in listed}
     by_label = {}
     if any(record.docker_id is None for record in readable(entries)):
-        by_label = {seen.labels.get("ds01.id"): seen for seen in listed if _may_be_being_made(context, seen)}
+        by_label = {seen.labels.get("ds01.id"): seen for seen in listed if _may_be_in_creation(context, seen)}
     for record in readable(entries):
         found = by_id.get(record.docker_id) if record.docker_id else by_label.get(record.id)
         if not is_manual(record) and differs(record, found):
-            guarded(record.container_name, partial(one, context, record.container_name))
+            run_locked(record.container_name, partial(reconcile_one, context, record.container_name))
     entries = context.ledger.read() if changes else entries
     for record in readable(entries):
         if record.conflict:
-            guarded(record.container_name, partial(end_conflict, context, record.container_name))
-    orphans.remove_strays(context, listed, entries, guarded)
+            run_locked(record.container_name, partial(end_conflict, context, record.container_name))
+    orphans.remove_stray_replacements(context, listed, entries, run_locked)
     return changes
 
 
-def foresee(context: Context, listed: list[EngineContainer]) -> list[Change]:
+def preview(context: Context, listed: list[EngineContainer]) -> list[Change]:
     """What `reconcile` would do; nothing is changed. What a twin leads to is `settled`."""
     entries = context.ledger.read()
     by_id = {container.id: container for container in listed}
@@ -92,54 +92,54 @@ def foresee(context: Context, listed: list[EngineContainer]) -> list[Change]:
         known = by_id.get(record.docker_id or "")
         if is_manual(record) or not differs(record, known) or not context.ledger.container_lock_is_free(name):
             continue
-        if is_awaited(record):
+        if awaits_replacement(record):
             changes.append(Change(name, "settled"))
             continue
         try:
-            seen = _look(context, record)
+            seen = _inspect(context, record)
         except (EngineConflict, EngineRejected):
             continue  # its record stays as it is
-        if seen is not None and is_half_made(record, seen):
+        if seen is not None and is_incomplete(record, seen):
             seen = None  # it goes, and what is left is judged
-        restart = _restart(context, record, seen)
+        restart = _restart_cause(context, record, seen)
         taken = taken_uuids(entries, but=name)
-        verdict = judge(
+        inferred = infer_transitions(
             record, seen, taken=taken, hold=context.rules.hold_duration(record), now=context.clock(), restart=restart
         )
-        if verdict.record != record:
-            changes += [Change(name, step.trigger.value) for step in verdict.steps] or [Change(name, "settled")]
-    lost = unrecorded(context, entries, listed)
+        if inferred.record != record:
+            changes += [Change(name, step.trigger.value) for step in inferred.steps] or [Change(name, "settled")]
+    lost = find_unrecorded(context, entries, listed)
     return changes + [Change(seen.name, "rebuilt") for seen in lost]
 
 
-def glance(context: Context, container_name: str) -> list[Change]:
+def reconcile_if_unlocked(context: Context, container_name: str) -> list[Change]:
     """Bring one record to what the engine says, unless a command is at work on it."""
-    return _guarded(context, container_name, (), partial(one, context, container_name)) or []
+    return _with_lock(context, container_name, (), partial(reconcile_one, context, container_name)) or []
 
 
-def one(context: Context, container_name: str) -> list[Change]:
+def reconcile_one(context: Context, container_name: str) -> list[Change]:
     """Bring one record to what the engine says. The container's lock is held."""
     record = context.ledger.read().get(container_name)
     if not isinstance(record, Record) or is_manual(record):
         return []
-    seen = _look(context, record)
-    if is_awaited(record):
+    seen = _inspect(context, record)
+    if awaits_replacement(record):
         try:
-            if _bring_twin_to_its_end(context, record, seen):
+            if _finish_replacement(context, record, seen):
                 return [Change(container_name, "made anew")]
         except (EngineConflict, EngineRejected):
             return []  # Docker is not done with the old one, say: the next look tells
-        seen = _look(context, record)
-    if seen is not None and is_half_made(record, seen):
+        seen = _inspect(context, record)
+    if seen is not None and is_incomplete(record, seen):
         if not remove_unused(context, seen):
             return []  # it started meanwhile, or went: the next look tells
         seen = None
     if seen is not None and _is_half_adopted(record):
         with suppress(EngineNotFound):  # it went meanwhile: the next look tells
-            limit(context, record, seen)
+            apply_limits(context, record, seen)
     hold = context.rules.hold_duration(record)
-    restart = _restart(context, record, seen)
-    devices = _devices_of_a_start(context, record, seen)
+    restart = _restart_cause(context, record, seen)
+    devices = _slots_of_new_start(context, record, seen)
     # It was started behind ds01, and would get a lease.
     wants_lease = (
         seen is not None and seen.status.has_processes and record.lease is None and record.state is not State.RUNNING
@@ -151,31 +151,33 @@ def one(context: Context, container_name: str) -> list[Change]:
         if not isinstance(record_now, Record) or record_now.id != record.id:
             return []
         taken = taken_uuids(ledger.records, but=container_name)
-        judged = record_now
+        inferred_from = record_now
         if devices is not None and _uuids(devices) != _uuids(record_now.gpus_fixed):
-            judged = dataclasses.replace(record_now, gpus_fixed=devices, lease=None)  # its lease is on others
-        verdict = judge(judged, seen, taken=taken, hold=hold, now=context.clock(), restart=restart)
-        if verdict.record == record_now:
+            inferred_from = dataclasses.replace(record_now, gpus_fixed=devices, lease=None)  # its lease is on others
+        inferred = infer_transitions(inferred_from, seen, taken=taken, hold=hold, now=context.clock(), restart=restart)
+        if inferred.record == record_now:
             return []
-        after = ledger.commit(verdict.record, now=context.clock())
-    _clear_up(context, after)
+        after = ledger.commit(inferred.record, now=context.clock())
+    _remove_image_tag(context, after)
     if after.conflict and not record.conflict:
-        tell_both(context, after)
-    return [Change(container_name, step.trigger.value) for step in verdict.steps] or [Change(container_name, "settled")]
+        report_conflict(context, after)
+    return [Change(container_name, step.trigger.value) for step in inferred.steps] or [
+        Change(container_name, "settled")
+    ]
 
 
-def _bring_twin_to_its_end(context: Context, record: Record, seen: EngineContainer | None) -> bool:
+def _finish_replacement(context: Context, record: Record, seen: EngineContainer | None) -> bool:
     """What its maker, who was killed, left: a whole one takes the place, any other goes. Whether it took the place."""
     assert record.pending is not None
     if record.pending.successor is not None and (seen is None or not seen.status.has_processes):
         with suppress(EngineNotFound):
-            swap(context, record)
+            promote(context, record)
             return True
-    discard(context, record)
+    discard_replacement(context, record)
     return False
 
 
-def _guarded(
+def _with_lock(
     context: Context, name: str, locked: Collection[str], act: Callable[[], list[Change]]
 ) -> list[Change] | None:
     """What was done under the container's lock; None if a command is at work on it."""
@@ -188,20 +190,20 @@ def _guarded(
         return None  # the command writes what comes of it
 
 
-def _look(context: Context, record: Record) -> EngineContainer | None:
+def _inspect(context: Context, record: Record) -> EngineContainer | None:
     if record.docker_id is not None:
         seen = context.engine.inspect(record.docker_id)
         if seen is None:
             context.observer.confirm_absence()
         return seen
     seen = context.engine.inspect(record.container_name)
-    if seen is not None and _may_be_being_made(context, seen) and seen.labels.get("ds01.id") == record.id:
+    if seen is not None and _may_be_in_creation(context, seen) and seen.labels.get("ds01.id") == record.id:
         return seen
     return None
 
 
-def _may_be_being_made(context: Context, seen: EngineContainer) -> bool:
-    return are_own(seen, context.ledger.installation, at_any_time=True)
+def _may_be_in_creation(context: Context, seen: EngineContainer) -> bool:
+    return is_created_by(seen, context.ledger.installation, at_any_time=True)
 
 
 def _is_half_adopted(record: Record) -> bool:
@@ -210,7 +212,7 @@ def _is_half_adopted(record: Record) -> bool:
     return creating and record.origin is Origin.ADOPTED
 
 
-def devices_now(context: Context, seen: EngineContainer) -> tuple[SlotRef, ...]:
+def current_slots(context: Context, seen: EngineContainer) -> tuple[SlotRef, ...]:
     """The slots that a container's devices mean today: `all`, a number or an index may mean others than before.
 
     Raises GpusUnreachable.
@@ -218,18 +220,18 @@ def devices_now(context: Context, seen: EngineContainer) -> tuple[SlotRef, ...]:
     return tuple(slot.ref for slot in slots_of_devices(seen.devices, context.observer.gpus())) if seen.devices else ()
 
 
-def _devices_of_a_start(context: Context, record: Record, seen: EngineContainer | None) -> tuple[SlotRef, ...] | None:
+def _slots_of_new_start(context: Context, record: Record, seen: EngineContainer | None) -> tuple[SlotRef, ...] | None:
     """What an adopted container got at a start that the record does not know; None if there is nothing new to know."""
     if record.origin is not Origin.ADOPTED or seen is None or not seen.status.has_processes:
         return None
     if record.state is State.RUNNING and record.engine_started_at == seen.started_at:
         return None
     with suppress(GpusUnreachable):
-        return devices_now(context, seen)
+        return current_slots(context, seen)
     return None
 
 
-def _restart(context: Context, record: Record, seen: EngineContainer | None) -> str | None:
+def _restart_cause(context: Context, record: Record, seen: EngineContainer | None) -> str | None:
     """What ended a container that no longer runs, if that was a restart of Docker or of the server."""
     same = seen is not None and seen.status.has_processes and seen.started_at == record.engine_started_at
     if record.state is not State.RUNNING or seen is None or same:
@@ -237,7 +239,7 @@ def _restart(context: Context, record: Record, seen: EngineContainer | None) -> 
     return ended_by_restart(record, seen, context.observer.engine_facts())
 
 
-def _clear_up(context: Context, record: Record) -> None:
+def _remove_image_tag(context: Context, record: Record) -> None:
     """The own image tag goes with its container."""
     if record.state is State.REMOVED and record.own_tag is not None:
         context.engine.untag(record.own_tag)

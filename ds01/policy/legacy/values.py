@@ -78,9 +78,15 @@ def convert_time(text: str, zone: tzinfo) -> str:
 
 
 CONVERTERS: Mapping[str, Callable[[str], str]] = {
-    "same": keep_value, "flag": convert_flag, "slots": convert_slots, "size": convert_size, "percent": convert_percent, "hours": convert_hours, "minutes": convert_minutes,
+    "same": keep_value,
+    "flag": convert_flag,
+    "slots": convert_slots,
+    "size": convert_size,
+    "percent": convert_percent,
+    "hours": convert_hours,
+    "minutes": convert_minutes,
     "seconds": convert_seconds,
-}  # fmt: skip
+}
 
 
 def _duration(text: str, unit: timedelta) -> str:

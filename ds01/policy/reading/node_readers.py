@@ -66,7 +66,7 @@ def scalar_reader(kind: ValueType, *, nullable: bool = False) -> NodeReader:
 
 
 def list_reader(reader: NodeReader, what: str, *, unique: bool = False, non_empty: bool = False) -> NodeReader:
-    """A list as a tuple; nothing at all is an empty one. `what` says what its items are, `non_empty` that there are any."""
+    """Return the reader of a list of `what`, as a tuple; null is an empty one, unless it has to be `non_empty`."""
     allowed = f"a list of {what}, like [a, b]"
 
     def read(node: Node, key: str, problems: ProblemList) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from ds01 import commands, main
-from ds01.api.refusals import WaysOut
+from ds01.api.refusals import Alternatives
 from ds01.cli.command.advice import CommandContext, complete_hints
 from ds01.cli.command.refusals import describe_end_of_wait, describe_missing, describe_refusal
 from ds01.gpus.model import Claim, GpuRequest, GpuType, Refusal, Rule
@@ -31,11 +31,11 @@ CLAIMS = (
 )
 WAYS = (
     None,
-    WaysOut("thesis", recreate=True, free=True, cpu_only=False, gpus=1),
-    WaysOut("thesis", recreate=True, free=True, cpu_only=True, gpus=0),
-    WaysOut("thesis", recreate=True, free=False, cpu_only=False, gpus=1),
-    WaysOut("thesis", recreate=False, free=False, cpu_only=False, gpus=2),
-    WaysOut("thesis", recreate=False, free=False, cpu_only=False, gpus=0),
+    Alternatives("thesis", recreate=True, free=True, cpu_only=False, gpus=1),
+    Alternatives("thesis", recreate=True, free=True, cpu_only=True, gpus=0),
+    Alternatives("thesis", recreate=True, free=False, cpu_only=False, gpus=1),
+    Alternatives("thesis", recreate=False, free=False, cpu_only=False, gpus=2),
+    Alternatives("thesis", recreate=False, free=False, cpu_only=False, gpus=0),
 )
 
 

@@ -237,7 +237,9 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
     ),
     "Docker's cgroupfs driver": (with_docker(cgroup_driver="cgroupfs"), "slices", Level.WARNING, "not in force"),
     "a slice without its limits": (
-        lambda f: replace(f, slices=(SliceChange("ds01-students-alice.slice", SliceLimits(), SliceLimits(memory=8 << 30)),)),
+        lambda f: replace(
+            f, slices=(SliceChange("ds01-students-alice.slice", SliceLimits(), SliceLimits(memory=8 << 30)),)
+        ),
         "slices", Level.WARNING, "ds01-students-alice.slice has no limits, not 8g",
     ),
     "an unreadable record": (

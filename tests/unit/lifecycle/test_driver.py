@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ds01.errors import GpusUnreachable
-from ds01.gate import wait
+from ds01.gate import queue_wait
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND
 from ds01.gpus.model import GpuObservation
 from ds01.gpus.pci import count_nvidia_cards
@@ -87,7 +87,7 @@ def test_a_container_without_gpu_needs_no_driver(harness: Harness) -> None:
 
 
 def test_a_wait_goes_on_while_the_driver_is_missing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait, "TRY_EVERY", 0.01)
+    monkeypatch.setattr(queue_wait, "RETRY_INTERVAL", 0.01)
     for name in ("a", "b"):
         harness.gate.create(harness.actor("bob"), harness.request("bob", name, 2 if name == "a" else 0))
     there = harness.inventory

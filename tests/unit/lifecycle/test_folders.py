@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ds01.errors import Ds01Error, EngineRejected, NotFound, PermissionDenied, UsageError
-from ds01.lifecycle.spec import folders
+from ds01.lifecycle.spec import mount_sources
 from ds01.system.users import Account, Actor
 from tests.harness import Harness
 
@@ -128,5 +128,5 @@ def test_root_makes_a_workspace_with_the_owners_rights_only(tmp_path: Path) -> N
     home = Path(owned(tmp_path / "alice", 70001))
     (home / "out").symlink_to(tmp_path)  # root's mkdir would follow this
     with pytest.raises(Ds01Error):
-        folders.make(str(home / "out" / "made"), owner=owner, actor=root)
+        mount_sources.make(str(home / "out" / "made"), owner=owner, actor=root)
     assert not (tmp_path / "made").exists()

@@ -15,7 +15,7 @@ import pytest
 
 from ds01.api.views import StartStep
 from ds01.errors import EngineUnreachable, InvalidState, NoCapacity, NotFound, PermissionDenied, PolicyUnreadable
-from ds01.gate import wait as wait_module
+from ds01.gate import queue_wait as wait_module
 from ds01.gpus.model import GpuRequest, Rule
 from ds01.lifecycle.context import wait_queue
 from ds01.records.wait_queue import Waiter
@@ -204,7 +204,7 @@ def test_nobody_else_cancels(full: Harness) -> None:
 
 
 def test_a_restart_of_docker_ends_no_wait(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait_module, "TRY_EVERY", 0.0)
+    monkeypatch.setattr(wait_module, "RETRY_INTERVAL", 0.0)
     steps = StepCounter(0, lambda: None)
     alice = Client(full.make_context(engine=FaultyEngine(full.engine, steps))).wait(
         full.actor("alice"), full.request("alice", gpus=1)
@@ -220,7 +220,7 @@ def test_a_restart_of_docker_ends_no_wait(full: Harness, monkeypatch: pytest.Mon
 def test_a_silent_user_database_ends_no_wait(
     full: Harness, monkeypatch: pytest.MonkeyPatch, silence: dict[str, bool]
 ) -> None:
-    monkeypatch.setattr(wait_module, "TRY_EVERY", 0.01)
+    monkeypatch.setattr(wait_module, "RETRY_INTERVAL", 0.01)
     directory = connect_user_directory(full, monkeypatch, {"research": {"alice"}})
     full.set_policy(
         "defaults: {max_mig_instances: 0}\ngroups: {researchers: {unix_groups: [research], max_mig_instances: 2}}\n"
@@ -282,7 +282,7 @@ def test_waiter_never_falls_back_to_cpu_only(full: Harness) -> None:
 
 
 def test_a_policy_saved_half_written_ends_no_wait(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait_module, "TRY_EVERY", 0.01)
+    monkeypatch.setattr(wait_module, "RETRY_INTERVAL", 0.01)
     whole = full.read_policy
 
     def mend(seconds: float) -> None:

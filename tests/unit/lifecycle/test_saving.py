@@ -10,7 +10,7 @@ import pytest
 from ds01.api.views import Saving
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import EngineRejected
-from ds01.lifecycle.stop import LOOK_EVERY, let_save
+from ds01.lifecycle.stop import POLL_INTERVAL, let_save
 from tests.harness import Harness
 
 ALICE_THESIS = "thesis._.70001"
@@ -94,7 +94,7 @@ FIRST = (100, 1, "sh -c exec bash")
 def save(harness: Harness, engine: Scripted, seconds: float = 10) -> int:
     """How often it waited."""
     list(let_save(harness.make_context(engine=engine), "x", seconds))  # type: ignore[arg-type]
-    assert all(waited == LOOK_EVERY for waited in harness.slept)
+    assert all(waited == POLL_INTERVAL for waited in harness.slept)
     return len(harness.slept)
 
 

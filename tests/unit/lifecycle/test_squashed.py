@@ -20,7 +20,7 @@ BEGIN = f"""\
 import sys
 from ds01.errors import Ds01Error
 from ds01.host.user_setup import ensure_workspace
-from ds01.lifecycle.spec import folders
+from ds01.lifecycle.spec import mount_sources
 from ds01.system.users import Account, Actor
 home = sys.argv[1]
 alice, root = Account({UID}, {UID}, "alice", home), Actor(0, 0, "root")
@@ -60,7 +60,7 @@ def test_mount_that_docker_cannot_enter_is_refused(home: Path) -> None:
     os.chown(home / "data", UID, UID)
     script = """
 try:
-    folders.resolve(home + "/data", owner=alice, allowed=())
+    mount_sources.resolve(home + "/data", owner=alice, allowed=())
 except Ds01Error as error:
     print(error.exit_code, error.why, error.hint)
 """
@@ -70,5 +70,5 @@ except Ds01Error as error:
 
 def test_what_is_there_is_seen_with_the_owners_rights(home: Path) -> None:
     (home / "data").mkdir()
-    script = 'print(*(folders.exists(f"{home}/{name}", owner=alice) for name in ("data", "none", "none/below")))'
+    script = 'print(*(mount_sources.exists(f"{home}/{name}", owner=alice) for name in ("data", "none", "none/below")))'
     assert squashed(home, script) == "True False False\n"

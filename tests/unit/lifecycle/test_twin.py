@@ -13,15 +13,15 @@ import pytest
 
 from ds01.engines.protocol import BuildSpec, ContainerSpec, ContainerStatus, CreateResult
 from ds01.errors import Ds01Error, EngineConflict, EngineRejected, EngineUnreachable, InvalidState
-from ds01.lifecycle.reconciliation.reconcile import foresee
-from ds01.lifecycle.reconciliation.twin import twin_name
+from ds01.lifecycle.reconciliation.reconcile import preview
+from ds01.lifecycle.reconciliation.replacement import replacement_name
 from ds01.records.state_machine import State
 from tests import invariants
 from tests.actions import ALICE_THESIS, create, recreate, remake, start, stop
 from tests.fault_injection import FaultyEngine, StepCounter, count_commits_as_steps, kill_self, make_raiser, was_killed
 from tests.harness import Harness
 
-TWIN = twin_name(ALICE_THESIS)
+TWIN = replacement_name(ALICE_THESIS)
 BUILT = "ds01-70001/thesis:latest"
 
 
@@ -133,13 +133,13 @@ def test_unremovable_leftover_blocks_nobody(harness: Harness, kind: type[Ds01Err
 def test_dry_run_previews_the_reconcile_of_a_killed_command(harness: Harness) -> None:
     kill_after(harness, "put_archive", create)
     before = (harness.records(), names(harness))
-    assert [change.what for change in foresee(harness.context, harness.context.observer.containers())] == ["vanish"]
+    assert [change.what for change in preview(harness.context, harness.context.observer.containers())] == ["vanish"]
     assert (harness.records(), names(harness)) == before
     assert reconcile(harness) == ["vanish"]
     create(harness.gate, harness)
     kill_after(harness, "remove")
     before = (harness.records(), names(harness))
-    assert [change.what for change in foresee(harness.context, harness.context.observer.containers())] == ["settled"]
+    assert [change.what for change in preview(harness.context, harness.context.observer.containers())] == ["settled"]
     assert (harness.records(), names(harness)) == before
     assert reconcile(harness) == ["made anew"]
 

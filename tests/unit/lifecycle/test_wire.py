@@ -56,7 +56,8 @@ def test_an_operation_that_declares_nothing_is_for_administrators(harness: Harne
 @pytest.mark.parametrize(
     "text",
     [
-        "", "[]", "{}", '{"operation": "Nothing", "parameters": {}}', '{"operation": "StopContainer", "parameters": []}',
+        "", "[]", "{}", '{"operation": "Nothing", "parameters": {}}',
+        '{"operation": "StopContainer", "parameters": []}',
         '{"operation": "StopContainer", "parameters": {}}',
         '{"operation": "StopContainer", "parameters": {"container": 1}}',
         '{"operation": "StopContainer", "parameters": {"container": "a", "access": "everybody"}}',

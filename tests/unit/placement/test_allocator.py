@@ -305,8 +305,9 @@ def test_a_lease_that_ends_into_a_reservation_is_free_after_it() -> None:
 
 def test_a_refusal_says_what_is_free_of_other_kinds() -> None:
     gpus = observe_gpus("1xA100,1xA100:1x2g.10gb")
-    answer = refusal(choose_slots(allocation_input("1xA100,1xA100:2x2g.10gb", [active_lease(observe_gpus("1xA100,1xA100:2x2g.10gb"), "1:0")]),
-                            GpuRequest(count=2), ALICE_REQUESTER, PLENTY))  # fmt: skip
+    two = "1xA100,1xA100:2x2g.10gb"
+    leased = allocation_input(two, [active_lease(observe_gpus(two), "1:0")])
+    answer = refusal(choose_slots(leased, GpuRequest(count=2), ALICE_REQUESTER, PLENTY))
     assert [ref.slot for ref in answer.free] == ["0", "1:1"]
     mig_only = replace(PLENTY, allow_full_gpu=False)
     at = allocation_input(gpus, [active_lease(gpus, "1:0")])

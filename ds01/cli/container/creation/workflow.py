@@ -96,21 +96,24 @@ def create(session: Session, request: ContainerRequest, options: CreateOptions, 
     longest = options.wait_limit() if options.waits else None
     operation = CreateContainer(request, start=start, pull=True, wait=options.waits, longest=longest)
     acted: Acted | None = None
-    with _refusals_worded(session, request), end_of_wait(session, options.wait_for):
-        with closing(session.stream(operation)) as steps:
-            step = next(steps)
-            if step.stage == "fetching":
-                step = _fetch(session, request.image, steps)
-            explain(session, "gpu", name=request.name)
-            explain(session, "create", name=request.name)
-            for step in chain([step], steps):
-                acted = step.acted or acted
-                if step.waiting is not None:
-                    say_position(session, step.waiting)
-                elif step.stage == "created":
-                    _say_created(session, request, step)
-                    if start:
-                        explain(session, "start", name=request.name)
+    with (
+        _refusals_worded(session, request),
+        end_of_wait(session, options.wait_for),
+        closing(session.stream(operation)) as steps,
+    ):
+        first = next(steps)
+        if first.stage == "fetching":
+            first = _fetch(session, request.image, steps)
+        explain(session, "gpu", name=request.name)
+        explain(session, "create", name=request.name)
+        for step in chain([first], steps):
+            acted = step.acted or acted
+            if step.waiting is not None:
+                say_position(session, step.waiting)
+            elif step.stage == "created":
+                _say_created(session, request, step)
+                if start:
+                    explain(session, "start", name=request.name)
     assert acted is not None
     if start:
         session.say(f"Started {request.name}.")

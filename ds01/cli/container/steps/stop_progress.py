@@ -20,7 +20,7 @@ def follow_stop(
 ) -> Acted:
     """Say who is waited for, count down on a terminal, and return the outcome.
 
-    `retry_command` is the command that continues after Ctrl-C; `removes`: the container is removed too. Raises Interrupted.
+    `retry_command`: continues after Ctrl-C. `removes`: the container is removed too. Raises Interrupted.
     """
     live = LiveLine(enabled=session.shows_progress)
     name = short_name(container)

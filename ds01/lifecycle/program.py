@@ -15,7 +15,7 @@ ROOT = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}  # or root's files w
 
 
 def exec_request(context: Context, record: Record, what: ExecRequest, *, root: bool) -> ExecRequest:
-    """Return the request as the owner, or as root of the container, with a TERM that it knows. Raises PermissionDenied."""
+    """Return the request as the owner, or as root inside, with a TERM that the image knows. Raises PermissionDenied."""
     environment = dict(what.environment)
     if root:
         _check_root(context, record)

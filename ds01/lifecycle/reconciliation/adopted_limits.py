@@ -13,8 +13,10 @@ from ds01.policy.units import readable_size, readable_sizes
 from ds01.records.record import Record
 
 
-def limit(context: Context, record: Record, seen: EngineContainer) -> tuple[str, ...]:
-    """Limit a container as today's policy says; what it did not get, in words. Raises EngineUnreachable, EngineNotFound.
+def apply_limits(context: Context, record: Record, seen: EngineContainer) -> tuple[str, ...]:
+    """Apply today's limits to a container, and return in words what it did not get.
+
+    Raises EngineUnreachable, EngineNotFound.
 
     Its lock is held. Nothing that runs is harmed: less memory than it uses now would end its processes.
     """
@@ -36,7 +38,7 @@ def limit(context: Context, record: Record, seen: EngineContainer) -> tuple[str,
         warnings += context.engine.update(seen.id, wanted)
     except (EngineRejected, EngineConflict) as error:
         return (*warnings, f"its limits stay as they are: {error.why or error.message}")
-    return (*warnings, *_not_taken(wanted, context.engine.inspect(seen.id)))
+    return (*warnings, *_ignored_limits(wanted, context.engine.inspect(seen.id)))
 
 
 def _memory_used(context: Context, seen: EngineContainer) -> int | None:
@@ -45,7 +47,7 @@ def _memory_used(context: Context, seen: EngineContainer) -> int | None:
     return 0  # it has ended meanwhile
 
 
-def _not_taken(wanted: UpdateSpec, seen: EngineContainer | None) -> list[str]:
+def _ignored_limits(wanted: UpdateSpec, seen: EngineContainer | None) -> list[str]:
     """What the engine did not take, as a kernel without swap accounting."""
     if seen is None or seen.spec is None:
         return []

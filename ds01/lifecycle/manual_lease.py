@@ -9,7 +9,7 @@ from ds01.errors import InvalidState
 from ds01.gpus.model import GpuRequest, Lease, Refusal
 from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.slot_names import bring_names
+from ds01.lifecycle.context.slot_names import update_names
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import choose_slots
@@ -26,7 +26,7 @@ def allocate(context: Context, actor: Actor, owner: Account, name: str, request:
     full = container_name(name, owner.uid)
     snapshot = take_snapshot(context)
     with context.ledger.transaction() as ledger:
-        bring_names(ledger, snapshot.gpus, now=context.clock())
+        update_names(ledger, snapshot.gpus, now=context.clock())
         if full in ledger.records:
             raise InvalidState(f"{name} has a record already", hint="`ds01 gpu status` shows it", code="name.taken")
         situation = allocation_input(context, ledger.records, snapshot.gpus, snapshot.outside)  # ahead of the queue

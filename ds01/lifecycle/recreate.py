@@ -1,4 +1,4 @@
-"""Making a container anew from its request: the new one is whole before the old one goes (`twin.py`)."""
+"""Making a container anew from its request: the new one is whole before the old one goes (`replacement.py`)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import dataclasses
 from contextlib import suppress
 from datetime import timedelta
 
-from ds01.api.refusals import WaysOut, error_of
+from ds01.api.refusals import Alternatives, error_of
 from ds01.errors import Ds01Error, InvalidState
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.lifecycle import create
+from ds01.lifecycle.alternatives import find_alternatives
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.context.slot_names import bring_names, with_names
+from ds01.lifecycle.context.slot_names import update_names, with_current_names
 from ds01.lifecycle.prepare import Prepared, prepare
-from ds01.lifecycle.reconciliation import twin
-from ds01.lifecycle.reconciliation.reconcile import one
+from ds01.lifecycle.reconciliation import replacement
+from ds01.lifecycle.reconciliation.reconcile import reconcile_one
 from ds01.lifecycle.snapshot import Snapshot
-from ds01.lifecycle.start import lost_slots, start
+from ds01.lifecycle.start import check_lost_slots, start
 from ds01.lifecycle.stop import stop
-from ds01.lifecycle.ways_out import ways_out
 from ds01.records.deadlines import hold_ends
 from ds01.records.entries import Entries
 from ds01.records.record import Pending, Record, apply_transition, with_changes
@@ -41,13 +41,15 @@ def recreate(
     return _replace(context, actor, record, prepared, None, None, waiting_as)
 
 
-def remake(context: Context, actor: Actor, record: Record, *, grace: float | None) -> tuple[Record, tuple[str, ...]]:
+def recreate_in_place(
+    context: Context, actor: Actor, record: Record, *, grace: float | None
+) -> tuple[Record, tuple[str, ...]]:
     """Make a container anew on the slots that it has; one that ran is stopped, and runs again. Raises Ds01Error.
 
     Whatever can fail before anything is stopped fails before.
     """
     prepared = _prepare(context, actor, record)
-    kept = _leased(context, record, prepared)
+    kept = _current_choice(context, record, prepared)
     ran = record.state is State.RUNNING
     record, warnings = _replace(context, actor, record, prepared, kept, grace)
     if ran:
@@ -71,11 +73,11 @@ def _replace(
     _check_names(record, snapshot)
     seen = context.engine.inspect(record.docker_id or "")
     with context.ledger.transaction() as ledger:
-        bring_names(ledger, snapshot.gpus, now=context.clock())
-        record = with_names(record, snapshot.gpus)
+        update_names(ledger, snapshot.gpus, now=context.clock())
+        record = with_current_names(record, snapshot.gpus)
         choice = create.decide(context, prepared, snapshot, driver, ledger.records) if kept is None else kept
         if isinstance(choice, Refusal):
-            raise error_of(choice, _ways_out(context, record, prepared, snapshot, ledger.records))
+            raise error_of(choice, _alternatives(context, record, prepared, snapshot, ledger.records))
         slots = tuple(slot.ref for slot in choice.slots)
         # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
         uuids = {ref.uuid for ref in slots}
@@ -90,36 +92,40 @@ def _replace(
         ports = create.choose_ports(context, prepared, ledger.records, own=own)
         new = create.new_record(context, actor, prepared, choice, ports)
     try:
-        return _make_and_swap(context, actor, prepared, old, new, grace)
+        return _create_and_promote(context, actor, prepared, old, new, grace)
     except BaseException:
         with suppress(Ds01Error):  # else whoever looks next undoes it, or brings it to its end
-            one(context, record.container_name)
+            reconcile_one(context, record.container_name)
         raise
 
 
-def _ways_out(context: Context, record: Record, prepared: Prepared, snapshot: Snapshot, entries: Entries) -> WaysOut:
+def _alternatives(
+    context: Context, record: Record, prepared: Prepared, snapshot: Snapshot, entries: Entries
+) -> Alternatives:
     """Return what helps instead; making it again is what was refused."""
     situation = snapshot.allocation_input(context, entries)
     who = create.requester_of(prepared)
-    return dataclasses.replace(ways_out(record, situation, who, prepared.limits.limits), recreate=False)
+    return dataclasses.replace(find_alternatives(record, situation, who, prepared.limits.limits), recreate=False)
 
 
-def _make_and_swap(
+def _create_and_promote(
     context: Context, actor: Actor, prepared: Prepared, old: Record, new: Record, grace: float | None
 ) -> tuple[Record, tuple[str, ...]]:
-    identity, warnings = create.make_container(context, prepared, new, name=twin.twin_name(new.container_name))
+    identity, warnings = create.create_in_engine(
+        context, prepared, new, name=replacement.replacement_name(new.container_name)
+    )
     if old.state is State.RUNNING:
         old, _ = stop(context, actor, old, grace=grace, hold=True, why="to be made anew")
     made = apply_transition(new, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
-    made = _inherit(made, old, context.rules.hold_duration(old))
+    made = _with_promises(made, old, context.rules.hold_duration(old))
     assert old.pending is not None
     with context.ledger.transaction() as ledger:
         pending = dataclasses.replace(old.pending, successor=to_json(made))
         old = ledger.commit(with_changes(old, pending=pending), now=context.clock())
-    return twin.swap(context, old), warnings
+    return replacement.promote(context, old), warnings
 
 
-def _inherit(new: Record, old: Record, hold: timedelta | None) -> Record:
+def _with_promises(new: Record, old: Record, hold: timedelta | None) -> Record:
     """The new record with what its owner was promised for the old one: its hold, and that it is kept.
 
     One that never ran may itself have replaced a stopped one, and have its hold.
@@ -135,7 +141,10 @@ def _check_names(record: Record, snapshot: Snapshot) -> None:
     full = record.container_name
     for name, why in (
         (full, f"{record.name} was renamed behind ds01"),
-        (twin.twin_name(full), "ds01 made it to take the place of this one, and somebody started it by hand"),
+        (
+            replacement.replacement_name(full),
+            "ds01 made it to take the place of this one, and somebody started it by hand",
+        ),
     ):
         if any(seen.name == name and seen.id != record.docker_id for seen in snapshot.containers):
             raise InvalidState(
@@ -152,7 +161,7 @@ def _prepare(context: Context, actor: Actor, record: Record) -> Prepared:
     return prepare(context, actor, record.request)
 
 
-def _leased(context: Context, record: Record, prepared: Prepared) -> Choice:
+def _current_choice(context: Context, record: Record, prepared: Prepared) -> Choice:
     """The slots that a container has, as if they had been chosen for it. Raises Ds01Error if it has not got them."""
     if record.lease is None:
         if not record.gpus_fixed:
@@ -164,9 +173,9 @@ def _leased(context: Context, record: Record, prepared: Prepared) -> Choice:
             hint=f"{first}`container-start {record.name} --recreate` makes it again, with a GPU that is free",
         )
     gpus = context.observer.gpus()
-    lost = lost_slots(record.lease.slots, gpus)
+    lost = check_lost_slots(record.lease.slots, gpus)
     if lost is not None:
         snapshot, _ = create.observe(context, prepared, locked=True)
-        raise error_of(lost, _ways_out(context, record, prepared, snapshot, snapshot.records))
+        raise error_of(lost, _alternatives(context, record, prepared, snapshot, snapshot.records))
     uuids = {ref.uuid for ref in record.lease.slots}
     return Choice(tuple(slot for slot in gpus.slots if slot.uuid in uuids))

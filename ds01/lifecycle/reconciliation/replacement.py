@@ -20,27 +20,27 @@ from ds01.system.data import from_json
 SUFFIX = ".anew"
 
 
-def twin_name(container_name: str) -> str:
+def replacement_name(container_name: str) -> str:
     """What it is called in Docker meanwhile: no name of ds01's or AIME's, so nobody takes it for a container yet."""
     return container_name + SUFFIX
 
 
-def place_of(context: Context, container: EngineContainer, *, at_any_time: bool = False) -> str | None:
+def replaced_name(context: Context, container: EngineContainer, *, at_any_time: bool = False) -> str | None:
     """Return the name of the container that this one is to replace, wanted or not; None if it is no replacement.
 
     `at_any_time`: as `labels.are_own` has it.
     """
     name = container.name.removesuffix(SUFFIX)
-    own = ownership.are_own(container, context.ledger.installation, name=name, at_any_time=at_any_time)
+    own = ownership.is_created_by(container, context.ledger.installation, name=name, at_any_time=at_any_time)
     return name if own and name != container.name else None
 
 
-def is_awaited(record: Record) -> bool:
+def awaits_replacement(record: Record) -> bool:
     """Whether a twin was begun for it, and what came of it was not written."""
     return record.pending is not None and record.pending.trigger is Trigger.REMOVE
 
 
-def swap(context: Context, record: Record) -> Record:
+def promote(context: Context, record: Record) -> Record:
     """Let the whole twin take the place of a container that does not run; the new record. Its lock is held.
 
     May be called again after any failure. Raises EngineNotFound without a twin; EngineConflict or EngineRejected while
@@ -49,15 +49,15 @@ def swap(context: Context, record: Record) -> Record:
     pending = record.pending
     assert pending is not None and pending.successor is not None
     new = from_json(Record, dict(pending.successor))
-    twin = context.engine.inspect(new.docker_id or "")
-    if twin is None:
+    replacement = context.engine.inspect(new.docker_id or "")
+    if replacement is None:
         raise EngineNotFound(
             f"the new container for {record.name} is gone", why="somebody removed it while it was made"
         )
     with suppress(EngineNotFound):
         context.engine.remove(record.docker_id or "")
-    if twin.name != record.container_name:
-        context.engine.rename(twin.id, record.container_name)
+    if replacement.name != record.container_name:
+        context.engine.rename(replacement.id, record.container_name)
     with context.ledger.transaction() as ledger:
         now = context.clock()
         gone = apply_transition(record, Trigger.REMOVE, actor=pending.actor, at=now, why="made anew")
@@ -69,11 +69,11 @@ def swap(context: Context, record: Record) -> Record:
     return new
 
 
-def discard(context: Context, record: Record) -> None:
+def discard_replacement(context: Context, record: Record) -> None:
     """Take away a twin that is not whole, or not wanted any more, and give the old container its tag back."""
-    twin = context.engine.inspect(twin_name(record.container_name))
-    if twin is not None and place_of(context, twin, at_any_time=True) == record.container_name:
-        remove_unused(context, twin)
+    replacement = context.engine.inspect(replacement_name(record.container_name))
+    if replacement is not None and replaced_name(context, replacement, at_any_time=True) == record.container_name:
+        remove_unused(context, replacement)
     if record.request is not None:
         tag = own_tag(record.request.image, record.container_name, record.uid)
         if tag != record.own_tag:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ds01.api.refusals import WaysOut
+from ds01.api.refusals import Alternatives
 from ds01.gpus.model import Choice, GpuRequest, Refusal
 from ds01.placement.allocation_input import AllocationInput, Requester
 from ds01.placement.allocator import choose_slots
@@ -10,20 +10,20 @@ from ds01.policy.model import Limits
 from ds01.records.record import Record
 
 
-def ways_out(record: Record, situation: AllocationInput, who: Requester, limits: Limits) -> WaysOut:
+def find_alternatives(record: Record, situation: AllocationInput, who: Requester, limits: Limits) -> Alternatives:
     """Return what would become of the container made again from its request, or of a new one in its place."""
     again = choose_slots(situation, record.request.gpus, who, limits) if record.request is not None else None
     free = isinstance(again, Choice)
-    return WaysOut(
+    return Alternatives(
         container=record.name,
         recreate=free or (isinstance(again, Refusal) and again.temporary),
         free=free,
         cpu_only=isinstance(again, Choice) and not again.slots,
-        gpus=_most(situation, who, limits, len(record.gpus_fixed)),
+        gpus=_largest_count(situation, who, limits, len(record.gpus_fixed)),
     )
 
 
-def _most(situation: AllocationInput, who: Requester, limits: Limits, count: int) -> int:
+def _largest_count(situation: AllocationInput, who: Requester, limits: Limits, count: int) -> int:
     """Return how many slots of whatever kind, at most `count`, would not be refused for good."""
     while count > 0:
         answer = choose_slots(situation, GpuRequest(count), who, limits)

@@ -22,7 +22,7 @@ BOOTS_FOR = timedelta(minutes=20)  # from the end of containers to the new kerne
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Inferred:
     """The record as it should be, and the transitions that led there."""
 
     record: Record
@@ -41,10 +41,10 @@ def differs(record: Record, listed: EngineContainer | None) -> bool:
     )
 
 
-def is_half_made(record: Record, seen: EngineContainer) -> bool:
+def is_incomplete(record: Record, seen: EngineContainer) -> bool:
     """Whether the create did not come to its end: such a container has no account inside, and never ran."""
     creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
-    return creating and record.docker_id is None and not _ran(seen)
+    return creating and record.docker_id is None and not _has_run(seen)
 
 
 def ended_by_restart(record: Record, seen: EngineContainer, facts: EngineInfo) -> str | None:
@@ -65,7 +65,7 @@ def ended_by_restart(record: Record, seen: EngineContainer, facts: EngineInfo) -
     return None
 
 
-def judge(
+def infer_transitions(
     record: Record,
     seen: EngineContainer | None,
     *,
@@ -73,33 +73,35 @@ def judge(
     hold: timedelta | None,
     now: datetime,
     restart: str | None = None,
-) -> Verdict:
+) -> Inferred:
     """The record after what happened behind ds01. `seen` has its detail; `taken`: UUIDs that others have.
 
     `hold` is the owner's gpu_hold_after_stop; `restart` what `ended_by_restart` found. Nobody may be at work on the
     container: its lock is held.
     """
-    walk = _Walk(record, now, hold, restart)
+    inference = _Inference(record, now, hold, restart)
     if seen is None:
         creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
-        walk.go(Trigger.VANISH, now, "the create did not come to its end" if creating else "removed behind ds01")
-        return walk.verdict()
+        inference.go(Trigger.VANISH, now, "the create did not come to its end" if creating else "removed behind ds01")
+        return inference.verdict()
     if seen.status is ContainerStatus.REMOVING:
-        return walk.verdict()
+        return inference.verdict()
     if record.docker_id is None:
-        walk.record = with_changes(record, docker_id=seen.id, gpus_fixed=record.lease.slots if record.lease else ())
-        walk.go(Trigger.CREATE, seen.created_at, None)
+        inference.record = with_changes(
+            record, docker_id=seen.id, gpus_fixed=record.lease.slots if record.lease else ()
+        )
+        inference.go(Trigger.CREATE, seen.created_at, None)
     elif record.pending is not None:
         # Making it anew did not come to its end: it has the devices that it had, and so the lease.
-        walk.record = dataclasses.replace(record, lease=_for_devices(record))
+        inference.record = dataclasses.replace(record, lease=_lease_of_devices(record))
     if seen.status.has_processes:
-        _judge_running(walk, seen, taken)
+        _infer_running(inference, seen, taken)
     else:
-        _judge_stopped(walk, seen)
-    return walk.verdict()
+        _infer_stopped(inference, seen)
+    return inference.verdict()
 
 
-def _for_devices(record: Record) -> Lease | None:
+def _lease_of_devices(record: Record) -> Lease | None:
     """Its lease as far as it is on the devices that Docker fixed; none if it has not got all of these."""
     fixed = {ref.uuid for ref in record.gpus_fixed}
     if record.lease is None or not fixed or not fixed <= {ref.uuid for ref in record.lease.slots}:
@@ -107,55 +109,55 @@ def _for_devices(record: Record) -> Lease | None:
     return dataclasses.replace(record.lease, slots=record.gpus_fixed)
 
 
-def _judge_running(walk: _Walk, seen: EngineContainer, taken: Collection[str]) -> None:
-    record = walk.record
-    started = seen.started_at or walk.now
+def _infer_running(inference: _Inference, seen: EngineContainer, taken: Collection[str]) -> None:
+    record = inference.record
+    started = seen.started_at or inference.now
     fresh = {"engine_started_at": seen.started_at, "paused": seen.status is ContainerStatus.PAUSED}
     why = None if record.pending is not None else "started behind ds01"
     lease, conflict = record.lease, None
     if record.state is State.RUNNING:
         if record.engine_started_at in (None, seen.started_at):
             if record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
-                walk.record = with_changes(record, **fresh)
+                inference.record = with_changes(record, **fresh)
             return
-        walk.stop(seen.finished_at or started, seen)
+        inference.stop(seen.finished_at or started, seen)
         why = "started again behind ds01"
     if lease is None and record.gpus_fixed:
         if any(ref.uuid in taken for ref in record.gpus_fixed):
             slots = display_names(record.gpus_fixed)
             conflict = f"it runs on GPU {slots}, which somebody else has"
         else:
-            lease = Lease(record.gpus_fixed, walk.clip(started))
-    walk.go(Trigger.START, started, why, lease=lease, conflict=conflict, **fresh)
+            lease = Lease(record.gpus_fixed, inference.clip(started))
+    inference.go(Trigger.START, started, why, lease=lease, conflict=conflict, **fresh)
 
 
-def _judge_stopped(walk: _Walk, seen: EngineContainer) -> None:
-    record = walk.record
-    ended = seen.finished_at or walk.now
+def _infer_stopped(inference: _Inference, seen: EngineContainer) -> None:
+    record = inference.record
+    ended = seen.finished_at or inference.now
     if record.state is State.RUNNING:
-        walk.stop(ended, seen)
+        inference.stop(ended, seen)
         return
-    if _ran(seen) and seen.started_at != record.engine_started_at:
+    if _has_run(seen) and seen.started_at != record.engine_started_at:
         # It was started and has ended since; without a lease it ran without one.
-        walk.go(
+        inference.go(
             Trigger.START,
             seen.started_at or ended,
             None if record.pending is not None else "started behind ds01",
             engine_started_at=seen.started_at,
         )
-        walk.stop(ended, seen)
+        inference.stop(ended, seen)
         return
     if record.pending is not None:
         # A start that did not come to its end: what it leased for it goes back.
         kept = None if record.state is State.STOPPED else record.lease
-        walk.record = with_changes(record, lease=kept)
+        inference.record = with_changes(record, lease=kept)
 
 
-def _ran(seen: EngineContainer) -> bool:
+def _has_run(seen: EngineContainer) -> bool:
     return seen.started_at is not None
 
 
-class _Walk:
+class _Inference:
     """A record on its way through transitions that were observed."""
 
     def __init__(self, record: Record, now: datetime, hold: timedelta | None, restart: str | None) -> None:
@@ -166,8 +168,8 @@ class _Walk:
         self._actor = record.pending.actor if record.pending is not None else OBSERVED
         self._steps: list[HistoryEntry] = []
 
-    def verdict(self) -> Verdict:
-        return Verdict(self.record, tuple(self._steps))
+    def verdict(self) -> Inferred:
+        return Inferred(self.record, tuple(self._steps))
 
     def clip(self, at: datetime) -> datetime:
         """Return the engine's time, no later than now and no earlier than what the record knows.

@@ -32,8 +32,8 @@ from ds01.records.wait_queue import Waiter
 from ds01.system.users import Account
 
 SUSPENDED = "suspended"
-LOOK_EVERY = 0.5  # seconds between two looks at whether the ledger or the line changed
-TRY_EVERY = 5.0  # seconds after which a try is worth it anyway: a process outside ds01 may have ended
+POLL_INTERVAL = 0.5  # seconds between two looks at whether the ledger or the line changed
+RETRY_INTERVAL = 5.0  # seconds after which a try is worth it anyway: a process outside ds01 may have ended
 
 
 T = TypeVar("T")
@@ -49,15 +49,15 @@ class Attempt(Protocol[T_co]):
 def queue_rows(context: Context) -> tuple[QueueRow, ...]:
     """Return the queue in order, and what each waits for. Raises EngineUnreachable, GpusUnreachable."""
     context.rules.refresh()
-    line = wait_queue.waiters(context)
-    if not line:
+    queue = wait_queue.waiters(context)
+    if not queue:
         return ()
     snapshot = take_snapshot(context)
     entries = snapshot.records
     situation = allocation_input(context, entries, snapshot.gpus, snapshot.outside)
     rows = []
-    for position, waiter in enumerate(line, 1):
-        seen = wait_queue.seen_by_allocator(context, waiter, entries)
+    for position, waiter in enumerate(queue, 1):
+        seen = wait_queue.queued_request(context, waiter, entries)
         too_many = check_container_count(seen.limits.max_containers_per_user, seen.containers)
         choice = too_many or choose_slots(situation, seen.request, seen.requester, seen.limits)
         why = choice.rule.value if isinstance(choice, Refusal) else None
@@ -65,7 +65,7 @@ def queue_rows(context: Context) -> tuple[QueueRow, ...]:
             why = SUSPENDED
         about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
         rows.append(QueueRow(*about, position, why))
-        situation = after_queue(situation, wait_queue.in_line(context, [waiter], entries))
+        situation = after_queue(situation, wait_queue.as_queued_requests(context, [waiter], entries))
     return tuple(rows)
 
 
@@ -94,32 +94,32 @@ def _until_served(
     context: Context, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
 ) -> Generator[Waiting, None, T]:
     """Make attempts until one succeeds. `group` is the owner's at the beginning. Raises as `wait`."""
-    line = context.ledger.wait_queue()
-    told: Waiting | None = None
+    queue = context.ledger.wait_queue()
+    last: Waiting | None = None
     while True:
-        if not line.refresh(waiter):
+        if not queue.refresh(waiter):
             raise InvalidState("the wait was cancelled", hint="`ds01 queue` shows who waits")
         before = context.ledger.version()
         over = until is not None and time.monotonic() >= until
         try:
             context.rules.refresh()  # the attempt does too, but whether this waiter may wait depends on it as well
-            if told is not None:
+            if last is not None:
                 _check_user_database(context, waiter, group)
             _check_may_wait(context, waiter)
-            return attempt(waiter, first=told is None)
+            return attempt(waiter, first=last is None)
         except NoCapacity as error:
             refused = refusal_of(error)
             if refused is None or not refused.temporary or over:
                 raise
             refusal = refused
         except (EngineUnreachable, GpusUnreachable, PolicyUnreadable, Busy):
-            if told is None or over:
+            if last is None or over:
                 raise
-            refusal = told.refusal  # a restart of Docker or a policy saved half-written ends no wait of hours
+            refusal = last.refusal  # a restart of Docker or a policy saved half-written ends no wait of hours
         others = [item.id for item in wait_queue.waiters(context)]
         now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
-        if told is None or now.position != told.position:
-            told = now
+        if last is None or now.position != last.position:
+            last = now
             yield now
         _until_something_changed(context, before, until)
 
@@ -147,10 +147,10 @@ def _check_may_wait(context: Context, waiter: Waiter) -> None:
 
 def _until_something_changed(context: Context, before: Version, until: float | None) -> None:
     """Sleep until the ledger or the line is no longer as it was `before` the last try, or a try is worth it anyway."""
-    again = time.monotonic() + TRY_EVERY
+    again = time.monotonic() + RETRY_INTERVAL
     end = again if until is None else min(again, until)
     while context.ledger.version() == before:
         left = end - time.monotonic()
         if left <= 0:
             return
-        context.sleep(min(LOOK_EVERY, left))
+        context.sleep(min(POLL_INTERVAL, left))
