@@ -15,12 +15,14 @@ from ds01.policy.units import NotAllowed, show
 
 TASKS = 4194304  # the kernel's highest process number
 CORES = 8192  # the kernel's highest number of processors
+# Quotes make no difference to ds01, so the schema takes a number in quotes too.
+_NUMBER = "^[0-9]+([.][0-9]+)?$"
 _SIZE = {"type": "string", "pattern": units.SIZE_PATTERN}
 
 
 def whole(least: int, most: int = 1_000_000) -> Kind:
     """Whole numbers."""
-    json = {"type": "integer", "minimum": least, "maximum": most}
+    json = {"type": ["integer", "string"], "minimum": least, "maximum": most, "pattern": "^[0-9]+$"}
     return Kind(lambda text: units.parse_whole(text, least, most), f"a whole number from {least} to {most}", json)
 
 
@@ -29,7 +31,7 @@ def number(least: float, most: float) -> Kind:
     return Kind(
         lambda text: units.parse_number(text, least, most),
         f"a number from {units.format_number(least)} to {units.format_number(most)}",
-        {"type": "number", "minimum": least, "maximum": most},
+        {"type": ["number", "string"], "minimum": least, "maximum": most, "pattern": _NUMBER},
     )
 
 
@@ -137,9 +139,9 @@ LOGIN = Kind(
 )
 GROUP_NAME = matching(names.GROUP.pattern, f"a group: {names.GROUP_FORM}")
 UNIX_GROUP = matching(r"[^\s:,#+-][^\n:,#]{0,255}", "the name of a Unix group")
-BOOLEAN = Kind(_boolean, "true or false", {"type": "boolean"})
+BOOLEAN = Kind(_boolean, "true or false", {"type": ["boolean", "string"], "pattern": "^(true|false)$"})
 DURATION = Kind(units.parse_duration, units.DURATION_FORM, {"type": "string", "pattern": units.DURATION_PATTERN})
-HOURS = Kind(_hours, "a number of hours", {"type": "number", "minimum": 0})
+HOURS = Kind(_hours, "a number of hours", {"type": ["number", "string"], "minimum": 0, "pattern": _NUMBER})
 MEMORY = size_from(6 << 20)  # less, and Docker refuses to create the container
 TEXT = Kind(_text, "a text", {**TEXT_SCHEMA, "minLength": 1})
 REASON = Kind(_reason, "a text")
