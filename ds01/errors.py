@@ -41,16 +41,14 @@ class Ds01Error(Exception):
         return error
 
     def to_json(self) -> dict[str, Any]:
-        """Return the error as JSON values; `kind` names the class for `from_json`."""
-        from ds01.system.data import to_json
-
+        """Return the error as a mapping for `system.data.to_json`; `kind` names the class for `from_json`."""
         return {
             "kind": type(self).__name__,
             "code": self.code,
             "message": self.message,
             "why": self.why,
             "hint": self.hint,
-            "data": to_json(self.data),
+            "data": self.data,
         }
 
     @staticmethod

@@ -199,7 +199,9 @@ def _report_failure(failure: Ds01Error, code: int, *, as_json: bool, debug: bool
 
         print_text(traceback.format_exc(), error=True)
     if as_json and not isinstance(failure, OutputLost):
-        document = failure.to_json()
+        from ds01.system.data import to_json
+
+        document = to_json(failure.to_json())
         del document["kind"]
         print_json({"error": {"code": document.pop("code"), "exit": code} | document})
     else:

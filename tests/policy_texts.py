@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from ds01.errors import PolicyUnreadable
 from ds01.policy.model import Policy
 from ds01.policy.reading.load import load
+from ds01.policy.reading.nodes import Mapping, Node, Scalar, Sequence, parse_yaml
 
 # Every key that there is.
 EVERY_KEY = """\
@@ -66,3 +68,26 @@ def policy_errors(folder: Path, text: str | bytes) -> list[dict[str, Any]]:
 
 def error_places(folder: Path, text: str | bytes) -> list[tuple[int | None, str]]:
     return [(error["line"], error["key"]) for error in policy_errors(folder, text)]
+
+
+def as_an_editor_reads(text: str) -> Any:
+    """Return the document as YAML 1.2 types it, which editors use: `no` and dates are texts there."""
+    return _typed(parse_yaml(text))
+
+
+def _typed(node: Node | None) -> Any:
+    if isinstance(node, Mapping):
+        return {name.text: _typed(child) for name, child in node.entries if isinstance(name, Scalar)}
+    if isinstance(node, Scalar):
+        if node.is_null:
+            return None
+        if not node.plain:
+            return node.text
+        if node.text.lower() in ("true", "false"):
+            return node.text.lower() == "true"
+        if re.fullmatch(r"[-+]?[0-9]+", node.text):
+            return int(node.text)
+        if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", node.text):
+            return float(node.text)
+        return node.text
+    return [_typed(item) for item in node.items] if isinstance(node, Sequence) else None

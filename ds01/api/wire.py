@@ -68,7 +68,7 @@ def encode_answer(answer: object) -> str:
 
 def encode_error(error: Ds01Error) -> str:
     """Return an error as JSON."""
-    return json.dumps({"error": error.to_json()}, allow_nan=False)
+    return json.dumps({"error": to_json(error.to_json())}, allow_nan=False)
 
 
 def decode_answer(text: str, operation: type[Operation[Any]], *, step: bool = False, descriptor: int = -1) -> Any:

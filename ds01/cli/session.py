@@ -21,8 +21,8 @@ from ds01.cli.ui.formats import format_error
 from ds01.cli.ui.output import print_json, print_text
 from ds01.errors import Ds01Error, PermissionDenied, PolicyUnreadable, UsageError
 from ds01.gate.gate import Gate
+from ds01.gate.installation import Installation
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.installation import Installation
 from ds01.policy.model import Policy
 from ds01.system.data import to_json
 from ds01.system.host_name import host_name

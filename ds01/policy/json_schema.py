@@ -92,7 +92,7 @@ def default_of(path: str, part: Schema) -> Schema:
         holder = getattr(holder, name)
     if path in LEVELS or path in ("reservations", "exemptions") or hasattr(holder, "__dataclass_fields__"):
         return {}  # sections: their keys have defaults
-    return {"default": _written(holder, size="string" in part["type"])}
+    return {"default": _written(holder, size=part.get("pattern") == units.SIZE_PATTERN)}
 
 
 def _written(value: Any, *, size: bool) -> Any:

@@ -29,8 +29,8 @@ def allocation(slots: int = 56, records: int = 500, runs: int = 30) -> None:
             prepared = creating.prepare(context, actor, request(context, f"new{number}", 1))
             held.milliseconds = 0.0
             begun = time.perf_counter()
-            found = creating.look(context, prepared, locked=False)
-            record = creating.reserve(context, actor, prepared, found)
+            snapshot, driver = creating.observe(context, prepared, locked=False)
+            record, _ = creating.reserve(context, actor, prepared, snapshot, driver)
             whole.append((time.perf_counter() - begun) * 1000)
             under.append(held.milliseconds)
             creating._undo(context, actor, record, Ds01Error("only measured"))

@@ -42,9 +42,15 @@ def test_manual_pages_are_made_of_the_help_and_have_no_errors(host: Host) -> Non
     assert "--gpu-type" in shown and "EXAMPLE" in shown
     assert "EXIT STATUS" in host.run("MANWIDTH=100 man ds01 | col -b").stdout
     pages = host.run(
-        "for page in /usr/share/man/man1/container* /usr/share/man/man1/ds01*; do man --warnings -l $page; done"
+        "for page in /usr/share/man/man1/container* /usr/share/man/man1/ds01* /usr/share/man/man5/resource-limits*;"
+        " do man --warnings -l $page; done"
     )
     assert pages.stderr == ""
+
+
+def test_the_schema_that_the_policy_names_is_there(host: Host) -> None:
+    named = host.read("/etc/ds01/resource-limits.yaml").partition("\n")[0].partition("$schema=")[2]
+    assert host.read(named) == host.run("ds01 policy schema").stdout
 
 
 @pytest.mark.parametrize(

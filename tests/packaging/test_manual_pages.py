@@ -24,6 +24,7 @@ BY_PAGE = {commands.display_name(words).replace(" ", "-"): words for words in co
 CONSEQUENCES = (
     "container create", "container deploy", "container start", "container run", "container stop", "container retire",
     "container remove", "container cleanup", "container extend", "container pause", "container adopt", "image create",
+    "image update", "image delete", "project init",
     "gpu allocate", "gpu release", "slices apply", "emergency-stop", "tick", "doctor", "user add",
 )  # fmt: skip
 
@@ -52,7 +53,8 @@ def section(page: Path, title: str) -> str:
 
 
 def options_of(words: str) -> set[str]:
-    return {option for param in main.load_command(words).params for option in param.opts} | {"--help"}
+    params = main.load_command(words).params
+    return {option for param in params for option in (*param.opts, *param.secondary_opts)} | {"--help"}
 
 
 def test_prose_is_of_a_page_that_there_is() -> None:
@@ -80,6 +82,15 @@ def test_commands_in_the_prose_exist(path: Path) -> None:
     for span in spans:
         program, *arguments = span.split()
         assert commands.split_command(program, arguments)[0] in commands.COMMANDS, span
+
+
+@pytest.mark.parametrize("words", commands.COMMANDS)
+def test_options_of_a_page_are_the_commands(words: str, man: Path) -> None:
+    page = commands.display_name(words).replace(" ", "-")
+    (path,) = (it for it in man.iterdir() if it.name.startswith(f"{page}.1"))
+    terms = re.findall(r"^\.TP\n(\\fB.*)$", section(path, "OPTIONS"), re.MULTILINE)
+    listed = {name.replace("\\-", "-") for term in terms for name in re.findall(r"\\fB(\\-.+?)\\fR", term)}
+    assert {name for name in listed if name.startswith("--")} == {it for it in options_of(words) if it[:2] == "--"}
 
 
 def test_the_prose_stands_in_the_page(man: Path) -> None:

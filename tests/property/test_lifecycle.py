@@ -230,7 +230,7 @@ class Life(RuleBasedStateMachine):
         }
         commands[what]()
 
-    def with_changes(self) -> None:
+    def settle(self) -> None:
         """With an engine that answers, a reconcile leaves nothing open."""
         self.harness.engine.set_answering(True)
         gate = self.harness.another_gate()

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -15,11 +16,14 @@ from hypothesis import strategies as st
 
 from ds01.errors import PolicyUnreadable
 from ds01.policy import names, units
+from ds01.policy.json_schema import json_schema
 from ds01.policy.model import Group, Override, Policy
 from ds01.policy.reading.load import load
 from ds01.policy.reading.schema import LIMITS, ULIMITS
 from ds01.policy.resolve import BUILT_IN, resolve
+from tests.policy_texts import as_an_editor_reads
 
+SCHEMA = jsonschema.Draft202012Validator(json_schema())
 SHIPPED = (Path(__file__).parents[2] / "config" / "resource-limits.yaml").read_text()
 NOW = datetime(2027, 1, 1, tzinfo=timezone.utc)
 SECTIONS = ("defaults", "default_group", "groups", "user_overrides", "reservations", "exemptions", "gpu_allocation")
@@ -54,6 +58,10 @@ def answer(file: Path, text: str | bytes) -> Policy | None:
         lines = 1 + len(file.read_text("utf-8", "replace").splitlines())
         assert all(item["line"] is None or 1 <= item["line"] <= lines for item in error.data["errors"])
         return None
+    shape = [
+        f"{error.json_path}: {error.message}" for error in SCHEMA.iter_errors(as_an_editor_reads(file.read_text()))
+    ]
+    assert shape == [], "an editor complains of a policy that ds01 reads"
     user = resolve(policy, "alice", ("students",), NOW)
     assert user.sources.keys() >= BUILT_IN.keys()
     return policy

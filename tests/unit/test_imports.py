@@ -17,7 +17,7 @@ ENGINES = {"engines.engine_errors", "engines.protocol", "engines.pull_errors", "
 STORED = {"engines", "gpus", "journal", "placement", "policy", "records", "system"}
 ALLOWED: dict[str, set[str]] = {
     "system": set(),
-    "journal": {"system"},
+    "journal": {"policy", "system"},
     "policy": {"system"},
     "engines": {"policy", "system"},
     "engines.docker": ENGINES,
@@ -25,16 +25,17 @@ ALLOWED: dict[str, set[str]] = {
     "gpus": {"system"},
     "placement": {"engines.protocol", "gpus", "policy"},
     "records": {"engines.protocol", "gpus", "journal", "policy", "system"},
-    "lifecycle": STORED,
+    "api": {"engines.protocol", "gpus", "placement", "policy", "records", "system"},
+    "lifecycle": {*STORED, "api"},
     "lifecycle.spec": {"engines", "gpus", "policy", "records", "system"},
     "lifecycle.context": STORED,
-    "lifecycle.reconciliation": {*STORED, "lifecycle.context", "lifecycle.spec"} - {"journal"},
-    "gate": {*STORED, "lifecycle"},
+    "lifecycle.reconciliation": {*STORED, "api", "lifecycle.context", "lifecycle.spec"} - {"journal"},
+    "gate": {*STORED, "api", "lifecycle"},
     "images": {"engines.protocol", "engines.references", "policy", "system"},
     "projects": {"lifecycle.spec", "policy", "system"},
     "automation": {*STORED, "lifecycle"},
-    "host": {*STORED, "lifecycle", "gate", "automation"},
-    "cli": {*STORED, "lifecycle", "gate", "automation", "host", "images", "projects"},
+    "host": {*STORED, "api", "lifecycle", "gate", "automation"},
+    "cli": {*STORED, "api", "lifecycle", "gate", "automation", "host", "images", "projects"},
     "cli.ui": {"engines.protocol", "gpus", "journal", "policy", "system"},
 }
 ASKING = {"print", "input", "breakpoint"}
@@ -171,3 +172,58 @@ def package_table() -> str:
 def test_the_architecture_page_has_these_rules() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     assert page.partition("<!-- packages -->\n")[2].partition("\n<!-- end of packages -->")[0] == package_table()
+
+
+def test_no_package_has_more_than_fifteen_files_on_one_level() -> None:
+    folders = {path.parent for path in FILES}
+    counted = {
+        name(folder): len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) for folder in folders
+    }
+    assert not {folder: count for folder, count in counted.items() if count > 15}
+
+
+def test_only_the_observer_lists_containers() -> None:
+    allowed = {"ds01/lifecycle/context/observer.py"}
+    wrong = [
+        name(path)
+        for path in FILES
+        if package(path) != "engines" and name(path) not in allowed
+        for node in nodes(path)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "containers"
+        and isinstance(node.func.value, ast.Attribute)
+        and node.func.value.attr in ("engine", "_engine")
+    ]
+    assert not wrong
+
+
+def test_no_object_is_known_everywhere() -> None:
+    """Plain data (frozen dataclasses, enums) may be; of an object with methods everybody would depend on all of it."""
+    importers: dict[tuple[str, str], set[str]] = {}
+    for path in FILES:
+        for node in nodes(path):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ds01."):
+                for alias in node.names:
+                    importers.setdefault((str(node.module), alias.name), set()).add(name(path))
+    wrong = []
+    for (module, imported_name), files in importers.items():
+        home = ROOT / f"{module.replace('.', '/')}.py"
+        if not home.is_file() or not _is_object(home, imported_name):
+            continue
+        outside = [path for path in FILES if path.parent != home.parent]
+        inside = {name(path) for path in FILES if path.parent == home.parent}
+        if len(files - inside) > len(outside) / 3:
+            wrong.append(f"{module}.{imported_name}: {len(files - inside)} of {len(outside)} files")
+    assert not wrong
+
+
+def _is_object(path: Path, class_name: str) -> bool:
+    """Return whether a name is a class that is neither a frozen dataclass, an enum nor an exception."""
+    for node in nodes(path):
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            decorators = {ast.unparse(item) for item in node.decorator_list}
+            bases = {ast.unparse(base) for base in node.bases}
+            plain = "dataclass(frozen=True)" in decorators or bases & {"Enum", "Exception"}
+            return not plain and not any(base.endswith(("Error", "Exception")) for base in bases)
+    return False

@@ -55,7 +55,7 @@ def end_conflict(context: Context, container_name: str) -> list[Change]:
 
 def may_be_claimed(context: Context, record: Record) -> bool:
     """Whether a container whose record was lost, and is not rebuilt yet, may have the slots of this one."""
-    lost = find_unrecorded(context, context.ledger.read(), context.engine.containers())
+    lost = find_unrecorded(context, context.ledger.read(), context.observer.containers_again())
     return any(_fixed(record) & set(uuids_from_labels(seen.labels)) for seen in lost)
 
 

@@ -15,12 +15,14 @@ from ds01.policy.units import InvalidValue, quote_text
 
 MAX_TASKS = 4194304  # the kernel's highest process number
 MAX_CORES = 8192  # the kernel's highest number of processors
+# Quotes make no difference to ds01, so the schema takes a number in quotes too.
+_NUMBER = "^[0-9]+([.][0-9]+)?$"
 _SIZE = {"type": "string", "pattern": units.SIZE_PATTERN}
 
 
 def integer_type(least: int, most: int = 1_000_000) -> ValueType:
     """Whole numbers."""
-    json = {"type": "integer", "minimum": least, "maximum": most}
+    json = {"type": ["integer", "string"], "minimum": least, "maximum": most, "pattern": "^[0-9]+$"}
     return ValueType(
         lambda text: units.parse_integer(text, least, most), f"a whole number from {least} to {most}", json
     )
@@ -31,7 +33,7 @@ def number_type(least: float, most: float) -> ValueType:
     return ValueType(
         lambda text: units.parse_number(text, least, most),
         f"a number from {units.format_number(least)} to {units.format_number(most)}",
-        {"type": "number", "minimum": least, "maximum": most},
+        {"type": ["number", "string"], "minimum": least, "maximum": most, "pattern": _NUMBER},
     )
 
 
@@ -139,9 +141,9 @@ LOGIN = ValueType(
 )
 GROUP_NAME = pattern_type(names.GROUP_PATTERN.pattern, f"a group: {names.GROUP_FORM}")
 UNIX_GROUP = pattern_type(r"[^\s:,#+-][^\n:,#]{0,255}", "the name of a Unix group")
-BOOLEAN = ValueType(_boolean, "true or false", {"type": "boolean"})
+BOOLEAN = ValueType(_boolean, "true or false", {"type": ["boolean", "string"], "pattern": "^(true|false)$"})
 DURATION = ValueType(units.parse_duration, units.DURATION_FORM, {"type": "string", "pattern": units.DURATION_PATTERN})
-HOURS = ValueType(_hours, "a number of hours", {"type": "number", "minimum": 0})
+HOURS = ValueType(_hours, "a number of hours", {"type": ["number", "string"], "minimum": 0, "pattern": _NUMBER})
 MEMORY = size_type(6 << 20)  # less, and Docker refuses to create the container
 TEXT = ValueType(_text, "a text", {**TEXT_SCHEMA, "minLength": 1})
 REASON = ValueType(_reason, "a text")

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from ds01.api.containers import FindAdoptable
 from ds01.api.views import AimeView
 from ds01.cli.mlc.docker_format import docker_size, docker_status
 from ds01.engines.protocol import Devices
-from ds01.system.users import Actor
+from ds01.gate import queries
+from ds01.gate.call import Call
 from tests import aime_containers
-from tests.client import Client
 from tests.command_line import CommandLine
 from tests.harness import Harness
 
@@ -314,14 +315,14 @@ def test_one_with_more_gpus_than_the_policy_gives_is_made_anew(ds: CommandLine, 
 @pytest.mark.in_process("acts between two looks of a command")
 def test_one_that_somebody_adopts_at_the_same_moment_is_found(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs(ds)
-    find = Client.find_adoptable
+    find = queries.find_adoptable
 
-    def adopted_just_before(gate: Client, actor: Actor, reference: str, **more: Any) -> str:
-        monkeypatch.setattr(Client, "find_adoptable", find)
+    def adopted_just_before(call: Call, operation: FindAdoptable) -> str:
+        monkeypatch.setattr(queries, "find_adoptable", find)
         ds.ok("container-adopt", "theirs")
-        return find(gate, actor, reference, **more)
+        return find(call, operation)
 
-    monkeypatch.setattr(Client, "find_adoptable", adopted_just_before)
+    monkeypatch.setattr(queries, "find_adoptable", adopted_just_before)
     assert "theirs" in ds.ok("mlc-start", "theirs")
 
 

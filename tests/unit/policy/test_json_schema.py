@@ -15,9 +15,8 @@ import pytest
 
 from ds01.policy.json_schema import json_schema, key_texts, keys
 from ds01.policy.model import Limits
-from ds01.policy.reading.nodes import Mapping, Node, Scalar, parse_yaml
 from ds01.policy.resolve import resolve
-from tests.policy_texts import EVERY_KEY, load_text
+from tests.policy_texts import EVERY_KEY, as_an_editor_reads, load_text
 from tests.unit.policy.test_policy_loading import LIMIT_ERRORS, SERVER_ERRORS, SHIPPED
 
 SCHEMA = json_schema()
@@ -43,27 +42,8 @@ OF_OTHER_KEYS = (
 )  # fmt: skip
 
 
-def as_an_editor_reads(node: Node | None) -> Any:
-    """Return the document as YAML 1.2 types it, which editors use: `no` and dates are texts there."""
-    if isinstance(node, Mapping):
-        return {name.text: as_an_editor_reads(child) for name, child in node.entries if isinstance(name, Scalar)}
-    if isinstance(node, Scalar):
-        if node.is_null:
-            return None
-        if not node.plain:
-            return node.text
-        if node.text.lower() in ("true", "false"):
-            return node.text.lower() == "true"
-        if re.fullmatch(r"[-+]?[0-9]+", node.text):
-            return int(node.text)
-        if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", node.text):
-            return float(node.text)
-        return node.text
-    return [as_an_editor_reads(item) for item in node.items] if node is not None else None  # type: ignore[attr-defined]
-
-
 def valid(text: str) -> bool:
-    return VALIDATOR.is_valid(as_an_editor_reads(parse_yaml(text)))
+    return VALIDATOR.is_valid(as_an_editor_reads(text))
 
 
 def test_it_is_a_schema() -> None:
@@ -79,15 +59,14 @@ def test_it_is_a_schema() -> None:
         "groups:\n  a:\n  b: {members: ,  aggregate: ~, ulimits: null}\nuser_overrides:\n  alice:\n",
         "defaults: {max_gpus_per_user: 2, idle_timeout_h: 0.5}\ngroups: {a: {max_runtime_h: null}}\n",
         "gpu_allocation: {mig_profile: MIG 1g.10gb+me}\n",
+        "defaults: {max_cpus: '1.5', priority: '10', allow_full_gpu: 'true'}\n",
         "defaults: {environment: {HTTPS_PROXY: 'http://proxy:3128', DEBUG: 1, CI: null}}\n",
     ],
-    ids=["shipped", "contract", "empty parts", "old keys", "profile", "environment"],
+    ids=["shipped", "contract", "empty parts", "old keys", "profile", "quotes", "environment"],
 )
 def test_what_ds01_reads_is_valid(text: str, tmp_path: Path) -> None:
     load_text(tmp_path, text)
-    errors = [
-        f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(as_an_editor_reads(parse_yaml(text)))
-    ]
+    errors = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(as_an_editor_reads(text))]
     assert errors == []
 
 
