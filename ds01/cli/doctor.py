@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
@@ -12,13 +11,9 @@ from ds01.cli.command.definition import command as verb
 from ds01.cli.command.privileges import require_root
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_count
-from ds01.engines.protocol import EngineInfo
-from ds01.host.checks.collect import FactSources, collect_facts
-from ds01.host.checks.doctor import apply_fixes, examine, exit_code
-from ds01.host.checks.findings import Finding, Fix, Level
-from ds01.host.checks.fixer import Fixer
-from ds01.host.layout import FILE_MODE
-from ds01.journal.events import EventLog
+from ds01.host.checks.doctor import exit_code
+from ds01.host.checks.findings import Finding, Level
+from ds01.host.commands.doctor import run_doctor
 
 MARKS = {Level.OK: "ok      ", Level.WARNING: "warning ", Level.ERROR: "ERROR   "}
 
@@ -32,49 +27,12 @@ def command(session: Session, fix: bool) -> int:
     """
     if fix:
         require_root(session, "the installation")
-    findings = _examine(session)
-    if fix:
-        fixer = Fixer(
-            session.actor, lambda: session.installation.context, lambda kind, facts: _emit(session, kind, facts)
-        )
-
-        def apply_fix(fix: Fix, why: str) -> None:
-            session.installation.reopen()
-            fixer.apply(fix, why)
-
-        findings = apply_fixes(findings, apply_fix, lambda: _examine(session))
+    session.announce_simulation()
+    findings = run_doctor(session.installation, session.actor, fix=fix)
     session.write_document({"findings": [finding.document for finding in findings]})
     if not session.as_json:
         _show(session, findings)
     return exit_code(findings)
-
-
-def _examine(session: Session) -> tuple[Finding, ...]:
-    return examine(
-        collect_facts(
-            FactSources(
-                settings=session.settings,
-                users=session.users,
-                now=session.now(),
-                policy=lambda: session.policy,
-                ledger=lambda: session.installation.ledger,
-                inventory=lambda: session.installation.inventory,
-                engine=lambda: _engine_facts(session),
-                context=lambda: session.installation.context,
-            )
-        )
-    )
-
-
-def _engine_facts(session: Session) -> EngineInfo:
-    session.announce_simulation()
-    return session.installation.engine.info()
-
-
-def _emit(session: Session, kind: str, facts: Mapping[str, Any]) -> None:
-    """Write an event. Of a server neither the policy nor the records have to be readable for it."""
-    mode = session.installation.ledger.file_mode if session.settings.sandbox else FILE_MODE
-    EventLog(session.settings.log / "events.jsonl", clock=session.now, mode=mode).emit(kind, facts)
 
 
 def _show(session: Session, findings: Sequence[Finding]) -> None:

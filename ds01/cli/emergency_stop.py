@@ -5,13 +5,12 @@ from __future__ import annotations
 import click
 
 from ds01.api.server import EmergencyStop
-from ds01.automation.last_good_policy import load_policy_or_last_good
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_count
 from ds01.cli.ui.prompts import confirm
-from ds01.errors import NotFound, UsageError
-from ds01.records.record import Record
+from ds01.errors import UsageError
+from ds01.host.commands.emergency import find_uid, use_last_good_policy
 
 
 @verb(example="ds01 emergency-stop alice", asks=True, guided=False, user=False)
@@ -25,12 +24,10 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     if (who is None) != everybody:
         raise UsageError("whose containers?", why="either USER or --all", hint="`ds01 emergency-stop --all`")
     # It is needed most when something is odd: an unreadable policy must not be in its way.
-    session.installation.policy, problem, _ = load_policy_or_last_good(
-        session.settings.config, session.installation.ledger, session.now()
-    )
+    problem = use_last_good_policy(session.installation)
     if problem is not None:
         session.warn(problem)
-    owner = None if who is None else _uid_of(session, who)
+    owner = None if who is None else find_uid(session.installation, who)
     containers = session.run(EmergencyStop(owner, dry_run=True)).containers
     if not containers:
         session.write_document({"stopped": [], "failed": []})
@@ -56,15 +53,3 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     for warning in outcome.warnings:
         session.warn(warning)
     return 1 if outcome.failed or outcome.problem else 0
-
-
-def _uid_of(session: Session, login: str) -> int:
-    """The uid of a login; by the records where the user database does not know it, or does not answer."""
-    try:
-        return session.users.by_login(login).uid
-    except NotFound:
-        entries = session.installation.ledger.read().values()
-        uids = {entry.uid for entry in entries if isinstance(entry, Record) and entry.user == login}
-        if len(uids) != 1:
-            raise
-        return uids.pop()

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Iterator
 
 from ds01.api.images import HasImage, PullImage
+from ds01.api.types import Progress, is_reference
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
 from ds01.cli.ui.formats import format_error, format_size
 from ds01.cli.ui.output import print_text, supports_escape_codes
-from ds01.engines.protocol import Progress
-from ds01.engines.references import is_reference
 from ds01.errors import EngineNotFound, EngineRejected, UsageError
 
 

@@ -22,7 +22,6 @@ from ds01.cli.ui.output import print_json, print_text
 from ds01.errors import Ds01Error, PermissionDenied, PolicyUnreadable, UsageError
 from ds01.gate.gate import Gate
 from ds01.gate.installation import Installation
-from ds01.lifecycle.context.context import Context
 from ds01.policy.model import Policy
 from ds01.system.data import to_json
 from ds01.system.host_name import host_name
@@ -112,15 +111,10 @@ class Session:
             return host_name()
 
     @cached_property
-    def context(self) -> Context:
-        """The context of the gate. Raises PolicyUnreadable, Ds01Error."""
-        self.announce_simulation()
-        return self.installation.context
-
-    @cached_property
     def gate(self) -> Gate:
-        """The gate over the engine and the GPUs that the settings name."""
-        return Gate(self.context)
+        """The gate of the installation. Raises PolicyUnreadable, Ds01Error."""
+        self.announce_simulation()
+        return Gate(self.installation.context)
 
     def run(self, operation: Operation[T]) -> T:
         """Run an operation of whoever types. Raises Ds01Error."""

@@ -50,6 +50,10 @@ class Installation:
         leases = LeaseLog(self.settings.log / "gpu-allocations.log")
         return Ledger(self.settings.state, sandbox=self.settings.sandbox, leases=leases)
 
+    def is_own_sandbox(self, uid: int) -> bool:
+        """Return whether the state directory is a sandbox of this user. Raises Ds01Error."""
+        return self.settings.sandbox and self.ledger.owner_uid == uid
+
     def reopen(self) -> None:
         """Open the state directory again at its next use: its mode decides the modes of new files in it."""
         for name in ("ledger", "context"):

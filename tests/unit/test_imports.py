@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "gpus": {"system"},
     "placement": {"engines.protocol", "gpus", "policy"},
     "records": {"engines.protocol", "gpus", "journal", "policy", "system"},
-    "api": {"engines.protocol", "gpus", "placement", "policy", "records", "system"},
+    "api": {"engines.protocol", "engines.references", "gpus", "placement", "policy", "records", "system"},
     "lifecycle": {*STORED, "api"},
     "lifecycle.spec": {"engines", "gpus", "policy", "records", "system"},
     "lifecycle.context": STORED,
@@ -35,8 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "projects": {"lifecycle.spec", "policy", "system"},
     "automation": {*STORED, "lifecycle"},
     "host": {*STORED, "api", "lifecycle", "gate", "automation"},
-    "cli": {*STORED, "api", "lifecycle", "gate", "automation", "host", "images", "projects"},
-    "cli.ui": {"engines.protocol", "gpus", "journal", "policy", "system"},
+    "cli": {"api", "gate", "gpus", "host", "images", "journal", "policy", "projects", "system"},
+    "cli.ui": {"api.types", "gpus", "journal", "policy", "system"},
 }
 ASKING = {"print", "input", "breakpoint"}
 

@@ -12,12 +12,12 @@ from ds01.errors import Ds01Error, InvalidState, PermissionDenied
 
 def require_root(session: Session, what: str) -> None:
     """Raises PermissionDenied. In a state folder of one's own there is nothing of the machine's, and its owner may."""
-    if os.geteuid() == 0 or (session.settings.sandbox and session.installation.ledger.owner_uid == os.geteuid()):
+    if os.geteuid() == 0 or session.installation.is_own_sandbox(os.geteuid()):
         return
     command, words = _typed_command()
     event = {"actor": session.actor.login, "container": None, "user": None, "why": f"{command} is root's"}
     with suppress(Ds01Error):  # an unreadable policy, say, has the last word in another command
-        session.context.emit("refusal", event | {"refusal": None})
+        session.installation.context.emit("refusal", event | {"refusal": None})
     raise PermissionDenied(
         "only root may do this",
         why=f"it changes {what}",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ds01.api.containers import MarkContainer
+from ds01.api.types import Trigger
 from ds01.cli.command.definition import command as verb
 from ds01.cli.gpu.options import container_option, resolve_record, show_lease
 from ds01.cli.session import Session
-from ds01.records.state_machine import Trigger
 
 
 @verb(example="ds01 gpu clear-stopped --container my-thesis", guided=False)

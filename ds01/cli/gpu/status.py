@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from ds01.api.server import GetGpuStatus
+from ds01.api.types import SlotState
 from ds01.api.views import GpuStatus
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import describe_reservation, format_holder, format_local_time, format_size
 from ds01.gpus.slot_names import display_name
-from ds01.placement.allocation_input import SlotState
 
 
 @verb(example="ds01 gpu status", guided=False, user=False)

@@ -8,6 +8,7 @@ import click
 
 from ds01.api.containers import ListContainers
 from ds01.api.server import GetGpuStatus
+from ds01.api.types import SlotState
 from ds01.api.views import SlotView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.gpu.options import container_option, resolve_record
@@ -15,7 +16,6 @@ from ds01.cli.session import Session
 from ds01.cli.ui.formats import short_name
 from ds01.errors import InvalidState
 from ds01.gpus.slot_names import display_names, original_name
-from ds01.placement.allocation_input import SlotState
 
 
 @verb(example="ds01 gpu validate --container my-thesis", guided=False)

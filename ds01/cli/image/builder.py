@@ -9,16 +9,15 @@ from itertools import takewhile
 from pathlib import Path
 
 from ds01.api.images import BuildImage, HasImage
+from ds01.api.types import BuildRequest, Progress
 from ds01.cli.container.creation.environment import read_proxies
 from ds01.cli.image_pull import pull
 from ds01.cli.session import Session
 from ds01.cli.ui.live_line import LiveLine, fit_to_terminal
-from ds01.engines.protocol import Progress
 from ds01.errors import Ds01Error
 from ds01.images.context import pack_tar
 from ds01.images.dockerfile import base_image
 from ds01.images.source import context_digest
-from ds01.records.request import BuildRequest
 from ds01.system.home import Home
 
 MAX_LINE_LENGTH = 160  # letters of one line of output that are shown; the log has all of it

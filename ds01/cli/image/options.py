@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import click
 
+from ds01.api.types import is_reference
 from ds01.cli.command.definition import option_group
-from ds01.engines.references import is_reference
 from ds01.errors import UsageError
 from ds01.policy.names import parse_name
 

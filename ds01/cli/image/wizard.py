@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from ds01.api.types import is_reference
 from ds01.cli import catalogues
 from ds01.cli.command.guide import explain
 from ds01.cli.image.options import ImageOptions, apt_packages
 from ds01.cli.image_pull import pull_typed
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
-from ds01.engines.references import is_reference
 from ds01.errors import NotFound, UsageError
 from ds01.images.catalogue import find_entry, versions_for
 from ds01.images.packages import PackageSet

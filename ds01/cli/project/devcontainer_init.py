@@ -8,13 +8,13 @@ import click
 
 from ds01.api.images import HasImage
 from ds01.api.server import GetLimits
+from ds01.api.types import is_reference
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
 from ds01.cli.project import target
 from ds01.cli.project.target import Project
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
-from ds01.engines.references import is_reference
 from ds01.errors import UsageError
 from ds01.projects import devcontainer, project_file
 

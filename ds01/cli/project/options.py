@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from ds01.api.containers import ListContainers
+from ds01.api.types import is_reference
 from ds01.cli import catalogues
 from ds01.cli.command.definition import BoundedInteger, command_name
 from ds01.cli.command.guide import explain
 from ds01.cli.container.creation.options import CreateOptions
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
-from ds01.engines.references import is_reference
 from ds01.errors import NotFound, UsageError
 from ds01.images.packages import find_use_case
 from ds01.projects import project_directory, project_file, readme

@@ -11,10 +11,9 @@ from ds01.cli.command.privileges import require_real_server, require_root
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_count
-from ds01.host.slice_limits import apply_changes, describe_share, plan_changes
-from ds01.host.slice_updates import emit_slice_changes
+from ds01.host.commands.slices import apply_slices
+from ds01.host.slice_limits import describe_share
 from ds01.host.slices import SliceChange
-from ds01.records.entries import readable
 
 
 @verb(example="sudo ds01 slices apply --dry-run", guided=False, user=False)
@@ -27,23 +26,16 @@ def command(session: Session, dry_run: bool) -> int:
     """
     require_root(session, "systemd's slices")
     require_real_server(session, "slices")
-    context = session.context
-    driver = context.engine.info().cgroup_driver
-    records, memory = readable(context.ledger.read()), context.ledger.tick_memory()
-    changes = plan_changes(context.rules.policy, records, context.users, context.clock(), driver=driver, memory=memory)
-    if dry_run or not changes:
-        session.write_document({"changed": [], "would_change": changes, "failed": []})
-        _show(session, changes)
-        session.say(
-            f"{format_count(len(changes), 'slice')} would change." if changes else "All slices are as the policy says."
-        )
-        return 0
-    outcome = apply_changes(changes, respect_usage=False)
-    emit_slice_changes(context, session.actor.login, outcome)
-    failed = [{"unit": change.unit, "why": why} for change, why in outcome.failed]
-    session.write_document({"changed": outcome.changed, "would_change": [], "failed": failed})
-    _show(session, outcome.changed)
-    for change, why in outcome.failed:
+    session.announce_simulation()
+    run = apply_slices(session.installation, session.actor, dry_run=dry_run)
+    failed = [{"unit": change.unit, "why": why} for change, why in run.failed]
+    session.write_document({"changed": run.changed, "would_change": run.would_change, "failed": failed})
+    _show(session, run.changed or run.would_change)
+    if run.would_change:
+        session.say(f"{format_count(len(run.would_change), 'slice')} would change.")
+    elif not (run.changed or run.failed):
+        session.say("All slices are as the policy says.")
+    for change, why in run.failed:
         session.warn(f"{change.unit}: {why}")
     return 1 if failed else 0
 

@@ -13,7 +13,7 @@ import time
 import tty
 from collections.abc import Callable, Iterator
 
-from ds01.engines.protocol import Attachment
+from ds01.api.types import Attachment
 
 CHUNK_SIZE = 65536  # bytes
 EXIT_TIMEOUT = 5.0  # seconds that the engine may take to say the exit code after the stream has ended

@@ -266,7 +266,7 @@ def test_interrupted_is_130(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) ->
     def interrupt(session: Session) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Session, "context", property(interrupt))
+    monkeypatch.setattr(Session, "gate", property(interrupt))
     assert ds("container-list").code == 130
     answer = ds("container-list", "--json")
     assert (answer.code, answer.json["error"]["exit"], answer.json["error"]["code"]) == (130, 130, "interrupted")
@@ -392,7 +392,7 @@ def test_a_file_that_cannot_be_reached_is_named(ds: CommandLine, monkeypatch: py
     def denied(session: Session) -> Any:
         raise PermissionError(13, "Permission denied", "/var/log/ds01")
 
-    monkeypatch.setattr(Session, "context", property(denied))
+    monkeypatch.setattr(Session, "gate", property(denied))
     error = ds.fails(1, "container-list")
     assert "Permission denied" in error and "/var/log/ds01" in error
 
@@ -402,7 +402,7 @@ def test_what_nobody_thought_of_is_no_traceback_either(ds: CommandLine, monkeypa
     def broken(session: Session) -> Any:
         raise RuntimeError("oops")
 
-    monkeypatch.setattr(Session, "context", property(broken))
+    monkeypatch.setattr(Session, "gate", property(broken))
     answer = ds("container-list")
     assert answer.code == 1 and "RuntimeError: oops" in answer.err and "Traceback" not in answer.err
     assert "--debug" in answer.err

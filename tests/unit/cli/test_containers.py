@@ -462,9 +462,9 @@ def test_one_thing_is_no_plural(ds: CommandLine, monkeypatch: pytest.MonkeyPatch
     said = ds.fails(2, "gpu", "allocate", "--container", "x", "--max-gpus", "2", "--gpu", "1:0", who="boss")
     assert "--max-gpus 2 and 1 slot in --gpu" in said
     findings = (Finding("a", Level.ERROR, "is wrong"), Finding("b", Level.WARNING, "is odd"))
-    monkeypatch.setattr("ds01.cli.doctor._examine", lambda session: findings)
+    monkeypatch.setattr("ds01.cli.doctor.run_doctor", lambda *_, **__: findings)
     assert "\n1 error, 1 warning; 0 of them" in ds("doctor").out
-    monkeypatch.setattr("ds01.cli.doctor._examine", lambda session: findings[1:] * 2)
+    monkeypatch.setattr("ds01.cli.doctor.run_doctor", lambda *_, **__: findings[1:] * 2)
     assert "\n0 errors, 2 warnings; 0 of them" in ds("doctor").out
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from ds01.api.containers import PlanContainer
 from ds01.api.refusals import error_of
 from ds01.api.server import GetGpuStatus
+from ds01.api.types import ContainerRequest
 from ds01.cli.command.advice import current_context
 from ds01.cli.command.refusals import adapt_error, describe_missing
 from ds01.cli.container.creation.options import CreateOptions
@@ -17,7 +18,6 @@ from ds01.cli.ui.formats import format_error
 from ds01.cli.ui.output import print_text
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Refusal, Rule
-from ds01.records.request import ContainerRequest
 
 
 def refusal_error(session: Session, request: ContainerRequest, refusal: Refusal) -> Ds01Error:

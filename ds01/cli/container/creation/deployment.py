@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.types import ContainerRequest
 from ds01.api.views import ContainerView
 from ds01.cli.container.creation import workflow
 from ds01.cli.container.creation.options import CreateOptions
@@ -11,7 +12,6 @@ from ds01.cli.container.steps.jupyter_hint import show_jupyter_hint
 from ds01.cli.container.steps.shell import enter
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
-from ds01.records.request import ContainerRequest
 
 EXIT_INTERRUPTED = 130
 

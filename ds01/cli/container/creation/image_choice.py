@@ -11,6 +11,7 @@ import click
 from ds01.api.containers import ListContainers
 from ds01.api.images import HasImage, ListImages
 from ds01.api.server import GetGpuStatus, GetLimits
+from ds01.api.types import ContainerRequest, is_reference
 from ds01.cli import catalogues
 from ds01.cli.command.definition import command_name
 from ds01.cli.command.guide import explain
@@ -20,9 +21,7 @@ from ds01.cli.container.creation.project_image import ProjectImage, read_project
 from ds01.cli.image_pull import pull_typed
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
-from ds01.engines.references import is_reference
 from ds01.errors import NotFound, UsageError
-from ds01.records.request import ContainerRequest
 
 ImageChoice = tuple[str, str | None]  # the image's reference, and the framework's label if it is one
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
+from ds01.api.types import PublishedPort
 from ds01.cli.command.definition import BoundedInteger, option_group, parse_profile
 from ds01.cli.container.steps.queue_wait import WAIT_OPTIONS, wait_limit
 from ds01.cli.session import Session
-from ds01.engines.protocol import PublishedPort
 from ds01.errors import UsageError
 from ds01.gpus.model import GpuRequest, GpuType
 from ds01.policy.names import parse_name

@@ -9,6 +9,7 @@ from itertools import chain
 
 from ds01.api.containers import CreateContainer, GetLastRequest, PlanContainer
 from ds01.api.refusals import refusal_of
+from ds01.api.types import ContainerRequest, Progress
 from ds01.api.views import Acted, CreateStep, SlotView
 from ds01.cli.command.definition import command_name
 from ds01.cli.command.guide import explain
@@ -26,13 +27,11 @@ from ds01.cli.container.steps.queue_wait import end_of_wait, say_position
 from ds01.cli.image_pull import show_pull
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_gpus
-from ds01.engines.protocol import Progress
 from ds01.errors import NoCapacity, UsageError
 from ds01.gpus.model import Rule, SlotRef
 from ds01.policy.model import Limits
 from ds01.policy.names import parse_name
 from ds01.policy.units import format_number, readable_size
-from ds01.records.request import ContainerRequest
 
 
 def build_request(session: Session, options: CreateOptions) -> ContainerRequest:

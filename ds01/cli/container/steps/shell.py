@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ds01.api.programs import GetExitCode, ResizeTerminal, RunProgram, SendSignal
+from ds01.api.types import ExecRequest
 from ds01.api.views import ContainerView
 from ds01.cli.command.guide import explain
 from ds01.cli.session import Session
 from ds01.cli.ui.terminal import LeftRunning, connect, terminal_size
-from ds01.engines.protocol import ExecRequest
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 

@@ -1,0 +1,22 @@
+"""Plain data from the packages below that crosses the gate's boundary, and the grammar of what users type for it."""
+
+from __future__ import annotations
+
+from ds01.engines.protocol import Attachment, EngineInfo, ExecRequest, Progress, PublishedPort
+from ds01.engines.references import is_reference
+from ds01.placement.allocation_input import SlotState
+from ds01.records.request import BuildRequest, ContainerRequest
+from ds01.records.state_machine import Trigger
+
+__all__ = [
+    "Attachment",
+    "BuildRequest",
+    "ContainerRequest",
+    "EngineInfo",
+    "ExecRequest",
+    "Progress",
+    "PublishedPort",
+    "SlotState",
+    "Trigger",
+    "is_reference",
+]

@@ -1,0 +1,1 @@
+"""What the commands of administrators do; cli parses and prints."""

@@ -1,0 +1,86 @@
+"""One run of `ds01 tick`: the pass of the automation, the kept copy of the policy, tick.json, and the event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ds01.automation.last_good_policy import load_policy_or_last_good, save_last_good_policy
+from ds01.automation.report import ReportItem, TickReport, tick_document
+from ds01.automation.tick import Tick
+from ds01.errors import Busy, PolicyUnreadable
+from ds01.gate.installation import Installation
+from ds01.host.slice_updates import update_slices
+from ds01.journal.notifier import Notifier
+from ds01.policy.sources import PolicySources
+from ds01.system import clock, files
+
+
+def run_tick(installation: Installation, *, dry_run: bool) -> TickReport | None:
+    """Run one pass, and return its report; None if another tick is running. Raises Ds01Error."""
+    try:
+        with installation.ledger.tick_lock():
+            return _run(installation, dry_run)
+    except Busy:
+        return None
+
+
+def _run(installation: Installation, dry_run: bool) -> TickReport:
+    """Run the pass, and write tick.json, also for a pass that could not begin."""
+    settings, ledger = installation.settings, installation.ledger
+    try:
+        installation.policy, problem, sources = load_policy_or_last_good(settings.config, ledger, installation.now())
+    except PolicyUnreadable as error:
+        report = TickReport(installation.now())
+        report.add_error("", "policy", error)
+    else:
+        # What was parsed is kept at once: the pass takes minutes, and the file may be edited meanwhile.
+        failure = None if dry_run or sources is None else _keep_policy(installation, sources, None)
+        report = _create_tick(installation, dry_run).run()
+        report.errors += [ReportItem("", "policy", problem)] if problem else []
+        for emptied in installation.policy.last_good_members:
+            report.unknown.append(ReportItem("", "members", f"{emptied}; delete the file if that is meant"))
+        if not dry_run and sources is not None and failure is None and not report.clock_is_doubted:
+            failure = _keep_policy(installation, sources, installation.now())
+        if failure is not None:
+            report.add_error("", "policy", failure)
+        if not dry_run:
+            _emit_event(installation, report)
+    if not dry_run:
+        files.delete_stale_temporaries(settings.log)
+        try:
+            ledger.write_tick_report(tick_document(report, ledger.read_tick_report()))
+        except OSError as error:
+            report.add_error("", "tick.json", error)
+    return report
+
+
+def _create_tick(installation: Installation, dry_run: bool) -> Tick:
+    settings, context = installation.settings, installation.context
+    notifier = Notifier(context.mailboxes, installation.policy.notify, context.emit)
+    # A sandbox must not touch the machine's slices.
+    slices = None if settings.sandbox else update_slices
+    # The time since boot says nothing about a clock that DS01_NOW sets.
+    uptime = clock.uptime if settings.now is None else lambda: None
+    return Tick(context, installation.another_context, notifier, dry_run, apply_slices=slices, uptime=uptime)
+
+
+def _emit_event(installation: Installation, report: TickReport) -> None:
+    """Write an event, unless nothing was done and nothing went wrong."""
+    if not (report.acted or report.warned or not report.complete):
+        return
+    counts = {key: len(getattr(report, key)) for key in ("acted", "warned", "unknown", "errors")}
+    why = "; ".join(f"{item.container or 'the pass'}: {item.action}, {item.why}" for item in report.errors) or None
+    event = {"actor": "tick", "container": None, "user": None, "why": why, "seconds": report.seconds}
+    installation.context.emit("tick", event | {"looked_at": report.looked_at} | counts)
+
+
+def _keep_policy(installation: Installation, sources: PolicySources, now: datetime | None) -> OSError | None:
+    """Keep what was parsed, and write an event if it is new. Returns what went wrong."""
+    try:
+        if save_last_good_policy(sources, installation.ledger, now):
+            event = {"actor": "tick", "container": None, "user": None}
+            why = f"{installation.settings.config} was changed"
+            installation.context.emit("configuration", event | {"why": why})
+    except OSError as error:
+        return error
+    return None
