@@ -1,6 +1,6 @@
-"""Times in a record that a wrong clock wrote: ahead, they are still to come; behind, they are before the last tick.
+"""Correct times in a record that a wrong clock wrote: in the future, or long before the last tick. Pure.
 
-They count as now. Pure.
+Such times count as now.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ds01.records.record import Record
 from ds01.records.state_machine import State
 from ds01.system.data import DataError, parse_time
 
-CLOCK_TOLERANCE = timedelta(minutes=1)  # commands write while the tick runs: what is this little ahead is no mistake
+CLOCK_TOLERANCE = timedelta(minutes=1)  # commands write while the tick runs, so times this little ahead are normal
 
-LONGEST_COMMAND = timedelta(hours=1)  # for so long at most ticks pass over a container that a command is at work on
+LONGEST_COMMAND = timedelta(hours=1)  # the longest time for which ticks skip a container that a command holds
 
 
 def correct_future_times(record: Record, limits: Limits, now: datetime) -> Record:
-    """Return the record with no time after `now`, or the record itself if none is. Its deadlines follow from today's.
+    """Return the record with future times set to `now`, or the record itself if it has none.
 
-    Otherwise a hold, a limit on runtime or an extension would last until the clock gets there.
+    Otherwise a hold, a runtime limit or an extension would last until the clock gets there.
     """
     longest = now + record.extended + (limits.idle_timeout or timedelta(0))
     stored_times = [record.created_at, record.started_at, record.stopped_at, *(step.at for step in record.history)]
@@ -52,8 +52,9 @@ def correct_future_times(record: Record, limits: Limits, now: datetime) -> Recor
 def correct_early_start(record: Record, last_observation: datetime, now: datetime) -> Record:
     """Return the record with its start at `now`, or the record itself if its start may be right.
 
-    No tick has looked at it since it was started, and the last one looked at all that ran at `looked`. A start that is
-    said to be long before that was written while the clock was behind, and its time would be over at once.
+    `last_observation`: when a tick last looked at all running containers. If no tick has seen this container running,
+    it was started after that. An earlier start was written by a clock that was behind, and the runtime limit would end
+    the container at once.
     """
     is_new = record.state is State.RUNNING and not record.activity
     if not is_new or record.started_at is None or record.started_at >= last_observation - LONGEST_COMMAND:
@@ -66,7 +67,7 @@ def _earlier_of(at: datetime | None, latest: datetime) -> datetime | None:
 
 
 def _warnings_given_by(warnings: Iterable[tuple[str, Any]], now: datetime) -> Iterable[tuple[str, Any]]:
-    """The warnings without those that were given in the future; one that cannot be read does not count anyway."""
+    """Drop the warnings dated in the future. Unreadable ones stay: they are ignored elsewhere."""
     for key, warning in warnings:
         try:
             if isinstance(warning, Mapping) and parse_time(warning["at"]) > now + CLOCK_TOLERANCE:

@@ -1,4 +1,4 @@
-"""When something will happen to a container by itself: computed from the record's facts and today's policy. Pure."""
+"""Compute when the automation will act on a container, from the record's facts and today's policy. Pure."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ds01.system.data import DataError, parse_time
 
 @dataclass(frozen=True)
 class Deadline:
-    """The earliest end, and which rule sets it: idle, runtime, conflict, hold, removal, created."""
+    """When the automation acts, and by which rule: idle, runtime, conflict, hold, removal, created."""
 
     at: datetime
     because: str
 
 
-LEASE_END_REASONS = ("runtime", "hold", "created", "removal")  # what ends the lease of a container that has one
+LEASE_END_REASONS = ("runtime", "hold", "created", "removal")  # deadlines that end a lease
 
 
 def earliest_deadline(record: Record, limits: Limits, policies: AutomationRules) -> Deadline | None:
-    """The earliest of a container's deadlines; None if there is none."""
+    """Return a container's earliest deadline; None if it has none."""
     return min(_deadlines(record, limits, policies), key=lambda candidate: candidate.at, default=None)
 
 
 def lease_ends(record: Record, limits: Limits, policies: AutomationRules) -> datetime | None:
-    """When the record's slots come free if nobody does anything, as far as can be said.
+    """Return when the record's slots come free if nobody acts; None if never or unknown.
 
-    That is not known of a container that a command is at work on: one that is being started keeps them.
+    It is unknown while a command works on the container: the command may be starting it, which keeps the slots.
     """
     if record.pending is not None:
         return None
@@ -41,9 +41,9 @@ def lease_ends(record: Record, limits: Limits, policies: AutomationRules) -> dat
 
 
 def created_ends(record: Record, limits: Limits, policies: AutomationRules) -> datetime | None:
-    """When a container that never ran loses its lease; None: never.
+    """Return when a container that never ran loses its lease; None: never.
 
-    One that replaced a stopped container (it has `stopped_at`) keeps it at least as long as that one's hold.
+    A replacement of a stopped container (it has `stopped_at`) keeps its lease at least until the old hold would end.
     """
     due = add_delay(record.created_at, policies.created_timeout)
     if record.stopped_at is None or due is None:
@@ -53,32 +53,35 @@ def created_ends(record: Record, limits: Limits, policies: AutomationRules) -> d
 
 
 def held_until(record: Record, limits: Limits) -> datetime | None:
-    """When a stopped container loses its slots: when its hold ends, or it is removed; None: never, or it has none."""
+    """Return when a stopped container loses its slots, by the end of its hold or by removal.
+
+    None: never, or it has no slots.
+    """
     if record.state is not State.HELD:
         return None
     return hold_ends(record, hold_duration(record, limits))
 
 
 def hold_duration(record: Record, limits: Limits) -> timedelta | None:
-    """How long a stopped container has its slots: until its hold ends or it is removed; None: for ever."""
+    """Return how long a stopped container keeps its slots, until its hold ends or it is removed; None: for ever."""
     until_removal = None if record.keep else limits.container_hold_after_stop
     return min((hold for hold in (limits.gpu_hold_after_stop, until_removal) if hold is not None), default=None)
 
 
 def hold_ends(record: Record, hold: timedelta | None) -> datetime | None:
-    """When the hold of a stopped container is over; None: never."""
+    """Return when the hold of a stopped container ends; None: never."""
     return add_delay(record.stopped_at, hold)
 
 
 def idle_since(record: Record) -> datetime | None:
-    """Since when a running container has done nothing that was seen."""
+    """Return since when a running container has shown no activity; None if it does not run."""
     if record.state is not State.RUNNING:
         return None
     return last_activity(record) or record.started_at
 
 
 def last_activity(record: Record) -> datetime | None:
-    """When a running container last did something, as its record keeps it; None if nothing was seen since its start."""
+    """Return the last activity in the record; None if none was observed since the start."""
     try:
         return parse_time(str(record.activity.get("last")))
     except DataError:
@@ -86,32 +89,32 @@ def last_activity(record: Record) -> datetime | None:
 
 
 def is_idle(record: Record) -> bool:
-    """Whether a running container did nothing when the tick last looked at it."""
+    """Return whether the last tick found the running container idle."""
     return record.state is State.RUNNING and record.activity.get("state") == "idle"
 
 
 def is_kept_alive(record: Record) -> bool:
-    """Whether the tick found that the owner's `.keep-alive` holds off a stop that is due."""
+    """Return whether the last tick found that the owner's `.keep-alive` puts off an idle stop that is due."""
     return is_idle(record) and record.activity.get("keep_alive") == "kept"
 
 
 def add_delay(start: datetime | None, delay: timedelta | None) -> datetime | None:
-    """`start` and `delay`; None, never, if either is."""
+    """Return `start + delay`; None (never) if either is None."""
     if start is None or delay is None:
         return None
     try:
         return start + delay
     except OverflowError:
-        return None  # past the end of the calendar is never
+        return None  # past the last date that datetime can represent
 
 
 def runtime_ends(record: Record, limits: Limits) -> datetime | None:
-    """When a running container has run for long enough: its owner's extensions are added up."""
+    """Return when a running container reaches its runtime limit, the owner's extensions included."""
     return add_delay(add_delay(record.started_at, limits.max_runtime), record.extended)
 
 
 def idle_ends(record: Record, limits: Limits) -> datetime | None:
-    """When a running container was idle for long enough, and not before the time that its owner asked for."""
+    """Return when a running container reaches its idle limit, but not before the end of the owner's extension."""
     at = add_delay(idle_since(record), limits.idle_timeout)
     return at if at is None or record.extended_until is None else max(at, record.extended_until)
 

@@ -1,4 +1,4 @@
-"""The records of a ledger as its readers get them: by full name, readable or not. Pure."""
+"""Filter and count a ledger's entries: records by full container name, readable or not. Pure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def is_manual(record: Record) -> bool:
 
 
 def containers_of(entries: Entries, uid: int, *, but: str) -> int:
-    """Return how many containers a user has besides the one called `but`; all that are not removed count."""
+    """Return how many containers a user has, the one called `but` excluded. All that are not removed count."""
     return sum(
         record.uid == uid and record.container_name != but and not is_manual(record) for record in readable(entries)
     )
 
 
 def taken_uuids(entries: Entries, *, but: str) -> set[str]:
-    """Return the UUIDs of the slots that all records but one have leased."""
+    """Return the UUIDs of all leased slots, except those of the container called `but`."""
     return {
         ref.uuid
         for record in readable(entries)

@@ -1,6 +1,6 @@
-"""All records of one installation, their directory, their locks. Only this file makes paths in the state directory.
+"""All records of one installation, their directory and their locks. Only this file builds paths in the state directory.
 
-A commit writes one record whole, under the ledger's lock, and redraws gpu-state.json (transaction.py).
+A commit writes one record atomically, under the ledger's lock, and rewrites gpu-state.json (transaction.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OUTBOX = "outbox"
 
 @dataclass(frozen=True)
 class Version:
-    """A state of records and queue, to be compared with another one only."""
+    """A version of the records and the queue. Compare for equality only."""
 
     epoch: str
     commit: int
@@ -52,9 +52,9 @@ class Ledger:
     """The records of the state directory `state`, read when asked for and kept while their files stay the same."""
 
     def __init__(self, state: Path, *, sandbox: bool = False, leases: LeaseLog | None = None) -> None:
-        """Open the state directory; one of one's own (`own`) is made if it is not there. Raises Ds01Error.
+        """Open the state directory; a `sandbox` is created if it is missing. Raises Ds01Error.
 
-        `leases` gets a line for each slot that a commit gives, holds or takes back.
+        `leases` gets a line for each slot that a commit assigns, holds or releases.
         """
         self.state = state
         self._leases = leases
@@ -72,8 +72,8 @@ class Ledger:
                 state.mkdir(mode=0o755, parents=True, exist_ok=True)
             status = state.stat()
             self.owner_uid = status.st_uid
-            # A directory that a group shares makes files that the group shares, whatever anybody's umask is.
-            # The server's own directory is always shared: if its modes were broken, new files must not be broken too.
+            # In a directory that a group shares, new files are shared too, whatever the umask is.
+            # The server's directory is always shared: if its modes are broken, new files must not be broken too.
             shared = not sandbox or bool(status.st_mode & stat.S_IWGRP)
             self.file_mode = 0o664 if shared else 0o644
             self.folder_mode = 0o2775 if shared else 0o755
@@ -82,7 +82,7 @@ class Ledger:
             self.installation = identity.installation_id(state, (records, removed), mode=self.file_mode)
         except OSError as error:
             raise Ds01Error(
-                f"the state folder {state} cannot be used",
+                f"the state directory {state} cannot be used",
                 why=f"{error.filename or state}: {error.strerror}" if error.strerror else str(error),
                 hint="`sudo ds01 doctor` checks it; users of ds01 are in the group docker",
             ) from error
@@ -90,20 +90,20 @@ class Ledger:
         self._records = RecordFiles(records, installation=self.installation, removed=self._removed)
 
     def read(self) -> Mapping[str, Record | UnreadableRecord]:
-        """Return all records by container name, `removed` ones left out. Without the lock: a moment's picture."""
+        """Return all records by container name, without removed ones. Read without the lock: outdated at any time."""
         self._refresh()
         if self._records.leftovers:
             with suppress(Ds01Error), self.transaction():
-                pass  # it files what a killed command left
+                pass  # opening a transaction archives the removed records that a killed command left
         return self._records.entries()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Hold the ledger's lock, for milliseconds: never across a call of the engine, a prompt or a pull.
+        """Hold the ledger's lock, for milliseconds: never across an engine call, a prompt or a pull.
 
-        What was committed is in the journal too once the lock is free.
+        The events of the commits are written to the journal after the lock is released.
         """
-        self._refresh()  # the long part before the lock; under it only what changed since is read again
+        self._refresh()  # the slow part, before the lock; under the lock only later changes are read
         events: list[tuple[str, Mapping[str, Any]]] = []
         try:
             with self._locked(events) as transaction:
@@ -139,7 +139,7 @@ class Ledger:
     def container_lock(
         self, container_name: str, *, doing: str, wait: float = CONTAINER_LOCK_TIMEOUT
     ) -> Iterator[None]:
-        """Hold one container's lock across the engine's calls of one command. Raises Busy."""
+        """Hold one container's lock across the engine calls of one command. Raises Busy."""
         with locks.hold(self._container_lock(container_name), wait=wait, mode=self.file_mode, doing=doing):
             self._locked_containers.add(container_name)
             try:
@@ -148,15 +148,15 @@ class Ledger:
                 self._locked_containers.discard(container_name)
 
     def container_lock_is_free(self, container_name: str) -> bool:
-        """Whether no command works on the container now."""
+        """Return whether no command works on the container now."""
         return locks.is_free(self._container_lock(container_name))
 
     def removed_named(self, container_name: str) -> list[Record]:
-        """Return the removed records of containers with this full name that are still kept and readable."""
+        """Return the archived, readable records of removed containers with this full name."""
         return self._removed.read_named(container_name)
 
     def removed(self) -> list[Record]:
-        """Return the removed records that are still kept and readable."""
+        """Return the archived, readable records of removed containers."""
         return self._removed.read_all()
 
     def delete_expired(self, *, removed_before: datetime) -> None:
@@ -172,7 +172,7 @@ class Ledger:
         return WaitQueue(self._queue, mode=self.file_mode)
 
     def version(self) -> Version:
-        """Return what changes with every commit, and whenever somebody joins or leaves the queue."""
+        """Return a value that changes with every commit and whenever a waiter joins or leaves the queue."""
         count = commits.read(self._lock)
         return Version(count.epoch, count.ended, self.wait_queue().waiter_ids())
 
@@ -181,15 +181,15 @@ class Ledger:
         return locks.hold(self._locks / "tick.lock", wait=0, mode=self.file_mode, doing="a tick runs")
 
     def read_tick_report(self) -> dict[str, Any]:
-        """Return what tick.json says; nothing if it is not there or cannot be read."""
+        """Return the content of tick.json; empty if it is missing or unreadable."""
         return self._read_document("tick.json")
 
     def gpu_processes(self) -> dict[str, Any]:
-        """Return the processes on the GPUs that the last tick saw; nothing if that cannot be read."""
+        """Return the GPU processes that the last tick saw; empty if the file is missing or unreadable."""
         return self._read_document("tick-processes.json")
 
     def write_gpu_processes(self, document: Mapping[str, object]) -> None:
-        """Keep the processes on the GPUs that a tick saw, for everybody to read. Raises OSError."""
+        """Store the GPU processes that a tick saw, readable for everybody. Raises OSError."""
         content = json.dumps(document, ensure_ascii=False).encode() + b"\n"
         files.replace(self.state / "tick-processes.json", content, mode=0o644, durable=False)
 
@@ -201,48 +201,48 @@ class Ledger:
         return document if isinstance(document, dict) else {}
 
     def write_tick_report(self, report: Mapping[str, object]) -> None:
-        """Keep what the last tick did, in tick.json. Raises OSError."""
+        """Store the report of the last tick in tick.json. Raises OSError."""
         content = json.dumps(report, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         files.replace(self.state / "tick.json", content, mode=0o644)
 
     @property
     def last_good_policy(self) -> Path:
-        """The folder with the tick's copy of the last good policy."""
+        """The directory with the tick's copy of the last good policy."""
         return self.state / LAST_GOOD_POLICY
 
     def outbox(self) -> Outbox:
-        """Notices that wait for the tick to deliver them."""
+        """Return the notices that wait for the tick to deliver them."""
         return Outbox(self.state / OUTBOX, folder_mode=self.folder_mode, file_mode=self.file_mode)
 
     def tick_memory(self) -> TickMemory:
-        """Return what the last tick remembered; an empty memory if there is none, or it cannot be read."""
+        """Return the memory of the last tick; empty if it is missing or unreadable."""
         try:
             return parse_tick_memory(parse_json(files.read(self.state / "tick-memory.json")))
         except (OSError, DataError):
             return TickMemory()
 
     def write_tick_memory(self, memory: TickMemory) -> None:
-        """Keep what the next tick should know. Raises OSError."""
+        """Store the memory for the next tick. Raises OSError."""
         content = json.dumps(tick_memory_document(memory)).encode() + b"\n"
         files.replace(self.state / "tick-memory.json", content, mode=0o644)
 
     def is_same_engine(self, facts: EngineInfo) -> bool:
-        """Whether the engine is that of last time, as far as this can be told without a list of its containers."""
+        """Return whether this is the engine of last time; False also if only its container list can tell."""
         current = EngineIdentity(facts.id, identity.data_root_of(facts.root_dir))
         return not identity.needs_container_list(self._stored_engine(), current)
 
     def check_engine(
         self, facts: EngineInfo, *, listed: Collection[str], recorded: Mapping[str, str], now: datetime
     ) -> None:
-        """Compare the engine with the one of last time.
+        """Compare the engine with the one of last time, and remember it.
 
-        `listed` are the ids of its containers, `recorded` what `docker_ids` gave before they were listed. Raises
-        EngineUnreachable if it is not to be believed: what it does not have has not vanished.
+        `listed`: the ids of its containers. `recorded`: the result of `docker_ids` from before they were listed.
+        Raises EngineUnreachable if it may be another engine: then missing containers have not vanished.
         """
         stored = self._stored_engine()
         current = EngineIdentity(facts.id, identity.data_root_of(facts.root_dir))
         count = recorded
-        if recorded.keys().isdisjoint(listed):  # those that a command is just removing prove nothing
+        if recorded.keys().isdisjoint(listed):  # containers that a command is just removing prove nothing
             still = self.docker_ids().keys()
             count = {key: name for key, name in recorded.items() if key in still and not self._is_busy(name)}
         after, problem = identity.compare_engines(stored, current, listed=listed, recorded=count.keys(), at=now)
@@ -256,11 +256,11 @@ class Ledger:
             raise identity.engine_changed_error(problem, self._engine, same_id=after.id == current.id)
 
     def _is_busy(self, container_name: str) -> bool:
-        """Whether somebody else works on the container now."""
+        """Return whether another command works on the container now."""
         return container_name not in self._locked_containers and not self.container_lock_is_free(container_name)
 
     def docker_ids(self) -> dict[str, str]:
-        """Return the engine's ids of all containers that records are about, with their names."""
+        """Return the container names of all records by the engine's container id."""
         records = [entry for entry in self.read().values() if isinstance(entry, Record)]
         return {
             record.docker_id: record.container_name
@@ -289,4 +289,4 @@ class Ledger:
 
 
 def _discard(kind: str, event: Mapping[str, Any]) -> None:
-    """Drop an event: a ledger without a context has no journal."""
+    """Drop the event: a ledger without a context has no journal."""

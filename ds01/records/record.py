@@ -1,4 +1,4 @@
-"""The record of one container, and the one function that moves it."""
+"""The record of one container, and the one function that changes its state."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ HISTORY_LENGTH = 50  # transitions that a record keeps
 
 
 class Origin(str, Enum):
-    """How the record came to be."""
+    """Where the record comes from."""
 
     CREATED = "created"
     ADOPTED = "adopted"
-    MANUAL = "manual"  # `ds01 gpu allocate`: no container stands behind it, only `release` ends it
+    MANUAL = "manual"  # `ds01 gpu allocate`: a lease without a container; only `release` ends it
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A command that has begun and has not written its outcome yet."""
+    """A command that has started and has not written its outcome yet."""
 
     trigger: Trigger
     since: datetime
     actor: str
-    image_id: str | None = None  # of the container that is made anew: its tag is the new one's meanwhile
-    successor: Mapping[str, Any] | None = None  # the record, as it is written, of the one that takes its place
+    image_id: str | None = None  # of the container that is created again; its tag already belongs to the replacement
+    successor: Mapping[str, Any] | None = None  # the replacement's record, in its JSON form
 
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One transition that happened."""
+    """One past transition."""
 
     at: datetime
     source: State | None = field(metadata={"key": "from"})
@@ -53,17 +53,17 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class ContainerEnd:
-    """Why a container ended, in a line for people. `exit_code` None: it was not asked for, or is not known."""
+    """Why a container ended, in a line for people. `exit_code` None: not asked for, or unknown."""
 
     at: datetime
     why: str
     exit_code: int | None = None
-    oom: bool = False  # the kernel ended it because its memory ran out
+    oom: bool = False  # the kernel killed it because it ran out of memory
 
 
 @dataclass(frozen=True)
 class Record:
-    """All that ds01 knows of one container and the engine cannot say."""
+    """What ds01 knows about one container and the engine does not."""
 
     id: str
     installation: str
@@ -87,19 +87,19 @@ class Record:
     pending: Pending | None = None
     gpu_id: str | None = None  # the leased slots joined by commas: for people and older scripts
     lease: Lease | None = None
-    gpus_fixed: tuple[SlotRef, ...] = ()  # what Docker fixed at create
-    ports: tuple[PublishedPort, ...] = ()  # published on the server, fixed at create as well
+    gpus_fixed: tuple[SlotRef, ...] = ()  # the slots that Docker gives it, fixed at create
+    ports: tuple[PublishedPort, ...] = ()  # published on the server, also fixed at create
     conflict: str | None = None
     resource_limits: Limits = field(default_factory=Limits)
     workspace: str | None = None
     started_at: datetime | None = None
-    engine_started_at: datetime | None = None  # the engine's own word, compared for change only
+    engine_started_at: datetime | None = None  # as the engine reports it; compared for change only
     stopped_at: datetime | None = None
     ended: ContainerEnd | None = None
     held_until: datetime | None = None
     extended_until: datetime | None = None
     extended: timedelta = timedelta(0)  # all extensions since the last start
-    keep: bool = False  # past container_hold_after_stop
+    keep: bool = False  # not removed at the end of container_hold_after_stop
     activity: Mapping[str, Any] = field(default_factory=dict)
     warnings: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[HistoryEntry, ...] = ()
@@ -111,12 +111,12 @@ class Record:
 
     @property
     def last_change(self) -> datetime:
-        """When it last moved."""
+        """When its state last changed."""
         return self.history[-1].at if self.history else self.created_at
 
     @property
     def last_observed_at(self) -> datetime:
-        """When it last moved, or the tick last looked at it while it ran."""
+        """When its state last changed, or the tick last saw it running."""
         sample = self.activity.get("sample") if self.state is State.RUNNING else None
         try:
             return max(self.last_change, parse_time(sample["at"])) if isinstance(sample, dict) else self.last_change
@@ -134,12 +134,12 @@ def apply_transition(
     holds: bool = False,
     **changes: Any,
 ) -> Record:
-    """The record after `trigger`: state, lease, times, history, `pending` cleared. Nothing is written.
+    """Return the record after `trigger`: state, lease, times, history; `pending` is cleared. Nothing is written.
 
-    `holds`: the hold after a stop is not zero. `changes` are further fields. Raises InvalidState.
+    `holds`: the hold after a stop is not zero. `changes`: further fields. Raises InvalidState.
 
-    `at` is taken to be no earlier than what was seen before: a clock that a dead battery put into the past would
-    otherwise end a hold at once when it is right again.
+    `at` is raised to the record's last observation. Otherwise a clock that a dead battery set back would end a hold at
+    once when it is right again.
     """
     at = max(at, record.last_observed_at)
     before = None if trigger is Trigger.CREATE else record.state
@@ -147,19 +147,19 @@ def apply_transition(
     step = HistoryEntry(at, before, after, trigger, actor, why)
     facts = _state_fields(after, at)
     if trigger is Trigger.RELEASE and record.stopped_at is not None:
-        # It stopped when it stopped: the removal's delay counts from then, and its warning is about the same time.
+        # The delay before removal still counts from the original stop, and its warning names the same time.
         del facts["stopped_at"], facts["warnings"]
     return with_changes(record, state=after, history=(*record.history, step)[-HISTORY_LENGTH:], **facts | changes)
 
 
 def with_changes(record: Record, **changes: Any) -> Record:
-    """The record with `changes`, `pending` cleared unless given, `gpu_id` drawn from the lease."""
+    """Return the record with `changes`, `pending` cleared unless given, and `gpu_id` derived from the lease."""
     changed = dataclasses.replace(record, **{"pending": None} | changes)
     return dataclasses.replace(changed, gpu_id=",".join(changed.slots) or None)
 
 
 def _state_fields(after: State, at: datetime) -> dict[str, Any]:
-    """What a new state means for the record's facts."""
+    """Return the fields that entering a state sets."""
     if after is State.RUNNING:
         fresh: dict[str, Any] = {"extended_until": None, "extended": timedelta(0), "activity": {}, "warnings": {}}
         return {"started_at": at, "stopped_at": None, "held_until": None, "ended": None} | fresh

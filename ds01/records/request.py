@@ -1,4 +1,4 @@
-"""What was asked for: plain data, made by the command line, kept in the record so that it can be made again."""
+"""Requests for containers and images, as plain data. A record keeps its request so that it can be created again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ds01.gpus.model import GpuRequest
 
 @dataclass(frozen=True)
 class RequestedLimits:
-    """Limits smaller than the policy's: honoured; larger ones are refused. Cores, bytes, processes."""
+    """Limits that the user asks for, in cores, bytes and processes. Values above the policy's are refused."""
 
     max_cpus: float | None = None
     memory: int | None = None
@@ -21,7 +21,7 @@ class RequestedLimits:
 
 @dataclass(frozen=True)
 class ContainerRequest:
-    """A container that somebody asks for. `owner` is the uid it is made for; paths are absolute."""
+    """A request for a container. `owner`: the uid that it is created for. Paths are absolute."""
 
     owner: int
     name: str
@@ -40,7 +40,7 @@ class ContainerRequest:
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """An image that somebody wants built: `ds01-OWNER/NAME:latest`. `dockerfile` is its path in the context."""
+    """A request to build the image `ds01-OWNER/NAME:latest`. `dockerfile`: its path in the build context."""
 
     owner: int
     name: str

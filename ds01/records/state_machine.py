@@ -24,7 +24,7 @@ class State(str, Enum):
 
 
 class Trigger(str, Enum):
-    """What moves a container from one state to the next."""
+    """What changes a container's state."""
 
     CREATE = "create"
     START = "start"
@@ -36,7 +36,7 @@ class Trigger(str, Enum):
 
 @dataclass(frozen=True)
 class Transition:
-    """One row of the table. `holds`: only if it has a lease that a hold keeps (True), only if not (False)."""
+    """One row of the table. `holds`: only with a lease that a hold keeps (True), or only without (False)."""
 
     trigger: Trigger
     source: State | None  # None: before the container exists
@@ -66,9 +66,9 @@ _NOT_CREATED = "none"  # the machine's name for the state before the container e
 
 
 def next_state(state: State | None, trigger: Trigger, *, holds: bool = False) -> State:
-    """The state that `trigger` leads to. `holds`: it has a lease, and the hold is not zero.
+    """Return the state that `trigger` leads to. `holds`: it has a lease, and the hold is not zero.
 
-    Raises InvalidState, which says the state and what is possible from it.
+    Raises InvalidState, which names the state and the legal triggers.
     """
     from transitions import MachineError
 
@@ -80,19 +80,21 @@ def next_state(state: State | None, trigger: Trigger, *, holds: bool = False) ->
         life.trigger(trigger.value)
     except MachineError:
         possible = ", ".join(item.value for item in possible_triggers(state)) or "nothing"
-        raise InvalidState(f"cannot {trigger.value} what is {name}", why=f"from {name} possible: {possible}") from None
+        raise InvalidState(
+            f"cannot {trigger.value} a container that is {name}", why=f"possible from {name}: {possible}"
+        ) from None
     finally:
         machine.remove_model(life)
     return State(life.state)
 
 
 def possible_triggers(state: State | None) -> tuple[Trigger, ...]:
-    """The triggers that are possible from a state, in the order of the table."""
+    """Return the legal triggers of a state, in the order of the table."""
     return tuple(dict.fromkeys(row.trigger for row in TRANSITIONS if row.source == state))
 
 
 class _TriggerModel:
-    """The model that the machine moves."""
+    """The model whose state the machine changes."""
 
     def __init__(self, holds: bool) -> None:
         self._holds = holds

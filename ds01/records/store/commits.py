@@ -1,8 +1,8 @@
-"""The commit counter: tells whether records were written since a look, whatever the file system's timestamps say.
+"""The commit counter: tells whether records were written since the last read.
 
-Timestamps do not: with 128-byte inodes ext4 counts whole seconds, and inodes are used again at once. The counter lies
-in the ledger's lock file and is only changed under that lock. A commit counts itself as begun before it writes a
-record, and as ended afterwards, so that one that was killed in between is seen too.
+Timestamps cannot tell: with 128-byte inodes ext4 stores whole seconds, and inodes are reused at once. The counter is
+in the ledger's lock file and only changes under that lock. A commit counts itself as begun before it writes a record
+and as ended afterwards, so readers also notice a commit that was killed in between.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_BODY_SIZE = SIZE - 500  # for the names of the latest commits
 
 @dataclass(frozen=True)
 class CommitMark:
-    """A point in the sequence of commits: everything up to it was seen. Without an epoch nothing was."""
+    """A point in the sequence of commits, up to which everything was read. Without an epoch nothing was."""
 
     epoch: str = ""
     commit: int = -1
@@ -31,9 +31,9 @@ class CommitMark:
 
 @dataclass(frozen=True)
 class CommitCounter:
-    """What the lock file says. `epoch` is made with the counter: another one means that the file was replaced.
+    """The content of the lock file. A different `epoch` means that the file was replaced.
 
-    `names` are the containers whose records the latest commits wrote; the last one is of the commit number `begun`.
+    `names`: the containers whose records the latest commits wrote; the last name belongs to commit number `begun`.
     """
 
     epoch: str = ""
@@ -42,7 +42,7 @@ class CommitCounter:
     names: tuple[str, ...] = ()
 
     def names_since(self, mark: CommitMark) -> frozenset[str] | None:
-        """Return the containers whose records may have been written since `mark`; None if it can be any."""
+        """Return the containers whose records may have been written since `mark`; None: any of them."""
         if not self.epoch or mark.epoch != self.epoch or not 0 <= mark.commit <= self.begun:
             return None
         count = self.begun - mark.commit
@@ -50,7 +50,7 @@ class CommitCounter:
 
 
 def read(path: Path) -> CommitCounter:
-    """Return the counter without its lock. A torn or missing one has no epoch, and so means that anything changed."""
+    """Return the counter, read without the lock. A torn or missing counter has no epoch: anything may have changed."""
     try:
         return _parse(files.read(path))
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def begin(descriptor: int, name: str) -> None:
 
 
 def end(descriptor: int) -> CommitMark:
-    """Count all commits that were begun as ended, and return the mark behind them. Raises OSError."""
+    """Count all begun commits as ended, and return the mark after them. Raises OSError."""
     now = read_locked(descriptor)
     _write(descriptor, replace(now, ended=now.begun))
     return CommitMark(now.epoch, now.begun)
@@ -82,7 +82,7 @@ def _parse(content: bytes) -> CommitCounter:
         if check != _checksum(body):
             return CommitCounter()
         epoch, begun, ended, names = json.loads(body)
-        # Read by hand: each command reads this several times.
+        # Checked by hand, for speed: each command reads this several times.
         if isinstance(epoch, str) and type(begun) is type(ended) is int and all(type(name) is str for name in names):
             return CommitCounter(epoch, begun, ended, tuple(names))
     except (ValueError, TypeError, RecursionError):
@@ -97,7 +97,7 @@ def _write(descriptor: int, commits: CommitCounter) -> None:
     try:
         written = os.pwrite(descriptor, content, 0)
     except OSError as error:
-        if error.errno == errno.EBADF:  # opened for reading only, since nothing can be written there
+        if error.errno == errno.EBADF:  # opened read-only, since the file system is read-only
             raise OSError(errno.EROFS, os.strerror(errno.EROFS)) from error
         raise
     if written < len(content):
@@ -110,5 +110,5 @@ def _body(commits: CommitCounter) -> bytes:
 
 
 def _checksum(body: bytes) -> bytes:
-    """A reader without the lock may see half of a write."""
+    """Return the checksum by which a reader without the lock recognises half a write."""
     return b"%08x" % zlib.crc32(body)

@@ -1,4 +1,4 @@
-"""The transitions that a commit adds to a record, as events. Pure."""
+"""Derive the events of a commit from the transitions that it adds to a record. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TRANSITION = "transition"
 
 
 def transition_events(before: Record | None, after: Record) -> list[Mapping[str, Any]]:
-    """Return an event for each transition in `after`'s history that `before`, the record it replaces, lacks."""
+    """Return an event for each transition in `after`'s history that is not in `before`, the record it replaces."""
     known = before.history if before is not None and before.id == after.id else ()
     if known[-1:] == after.history[-1:]:
         return []

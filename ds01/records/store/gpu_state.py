@@ -1,4 +1,4 @@
-"""gpu-state.json: a picture of all leases for people and older scripts. ds01 itself works from the records."""
+"""The content of gpu-state.json: all leases, for people and older scripts. ds01 itself never reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ds01.system.data import format_time
 
 
 def gpu_state_allocations(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
-    """What the picture says of each container that has a lease, by its full name. Pure."""
+    """Return the entry of each container with a lease, by full name. Pure."""
     return {
         record.container_name: {
             "user": record.user,

@@ -1,8 +1,8 @@
-"""Which installation a state directory is, and which engine its records are about. A wrong answer frees every lease.
+"""Identify the installation of a state directory, and the engine that its records are about.
 
-The engine's id alone is not enough: before Docker 23 it survives the loss of all containers, when the disk with
-Docker's data is not mounted, say. So the data root's device and inode are kept beside it, and containers that are known
-vouch for the rest.
+A wrong answer would free every lease. The engine's id alone is not enough: before Docker 23 it survives the loss of
+all containers, for example when the disk with Docker's data is not mounted. So the data root's device and inode are
+stored too, and an engine that lists a recorded container is accepted.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ds01.errors import Ds01Error, EngineUnreachable
 from ds01.system import files
 from ds01.system.data import DataError, format_time, parse_json, parse_time
 
-MIN_VANISHED = 2  # known containers that hardly vanish together
-CONFIRM_AFTER = timedelta(minutes=2)  # how much later a second look has to be to be believed
+MIN_VANISHED = 2  # so many recorded containers hardly vanish at the same time
+CONFIRM_AFTER = timedelta(minutes=2)  # a second observation at least this much later is believed
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _ROOT = re.compile(r"root (?P<device>[0-9]{1,20}) (?P<inode>[0-9]{1,20})")
@@ -30,9 +30,9 @@ _MISSING = re.compile(r"missing (?P<since>\S+)")
 
 
 def installation_id(state: Path, folders: Collection[Path], *, mode: int) -> str:
-    """Return the installation's id; a state directory without records gets one. `folders` are those of the records.
+    """Return the installation's id; a state directory without records gets a new one.
 
-    Raises Ds01Error if there are records and no id, or none that can be one; OSError.
+    `folders`: the directories of the records. Raises Ds01Error if there are records but no valid id; OSError.
     """
     path = state / "installation"
     while True:
@@ -43,13 +43,13 @@ def installation_id(state: Path, folders: Collection[Path], *, mode: int) -> str
         else:
             if _ID.fullmatch(content):
                 return content
-            raise _missing_id_error(path, folders, f"it says {content[:40]!r}" if content else "it is empty")
+            raise _missing_id_error(path, folders, f"it contains {content[:40]!r}" if content else "it is empty")
         if any(True for folder in folders for _ in _record_paths(folder)) and not os.path.lexists(path):
-            raise _missing_id_error(path, folders, "it is not there, and there are records")
+            raise _missing_id_error(path, folders, "the file is missing, but there are records")
         candidate = state / f".installation.{secrets.token_hex(4)}.tmp"
         files.replace(candidate, secrets.token_hex(16).encode() + b"\n", mode=mode)
         try:
-            os.link(candidate, path)  # unlike a rename it does not overwrite the id of whoever was quicker
+            os.link(candidate, path)  # unlike a rename, this does not overwrite the id of a faster process
         except FileExistsError:
             pass
         finally:
@@ -57,18 +57,18 @@ def installation_id(state: Path, folders: Collection[Path], *, mode: int) -> str
 
 
 def _missing_id_error(path: Path, folders: Collection[Path], why: str) -> Ds01Error:
-    """With another id all records would be somebody else's, and their GPUs free."""
-    said = Counter(identity for folder in folders for identity in _installations(folder))
-    if said:
-        stored = said.most_common(1)[0][0]
-        why += f"; {said[stored]} of {said.total()} records say {stored}"
-        hint = f"root writes it back: echo {stored} | sudo tee {path}"
+    """Return the error for a missing id. A new id would disown all records and free their GPUs."""
+    counts = Counter(identity for folder in folders for identity in _installations(folder))
+    if counts:
+        stored = counts.most_common(1)[0][0]
+        why += f"; {counts[stored]} of {counts.total()} records say {stored}"
+        hint = f"write it back as root: echo {stored} | sudo tee {path}"
     else:
         hint = (
-            "the containers know it: docker ps -a --format '{{.Names}} {{.Label \"ds01.installation\"}}' shows it, and "
-            f"root writes it into the file; without any container root removes {path}"
+            "docker ps -a --format '{{.Names}} {{.Label \"ds01.installation\"}}' shows the id on the containers: write "
+            f"it into the file as root; if there is no container, remove {path} as root"
         )
-    return Ds01Error(f"{path} does not say which installation this is", why=why, hint=hint)
+    return Ds01Error(f"{path} does not contain the installation's id", why=why, hint=hint)
 
 
 def _record_paths(folder: Path) -> Iterator[Path]:
@@ -88,14 +88,17 @@ DataRoot = tuple[int, int]
 
 @dataclass(frozen=True)
 class EngineIdentity:
-    """What the file `engine` says: the id, device and inode of the data root, since when all containers are missing."""
+    """The content of the file `engine`.
+
+    The engine's id, device and inode of its data root, and since when all recorded containers are missing.
+    """
 
     id: str
     root: DataRoot | None = None
     missing_since: datetime | None = None
 
     def to_text(self) -> str:
-        """Return the file's content: the id alone on the first line, for people."""
+        """Return the file's content; the first line is the id alone, for people."""
         lines = [self.id]
         if self.root is not None:
             lines.append(f"root {self.root[0]} {self.root[1]}")
@@ -105,7 +108,7 @@ class EngineIdentity:
 
     @staticmethod
     def from_text(text: str) -> EngineIdentity:
-        """Return what a file says. Lines that are of no known form are passed over."""
+        """Parse a file's content. Lines of unknown form are ignored."""
         lines = text.splitlines() or [""]
         mark = EngineIdentity(lines[0].strip())
         for line in lines[1:]:
@@ -118,7 +121,7 @@ class EngineIdentity:
 
 
 def data_root_of(folder: str | None) -> DataRoot | None:
-    """Return device and inode of the engine's data root; None if it has none, or not for this user's eyes."""
+    """Return device and inode of the engine's data root; None if it has none, or this user cannot see it."""
     if folder is None:
         return None
     try:
@@ -129,7 +132,7 @@ def data_root_of(folder: str | None) -> DataRoot | None:
 
 
 def needs_container_list(stored: EngineIdentity | None, current: EngineIdentity) -> bool:
-    """Whether the id and the data root alone do not prove that this is the engine of last time."""
+    """Return whether id and data root alone do not prove that this is the engine of last time."""
     return stored is None or (stored.id, stored.root, stored.missing_since) != (
         current.id,
         current.root or stored.root,
@@ -145,38 +148,38 @@ def compare_engines(
     recorded: Collection[str],
     at: datetime,
 ) -> tuple[EngineIdentity, str | None]:
-    """Compare the engine with the one of last time: what to remember, and what keeps it from being believed. Pure.
+    """Compare the engine with the one of last time. Return what to store, and why not to trust it, or None. Pure.
 
-    `listed` are the ids of its containers, `recorded` those that records are about. A missing file (`known` None) is
-    an administrator's word that this engine counts.
+    `listed`: the ids of its containers; `recorded`: those in the records. `stored` is None if an administrator deleted
+    the file, which means that this engine is to be trusted.
     """
     if stored is None or not recorded or not set(recorded).isdisjoint(listed):
         if stored is not None and stored.id not in ("", current.id):
-            return stored, f"its id is {current.id}, the state directory knows {stored.id}"
+            return stored, f"its id is {current.id}; the state directory has {stored.id}"
         return replace(current, root=current.root or (stored.root if stored else None)), None
     if stored.id != current.id:
-        return stored, f"its id is {current.id}, the state directory knows {stored.id or 'none'}"
+        return stored, f"its id is {current.id}; the state directory has {stored.id or 'none'}"
     count = "the one container" if len(recorded) == 1 else f"any of the {len(recorded)} containers"
     if stored.root is not None and stored.root != current.root:
-        where = "cannot be looked at" if current.root is None else "is another one"
-        return stored, f"its data root {where}, and it does not list {count} that ds01 knows"
+        where = "cannot be read" if current.root is None else "has changed"
+        return stored, f"its data root {where}, and it does not list {count} in ds01's records"
     if len(recorded) < MIN_VANISHED:
         return current, None
     since = stored.missing_since
     if since is None or since > at:  # a clock that was set back
-        return replace(stored, missing_since=at), f"it does not list {count} that ds01 knows"
+        return replace(stored, missing_since=at), f"it does not list {count} in ds01's records"
     if at - since < CONFIRM_AFTER:
-        return stored, f"since {format_time(since)} it does not list {count} that ds01 knows"
+        return stored, f"since {format_time(since)} it does not list {count} in ds01's records"
     return current, None
 
 
 def engine_changed_error(why: str, path: Path, *, same_id: bool) -> EngineUnreachable:
-    """Return the error for an engine that is not believed."""
+    """Return the error for an engine that is not trusted."""
     if not same_id:
-        hint = f"if Docker was set up anew, an administrator removes {path}"
-        return EngineUnreachable("this is another Docker than last time", why=why, hint=hint)
+        hint = f"if Docker was installed again, remove {path} as root"
+        return EngineUnreachable("this is not the same Docker as last time", why=why, hint=hint)
     return EngineUnreachable(
-        "Docker has lost its containers, or is another one than last time",
+        "Docker has lost its containers, or is not the same Docker as last time",
         why=why,
-        hint=f"check that the disk with Docker's data is mounted; if they are gone for good, root removes {path}",
+        hint=f"check that the disk with Docker's data is mounted; if they are gone for good, remove {path} as root",
     )

@@ -1,4 +1,4 @@
-"""What a commit does to the leases of slots, as lines of gpu-allocations.log. Pure."""
+"""Derive the lines of gpu-allocations.log from what a commit does to leases. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ds01.records.state_machine import State
 
 
 def lease_log_lines(before: Record | None, after: Record) -> list[LeaseLogEntry]:
-    """A line for each slot that was given, held, taken into use again, or given back."""
+    """Return a line for each slot that was assigned, held, resumed or released."""
     slots_before = before.slots if before is not None and before.id == after.id else ()
     slots_after = () if after.state is State.REMOVED else after.slots
     lines = [("RELEASED", slot) for slot in slots_before if slot not in slots_after]
@@ -23,7 +23,7 @@ def lease_log_lines(before: Record | None, after: Record) -> list[LeaseLogEntry]
 
 
 def _describe_reason(record: Record) -> str:
-    """The command that has begun, or the last transition with its reason."""
+    """Return the pending command, or else the last transition with its reason."""
     if record.pending is not None:
         return f"{record.pending.trigger.value} by {record.pending.actor}"
     if not record.history:

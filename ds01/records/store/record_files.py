@@ -1,4 +1,4 @@
-"""The files of the records: each read when asked for, and kept while it stays the same."""
+"""The files of the records: read on demand and cached while they do not change."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ds01.records.store.removed import RemovedRecords
 from ds01.system import files
 from ds01.system.data import DataError, from_json, parse_json
 
-# A file system stamps times in steps of up to 10 ms (a kernel with HZ=100), of one second (ext4 with 128-byte inodes),
-# or of two (FAT), and uses inodes again: a file that was read within this time after it was written may have been
-# replaced since without a visible difference.
+# File systems store times in steps of up to 10 ms (a kernel with HZ=100), one second (ext4 with 128-byte inodes) or two
+# (FAT), and reuse inodes: a file that was read within this time after it was written may have been replaced since then
+# without a visible difference.
 TIMESTAMP_STEP = 20_000_000  # nanoseconds
 TIMESTAMP_STEP_WHOLE = 2_000_000_000  # for a stamp of whole seconds
 SECOND = 1_000_000_000
 
-# What an open answers for a link and for a socket; everything else that is no file of ours is `files.UnsafeFile`.
+# `open` fails like this for a link and for a socket; any other unexpected kind of file raises `files.UnsafeFile`.
 NOT_A_FILE = frozenset({errno.ELOOP, errno.ENXIO})
 
 Signature = tuple[int, int, int, int]
@@ -33,9 +33,10 @@ Signature = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class UnreadableRecord:
-    """A file that is no record of this installation and of its name; or, if not `corrupt`, one that cannot be read.
+    """A file that is not a valid record of this name and installation, or (not `corrupt`) that cannot be read.
 
-    The second may be whole: a disk or a server does not answer. It is never moved aside, and what it leases is unknown.
+    A file that cannot be read may be intact: a disk or file server does not answer. It is never moved aside, and its
+    lease is unknown.
     """
 
     container_name: str
@@ -43,41 +44,41 @@ class UnreadableRecord:
     corrupt: bool = True
 
     def error(self) -> Ds01Error:
-        """Return the error for whoever needs what the record says."""
+        """Return the error for a caller that needs the record."""
         return Ds01Error(
             f"the record of {self.container_name} cannot be read now",
             why=self.why,
-            hint="try again; if it stays so, `sudo ds01 doctor` checks the disk and the records",
+            hint="try again; if the problem stays, `sudo ds01 doctor` checks the disk and the records",
         )
 
 
 class RecordFiles:
-    """The directory of the records. `removed` are those of removed containers, below it."""
+    """The directory of the records. `removed`: the records of removed containers, in a directory below it."""
 
     def __init__(self, folder: Path, *, installation: str, removed: RemovedRecords) -> None:
         self._folder = folder
         self._installation = installation
         self._removed = removed
         self._cache: dict[str, tuple[Signature | None, Record | UnreadableRecord]] = {}
-        self._foreign_records: dict[str, str] = {}  # records of other installations, and of which
-        self._scanned: tuple[int, int] = (0, 0)  # the directory's time of change at the last look, and when that was
-        self.leftovers: set[str] = set()  # those that say `removed`: a command was killed before filing
-        self.mark = CommitMark()  # everything up to this commit was seen
+        self._foreign_records: dict[str, str] = {}  # records of other installations: name -> installation
+        self._scanned: tuple[int, int] = (0, 0)  # the directory's mtime at the last scan, and the time of the scan
+        self.leftovers: set[str] = set()  # records in state `removed`: a command was killed before it archived them
+        self.mark = CommitMark()  # everything up to this commit was read
 
     def path(self, name: str) -> Path:
-        """Return where the record of a container lies."""
+        """Return the path of a container's record."""
         return self._folder / f"{name}.json"
 
     def entries(self) -> dict[str, Record | UnreadableRecord]:
-        """Return what the last look found, by container name, without the removed ones."""
+        """Return the entries as of the last scan, by container name, without removed records."""
         return {name: entry for name, (_, entry) in self._cache.items() if name not in self.leftovers}
 
     def entry(self, name: str) -> Record | UnreadableRecord | None:
-        """Return what the last look found of one container, a removed one too."""
+        """Return one container's entry as of the last scan, even if removed."""
         return self._cache[name][1] if name in self._cache else None
 
     def remember(self, record: Record) -> None:
-        """Keep a record that was just written; it is read again at the next look."""
+        """Cache a record that was just written; it is read again at the next scan."""
         self._cache[record.container_name] = (None, record)
         if record.state is State.REMOVED:
             self.leftovers.add(record.container_name)
@@ -88,18 +89,18 @@ class RecordFiles:
         self.leftovers.discard(name)
 
     def may_have_changed(self, commits: CommitCounter) -> bool:
-        """Whether a record was written since the last look: by ds01, which counts, or by hand, by the directory's time.
+        """Return whether a record was written since the last scan, by ds01 (counter) or by hand (directory mtime).
 
-        The lock is held: everything that was begun is over.
+        Call it with the lock held, when no commit is under way.
         """
         changed, scanned_at = self._scanned
         by_hand = self._folder.stat().st_mtime_ns != changed or _is_recent(changed, scanned_at)
         return by_hand or commits.names_since(self.mark) != frozenset()
 
     def refresh(self, commits: CommitCounter, *, locked: bool) -> None:
-        """Look at all files, and read those that are new or may be other than when they were read.
+        """Scan the directory, and read the files that are new or may have changed.
 
-        `commits` was read before. `locked`: the lock is held; without it a commit that was begun may still go on.
+        `commits` was read before the call. `locked`: the lock is held; without it a begun commit may still be running.
         """
         written = commits.names_since(self.mark)
         self._scanned = (self._folder.stat().st_mtime_ns, time.time_ns())
@@ -115,7 +116,7 @@ class RecordFiles:
         self._check_foreign_records(signatures.keys())
 
     def _signatures(self) -> dict[str, Signature | None]:
-        """Return what tells each file from what may take its place; None where the file system does not say."""
+        """Return a signature that changes when a file is replaced; None where `stat` fails."""
         signatures: dict[str, Signature | None] = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
@@ -151,11 +152,11 @@ class RecordFiles:
             self._load_failed(name, error)
 
     def _load_failed(self, name: str, error: OSError) -> None:
-        """The file was not read, and so says nothing about its content."""
+        """Handle a read error, which says nothing about the file's content."""
         why = error.strerror or str(error)
         if error.errno in NOT_A_FILE:
             self._cache[name] = (None, UnreadableRecord(name, why))
-        elif error.errno in files.RESOURCE_ERRNOS:  # it would be the same with every other record
+        elif error.errno in files.RESOURCE_ERRNOS:  # every other record would fail too
             raise Ds01Error(f"the record of {name} cannot be read", why=why, hint="try again in a moment") from error
         else:
             self._cache[name] = (None, UnreadableRecord(name, why, corrupt=False))
@@ -168,13 +169,13 @@ class RecordFiles:
             raise DataError(f"it is the record of {record.container_name}")
         if record.installation != self._installation:
             self._foreign_records[name] = record.installation
-            raise DataError("it is of another installation")
+            raise DataError("it belongs to another installation")
         if record.schema != SCHEMA:
-            raise DataError(f"its schema is {record.schema}, this ds01 knows {SCHEMA}")
+            raise DataError(f"its schema is {record.schema}; this version of ds01 supports {SCHEMA}")
         return record
 
     def _check_foreign_records(self, names: Collection[str]) -> None:
-        """Raises Ds01Error if all records are of another installation: then not they are wrong, but this one's id."""
+        """Raise Ds01Error if all records belong to another installation: then this installation's id is wrong."""
         foreign = [self._foreign_records[name] for name in names if name in self._foreign_records]
         if not foreign or any(isinstance(entry, Record) for _, entry in self._cache.values()):
             return
@@ -182,9 +183,9 @@ class RecordFiles:
             return
         other = Counter(foreign).most_common(1)[0][0]
         raise Ds01Error(
-            f"the records in {self._folder} are of another installation",
-            why=f"{len(foreign)} say {other}, none says {self._installation}, which {_id_file(self._folder)} says",
-            hint=f"to go on with the records, root writes {other} into that file; else root moves them elsewhere",
+            f"the records in {self._folder} belong to another installation",
+            why=f"{len(foreign)} say {other}, none says {self._installation}, the id in {_id_file(self._folder)}",
+            hint=f"as root, write {other} into that file to keep the records, or move the records elsewhere",
         )
 
 
@@ -193,7 +194,7 @@ def _id_file(folder: Path) -> Path:
 
 
 def _is_recent(changed: int, scanned_at: int) -> bool:
-    """Whether a later change may carry the same stamp as one that was seen, in nanoseconds."""
+    """Return whether a change after the scan may carry the same timestamp. Both times in nanoseconds."""
     return scanned_at - changed <= (TIMESTAMP_STEP if changed % SECOND else TIMESTAMP_STEP_WHOLE)
 
 

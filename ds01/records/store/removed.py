@@ -1,4 +1,4 @@
-"""The records of removed containers, which are kept for a while. Each file's name has its time and the record's id."""
+"""The records of removed containers, kept for a while. File names contain the time of removal and the record's id."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class RemovedRecords:
         self._folder = folder
 
     def path_for(self, record: Record, now: datetime) -> Path:
-        """Return a path that nothing has yet, with the time in its name; a clock may stand still."""
-        identity = f".{record.id}" if _ID.fullmatch(record.id) else ""  # one from a label may be anything
+        """Return an unused path for a record, with the time in its name; the clock may stand still."""
+        identity = f".{record.id}" if _ID.fullmatch(record.id) else ""  # an id from a label may be any text
         return unused_path(self._folder, f"{record.container_name}.", f"{identity}.json", now)
 
     def has(self, identity: str, *, container_name: str) -> bool:
-        """Whether the record with this id lies here already. Cheap enough for the ledger's lock."""
+        """Return whether the record with this id is already here. Cheap enough for the ledger's lock."""
         with os.scandir(self._folder) as entries:
             names_of_container = [entry.name for entry in entries if entry.name.startswith(f"{container_name}.")]
         if any(name.endswith(f".{identity}.json") for name in names_of_container):
@@ -41,15 +41,15 @@ class RemovedRecords:
         )  # without an id
 
     def read_all(self) -> list[Record]:
-        """Return the removed records that can be read."""
+        """Return all readable removed records."""
         return _read_records(path for path, _ in self._files())
 
     def read_named(self, container_name: str) -> list[Record]:
-        """Return those of containers with this full name that can be read."""
+        """Return the readable records of removed containers with this full name."""
         return _read_records(path for path, match in self._files() if match["container"] == container_name)
 
     def installations(self) -> set[str]:
-        """Return the installations that the removed records are of."""
+        """Return the installations that the removed records belong to."""
         documents = (_read_document(path) for path, _ in self._files())
         return {str(document["installation"]) for document in documents if document.get("installation")}
 
@@ -69,7 +69,7 @@ class RemovedRecords:
 
 
 def unused_path(folder: Path, before: str, after: str, now: datetime) -> Path:
-    """Return a path with the time in its name that nothing has yet."""
+    """Return an unused path with the time in its name."""
     while True:
         path = folder / f"{before}{now.strftime('%Y%m%dT%H%M%S.%fZ')}{after}"
         if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""The ledger while its lock is held: the only way in which a record changes."""
+"""The ledger while its lock is held: the only way to change a record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ds01.system.data import format_time, to_json
 
 
 class NotSaved(StateUnwritable):
-    """A record could not be written for want of space. `record` is what it would have become."""
+    """A record could not be written for lack of space. `record` is the version that was to be written."""
 
     def __init__(self, record: Record, path: Path, error: OSError) -> None:
         super().__init__(f"the record of {record.name} cannot be written", why=f"{path}: {error.strerror}")
@@ -33,7 +33,7 @@ class NotSaved(StateUnwritable):
 
 
 class Transaction:
-    """The ledger while its lock is held. `lock` is the path of the locked file, `descriptor` the file."""
+    """The ledger while its lock is held. `lock`: path of the lock file; `descriptor`: the open file."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Transaction:
         leases: LeaseLog | None,
         events: list[tuple[str, Mapping[str, Any]]],
     ) -> None:
-        """`events` gets what is to be written to the journal once the lock is free."""
+        """`events` collects what is written to the journal after the lock is released."""
         self._events = events
         self._files = records
         self._removed = removed
@@ -56,22 +56,22 @@ class Transaction:
         self._gpu_state_path = gpu_state_path
         self._mode = mode
         self._leases = leases
-        self._entries: dict[str, Record | UnreadableRecord] | None = None  # drawn up once: there may be hundreds
+        self._entries: dict[str, Record | UnreadableRecord] | None = None  # built once: there may be hundreds
 
     @property
     def records(self) -> Mapping[str, Record | UnreadableRecord]:
-        """As `Ledger.read`, and now for certain."""
+        """As `Ledger.read`, but certain while the lock is held."""
         if self._entries is None:
             self._entries = self._files.entries()
         return self._entries
 
     def commit(self, record: Record, *, now: datetime, durable: bool = True) -> Record:
-        """Write a record whole; a removed one moves to its directory. Returns it with its new revision.
+        """Write a record atomically, and return it with its new revision. A removed record moves to its directory.
 
-        `durable` false: what was merely seen may be lost with the power, and is seen again.
+        `durable` false: an observation, which a power failure may lose, since it will be observed again.
 
-        Raises Busy if the record was changed by somebody else since it was read, Ds01Error if it cannot be written,
-        NotSaved if that is for want of space.
+        Raises Busy if somebody else changed the record since it was read, Ds01Error if it cannot be written, NotSaved
+        if that is for lack of space.
         """
         known = self._current_entry(record)
         record = dataclasses.replace(record, rev=record.rev + 1)
@@ -84,15 +84,17 @@ class Transaction:
         return record
 
     def commit_replacement(self, gone: Record, new: Record, *, now: datetime) -> Record:
-        """Put `new`, which nobody knew, in the place of `gone`, which is removed and has the same name.
+        """Replace the removed record `gone` by the new record `new` of the same name.
 
-        Whoever is killed in between leaves the place as it was. Raises as `commit`.
+        If the process is killed in between, the ledger stays as it was. Raises as `commit`.
         """
         known = self._current_entry(gone)
         gone = dataclasses.replace(gone, rev=gone.rev + 1)
         new = dataclasses.replace(new, rev=1)
         with self._write_errors(new):
-            if not self._removed.has(gone.id, container_name=gone.container_name):  # somebody was killed right here
+            if not self._removed.has(
+                gone.id, container_name=gone.container_name
+            ):  # a process was killed after this step
                 files.replace(self._removed.path_for(gone, now), _content(gone), mode=self._mode)
             self._write(new, durable=True)
         self._publish(known, gone, now, durable=False)
@@ -100,10 +102,10 @@ class Transaction:
         return new
 
     def commit_slot_names(self, records: Iterable[Record], *, now: datetime) -> None:
-        """Write records whose slots have other names now, with the revisions that they have. Raises Ds01Error.
+        """Write records whose slots have new names, without raising their revisions. Raises Ds01Error.
 
-        Names are for people. A command that is at work on a container must find the revision it has read; it may
-        write the old names back, and the next observation corrects that.
+        Names are for people. A command that works on a container must find the revision that it read; it may write the
+        old names back, which the next observation corrects.
         """
         for record in records:
             with self._write_errors(record):
@@ -112,7 +114,7 @@ class Transaction:
             self.write_gpu_state(now)
 
     def archive_removed(self, container_name: str, *, now: datetime) -> None:
-        """Move a record that says `removed` to the removed ones."""
+        """Move a record in state `removed` to the directory of removed records."""
         record = self._files.entry(container_name)
         assert isinstance(record, Record)
         path = self._files.path(container_name)
@@ -122,7 +124,7 @@ class Transaction:
         self._entries = None
 
     def archive_leftovers(self) -> None:
-        """Move the records that say `removed` and still lie here: somebody was killed between the two steps."""
+        """Archive removed records that are still in the ledger because a command was killed between the two steps."""
         for name in list(self._files.leftovers):
             entry = self._files.entry(name)
             if isinstance(entry, Record):
@@ -130,7 +132,7 @@ class Transaction:
                     self.archive_removed(name, now=entry.last_change)
 
     def set_aside(self, container_name: str, *, now: datetime) -> None:
-        """Move a corrupt record aside; nothing of it is lost. Raises Busy if it merely could not be read."""
+        """Move a corrupt record aside, without changing it. Raises Busy if it merely could not be read."""
         entry = self._files.entry(container_name)
         if isinstance(entry, UnreadableRecord) and not entry.corrupt:
             raise Busy(f"the record of {container_name} cannot be read now", why=entry.why, hint="try again")
@@ -145,13 +147,13 @@ class Transaction:
         self._entries = None
 
     def write_gpu_state(self, now: datetime) -> None:
-        """Draw gpu-state.json anew. Raises OSError."""
+        """Rewrite gpu-state.json. Raises OSError."""
         gpu_state = gpu_state_allocations(record for record in self.records.values() if isinstance(record, Record))
         content = json.dumps({"allocations": gpu_state, "last_updated": format_time(now)}).encode() + b"\n"
         files.replace(self._gpu_state_path, content, mode=self._mode, durable=False)
 
     def _current_entry(self, record: Record) -> Record | None:
-        """Return what stands where a record is to be written. Raises Busy if that is not what it was made from."""
+        """Return the record that is to be replaced. Raises Busy if it has changed since it was read."""
         known = self.records.get(record.container_name)
         if isinstance(known, UnreadableRecord):
             raise Busy(f"the record of {record.name} cannot be read any more", why=known.why, hint="try again")
@@ -182,7 +184,7 @@ class Transaction:
 
     @contextmanager
     def _counted_commit(self, name: str) -> Iterator[None]:
-        """Count what the block writes, so that others read it. Raises Busy if the lock keeps nobody out any more."""
+        """Count what the block writes, so that others read it. Raises Busy if the lock no longer excludes others."""
         if not files.names_open_file(self._lock, self._descriptor):
             raise Busy("the ledger's lock file was replaced", why=f"{self._lock} is another file", hint="try again")
         commits.begin(self._descriptor, name)
@@ -193,9 +195,9 @@ class Transaction:
                 self._files.mark = commits.end(self._descriptor)
 
     def _publish(self, before: Record | None, after: Record, now: datetime, *, durable: bool) -> None:
-        """Show others what has changed: gpu-state.json, the log of leases, the events of the transitions."""
+        """Publish the change: gpu-state.json, the lease log, and the events of the transitions."""
         if durable:
-            with suppress(OSError):  # a picture only, which the next commit draws again; the record stands
+            with suppress(OSError):  # a derived copy, which the next commit writes again; the record is already written
                 self.write_gpu_state(now)
         if self._leases is not None:
             self._leases.write(lease_log_lines(before, after), now, mode=self._mode)
@@ -203,5 +205,5 @@ class Transaction:
 
 
 def _content(record: Record) -> bytes:
-    # A label or a login from outside may hold what is no text; by then Docker has acted, and the record has to say so.
+    # A label or login from outside may contain invalid text; Docker has acted by then, and the record has to say so.
     return json.dumps(to_json(record), ensure_ascii=False).encode("utf-8", "replace") + b"\n"

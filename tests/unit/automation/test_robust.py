@@ -75,7 +75,7 @@ def test_another_docker_is_not_believed(ticker: TickHarness) -> None:
     before = picture(ticker.harness)
     other = SimulatedEngine(ticker.harness.state / "other.json", clock=ticker.harness.clock)
     report = ticker.make_tick(engine=other).run()
-    assert [item.why.partition(":")[0] for item in report.errors] == ["this is another Docker than last time"]
+    assert [item.why.partition(":")[0] for item in report.errors] == ["this is not the same Docker as last time"]
     assert picture(ticker.harness) == before
 
 

@@ -232,7 +232,7 @@ def test_corrupt_installation_file_error_says_how_to_start(fast_tmp: Path) -> No
     (harness.state / "installation").write_text("")
     with pytest.raises(Ds01Error) as caught:
         harness.open_ledger()
-    assert "removes" in (caught.value.hint or "")
+    assert "remove " in (caught.value.hint or "")
 
 
 def test_records_of_another_installation_are_left_alone(harness: Harness) -> None:
