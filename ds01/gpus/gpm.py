@@ -1,6 +1,6 @@
-"""How busy MIG instances are, by NVML's GPM, which Hopper and later have: what happened between two samples.
+"""Measure the utilisation of MIG instances with NVML's GPM (Hopper and later), which compares two samples.
 
-Where it says nothing (an older GPU or library, no permission, an instance that went) nothing is known.
+Where GPM is not available (older GPU or library, no permission, instance destroyed), utilisation is unknown.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 from ds01.gpus.model import Slot, SlotKind
 from ds01.system.clock import Sleep
 
-SAMPLE_INTERVAL = 0.1  # seconds between the samples, the least that NVML's reference of nvmlGpmMetricsGet allows
+SAMPLE_INTERVAL = 0.1  # seconds between the samples: the minimum in NVML's reference for nvmlGpmMetricsGet
 
 
 @dataclass(frozen=True)
 class _FirstSample:
-    """An instance, its GPU's handle, and the first sample."""
+    """An instance, its GPU's handle, and its first sample."""
 
     slot: Slot
     handle: Any
@@ -29,9 +29,10 @@ class _FirstSample:
 
 
 def measure_utilisation(nvml: Any, slots: Iterable[Slot], sleep: Sleep) -> dict[str, float]:
-    """The utilisation of MIG instances in percent, by their UUIDs, of those where it can be known. Never raises.
+    """Return the utilisation of MIG instances in percent, by UUID; unknown ones are left out. Never raises.
 
-    `nvml` is the module pynvml, after its Init. All instances share one wait of `APART` seconds, if one can be sampled.
+    `nvml` is the module pynvml, initialised. All instances share one wait of `SAMPLE_INTERVAL` seconds; if none can
+    be sampled, nothing waits.
     """
     with ExitStack() as samples:
         first_samples = list(_take_first_samples(nvml, _exclusive_instances(slots), samples))
@@ -44,14 +45,14 @@ def measure_utilisation(nvml: Any, slots: Iterable[Slot], sleep: Sleep) -> dict[
 
 
 def _exclusive_instances(slots: Iterable[Slot]) -> list[Slot]:
-    """The instances with a GPU instance of their own: GPM cannot tell apart who computes in one that is shared."""
+    """Return the instances that share their GPU instance with no other: GPM measures whole GPU instances only."""
     instances = [slot for slot in slots if slot.kind is SlotKind.MIG and slot.gi is not None]
     instance_counts = Counter((slot.gpu, slot.gi) for slot in instances)
     return [slot for slot in instances if instance_counts[slot.gpu, slot.gi] == 1]
 
 
 def _take_first_samples(nvml: Any, slots: Iterable[Slot], samples: ExitStack) -> Iterator[_FirstSample]:
-    """Take the first samples. They are sampled at the GPU, which is asked once whether it can."""
+    """Take the first samples through each GPU's handle; each GPU is asked once whether it supports GPM."""
     handles: dict[int, Any] = {}
     for slot in slots:
         if slot.gpu not in handles:
@@ -63,7 +64,7 @@ def _take_first_samples(nvml: Any, slots: Iterable[Slot], samples: ExitStack) ->
 
 
 def _utilisation_since(nvml: Any, first_samples: _FirstSample, samples: ExitStack) -> float | None:
-    """The larger of what GPM says since the first sample: a kernel on few multiprocessors computes as well."""
+    """Return the larger of GPM's two metrics: a kernel on few multiprocessors counts as work too. None: unknown."""
     metrics = (nvml.NVML_GPM_METRIC_GRAPHICS_UTIL, nvml.NVML_GPM_METRIC_SM_UTIL)
     try:
         request = nvml.c_nvmlGpmMetricsGet_t()
@@ -82,7 +83,7 @@ def _utilisation_since(nvml: Any, first_samples: _FirstSample, samples: ExitStac
 
 
 def _supported_handle(nvml: Any, gpu: int) -> Any:
-    """The handle of a GPU that GPM can sample, or None."""
+    """Return the GPU's handle; None if it does not support GPM."""
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(gpu)
         return handle if nvml.nvmlGpmQueryDeviceSupport(handle).isSupportedDevice else None
@@ -91,7 +92,7 @@ def _supported_handle(nvml: Any, gpu: int) -> Any:
 
 
 def _take_sample(nvml: Any, handle: Any, gi: int, samples: ExitStack) -> Any:
-    """A sample of a GPU instance, which `samples` frees. Raises NVMLError."""
+    """Take a sample of a GPU instance; `samples` frees it on exit. Raises NVMLError."""
     sample = nvml.nvmlGpmSampleAlloc()
     samples.callback(_free_sample, nvml, sample)
     nvml.nvmlGpmMigSampleGet(handle, gi, sample)

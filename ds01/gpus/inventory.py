@@ -1,4 +1,4 @@
-"""Where slots come from: NVML, or the simulation. Nothing below this seam is known above it."""
+"""The interface through which ds01 observes GPUs, implemented by NVML and by the simulation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ LIBRARY_NOT_FOUND = "library_not_found"  # `data["problem"]` of a GpusUnreachabl
 
 
 class GpuInventory(Protocol):
-    """Whatever knows the GPUs of this server."""
+    """A source of GPU observations."""
 
     def observe(self, *, utilisation: bool = False) -> GpuObservation:
-        """The GPUs and slots as they are now. Raises GpusUnreachable: then nothing was observed.
+        """Return the current GPUs and slots. Raises GpusUnreachable if nothing could be observed.
 
-        `utilisation`: how busy MIG instances are is wanted too, and may take its time.
+        `utilisation` also measures how busy MIG instances are, which may take a moment.
         """
 
     def driver_info(self) -> DriverInfo:

@@ -10,20 +10,20 @@ from typing import Any
 
 
 def slot_sort_key(slot: str) -> tuple[int, ...]:
-    """What slots are sorted by: `10` after `2`, `0:10` after `0:2`. What is no slot's name comes last."""
+    """Return a numeric sort key: `2` before `10`, `0:2` before `0:10`. Anything but a slot name comes last."""
     parts = slot.split(":")
     return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else (1 << 31,)
 
 
 class SlotKind(str, Enum):
-    """What a slot is made of."""
+    """Whether a slot is a whole GPU or a MIG instance."""
 
     FULL = "full"
     MIG = "mig"
 
 
 class MigState(str, Enum):
-    """The MIG state of a GPU. Only `off` offers the whole GPU; only `instances` offers anything on MIG."""
+    """The MIG state of a GPU. `off` offers the whole GPU, `instances` its MIG instances, the others nothing."""
 
     OFF = "off"
     EMPTY = "empty"  # on, without an instance: nothing to offer
@@ -43,14 +43,14 @@ class GpuType(str, Enum):
 class SlotRef:
     """A slot as a lease remembers it, also when the hardware no longer has it.
 
-    MIG instances that are made anew can have the UUIDs of their predecessors; GPU, place and boot tell them apart.
+    A MIG instance that is created again can have the UUID of its predecessor; GPU, place and boot tell them apart.
     """
 
-    slot: str  # its name, or the UUID while the hardware does not have it (naming.py)
+    slot: str  # its name; its UUID while the hardware does not have it (slot_names.py)
     uuid: str
     kind: SlotKind
-    profile: str | None = None  # of MIG instances, as `2g.10gb`
-    was: str | None = None  # the name at the time of the lease, where that is another
+    profile: str | None = None  # of MIG instances: `2g.10gb`
+    was: str | None = None  # the name at the time of the lease, if different
     gpu_uuid: str | None = None
     gi: int | None = None
     ci: int | None = None
@@ -59,13 +59,13 @@ class SlotRef:
 
 @dataclass(frozen=True)
 class GpuProcess:
-    """A process that NVML shows. `container` is the Docker id in its cgroup, if one stands there."""
+    """A process that NVML reports. `container` is the Docker id in its cgroup path, if any."""
 
     pid: int
     name: str | None = None
     container: str | None = None
     memory_bytes: int | None = None
-    graphics_only: bool = False  # it draws, and computes nothing
+    graphics_only: bool = False  # uses the GPU for graphics, not for compute
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ class Slot:
     slices: int = 7  # compute slices, to order profiles by size; a whole GPU has 7 and more
     gi: int | None = None
     ci: int | None = None
-    unhealthy: str | None = None  # why it must not be given out
-    processes: tuple[GpuProcess, ...] | None = ()  # None: NVML would not say, which counts as use
-    lists_processes: bool = True  # False: the driver has no such list for this GPU at all, as in a vGPU guest
-    utilisation_percent: float | None = None  # of a MIG instance; None: unknown, or nobody asked
-    boot: str | None = None  # the id of the kernel's boot, where it is known
+    unhealthy: str | None = None  # why it must not be leased
+    processes: tuple[GpuProcess, ...] | None = ()  # None: unknown, which counts as use
+    lists_processes: bool = True  # False: the driver keeps no list for this GPU, as in a vGPU guest
+    utilisation_percent: float | None = None  # of a MIG instance; None: unknown or not measured
+    boot: str | None = None  # the id of the kernel's boot, if known
 
     @property
     def ref(self) -> SlotRef:
-        """What a lease keeps of it."""
+        """What a lease remembers of the slot."""
         return SlotRef(
             self.slot, self.uuid, self.kind, self.profile,
             gpu_uuid=self.gpu_uuid, gi=self.gi, ci=self.ci, boot=self.boot,
@@ -101,7 +101,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One physical GPU; utilisation in percent, power in watts, temperature in °C, energy in joules, None unknown."""
+    """One physical GPU: percent, watts, °C, joules, bytes; None means unknown."""
 
     index: int
     uuid: str
@@ -120,17 +120,18 @@ class Gpu:
 
 @dataclass(frozen=True)
 class GpuObservation:
-    """What the GPUs are at one moment. `driver` is the driver's version, or `simulated`."""
+    """The GPUs and slots at one moment. `driver` is the driver's version, or `simulated`."""
 
     gpus: tuple[Gpu, ...]
     slots: tuple[Slot, ...]
     driver: str
     simulated: bool = False
-    boot: str | None = None  # the id of the kernel's boot, where it is known
+    boot: str | None = None  # the id of the kernel's boot, if known
 
     def utilisation_of(self, slot: Slot) -> float | None:
-        """How busy a slot is in percent; None: unknown. A GPU's own counter says nothing about its MIG instances,
-        which may have one of theirs.
+        """Return how busy a slot is in percent; None if unknown.
+
+        A GPU's own counter does not cover its MIG instances, which are measured separately.
         """
         if slot.kind is not SlotKind.FULL:
             return slot.utilisation_percent
@@ -139,7 +140,7 @@ class GpuObservation:
 
 @dataclass(frozen=True)
 class Lease:
-    """The slots that one container has, and since when. `source`: `local`, or `manual` for `ds01 gpu allocate`."""
+    """The slots of one container, and since when. `source`: `local`, or `manual` for `ds01 gpu allocate`."""
 
     slots: tuple[SlotRef, ...]
     since: datetime
@@ -148,7 +149,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class ActiveLease:
-    """A lease as the allocator sees it: who holds which slots until when (None: open)."""
+    """A lease as the allocator sees it: who holds which slots until when (None: no end known)."""
 
     container: str
     user: str
@@ -160,62 +161,65 @@ class ActiveLease:
     until: datetime | None = None
     held: bool = False  # of a stopped container
     manual: bool = False  # without a container: its owner, or an administrator, ends it with `ds01 gpu release`
-    waiting: bool = False  # no lease yet: what somebody ahead in the line could have now
-    original_names: tuple[str, ...] = ()  # of its slots, at the time of the lease; none: as `slots`
-    unobserved: tuple[str, ...] = ()  # UUIDs of those that were not seen, since their GPU does not answer
+    waiting: bool = False  # no lease yet: slots set aside for a request ahead in the queue
+    original_names: tuple[str, ...] = ()  # the slots' names at the time of the lease; empty: as `slots`
+    unobserved: tuple[str, ...] = ()  # UUIDs of slots whose GPU does not answer
 
 
 @dataclass(frozen=True)
 class GpuRequest:
-    """What GPUs a container asks for. `count` None: nothing was said, so one slot, or none where there is none."""
+    """The GPUs that a container requests.
+
+    `count` None: not specified; one slot, or CPU only if the quota is 0 or the server has no GPU.
+    """
 
     count: int | None = None
     type: GpuType = GpuType.ANY
     profile: str | None = None
-    uuids: tuple[str, ...] | None = None  # exactly these slots, as a restart needs them
+    uuids: tuple[str, ...] | None = None  # exactly these slots, for a restart
 
 
 @dataclass(frozen=True)
 class Blocker:
-    """Why a slot that no lease has is not free: `use` (outside), or `unknown`."""
+    """Why a slot without a lease is not free: outside use, or use that cannot be ruled out."""
 
     what: str  # container, process, unknown
-    who: str  # a container's or a process's name
-    key: str | None = None  # the policy's key that would ignore it
+    who: str  # name of the container or process, or a description
+    key: str | None = None  # the policy key that would ignore it
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A slot that is not free, for a refusal: who has it and until when."""
+    """A slot that is not free: who has it and until when. Shown in refusals."""
 
     slot: str
-    state: str  # leased, held, waiting, reserved, busy_outside, unhealthy; or lost, `slot` then the UUID
+    state: str  # leased, held, waiting, reserved, busy_outside, unhealthy, or lost (`slot` is then the UUID)
     container: str | None = None
     user: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     why: str | None = None
-    manual: bool = False  # the lease was allocated by hand, without a container
+    manual: bool = False  # a manual lease, without a container
 
 
 class Rule(str, Enum):
-    """Which rule refused."""
+    """The rule that refused a request."""
 
-    NO_GPUS = "no_gpus"  # the server offers no slot of that kind at all, or not so many
+    NO_GPUS = "no_gpus"  # the server has no slot of that kind, or too few
     PER_CONTAINER = "max_gpus_per_container"
     FULL_GPU = "allow_full_gpu"
     QUOTA = "max_mig_instances"
     CONTAINERS = "max_containers_per_user"
     NONE_FREE = "none_free"
-    LOST = "lost"  # exactly these slots were asked for, and the hardware no longer has them
+    LOST = "lost"  # a restart needs slots that the hardware no longer has
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """No, as data: the rule, its limit, the use now, what was asked, who holds what until when.
+    """A refusal as data: the rule, its limit, the current use, the number requested, and who holds what until when.
 
-    `temporary` is true if waiting can help (exit code 4), false if only policy or another request can (3).
+    `temporary` is true if waiting can help (exit code 4), false if only another policy or request can (3).
     """
 
     rule: Rule
@@ -224,13 +228,13 @@ class Refusal:
     limit: int | None = None
     used: int | None = None
     claims: tuple[Claim, ...] = ()
-    earliest: datetime | None = None  # when the first slot that fits comes free, as far as is known
-    free: tuple[SlotRef, ...] = ()  # free now and open to this user, though too few of one kind or of another kind
+    earliest: datetime | None = None  # when enough suitable slots are free, if known
+    free: tuple[SlotRef, ...] = ()  # free for this user now, but too few or of another kind
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The slots that were chosen; none: CPU only. `note` is a word for people: `no_gpus` or `quota_zero`, if so."""
+    """The chosen slots; empty: CPU only. `note` says why there are none: `no_gpus`, `quota_zero` or None."""
 
     slots: tuple[Slot, ...]
     note: str | None = None

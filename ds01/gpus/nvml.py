@@ -1,7 +1,7 @@
-"""The GPUs as NVIDIA's driver shows them. The only module that imports pynvml.
+"""Observe GPUs through NVIDIA's driver. The only module that imports pynvml.
 
-Each observation opens and closes NVML: handles die with their MIG instance, and a driver that was upgraded
-under a loaded library is noticed. What goes wrong on one GPU makes that GPU unhealthy, and nothing else.
+Each observation opens and closes NVML, since handles become invalid with their MIG instance and the driver may be
+upgraded under a loaded library. An error on one GPU makes only that GPU unhealthy.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ds01.gpus.slot_names import UNKNOWN_UUID_PREFIX
 from ds01.system import clock
 from ds01.system.clock import Sleep
 
-# NVML's code -> the word for programs, why, and what to do.
+# NVML's code -> `data["problem"]`, why, and what to do.
 _PROBLEMS: dict[int, tuple[str, str, str]] = {
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: (
         LIBRARY_NOT_FOUND,
-        "there is no libnvidia-ml.so.1: no NVIDIA driver is installed on this server",
+        "libnvidia-ml.so.1 is missing: no NVIDIA driver is installed on this server",
         "install NVIDIA's driver; a server without GPUs needs none",
     ),
     pynvml.NVML_ERROR_DRIVER_NOT_LOADED: (
         "driver_not_loaded",
         "NVIDIA's library is installed, but its kernel module is not loaded",
-        "sudo modprobe nvidia; if that fails, look at dmesg: after a kernel upgrade the module must be built again",
+        "sudo modprobe nvidia; if that fails, check dmesg: after a kernel upgrade the module must be built again",
     ),
     pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: (
         "version_mismatch",
@@ -56,7 +56,7 @@ _PROBLEMS: dict[int, tuple[str, str, str]] = {
     ),
 }
 
-# NVML's brands as images call them in `NVIDIA_REQUIRE_CUDA`.
+# NVML's brands, by the names that images use in `NVIDIA_REQUIRE_CUDA`.
 _BRANDS = {
     pynvml.NVML_BRAND_UNKNOWN: "unknown",
     pynvml.NVML_BRAND_QUADRO: "quadro",
@@ -77,7 +77,7 @@ _BRANDS = {
     pynvml.NVML_BRAND_TITAN_RTX: "titanrtx",
 }
 
-_PENDING = "a change of its MIG mode waits for a reset of the GPU"
+_PENDING = "its MIG mode changes at the next reset of the GPU"
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,12 @@ class NvmlInventory:
     sys: Path = Path("/sys")
 
     def observe(self, *, utilisation: bool = False) -> GpuObservation:
-        """The GPUs as they are now. Raises GpusUnreachable if NVML as a whole cannot be asked.
+        """Return the current GPUs and slots. Raises GpusUnreachable if NVML cannot be used at all.
 
-        `utilisation` measures MIG instances too, which takes 0.1 s if a GPU can do that.
+        `utilisation` measures MIG instances too, which takes 0.1 s on GPUs that support it.
 
-        Its `data["problem"]` is `library_not_found` where NVIDIA's driver is not installed, with the number of NVIDIA's
-        cards on the bus as `data["cards"]`; else driver_not_loaded, version_mismatch, function_not_found,
+        The error's `data["problem"]` is `library_not_found` if NVIDIA's driver is not installed, with the number of
+        NVIDIA cards on the bus in `data["cards"]`; else driver_not_loaded, version_mismatch, function_not_found,
         no_permission or unknown.
         """
         with self._nvml_session():
@@ -114,7 +114,7 @@ class NvmlInventory:
     def driver_info(self) -> DriverInfo:
         """Return what images may require of the driver. Raises GpusUnreachable.
 
-        Apart from `observe`, since only a create from an image that requires something asks for it.
+        Separate from `observe`: only `create` from an image with requirements needs it.
         """
         with self._nvml_session():
             try:
@@ -142,7 +142,7 @@ class NvmlInventory:
                 pynvml.nvmlShutdown()
 
     def _observe_gpu(self, index: int) -> tuple[Gpu, list[Slot]]:
-        """One GPU and its slots. A GPU that does not answer is one slot that nobody gets."""
+        """Return one GPU and its slots. A GPU that does not answer becomes one slot that is never leased."""
         gpu = Gpu(index, f"{UNKNOWN_UUID_PREFIX}{index}", "unknown", 0)
         slots: list[Slot] = []
         try:
@@ -175,7 +175,7 @@ class NvmlInventory:
         )
 
     def _instance_slots(self, gpu: Gpu, handle: Any) -> Iterator[Slot]:
-        """The MIG instances by their index. A hole is where one was destroyed: the later ones keep their number."""
+        """Yield the MIG instances by index. Destroyed instances leave gaps: the later ones keep their numbers."""
         for instance_index in range(int(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
             try:
                 instance = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, instance_index)
@@ -212,10 +212,10 @@ class NvmlInventory:
         )
 
     def _process_fields(self, handle: Any) -> dict[str, Any]:
-        """Return what computes or draws on a slot, as fields of it.
+        """Return the compute and graphics processes on a slot, as fields of `Slot`.
 
-        The versioned functions, since pynvml refuses the others beside a library of another release. MIG
-        instances and data centre GPUs cannot draw, and say so: that is no lack of knowledge.
+        Uses the versioned functions: pynvml's unversioned ones fail with a library of another release. MIG instances
+        and data centre GPUs answer that they do not support graphics, which means: no graphics processes.
         """
         try:
             compute = _running_processes(handle, "Compute")
@@ -231,7 +231,7 @@ class NvmlInventory:
         except NVMLError as error:
             _raise_if_dead(error)
             return {"processes": None}
-        # Clients of an MPS server compute too, but NVML lists them apart, where it knows of MPS.
+        # NVML lists the clients of an MPS server separately, if it supports MPS.
         mps = _query(_running_processes, handle, "MPSCompute") or []
         found = {int(process.pid): process for process in [*graphics, *mps, *compute]}
         computing = {int(process.pid) for process in [*mps, *compute]}
@@ -245,15 +245,15 @@ class NvmlInventory:
 
 def _unreachable(error: NVMLError) -> GpusUnreachable:
     problem, why, hint = _PROBLEMS.get(
-        error.value, ("unknown", f"NVML said: {error}", "nvidia-smi may say more; look at dmesg for lines with NVRM")
+        error.value, ("unknown", f"NVML reported: {error}", "nvidia-smi may say more; check dmesg for NVRM lines")
     )
     return GpusUnreachable(
-        "The GPUs cannot be asked.", why=why, hint=hint, data={"problem": problem, "nvml": int(error.value)}
+        "The GPUs cannot be observed.", why=why, hint=hint, data={"problem": problem, "nvml": int(error.value)}
     )
 
 
 def _with_measurements(gpu: Gpu, handle: Any) -> Gpu:
-    """The GPU with what it measures, and whether that makes it unhealthy. What it does not support is None."""
+    """Return the GPU with its measurements, marked unhealthy if they say so. Unsupported ones are None."""
     memory = _query(_memory, handle)
     rates = _query(pynvml.nvmlDeviceGetUtilizationRates, handle)
     milliwatts = _query(pynvml.nvmlDeviceGetPowerUsage, handle)
@@ -286,7 +286,7 @@ def _with_measurements(gpu: Gpu, handle: Any) -> Gpu:
 
 
 def _mig_modes(handle: Any) -> tuple[bool, bool]:
-    """Whether MIG is on now, and after a reset. Cards without it and drivers that do not know it have it off."""
+    """Return whether MIG is on now, and after a reset. False if the card or the driver does not support MIG."""
     try:
         now, pending = pynvml.nvmlDeviceGetMigMode(handle)
     except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
@@ -317,20 +317,20 @@ def _attributed_memory(attributes: Any) -> int:
 
 
 def _unresponsive_slot(gpu: Gpu, name: str, uuid: str, kind: SlotKind) -> Slot:
-    """A slot that does not answer, so that it is seen. Nothing is known of what runs on it."""
+    """Return a placeholder, so that a slot that does not answer is shown. Its processes are unknown."""
     return Slot(name, uuid, kind, gpu.index, gpu.uuid, gpu.model, gpu.memory_bytes, processes=None)
 
 
 def _unhealthy_reason(error: NVMLError) -> str:
     return {
-        pynvml.NVML_ERROR_GPU_IS_LOST: "the GPU is lost: it fell off the bus, or the driver gave it up",
+        pynvml.NVML_ERROR_GPU_IS_LOST: "the GPU is lost: it fell off the bus, or the driver gave up on it",
         pynvml.NVML_ERROR_RESET_REQUIRED: "the GPU needs a reset",
         pynvml.NVML_ERROR_NO_PERMISSION: "this account may not use the GPU",
-    }.get(error.value, f"NVML said: {error}")
+    }.get(error.value, f"NVML reported: {error}")
 
 
 def _query(function: Callable[..., Any], *arguments: Any) -> Any:
-    """The answer, or None if this GPU or driver has none. Raises NVMLError if the GPU is gone."""
+    """Return the answer; None if this GPU or driver does not support the query. Raises NVMLError if the GPU is gone."""
     try:
         return function(*arguments)
     except NVMLError as error:
@@ -339,7 +339,7 @@ def _query(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _running_processes(handle: Any, what: str) -> Any:
-    """The running processes, from the older function on a driver that lacks the newer one. Raises NVMLError."""
+    """Return the running processes; older drivers only have the older function. Raises NVMLError."""
     newer = getattr(pynvml, f"nvmlDeviceGet{what}RunningProcesses_v3")
     older = getattr(pynvml, f"nvmlDeviceGet{what}RunningProcesses_v2", None)  # some releases of pynvml lack it
     try:
@@ -377,7 +377,7 @@ def _gpu_facts(index: int) -> GpuInfo:
 
 
 def _query_or_none(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the answer, or None whatever is in its way."""
+    """Return the answer, or None on any NVML error."""
     with suppress(NVMLError):
         return function(*arguments)
     return None

@@ -1,4 +1,4 @@
-"""NVIDIA's cards on the PCI bus, whether a driver serves them or not."""
+"""Count NVIDIA's cards on the PCI bus, with or without a driver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DISPLAY_CLASS = "0x03"  # the class of graphics and 3D controllers; a card's sou
 
 
 def count_nvidia_cards(sys: Path = Path("/sys")) -> int:
-    """Return how many there are; 0 also where the kernel shows no bus, as in some containers."""
+    """Return the number of cards; 0 too if the kernel shows no PCI bus, as in some containers."""
     functions = (sys / "bus/pci/devices").glob("*")
     return sum(_text(path / "vendor").strip() == NVIDIA_VENDOR and _is_display(path) for path in functions)
 

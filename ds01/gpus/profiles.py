@@ -1,4 +1,4 @@
-"""The names of MIG profiles, such as `2g.10gb` and `1c.3g.20gb`, and what they say."""
+"""Parse and build the names of MIG profiles, such as `2g.10gb` and `1c.3g.20gb`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _GIB = 1 << 30
 
 
 def profile_in_device_name(device_name: str) -> str | None:
-    """The profile that ends an instance's device name, `NVIDIA A100-SXM4-40GB MIG 2g.10gb`."""
+    """Return the profile at the end of an instance's device name, `NVIDIA A100-SXM4-40GB MIG 2g.10gb`."""
     match = _IN_DEVICE_NAME.search(device_name)
     return match[1] if match else None
 
@@ -20,7 +20,7 @@ def profile_in_device_name(device_name: str) -> str | None:
 def profile_from_attributes(
     *, gpu_slices: int, compute_slices: int, memory_mib: int, gpu_memory_bytes: int
 ) -> str | None:
-    """Return the name made of an instance's attributes, as NVIDIA's go-nvlib makes it: memory in eighths of the GPU.
+    """Return the profile name for an instance's attributes, as NVIDIA's go-nvlib does: memory in eighths of the GPU.
 
     None if the GPU's memory is unknown. Halves are rounded up: half of an H200's 141 GB is called 71 GB.
     """
@@ -33,6 +33,6 @@ def profile_from_attributes(
 
 
 def profile_slices(profile: str) -> int | None:
-    """The compute slices that a profile's name says."""
+    """Return the number of compute slices in a profile's name."""
     match = _SLICES.match(profile)
     return int(match[1] or match[2]) if match else None

@@ -1,7 +1,7 @@
-"""What an image needs of the driver: `NVIDIA_REQUIRE_CUDA` and its like, as NVIDIA's toolkit reads them. Pure.
+"""Check an image's requirements of the driver (`NVIDIA_REQUIRE_CUDA` and the like) as NVIDIA's toolkit does. Pure.
 
-`cuda>=12.4 brand=tesla,driver>=535,driver<536`: one of the alternatives, which blanks divide, has to hold; in it all
-conditions, which commas divide. Several variables have to hold together.
+`cuda>=12.4 brand=tesla,driver>=535,driver<536`: spaces separate alternatives, of which one must hold; commas separate
+the conditions of an alternative, which must all hold. Every variable must hold.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class GpuInfo:
-    """What a condition can ask of one GPU; None: unknown."""
+    """The properties of a GPU that a condition can test; None: unknown."""
 
-    brand: str | None = None  # as `tesla`, `geforcertx`
-    arch: str | None = None  # the compute capability, as `8.0`
+    brand: str | None = None  # `tesla`, `geforcertx`, …
+    arch: str | None = None  # the compute capability, `8.0`
 
 
 @dataclass(frozen=True)
 class DriverInfo:
-    """What a condition can ask of the driver, and of its GPUs in order of their index; None: unknown."""
+    """The properties of the driver that a condition can test, and its GPUs by index; None: unknown."""
 
-    driver: str | None = None  # as `550.54.15`
-    cuda: str | None = None  # the newest CUDA it supports, as `12.4`
+    driver: str | None = None  # `550.54.15`
+    cuda: str | None = None  # the newest CUDA version it supports, `12.4`
     gpus: tuple[GpuInfo, ...] = ()
 
     def gpu_info(self, index: int) -> GpuInfo:
-        """Return what is known of one GPU."""
+        """Return the properties of one GPU; all unknown if the index does not exist."""
         return self.gpus[index] if index < len(self.gpus) else GpuInfo()
 
 
@@ -44,22 +44,22 @@ UNKNOWN_DRIVER = DriverInfo()
 
 @dataclass(frozen=True)
 class Requirement:
-    """One variable of an image."""
+    """One requirement variable of an image."""
 
     variable: str
     text: str
 
     @property
     def oldest_cuda(self) -> str | None:
-        """The oldest CUDA that an alternative without other conditions accepts; None if none says so."""
+        """Return the oldest CUDA version that an alternative without other conditions accepts, or None."""
         bounds = [re.fullmatch(r"cuda\s*>=\s*([0-9.]+)", word) for word in self.text.casefold().split()]
         return min((bound[1] for bound in bounds if bound is not None), key=_version, default=None)
 
 
 def image_requirements(environment: Mapping[str, str]) -> tuple[Requirement, ...]:
-    """Return what an image's environment requires; nothing if it switches that off.
+    """Return the requirements in an image's environment; empty if it disables them.
 
-    Images older than the variable have only `CUDA_VERSION`, which the toolkit takes for their requirement.
+    Images older than these variables have only `CUDA_VERSION`, which the toolkit takes as their requirement.
     """
     if environment.get("NVIDIA_DISABLE_REQUIRE", "").casefold() in ("1", "t", "true"):
         return ()
@@ -75,7 +75,7 @@ def image_requirements(environment: Mapping[str, str]) -> tuple[Requirement, ...
 
 
 def is_unmet(requirement: Requirement, driver: DriverInfo, gpu: GpuInfo) -> bool:
-    """Return whether a requirement is certainly not met; what is unknown, or not understood, may be met."""
+    """Return whether a requirement is certainly not met. Unknown or unparsable conditions may be met."""
     facts = {"driver": driver.driver, "cuda": driver.cuda, "brand": gpu.brand, "arch": gpu.arch}
     alternatives = requirement.text.casefold().split()
     return bool(alternatives) and all(

@@ -1,4 +1,4 @@
-"""GPUs that do not exist, from a line such as `1xA100,1xA100:3x2g.10gb`, for demos, tests and what-ifs."""
+"""Simulated GPUs, described by a line such as `1xA100,1xA100:3x2g.10gb`, for demos, tests and planning."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ds01.gpus.requirements import UNKNOWN_DRIVER, DriverInfo
 DRIVER = "simulated"
 _EXPECTED_FORM = "COUNTxMODEL, or COUNTxMODEL:COUNTxPROFILE+COUNTxPROFILE for MIG, joined by commas; or none"
 _COUNTED = re.compile(r"([0-9]{1,3})x(.+)", re.ASCII)
-# NVIDIA's drivers take no more GPUs than this in one server.
+# NVIDIA's drivers support no more GPUs than this in one server.
 _MOST_GPUS = 32
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A model's memory in GiB, and how it can be cut: profile -> (compute slices, memory slices)."""
+    """A GPU model: memory in GiB, and its MIG profiles: name -> (compute slices, memory slices)."""
 
     memory: int
     profiles: dict[str, tuple[int, int]]
@@ -28,22 +28,22 @@ class _Model:
 
 @dataclass(frozen=True)
 class SimulatedInventory:
-    """Always the same GPUs; a test replaces `observation` to take something away."""
+    """An inventory that never changes; tests replace `observation` to change it."""
 
     observation: GpuObservation
-    driver: DriverInfo = UNKNOWN_DRIVER  # nothing is known of a driver that does not exist
+    driver: DriverInfo = UNKNOWN_DRIVER  # unknown unless a test sets it
 
     def observe(self, *, utilisation: bool = False) -> GpuObservation:
-        """What was made up. Never raises."""
+        """Return the simulated GPUs. Never raises."""
         return self.observation
 
     def driver_info(self) -> DriverInfo:
-        """Return what was made up of the driver."""
+        """Return the simulated driver."""
         return self.driver
 
 
 def parse_inventory(text: str) -> SimulatedInventory:
-    """The inventory that `text` describes; `none` is a server without GPUs. Raises UsageError."""
+    """Parse a description of GPUs; `none` is a server without GPUs. Raises UsageError."""
     text = text.strip().removeprefix("simulated:")
     gpus: list[Gpu] = []
     slots: list[Slot] = []
@@ -59,18 +59,18 @@ def parse_inventory(text: str) -> SimulatedInventory:
 
 
 def _parse_group(part: str) -> tuple[int, str, list[str] | None]:
-    """One part of the line: how many GPUs, their model, and the instances on each, None without MIG."""
+    """Parse one part: the number of GPUs, their model, and the instances on each (None without MIG)."""
     count_and_model, colon, instance_list = part.partition(":")
     count, name = _parse_counted(count_and_model, part)
     model = _NAMES.get(name.casefold())
     if model is None:
-        raise _invalid(part, f"no model {name!r}; there are {', '.join(_MODELS)}")
+        raise _invalid(part, f"unknown model {name!r}; known models: {', '.join(_MODELS)}")
     if not colon:
         return count, model, None
 
     known = {profile.casefold(): profile for profile in _MODELS[model].profiles}
     profiles: list[str] = []
-    for piece in re.split(r"\+(?=\s*\d+x)", instance_list):  # profiles have a plus of their own, as 1g.10gb+me
+    for piece in re.split(r"\+(?=\s*\d+x)", instance_list):  # a profile name can contain a plus: 1g.10gb+me
         instances, profile_name = _parse_counted(piece, part)
         profile = known.get(profile_name.casefold())
         if profile is None:
@@ -89,7 +89,7 @@ def _parse_counted(text: str, part: str) -> tuple[int, str]:
 
 
 def _check_capacity(part: str, name: str, profiles: list[str]) -> None:
-    """Whether the instances fit by their slices; on which slices they would lie is not simulated."""
+    """Check that the GPU has enough slices for the instances; their positions are not simulated. Raises UsageError."""
     model = _MODELS[name]
     compute = sum(model.profiles[profile][0] for profile in profiles)
     memory = sum(model.profiles[profile][1] for profile in profiles)
@@ -100,7 +100,7 @@ def _check_capacity(part: str, name: str, profiles: list[str]) -> None:
 
 
 def _gpu(index: int, name: str, profiles: list[str] | None) -> tuple[Gpu, list[Slot]]:
-    """A GPU at a position, and its slots: itself without MIG, else its instances."""
+    """Return the GPU with this index and its slots: its instances, or the whole GPU without MIG."""
     model = _MODELS[name]
     uuid = f"GPU-00000000-0000-4000-8000-{index:012x}"
     memory = model.memory << 30
@@ -132,7 +132,7 @@ def _invalid(text: str, why: str) -> UsageError:
 
 
 def _seven_slice_profiles(one: int, two: int, four: int, eight: int) -> dict[str, tuple[int, int]]:
-    """The profiles of a GPU with 7 compute and 8 memory slices, from the GB that 1, 2, 4 and 8 of those are called."""
+    """Return the profiles of a GPU with 7 compute slices, from the GB in the names for 1, 2, 4 and 8 memory slices."""
     return {
         f"1g.{one}gb": (1, 1),
         f"1g.{one}gb+me": (1, 1),
@@ -144,7 +144,7 @@ def _seven_slice_profiles(one: int, two: int, four: int, eight: int) -> dict[str
     }
 
 
-# Memory and profiles as in NVIDIA's MIG user guide.
+# Memory and profiles from NVIDIA's MIG user guide.
 _A30 = _Model(
     24, {"1g.6gb": (1, 1), "1g.6gb+me": (1, 1), "2g.12gb": (2, 2), "4g.24gb": (4, 4)}, compute_slices=4, memory_slices=4
 )

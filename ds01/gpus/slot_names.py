@@ -1,8 +1,8 @@
-"""What slots are called: one name for one slot at a time, in every command.
+"""Names of slots: the same slot has the same name in every command. Pure.
 
-NVML numbers the MIG instances of a GPU anew when one is destroyed or made, so a name can pass from one instance to
-another. A lease is on a UUID; the name it keeps is the one that the UUID has today, with the name at the time of the
-lease beside it. A slot that the hardware no longer has is called by its UUID. Pure.
+NVML renumbers the MIG instances of a GPU when one is destroyed or created, so a name can pass from one instance to
+another. A lease is on a UUID; it is shown under the name that the UUID has today, with the name at the time of the
+lease beside it if that differs. A slot that the hardware no longer has is called by its UUID.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from typing import Protocol
 
 from ds01.gpus.model import GpuObservation, Slot, SlotRef
 
-UNKNOWN_UUID_PREFIX = "unknown-"  # begins the UUID of a GPU or instance that does not tell its own
+UNKNOWN_UUID_PREFIX = "unknown-"  # prefix of a made-up UUID, for a GPU or instance that does not answer
 
 
 class NamedSlot(Protocol):
-    """Anything that stands for a slot of a lease."""
+    """Any object that refers to a leased slot."""
 
     @property
     def slot(self) -> str:
-        """Today's name."""
+        """The current name."""
 
     @property
     def uuid(self) -> str:
-        """What it is known by."""
+        """The UUID, which identifies the slot."""
 
     @property
     def was(self) -> str | None:
-        """The name at the time of the lease, where that is another."""
+        """The name at the time of the lease, if different."""
 
 
 def with_current_name(ref: SlotRef, observation: GpuObservation) -> SlotRef:
-    """Return the slot of a lease under the name that it has in the observation.
+    """Return the leased slot under its name in the observation.
 
-    One whose GPU did not answer keeps its name, unless another has it: what was not seen is not gone.
+    A slot whose GPU did not answer is not gone: it keeps its name, unless another slot has it now.
     """
     first = original_name(ref)
     name = next((slot.slot for slot in observation.slots if slot.uuid == ref.uuid), None)
@@ -47,7 +47,7 @@ def with_current_name(ref: SlotRef, observation: GpuObservation) -> SlotRef:
 
 
 def is_unobserved(ref: SlotRef, observation: GpuObservation) -> bool:
-    """Return whether a slot was not seen because its GPU does not answer, so that it may still be there."""
+    """Return whether a slot is missing only because its GPU does not answer, so that it may still exist."""
     return all(slot.uuid != ref.uuid for slot in observation.slots) and not _gpu_answered(ref, observation)
 
 
@@ -57,22 +57,22 @@ def original_name(ref: NamedSlot) -> str:
 
 
 def display_name(ref: NamedSlot) -> str:
-    """Return the name for people: `0:1`, or `0:1, was 0:0`; of one that the hardware lost, `gone, was 0:1`."""
+    """Return the name to show: `0:1`, or `0:1, was 0:0`; for a lost slot `gone, was 0:1`."""
     if ref.was is None:
         return ref.slot
     return f"{'gone' if ref.slot == ref.uuid else ref.slot}, was {ref.was}"
 
 
 def display_names(refs: Iterable[NamedSlot]) -> str:
-    """Return the names of several slots for people."""
+    """Return the names of several slots, to show."""
     return ", ".join(display_name(ref) for ref in refs)
 
 
 def describe_mismatch(ref: SlotRef, slot: Slot | None, boot: str | None) -> str | None:
-    """Return why a slot is not the one that was leased, in words; None if it is.
+    """Return in words why `slot` is not the slot that was leased; None if it is.
 
-    `slot` is what has its UUID today; UUIDs of MIG instances are made of their place and shape, so that one made anew
-    can have the UUID of its predecessor. `boot` is the id of the kernel's present boot.
+    `slot` has the leased UUID today. The UUID of a MIG instance derives from its place and shape, so an instance that
+    is created again can have the UUID of its predecessor. `boot` is the id of the kernel's current boot.
     """
     if slot is None:
         is_restarted = ref.boot is not None and boot is not None and ref.boot != boot
@@ -88,7 +88,7 @@ def describe_mismatch(ref: SlotRef, slot: Slot | None, boot: str | None) -> str 
 
 
 def _gpu_answered(ref: SlotRef, observation: GpuObservation) -> bool:
-    """Return whether the GPU of a slot answered, so that a slot that was not seen is not there."""
+    """Return whether the slot's GPU answered. If it did, a slot that is missing is gone."""
     gpu = next((gpu for gpu in observation.gpus if gpu.uuid == ref.gpu_uuid), None)
     if gpu is not None:
         return gpu.unhealthy is None
@@ -96,7 +96,7 @@ def _gpu_answered(ref: SlotRef, observation: GpuObservation) -> bool:
 
 
 def _is_taken(name: str, observation: GpuObservation) -> bool:
-    """Return whether a slot that tells its UUID has the name; a GPU that tells none may be the one that is meant."""
+    """Return whether a slot with a known UUID has the name; one without may be the leased slot itself."""
     return any(slot.slot == name and not slot.uuid.startswith(UNKNOWN_UUID_PREFIX) for slot in observation.slots)
 
 

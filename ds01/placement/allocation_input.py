@@ -1,4 +1,4 @@
-"""What stands on each slot at one moment: the one place that says whether a slot is free, and for whom.
+"""Decide whether each slot is free, and for whom: the only place that does.
 
 The allocator refuses with these claims and `ds01 gpu status` shows them, so the two never disagree.
 """
@@ -16,7 +16,7 @@ from ds01.policy.model import GpuAllocation, Reservation
 
 @dataclass(frozen=True)
 class Requester:
-    """Who asks. `group` is the policy's group; `container` the full name, whose present lease the answer replaces."""
+    """Who requests. `group` is the policy group; `container` the full name, whose current lease is to be replaced."""
 
     user: str
     uid: int
@@ -26,9 +26,9 @@ class Requester:
 
 @dataclass(frozen=True)
 class AllocationInput:
-    """All that a choice depends on besides the request: what is there, who has it, and what the policy says.
+    """Everything that a choice depends on besides the request: hardware, leases, outside use, policy, time.
 
-    `occupancy` is what `outside_use` found, by slot. Leases of removed containers do not belong in `leases`.
+    `occupancy` is the result of `outside_use`, by slot. Leases of removed containers must not be in `leases`.
     """
 
     observation: GpuObservation
@@ -41,7 +41,7 @@ class AllocationInput:
 
 @dataclass(frozen=True)
 class SlotState:
-    """A slot and what stands on it, for `ds01 gpu status`. `state` is `free`, or the claim's."""
+    """A slot and what it is used for, for `ds01 gpu status`. `state` is `free`, or the state of its claim."""
 
     slot: str
     uuid: str
@@ -55,19 +55,19 @@ class SlotState:
     since: datetime | None = None
     until: datetime | None = None
     why: str | None = None
-    was: str | None = None  # its name at the time of the lease, where that is another
+    was: str | None = None  # the name at the time of the lease, if different
 
     @property
     def lost(self) -> bool:
-        """Whether the hardware no longer has it, or it was not seen since its GPU does not answer."""
+        """Whether the hardware no longer has the slot, or its GPU does not answer."""
         return self.memory_bytes is None
 
 
 def slot_states(inputs: AllocationInput) -> tuple[SlotState, ...]:
-    """Return a row for every slot that is offered or leased, sorted by number, and one for each lost slot of a lease.
+    """Return a row for every slot that is offered or leased, and one for each lost slot of a lease, sorted by number.
 
-    A lost slot is called by its UUID and has no memory: its old name may be another slot's by now. One whose GPU does
-    not answer keeps its name; the row of that lease takes the place of the GPU's own, which knows less.
+    A lost slot is called by its UUID and has no memory: its old name may be another slot's by now. A slot whose GPU
+    does not answer keeps its name; the row of its lease replaces the GPU's own row, which knows less.
     """
     holders = lease_holders(inputs)
     silent = {
@@ -89,23 +89,23 @@ def slot_states(inputs: AllocationInput) -> tuple[SlotState, ...]:
 
 
 def offered_slots(inputs: AllocationInput) -> tuple[Slot, ...]:
-    """The slots that the policy offers, sorted by number: without `enable_mig` no instance is one."""
+    """Return the slots that the policy offers, sorted by number: no MIG instances without `enable_mig`."""
     mig = inputs.allocation.enable_mig
     slots = [slot for slot in inputs.observation.slots if mig or slot.kind is SlotKind.FULL]
     return tuple(sorted(slots, key=lambda slot: slot_sort_key(slot.slot)))
 
 
 def slot_claims(inputs: AllocationInput, requester: Requester | None = None) -> dict[str, Claim]:
-    """What keeps each slot from `who` (None: from anybody), by slot; a slot that is not in the answer is free."""
+    """Return the claims that keep slots from `requester` (None: from anybody), by slot. Other slots are free."""
     holders = lease_holders(inputs, except_container=requester.container if requester else None)
     claims = {slot.slot: _claim(inputs, slot, holders.get(slot.slot), requester) for slot in inputs.observation.slots}
     return {name: claim for name, claim in claims.items() if claim is not None}
 
 
 def lease_holders(inputs: AllocationInput, except_container: str | None = None) -> dict[str, ActiveLease]:
-    """Return who holds each slot, by the slot's name; the lease of the container `but` does not count.
+    """Return the lease on each slot, by the slot's name; the lease of `except_container` does not count.
 
-    A lease is on UUIDs. One that the hardware lost keeps no other slot from anybody.
+    Leases are matched by UUID, so a lease on a lost slot blocks no other slot.
     """
     slot_names = {slot.uuid: slot.slot for slot in inputs.observation.slots}
     holders: dict[str, ActiveLease] = {}
@@ -118,7 +118,7 @@ def lease_holders(inputs: AllocationInput, except_container: str | None = None) 
 
 
 def lease_slot_names(inputs: AllocationInput, lease: ActiveLease) -> tuple[str, ...]:
-    """Return what the slots of a lease are called, for people."""
+    """Return the names of a lease's slots, to show."""
     slot_names = {slot.uuid: slot.slot for slot in inputs.observation.slots}
     slots = zip(lease.uuids, lease.slots, lease.original_names or lease.slots, strict=False)
     return tuple(
@@ -128,9 +128,9 @@ def lease_slot_names(inputs: AllocationInput, lease: ActiveLease) -> tuple[str, 
 
 
 def free_at(inputs: AllocationInput, slot: Slot, claim: Claim | None, requester: Requester) -> datetime | None:
-    """Return when `who` could have the slot: now without a claim, None if that is not known.
+    """Return when `requester` could have the slot: now if it has no claim, None if unknown.
 
-    A waiter further ahead has no lease yet, so nobody knows when it will give the slot back.
+    A waiter further ahead has no lease yet, so it is not known when it will give the slot back.
     """
     if slot.unhealthy or slot.slot in inputs.occupancy:
         return None
@@ -147,7 +147,7 @@ def free_at(inputs: AllocationInput, slot: Slot, claim: Claim | None, requester:
 def _claim(
     inputs: AllocationInput, slot: Slot, holder: ActiveLease | None, requester: Requester | None
 ) -> Claim | None:
-    """The strongest claim: a lease, then what is wrong with the slot, then others' use, then a reservation."""
+    """Return the strongest claim: a lease, then bad health, then outside use, then a reservation."""
     if holder is not None:
         return _lease_claim(slot, holder)
     if slot.unhealthy:
@@ -165,7 +165,7 @@ def _claim(
 
 
 def describe_blocker(blocker: Blocker) -> str:
-    """A blocker in a few words, with the policy's key that would ignore it."""
+    """Describe a blocker in a few words, with the policy key that would ignore it."""
     pid = blocker.detail.get("pid")
     words = {
         "container": f"container {blocker.who}",
@@ -183,9 +183,9 @@ def _lease_claim(slot: Slot, holder: ActiveLease) -> Claim:
 def _blocking_reservation(
     inputs: AllocationInput, slot: Slot, when: datetime, requester: Requester | None
 ) -> Reservation | None:
-    """The reservation that keeps the slot from `who` at `when`; of several the one that lasts longest.
+    """Return the reservation that keeps the slot from `requester` at `when`; of several, the one that ends last.
 
-    One for `who` wins over one for others. A reservation of a whole GPU is one of all its instances.
+    A reservation for the requester wins over reservations for others. One of a whole GPU covers all its instances.
     """
     slot_names = {slot.slot, str(slot.gpu)}
     active = [r for r in inputs.reservations if r.start <= when < r.end and not slot_names.isdisjoint(r.slots)]
@@ -227,10 +227,10 @@ def _rows_of_lost_slots(inputs: AllocationInput, holder: ActiveLease) -> Iterato
 
 
 def _original_names(holder: ActiveLease) -> dict[str, str]:
-    """Return the names of its slots at the time of the lease, by UUID."""
+    """Return the names of the lease's slots when it began, by UUID."""
     return dict(zip(holder.uuids, holder.original_names or holder.slots, strict=False))
 
 
 def _sort_key(row: SlotState) -> tuple[tuple[int, ...], bool, str]:
-    """A lost slot stands after the one that has its old name now."""
+    """Return a key that sorts a lost slot after the slot that has its old name now."""
     return slot_sort_key((row.was if row.lost else None) or row.slot), row.lost, row.uuid

@@ -1,4 +1,4 @@
-"""Who gets which slots: a pure function from the situation and a request to a choice or a refusal.
+"""Choose slots for a request, or refuse it. Pure.
 
 The order of refusal is: per container, whole GPUs, quota, what exists, what is free.
 """
@@ -40,10 +40,10 @@ SlotGroups = dict[tuple[SlotKind, str | None], list[Slot]]
 def choose_slots(
     inputs: AllocationInput, request: GpuRequest, requester: Requester, limits: Limits
 ) -> Choice | Refusal:
-    """The slots for `request`, or why not. The same answer for the same input, in whatever order it comes.
+    """Return the slots for `request`, or a refusal. The order of the input does not change the answer.
 
-    A request that says nothing becomes CPU only where the quota is 0 or the server has none. A lease that
-    `who.container` already has neither counts nor blocks: the answer replaces it.
+    A request without a count becomes CPU only if the quota is 0 or the server has no GPU. A lease that
+    `requester.container` already has neither counts nor blocks: the answer replaces it.
     """
     if request.uuids is not None:
         return _choose_exact_slots(inputs, request.uuids, requester, limits)
@@ -90,7 +90,7 @@ def choose_slots(
 
 @dataclass(frozen=True)
 class QueuedRequest:
-    """Somebody ahead in the waiting line: for what, who, with which limits and how many containers."""
+    """A waiter ahead in the queue: request, requester, limits and number of containers."""
 
     request: GpuRequest
     requester: Requester
@@ -99,9 +99,9 @@ class QueuedRequest:
 
 
 def after_queue(inputs: AllocationInput, queue: Sequence[QueuedRequest]) -> AllocationInput:
-    """The situation as it is for whoever comes after `line`: who could be served now goes first, in order.
+    """Return the input as it is for a request behind `queue`: waiters that could be served now get their slots first.
 
-    Later ones may take what those ahead cannot use.
+    What they cannot use stays free for those behind them.
     """
     for queued in queue:
         if check_container_count(queued.limits.max_containers_per_user, queued.containers) is not None:
@@ -123,7 +123,7 @@ def after_queue(inputs: AllocationInput, queue: Sequence[QueuedRequest]) -> Allo
 
 
 def quota_used(leases: Iterable[ActiveLease], uid: int, except_container: str | None = None) -> int:
-    """How many slots the user has: held leases count, lost slots too; the lease of container `but` does not."""
+    """Return how many slots the user has. Held leases and lost slots count, `except_container` does not."""
     return sum(
         len(lease.slots)
         for lease in leases
@@ -132,7 +132,7 @@ def quota_used(leases: Iterable[ActiveLease], uid: int, except_container: str | 
 
 
 def check_container_count(limit: int | None, used: int) -> Refusal | None:
-    """Whether a user with `used` containers, all but removed ones, may have one more."""
+    """Refuse one more container to a user who has `used` (removed ones do not count), if that exceeds `limit`."""
     if limit is None or used < limit:
         return None
     return Refusal(Rule.CONTAINERS, temporary=False, asked=1, limit=limit, used=used)
@@ -141,7 +141,7 @@ def check_container_count(limit: int | None, used: int) -> Refusal | None:
 def _choose_exact_slots(
     inputs: AllocationInput, uuids: Sequence[str], requester: Requester, limits: Limits
 ) -> Choice | Refusal:
-    """Exactly these slots, for a container whose devices Docker fixed when it was made."""
+    """Choose exactly these slots, for a container whose devices Docker fixed when it was created."""
     wanted_uuids = list(dict.fromkeys(uuids))
     if not wanted_uuids:
         return Choice(())
@@ -193,7 +193,7 @@ def _refuse_per_container(requested: int, limits: Limits) -> Refusal | None:
 def _refuse_full_gpu(
     requested: int, request: GpuRequest, fitting: Sequence[Slot], allowed: Sequence[Slot], limits: Limits
 ) -> Refusal | None:
-    """If whole GPUs were asked for, or would be what is needed, and this user may not have one."""
+    """Refuse if the request wants or needs a whole GPU and this user may not have one."""
     if limits.allow_full_gpu:
         return None
     needed = _largest(allowed) < requested <= _largest(fitting)
@@ -203,7 +203,7 @@ def _refuse_full_gpu(
 
 
 def _refuse_quota(inputs: AllocationInput, requested: int, requester: Requester, limits: Limits) -> Refusal | None:
-    """By the user's total, with what the user has as claims. Held leases count."""
+    """Refuse if the user's total exceeds the quota; the claims are the user's slots. Held leases count."""
     limit = limits.max_mig_instances
     used = quota_used(inputs.leases, requester.uid, except_container=requester.container)
     if limit is None or used + requested <= limit:
@@ -228,7 +228,7 @@ def _refuse_quota(inputs: AllocationInput, requested: int, requester: Requester,
 
 
 def _refuse_missing(requested: int, allowed: Sequence[Slot]) -> Refusal | None:
-    """If the hardware has not so many of one kind and profile, free or not."""
+    """Refuse if the hardware has too few slots of one kind and profile, free or not."""
     available = _largest(allowed)
     if requested <= available:
         return None
@@ -243,7 +243,7 @@ def _refuse_none_free(
 
 
 def _free_slots(inputs: AllocationInput, claims: Mapping[str, Claim], limits: Limits) -> tuple[SlotRef, ...]:
-    """Return what is free now and may be this user's, of any kind."""
+    """Return the slots of any kind that are free now and allowed to this user."""
     return tuple(
         slot.ref
         for slot in offered_slots(inputs)
@@ -252,7 +252,7 @@ def _free_slots(inputs: AllocationInput, claims: Mapping[str, Claim], limits: Li
 
 
 def _in_order_of_preference(slots: Sequence[Slot], prefer: PreferredKind) -> list[list[Slot]]:
-    """The groups to try: the preferred kind first, in it the smallest profile first."""
+    """Return the groups to try: the preferred kind first, then the smallest profile first."""
     groups = _groups(slots)
 
     def order(key: tuple[SlotKind, str | None]) -> tuple[bool, int, int, str]:
@@ -264,7 +264,7 @@ def _in_order_of_preference(slots: Sequence[Slot], prefer: PreferredKind) -> lis
 
 
 def _groups(slots: Sequence[Slot]) -> SlotGroups:
-    """The slots by kind and profile: only such can be given together."""
+    """Group the slots by kind and profile: a request gets slots of one group only."""
     groups: SlotGroups = {}
     for slot in slots:
         groups.setdefault((slot.kind, slot.profile), []).append(slot)
@@ -282,7 +282,7 @@ def _earliest_time(
     claims: Mapping[str, Claim],
     requester: Requester,
 ) -> datetime | None:
-    """When the first group has enough slots free, if every lease ends when it is due; None if nobody can say."""
+    """Return when a group has enough free slots, if every lease ends when due; None if unknown."""
     times = []
     for group in groups:
         free_times = [free_at(inputs, slot, claims.get(slot.slot), requester) for slot in group]

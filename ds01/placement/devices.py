@@ -1,4 +1,4 @@
-"""Which slots a container's devices mean: UUIDs, indexes, MIG indexes, CDI names, as people and Docker write them."""
+"""Map a container's devices to slots: UUIDs, indexes, MIG indexes and CDI names, as people and Docker write them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OLD_MIG = re.compile(r"mig-(gpu-[0-9a-f-]+)/(\d+)/(\d+)", re.ASCII)
 
 
 def slots_of_devices(devices: Devices, observation: GpuObservation) -> tuple[Slot, ...]:
-    """The slots that `devices` may mean. What cannot be mapped may mean every slot: unknown use is use."""
+    """Return the slots that `devices` may mean: all slots for a name that cannot be mapped, as unknown use is use."""
     if devices.everything:
         return observation.slots
     slots: dict[str, Slot] = {}
@@ -27,7 +27,7 @@ def slots_of_devices(devices: Devices, observation: GpuObservation) -> tuple[Slo
 
 
 def slots_of_name(name: str, observation: GpuObservation) -> tuple[Slot, ...]:
-    """The slots that one device name may mean. The name of a GPU on MIG means all its instances."""
+    """Return the slots that one device name may mean. The name of a GPU on MIG means all its instances."""
     device = name.rpartition("=")[2].strip().casefold()
     if device in _NOTHING:
         return ()
@@ -48,7 +48,7 @@ def slots_of_name(name: str, observation: GpuObservation) -> tuple[Slot, ...]:
 def _slots_of_gpus(
     gpus: set[int], observation: GpuObservation, is_exact_slot: Callable[[Slot], bool]
 ) -> tuple[Slot, ...]:
-    """The slots of these GPUs, only the exact one if there is one; a GPU that is not there may be any."""
+    """Return the exact slot if it exists, else all slots of these GPUs; without GPUs, every slot."""
     if not gpus:
         return observation.slots
     gpu_slots = tuple(slot for slot in observation.slots if slot.gpu in gpus)
@@ -56,7 +56,7 @@ def _slots_of_gpus(
 
 
 def _slots_of_uuid(device: str, observation: GpuObservation) -> tuple[Slot, ...]:
-    """By UUID; NVIDIA's runtime takes the beginning of one too, which may then mean several."""
+    """Return the slots of a UUID. NVIDIA's runtime accepts a prefix too, which may match several."""
     if device.startswith("mig-"):
         return tuple(slot for slot in observation.slots if slot.uuid.casefold().startswith(device)) or observation.slots
     if device.startswith("gpu-"):

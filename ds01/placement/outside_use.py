@@ -1,6 +1,6 @@
-"""Which slots are in use without a lease: by other people's containers, by processes, or by nobody knows whom.
+"""Find slots that are in use without a lease: by containers of others, by processes, or by something unknown.
 
-Whatever is unknown counts as use. Nothing is done about it here or anywhere: it is reported.
+Whatever is unknown counts as use. ds01 only reports outside use, and never acts against it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IGNORE_PROCESSES = "outside.ignore_processes"
 IGNORE_MISSING_LIST = "outside.ignore_missing_process_list"
 NO_PROCESS_LIST = "the driver has no process list for this GPU"
 
-# The kernel cuts a process's name (TASK_COMM_LEN, 16 with the final zero).
+# The kernel truncates process names (TASK_COMM_LEN, 16 with the final zero).
 _NAME_LENGTH = 15
 
 
@@ -31,12 +31,12 @@ def outside_use(
     outside: OutsideUse,
     claimed: Mapping[str, str] | None = None,
 ) -> dict[str, Blocker]:
-    """What uses each slot without a lease, by slot; of several the first, in the order of this function.
+    """Return what uses each slot without a lease, by slot. Claimed UUIDs come before containers, then processes.
 
-    `leased` has every Docker id that a record of this installation explains, with the UUIDs of its lease (none:
-    an empty collection). `claimed` has the UUIDs in the labels of this installation's containers without a
-    readable record, with the container's name: they count in any state. To judge a container that was started
-    behind ds01, let `leased` say that it has the slots it would get.
+    `leased` maps every Docker id with a record in this installation to the UUIDs of its lease (empty without a
+    lease). `claimed` maps the UUIDs in the labels of this installation's containers without a readable record to the
+    container's name: they count in any state. To check a container that was started outside ds01, put the slots that
+    it would get into `leased`.
     """
     blockers: dict[str, Blocker] = {}
     for slot in observation.slots:
@@ -53,14 +53,14 @@ def outside_use(
 
 
 def uuids_from_labels(labels: Mapping[str, str]) -> tuple[str, ...]:
-    """The UUIDs that a container's label claims, for `claimed`."""
+    """Return the UUIDs in a container's label, for `claimed`."""
     return tuple(uuid for uuid in labels.get(UUIDS_LABEL, "").split(";") if uuid)
 
 
 def devices_from_labels(labels: Mapping[str, str]) -> Devices:
-    """The devices that the labels of a container name, ds01's or AIME's: all that a list says of them."""
+    """Return the devices in a container's labels (ds01's or AIME's), for containers that were not inspected."""
     uuids = uuids_from_labels(labels)
-    # AIME's own tools separate with commas, ds01 writes semicolons.
+    # AIME's tools separate with commas, ds01 with semicolons.
     slots = tuple(part for part in labels.get(AIME_LABEL, "").replace(",", ";").split(";") if part not in ("", "-"))
     ids = uuids or tuple(slot for slot in slots if slot != "all")
     return Devices(ids, everything=not uuids and "all" in slots, form="label" if uuids or slots else None)
@@ -73,7 +73,7 @@ def _slots_used_by(
         return ()
     lease = leased.get(container.id)
     if lease is not None:
-        # One of our own that was started behind ds01 has devices without a lease; without detail its record stands.
+        # A container of ours, started outside ds01, has devices without a lease. If not inspected, its record counts.
         devices = container.devices
         return (
             () if not devices else [slot for slot in slots_of_devices(devices, observation) if slot.uuid not in lease]
@@ -103,10 +103,10 @@ def _process_blockers(
     leased: Mapping[str, Collection[str]],
     outside: OutsideUse,
 ) -> Iterator[Blocker]:
-    """A blocker for every process on the slot that neither a lease explains nor the policy ignores."""
+    """Yield a blocker for every process on the slot without a lease, unless the policy ignores it."""
     if slot.processes is None:
         if slot.lists_processes:
-            yield Blocker("unknown", "NVML does not say which processes use it")
+            yield Blocker("unknown", "NVML does not report which processes use it")
         elif not outside.ignore_missing_process_list:
             yield Blocker("unknown", NO_PROCESS_LIST, IGNORE_MISSING_LIST)
         return
@@ -114,7 +114,7 @@ def _process_blockers(
         lease = leased.get(process.container or "")
         if lease is not None and slot.uuid in lease:
             continue
-        if _is_named_in(process, outside.ignore_processes) or _only_draws(process, outside.ignore_graphics_below):
+        if _is_named_in(process, outside.ignore_processes) or _is_desktop(process, outside.ignore_graphics_below):
             continue
         container = by_id.get(process.container or "")
         if container is not None and lease is None:
@@ -128,21 +128,21 @@ def _is_named_in(process: GpuProcess, names: Collection[str]) -> bool:
     return process.name is not None and any(process.name in (name, name[:_NAME_LENGTH]) for name in names)
 
 
-def _only_draws(process: GpuProcess, below: int | None) -> bool:
-    """Return whether a process only draws, and little: a desktop. `below` None: however much memory it has."""
+def _is_desktop(process: GpuProcess, below: int | None) -> bool:
+    """Return whether a process is graphics only and uses less than `below` bytes (None: any), like a desktop."""
     if not process.graphics_only or below is None:
         return process.graphics_only
     return process.memory_bytes is not None and process.memory_bytes < below
 
 
 def _container_process_blocker(process: GpuProcess, container: EngineContainer) -> Blocker:
-    """A process of a container that is not ours: whoever ignores it, ignores the container."""
+    """Return the blocker for a process of a foreign container: the policy key is the container's."""
     detail = {"docker_id": container.id, "pid": process.pid, "process": process.name}
     return Blocker("container", container.name.lstrip("/"), IGNORE_CONTAINERS, detail)
 
 
 def _process_blocker(process: GpuProcess, container: EngineContainer | None, *, is_ours: bool) -> Blocker:
-    """A process of the host, of a container that Docker does not list, or of one of ours without this lease."""
+    """Return the blocker for a process of the host, of an unlisted container, or of ours without this lease."""
     detail = {
         "pid": process.pid,
         "docker_id": process.container,

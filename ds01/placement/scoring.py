@@ -1,4 +1,4 @@
-"""Which of the free slots: quiet GPUs first, beside leases of a priority like one's own."""
+"""Pick among free slots: quiet GPUs first, next to leases of a similar priority."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ds01.policy.model import Placement
 
 @dataclass
 class _Load:
-    """What a GPU bears: its leased slots, the highest priority among them, and its memory in use."""
+    """The load of a GPU: leased slots, the highest priority among them, and memory in use."""
 
     leases: int = 0
     highest: int | None = None
@@ -22,7 +22,7 @@ class _Load:
         self.highest = priority if self.highest is None else max(self.highest, priority)
 
     def score(self, priority: int, placement: Placement) -> int:
-        """The weights are the design's: a step of priority outweighs ten leases, a lease ten percent of memory."""
+        """Return the score (lower is better): a priority step weighs as ten leases, a lease as 10 % of memory."""
         distance = 0 if self.highest is None else abs(self.highest - priority)
         sign = -1 if placement is Placement.PACK else 1
         return 100 * distance + sign * 10 * self.leases + self.memory_percent
@@ -38,9 +38,9 @@ def pick_slots(
     priority: int,
     placement: Placement,
 ) -> tuple[Slot, ...]:
-    """The best `count` of `free`, sorted by number, chosen one by one so that each counts for the next.
+    """Return the best `count` of `free`, sorted by number. Each slot chosen adds to the load for the next choice.
 
-    `slots` are all that exist, `holders` who holds them. A lease of two slots on one GPU counts twice.
+    `slots` are all that exist, `holders` the leases on them. A lease of two slots on one GPU counts twice.
     """
     loads = {gpu.index: _Load(memory_percent=_memory_percent(gpu)) for gpu in gpus}
     for slot in slots:
@@ -64,7 +64,7 @@ def pick_slots(
 
 
 def _memory_percent(gpu: Gpu) -> int:
-    """Whole percents, so that a few megabytes of the driver's own do not decide; unknown is none."""
+    """Return whole percents, so that a few MB used by the driver do not decide; 0 if unknown."""
     if not gpu.memory_used_bytes or not gpu.memory_bytes:
         return 0
     return 100 * gpu.memory_used_bytes // gpu.memory_bytes

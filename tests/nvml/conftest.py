@@ -1,4 +1,4 @@
-"""The NVML stand-in as a fixture: compiled once, one server of its own for each test."""
+"""The NVML stand-in as a fixture: compiled once, with a separate server for each test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.nvml.standin import Server, build, compiler
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with a libnvidia-ml.so.1 that has every function."""
+    """The directory with a libnvidia-ml.so.1 that has every function."""
     if compiler() is None:
         pytest.skip("needs a C compiler")
     return build(tmp_path_factory.mktemp("nvml"))
@@ -19,5 +19,5 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(library: Path, tmp_path: Path) -> Server:
-    """A server without GPUs yet: each test shows its own."""
+    """A server without GPUs; each test adds its own."""
     return Server(library, tmp_path / "gpus", tmp_path / "proc")

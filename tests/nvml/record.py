@@ -37,16 +37,16 @@ while True:
 
 
 class Recorder:
-    """Replaces the NVML functions of pynvml by ones that note what they answered."""
+    """Wraps the NVML functions of pynvml and records their answers."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
         self._identities: dict[str, str] = {}
-        self._inside = False  # a function of pynvml that calls others is one call
+        self._inside = False  # a pynvml function that calls others counts as one call
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Note each call that is made in the block."""
+        """Record each call made in the block."""
         functions = {name: value for name, value in vars(pynvml).items() if _is_function(name, value)}
         for name, function in functions.items():
             setattr(pynvml, name, self._noting(name, function))
@@ -57,7 +57,7 @@ class Recorder:
                 setattr(pynvml, name, function)
 
     def anonymous(self, value: Any) -> Any:
-        """JSON data with every UUID replaced by a name that stays the same for the same UUID."""
+        """Return JSON data with every UUID replaced, always by the same name."""
         text = json.dumps(value)
         for uuid, name in self._identities.items():
             text = text.replace(uuid, name)
@@ -94,7 +94,7 @@ def _is_function(name: str, value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A value of pynvml as JSON: structures as their fields, handles as a word."""
+    """Convert a pynvml value to JSON: structures as their fields, handles as a word."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, bytes):

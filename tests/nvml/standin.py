@@ -3,7 +3,7 @@
     library = build(tmp_path)                       # needs cc; 0.2 s
     server = Server(library, tmp_path / "gpus")
     server.show("gpu uuid=GPU-a name=NVIDIA_A100 memory=42949672960")
-    observation = server.observe()                  # in a process of its own, through nvidia-ml-py as it is
+    observation = server.observe()                  # in a process of its own, through the real nvidia-ml-py
     env = os.environ | server.environment           # for a whole ds01 in another process
 
 The file's lines are described at the top of nvml.c.
@@ -38,7 +38,7 @@ slept = []
 inventory = NvmlInventory(sys.argv[1] == "mig", Path(sys.argv[2]), slept.append, Path(sys.argv[4]))
 try:
     if sys.argv[3] == "driver":
-        answer = {"driver": to_json(inventory.driver_facts())}
+        answer = {"driver": to_json(inventory.driver_info())}
     else:
         answer = {"observation": to_json(inventory.observe(utilisation=sys.argv[3] == "measured"))}
 except Ds01Error as error:
@@ -55,27 +55,27 @@ print(json.dumps(answer))
 
 
 def compiler() -> str | None:
-    """The C compiler, if there is one."""
+    """Return the C compiler, if there is one."""
     return shutil.which("cc")
 
 
-def build(folder: Path, without: tuple[str, ...] = (), *, file: str | None = None) -> Path:
-    """Compile the stand-in into `folder`, a driver that lacks the functions `without`. Returns `folder`.
+def build(directory: Path, without: tuple[str, ...] = (), *, file: str | None = None) -> Path:
+    """Compile the stand-in into `directory`, a driver that lacks the functions `without`. Returns `directory`.
 
     `file`: what it reads in processes without DS01_TEST_NVML, where it is installed for a whole host.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     hidden = [f"-D{name}=standin_{name}" for name in without]
     if file is not None:
         hidden.append(f'-DSTANDIN_FILE="{file}"')
     command = [compiler() or "cc", "-Wall", "-Wextra", "-Werror", "-Wno-format-truncation", "-shared", "-fPIC"]
-    subprocess.run([*command, *hidden, "-o", str(folder / "libnvidia-ml.so.1"), str(SOURCE)], check=True)
-    return folder
+    subprocess.run([*command, *hidden, "-o", str(directory / "libnvidia-ml.so.1"), str(SOURCE)], check=True)
+    return directory
 
 
 @dataclass
 class Server:
-    """A server whose NVIDIA library is in `library`, and shows what stands in `file`."""
+    """A server whose NVIDIA library is in `library` and answers from `file`."""
 
     library: Path
     file: Path
@@ -88,20 +88,20 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to see these GPUs."""
+        """The environment in which a process sees these GPUs."""
         return {"LD_LIBRARY_PATH": str(self.library), FILE: str(self.file)}
 
     def show(self, *lines: str) -> None:
-        """Show these lines from the next Init on."""
+        """Answer from these lines from the next Init on."""
         self.file.write_text("\n".join(lines) + "\n")
 
     def observe(self, *, enable_mig: bool = True, utilisation: bool = False) -> GpuObservation:
-        """What ds01 observes, without waiting for anything. Raises what it raises."""
+        """Return what ds01 observes, without real waits. Raises what ds01 raises."""
         answer = self._ask("mig" if enable_mig else "full", "measured" if utilisation else "seen")
         return from_json(GpuObservation, answer["observation"])
 
     def driver_info(self) -> DriverInfo:
-        """What ds01 learns of the driver for an image that requires something. Raises what it raises."""
+        """Return ds01's driver information for image requirements. Raises what ds01 raises."""
         return from_json(DriverInfo, self._ask("mig", "driver")["driver"])
 
     def _ask(self, slots: str, what: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How busy MIG instances are: GPM on Hopper, unknown everywhere else. Nothing waits, and every sample is freed."""
+"""Utilisation of MIG instances: GPM on Hopper, unknown elsewhere. No real waits; every sample is freed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_hopper_instances_report_utilisation_after_one_wait(server: Server) -> N
     assert server.still_open == 0
 
 
-def test_who_only_allocates_neither_waits_nor_samples(server: Server) -> None:
+def test_observation_without_utilisation_takes_no_samples(server: Server) -> None:
     server.show(hopper(), instance(0, "97.5"))
     assert busy(server.observe()) == {"0:0": None}
     assert (server.slept, server.samples) == ([], (0, 0))
@@ -54,7 +54,7 @@ def test_either_metric_counts_as_activity(server: Server, says: str, known: floa
     assert busy(server.observe(utilisation=True)) == {"0:0": known}
 
 
-def test_on_ampere_it_is_unknown_and_nothing_waits_for_it(server: Server) -> None:
+def test_utilisation_is_unknown_on_ampere_without_a_wait(server: Server) -> None:
     server.show(hopper(more="gpm=0"), hopper(1, more=""), instance(0, "97"), instance(0, "97", gpu=1))
     assert busy(server.observe(utilisation=True)) == {"0:0": None, "1:0": None}
     assert (server.slept, server.samples) == ([], (0, 0))
@@ -66,13 +66,13 @@ def test_whole_gpus_keep_their_own_counter(server: Server) -> None:
     assert (seen.gpus[0].utilisation_percent, busy(seen), server.slept) == (7.0, {"0": None}, [])
 
 
-def test_instances_that_are_not_offered_are_not_sampled(server: Server) -> None:
+def test_unoffered_instances_are_not_sampled(server: Server) -> None:
     server.show(hopper(), instance(0, "97"))
     assert server.observe(enable_mig=False, utilisation=True).slots == ()
     assert server.samples == (0, 0)
 
 
-def test_who_computes_in_a_shared_gpu_instance_is_unknown(server: Server) -> None:
+def test_shared_gpu_instances_have_unknown_utilisation(server: Server) -> None:
     server.show(hopper(), instance(0, "97", gi=1), instance(1, "97", gi=1), instance(2, "5", gi=2))
     assert busy(server.observe(utilisation=True)) == {"0:0": None, "0:1": None, "0:2": 5.0}
 
@@ -83,11 +83,11 @@ def test_who_computes_in_a_shared_gpu_instance_is_unknown(server: Server) -> Non
     [
         ("nvmlGpmQueryDeviceSupport", "nvmlGpmSampleAlloc", "nvmlGpmSampleFree", "nvmlGpmMigSampleGet",
          "nvmlGpmMetricsGet"),
-        ("nvmlGpmMigSampleGet",),  # which came later than the others
+        ("nvmlGpmMigSampleGet",),  # newer than the others
     ],
     ids=["all", "of MIG"],
 )  # fmt: skip
-def test_an_old_library_without_the_functions_says_nothing(tmp_path: Path, missing: tuple[str, ...]) -> None:
+def test_utilisation_is_unknown_with_an_old_library(tmp_path: Path, missing: tuple[str, ...]) -> None:
     server = Server(build(tmp_path / "old", without=missing), tmp_path / "gpus")
     server.show(hopper(), instance(0, "97"))
     seen = server.observe(utilisation=True)
@@ -115,7 +115,7 @@ def test_failed_support_query_affects_only_its_gpu(server: Server) -> None:
 
 
 @pytest.mark.parametrize("call", [1, 3, 4])
-def test_samples_that_cannot_be_had_any_more_are_no_leak(server: Server, call: int) -> None:
+def test_samples_are_freed_when_a_later_one_fails(server: Server, call: int) -> None:
     server.show(hopper(), instance(0, "10"), instance(1, "11"), f"error nvmlGpmSampleAlloc * {MEMORY} {call}")
     known = {1: {"0:0": None, "0:1": None}, 3: {"0:0": None, "0:1": None}, 4: {"0:0": 10.0, "0:1": None}}
     assert busy(server.observe(utilisation=True)) == known[call]

@@ -1,4 +1,4 @@
-"""What ds01 makes of what NVML says, through nvidia-ml-py as it is and a library that says what a test wants."""
+"""How ds01 reads NVML, through the real nvidia-ml-py and a stand-in library."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def instance(place: int, gpu: int = 0, *, more: str = "") -> str:
 
 
 def states(slots: tuple[Slot, ...]) -> dict[str, bool]:
-    """Which slots are healthy."""
+    """Return whether each slot is healthy."""
     return {slot.slot: slot.unhealthy is None for slot in slots}
 
 
@@ -61,17 +61,17 @@ def test_unsupported_measurements_are_unknown(server: Server) -> None:
 
 
 @pytest.mark.skipif(compiler() is None, reason="needs a C compiler")
-def test_memory_that_the_driver_reserves_is_not_used(server: Server, tmp_path: Path) -> None:
+def test_reserved_memory_does_not_count_as_used(server: Server, tmp_path: Path) -> None:
     line = f"{WHOLE} reserved={GIB}"
     server.show(line)
     assert server.observe().slots[0].memory_used_bytes == 4 * GIB
 
     old = Server(build(tmp_path / "old", without=("nvmlDeviceGetMemoryInfo_v2",)), tmp_path / "gpus")
     old.show(line)
-    assert old.observe().slots[0].memory_used_bytes == 5 * GIB  # it cannot tell them apart
+    assert old.observe().slots[0].memory_used_bytes == 5 * GIB  # which includes the reserved memory
 
 
-def test_what_images_may_require_of_the_driver(server: Server) -> None:
+def test_driver_properties_for_image_requirements(server: Server) -> None:
     server.show("driver 550.54.15 12040", f"{WHOLE} brand=2 capability=80", f"{WHOLE} brand=15", WHOLE)
     facts = server.driver_info()
     assert (facts.driver, facts.cuda) == ("550.54.15", "12.4")
@@ -79,7 +79,7 @@ def test_what_images_may_require_of_the_driver(server: Server) -> None:
     assert server.still_open == 0
 
 
-def test_what_a_driver_does_not_say_of_itself_is_unknown(server: Server) -> None:
+def test_unavailable_driver_properties_are_unknown(server: Server) -> None:
     server.show("driver 450.1", WHOLE, f"error nvmlDeviceGetHandleByIndex_v2 0 {LOST}")
     assert server.driver_info() == DriverInfo("450.1", None, (GpuInfo(),))
     server.show(WHOLE, "error nvmlInitWithFlags * 9")
@@ -87,7 +87,7 @@ def test_what_a_driver_does_not_say_of_itself_is_unknown(server: Server) -> None
         server.driver_info()
 
 
-def test_slots_know_the_boot_in_which_they_were_seen(server: Server) -> None:
+def test_slots_carry_the_boot_id(server: Server) -> None:
     server.show(WHOLE)
     assert server.observe().boot is None
     path = server.proc / "sys/kernel/random/boot_id"
@@ -97,7 +97,7 @@ def test_slots_know_the_boot_in_which_they_were_seen(server: Server) -> None:
     assert (seen.boot, seen.slots[0].ref.boot, seen.slots[0].ref.gpu_uuid) == ("5d1b", "5d1b", "GPU-a")
 
 
-def test_instances_keep_their_index_over_holes(server: Server) -> None:
+def test_instances_keep_their_index_across_gaps(server: Server) -> None:
     server.show(ON_MIG, instance(0), instance(2), instance(6))
     seen = server.observe()
     assert [slot.slot for slot in seen.slots] == ["0:0", "0:2", "0:6"]
@@ -145,7 +145,7 @@ def test_the_four_mig_states(server: Server) -> None:
         MigState.PENDING,
         MigState.PENDING,
     ]
-    # On and empty offers nothing; what is pending is seen and not given out.
+    # An empty MIG GPU offers nothing; a pending one is shown but not offered.
     assert states(seen.slots) == {"0": True, "2:0": True, "3:1": False, "4": False}
 
 
@@ -176,7 +176,7 @@ def test_broken_memory_makes_all_instances_unhealthy(server: Server, words: str,
         "nvmlDeviceGetTotalEccErrors",
     ],
 )
-def test_a_lost_gpu_is_shown_and_the_others_are_as_before(server: Server, function: str) -> None:
+def test_lost_gpu_is_shown_and_leaves_the_others_alone(server: Server, function: str) -> None:
     server.show(WHOLE, WHOLE.replace("GPU-a", "GPU-b"), WHOLE.replace("GPU-a", "GPU-c"), f"error {function} 1 {LOST}")
     seen = server.observe()
     assert states(seen.slots) == {"0": True, "1": False, "2": True}
@@ -192,7 +192,7 @@ def test_gpu_lost_midway_keeps_observed_instances(server: Server) -> None:
     assert states(server.observe().slots) == {"0:0": False}
 
 
-def test_an_instance_that_does_not_answer_harms_no_other(server: Server) -> None:
+def test_unresponsive_instance_leaves_the_others_alone(server: Server) -> None:
     server.show(ON_MIG, instance(0), instance(1), instance(2), f"error nvmlDeviceGetUUID 0:1 {UNKNOWN}")
     assert states(server.observe().slots) == {"0:0": True, "0:1": False, "0:2": True}
 
@@ -218,20 +218,20 @@ def test_processes_by_slot_with_their_names_and_containers(server: Server) -> No
     assert whole.processes == (GpuProcess(9), GpuProcess(12, "Xorg", graphics_only=True), GpuProcess(13))
 
 
-def test_a_process_that_draws_and_computes_does_not_only_draw(server: Server) -> None:
+def test_process_with_compute_is_not_graphics_only(server: Server) -> None:
     server.show(WHOLE, "process 0 pid=9 type=graphics memory=1024", "process 0 pid=9 memory=1024")
     assert server.observe().slots[0].processes == (GpuProcess(9, memory_bytes=1024),)
 
 
 @pytest.mark.parametrize("code", [NOT_SUPPORTED, NO_PERMISSION, UNKNOWN])
-def test_processes_that_nvml_does_not_tell_are_unknown(server: Server, code: int) -> None:
+def test_failed_process_query_is_unknown(server: Server, code: int) -> None:
     server.show(WHOLE, WHOLE.replace("GPU-a", "GPU-b"), f"error nvmlDeviceGetComputeRunningProcesses_v3 1 {code}")
     first, second = server.observe().slots
     assert (first.processes, second.processes, second.unhealthy) == ((), None, None)
     assert (first.lists_processes, second.lists_processes) == (True, code != NOT_SUPPORTED)
 
 
-def test_drawing_that_is_not_supported_is_no_lack_of_knowledge(server: Server) -> None:
+def test_unsupported_graphics_query_means_no_graphics(server: Server) -> None:
     function = "error nvmlDeviceGetGraphicsRunningProcesses_v3"
     server.show(WHOLE, WHOLE, f"{function} 0 {NOT_SUPPORTED}", f"{function} 1 {NO_PERMISSION}")
     assert [slot.processes for slot in server.observe().slots] == [(), None]
@@ -242,7 +242,7 @@ def test_drawing_that_is_not_supported_is_no_lack_of_knowledge(server: Server) -
     [(9, "driver_not_loaded"), (18, "version_mismatch"), (13, "function_not_found"), (4, "no_permission"),
      (999, "unknown")],
 )  # fmt: skip
-def test_nvml_that_does_not_open_says_why_and_what_to_do(server: Server, code: int, problem: str) -> None:
+def test_failed_init_says_why_and_what_to_do(server: Server, code: int, problem: str) -> None:
     server.show(WHOLE, f"error nvmlInitWithFlags * {code}")
     with pytest.raises(GpusUnreachable) as error:
         server.observe()
@@ -252,7 +252,7 @@ def test_nvml_that_does_not_open_says_why_and_what_to_do(server: Server, code: i
     assert server.still_open == 0
 
 
-def test_a_server_without_nvidias_library_can_be_told(tmp_path: Path) -> None:
+def test_missing_library_is_reported_with_the_cards(tmp_path: Path) -> None:
     if Path("/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1").exists():
         pytest.skip("this machine has NVIDIA's library")
     card = tmp_path / "sys/bus/pci/devices/0000:01:00.0"
@@ -266,7 +266,7 @@ def test_a_server_without_nvidias_library_can_be_told(tmp_path: Path) -> None:
         assert (data["problem"], data["cards"]) == ("library_not_found", cards)
 
 
-def test_an_error_after_opening_closes_again(server: Server) -> None:
+def test_nvml_is_closed_after_an_error(server: Server) -> None:
     server.show(WHOLE, "error nvmlDeviceGetCount_v2 * 4")
     with pytest.raises(GpusUnreachable) as error:
         server.observe()
@@ -300,9 +300,7 @@ def test_an_old_driver_lacks_functions(tmp_path: Path) -> None:
     assert (error.value.data or {})["problem"] == "function_not_found"
 
 
-def test_the_models_of_gpus_load_without_pynvml() -> None:
-    imports = (
-        "from ds01.gpus import inventory, model, simulated\nfrom ds01.placement import allocator, occupancy, situation"
-    )
+def test_gpu_models_load_without_pynvml() -> None:
+    imports = "from ds01.gpus import inventory, model, simulated\nfrom ds01.placement import allocation_input, allocator, outside_use"
     program = f"import sys\n{imports}\nsys.exit('pynvml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The stand-in answers like the real driver: each recording of tests/nvml/record.py, asked again of the stand-in."""
+"""The stand-in answers like the real driver: each recording of tests/nvml/record.py, replayed on the stand-in."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def answers(recording: dict[str, Any], function: str) -> Any:
-    """What a function answered at its first call."""
+    """Return a function's first recorded answer."""
     return next(call.get("answer") for call in recording["calls"] if call["function"] == function)
 
 
 def lines_of(recording: dict[str, Any]) -> list[str]:
-    """The stand-in's lines for a recording of one GPU without MIG."""
+    """Return the stand-in's lines for a recording of one GPU without MIG."""
     memory = answers(recording, "nvmlDeviceGetMemoryInfo")
     values = {
         "uuid": answers(recording, "nvmlDeviceGetUUID"),

@@ -1,4 +1,4 @@
-"""Short ways to make situations for the tests of the allocator."""
+"""Builders of input for the allocator's tests."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PLENTY = Limits(max_mig_instances=None, max_gpus_per_container=None)
 
 
 def observe_gpus(text: str) -> GpuObservation:
-    """The GPUs of a line such as `1xA100:3x2g.10gb`."""
+    """Return the GPUs described by a line such as `1xA100:3x2g.10gb`."""
     return parse_inventory(text).observe()
 
 
 def slot_of(observation: GpuObservation, name: str) -> Slot:
-    """The slot of that name."""
+    """Return the slot with that name."""
     return next(slot for slot in observation.slots if slot.slot == name)
 
 
@@ -37,14 +37,14 @@ def active_lease(
     until: datetime | None = None,
     held: bool = False,
 ) -> ActiveLease:
-    """A lease on slots that exist."""
+    """Return a lease on slots that exist."""
     uuids = tuple(slot_of(observation, name).uuid for name in names)
     container = container or f"{user}-{'-'.join(names)}._.{uid}"
     return ActiveLease(container, user, uid, names, uuids, priority, NOW - HOUR, until, held)
 
 
 def lost_lease(name: str, uuid: str = "MIG-gone", *, user: str = "bob", uid: int = 1002) -> ActiveLease:
-    """A lease on a slot that the hardware no longer has."""
+    """Return a lease on a slot that the hardware no longer has."""
     return ActiveLease(f"{user}-lost._.{uid}", user, uid, (name,), (uuid,), 10, NOW - HOUR)
 
 
@@ -56,7 +56,7 @@ def allocation_input(
     reservations: Sequence[Reservation] = (),
     allocation: GpuAllocation | None = None,
 ) -> AllocationInput:
-    """A situation at NOW."""
+    """Return the allocator's input at NOW."""
     if isinstance(observation, str):
         observation = observe_gpus(observation)
     return AllocationInput(observation, occupancy or {}, leases, NOW, reservations, allocation or GpuAllocation())
@@ -68,5 +68,5 @@ def foreign_container(
     status: ContainerStatus = ContainerStatus.RUNNING,
     identity: str = "f" * 64,
 ) -> EngineContainer:
-    """A container that is not ds01's; without `devices` nobody looked at them."""
+    """Return a container that is not ds01's; `devices` None: not inspected."""
     return EngineContainer(identity, name, "image", status, {}, NOW, devices=devices)

@@ -1,4 +1,4 @@
-"""Which container a process is in, by the cgroups that Docker makes."""
+"""Names and containers of processes, from the cgroups that Docker creates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OTHER = "f" * 64
         ("", None),
     ],
 )
-def test_the_container_stands_in_the_cgroup(tmp_path: Path, cgroup: str, container: str | None) -> None:
+def test_container_id_is_read_from_the_cgroup(tmp_path: Path, cgroup: str, container: str | None) -> None:
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "cgroup").write_text(cgroup)
     assert process_container(7, tmp_path) == container
@@ -38,7 +38,7 @@ def test_hidden_process_has_no_name_or_container(tmp_path: Path) -> None:
     assert (process_name(7, tmp_path), process_container(7, tmp_path)) == (None, None)
 
 
-def test_a_name_is_any_bytes(tmp_path: Path) -> None:
+def test_process_name_can_be_any_bytes(tmp_path: Path) -> None:
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "comm").write_bytes(b"caf\xe9\n")
     assert process_name(7, tmp_path) == "caf\ufffd"
@@ -78,7 +78,7 @@ def test_the_profile_ends_the_device_name(device: str, profile: str | None) -> N
         (143771, 7, 7, 143360, "7g.141gb"),
     ],
 )
-def test_a_profile_made_of_attributes(
+def test_profile_is_built_from_attributes(
     gpu: int, gpu_slices: int, compute_slices: int, memory: int, profile: str
 ) -> None:
     made = profile_from_attributes(

@@ -1,4 +1,4 @@
-"""`NVIDIA_REQUIRE_CUDA` against a driver: refused is only what is certainly not met."""
+"""`NVIDIA_REQUIRE_CUDA` against a driver: only what is certainly not met is refused."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def test_conditions_hold_as_nvidias_toolkit_reads_them(text: str, is_unmet: bool
     assert fails(text) is is_unmet
 
 
-def test_an_alternative_for_other_brands_helps_nobody_else() -> None:
+def test_alternative_for_other_brands_does_not_apply() -> None:
     assert fails(CUDA_12_4, gpu=GEFORCE)
     assert not fails(CUDA_12_4, gpu=GpuInfo("quadrortx"))
 
 
 @pytest.mark.parametrize("text", ["cuda>=99", "driver>=999", "brand=nvs", "arch>=99"])
-def test_what_is_unknown_may_be_met(text: str) -> None:
+def test_unknown_properties_may_meet_a_requirement(text: str) -> None:
     assert not fails(text, DriverInfo(), GpuInfo())
 
 
 @pytest.mark.parametrize("text", ["", "cuda", "cuda>=", "cuda>=new", "weather=fine", ",,", "brand>=tesla"])
-def test_what_is_not_understood_refuses_nothing(text: str) -> None:
+def test_unparsable_condition_refuses_nothing(text: str) -> None:
     assert not fails(text)
 
 
-def test_a_condition_counts_beside_one_that_is_not_understood() -> None:
+def test_condition_beside_an_unparsable_one_counts() -> None:
     assert fails("cuda>=12.4,weather=fine")
 
 
@@ -79,7 +79,7 @@ def test_an_image_can_switch_its_requirements_off(value: str) -> None:
     assert image_requirements({"NVIDIA_REQUIRE_CUDA": "cuda>=99", "NVIDIA_DISABLE_REQUIRE": value}) == ()
 
 
-def test_an_image_that_only_names_its_cuda_requires_it() -> None:
+def test_image_with_cuda_version_only_requires_it() -> None:
     (found,) = image_requirements({"CUDA_VERSION": "12.8.1"})
     assert (found.text, found.oldest_cuda) == ("cuda>=12.8", "12.8")
     assert len(image_requirements({"CUDA_VERSION": "12.8.1", "NVIDIA_REQUIRE_CUDA": "cuda>=11.0"})) == 1

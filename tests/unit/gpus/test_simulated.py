@@ -38,7 +38,7 @@ def test_a_server_without_gpus() -> None:
     assert parse_inventory("simulated:none").observe() == GpuObservation((), (), "simulated", simulated=True)
 
 
-def test_an_observation_survives_the_wire() -> None:
+def test_observation_survives_json() -> None:
     seen = parse_inventory("1xA100,1xA100:3x2g.10gb").observe()
     assert from_json(GpuObservation, to_json(seen)) == seen
 
@@ -51,7 +51,7 @@ def test_an_observation_survives_the_wire() -> None:
         ("0xA100", "at least 1"),
         ("-1xA100", "COUNTxWHAT"),
         ("1xA100:", "COUNTxWHAT"),
-        ("1xVoodoo", "no model"),
+        ("1xVoodoo", "unknown model"),
         ("33xA100", "at most 32"),
         ("1xA100:1x2g.20gb", "it has 1g.5gb"),
         ("1xV100:1x1g.5gb", "no MIG"),
@@ -61,7 +61,7 @@ def test_an_observation_survives_the_wire() -> None:
         ("1xA30:5x1g.6gb", "5 compute slices, A30 has 4"),
     ],
 )
-def test_what_cannot_be_says_why(text: str, why: str) -> None:
+def test_invalid_description_says_why(text: str, why: str) -> None:
     with pytest.raises(UsageError) as error:
         parse_inventory(text)
     assert why in (error.value.why or "")

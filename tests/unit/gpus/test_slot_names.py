@@ -1,4 +1,4 @@
-"""What slots are called when the MIG layout has changed since their lease."""
+"""Names of slots when the MIG layout has changed since their lease."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GPUS = observe_gpus("1xA100:3x2g.10gb")
 
 
 def without_first(observation: GpuObservation) -> GpuObservation:
-    """The first instance is destroyed, and NVML numbers the others anew."""
+    """Return the GPUs after the first instance was destroyed and NVML renumbered the others."""
     slots = tuple(replace(slot, slot=f"0:{index}") for index, slot in enumerate(observation.slots[1:]))
     return replace(observation, slots=slots)
 
@@ -61,7 +61,7 @@ def test_present_slot_has_no_mismatch() -> None:
     assert describe_mismatch(slot.ref, slot, "two") is None
 
 
-def test_a_lost_slot_says_whether_the_server_was_restarted() -> None:
+def test_lost_slot_mentions_a_restart_of_the_server() -> None:
     ref = replace(slot_of(GPUS, "0:1").ref, boot="one")
     assert describe_mismatch(ref, None, "one") == f"{ref.uuid} is gone"
     assert describe_mismatch(ref, None, "two") == f"{ref.uuid} is gone since the server was restarted"

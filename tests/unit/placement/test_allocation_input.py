@@ -1,4 +1,4 @@
-"""What `ds01 gpu status` shows is what the allocator goes by."""
+"""`ds01 gpu status` shows the same claims that the allocator uses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_status_and_allocator_agree() -> None:
     assert taken - {"MIG-gone"} == set(slot_claims(at)) == {"2:1"}
 
 
-def test_a_leased_slot_that_is_sick_says_so() -> None:
+def test_unhealthy_leased_slot_shows_why() -> None:
     gpus = observe_gpus("1xA100")
     sick = replace(gpus, slots=(replace(gpus.slots[0], unhealthy="the GPU needs a reset"),))
     (row,) = slot_states(allocation_input(sick, [active_lease(gpus, "0")]))
@@ -64,7 +64,7 @@ def test_lost_lease_has_its_own_row() -> None:
     assert len({row.slot for row in rows}) == len(rows)
 
 
-def test_a_leased_slot_that_moved_says_what_it_was_called() -> None:
+def test_renumbered_leased_slot_shows_its_old_name() -> None:
     gpus = observe_gpus("1xA100:3x2g.10gb")
     moved = replace(active_lease(gpus, "0:1"), slots=("0:0",))
     rows = slot_states(allocation_input(gpus, [moved]))
@@ -79,7 +79,7 @@ def test_unoffered_instances_are_shown_while_leased() -> None:
     assert [(row.slot, row.state) for row in slot_states(at)] == [("0:2", "leased"), ("1", "free")]
 
 
-def test_a_lease_in_ten_names_is_sorted_as_numbers() -> None:
+def test_slot_names_are_sorted_as_numbers() -> None:
     assert sorted(["10", "0:10", "x", "2", "0:2"], key=slot_sort_key) == ["0:2", "0:10", "2", "10", "x"]
 
 

@@ -1,4 +1,4 @@
-"""Each sentence of the allocator's rules."""
+"""Every rule of the allocator."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_explicit_type_is_refused_with_quota_zero() -> None:
 # The order of refusal
 
 
-def test_the_cap_per_container_is_not_the_quota_and_comes_first() -> None:
+def test_cap_per_container_is_checked_before_the_quota() -> None:
     gpus = observe_gpus(MIG)
     taken = allocation_input(gpus, [active_lease(gpus, "0:0", user="alice", uid=1001)])
     limits = Limits(max_gpus_per_container=1, max_mig_instances=2)
@@ -85,7 +85,7 @@ def test_the_cap_per_container_is_not_the_quota_and_comes_first() -> None:
     assert (answer.rule, answer.limit, answer.asked, answer.temporary) == (Rule.PER_CONTAINER, 1, 5, False)
 
 
-def test_whole_gpus_come_before_the_quota() -> None:
+def test_whole_gpu_rule_is_checked_before_the_quota() -> None:
     limits = Limits(allow_full_gpu=False, max_mig_instances=0)
     answer = refusal(
         choose_slots(allocation_input("1xA100"), GpuRequest(count=1, type=GpuType.FULL), ALICE_REQUESTER, limits)
@@ -93,14 +93,14 @@ def test_whole_gpus_come_before_the_quota() -> None:
     assert (answer.rule, answer.temporary) == (Rule.FULL_GPU, False)
 
 
-def test_the_quota_comes_before_what_exists() -> None:
+def test_quota_is_checked_before_the_hardware() -> None:
     answer = refusal(
         choose_slots(allocation_input("none"), GpuRequest(count=1), ALICE_REQUESTER, Limits(max_mig_instances=0))
     )
     assert answer.rule is Rule.QUOTA
 
 
-def test_the_quota_says_limit_use_and_what_one_has() -> None:
+def test_quota_refusal_has_limit_use_and_claims() -> None:
     gpus = observe_gpus(MIG)
     leases = [active_lease(gpus, "0:2", user="alice", uid=1001, held=True, until=NOW + HOUR), active_lease(gpus, "0:0")]
     answer = refusal(
@@ -111,7 +111,7 @@ def test_the_quota_says_limit_use_and_what_one_has() -> None:
     assert [(claim.slot, claim.state, claim.until) for claim in answer.claims] == [("0:2", "held", NOW + HOUR)]
 
 
-def test_the_quota_is_by_uid_and_counts_slots() -> None:
+def test_quota_counts_slots_by_uid() -> None:
     gpus = observe_gpus(MIG)
     renamed = active_lease(gpus, "0:0", "0:1", user="alice-before-her-wedding", uid=1001)
     assert quota_used([renamed, active_lease(gpus, "0:2", user="alice", uid=1002)], 1001) == 2
@@ -121,17 +121,17 @@ def test_the_quota_is_by_uid_and_counts_slots() -> None:
     assert refusal(answer).rule is Rule.QUOTA
 
 
-def test_more_than_the_hardware_has_is_refused_for_good() -> None:
+def test_more_than_the_hardware_has_is_refused_permanently() -> None:
     answer = refusal(choose_slots(allocation_input(MIG), GpuRequest(count=4), ALICE_REQUESTER, PLENTY))
     assert (answer.rule, answer.limit, answer.asked, answer.temporary) == (Rule.NO_GPUS, 3, 4, False)
 
 
-def test_several_slots_are_of_one_profile() -> None:
+def test_all_slots_of_a_request_have_one_profile() -> None:
     answer = choose_slots(allocation_input("1xA100:2x1g.5gb+1x2g.10gb"), GpuRequest(count=3), ALICE_REQUESTER, PLENTY)
     assert (refusal(answer).rule, refusal(answer).limit) == (Rule.NO_GPUS, 2)
 
 
-def test_the_smallest_profile_with_enough_free_slots() -> None:
+def test_smallest_profile_with_enough_free_slots_is_chosen() -> None:
     gpus = observe_gpus("1xA100:1x3g.20gb+2x2g.10gb")
     assert names(choose_slots(allocation_input(gpus), GpuRequest(), ALICE_REQUESTER, Limits())) == ["0:1"]
     assert names(choose_slots(allocation_input(gpus), GpuRequest(count=2), ALICE_REQUESTER, PLENTY)) == ["0:1", "0:2"]
@@ -139,7 +139,7 @@ def test_the_smallest_profile_with_enough_free_slots() -> None:
     assert names(choose_slots(taken, GpuRequest(), ALICE_REQUESTER, Limits())) == ["0:0"]
 
 
-def test_a_named_profile_is_exactly_that_one() -> None:
+def test_requested_profile_is_matched_exactly() -> None:
     gpus = observe_gpus("1xA100:1x3g.20gb+2x2g.10gb")
     wanted = GpuRequest(profile="3G.20GB")
     assert names(choose_slots(allocation_input(gpus), wanted, ALICE_REQUESTER, Limits())) == ["0:0"]
@@ -167,7 +167,7 @@ def test_refusal_names_holders_and_earliest_end() -> None:
     assert answer.earliest == NOW + 3 * HOUR
 
 
-def test_earliest_is_when_all_that_were_asked_for_are_free() -> None:
+def test_earliest_time_waits_for_all_requested_slots() -> None:
     gpus = observe_gpus("3xA100")
     leases = [active_lease(gpus, "0", until=NOW + HOUR), active_lease(gpus, "1", until=None),
               active_lease(gpus, "2", until=NOW + 5 * HOUR)]  # fmt: skip
@@ -193,7 +193,7 @@ def test_whole_gpu_needs_permission() -> None:
     )
 
 
-def test_the_preferred_kind_comes_first_only_if_any_will_do() -> None:
+def test_preferred_kind_applies_only_to_type_any() -> None:
     gpus = observe_gpus("1xA100,1xA100:3x2g.10gb")
     for prefer, first in ((PreferredKind.MIG, "1:0"), (PreferredKind.FULL, "0")):
         at = allocation_input(gpus, allocation=GpuAllocation(prefer=prefer))
@@ -210,7 +210,7 @@ def test_without_enable_mig_no_instance_is_offered() -> None:
     assert refusal(choose_slots(at, GpuRequest(type=GpuType.MIG), ALICE_REQUESTER, Limits())).rule is Rule.NO_GPUS
 
 
-# The choice
+# Which slots are chosen
 
 
 def test_slots_are_compared_as_numbers() -> None:
@@ -238,7 +238,7 @@ def test_the_score_is_updated_between_the_slots_of_one_request() -> None:
     assert names(choose_slots(packed, GpuRequest(count=3), ALICE_REQUESTER, PLENTY)) == ["0:0", "0:1", "0:2"]
 
 
-def test_like_priorities_stay_together() -> None:
+def test_similar_priorities_stay_together() -> None:
     gpus = observe_gpus("2xA100:3x2g.10gb")
     leases = [active_lease(gpus, "0:0", uid=5, priority=90), active_lease(gpus, "0:1", uid=6, priority=10),
               active_lease(gpus, "1:0", uid=7, priority=12), active_lease(gpus, "1:1", uid=8, priority=12)]  # fmt: skip
@@ -257,7 +257,7 @@ def test_memory_in_use_counts() -> None:
     assert names(choose_slots(allocation_input(gpus), GpuRequest(), ALICE_REQUESTER, Limits())) == ["1"]
 
 
-# What is never given
+# Slots that are never leased
 
 
 def test_unavailable_slots_are_never_chosen() -> None:
@@ -269,7 +269,7 @@ def test_unavailable_slots_are_never_chosen() -> None:
     assert [claim.state for claim in answer.claims] == ["leased", "unhealthy", "busy_outside"]
 
 
-def test_a_reservation_keeps_its_slots_for_those_it_is_for() -> None:
+def test_reservation_keeps_slots_for_its_user_or_group() -> None:
     gpus = observe_gpus("2xA100")
     theirs = Reservation(("0",), NOW, NOW + HOUR, group="researchers", reason="deadline")
     at = allocation_input(gpus, reservations=[theirs])
@@ -282,28 +282,28 @@ def test_a_reservation_keeps_its_slots_for_those_it_is_for() -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [(NOW + HOUR, NOW + 2 * HOUR), (NOW - HOUR, NOW)])
-def test_a_reservation_that_is_not_now_keeps_nothing(start: object, end: object) -> None:
+def test_reservation_outside_its_period_has_no_effect(start: object, end: object) -> None:
     early = Reservation(("0",), start, end, user="carol")  # type: ignore[arg-type]
     assert names(
         choose_slots(allocation_input("1xA100", reservations=[early]), GpuRequest(), ALICE_REQUESTER, Limits())
     ) == ["0"]
 
 
-def test_a_reservation_of_a_gpu_is_one_of_its_instances() -> None:
+def test_reservation_of_a_gpu_covers_its_instances() -> None:
     reserved = Reservation(("0",), NOW, NOW + HOUR, user="carol")
     at = allocation_input("2xA100:3x2g.10gb", reservations=[reserved])
     assert names(choose_slots(at, GpuRequest(), ALICE_REQUESTER, Limits())) == ["1:0"]
     assert names(choose_slots(at, GpuRequest(), Requester("carol", 1003, "students"), Limits())) == ["0:0"]
 
 
-def test_a_lease_that_ends_into_a_reservation_is_free_after_it() -> None:
+def test_slot_is_free_after_a_reservation_that_follows_its_lease() -> None:
     gpus = observe_gpus("1xA100")
     reserved = Reservation(("0",), NOW + HOUR, NOW + 3 * HOUR, user="carol")
     at = allocation_input(gpus, [active_lease(gpus, "0", until=NOW + 2 * HOUR)], reservations=[reserved])
     assert refusal(choose_slots(at, GpuRequest(), ALICE_REQUESTER, Limits())).earliest == NOW + 3 * HOUR
 
 
-def test_a_refusal_says_what_is_free_of_other_kinds() -> None:
+def test_refusal_lists_free_slots_of_other_kinds() -> None:
     gpus = observe_gpus("1xA100,1xA100:1x2g.10gb")
     two = "1xA100,1xA100:2x2g.10gb"
     leased = allocation_input(two, [active_lease(observe_gpus(two), "1:0")])
@@ -316,15 +316,15 @@ def test_a_refusal_says_what_is_free_of_other_kinds() -> None:
     assert [ref.slot for ref in whole.free] == ["0"]
 
 
-# Leases on hardware that is gone
+# Leases on lost slots
 
 
-def test_a_lost_lease_keeps_no_slot_that_is_there_from_anybody() -> None:
+def test_lease_on_a_lost_slot_blocks_no_other_slot() -> None:
     at = allocation_input("1xA100:3x2g.10gb", [lost_lease("0:0")])
     assert names(choose_slots(at, GpuRequest(count=3), ALICE_REQUESTER, PLENTY)) == ["0:0", "0:1", "0:2"]
 
 
-def test_a_quota_refusal_calls_a_lost_slot_by_the_name_it_had() -> None:
+def test_quota_refusal_shows_the_old_name_of_a_lost_slot() -> None:
     gpus = observe_gpus(MIG)
     mine = [lost_lease("0:0", user="alice", uid=1001), active_lease(gpus, "0:1", user="alice", uid=1001)]
     moved = replace(mine[1], slots=("0:0",), original_names=("0:0",))
@@ -336,7 +336,7 @@ def test_a_quota_refusal_calls_a_lost_slot_by_the_name_it_had() -> None:
     assert sorted(claim.slot for claim in answer.claims) == ["0:1", "gone, was 0:0"]
 
 
-def test_a_lease_matches_by_uuid_and_not_by_an_old_name() -> None:
+def test_lease_matches_by_uuid() -> None:
     gpus = observe_gpus("2xA100")
     renumbered = replace(active_lease(gpus, "1"), slots=("0",))
     assert names(choose_slots(allocation_input(gpus, [renumbered]), GpuRequest(), ALICE_REQUESTER, Limits())) == ["0"]
@@ -367,12 +367,12 @@ def test_a_restart_on_taken_slots_names_the_holder() -> None:
     assert [(claim.slot, claim.user) for claim in answer.claims] == [("0:2", "bob")]
 
 
-def test_a_restart_on_slots_that_are_gone_is_lost() -> None:
+def test_restart_on_missing_slots_is_refused_as_lost() -> None:
     answer = refusal(choose_slots(allocation_input(MIG), GpuRequest(uuids=("MIG-gone",)), ALICE_REQUESTER, PLENTY))
     assert (answer.rule, answer.temporary, answer.claims[0].slot) == (Rule.LOST, False, "MIG-gone")
 
 
-def test_a_restart_asks_the_quota_first() -> None:
+def test_restart_checks_the_quota_first() -> None:
     gpus = observe_gpus(MIG)
     at = allocation_input(gpus, [active_lease(gpus, "0:0", user="alice", uid=1001)])
     for uuid in (slot_of(gpus, "0:1").uuid, "MIG-gone"):
@@ -385,7 +385,7 @@ def test_a_restart_without_devices_is_cpu_only() -> None:
     ) == Choice(())
 
 
-def test_the_lease_that_the_answer_replaces_does_not_count() -> None:
+def test_replaced_lease_does_not_count() -> None:
     gpus = observe_gpus("1xA100")
     own = active_lease(gpus, "0", user="alice", uid=1001, container=ALICE_REQUESTER.container)
     assert names(

@@ -1,4 +1,4 @@
-"""Every form in which people and Docker name a device, and what it means here."""
+"""Every form in which people and Docker name a device, and the slots it means."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GPU = "GPU-00000000-0000-4000-8000-00000000000"
         ("none", []),
         ("void", []),
         ("", []),
-        # What cannot be mapped may be anything.
+        # A name that cannot be mapped may mean any slot.
         ("all", EVERYTHING),
         ("nvidia.com/gpu=all", EVERYTHING),
         ("1:7", ["1:0", "1:1", "1:2"]),
@@ -52,15 +52,15 @@ GPU = "GPU-00000000-0000-4000-8000-00000000000"
         ("the-big-one", EVERYTHING),
     ],
 )
-def test_a_name_means_its_slots(name: str, slots: list[str]) -> None:
+def test_device_name_means_its_slots(name: str, slots: list[str]) -> None:
     assert [slot.slot for slot in slots_of_name(name, GPUS)] == slots
 
 
-def test_several_names_mean_all_of_theirs_once() -> None:
+def test_several_names_mean_each_slot_once() -> None:
     meant = slots_of_devices(Devices(("0", "1:1", f"{GPU}0")), GPUS)
     assert [slot.slot for slot in meant] == ["0", "1:1"]
 
 
-def test_a_count_means_everything() -> None:
+def test_device_count_means_every_slot() -> None:
     assert slots_of_devices(Devices(everything=True), GPUS) == GPUS.slots
     assert slots_of_devices(Devices(), GPUS) == ()

@@ -1,4 +1,4 @@
-"""GPUs that look free and are not (and the other way round)."""
+"""Slots that look free but are in use outside ds01, and the reverse."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def with_processes(name: str, *processes: GpuProcess) -> GpuObservation:
     return replace(GPUS, slots=tuple(slots))
 
 
-def test_nothing_outside_is_nothing() -> None:
+def test_no_outside_use_gives_no_blockers() -> None:
     assert outside_use(GPUS, [foreign_container(devices=Devices())], leased={}, outside=NOBODY) == {}
 
 
@@ -41,7 +41,7 @@ def test_nothing_outside_is_nothing() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.RESTARTING])
-def test_a_running_container_of_others_has_its_devices(
+def test_foreign_running_container_blocks_its_devices(
     devices: Devices | None, busy: set[str], status: ContainerStatus
 ) -> None:
     found = outside_use(GPUS, [foreign_container(devices=devices, status=status)], leased={}, outside=OutsideUse())
@@ -51,7 +51,7 @@ def test_a_running_container_of_others_has_its_devices(
 
 
 @pytest.mark.parametrize("status", [ContainerStatus.CREATED, ContainerStatus.EXITED, ContainerStatus.DEAD])
-def test_a_container_of_others_that_does_not_run_has_nothing(status: ContainerStatus) -> None:
+def test_foreign_stopped_container_blocks_nothing(status: ContainerStatus) -> None:
     at_rest = foreign_container(devices=Devices(everything=True), status=status)
     assert outside_use(GPUS, [at_rest], leased={}, outside=NOBODY) == {}
 
@@ -77,19 +77,19 @@ def test_lease_explains_processes_only_on_its_slots() -> None:
     assert unlisted.key is None
 
 
-def test_a_process_of_the_host_is_never_explained() -> None:
+def test_host_process_always_blocks() -> None:
     gpus = with_processes("0", GpuProcess(7, "python3"))
     (blocker,) = outside_use(gpus, [], leased={OWN: list(UUID.values())}, outside=OutsideUse()).values()
     assert (blocker.what, blocker.who, blocker.key) == ("process", "python3", "outside.ignore_processes")
     assert blocker.detail["pid"] == 7
 
 
-def test_a_process_without_a_name_blocks_and_no_key_helps() -> None:
+def test_unnamed_process_blocks_and_cannot_be_ignored() -> None:
     (blocker,) = outside_use(with_processes("0", GpuProcess(7)), [], leased={}, outside=OutsideUse()).values()
     assert (blocker.who, blocker.key) == ("unknown", None)
 
 
-def test_a_process_of_another_container_names_the_container() -> None:
+def test_process_of_a_foreign_container_names_the_container() -> None:
     privileged = foreign_container("privileged", Devices())
     gpus = with_processes("0", GpuProcess(7, "python3", privileged.id))
     (blocker,) = outside_use(gpus, [privileged], leased={}, outside=OutsideUse()).values()
@@ -107,7 +107,7 @@ def test_ignored_process_names_are_compared_truncated() -> None:
     ["Xorg", "Xwayland", "gnome-shell", "gnome-remote-desktop-daemon", "kwin_x11", "kwin_wayland", "plasmashell",
      "nvidia-persistenced", "nvidia-smi", "nvidia-cuda-mps-control", "nv-hostengine", "nvtop", "telegraf", "netdata"],
 )  # fmt: skip
-def test_the_usual_desktops_and_monitors_block_nothing(name: str) -> None:
+def test_common_desktops_and_monitors_block_nothing(name: str) -> None:
     gpus = with_processes("0", GpuProcess(7, name[:15], memory_bytes=2 << 30))
     assert outside_use(gpus, [], leased={}, outside=OutsideUse()) == {}
 
@@ -125,7 +125,7 @@ def test_the_usual_desktops_and_monitors_block_nothing(name: str) -> None:
         (GpuProcess(7, "blender", memory_bytes=1 << 20), 512 << 20, True),
     ],
 )
-def test_a_process_that_only_draws_blocks_from_a_limit_on(process: GpuProcess, below: int | None, blocks: bool) -> None:
+def test_graphics_process_blocks_above_the_memory_limit(process: GpuProcess, below: int | None, blocks: bool) -> None:
     outside = OutsideUse((), (), ignore_graphics_below=below)
     assert bool(outside_use(with_processes("0", process), [], leased={}, outside=outside)) is blocks
 
@@ -140,7 +140,7 @@ def test_missing_process_list_can_be_ignored() -> None:
     assert set(outside_use(silent, [], leased={}, outside=ignoring)) == ALL
 
 
-def test_processes_that_nvml_does_not_show_count_as_use() -> None:
+def test_unknown_processes_count_as_use() -> None:
     slots = [replace(slot, processes=None) if slot.slot == "1:2" else slot for slot in GPUS.slots]
     found = outside_use(replace(GPUS, slots=tuple(slots)), [], leased={}, outside=OutsideUse())
     assert {name: blocker.what for name, blocker in found.items()} == {"1:2": "unknown"}
@@ -154,8 +154,8 @@ def test_own_container_without_lease_blocks_its_slot() -> None:
     assert outside_use(GPUS, [replace(own, status=ContainerStatus.EXITED)], leased={OWN: []}, outside=NOBODY) == {}
 
 
-def test_a_container_with_labels_but_no_record_is_somebody_elses() -> None:
-    """Labels of an image are inherited: looking managed explains nothing."""
+def test_labels_without_a_record_do_not_make_a_container_ours() -> None:
+    """Containers inherit labels of their image, so labels alone prove nothing."""
     pretender = replace(foreign_container(devices=Devices(("0",))), labels={"ds01.managed": "true"})
     assert set(outside_use(GPUS, [pretender], leased={}, outside=NOBODY)) == {"0"}
 
@@ -169,7 +169,7 @@ def test_labels_without_a_readable_record_claim_slots() -> None:
     assert uuids_from_labels({}) == ()
 
 
-def test_the_answer_does_not_depend_on_the_order() -> None:
+def test_order_of_input_does_not_matter() -> None:
     containers = [foreign_container(name, Devices(("0",)), identity=name * 64) for name in "cab"]
     gpus = with_processes("1:0", GpuProcess(9, "b"), GpuProcess(8, "a"))
     first = outside_use(gpus, containers, leased={}, outside=NOBODY)
