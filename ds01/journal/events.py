@@ -1,4 +1,4 @@
-"""What happened, one JSON line each, in events.jsonl."""
+"""Write events to events.jsonl, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ds01.system import files
 from ds01.system.data import format_time, to_json
 
 Emit = Callable[[str, Mapping[str, Any]], None]
-COMMON_KEYS = ("actor", "container", "user", "why")  # what every event has, if only as null
+COMMON_KEYS = ("actor", "container", "user", "why")  # every event has these keys; null if unset
 
 
 class EventLog:
-    """Appends events to a file. A journal that cannot be written never stops what it reports."""
+    """Appends events to a file. A failed write never stops the operation that it reports."""
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime], mode: int = 0o664) -> None:
         self._path = path
@@ -25,9 +25,9 @@ class EventLog:
         self.failure: str | None = None
 
     def emit(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Write the event `kind` with `fields`, JSON values; `failure` says why, if it could not be written.
+        """Write the event `kind` with `fields` (JSON values). If that fails, `failure` says why.
 
-        What of `COMMON` is not said is null.
+        Missing `COMMON_KEYS` are null.
         """
         line = {"time": format_time(self._clock()), "type": kind} | dict.fromkeys(COMMON_KEYS)
         line |= {key: to_json(value) for key, value in fields.items()}

@@ -1,4 +1,4 @@
-"""gpu-allocations.log: a line for each slot that was given, held or given back, in the form of older installations."""
+"""Write gpu-allocations.log: a line for each slot allocated, held, resumed or released, in ds01-infra's format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ds01.system.clock import to_server_zone
 
 @dataclass(frozen=True)
 class LeaseLogEntry:
-    """What happened to a slot: ALLOCATED, HELD, RESUMED or RELEASED; of which container, and why."""
+    """One line: ALLOCATED, HELD, RESUMED or RELEASED, with slot, container and reason."""
 
     event: str
     slot: str
@@ -25,13 +25,13 @@ class LeaseLogEntry:
 
 
 class LeaseLog:
-    """Appends to the file at `path`. A journal that cannot be written never stops what it reports."""
+    """Appends to the file at `path`. A failed write never stops the operation that it reports."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def write(self, lines: Iterable[LeaseLogEntry], now: datetime, *, mode: int) -> None:
-        """Write the lines, with the server's local time, whoever runs the command."""
+        """Write the lines with the server's local time, whatever the caller's TZ is."""
         stamp = f"{to_server_zone(now):%Y-%m-%d %H:%M:%S}"
         text = "".join(f"{stamp} {_text(line)}\n" for line in lines)
         if text:
@@ -41,4 +41,4 @@ class LeaseLog:
 
 def _text(line: LeaseLogEntry) -> str:
     about = f"{line.event} {line.slot} {line.user} {line.container} priority={line.priority} {line.why}"
-    return "".join(letter if letter.isprintable() else "?" for letter in about)  # one line each, whatever a name has
+    return "".join(letter if letter.isprintable() else "?" for letter in about)  # a name cannot break the line

@@ -1,4 +1,4 @@
-"""What an owner has not seen yet: a mailbox of one JSON line each, and their terminals."""
+"""Deliver notices to owners: into a mailbox (one JSON object a line), and onto their terminals."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pathlib import Path
 from ds01.system import files
 from ds01.system.data import DataError, from_json, parse_json, to_json
 
-MAX_MAILBOX_BYTES = 1 << 20  # bytes of a mailbox; past that its owner has not looked for years
-# What an open answers if there is none, or a link, a socket, a directory, or a file that is not the owner's.
+MAX_MAILBOX_BYTES = 1 << 20  # bytes of a mailbox; beyond that, its owner has not read it for years
+# Errors of an open if the path is missing, a link, a socket, a directory, or not the owner's file.
 NO_MAILBOX_ERRNOS = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.EPERM})
-LOCK_TIMEOUT = 1.0  # seconds for which a reader may keep the mailbox: it needs microseconds
+LOCK_TIMEOUT = 1.0  # seconds to wait for a reader's lock; a reader needs microseconds
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing that an owner should know. `command` is the one that changes it, if there is one."""
+    """One message for an owner. `command` is the command that changes the situation, if any."""
 
     time: datetime
     kind: str  # idle, runtime, hold, removal, created, conflict, stopped, released, removed, …
@@ -35,34 +35,34 @@ class Notice:
 
 
 class Mailboxes:
-    """The folder of mailboxes: `UID.jsonl`, readable by its owner only. Only whoever delivers may make one."""
+    """The directory of mailboxes: `UID.jsonl`, readable by the owner only. Only delivery creates one."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
 
     def deliver(self, uid: int, gid: int, notice: Notice) -> bool:
-        """Append to an owner's mailbox, durably; whether it is there now. Only root can deliver to another uid."""
+        """Append to an owner's mailbox durably; return whether that worked. Only root can deliver to another uid."""
         if not self._may_deliver(uid):
             return False
         line = json.dumps(to_json(notice), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
-            folder = self._open_folder()
+            directory = self._open_directory()
             try:
-                descriptor = _open_mailbox(folder, uid, gid)
+                descriptor = _open_mailbox(directory, uid, gid)
             finally:
-                os.close(folder)
+                os.close(directory)
         except OSError:
             return False
         try:
-            # The owner can keep the lock for ever, or the tick would hang; without it a line may be lost at worst.
+            # An owner who keeps the lock must not block the tick; without the lock a line may be lost at worst.
             _lock_or_give_up(descriptor, LOCK_TIMEOUT)
-            if not files.names_open_file(self._folder / f"{uid}.jsonl", descriptor):
-                return False  # somebody put another file there: the next tick delivers
+            if not files.names_open_file(self._directory / f"{uid}.jsonl", descriptor):
+                return False  # the file was replaced meanwhile: the next tick delivers
             size = os.fstat(descriptor).st_size
             if size + len(line) > MAX_MAILBOX_BYTES:
                 os.ftruncate(descriptor, 0)
                 size = 0
-            if os.write(descriptor, line) < len(line):  # a full disk takes a part
+            if os.write(descriptor, line) < len(line):  # a full disk writes only a part
                 os.ftruncate(descriptor, size)
                 return False
             os.fsync(descriptor)
@@ -73,8 +73,8 @@ class Mailboxes:
             os.close(descriptor)
 
     def take(self, uid: int) -> list[Notice]:
-        """The notices that were not seen yet; they count as seen from now on. Unreadable lines are dropped."""
-        path = self._folder / f"{uid}.jsonl"
+        """Return the unread notices and mark them as read. Unreadable lines are dropped."""
+        path = self._directory / f"{uid}.jsonl"
         try:
             if path.lstat().st_size == 0:
                 return []
@@ -94,25 +94,25 @@ class Mailboxes:
         return notices
 
     def _may_deliver(self, uid: int) -> bool:
-        """Whether the owner could read a mailbox that we make: one that is ours would stay closed to them.
+        """Return whether a mailbox that this process creates would be readable by its owner.
 
-        In a state directory of one's own, everybody who is played there is the tester.
+        In a sandbox all simulated users are the tester.
         """
         euid = os.geteuid()
         try:
-            return euid in (0, uid) or self._folder.parent.stat().st_uid == euid
+            return euid in (0, uid) or self._directory.parent.stat().st_uid == euid
         except OSError:
             return False
 
-    def _open_folder(self) -> int:
-        """The folder, made if it is not there, in which nobody but us can make files. Raises OSError."""
+    def _open_directory(self) -> int:
+        """Open the directory, created if missing, in which only this user can create files. Raises OSError."""
         with suppress(FileExistsError):
-            self._folder.mkdir(mode=0o755)
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._directory.mkdir(mode=0o755)
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             status = os.fstat(descriptor)
             if status.st_uid != os.geteuid():
-                # The state folder is shared: somebody made it before us.
+                # The state directory is shared: another user created this directory first.
                 os.fchown(descriptor, os.geteuid(), os.getegid())
             if stat.S_IMODE(status.st_mode) != 0o755:
                 os.fchmod(descriptor, 0o755)
@@ -122,11 +122,11 @@ class Mailboxes:
         return descriptor
 
 
-def writable_terminals(uid: int, *, folder: Path = Path("/dev/pts")) -> list[Path]:
-    """The terminals of a user that take messages: theirs, and writable by the group tty, as `mesg y` makes them."""
+def writable_terminals(uid: int, *, directory: Path = Path("/dev/pts")) -> list[Path]:
+    """Return a user's terminals that accept messages: owned by the user, and writable by the group tty (`mesg y`)."""
     found = []
     with suppress(OSError):
-        for path in sorted(folder.iterdir()):
+        for path in sorted(directory.iterdir()):
             with suppress(OSError):
                 status = path.lstat()
                 if stat.S_ISCHR(status.st_mode) and status.st_uid == uid and status.st_mode & stat.S_IWGRP:
@@ -135,7 +135,7 @@ def writable_terminals(uid: int, *, folder: Path = Path("/dev/pts")) -> list[Pat
 
 
 def show_on_terminals(uid: int, text: str, *, find: Callable[[int], list[Path]] = writable_terminals) -> None:
-    """Write a line to a user's terminals. One that does not take it at once is left out."""
+    """Write a line to a user's terminals. A terminal that would block is skipped."""
     printable = "".join(letter if letter.isprintable() else "�" for letter in text)
     for path in find(uid):
         with suppress(OSError):
@@ -146,15 +146,15 @@ def show_on_terminals(uid: int, text: str, *, find: Callable[[int], list[Path]] 
                 os.close(descriptor)
 
 
-def _open_mailbox(folder: int, uid: int, gid: int) -> int:
-    """The mailbox of an owner, theirs and nobody else's; what is no such file makes place for one. Raises OSError."""
+def _open_mailbox(directory: int, uid: int, gid: int) -> int:
+    """Open the owner's mailbox, replacing anything that is not a regular file owned by them. Raises OSError."""
     name = f"{uid}.jsonl"
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(name, flags, dir_fd=folder)
+        descriptor = os.open(name, flags, dir_fd=directory)
     except OSError as error:
         if error.errno not in NO_MAILBOX_ERRNOS:
-            raise  # what is in it cannot be read now, and is not thrown away
+            raise  # not readable now: keep its content
     else:
         status = os.fstat(descriptor)
         if _is_mailbox(status, uid):
@@ -163,10 +163,10 @@ def _open_mailbox(folder: int, uid: int, gid: int) -> int:
             return descriptor
         os.close(descriptor)
     with suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
-    descriptor = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+        os.unlink(name, dir_fd=directory)
+    descriptor = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
     try:
-        os.fchmod(descriptor, 0o600)  # whatever the umask is
+        os.fchmod(descriptor, 0o600)  # whatever the umask
         if os.geteuid() == 0:
             os.fchown(descriptor, uid, gid)
     except BaseException:
@@ -176,7 +176,7 @@ def _open_mailbox(folder: int, uid: int, gid: int) -> int:
 
 
 def _is_mailbox(status: os.stat_result, uid: int) -> bool:
-    """A file of the owner's that has no other name: a second one would let others read what is delivered."""
+    """Return whether this is the owner's regular file without hard links, which would let others read it."""
     owner = uid if os.geteuid() == 0 else os.geteuid()
     return stat.S_ISREG(status.st_mode) and status.st_uid == owner and status.st_nlink == 1
 

@@ -1,4 +1,4 @@
-"""Tells owners what happened: their mailbox, their terminals, the lab's own program."""
+"""Tell owners what happened: through their mailbox, their terminals and the program in `notify.command`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ds01.policy.model import NotificationSettings
 from ds01.system.data import to_json
 from ds01.system.programs import run
 
-COMMAND_TIMEOUT = 10.0  # seconds that the lab's program may take
+COMMAND_TIMEOUT = 10.0  # seconds that the program may take
 
 
 def _ignore_event(kind: str, event: Mapping[str, Any]) -> None:
@@ -22,7 +22,7 @@ def _ignore_event(kind: str, event: Mapping[str, Any]) -> None:
 
 
 class Recipient(Protocol):
-    """Whom a notice is for: a record's owner, say."""
+    """Whom a notice is for, such as a record's owner."""
 
     @property
     def uid(self) -> int: ...
@@ -36,7 +36,7 @@ class Recipient(Protocol):
 
 @dataclass
 class Notifier:
-    """Delivers notices. The mailbox is what counts; what goes wrong with the lab's program is an event."""
+    """Delivers notices. The mailbox decides whether a notice was delivered; a failed program is an event."""
 
     mailboxes: Mailboxes
     notify: NotificationSettings
@@ -46,20 +46,20 @@ class Notifier:
     _command_hangs: bool = field(default=False, init=False)
 
     def notify_owner(self, record: Recipient, notice: Notice) -> bool:
-        """Tell the owner of a record in all ways; whether the notice is in the mailbox."""
+        """Tell the owner of a record in all ways. Returns whether the notice is in the mailbox."""
         delivered = self.deliver(record, notice)
         self.announce(record, notice)
         return delivered
 
     def deliver(self, record: Recipient, notice: Notice) -> bool:
-        """Put a notice into the mailbox of a record's owner; whether it is there. Quick."""
+        """Put a notice into the mailbox of a record's owner, and return whether that worked. Fast."""
         delivered = self.mailboxes.deliver(record.uid, record.gid, notice)
         event = {"actor": self.actor, "container": notice.container, "user": record.user, "why": notice.kind}
         self.emit("notice", event | {"delivered": delivered})
         return delivered
 
     def announce(self, record: Recipient, notice: Notice) -> None:
-        """Show a notice on the owner's terminals, and hand it to the lab's program, which may take its time."""
+        """Show a notice on the owner's terminals and pass it to the program, which may be slow."""
         if self.notify.terminal:
             self.show(record.uid, notice.text)
         if self.notify.command is None or self._command_hangs:
@@ -68,7 +68,7 @@ class Notifier:
         try:
             run(self.notify.command, stdin=json.dumps(message) + "\n", timeout=COMMAND_TIMEOUT)
         except Ds01Error as error:
-            # One that hangs is not asked again in this pass: sixty warnings would take ten minutes.
+            # A program that hangs is not started again in this pass: sixty warnings would take ten minutes.
             self._command_hangs = (error.data or {}).get("problem") == "timeout"
             event = {"actor": self.actor, "container": notice.container, "user": record.user}
             self.emit("notice", event | {"why": f"notify.command: {error.message}"})

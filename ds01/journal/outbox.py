@@ -1,6 +1,6 @@
-"""Notices that wait for the tick: only root can write into others' mailboxes.
+"""Queue notices for the tick to deliver, since only root can write into others' mailboxes.
 
-An administrator who is not root leaves a notice here, a file each; the tick delivers it.
+An administrator who is not root puts each notice into a file here; the tick delivers it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_LETTER_BYTES = 1 << 16  # bytes; a notice has a few hundred
 
 @dataclass(frozen=True)
 class Letter:
-    """A notice and its addressee."""
+    """A notice and its recipient."""
 
     uid: int
     gid: int
@@ -32,7 +32,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class QueuedLetter:
-    """A letter in the outbox, and the uid of whoever left it, which the file system says; None: it cannot be read."""
+    """A letter in the outbox, and the uid of its sender (the file's owner). `letter` None: unreadable."""
 
     path: Path
     sender: int
@@ -40,40 +40,40 @@ class QueuedLetter:
 
 
 class Outbox:
-    """The folder of waiting notices. `folder_mode` and `file_mode` are those of the state folder."""
+    """The directory of waiting notices. `folder_mode` and `file_mode` are those of the state directory."""
 
-    def __init__(self, folder: Path, *, folder_mode: int, file_mode: int) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path, *, folder_mode: int, file_mode: int) -> None:
+        self._directory = directory
         self._folder_mode = folder_mode
         self._file_mode = file_mode
 
     def put(self, letter: Letter) -> bool:
-        """Leave a notice for the tick; whether it is there."""
+        """Leave a notice for the tick, and return whether that worked."""
         content = json.dumps(to_json(letter), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
-            files.make_directory(self._folder, mode=self._folder_mode)
-            files.replace(self._folder / f"{os.urandom(8).hex()}.json", content, mode=self._file_mode)
+            files.make_directory(self._directory, mode=self._folder_mode)
+            files.replace(self._directory / f"{os.urandom(8).hex()}.json", content, mode=self._file_mode)
         except OSError:
             return False
         return True
 
     def queued_letters(self) -> Iterator[QueuedLetter]:
-        """The letters, oldest name first; files that are being written are left out."""
-        for path in sorted(self._folder.glob("*.json")):
+        """Yield the letters, oldest name first; files that are still being written are skipped."""
+        for path in sorted(self._directory.glob("*.json")):
             if path.name.startswith("."):
                 continue
             with suppress(OSError):
                 descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
                 with open(descriptor, "rb") as file:
                     status = os.fstat(descriptor)
-                    # A second name would let somebody pass off another's file as one's own.
+                    # A hard link would let a user send another user's file as their own.
                     is_letter = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
                     content = file.read(MAX_LETTER_BYTES) if is_letter else b""
                 yield QueuedLetter(path, status.st_uid, _letter(content))
 
     @staticmethod
     def discard(queued: QueuedLetter) -> None:
-        """Remove a letter that was delivered, or that nobody may send."""
+        """Remove a letter that was delivered, or that its sender may not send."""
         with suppress(OSError):
             queued.path.unlink()
 

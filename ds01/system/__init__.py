@@ -1,1 +1,1 @@
-"""The outside things, each in one small place: clock, users, paths, files and locks, programs."""
+"""Access to the operating system: clock, users, paths, files and locks, programs."""

@@ -1,4 +1,4 @@
-"""Doing one thing with somebody else's uid, in a child: root's own look would follow their links anywhere."""
+"""Run a function with another user's uid in a child process, so that root does not follow that user's links."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from pathlib import Path
 
 from ds01.system.users import Account
 
-TIMEOUT = 10.0  # seconds; a home on a dead NFS server would hang for ever
+TIMEOUT = 10.0  # seconds; a home on a dead NFS server would hang forever
 
 
 def run_as_account(account: Account, function: Callable[[], str]) -> str | None:
-    """What `act` says: of root with the account's uid, as `run_as_uid`; everybody else acts as themselves."""
+    """Return the function's result: root runs it as the account (see `run_as_uid`), everybody else as themselves."""
     if os.geteuid() != 0:
         return function()
     return run_as_uid(account.uid, account.gid, function, groups=os.getgrouplist(account.login, account.gid))
 
 
 def run_as_uid(uid: int, gid: int, function: Callable[[], str], *, groups: Sequence[int] = ()) -> str | None:
-    """What `act` says when it runs as `uid`, in `groups` too; None if it did not come to an end. Only root can become
-    others.
+    """Return the function's result when run as `uid` with `groups`; None if it did not finish. Only root can do this.
 
-    `act` must not take locks or touch what the caller has open: it runs in a forked child.
+    `function` runs in a forked child: it must not take locks or touch files that the caller has open.
     """
     if os.geteuid() == uid:
         return function()
@@ -39,20 +38,20 @@ def run_as_uid(uid: int, gid: int, function: Callable[[], str], *, groups: Seque
             os.setuid(uid)
             os.write(write_end, b"+" + function().encode("utf-8", "replace"))
         finally:
-            os._exit(0)  # whatever happens: a second process must not go on with the caller's work
+            os._exit(0)  # always: the child must not go on with the caller's work
     os.close(write_end)
     with open(read_end, "rb") as pipe_file:
         ready, _, _ = select.select([read_end], [], [], TIMEOUT)
         if not ready:
             os.kill(child, signal.SIGKILL)
         output = pipe_file.read() if ready else b""
-    if ready:  # a child that hangs in the kernel cannot be waited for; it ends when its file system answers
+    if ready:  # do not wait for a child that hangs in the kernel; it ends when its file system answers
         os.waitpid(child, 0)
     return output[1:].decode("utf-8", "replace") if output[:1] == b"+" else None
 
 
 def _close_all_but(kept_descriptor: int) -> None:
-    """A child that hangs in the kernel outlives its parent: with our files it would keep our locks, for ever."""
+    """Close inherited files: a child that hangs in the kernel outlives its parent and would keep its locks."""
     for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
         if number > 2 and number != kept_descriptor:
             with suppress(OSError):

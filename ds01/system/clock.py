@@ -1,4 +1,4 @@
-"""The time: aware UTC everywhere, real or given; the server's zone; and the time since boot, which nobody sets."""
+"""The clock (aware UTC, real or fixed), the server's time zone, and the time since boot, which cannot be set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True)
 class Uptime:
-    """Which boot of the machine this is, and the seconds since it; time spent suspended counts."""
+    """The id of the current boot and the seconds since then, including time suspended."""
 
     boot: str
     seconds: float
@@ -25,7 +25,7 @@ class Uptime:
 
 @dataclass(frozen=True)
 class ClockReading:
-    """The clock and the time since boot at one moment. `uptime` None: unknown, or the clock is a simulated one."""
+    """The clock and the time since boot at one moment. `uptime` None: unknown, or the clock is simulated."""
 
     at: datetime
     uptime: Uptime | None = None
@@ -35,12 +35,12 @@ LOCALTIME = Path("/etc/localtime")
 
 
 def now() -> datetime:
-    """Return the machine's time, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(timezone.utc)
 
 
 def uptime() -> Uptime | None:
-    """The time since boot; None if the kernel does not say."""
+    """Return the time since boot; None if the kernel does not report it."""
     try:
         return Uptime(_BOOT_ID.read_text().strip(), time.clock_gettime(time.CLOCK_BOOTTIME))
     except OSError:
@@ -56,14 +56,14 @@ def fixed_clock(when: datetime) -> Clock:
 def server_zone() -> tzinfo:
     """Return the server's time zone, whatever the caller's TZ says.
 
-    A promise or the last day of an override must not depend on who reads it, and TZ is the caller's to choose.
+    A deadline or the last day of an override must not depend on who reads it, and callers can set TZ.
     """
     return read_zone(LOCALTIME)
 
 
 def read_zone(path: Path) -> tzinfo:
     """Return the zone that the TZif file `path` describes; UTC without a usable file, as the C library does."""
-    from zoneinfo import ZoneInfo  # loads slowly, and few commands show a time
+    from zoneinfo import ZoneInfo  # slow to load, and few commands show a time
 
     try:
         with path.open("rb") as file:
@@ -73,7 +73,7 @@ def read_zone(path: Path) -> tzinfo:
 
 
 def to_server_zone(when: datetime) -> datetime:
-    """Return the same moment in the server's zone, to be shown to people."""
+    """Return the same moment in the server's zone, to show."""
     return when.astimezone(server_zone())
 
 

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON values and back, strictly: an unknown key or another type is an error.
+"""Convert frozen dataclasses to JSON values and back, strictly: an unknown key or another type is an error.
 
 Times are RFC 3339 in UTC with `Z`, durations seconds, enums their values, absent is null.
 """
@@ -17,21 +17,21 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
 
-_LENGTH = len("2026-11-21T22:32:57.123456+00:00")  # a time that Python reads as it is
+_LENGTH = len("2026-11-21T22:32:57.123456+00:00")  # a time that Python parses unchanged
 
-# Numbers are what a signed 64-bit field can hold, and times leave room for arithmetic inside the calendar: what is
-# beyond that would fail where it is used, for everybody who looks at the record.
+# Numbers fit into a signed 64-bit field, and times leave room for arithmetic within the calendar. Values beyond that
+# would fail where they are used, in every command that reads the record.
 MAX_INTEGER = 2**63 - 1
-MAX_DURATION = timedelta(days=2 * 36525)  # twice what a policy can say
+MAX_DURATION = timedelta(days=2 * 36525)  # twice the longest duration of a policy
 ALLOWED_YEARS = range(2, 9000)
 
 
 class DataError(ValueError):
-    """The text is no JSON, or not of the shape of the type that was asked for."""
+    """The text is not JSON, or does not have the shape of the expected type."""
 
 
 def parse_json(content: bytes | str) -> Any:
-    """Return the JSON value of a text. Raises DataError, also for nesting or numbers beyond all bounds."""
+    """Parse JSON. Raises DataError, also for excessive nesting or numbers out of range."""
     try:
         return _DECODER.decode(content if isinstance(content, str) else content.decode("utf-8-sig"))
     except DataError:
@@ -39,17 +39,17 @@ def parse_json(content: bytes | str) -> Any:
     except ValueError as error:
         raise DataError(str(error)) from error
     except RecursionError as error:
-        raise DataError("it is nested too deep") from error
+        raise DataError("it is nested too deeply") from error
 
 
 def _bounded(number: float) -> float:
-    if not -MAX_INTEGER <= number <= MAX_INTEGER:  # also true of what is not a number
+    if not -MAX_INTEGER <= number <= MAX_INTEGER:  # also true of NaN
         raise DataError("a number out of range")
     return number
 
 
 def _parse_int(text: str) -> int:
-    if len(text) > 20:  # Python is slow at long ones, and refuses some
+    if len(text) > 20:  # Python is slow at long integers, and refuses very long ones
         raise DataError("a number out of range")
     return int(_bounded(int(text)))
 
@@ -64,7 +64,7 @@ _DECODER = json.JSONDecoder(
 
 
 def to_json(value: Any) -> Any:
-    """`value` as JSON values. Raises TypeError for what has no JSON form."""
+    """Convert to JSON values. Raises TypeError for types without a JSON form."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, datetime):
@@ -86,19 +86,19 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], value: Any) -> T:
-    """The value of type `kind` that `value` describes. Raises DataError."""
+    """Convert JSON values to the type `kind`. Raises DataError."""
     key: Any = kind
     result: T = _reader(key)(value)
     return result
 
 
 def format_time(when: datetime) -> str:
-    """RFC 3339 in UTC with `Z`; microseconds only if there are any."""
+    """Format as RFC 3339 in UTC with `Z`; microseconds only if not zero."""
     return when.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
-    """An aware time from RFC 3339, in UTC. Nanoseconds, as Docker writes them, are cut. Raises DataError."""
+    """Parse an RFC 3339 time to aware UTC. Docker's nanoseconds are truncated. Raises DataError."""
     if not isinstance(text, str):
         raise DataError(f"not a time: {text!r}")
     if text[-1:] in "zZ":
@@ -110,7 +110,7 @@ def parse_time(text: str) -> datetime:
     try:
         when = datetime.fromisoformat(text)
         if when.tzinfo is None:
-            raise DataError(f"a time without its zone: {text!r}")
+            raise DataError(f"a time without a zone: {text!r}")
         return when.astimezone(timezone.utc)
     except (ValueError, OverflowError) as error:
         raise DataError(f"not a time: {text!r}") from error
@@ -118,7 +118,7 @@ def parse_time(text: str) -> datetime:
 
 @cache
 def _keys(kind: Any) -> tuple[tuple[str, str], ...]:
-    """Each field with its key in JSON: the metadata's `key`, for one that Python does not allow as a name."""
+    """Return each field with its JSON key: the metadata's `key`, for keys that are not Python identifiers."""
     return tuple((field.name, field.metadata.get("key", field.name)) for field in dataclasses.fields(kind))
 
 
@@ -156,7 +156,7 @@ def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
     hints = typing.get_type_hints(kind)
     names = {key: name for name, key in _keys(kind)}
     readers = {key: _reader(hints[name]) for key, name in names.items()}
-    # Plain types are compared here rather than through a function each: a list reads many records.
+    # Plain types are compared inline rather than through functions: a list command reads many records.
     plain = {key: hints[name] for key, name in names.items() if hints[name] in (str, int, bool)}
 
     def read(value: Any) -> Any:
@@ -172,7 +172,7 @@ def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
             except DataError as error:
                 raise DataError(f"{key}: {error}") from error
         if len(values) == len(names):
-            # Whole: past the initialiser, which in a frozen class sets each field through a slow detour.
+            # Bypasses the initialiser, which in a frozen dataclass sets each field through a slow call.
             instance = object.__new__(kind)
             instance.__dict__.update(values)
             return instance

@@ -1,6 +1,6 @@
-"""The caller's Docker client configuration, `~/.docker/config.json`: logins and proxies.
+"""Read the caller's Docker client configuration, `~/.docker/config.json`: logins and proxies.
 
-Nothing in that file may end a command: what cannot be used is left out and described in `problems`.
+Nothing in that file may fail a command: unusable entries are left out and described in `problems`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 FILE_NAME = "config.json"
-LEGACY_FILE_NAME = ".dockercfg"  # holds nothing but the logins
-MAX_CONFIG_BYTES = 1 << 20  # bytes; logins of a hundred registries take a few KB
-_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # the end of a program's name, and never a path
+LEGACY_FILE_NAME = ".dockercfg"  # holds only logins
+MAX_CONFIG_BYTES = 1 << 20  # bytes; a hundred registries take a few KB
+_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # the end of a program's name, never a path
 _PROXIES = {
     "httpProxy": "HTTP_PROXY",
     "httpsProxy": "HTTPS_PROXY",
@@ -32,7 +32,7 @@ _PROXIES = {
 
 @dataclass(frozen=True)
 class RegistryLogin:
-    """What the file has for one registry. `token` stands in place of user and password."""
+    """The login for one registry. `token` replaces user and password."""
 
     user: str = ""
     password: str = ""
@@ -41,7 +41,7 @@ class RegistryLogin:
 
 @dataclass(frozen=True)
 class ConfigProblem:
-    """Something in the file that cannot be used, and what it concerns; `registry` None means all registries."""
+    """An unusable entry of the file; `registry` None: it concerns all registries."""
 
     text: str
     registry: str | None = None
@@ -51,19 +51,19 @@ class ConfigProblem:
 
 @dataclass(frozen=True)
 class DockerConfig:
-    """The usable part of the file at `path` (None: there is no file). Registries are named as in the file."""
+    """The usable part of the file at `path` (None: no file). Registries are named as in the file."""
 
     path: Path | None = None
     logins: Mapping[str, RegistryLogin] = field(default_factory=dict)
     store: str | None = None  # docker-credential-STORE has the logins
-    helpers: Mapping[str, str] = field(default_factory=dict)  # the same for single registries
+    helpers: Mapping[str, str] = field(default_factory=dict)  # the same, by registry
     proxies: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by Docker host, or `default`
     problems: tuple[ConfigProblem, ...] = ()
 
     def proxy_variables(self, host: str) -> dict[str, str]:
-        """Return the variables that the Docker CLI sets in containers and builds, in upper and in lower case.
+        """Return the proxy variables that the Docker CLI sets in containers and builds, in upper and lower case.
 
-        `host` is the daemon's address, as unix:///var/run/docker.sock; an entry of its own replaces `default`.
+        `host` is the daemon's address, like unix:///var/run/docker.sock; its entry replaces `default`.
         """
         entry = self.proxies.get(host, self.proxies.get("default", {}))
         found: dict[str, str] = {}
@@ -74,9 +74,9 @@ class DockerConfig:
 
 
 def read_config(path: Path) -> DockerConfig:
-    """Read the file at `path`. Never raises: an unreadable file is a problem, an absent one is empty."""
+    """Read the file at `path`. Never raises: an unreadable file is a problem, a missing one is empty."""
     try:
-        # O_NONBLOCK: a pipe of that name would hang the open.
+        # O_NONBLOCK: opening a FIFO would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
@@ -96,7 +96,7 @@ def read_config(path: Path) -> DockerConfig:
 def parse_config(content: bytes, path: Path) -> DockerConfig:
     """Return the usable part of the file's content. Never raises."""
     if not content.strip():
-        return DockerConfig(path)  # as the Docker CLI takes it
+        return DockerConfig(path)  # as the Docker CLI does
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -140,7 +140,7 @@ def _logins(entries: Mapping[str, Any], problems: list[ConfigProblem]) -> dict[s
 
 
 def _login(entry: Any) -> RegistryLogin | None:
-    """One entry of `auths`; None if it holds no login, as where a credential helper has it. Raises ValueError."""
+    """Parse one entry of `auths`; None if it holds no login, as with a credential helper. Raises ValueError."""
     if not isinstance(entry, dict):
         raise ValueError("it is not a JSON object")
     for key in ("auth", "identitytoken", "username", "password"):
@@ -152,7 +152,7 @@ def _login(entry: Any) -> RegistryLogin | None:
         return RegistryLogin(entry["username"], entry.get("password", "")) if entry.get("username") else None
     try:
         user, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):  # the second: not ASCII outside, or not UTF-8 inside
+    except (binascii.Error, ValueError):  # ValueError: not ASCII outside, or not UTF-8 inside
         raise ValueError("`auth` is not base64") from None
     if not colon or not user:
         raise ValueError("`auth` does not hold USER:PASSWORD")

@@ -1,4 +1,4 @@
-"""Files that others can write beside: read without links, replaced whole, modes explicit whatever the umask."""
+"""Read and write files in shared directories: no links followed, atomic replacement, modes independent of the umask."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 
 TEMPORARY_MAX_AGE = 3600.0  # seconds; a temporary file has its final name within milliseconds
-UNWRITABLE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # a write failed for want of a place to write
+UNWRITABLE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # a write failed: disk full, quota, read-only
 RESOURCE_ERRNOS = frozenset({errno.ENFILE, errno.EMFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})  # of the machine
 MAX_FILE_BYTES = 1 << 20  # bytes; a record is a few KB, and a larger file is not one of ours
 
 
 class UnsafeFile(OSError):
-    """Not a regular file of a sensible size: a link, a device, or too large."""
+    """A link, a device, or a file that is too large."""
 
 
 def read(path: Path) -> bytes:
-    """The content of a regular file below 1 MiB, never through a link. Raises OSError, Unsafe."""
+    """Return the content of a regular file below 1 MiB, never through a link. Raises OSError, UnsafeFile."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
@@ -35,9 +35,9 @@ def read(path: Path) -> bytes:
 
 
 def replace(path: Path, content: bytes, *, mode: int, durable: bool = True) -> None:
-    """Write a file whole: temporary file beside it, flush, rename. `durable` adds fsync of file and folder.
+    """Replace a file atomically: temporary file beside it, flush, rename. `durable` adds fsync of file and directory.
 
-    Raises OSError; the old content then still stands.
+    Raises OSError; the old content is then unchanged.
     """
     temporary = path.parent / f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -56,9 +56,9 @@ def replace(path: Path, content: bytes, *, mode: int, durable: bool = True) -> N
         sync_directory(path.parent)
 
 
-def sync_directory(folder: Path) -> None:
-    """Make renames in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_directory(directory: Path) -> None:
+    """Make renames in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -68,7 +68,7 @@ def sync_directory(folder: Path) -> None:
 def append(path: Path, line: bytes, *, mode: int) -> None:
     """Append one line in one write, so that lines of several processes do not mix. Raises OSError.
 
-    A full disk takes a part of a line only. The line after such a part begins on a line of its own.
+    After a partial line, left by a full disk, a newline is added first.
     """
     descriptor = open_shared(path, os.O_RDWR | os.O_APPEND, mode=mode)
     try:
@@ -82,7 +82,7 @@ def append(path: Path, line: bytes, *, mode: int) -> None:
 
 
 def names_open_file(path: Path, descriptor: int) -> bool:
-    """Whether a path still names an open file: somebody may have deleted or replaced it. Raises OSError."""
+    """Return whether a path still names an open file, which may have been deleted or replaced. Raises OSError."""
     try:
         status_at_path = path.lstat()
     except FileNotFoundError:
@@ -90,10 +90,10 @@ def names_open_file(path: Path, descriptor: int) -> bool:
     return os.path.samestat(status_at_path, os.fstat(descriptor))
 
 
-def delete_stale_temporaries(folder: Path) -> None:
-    """Delete the temporary files of processes that were killed before these had their final names."""
+def delete_stale_temporaries(directory: Path) -> None:
+    """Delete temporary files that killed processes left behind."""
     with suppress(OSError):
-        for path in folder.glob(".*.tmp"):
+        for path in directory.glob(".*.tmp"):
             with suppress(OSError):
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > TEMPORARY_MAX_AGE:
@@ -101,9 +101,9 @@ def delete_stale_temporaries(folder: Path) -> None:
 
 
 def open_shared(path: Path, flags: int, *, mode: int) -> int:
-    """Open a file that several users share, making it with exactly `mode` if it is not there. Raises OSError.
+    """Open a file that several users share; create it with exactly `mode` if it is missing. Raises OSError.
 
-    Never with O_CREAT on a file that exists: `fs.protected_regular` refuses that for other people's files.
+    Never uses O_CREAT on an existing file: `fs.protected_regular` refuses that for files of other users.
     """
     flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     while True:
@@ -111,14 +111,14 @@ def open_shared(path: Path, flags: int, *, mode: int) -> int:
             return os.open(path, flags)
         except FileNotFoundError:
             pass
-        # Linked when its mode is right: between an open and its fchmod everybody else would be refused.
+        # Linked only once its mode is set: between open and fchmod, other users would be refused.
         temporary = path.parent / f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         descriptor = os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.fchmod(descriptor, mode)
             os.link(temporary, path)
         except FileExistsError:
-            os.close(descriptor)  # somebody else made it meanwhile
+            os.close(descriptor)  # another process created it meanwhile
         except BaseException:
             os.close(descriptor)
             raise
@@ -129,7 +129,7 @@ def open_shared(path: Path, flags: int, *, mode: int) -> int:
 
 
 def make_directory(path: Path, *, mode: int) -> None:
-    """Make a folder with exactly `mode` if it is not there; its parent must be. Raises OSError."""
+    """Create a directory with exactly `mode` if it is missing; its parent must exist. Raises OSError."""
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""A person's own files and programs: always with that person's uid, so that root follows nobody's links."""
+"""Access a user's files and programs with that user's uid, so that root does not follow their links."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ds01.system import files, programs
 from ds01.system.as_user import run_as_account
 from ds01.system.users import Account
 
-MAX_FILE_BYTES = 4 << 20  # bytes; what people write by hand is smaller
+MAX_FILE_BYTES = 4 << 20  # bytes; files written by hand are smaller
 
 
 class Home:
-    """The files of `account`. Root acts as that person, in a child; everybody else as themselves.
+    """The files of `account`. Root acts as that user in a child process, everybody else as themselves.
 
-    Paths are absolute. Every method raises Ds01Error with the path and the kernel's words.
+    Paths are absolute. Every method raises Ds01Error with the path and the kernel's message.
     """
 
     def __init__(self, account: Account, *, workspaces: Callable[[], str] | None = None) -> None:
@@ -33,58 +33,59 @@ class Home:
 
     @property
     def path(self) -> Path:
-        """The home folder."""
+        """The home directory."""
         return Path(self.account.home)
 
     @property
     def workspaces(self) -> Path:
-        """The directory of all projects; in the home, unless the policy names another place."""
+        """The directory of all projects: in the home, unless the policy says otherwise."""
         return self.path / "workspace" if self._workspaces is None else Path(self._workspaces())
 
     def read(self, path: Path) -> bytes | None:
-        """What stands in a file; None if there is none."""
+        """Return the content of a file; None if there is none."""
         return self._run_as_owner(path, "read", partial(_read, path))
 
     def read_text(self, path: Path) -> str | None:
-        """The same as text; what is not UTF-8 is shown as `?`."""
+        """Return the content as text; bytes that are not UTF-8 become `?`."""
         content = self.read(path)
         return None if content is None else content.decode("utf-8", "replace")
 
     def write(self, path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
-        """Write a file whole, in place of one that was there, whose mode it keeps; at the end of a link stays the
-        link's file. `mode` is of a new one. Its folder is made if it is not there.
+        """Replace the file atomically, keeping an existing file's mode and following symlinks.
+
+        `mode` is for a new file. A missing directory is created.
         """
         data = content.encode() if isinstance(content, str) else content
         self._run_as_owner(path, "written", partial(_write, path, data, mode))
 
     def make_directory(self, path: Path, *, mode: int = 0o755) -> bool:
-        """Make a folder and its parents; whether it was not there."""
+        """Create a directory and its parents, and return whether it was missing."""
         return self._run_as_owner(path, "made", partial(_make_directory, path, mode)) is not None
 
     def remove(self, path: Path) -> bool:
-        """Remove a file; whether there was one."""
+        """Remove a file, and return whether there was one."""
         return self._run_as_owner(path, "removed", partial(_remove, path)) is not None
 
     def exists(self, path: Path) -> bool:
-        """Whether there is anything of that name, a broken link included."""
+        """Return whether anything has that name, a broken link included."""
         return self._run_as_owner(path, "looked at", partial(_exists, path)) is not None
 
     def is_directory(self, path: Path) -> bool:
-        """Whether there is a directory of that name, or a link to one."""
+        """Return whether the path is a directory, or a link to one."""
         return self._run_as_owner(path, "looked at", partial(_is_directory, path)) is not None
 
-    def list(self, folder: Path) -> tuple[str, ...]:
-        """The names in a folder, sorted; none if it is not there."""
-        found = self._run_as_owner(folder, "listed", partial(_list, folder))
+    def list(self, directory: Path) -> tuple[str, ...]:
+        """Return the names in a directory, sorted; empty if it is missing."""
+        found = self._run_as_owner(directory, "listed", partial(_list, directory))
         return tuple(json.loads(found)) if found else ()
 
     def modified_at(self, path: Path) -> datetime | None:
-        """When a file was changed last, in UTC; None if there is none."""
+        """Return the file's modification time, in UTC; None if there is no file."""
         found = self._run_as_owner(path, "looked at", partial(_modified_at, path))
         return datetime.fromtimestamp(float(found), timezone.utc) if found else None
 
     def run(self, arguments: Sequence[str], *, timeout: float = programs.TIMEOUT, stdin: str | None = None) -> str:
-        """Run a program as this person, and return what it wrote. Raises as `programs.run`."""
+        """Run a program as this user and return its stdout. Raises as `programs.run`."""
         return programs.run(arguments, timeout=timeout, stdin=stdin, account=self.account)
 
     def _run_as_owner(self, path: Path, participle: str, act: Callable[[], bytes | None]) -> bytes | None:
@@ -109,14 +110,14 @@ def _encode_result(act: Callable[[], bytes | None]) -> str:
 
 def _read(path: Path) -> bytes | None:
     try:
-        # O_NONBLOCK: a pipe of that name would hang the open.
+        # O_NONBLOCK: opening a FIFO would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is not a file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         if status.st_size > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
         return file.read(MAX_FILE_BYTES)
@@ -126,8 +127,8 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     real = Path(os.path.realpath(path))
     with suppress(FileNotFoundError):
         existing_mode = real.stat().st_mode
-        if not stat.S_ISREG(existing_mode):  # a pipe or a device would be gone
-            raise OSError(errno.EINVAL, "it is not a file")
+        if not stat.S_ISREG(existing_mode):  # replacing would destroy a pipe or a device
+            raise OSError(errno.EINVAL, "it is not a regular file")
         mode = stat.S_IMODE(existing_mode)
     real.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     files.replace(real, content, mode=mode)
@@ -161,9 +162,9 @@ def _is_directory(path: Path) -> bytes | None:
     return b"" if path.is_dir() else None
 
 
-def _list(folder: Path) -> bytes | None:
+def _list(directory: Path) -> bytes | None:
     try:
-        return json.dumps(sorted(entry.name for entry in folder.iterdir())).encode()
+        return json.dumps(sorted(entry.name for entry in directory.iterdir())).encode()
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -1,4 +1,4 @@
-"""What this server is called, for the lines that people copy to their own computer."""
+"""The server's name, for command lines that users copy to their own computer."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def host_name() -> str:
-    """The server's name as it has it itself. Not asked of the network: that may hang."""
+    """Return the server's hostname. The network is not asked, since that may hang."""
     return os.uname().nodename

@@ -1,7 +1,7 @@
-"""The kernel's locks: one file each, never unlinked by ds01, polled rather than waited for with an alarm.
+"""File locks (flock): one file each, never deleted by ds01; waiting polls, without an alarm signal.
 
-Anybody who shares the state directory can delete a lock file. So whoever gets a lock compares the file that it has
-locked with the one that the path names now, and starts over if they differ.
+Anybody who shares the state directory can delete a lock file. So after locking, the locked file is compared with the
+file at the path; if they differ, locking starts over.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pathlib import Path
 from ds01.errors import Busy, Ds01Error, StateUnwritable
 from ds01.system import clock, files
 
-MIN_POLL_INTERVAL = 0.001  # seconds; doubled up to LONGEST_WAIT between two tries
+MIN_POLL_INTERVAL = 0.001  # seconds between two tries, doubled each time up to the maximum
 MAX_POLL_INTERVAL = 0.05
 
 
 @contextmanager
 def hold(path: Path, *, wait: float, mode: int, doing: str | None = None) -> Iterator[int]:
-    """Hold the lock `path` for the block; ask for at most `wait` seconds. Gives the descriptor of the locked file.
+    """Hold the lock `path` for the block, waiting at most `wait` seconds. Yields the descriptor of the locked file.
 
-    `doing` is left in the file for whoever waits. Raises Busy, which says what the holder left there, and
-    Ds01Error if the file cannot be opened. Opened anew each time: two threads that share an open file share its lock.
+    `doing` is written into the file for waiters. Raises Busy with the holder's note, and Ds01Error if the file cannot
+    be opened. The file is opened each time: two threads that share an open file would share its lock.
     """
     try:
         descriptor = acquire(path, wait=wait, mode=mode)
@@ -49,7 +49,7 @@ def hold(path: Path, *, wait: float, mode: int, doing: str | None = None) -> Ite
 
 
 def is_free(path: Path) -> bool:
-    """Whether nobody holds the lock now."""
+    """Return whether nobody holds the lock now."""
     try:
         with hold(path, wait=0, mode=0o664):
             return True
@@ -58,7 +58,7 @@ def is_free(path: Path) -> bool:
 
 
 def acquire(path: Path, *, wait: float | None, mode: int) -> int:
-    """Lock the file `path`, making it if it is not there; the open descriptor. `wait` None: as long as it takes.
+    """Lock the file `path`, created if missing, and return its descriptor. `wait` None: as long as it takes.
 
     Raises Busy, OSError.
     """
@@ -75,7 +75,7 @@ def acquire(path: Path, *, wait: float | None, mode: int) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # the file was replaced meanwhile: its lock keeps nobody out
+        os.close(descriptor)  # the file was replaced meanwhile: this lock excludes nobody
 
 
 def _open(path: Path, mode: int) -> int:
@@ -84,7 +84,7 @@ def _open(path: Path, mode: int) -> int:
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
-        # Nothing can be written there, and reads still need to exclude each other.
+        # Not writable (read-only state), but readers still need to exclude each other.
         return files.open_shared(path, os.O_RDONLY, mode=mode)
 
 
@@ -105,7 +105,7 @@ def _poll(descriptor: int, deadline: float) -> None:
 
 def _write_note(descriptor: int, doing: str) -> None:
     note = json.dumps({"doing": doing, "since": f"{clock.to_server_zone(clock.now()):%H:%M}"}).encode()
-    with suppress(OSError):  # a full disk: who waits is told less
+    with suppress(OSError):  # a full disk: waiters are told less
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note, 0)
 
@@ -115,4 +115,4 @@ def _describe_holder(descriptor: int) -> str:
         note = json.loads(os.pread(descriptor, 4096, 0))
         return f"{note['doing']} since {note['since']}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "another command is at work"
+        return "another command is running"

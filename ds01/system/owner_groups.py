@@ -1,4 +1,4 @@
-"""Which of a person's Unix groups own directories that a container mounts: only these are of use inside."""
+"""Find which of an owner's Unix groups own directories that a container mounts: only these are useful inside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from ds01.system.as_user import run_as_account
 from ds01.system.users import Account
 
-# Groups that stand for rights over the machine. Nothing that is mounted may be reached by way of these.
+# Groups with rights over the machine. A container never gets them, so they give no access to mounts.
 PRIVILEGED_GROUPS = frozenset(
     {
         "root", "docker", "podman", "containerd", "sudo", "wheel", "admin", "adm", "disk", "shadow", "kmem", "mem",
@@ -26,7 +26,7 @@ PRIVILEGED_GROUPS = frozenset(
         "sambashare", "mail", "news", "proxy", "www-data", "nogroup", "nobody",
     }
 )  # fmt: skip
-MIN_USER_GID = 1000  # the smallest gid of groups of people, as login.defs has it
+MIN_USER_GID = 1000  # the smallest gid of groups of people (GID_MIN in login.defs)
 MAX_DIRECTORIES = 5000  # directories
 MAX_WALK_SECONDS = 1.0  # seconds; a mounted tree can be a file server
 
@@ -42,8 +42,8 @@ class HostGroup:
 def groups_of_directories(owner: Account, directories: Iterable[str]) -> tuple[HostGroup, ...]:
     """Return the owner's groups, besides the primary one, that own a directory in these trees, by gid.
 
-    The trees are walked with the owner's rights. One too large to be walked whole gets all groups of people that the
-    owner is in: one of them may own what was not looked at.
+    The trees are walked with the owner's rights. If they are too large to walk, all of the owner's groups of people are
+    returned, since any of them may own an unvisited directory.
     """
     candidates = {group.gid: group for group in _candidate_groups(owner)}
     if not candidates:
@@ -63,13 +63,13 @@ def _candidate_groups(owner: Account) -> Iterable[HostGroup]:
         try:
             name = grp.getgrgid(gid).gr_name
         except (KeyError, OverflowError):
-            continue  # a number without a name could be any of those that are never given
+            continue  # a gid without a name could be one of the excluded groups
         if name not in PRIVILEGED_GROUPS:
             yield HostGroup(gid, name)
 
 
 def _find_group_directories(directories: Collection[str], wanted_gids: frozenset[int]) -> str:
-    """Look for directories of the groups `wanted`, those at the top first. What cannot be read is passed over."""
+    """Search for directories of the groups, top levels first. Unreadable directories are skipped."""
     found: set[int] = set()
     queue = deque(directories)
     deadline = time.monotonic() + MAX_WALK_SECONDS

@@ -1,4 +1,4 @@
-"""The one place that starts other programs: argument lists, a timeout, the caller's own environment, never a shell."""
+"""Run other programs: argument lists, a timeout, the caller's own environment, never a shell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ds01.errors import Ds01Error
 from ds01.system.users import Account
 
 TIMEOUT = 30.0  # seconds
-ADMIN_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # cron's PATH, and many users', lacks these
+ADMIN_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # missing from cron's PATH and from many users'
 LIBRARY_PATH_VARIABLE = "LD_LIBRARY_PATH"
 SAFE_VARIABLES = (
     "PATH",
@@ -23,20 +23,20 @@ SAFE_VARIABLES = (
     "TERM",
     "TZ",
     LIBRARY_PATH_VARIABLE,
-)  # what another person's program gets of root's
+)  # what a program of another user keeps of root's environment
 
-RunProgram = Callable[[Sequence[str]], str]  # what takes a `run` of its own, so that a test can give another
+RunProgram = Callable[[Sequence[str]], str]  # the type of a `run` parameter that tests replace
 
 
 def run(
     arguments: Sequence[str], *, timeout: float = TIMEOUT, stdin: str | None = None, account: Account | None = None
 ) -> str:
-    """Run a program to its end, and return what it wrote to stdout. `given` is what it reads on stdin.
+    """Run a program and return its stdout. `stdin` is the text of its stdin.
 
-    `account`: for whom. The program has that person's home, and, if root starts it, nothing of root's: neither the uid
-    nor the environment.
+    `account`: the user to run it for. The program has that user's home and, if root starts it, that user's uid and
+    nothing of root's environment.
 
-    Raises Ds01Error if there is no such program, it takes longer than `timeout` seconds, or it fails; `data` then has
+    Raises Ds01Error if the program is missing, takes longer than `timeout` seconds, or fails; `data` then has
     `program`, `problem` (not_found, timeout, failed) and `exit_code`.
     """
     environment, identity_options = _environment_for(account)
@@ -48,7 +48,7 @@ def run(
         )
     input_options = {"stdin": DEVNULL} if stdin is None else {"input": stdin}
     try:
-        result = subprocess.run(  # noqa: S603  a list of arguments, and no shell
+        result = subprocess.run(  # noqa: S603  an argument list, no shell
             [program, *rest], env=environment, timeout=timeout, check=False, capture_output=True,
             encoding="utf-8", errors="replace", **input_options, **identity_options,
         )  # fmt: skip
@@ -57,15 +57,15 @@ def run(
     except OSError as error:
         raise _error(name, "failed", f"{name} cannot be started", f"{program}: {error.strerror}") from error
     if result.returncode != 0:
-        output = "\n".join(filter(None, (result.stderr.strip(), result.stdout.strip()))) or "it said nothing"
+        output = "\n".join(filter(None, (result.stderr.strip(), result.stdout.strip()))) or "it printed no reason"
         raise _error(name, "failed", f"{name} failed with code {result.returncode}", output, result.returncode)
     return str(result.stdout)
 
 
 def run_at_terminal(arguments: Sequence[str], *, account: Account | None = None) -> None:
-    """Run a program that people work in, as an editor, on the caller's terminal. Raises Ds01Error as `run`.
+    """Run an interactive program, such as an editor, on the caller's terminal. Raises Ds01Error as `run`.
 
-    `account`: as for `run`. An editor of root's would start a shell of root's.
+    `account`: as for `run`. A shell started from an editor must not be root's.
     """
     environment, identity_options = _environment_for(account)
     name, *rest = arguments
@@ -75,7 +75,7 @@ def run_at_terminal(arguments: Sequence[str], *, account: Account | None = None)
             name, "not_found", f"the program {name} is not installed", f"it is in none of {_path(environment)}"
         )
     try:
-        result = subprocess.run([program, *rest], env=environment, check=False, **identity_options)  # noqa: S603  no shell
+        result = subprocess.run([program, *rest], env=environment, check=False, **identity_options)  # noqa: S603
     except OSError as error:
         raise _error(name, "failed", f"{name} cannot be started", f"{program}: {error.strerror}") from error
     if result.returncode != 0:
@@ -83,28 +83,28 @@ def run_at_terminal(arguments: Sequence[str], *, account: Account | None = None)
 
 
 def find(name: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """The path of a program, looked for where the caller and administrators have them; None if there is none."""
+    """Return the path of a program, searched in the caller's PATH and ADMIN_PATHS; None if missing."""
     return shutil.which(name, path=_path(os.environ if environment is None else environment))
 
 
 def caller_environment(environment: Mapping[str, str], *, bundle: str | None) -> dict[str, str]:
-    """The environment that the caller gave to ds01; `bundle` is the frozen program's folder, None if it is not frozen.
+    """Return the caller's original environment; `bundle` is the frozen program's directory, None if not frozen.
 
-    PyInstaller's loader puts the folder before the caller's libraries, and keeps what was there in a variable beside
-    it: another program would load ds01's libraries in place of its own.
+    PyInstaller's loader puts its directory into the library path and keeps the caller's value in a second variable.
+    Without this reversal, other programs would load ds01's libraries instead of their own.
     """
     restored = dict(environment)
     if bundle is None:
         return restored
     original = restored.pop(f"{LIBRARY_PATH_VARIABLE}_ORIG", None)
-    folders = restored.pop(LIBRARY_PATH_VARIABLE, "").split(os.pathsep)
+    directories = restored.pop(LIBRARY_PATH_VARIABLE, "").split(os.pathsep)
     if original is None:
-        original = os.pathsep.join(folder for folder in folders if folder not in ("", bundle))
+        original = os.pathsep.join(directory for directory in directories if directory not in ("", bundle))
     return restored | ({LIBRARY_PATH_VARIABLE: original} if original else {})
 
 
 def _environment_for(account: Account | None) -> tuple[dict[str, str], dict[str, Any]]:
-    """The environment of a program for an account, and how it becomes theirs if root starts it."""
+    """Return the environment for an account's program, and the arguments of `subprocess` that switch users for root."""
     environment = caller_environment(os.environ, bundle=getattr(sys, "_MEIPASS", None))
     if account is None:
         return environment, {}

@@ -1,4 +1,4 @@
-"""Where ds01's things are, and which engine and GPUs it uses. `DS01_*` count only with a state folder of one's own."""
+"""Read ds01's settings: paths, engine, GPUs. `DS01_*` variables count only in a sandbox."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from ds01.errors import UsageError
 from ds01.system.data import DataError, parse_time
 
-LAST_GOOD_POLICY = "last-good-policy"  # the tick's copy of the policy and its members, in the state folder
+LAST_GOOD_POLICY = "last-good-policy"  # the tick's copy of the policy and its members, in the state directory
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`sandbox` is true for a state folder that DS01_STATE named. `gpus`: `nvml`, or `simulated:SPEC`."""
+    """Settings of one process. `sandbox`: DS01_STATE names the state directory. `gpus`: `nvml` or `simulated:SPEC`."""
 
     state: Path = Path("/var/lib/ds01")
     config: Path = Path("/etc/ds01/resource-limits.yaml")
@@ -28,24 +28,24 @@ class Settings:
     sudo_uid: int | None = None
     docker_config: str | None = None  # DOCKER_CONFIG, the directory of the caller's Docker configuration
     terminal: str | None = None  # TERM, for programs in containers
-    editor: str | None = None  # what the person writes in, with its options
-    mlc_arch: str | None = None  # the architecture that AIME's users ask for images of
+    editor: str | None = None  # the user's editor, with options
+    mlc_arch: str | None = None  # the GPU architecture for which AIME's users want images
 
     @property
     def last_good_policy(self) -> Path:
-        """The folder with the tick's copy of the last good policy."""
+        """The directory with the tick's copy of the last good policy."""
         return self.state / LAST_GOOD_POLICY
 
     @property
     def mailboxes(self) -> Path:
-        """The folder of the notices."""
+        """The directory of the notices."""
         return self.state / "notices"
 
 
 def read(environment: Mapping[str, str], *, euid: int) -> Settings:
-    """The settings of a process. Raises UsageError if a variable that counts does not parse.
+    """Return the settings of a process. Raises UsageError if a variable that counts is invalid.
 
-    SUDO_UID is believed only from euid 0: anybody can set it, but root could do everything anyway.
+    SUDO_UID is trusted only with euid 0: anybody can set it, but root could do everything anyway.
     """
     sudo = environment.get("SUDO_UID", "")
     plain = Settings(
@@ -58,8 +58,8 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
     state = environment.get("DS01_STATE")
     if not state:
         return replace(plain, now=_time(environment) if euid == 0 else None)
-    folder = Path(state)
-    if not folder.is_absolute():
+    directory = Path(state)
+    if not directory.is_absolute():
         raise UsageError("DS01_STATE must be an absolute path", why=f"it is {state!r}")
     engine = environment.get("DS01_ENGINE") or plain.engine
     if engine not in ("docker", "simulated"):
@@ -69,9 +69,9 @@ def read(environment: Mapping[str, str], *, euid: int) -> Settings:
         raise UsageError("DS01_GPUS must be nvml or simulated:COUNTxMODEL,…", why=f"it is {gpus!r}")
     return replace(
         plain,
-        state=folder,
+        state=directory,
         config=Path(environment.get("DS01_CONFIG") or plain.config),
-        log=folder / "log",
+        log=directory / "log",
         sandbox=True,
         engine=engine,
         gpus=gpus,
@@ -87,11 +87,11 @@ def _time(environment: Mapping[str, str]) -> datetime | None:
     try:
         return parse_time(text)
     except DataError as error:
-        raise UsageError("DS01_NOW must be a time as in RFC 3339", why=str(error)) from error
+        raise UsageError("DS01_NOW must be a time in RFC 3339 format", why=str(error)) from error
 
 
 def config_file(name: str) -> Path:
-    """A file that ds01 ships in `config/`: beside the package when installed, at the top of a checkout."""
+    """Return the path of a file in `config/`: beside the package when installed, at the top of a checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "config" / name
     return installed if installed.exists() else package.parent / "config" / name

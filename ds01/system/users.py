@@ -1,4 +1,4 @@
-"""Unix users and groups, as the user database has them; a state folder of one's own may add people of its own."""
+"""Look up Unix users and groups in the user database; a sandbox may add users of its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ds01.errors import NotFound
 
 @dataclass(frozen=True)
 class Account:
-    """A Unix user: what the user database says.
+    """A Unix user, from the user database.
 
-    `groups` and `spellings` are empty until the policy asks: of its Unix groups those that the user is in, and the
-    logins in it that mean this user but are spelled differently.
+    `groups` and `spellings` are empty until the policy is resolved: the policy's Unix groups that the user is in, and
+    the policy's logins that mean this user but are spelled differently.
     """
 
     uid: int
@@ -30,7 +30,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts. Made in one place from the process, never from a request. `via` says how: command, sudo, tick."""
+    """Who acts: taken from the process, never from a request. `via` says how: command, sudo, tick."""
 
     uid: int
     gid: int
@@ -39,25 +39,25 @@ class Actor:
 
 
 class Users:
-    """Looks accounts up. `extra`, in the format of passwd(5), is asked first: only for a state folder of one's own.
+    """Looks up accounts. `extra`, a file in passwd(5) format, comes first; only sandboxes have one.
 
-    Spellings and groups are looked up once in the life of this object, which is one command.
+    Spellings and groups are cached for the life of this object, which is one command.
     """
 
     def __init__(self, extra: Path | None = None) -> None:
         self._extra_accounts = _read_passwd(extra) if extra is not None else ()
-        self._logins: dict[str, tuple[int, str] | None] = {}  # spelling -> uid and login of the user database
+        self._logins: dict[str, tuple[int, str] | None] = {}  # spelling -> uid and canonical login
         self._members: dict[int, frozenset[int]] = {}  # uid -> gids
         self._gids: dict[str, int | None] = {}
 
     def clear_cache(self) -> None:
-        """Look spellings and groups up again from now on: a wait may last for days."""
+        """Forget cached spellings and groups: a wait in the queue may last for days."""
         self._logins.clear()
         self._members.clear()
         self._gids.clear()
 
     def by_uid(self, uid: int) -> Account:
-        """The account of a uid. Raises NotFound."""
+        """Return the account of a uid. Raises NotFound."""
         for account in self._extra_accounts:
             if account.uid == uid:
                 return account
@@ -67,10 +67,10 @@ class Users:
             raise NotFound(f"no user has the uid {uid}", hint="`getent passwd` lists the users") from None
 
     def by_login(self, text: str) -> Account:
-        """The account of a login, or of a uid in digits if no login is spelt so. Raises NotFound."""
+        """Return the account of a login, or of a uid in digits if no login has that name. Raises NotFound."""
         for account in self._extra_accounts:
             if account.login == text:
-                return self.by_uid(account.uid)  # under its first login, if it has several
+                return self.by_uid(account.uid)  # under the first login, if the uid has several
         try:
             return _account(pwd.getpwnam(text))
         except (KeyError, ValueError):
@@ -79,11 +79,11 @@ class Users:
             raise NotFound(f"there is no user {text!r}", hint="`getent passwd` lists the users") from None
 
     def has_group(self, name: str) -> bool:
-        """Return whether the user database has this Unix group. False too if it does not answer."""
+        """Return whether the user database has this Unix group; False too if it does not answer."""
         return self._gid(name) is not None
 
     def actor(self, uid: int, *, via: str = "command") -> Actor:
-        """The acting user. One without an entry in the user database acts under its number."""
+        """Return the acting user. A uid without an entry in the user database has its number as the login."""
         try:
             account = self.by_uid(uid)
         except NotFound:
@@ -91,17 +91,17 @@ class Users:
         return Actor(account.uid, account.gid, account.login, via)
 
     def uid_of(self, login: str) -> int | None:
-        """Return whose login this is, however it is spelled; digits are a login here, not a uid. None: nobody's."""
+        """Return the uid of a login, however it is spelled, or None. Digits are a login here, not a uid."""
         found = self._cached_login(login)
         return None if found is None else found[0]
 
     def canonical_login(self, login: str) -> str:
-        """Return the login as the user database spells it; one that nobody has is returned as it is."""
+        """Return the login as the user database spells it; an unknown login is returned unchanged."""
         found = self._cached_login(login)
         return login if found is None else found[1]
 
     def has_uid(self, text: str) -> bool:
-        """Return whether these digits are the uid of somebody."""
+        """Return whether these digits are the uid of a user."""
         try:
             return text.isascii() and text.isdigit() and self.by_login(text).uid == int(text)
         except NotFound:
@@ -110,7 +110,7 @@ class Users:
     def groups_of(self, account: Account, names: Collection[str]) -> tuple[str, ...]:
         """Return which of the Unix groups `names` the account is in.
 
-        The names are looked up, not the groups of the account: those can be hundreds, and the names are few.
+        Looks up the names rather than the account's groups: the names are few, the groups can be hundreds.
         """
         if not names or any(extra.uid == account.uid for extra in self._extra_accounts):
             return ()

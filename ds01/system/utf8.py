@@ -1,4 +1,4 @@
-"""Texts from outside: arguments, answers, folder names. Everything that ds01 records or sends to Docker is UTF-8."""
+"""Check text from outside (arguments, answers, directory names): everything recorded or sent to Docker is UTF-8."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ds01.errors import UsageError
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether the text was UTF-8 outside. Python keeps other bytes as lone surrogates, which no file takes."""
+    """Return whether the text was UTF-8. Python keeps other bytes as lone surrogates, which cannot be written."""
     if text.isascii():
         return True
     try:
@@ -17,7 +17,7 @@ def is_utf8(text: str) -> bool:
 
 
 def expect_utf8(text: str, what: str) -> str:
-    """Return the text. Raises UsageError if `what` it is, an argument or a folder, is not UTF-8."""
+    """Return the text. Raises UsageError if it is not UTF-8; `what` names it in the message."""
     if is_utf8(text):
         return text
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

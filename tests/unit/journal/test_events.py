@@ -1,4 +1,4 @@
-"""events.jsonl: one line each, and a journal that cannot be written never stops what it reports."""
+"""events.jsonl: one line per event; a failed write never stops an operation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ds01.journal.events import EventLog
 from tests.harness import NOON, Clock, umask
 
 
-def test_a_line_has_its_time_and_type_first_and_what_all_have(tmp_path: Path) -> None:
+def test_line_begins_with_time_and_type_and_has_the_common_keys(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl", clock=Clock())
     log.emit("warning", {"actor": "tick", "container": "thesis._.70001", "deadline": NOON})
     assert json.loads((tmp_path / "events.jsonl").read_text()) == {
@@ -37,7 +37,7 @@ def test_event_log_mode_ignores_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "events.jsonl").stat().st_mode & 0o777 == 0o664
 
 
-def test_a_full_disk_or_a_link_stops_nothing(tmp_path: Path) -> None:
+def test_full_disk_or_link_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("")
     (tmp_path / "events.jsonl").symlink_to(tmp_path / "victim")
     log = EventLog(tmp_path / "events.jsonl", clock=Clock())

@@ -1,4 +1,4 @@
-"""gpu-allocations.log: one line for each slot that was given, held, used again or given back."""
+"""gpu-allocations.log: one line for each slot allocated, held, resumed or released."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def log(harness: Harness) -> Path:
 
 
 def lines(path: Path) -> list[str]:
-    """The lines since the last time, without their times."""
+    """Return the lines since the last call, without their times."""
     text = path.read_text() if path.exists() else ""
     path.write_text("")
     return [line[20:] for line in text.splitlines()]
@@ -51,7 +51,7 @@ def test_log_follows_a_container_life(harness: Harness, log: Path, monkeypatch: 
     assert lines(log)[0] == f"RELEASED 1:0 {about} vanish by observed: removed behind ds01"
 
 
-def test_a_lease_by_hand_and_a_create_that_failed(harness: Harness, log: Path) -> None:
+def test_manual_lease_and_failed_create_are_logged(harness: Harness, log: Path) -> None:
     harness.gate.allocate(harness.actor("boss"), 70001, "hand", GpuRequest(1))
     assert [line.split()[0] for line in lines(log)] == ["ALLOCATED"]
     harness.gate.release(harness.actor("boss"), "hand._.70001")
@@ -60,7 +60,7 @@ def test_a_lease_by_hand_and_a_create_that_failed(harness: Harness, log: Path) -
     assert lines(log) == []
 
 
-def test_recreate_elsewhere_moves_the_lines(harness: Harness, log: Path) -> None:
+def test_recreate_on_another_slot_is_logged(harness: Harness, log: Path) -> None:
     gate, alice = harness.gate, harness.actor("alice")
     gate.create(alice, harness.request("alice", gpus=1))
     gate.start(alice, ALICE_THESIS)
@@ -72,7 +72,7 @@ def test_recreate_elsewhere_moves_the_lines(harness: Harness, log: Path) -> None
     assert said == [["ALLOCATED", "1:1"], ["RELEASED", "1:1"], ["ALLOCATED", "1:1"]]
 
 
-def test_its_form_and_mode(tmp_path: Path) -> None:
+def test_format_and_mode(tmp_path: Path) -> None:
     log = LeaseLog(tmp_path / "log")
     log.write([LeaseLogEntry("ALLOCATED", "0:1", "alice", ALICE_THESIS, 10, "a\nb\x1b[2J")], NOON, mode=0o664)
     assert (tmp_path / "log").read_text() == (
@@ -81,7 +81,7 @@ def test_its_form_and_mode(tmp_path: Path) -> None:
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o664
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(harness: Harness, log: Path) -> None:
+def test_failed_write_stops_nothing(harness: Harness, log: Path) -> None:
     log.mkdir()
     harness.gate.create(harness.actor("alice"), harness.request("alice", gpus=1))
     LeaseLog(harness.root / "none" / "log").write([LeaseLogEntry("HELD", "0", "a", "b", 1, "c")], NOON, mode=0o664)

@@ -1,4 +1,4 @@
-"""The mailbox: what is delivered is there, is seen once, and is nobody else's; and what may be shown on a terminal."""
+"""Mailboxes: each notice is read once, by its owner only. Terminals: what may be shown there."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_delivered_notices_are_taken_once_in_order(boxes: Mailboxes) -> None:
     assert boxes.take(UID) == [notice("three")]
 
 
-def test_the_mailbox_is_its_owners_whatever_the_umask(boxes: Mailboxes, path: Path) -> None:
+def test_mailbox_belongs_to_its_owner_whatever_the_umask(boxes: Mailboxes, path: Path) -> None:
     for mask in (0o077, 0):
         with umask(mask):
             assert boxes.deliver(UID, UID, notice())
@@ -60,7 +60,7 @@ def test_the_mailbox_is_its_owners_whatever_the_umask(boxes: Mailboxes, path: Pa
         path.parent.rmdir()
 
 
-def test_without_a_mailbox_there_is_nothing(boxes: Mailboxes) -> None:
+def test_missing_mailbox_has_no_notices(boxes: Mailboxes) -> None:
     assert boxes.take(UID) == []
     assert boxes.take(4_000_000_000) == []
 
@@ -106,7 +106,7 @@ def test_foreign_mailbox_is_replaced(boxes: Mailboxes, path: Path) -> None:
     path.parent.mkdir()
     path.write_text("bob's")
     os.chown(path, 70002, 70002)
-    descriptor = os.open(path, os.O_RDONLY)  # bob reads on
+    descriptor = os.open(path, os.O_RDONLY)  # bob keeps the file open
     assert boxes.deliver(UID, UID, notice())
     assert os.read(descriptor, 100) == b"bob's"
     os.close(descriptor)
@@ -114,7 +114,7 @@ def test_foreign_mailbox_is_replaced(boxes: Mailboxes, path: Path) -> None:
 
 
 @as_root
-def test_a_folder_that_somebody_made_before_is_taken_over(boxes: Mailboxes, path: Path) -> None:
+def test_foreign_mailbox_directory_is_taken_over(boxes: Mailboxes, path: Path) -> None:
     path.parent.mkdir()
     os.chown(path.parent, 70002, 70002)
     path.parent.chmod(0o777)
@@ -122,14 +122,14 @@ def test_a_folder_that_somebody_made_before_is_taken_over(boxes: Mailboxes, path
     assert modes(path.parent) == (0o755, 0)
 
 
-def test_a_folder_that_is_a_link_is_none(boxes: Mailboxes, path: Path, fast_tmp: Path) -> None:
+def test_linked_mailbox_directory_is_not_used(boxes: Mailboxes, path: Path, fast_tmp: Path) -> None:
     (fast_tmp / "elsewhere").mkdir()
     path.parent.symlink_to(fast_tmp / "elsewhere")
     assert not boxes.deliver(UID, UID, notice())
     assert list((fast_tmp / "elsewhere").iterdir()) == []
 
 
-def test_a_pipe_is_no_mailbox_and_hangs_nobody(boxes: Mailboxes, path: Path) -> None:
+def test_pipe_is_replaced_without_blocking(boxes: Mailboxes, path: Path) -> None:
     path.parent.mkdir()
     os.mkfifo(path)
     assert boxes.take(UID) == []
@@ -137,7 +137,7 @@ def test_a_pipe_is_no_mailbox_and_hangs_nobody(boxes: Mailboxes, path: Path) -> 
     assert len(boxes.take(UID)) == 1
 
 
-def test_an_owner_who_keeps_the_lock_gets_it_all_the_same(
+def test_delivery_works_while_the_owner_keeps_the_lock(
     boxes: Mailboxes, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notices, "LOCK_TIMEOUT", 0.02)
@@ -148,9 +148,7 @@ def test_an_owner_who_keeps_the_lock_gets_it_all_the_same(
     assert len(boxes.take(UID)) == 2
 
 
-def test_on_a_full_disk_it_is_not_delivered_and_nothing_is_cut(
-    boxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_leaves_the_mailbox_unchanged(boxes: Mailboxes, monkeypatch: pytest.MonkeyPatch) -> None:
     boxes.deliver(UID, UID, notice("one"))
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:10]))
@@ -166,9 +164,7 @@ def test_on_a_full_disk_it_is_not_delivered_and_nothing_is_cut(
     assert [item.text for item in boxes.take(UID)] == ["one", "four"]
 
 
-def test_a_mailbox_that_nobody_reads_does_not_grow_for_ever(
-    boxes: Mailboxes, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unread_mailbox_has_a_maximum_size(boxes: Mailboxes, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notices, "MAX_MAILBOX_BYTES", 1000)
     for number in range(50):
         assert boxes.deliver(UID, UID, notice(str(number)))
@@ -187,7 +183,7 @@ def terminal() -> Iterator[tuple[int, Path]]:
     os.close(theirs)
 
 
-def test_only_terminals_that_take_messages_are_found(terminal: tuple[int, Path]) -> None:
+def test_only_terminals_that_accept_messages_are_used(terminal: tuple[int, Path]) -> None:
     _, path = terminal
     path.chmod(0o620)
     assert path in writable_terminals(os.geteuid())
@@ -196,11 +192,11 @@ def test_only_terminals_that_take_messages_are_found(terminal: tuple[int, Path])
     assert path not in writable_terminals(os.geteuid())
 
 
-def test_links_and_files_are_no_terminals(tmp_path: Path) -> None:
+def test_links_and_files_are_not_terminals(tmp_path: Path) -> None:
     (tmp_path / "0").touch(mode=0o666)
     (tmp_path / "1").symlink_to("/dev/null")
-    assert writable_terminals(os.geteuid(), folder=tmp_path) == []
-    assert writable_terminals(os.geteuid(), folder=tmp_path / "none") == []
+    assert writable_terminals(os.geteuid(), directory=tmp_path) == []
+    assert writable_terminals(os.geteuid(), directory=tmp_path / "none") == []
 
 
 def test_control_characters_never_reach_a_terminal(terminal: tuple[int, Path]) -> None:
@@ -211,14 +207,14 @@ def test_control_characters_never_reach_a_terminal(terminal: tuple[int, Path]) -
     assert not {"\x1b", "\x07"} & set(said)
 
 
-def test_a_terminal_that_takes_nothing_holds_nobody_up(terminal: tuple[int, Path]) -> None:
+def test_blocked_terminal_is_skipped(terminal: tuple[int, Path]) -> None:
     _, path = terminal
-    for _ in range(1000):  # nobody reads
+    for _ in range(1000):  # fill the terminal's buffer
         show_on_terminals(0, "x" * 500, find=lambda uid: [path, Path("/nonexistent")])
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM])
-def test_a_mailbox_that_cannot_be_opened_now_keeps_what_is_in_it(
+def test_mailbox_that_cannot_be_opened_keeps_its_content(
     boxes: Mailboxes, path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     assert boxes.deliver(UID, UID, notice("first"))
@@ -239,7 +235,7 @@ def test_a_mailbox_that_cannot_be_opened_now_keeps_what_is_in_it(
 def test_non_root_administrator_creates_no_mailbox() -> None:
     with TemporaryDirectory(dir="/tmp") as name:
         state = Path(name)
-        state.chmod(0o777)  # as the group may write in a server's
+        state.chmod(0o777)  # the group may write, as on a server
         child = os.fork()
         if child == 0:
             os.setuid(70009)

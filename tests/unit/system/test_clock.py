@@ -1,4 +1,4 @@
-"""The server's time zone: what /etc/localtime says, and never what the caller's TZ says."""
+"""The server's time zone comes from /etc/localtime, never from the caller's TZ."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"TZif", b"TZif2" + b"\xff" * 60, b"Europe/Berlin\n", None])
-def test_without_a_usable_file_it_is_utc(content: bytes | None, tmp_path: Path) -> None:
+def test_zone_is_utc_without_a_usable_file(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "localtime"
     if content is not None:
         path.write_bytes(content)
     assert SUMMER.astimezone(read_zone(path)).utcoffset() == timedelta(0)
 
 
-def test_a_folder_is_no_zone(tmp_path: Path) -> None:
+def test_directory_in_place_of_a_zone_means_utc(tmp_path: Path) -> None:
     assert read_zone(tmp_path) is timezone.utc
 
 

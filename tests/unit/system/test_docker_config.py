@@ -1,4 +1,4 @@
-"""The caller's Docker configuration: whatever the file holds, the usable part is used and the rest is described."""
+"""The caller's Docker configuration: the usable part is used, the rest is described."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_logins_as_docker_login_writes_them() -> None:
     )
 
 
-def test_an_empty_login_is_no_login_and_no_problem() -> None:
+def test_empty_login_is_ignored_without_a_problem() -> None:
     config = parsed({"auths": {HUB: {"auth": ""}}, "credsStore": "", "credHelpers": {"gcr.io": ""}})
     assert (config.logins, config.store, config.helpers, config.problems) == ({}, None, {}, ())
 
@@ -44,7 +44,7 @@ def test_an_empty_login_is_no_login_and_no_problem() -> None:
     ["x", 1, [], {"auth": 1}, {"auth": "?"}, {"auth": "ä"}, {"auth": encoded("nocolon")}, {"auth": encoded(":x")},
      {"auth": base64.b64encode(b"\xff:\xff").decode()}, {"identitytoken": 1}, {"username": ["a"]}],
 )  # fmt: skip
-def test_a_bad_login_is_described_and_spoils_no_other(entry: Any) -> None:
+def test_bad_login_is_described_and_others_are_kept(entry: Any) -> None:
     config = parsed({"auths": {"bad.io": entry, "good.io": {"auth": encoded("a:b")}}})
     assert config.logins == {"good.io": RegistryLogin("a", "b")}
     assert [problem.registry for problem in config.problems] == ["bad.io"]
@@ -57,28 +57,28 @@ def test_a_bad_login_is_described_and_spoils_no_other(entry: Any) -> None:
      {"credHelpers": []}, {"credHelpers": {"a.io": 1}}, {"proxies": []}, {"proxies": {"default": "x"}},
      {"proxies": {"default": {"httpProxy": 1}}}, {"proxies": {"default": {"httpProxy": "a\0b"}}}, [], 1, "x", None],
 )  # fmt: skip
-def test_what_has_the_wrong_shape_is_described(document: Any) -> None:
+def test_wrong_shape_is_described(document: Any) -> None:
     config = parsed(document)
     assert len(config.problems) == 1
     assert config.store is None and not config.helpers and not config.proxy_variables(SOCKET)
 
 
 @pytest.mark.parametrize("content", [b"{", b"not json", b"\xff\xfe{", b'{"auths": {}} x', b"[" * 200_000, b"\x00"])
-def test_what_is_not_json_is_described(content: bytes) -> None:
+def test_invalid_json_is_described(content: bytes) -> None:
     config = parse_config(content, PATH)
     assert len(config.problems) == 1 and "JSON" in config.problems[0].text
 
 
 @pytest.mark.parametrize("content", [b"", b" \n"])
-def test_an_empty_file_says_nothing(content: bytes) -> None:
+def test_empty_file_is_an_empty_configuration(content: bytes) -> None:
     assert parse_config(content, PATH) == DockerConfig(PATH)
 
 
-def test_a_byte_order_mark_is_no_problem() -> None:
+def test_byte_order_mark_is_accepted() -> None:
     assert parse_config(b'\xef\xbb\xbf{"credsStore": "pass"}', PATH).store == "pass"
 
 
-def test_the_proxies_are_set_as_the_docker_cli_does() -> None:
+def test_proxies_are_set_as_by_the_docker_cli() -> None:
     config = parsed({"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "a,b", "httpsProxy": ""}}})
     assert config.proxy_variables(SOCKET) == {
         "HTTP_PROXY": "http://p:1", "http_proxy": "http://p:1", "NO_PROXY": "a,b", "no_proxy": "a,b",
@@ -95,7 +95,7 @@ def test_one_bad_proxy_leaves_the_others() -> None:
     assert set(config.proxy_variables(SOCKET)) == {"HTTPS_PROXY", "https_proxy"} and len(config.problems) == 1
 
 
-def test_no_file_is_no_problem(tmp_path: Path) -> None:
+def test_missing_file_is_an_empty_configuration(tmp_path: Path) -> None:
     assert read_config(tmp_path / "config.json") == DockerConfig()
     (tmp_path / "file").touch()
     assert read_config(tmp_path / "file" / "config.json") == DockerConfig()
@@ -109,6 +109,6 @@ def test_a_directory_a_pipe_and_a_huge_file_are_described(tmp_path: Path) -> Non
         assert "cannot be read" in read_config(tmp_path / name).problems[0].text
 
 
-def test_the_old_file_holds_logins_only() -> None:
+def test_legacy_file_holds_logins_only() -> None:
     content = json.dumps({HUB: {"auth": encoded("a:b"), "email": "x"}}).encode()
     assert parse_config(content, Path("/home/a/.dockercfg")).logins == {HUB: RegistryLogin("a", "b")}

@@ -1,4 +1,4 @@
-"""A person's own files are touched with that person's uid, whoever acts."""
+"""A user's files are accessed with that user's uid, whoever acts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def home(harness: Harness) -> Home:
     return Home(Users(harness.state / "passwd").by_login("alice"))
 
 
-def test_what_was_written_is_read_and_its_folder_is_made(home: Home) -> None:
+def test_written_file_is_read_back_and_its_directory_created(home: Home) -> None:
     path = home.path / "deep" / "er" / "notes.txt"
     assert home.read(path) is None
     home.write(path, "Grüße\n", mode=0o600)
@@ -30,13 +30,13 @@ def test_what_was_written_is_read_and_its_folder_is_made(home: Home) -> None:
 
 
 @AS_ROOT
-def test_what_root_writes_for_somebody_is_theirs(home: Home) -> None:
+def test_file_that_root_writes_belongs_to_the_user(home: Home) -> None:
     home.write(home.path / "new" / "file", b"x")
     assert (home.path / "new").stat().st_uid == (home.path / "new" / "file").stat().st_uid == home.account.uid
 
 
 @AS_ROOT
-def test_a_link_leads_root_nowhere_that_its_owner_could_not_go(home: Home, tmp_path: Path) -> None:
+def test_root_follows_links_with_the_users_rights_only(home: Home, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("only root's")
     secret.chmod(0o600)
@@ -48,7 +48,7 @@ def test_a_link_leads_root_nowhere_that_its_owner_could_not_go(home: Home, tmp_p
     assert secret.read_text() == "only root's"
 
 
-def test_a_link_to_an_own_file_stays_a_link(home: Home) -> None:
+def test_link_to_the_users_own_file_stays_a_link(home: Home) -> None:
     home.write(home.path / "dotfiles" / "real", "old")
     (home.path / "link").symlink_to(home.path / "dotfiles" / "real")
     home.write(home.path / "link", "new")
@@ -56,7 +56,7 @@ def test_a_link_to_an_own_file_stays_a_link(home: Home) -> None:
     assert home.read_text(home.path / "dotfiles" / "real") == "new"
 
 
-def test_a_file_keeps_its_mode_and_what_is_no_file_stays(home: Home) -> None:
+def test_replaced_file_keeps_its_mode_and_a_pipe_is_kept(home: Home) -> None:
     home.write(home.path / "private", "old", mode=0o600)
     home.write(home.path / "private", "new")
     assert (home.path / "private").stat().st_mode & 0o777 == 0o600
@@ -75,7 +75,7 @@ def test_directory_is_created_once(home: Home) -> None:
         home.make_directory(home.path / "file")
 
 
-def test_a_pipe_does_not_hang_and_a_relative_path_is_refused(home: Home) -> None:
+def test_pipe_does_not_block_and_relative_path_is_refused(home: Home) -> None:
     os.mkfifo(home.path / "pipe", 0o666)
     (home.path / "pipe").chmod(0o666)
     with pytest.raises(Ds01Error, match="cannot be read"):

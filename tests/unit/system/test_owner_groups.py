@@ -1,4 +1,4 @@
-"""Which of an owner's groups a container is given: those that own mounted directories, and never a powerful one."""
+"""The owner's groups that a container gets: those that own mounted directories, never a powerful one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Grouped = Callable[..., None]
 
 @pytest.fixture
 def member_of(monkeypatch: pytest.MonkeyPatch) -> Grouped:
-    """The groups that the user database has for everybody."""
+    """Replaces the groups in the user database."""
 
     def set_groups(**groups: int) -> None:
         names = {gid: name.replace("_", " ") for name, gid in groups.items()}
@@ -69,7 +69,7 @@ def test_the_mounted_directory_itself_counts(data: Path, member_of: Grouped) -> 
 @pytest.mark.parametrize(
     "name", ["docker", "sudo", "disk", "adm", "shadow", "root", "wheel", "lxd", "video", "libvirt"]
 )
-def test_a_group_with_rights_over_the_machine_is_never_given(data: Path, member_of: Grouped, name: str) -> None:
+def test_powerful_group_is_never_given(data: Path, member_of: Grouped, name: str) -> None:
     member_of(**{name: 5001})
     owned(data / "x", 5001)
     assert found(data) == []
@@ -87,14 +87,14 @@ def test_a_group_without_a_name_is_not_given(data: Path, member_of: Grouped, mon
     assert found(data) == []
 
 
-def test_links_lead_nowhere(data: Path, tmp_path: Path, member_of: Grouped) -> None:
+def test_links_are_not_followed(data: Path, tmp_path: Path, member_of: Grouped) -> None:
     member_of(vision=5001)
     owned(tmp_path / "elsewhere" / "vision", 5001)
     (data / "link").symlink_to(tmp_path / "elsewhere")
     assert found(data) == []
 
 
-def test_what_the_owner_cannot_read_is_passed_over(data: Path, member_of: Grouped) -> None:
+def test_unreadable_directories_are_skipped(data: Path, member_of: Grouped) -> None:
     member_of(vision=5001)
     owned(data / "closed", 0, 0o700)
     owned(data / "closed" / "vision", 5001)
@@ -103,9 +103,7 @@ def test_what_the_owner_cannot_read_is_passed_over(data: Path, member_of: Groupe
     assert found(data / "closed") == []
 
 
-def test_a_tree_too_large_to_walk_gets_all_groups_of_people(
-    data: Path, member_of: Grouped, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_huge_tree_gives_all_groups_of_people(data: Path, member_of: Grouped, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owner_groups, "MAX_DIRECTORIES", 2)
     member_of(vision=5001, plugins=500, docker=5002)
     for number in range(9):

@@ -1,4 +1,4 @@
-"""Starting programs: what they get, what they give back, and what is said when that fails."""
+"""Programs: their input, output and environment, and the errors when they fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ds01.system import programs
 BUNDLE = "/usr/lib/ds01/_internal"
 
 
-def test_stdout_comes_back_and_stdin_goes_in() -> None:
+def test_stdin_is_passed_and_stdout_returned() -> None:
     assert programs.run(["cat"], stdin="grüße\n") == "grüße\n"
     assert programs.run(["cat"]) == ""
 
@@ -22,25 +22,25 @@ def test_nothing_goes_through_a_shell() -> None:
     assert programs.run(["echo", "$HOME; `id` *"]) == "$HOME; `id` *\n"
 
 
-def test_what_is_not_installed_is_said() -> None:
+def test_missing_program_is_reported() -> None:
     with pytest.raises(Ds01Error, match="the program ds01-none is not installed") as caught:
         programs.run(["ds01-none", "x"])
     assert caught.value.data == {"program": "ds01-none", "problem": "not_found", "exit_code": None}
 
 
-def test_a_failure_has_code_and_words() -> None:
+def test_failure_has_exit_code_and_output() -> None:
     with pytest.raises(Ds01Error, match="ls failed with code 2") as caught:
         programs.run(["ls", "/there/is/none"])
     assert "/there/is/none" in (caught.value.why or "")
     assert (caught.value.data or {})["exit_code"] == 2
 
 
-def test_nothing_waits_for_ever() -> None:
+def test_timeout_ends_a_program() -> None:
     with pytest.raises(Ds01Error, match=r"took longer than 0\.05 s"):
         programs.run(["sleep", "20"], timeout=0.05)
 
 
-def test_what_administrators_have_is_found_whatever_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_administrators_programs_are_found_whatever_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(programs, "ADMIN_PATHS", ("/bin", "/usr/bin"))
     assert programs.run(["echo", "found"]) == "found\n"
@@ -62,11 +62,11 @@ def test_a_program_that_is_not_frozen_changes_nothing() -> None:
         ({}, {}),
     ],
 )  # fmt: skip
-def test_a_frozen_program_gives_the_callers_libraries_back(given: dict[str, str], handed_on: dict[str, str]) -> None:
+def test_frozen_program_restores_the_callers_library_path(given: dict[str, str], handed_on: dict[str, str]) -> None:
     assert programs.caller_environment({"A": "1"} | given, bundle=BUNDLE) == {"A": "1"} | handed_on
 
 
-def test_what_a_frozen_ds01_starts_sees_the_callers_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_programs_of_a_frozen_ds01_use_the_callers_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "_MEIPASS", str(tmp_path), raising=False)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
     monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", "/opt/cuda/lib")
