@@ -301,6 +301,7 @@ def test_an_old_driver_lacks_functions(tmp_path: Path) -> None:
 
 
 def test_gpu_models_load_without_pynvml() -> None:
-    imports = "from ds01.gpus import inventory, model, simulated\nfrom ds01.placement import allocation_input, allocator, outside_use"
-    program = f"import sys\n{imports}\nsys.exit('pynvml' in sys.modules)"
+    gpus = "from ds01.gpus import inventory, model, simulated"
+    placement = "from ds01.placement import allocation_input, allocator, outside_use"
+    program = f"import sys\n{gpus}\n{placement}\nsys.exit('pynvml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
