@@ -249,7 +249,7 @@ def create_in_engine(
     spec = spec_of(context, prepared, record, groups)
     spec = spec if name is None else dataclasses.replace(spec, name=name)
     created = engine.create(spec)
-    if engine.get_archive(created.id, "/bin/sh") is None:
+    if engine.path_status(created.id, "/bin/sh") is None:
         raise PermissionDenied(
             f"the image {record.image} has no shell",
             why="it has no /bin/sh, and a container of ds01 is something one works in",
@@ -257,7 +257,11 @@ def create_in_engine(
         )
     root_inside = prepared.limits.limits.root_inside
     insider = Insider(record.user, record.uid, record.gid, record.name, groups, root_inside)
-    engine.put_archive(created.id, "/", archive(insider, partial(_read_file, context, created.id)))
+    engine.put_archive(
+        created.id,
+        "/",
+        archive(insider, partial(_read_file, context, created.id), partial(_has_path, context, created.id)),
+    )
     seen = engine.inspect(created.id)
     if seen is None:
         raise EngineNotFound(f"the container {record.name} vanished while it was made")
@@ -307,6 +311,10 @@ def spec_of(context: Context, prepared: Prepared, record: Record, groups: tuple[
         groups,
         record.ports,
     )
+
+
+def _has_path(context: Context, identity: str, path: str) -> bool:
+    return context.engine.path_status(identity, path) is not None
 
 
 def _read_file(context: Context, identity: str, path: str) -> bytes | None:

@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # started as a fol
 
 from tests.bench.allocation import allocation
 from tests.bench.bed import DS01, docker_version
-from tests.bench.programs import listing, start_up
+from tests.bench.programs import life, listing, start_up
 from tests.bench.tick import on_real_docker, on_simulated_engine
 
-ALL = ("start", "allocation", "tick", "docker-tick", "list")
+ALL = ("start", "allocation", "tick", "docker-tick", "life", "list")
 
 
 def main() -> None:
@@ -44,6 +44,8 @@ def main() -> None:
         on_simulated_engine(options.ticked, options.runs)
     if docker and "docker-tick" in options.only:
         on_real_docker(options.ticked, options.runs)
+    if docker and "life" in options.only:
+        life(options.runs)
     if docker and "list" in options.only:
         listing(options.sizes, options.runs)
 

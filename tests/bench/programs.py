@@ -5,10 +5,15 @@ from __future__ import annotations
 import statistics
 import subprocess
 import time
+from collections import Counter
+from typing import Any
 
+from ds01.api.containers import CreateContainer, RemoveContainer, StartContainer, StopContainer
 from ds01.engines.docker.engine import DockerEngine
+from ds01.lifecycle.context.context import Context
 from tests.bench.bed import DS01, RUN, UID, afresh, context_of, environment, on_docker, request
 from tests.client import Client
+from tests.fault_injection import CHANGING_CALLS, READING_CALLS, FaultyEngine, StepCounter
 
 PYTHON = "/usr/bin/python3"
 GPUS = "1xA100"
@@ -47,6 +52,57 @@ def listing(sizes: list[int], runs: int) -> None:
                 f"({theirs:.1f} ms), {engine.calls} API calls"
             )
         say_growth(measured)
+
+
+def life(runs: int) -> None:
+    """One container from deploy to retire, against the same typed for Docker by hand, with the calls of the engine."""
+    with on_docker(GPUS) as (gate, image):
+        context = context_of(gate)
+        own = environment(context.ledger.state, GPUS)
+        name, theirs = f"{RUN}-life", f"{RUN}-hand"
+        shell = ("sh", "-c", "exec sh")
+        pairs = {
+            "container-deploy": (
+                ["container", "deploy", name, "--image", image, "--cpu-only", "--background"],
+                [["docker", "create", "-it", "--name", theirs, image, *shell], ["docker", "start", theirs]],
+            ),
+            "container-stop": (["container", "stop", name, "--force"], [["docker", "stop", "-t", "0", theirs]]),
+            "container-start": (["container", "start", name], [["docker", "start", theirs]]),
+            "container-retire": (["container", "retire", name, "--force"], [["docker", "rm", "-f", theirs]]),
+        }
+        times: dict[str, tuple[list[float], list[float]]] = {verb: ([], []) for verb in pairs}
+        for _ in range(runs):
+            for verb, (words, by_hand) in pairs.items():
+                times[verb][0].append(timed([str(DS01), *words, "--user", "bench"], own))
+                times[verb][1].append(sum(timed(command) for command in by_hand))
+        calls = _engine_calls(context, image)
+        for verb, (ours, hand) in times.items():
+            mine, other = statistics.median(ours), statistics.median(hand)
+            kinds = ", ".join(f"{count} {kind}" for kind, count in calls[verb].most_common())
+            print(
+                f"{verb:18}  {mine:6.1f} ms, {mine / other:4.1f} times docker by hand ({other:.1f} ms), "
+                f"{calls[verb].total()} engine calls: {kinds}"
+            )
+
+
+def _engine_calls(context: Context, image: str) -> dict[str, Counter[str]]:
+    """Count what each step of a container's life asks the engine, by kind."""
+    steps = StepCounter(-1, lambda: None)
+    engine: Any = FaultyEngine(DockerEngine(), steps, CHANGING_CALLS + READING_CALLS)
+    actor, calls = context.users.actor(UID), {}
+    asked = request(context, f"{RUN}-calls", 0, image)
+    container = f"{asked.name}._.{UID}"
+    operations = {
+        "container-deploy": CreateContainer(asked, start=True, pull=True),
+        "container-stop": StopContainer(container, grace=0),
+        "container-start": StartContainer(container),
+        "container-retire": RemoveContainer(container, force=True),
+    }
+    for verb, operation in operations.items():
+        steps.names.clear()
+        Client(afresh(context, engine)).run(actor, operation)
+        calls[verb] = Counter(steps.names)
+    return calls
 
 
 def compare(

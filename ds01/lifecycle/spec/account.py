@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from ds01.errors import PermissionDenied
 from ds01.system.owner_groups import HostGroup
 
-ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/shadow")
-
 _BASHRC = """\
 # Written by ds01 when the container was made; yours to change.
 [ -f /etc/bash.bashrc ] && . /etc/bash.bashrc
@@ -61,25 +59,30 @@ class Insider:
         return f"/home/{self.login}"
 
 
-def archive(who: Insider, read: Callable[[str], bytes | None]) -> bytes:
-    """A tar archive for `/` that makes the account. `read` gives the image's files by path, None if absent.
+def archive(who: Insider, read: Callable[[str], bytes | None], exists: Callable[[str], bool]) -> bytes:
+    """Return a tar archive for `/` that creates the account.
+
+    `read` returns the image's files by path, None if absent; `exists` tells whether there is one.
 
     An image that has the uid, the gid or the name already keeps its lines; the owner's come first, and the first one
     that matches is the one that counts. Raises PermissionDenied for a login that would break the files' format.
     """
     if not who.login or any(mark in who.login for mark in ":/\n\0") or who.login in (".", ".."):
         raise PermissionDenied(f"the login {who.login!r} cannot exist inside a container")
-    owner = f"{who.login}:x:{who.uid}:{who.gid}::{who.home}:{_shell(read)}"
-    passwd = _with_first(owner, read("/etc/passwd"), replaces=lambda fields: fields[0] == who.login)
+    existing = read("/etc/passwd")
+    # `*`: no password fits. Without the usual `x` nothing looks into /etc/shadow, so that needs no line.
+    owner = f"{who.login}:*:{who.uid}:{who.gid}::{who.home}:{_shell(existing, exists)}"
+    passwd = _with_first(owner, existing, replaces=lambda fields: fields[0] == who.login)
     groups = _with_members(who, read("/etc/group"))
     if not any(fields[2:3] == [str(who.gid)] for fields in _lines(groups)):
         groups = _with_first(f"{who.login}:x:{who.gid}:", groups, replaces=lambda fields: False)
-    shadow = _with_first(f"{who.login}:*:::::::", read("/etc/shadow"), replaces=lambda fields: fields[0] == who.login)
-    return _tar(who, {"etc/passwd": passwd, "etc/group": groups or b"", "etc/shadow": shadow})
+    return _tar(who, {"etc/passwd": passwd, "etc/group": groups or b""})
 
 
-def _shell(read: Callable[[str], bytes | None]) -> str:
-    return "/bin/bash" if read("/bin/bash") is not None else "/bin/sh"
+def _shell(passwd: bytes | None, exists: Callable[[str], bool]) -> str:
+    """Return bash if the image has it: where root uses it, nobody has to look."""
+    root = next((fields for fields in _lines(passwd) if fields[0] == "root"), [])
+    return "/bin/bash" if root[6:] == ["/bin/bash"] or exists("/bin/bash") else "/bin/sh"
 
 
 def _lines(content: bytes | None) -> list[list[str]]:
@@ -121,7 +124,7 @@ def _tar(who: Insider, accounts: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for path, content in accounts.items():
-            _add(tar, path, content, mode=0o640 if path.endswith("shadow") else 0o644)
+            _add(tar, path, content, mode=0o644)
         if who.root_inside:
             _add(tar, "etc/sudoers.d/ds01", sudoers, mode=0o440)
         folder = tarfile.TarInfo(home)

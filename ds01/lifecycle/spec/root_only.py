@@ -26,14 +26,12 @@ def warning(image: str, uid: int, environment: Mapping[str, str], stat: Stat) ->
     folders = [normpath(part) for part in environment.get("PATH", "").split(":") if part.startswith("/")]
     found = [(f"PATH has {folder}", folder) for folder in folders if _is_below(folder)]
     candidates = [folder for folder in folders if not _is_below(folder) and folder not in _OF_THE_SYSTEM]
-    top = stat(ROOT)
-    if top is None or top.mode & _OTHERS_ENTER:
-        return None
     for program in (join(folder, name) for folder in candidates for name in _PYTHONS):
         status = stat(program)
         if status is not None and status.link is not None and _is_below(status.link):
             found.append((f"{program} leads to {status.link}", dirname(status.link)))
-    if not found:
+    top = stat(ROOT) if found else None
+    if top is None or top.mode & _OTHERS_ENTER:
         return None
     closed = dict.fromkeys(path for _, folder in found for path in _closed(folder, stat))
     why = "; ".join(dict.fromkeys(reason for reason, _ in found))

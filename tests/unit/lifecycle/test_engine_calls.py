@@ -18,12 +18,12 @@ def watch(harness: Harness) -> tuple[Client, StepCounter]:
     return harness.another_gate(engine=engine), steps
 
 
-def test_a_deploy_of_a_present_image_asks_the_engine_17_times(harness: Harness) -> None:
+def test_a_deploy_of_a_present_image_asks_the_engine_15_times(harness: Harness) -> None:
     gate, steps = watch(harness)
     gate.create(harness.actor("alice"), harness.request("alice", gpus=1), start=True, pull=True)
     calls = Counter(steps.names)
     assert calls["info"] == 1 and calls["containers"] == 1 and calls["inspect"] == 2 and calls["image"] == 1
-    assert sum(calls.values()) <= 17, calls
+    assert sum(calls.values()) <= 15, calls
 
 
 def test_a_stop_and_a_removal_look_at_one_container_only(harness: Harness) -> None:
