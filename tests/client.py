@@ -12,28 +12,21 @@ from typing import Any
 from ds01.api import wire
 from ds01.api.containers import (
     AdoptContainer,
-    CountOtherProcesses,
-    CountProcesses,
     CreateContainer,
     ExtendContainer,
-    FindAdoptable,
-    GetLastRequest,
-    GetSizes,
-    GetUsage,
-    ListAime,
-    ListContainers,
     MarkContainer,
     PauseContainer,
     PlanContainer,
     RecreateContainer,
     ReleaseLease,
     RemoveContainer,
-    ResolveContainer,
     StartContainer,
     StopContainer,
     UnpauseContainer,
 )
 from ds01.api.images import BuildImage, GetImageLabels, HasImage, ListImages, PullImage, RemoveImage
+from ds01.api.listing import FindAdoptable, GetGpuQuota, GetLastRequest, ListContainers, ResolveContainer
+from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, ListAime
 from ds01.api.operation import Operation, Steps, StreamOperation
 from ds01.api.programs import GetExitCode, ResizeTerminal, RunProgram, SendSignal
 from ds01.api.server import (
@@ -42,7 +35,6 @@ from ds01.api.server import (
     CheckOwner,
     EmergencyStop,
     GetGpuModels,
-    GetGpuQuota,
     GetGpuStatus,
     GetLimits,
     IsAdmin,

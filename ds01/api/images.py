@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ds01.api.answers import ImageView
 from ds01.api.operation import Access, Operation, StreamOperation
-from ds01.api.views import ImageView
 from ds01.engines.protocol import Progress
 from ds01.records.request import BuildRequest
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ds01.api.answers import Acted, GpuStatus, LimitsView, QueueRow, Stopped
 from ds01.api.operation import Access, Operation
-from ds01.api.views import Acted, Change, GpuStatus, LimitsView, QueueRow, Stopped
+from ds01.api.views import Change
 from ds01.gpus.model import GpuRequest
 
 
@@ -56,14 +57,6 @@ class GetLimits(Operation[LimitsView]):
 
     access: ClassVar[Access] = Access.EVERYBODY
     owner: int | None = None
-
-
-@dataclass(frozen=True)
-class GetGpuQuota(Operation[int | None]):
-    """Return how many slots a user may have at once; None: any number."""
-
-    access: ClassVar[Access] = Access.EVERYBODY
-    owner: int
 
 
 @dataclass(frozen=True)

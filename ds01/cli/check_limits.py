@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from ds01.api.containers import ListContainers
+from ds01.api.listing import ListContainers
 from ds01.api.server import GetGpuStatus, GetLimits
 from ds01.cli.command.definition import command as verb
 from ds01.cli.container.list import describe_manual, describe_next_action

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from ds01.api.answers import LimitsView
 from ds01.api.server import GetLimits
-from ds01.api.views import LimitsView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
 from ds01.cli.ui import tables

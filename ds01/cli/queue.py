@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from ds01.api.answers import QueueRow
 from ds01.api.server import CancelWait, ListQueue
-from ds01.api.views import QueueRow
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
 from ds01.cli.ui import tables

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ds01.api.containers import ResolveContainer
 from ds01.api.operation import Operation, Steps, StreamOperation
-from ds01.api.server import CheckOwner
 from ds01.cli.command.advice import complete_hints, set_hint_owner
 from ds01.cli.command.refusals import adapt_error
 from ds01.cli.ui.formats import format_error
@@ -73,6 +71,8 @@ class Session:
     def owner(self) -> Account:
         """The user for whom a command acts: --user (administrators), else the person who types. Raises Ds01Error."""
         if self.user is not None:
+            from ds01.api.server import CheckOwner
+
             account = self.users.by_login(self.user)
             self.run(CheckOwner(account.uid))
             return account
@@ -192,6 +192,8 @@ class Session:
     def resolve_container(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
         """The full name of the container that is meant; without one a picker on a terminal, else UsageError."""
         if reference is not None:
+            from ds01.api.listing import ResolveContainer
+
             container = self.run(ResolveContainer(reference, owner=self.owner.uid))
             self.remember_owner(container)
             return container

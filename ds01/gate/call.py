@@ -20,7 +20,6 @@ from ds01.errors import (
 )
 from ds01.gate.views import view
 from ds01.lifecycle.context.context import Context
-from ds01.lifecycle.reconciliation.reconcile import reconcile, reconcile_if_unlocked, reconcile_one
 from ds01.records.entries import is_manual
 from ds01.records.ledger import NotSaved, UnreadableRecord
 from ds01.records.record import Record
@@ -80,6 +79,8 @@ class Call:
         context = self.context
         entry = context.ledger.read().get(container)
         if entry is not None and not isinstance(entry, Record):
+            from ds01.lifecycle.reconciliation.reconcile import reconcile
+
             reconcile(context, context.observer.containers())
             entry = context.ledger.read().get(container)
         if isinstance(entry, UnreadableRecord) and not entry.corrupt:
@@ -94,6 +95,8 @@ class Call:
         context, record = self.context, self.known(container)
         if is_manual(record):
             return record
+        from ds01.lifecycle.reconciliation.reconcile import reconcile_if_unlocked
+
         context.observer.check_engine()
         try:
             reconcile_if_unlocked(context, container)
@@ -113,6 +116,8 @@ class Call:
         `doing`: what happens to the container, for whoever waits for the lock. `manual_too`: also a manual lease.
         `broken_too`: also a container that the engine cannot inspect, with its record as it is.
         """
+        from ds01.lifecycle.reconciliation.reconcile import reconcile_one
+
         context = self.context
 
         def find() -> Record:

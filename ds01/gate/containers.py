@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import closing, suppress
 from typing import TypeVar
 
+from ds01.api.answers import Acted
 from ds01.api.containers import (
     AdoptContainer,
     ExtendContainer,
@@ -19,7 +20,8 @@ from ds01.api.containers import (
     UnpauseContainer,
 )
 from ds01.api.operation import Steps
-from ds01.api.views import Acted, ContainerView, Ending, Saving, StartStep
+from ds01.api.steps import Ending, Saving, StartStep
+from ds01.api.views import ContainerView
 from ds01.errors import Ds01Error, InvalidState, NotFound, UsageError
 from ds01.gate import images
 from ds01.gate.call import Call, manual_lease_error

@@ -6,10 +6,11 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 
+from ds01.api.answers import Acted, Plan
 from ds01.api.containers import CreateContainer, PlanContainer
 from ds01.api.operation import Steps
 from ds01.api.refusals import error_of
-from ds01.api.views import Acted, CreateStep, Plan
+from ds01.api.steps import CreateStep
 from ds01.gate.call import Call
 from ds01.gate.queue_wait import wait
 from ds01.gpus.model import Refusal

@@ -10,7 +10,6 @@ from contextlib import closing, suppress
 from importlib import import_module
 from typing import Any, TypeVar
 
-from ds01.api import containers, images, programs, server
 from ds01.api.operation import Access, Operation, Steps, StreamOperation
 from ds01.errors import PolicyUnreadable
 from ds01.gate.call import Call
@@ -20,52 +19,51 @@ from ds01.system.users import Actor
 R = TypeVar("R")
 S = TypeVar("S")
 
-# By name, so that a list need not load what creates containers.
-_HANDLERS: dict[type[Operation[Any]], str] = {
-    containers.ListContainers: "queries.list_containers",
-    containers.ListAime: "queries.list_aime",
-    containers.ResolveContainer: "queries.resolve_container",
-    containers.FindAdoptable: "queries.find_adoptable",
-    containers.GetLastRequest: "queries.get_last_request",
-    containers.CountProcesses: "queries.count_processes",
-    containers.CountOtherProcesses: "queries.count_other_processes",
-    containers.GetSizes: "queries.get_sizes",
-    containers.GetUsage: "queries.get_usage",
-    containers.PlanContainer: "create.plan_container",
-    containers.CreateContainer: "create.create_container",
-    containers.StartContainer: "containers.start_container",
-    containers.RecreateContainer: "containers.recreate_container",
-    containers.AdoptContainer: "containers.adopt_container",
-    containers.StopContainer: "containers.stop_container",
-    containers.RemoveContainer: "containers.remove_container",
-    containers.ExtendContainer: "containers.extend_container",
-    containers.PauseContainer: "containers.pause_container",
-    containers.UnpauseContainer: "containers.unpause_container",
-    containers.ReleaseLease: "containers.release_lease",
-    containers.MarkContainer: "containers.mark_container",
-    server.GetGpuStatus: "server.get_gpu_status",
-    server.GetGpuModels: "server.get_gpu_models",
-    server.GetGpuQuota: "server.get_gpu_quota",
-    server.GetLimits: "server.get_limits",
-    server.IsAdmin: "server.is_admin",
-    server.CheckOwner: "server.check_owner",
-    server.ListQueue: "server.list_queue",
-    server.CancelWait: "server.cancel_wait",
-    server.AllocateGpus: "server.allocate_gpus",
-    server.Reconcile: "server.reconcile",
-    server.EmergencyStop: "server.emergency_stop",
-    images.HasImage: "images.has_image",
-    images.GetImageLabels: "images.get_image_labels",
-    images.ListImages: "images.list_images",
-    images.RemoveImage: "images.remove_image",
-    images.PullImage: "images.pull_image",
-    images.BuildImage: "images.build_image",
-    programs.RunProgram: "programs.run_program",
-    programs.ResizeTerminal: "programs.resize_terminal",
-    programs.SendSignal: "programs.send_signal",
-    programs.GetExitCode: "programs.get_exit_code",
+# By name, so that a list need not load what creates containers, nor the operations that do.
+HANDLERS = {
+    "ListContainers": "queries.list_containers",
+    "ListAime": "measures.list_aime",
+    "ResolveContainer": "queries.resolve_container",
+    "FindAdoptable": "queries.find_adoptable",
+    "GetLastRequest": "queries.get_last_request",
+    "CountProcesses": "measures.count_processes",
+    "CountOtherProcesses": "measures.count_other_processes",
+    "GetSizes": "measures.get_sizes",
+    "GetUsage": "measures.get_usage",
+    "PlanContainer": "create.plan_container",
+    "CreateContainer": "create.create_container",
+    "StartContainer": "containers.start_container",
+    "RecreateContainer": "containers.recreate_container",
+    "AdoptContainer": "containers.adopt_container",
+    "StopContainer": "containers.stop_container",
+    "RemoveContainer": "containers.remove_container",
+    "ExtendContainer": "containers.extend_container",
+    "PauseContainer": "containers.pause_container",
+    "UnpauseContainer": "containers.unpause_container",
+    "ReleaseLease": "containers.release_lease",
+    "MarkContainer": "containers.mark_container",
+    "GetGpuStatus": "server.get_gpu_status",
+    "GetGpuModels": "server.get_gpu_models",
+    "GetGpuQuota": "queries.get_gpu_quota",
+    "GetLimits": "server.get_limits",
+    "IsAdmin": "server.is_admin",
+    "CheckOwner": "server.check_owner",
+    "ListQueue": "server.list_queue",
+    "CancelWait": "server.cancel_wait",
+    "AllocateGpus": "server.allocate_gpus",
+    "Reconcile": "server.reconcile",
+    "EmergencyStop": "server.emergency_stop",
+    "HasImage": "images.has_image",
+    "GetImageLabels": "images.get_image_labels",
+    "ListImages": "images.list_images",
+    "RemoveImage": "images.remove_image",
+    "PullImage": "images.pull_image",
+    "BuildImage": "images.build_image",
+    "RunProgram": "programs.run_program",
+    "ResizeTerminal": "programs.resize_terminal",
+    "SendSignal": "programs.send_signal",
+    "GetExitCode": "programs.get_exit_code",
 }
-OPERATIONS = tuple(_HANDLERS)
 
 
 class Gate:
@@ -114,6 +112,6 @@ def _authorise(call: Call, operation: Operation[Any]) -> None:
 
 
 def _handler(operation: Operation[Any]) -> Callable[[Call, Any], Any]:
-    module, _, function = _HANDLERS[type(operation)].partition(".")
+    module, _, function = HANDLERS[type(operation).__name__].partition(".")
     handler: Callable[[Call, Any], Any] = getattr(import_module(f"ds01.gate.{module}"), function)
     return handler

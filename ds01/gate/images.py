@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing, suppress
 
+from ds01.api.answers import ImageView
 from ds01.api.images import BuildImage, GetImageLabels, HasImage, ListImages, PullImage, RemoveImage
 from ds01.api.operation import Steps
-from ds01.api.views import ImageView
 from ds01.engines.protocol import BuildSpec, EngineContainer, EngineImage, Progress
 from ds01.engines.references import is_reference, split_reference, with_tag
 from ds01.errors import Ds01Error, EngineNotFound, InvalidState, NotFound, PermissionDenied, UsageError

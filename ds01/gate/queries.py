@@ -1,40 +1,25 @@
-"""Handlers of the operations that only look. What they find changed outside ds01 is recorded first."""
+"""Handlers of the operations that list and find containers. Changes made outside ds01 are recorded first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
 
-from ds01.api.containers import (
-    CountOtherProcesses,
-    CountProcesses,
-    FindAdoptable,
-    GetLastRequest,
-    GetSizes,
-    GetUsage,
-    ListAime,
-    ListContainers,
-    ResolveContainer,
-)
-from ds01.api.views import AimeView, Listing, Sized, UsageView
-from ds01.engines.protocol import ContainerUsage, EngineContainer
+from ds01.api.listing import FindAdoptable, GetGpuQuota, GetLastRequest, ListContainers, ResolveContainer
+from ds01.api.views import Listing
+from ds01.engines.protocol import EngineContainer
 from ds01.errors import (
     Ds01Error,
-    EngineConflict,
-    EngineNotFound,
     EngineRejected,
-    GpusUnreachable,
     NotFound,
     StateUnwritable,
 )
 from ds01.gate.call import Call
-from ds01.gate.views import aime_view, foreign_view, slot_usage
-from ds01.gpus.model import GpuObservation
+from ds01.gate.views import foreign_view
 from ds01.lifecycle.context.ownership import find_unrecorded
 from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.reconciliation.inference import differs
-from ds01.lifecycle.reconciliation.reconcile import reconcile
-from ds01.lifecycle.spec.aime import is_marked, left_inside, owner_of
+from ds01.lifecycle.spec.aime import is_marked, owner_of
 from ds01.policy.names import container_name, fold_name
 from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import NotSaved
@@ -61,21 +46,6 @@ def list_containers(call: Call, operation: ListContainers) -> Listing:
     shown.sort(key=lambda view: (view.state == State.REMOVED.value, view.user or "~", view.name))
     adoptable = _adoptable(call, listed, recorded, None if everybody else uid)
     return Listing(tuple(shown), tuple(sorted(seen.name for seen in adoptable)))
-
-
-def list_aime(call: Call, operation: ListAime) -> tuple[AimeView, ...]:
-    """List containers as AIME's tools do."""
-    listing = list_containers(call, ListContainers(owner=operation.owner, all_users=operation.all_users))
-    views = []
-    for container in listing.containers:
-        seen = _inspected(call, container.docker_id or "", sizes=operation.sizes)
-        if seen is not None:
-            views.append(aime_view(container, seen, adoptable=False))
-    for name in listing.adoptable:
-        seen = _inspected(call, name, sizes=operation.sizes)
-        if seen is not None:
-            views.append(aime_view(foreign_view(seen), seen, adoptable=True))
-    return tuple(views)
 
 
 def resolve_container(call: Call, operation: ResolveContainer) -> str:
@@ -129,88 +99,9 @@ def get_last_request(call: Call, operation: GetLastRequest) -> ContainerRequest 
     return None if last is None else last.request
 
 
-def count_processes(call: Call, operation: CountProcesses) -> int:
-    """Count the processes that a stop would end."""
-    from ds01.lifecycle.stop import count_processes
-
-    return count_processes(call.context, call.record(operation.container))
-
-
-def count_other_processes(call: Call, operation: CountOtherProcesses) -> int:
-    """Count the processes besides the first."""
-    record = call.record(operation.container)
-    if record.docker_id is None or record.state is not State.RUNNING or record.paused:
-        return 0
-    return left_inside(call.context.engine.processes(record.docker_id))
-
-
-def get_sizes(call: Call, operation: GetSizes) -> tuple[Sized, ...]:
-    """Return the sizes of containers; of one that the engine cannot inspect it is unknown."""
-    sizes = []
-    for name in operation.containers:
-        record = call.record(name)
-        seen = None
-        with suppress(EngineConflict, EngineRejected):
-            seen = call.context.engine.inspect(record.docker_id, size=True) if record.docker_id else None
-        sizes.append(Sized(call.view(record, seen), seen.size_bytes if seen else None))
-    return tuple(sizes)
-
-
-def get_usage(call: Call, operation: GetUsage) -> tuple[UsageView, ...]:
-    """Measure twice, and return the use of those that run."""
-    records = [call.record(name) for name in operation.containers]
-    running = [record for record in records if record.state is State.RUNNING and record.docker_id]
-    first = {record.id: _usage(call, record) for record in running}
-    call.context.sleep(operation.over)
-    gpus = _busy_gpus(call) if any(record.lease for record in running) else None
-    return tuple(_usage_view(call, record, first[record.id], operation.over, gpus) for record in running)
-
-
-def _usage_view(
-    call: Call, record: Record, before: ContainerUsage, over: float, gpus: GpuObservation | None
-) -> UsageView:
-    now = _usage(call, record)
-    percent = None
-    if before.cpu_nanoseconds is not None and now.cpu_nanoseconds is not None:
-        percent = max(0.0, (now.cpu_nanoseconds - before.cpu_nanoseconds) / (over * 1e9) * 100)
-    limits = record.resource_limits
-    return UsageView(
-        record.name,
-        record.container_name,
-        record.user,
-        percent,
-        limits.max_cpus,
-        now.memory_bytes,
-        limits.memory or now.memory_limit_bytes,
-        now.pids,
-        limits.pids_limit,
-        call.view(record).gpus,
-        slot_usage(record, gpus),
-    )
-
-
-def _usage(call: Call, record: Record) -> ContainerUsage:
-    """Return what a container uses; all unknown if it has ended meanwhile, or the engine cannot inspect it."""
-    try:
-        return call.context.engine.usage(record.docker_id or "")
-    except (EngineNotFound, EngineConflict, EngineRejected):
-        return ContainerUsage(None, None, None, None)
-
-
-def _busy_gpus(call: Call) -> GpuObservation | None:
-    try:
-        return call.context.observer.gpus(utilisation=True)
-    except GpusUnreachable:
-        return None
-
-
-def _inspected(call: Call, reference: str, *, sizes: bool) -> EngineContainer | None:
-    """Return a container with its detail; as the list shows it if it cannot be inspected."""
-    try:
-        return call.context.engine.inspect(reference, size=sizes)
-    except (EngineConflict, EngineRejected):
-        listed = call.context.observer.containers_again()
-        return next((seen for seen in listed if reference in (seen.id, seen.name)), None)
+def get_gpu_quota(call: Call, operation: GetGpuQuota) -> int | None:
+    """Return a user's quota of slots."""
+    return call.context.rules.limits(call.context.users.by_uid(operation.owner)).limits.max_mig_instances
 
 
 def catch_up(call: Call, by_id: dict[str, EngineContainer], uid: int | None) -> Entries:
@@ -224,6 +115,8 @@ def catch_up(call: Call, by_id: dict[str, EngineContainer], uid: int | None) -> 
     )
     lost = bool(find_unrecorded(context, entries, by_id.values()))
     if changed or lost or len(readable(entries)) < len(entries):
+        from ds01.lifecycle.reconciliation.reconcile import reconcile  # most lists need not load it
+
         unsaved: list[Record] = []
         reconcile(context, list(by_id.values()), failed=collect_unsaved(unsaved))
         return with_unsaved(context.ledger.read(), unsaved)

@@ -7,8 +7,9 @@ from collections.abc import Generator
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
+from ds01.api.answers import QueueRow
 from ds01.api.refusals import refusal_of
-from ds01.api.views import QueueRow, Waiting
+from ds01.api.steps import Waiting
 from ds01.errors import (
     Busy,
     EngineUnreachable,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from ds01.api.answers import Acted, GpuStatus, LimitsView, QueueRow, Stopped
 from ds01.api.server import (
     AllocateGpus,
     CancelWait,
     CheckOwner,
     EmergencyStop,
     GetGpuModels,
-    GetGpuQuota,
     GetGpuStatus,
     GetLimits,
     IsAdmin,
     ListQueue,
     Reconcile,
 )
-from ds01.api.views import Acted, Change, GpuStatus, LimitsView, QueueRow, Stopped
+from ds01.api.views import Change
 from ds01.errors import Ds01Error, GpusUnreachable, UsageError
 from ds01.gate.call import Call
 from ds01.gate.queries import collect_unsaved, with_unsaved
@@ -49,11 +49,6 @@ def get_gpu_models(call: Call, operation: GetGpuModels) -> tuple[str, ...]:
         return tuple(gpu.model for gpu in call.context.observer.gpus().gpus)
     except GpusUnreachable:
         return ()
-
-
-def get_gpu_quota(call: Call, operation: GetGpuQuota) -> int | None:
-    """Return a user's quota of slots."""
-    return call.context.rules.limits(call.context.users.by_uid(operation.owner)).limits.max_mig_instances
 
 
 def get_limits(call: Call, operation: GetLimits) -> LimitsView:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ds01.api.views import AimeView, ContainerView, PortView, SlotUsage, SlotView
+from ds01.api.views import ContainerView, PortView, SlotView
 from ds01.engines.protocol import EngineContainer
-from ds01.gpus.model import GpuObservation, SlotRef
+from ds01.gpus.model import SlotRef
 from ds01.policy.model import AutomationRules, Limits
 from ds01.records.deadlines import earliest_deadline, held_until, idle_since, is_idle, is_kept_alive
 from ds01.records.record import Record
@@ -69,37 +69,5 @@ def foreign_view(seen: EngineContainer) -> ContainerView:
     )
 
 
-def aime_view(container: ContainerView, seen: EngineContainer, *, adoptable: bool) -> AimeView:
-    """A container with what its labels say to AIME's tools."""
-    said = {key: seen.labels.get(f"aime.mlc.{key}") for key in ("FRAMEWORK", "ARCH", "WORK_MOUNT", "DATA_MOUNT")}
-    return AimeView(
-        container,
-        said["FRAMEWORK"],
-        said["ARCH"],
-        said["WORK_MOUNT"],
-        said["DATA_MOUNT"],
-        seen.labels.get("aime.mlc.MODELS_MOUNT"),
-        seen.exit_code,
-        seen.size_bytes,
-        adoptable,
-    )
-
-
 def _slots(refs: tuple[SlotRef, ...]) -> tuple[SlotView, ...]:
     return tuple(SlotView(ref.slot, ref.uuid, ref.kind, ref.profile, ref.was) for ref in refs)
-
-
-def slot_usage(record: Record, gpus: GpuObservation | None) -> tuple[SlotUsage, ...]:
-    """What a running container does with each slot of its lease."""
-    there = {slot.uuid: slot for slot in gpus.slots} if gpus else {}
-    found = []
-    for ref in record.lease.slots if record.lease else ():
-        slot = there.get(ref.uuid)
-        if gpus is None or slot is None:
-            found.append(SlotUsage(ref.slot, None, None, None, None))
-            continue
-        shown = slot.processes
-        own = None if shown is None else sum(process.container == record.docker_id for process in shown)
-        busy = gpus.utilisation_of(slot)
-        found.append(SlotUsage(ref.slot, busy, slot.memory_used_bytes, slot.memory_bytes, own))
-    return tuple(found)

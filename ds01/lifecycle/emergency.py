@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from ds01.api.views import Stopped
+from ds01.api.answers import Stopped
 from ds01.engines.protocol import ContainerStatus, EngineContainer
 from ds01.errors import Ds01Error, EngineNotFound, NotFound
 from ds01.lifecycle.context.context import Context

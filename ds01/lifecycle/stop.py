@@ -10,7 +10,7 @@ from collections.abc import Generator
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from ds01.api.views import Saving
+from ds01.api.steps import Saving
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import Ds01Error, EngineNotFound, InvalidState
 from ds01.lifecycle.context.context import Context

@@ -8,8 +8,11 @@ from functools import partial
 
 import click
 
-from ds01.api.containers import GetSizes, ListContainers, RemoveContainer
-from ds01.api.views import ContainerView, Sized
+from ds01.api.answers import Sized
+from ds01.api.containers import RemoveContainer
+from ds01.api.listing import ListContainers
+from ds01.api.measures import GetSizes
+from ds01.api.views import ContainerView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
 from ds01.cli.container.remove import STOPPED

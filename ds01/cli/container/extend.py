@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import click
 
-from ds01.api.containers import ExtendContainer, ResolveContainer
+from ds01.api.containers import ExtendContainer
+from ds01.api.listing import ResolveContainer
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
 from ds01.cli.container.steps.startup import suggest_start

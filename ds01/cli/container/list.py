@@ -8,8 +8,7 @@ from datetime import datetime
 
 import click
 
-from ds01.api.containers import ListContainers
-from ds01.api.server import GetGpuQuota
+from ds01.api.listing import GetGpuQuota, ListContainers
 from ds01.api.views import ContainerView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain

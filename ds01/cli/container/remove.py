@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ds01.api.containers import GetSizes, ListContainers, RemoveContainer
+from ds01.api.containers import RemoveContainer
+from ds01.api.listing import ListContainers
+from ds01.api.measures import GetSizes
 from ds01.api.views import ContainerView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ds01.api.containers import CountProcesses, GetSizes, RemoveContainer
+from ds01.api.containers import RemoveContainer
+from ds01.api.measures import CountProcesses, GetSizes
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
 from ds01.cli.container.steps.stop_progress import follow_stop

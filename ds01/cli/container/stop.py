@@ -6,8 +6,11 @@ from functools import partial
 
 import click
 
-from ds01.api.containers import CountProcesses, ListContainers, RemoveContainer, StopContainer
-from ds01.api.views import Acted, ContainerView
+from ds01.api.answers import Acted
+from ds01.api.containers import RemoveContainer, StopContainer
+from ds01.api.listing import ListContainers
+from ds01.api.measures import CountProcesses
+from ds01.api.views import ContainerView
 from ds01.cli.command.definition import BoundedInteger
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain

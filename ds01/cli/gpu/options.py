@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ds01.api.containers import ResolveContainer
-from ds01.api.views import Acted
+from ds01.api.answers import Acted
+from ds01.api.listing import ResolveContainer
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_gpus
 

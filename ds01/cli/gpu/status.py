@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ds01.api.answers import GpuStatus
 from ds01.api.server import GetGpuStatus
 from ds01.api.types import SlotState
-from ds01.api.views import GpuStatus
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
 from ds01.cli.ui import tables

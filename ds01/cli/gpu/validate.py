@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from ds01.api.containers import ListContainers
+from ds01.api.listing import ListContainers
 from ds01.api.server import GetGpuStatus
 from ds01.api.types import SlotState
 from ds01.api.views import SlotView

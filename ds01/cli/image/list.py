@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ds01.api.answers import ImageView
 from ds01.api.images import ListImages
-from ds01.api.views import ImageView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
 from ds01.cli.image.sources import find_source, is_newer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ds01.api.answers import ImageView
 from ds01.api.images import ListImages
-from ds01.api.views import ImageView
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts, tables
 from ds01.errors import Ds01Error, NotFound, UsageError

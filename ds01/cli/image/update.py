@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 import click
 
-from ds01.api.containers import CountProcesses, ListContainers, RecreateContainer, ResolveContainer
-from ds01.api.views import ContainerView, ImageView
+from ds01.api.answers import ImageView
+from ds01.api.containers import RecreateContainer
+from ds01.api.listing import ListContainers, ResolveContainer
+from ds01.api.measures import CountProcesses
+from ds01.api.views import ContainerView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
 from ds01.cli.container.steps.jupyter_hint import show_jupyter_hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ds01.api.containers import ListContainers
+from ds01.api.listing import ListContainers
 from ds01.api.server import GetGpuStatus, GetLimits
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_count

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ds01.api.containers import ListAime
-from ds01.api.views import AimeView
+from ds01.api.answers import AimeView
+from ds01.api.measures import ListAime
 from ds01.cli.command.definition import command as verb
 from ds01.cli.mlc.command_line import AimeCommand
 from ds01.cli.mlc.docker_format import docker_status

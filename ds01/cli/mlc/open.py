@@ -6,7 +6,8 @@ import contextlib
 
 import click
 
-from ds01.api.containers import CountOtherProcesses, StopContainer
+from ds01.api.containers import StopContainer
+from ds01.api.measures import CountOtherProcesses
 from ds01.cli.command.definition import command as verb
 from ds01.cli.container.steps import startup
 from ds01.cli.container.steps.shell import run_attached

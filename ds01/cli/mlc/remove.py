@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ds01.api.containers import ListAime, RemoveContainer
+from ds01.api.containers import RemoveContainer
+from ds01.api.measures import ListAime
 from ds01.cli.command.definition import command as verb
 from ds01.cli.mlc.command_line import AimeCommand, assume_yes_option
 from ds01.cli.mlc.docker_format import is_running

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ds01.api.containers import GetUsage, ListContainers
-from ds01.api.views import UsageView
+from ds01.api.answers import UsageView
+from ds01.api.listing import ListContainers
+from ds01.api.measures import GetUsage
 from ds01.cli.command.definition import command as verb
 from ds01.cli.container.steps.adoption import report_adoptable
 from ds01.cli.mlc.command_line import AimeCommand

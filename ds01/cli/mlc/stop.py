@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ds01.api.containers import CountProcesses, StopContainer
+from ds01.api.containers import StopContainer
+from ds01.api.measures import CountProcesses
 from ds01.cli.command.definition import command as verb
 from ds01.cli.container.steps.stop_progress import follow_stop
 from ds01.cli.container.stop import report_outcome

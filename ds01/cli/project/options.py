@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ds01.api.containers import ListContainers
+from ds01.api.listing import ListContainers
 from ds01.api.types import is_reference
 from ds01.cli import catalogues
 from ds01.cli.command.definition import BoundedInteger, command_name

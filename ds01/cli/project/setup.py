@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ds01.api.containers import ListContainers
+from ds01.api.listing import ListContainers
 from ds01.api.views import ContainerView
 from ds01.cli.command.definition import command_name
 from ds01.cli.command.guide import explain

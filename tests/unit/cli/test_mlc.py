@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ds01.api.containers import FindAdoptable
-from ds01.api.views import AimeView
+from ds01.api.answers import AimeView
+from ds01.api.listing import FindAdoptable
 from ds01.cli.mlc.docker_format import docker_size, docker_status
 from ds01.engines.protocol import Devices
 from ds01.gate import queries

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ds01.api.views import StartStep
+from ds01.api.steps import StartStep
 from ds01.errors import EngineUnreachable, InvalidState, NoCapacity, NotFound, PermissionDenied, PolicyUnreadable
 from ds01.gate import queue_wait as wait_module
 from ds01.gpus.model import GpuRequest, Rule

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ds01.api.views import Saving
+from ds01.api.steps import Saving
 from ds01.engines.protocol import ContainerProcess, ExecRequest
 from ds01.errors import EngineRejected
 from ds01.lifecycle.stop import POLL_INTERVAL, let_save

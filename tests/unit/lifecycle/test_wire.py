@@ -16,7 +16,7 @@ from ds01.api import wire
 from ds01.api.operation import Operation, StreamOperation
 from ds01.engines.protocol import Attachment
 from ds01.errors import Ds01Error, PermissionDenied
-from ds01.gate.gate import OPERATIONS, Gate
+from ds01.gate.gate import HANDLERS, Gate
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
 from ds01.system import data
@@ -36,7 +36,7 @@ def test_every_operation_has_types_that_a_wire_can_carry(kind: type[Operation[An
 
 
 def test_the_gate_runs_every_operation() -> None:
-    assert set(OPERATIONS) == set(wire.operations().values())
+    assert set(HANDLERS) == set(wire.operations())
 
 
 @pytest.mark.parametrize("kind", list(wire.operations().values()))

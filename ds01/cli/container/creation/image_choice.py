@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import click
 
-from ds01.api.containers import ListContainers
 from ds01.api.images import HasImage, ListImages
+from ds01.api.listing import ListContainers
 from ds01.api.server import GetGpuStatus, GetLimits
 from ds01.api.types import ContainerRequest, is_reference
 from ds01.cli import catalogues

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 
-from ds01.api.containers import CreateContainer, GetLastRequest, PlanContainer
+from ds01.api.answers import Acted
+from ds01.api.containers import CreateContainer, PlanContainer
+from ds01.api.listing import GetLastRequest
 from ds01.api.refusals import refusal_of
+from ds01.api.steps import CreateStep
 from ds01.api.types import ContainerRequest, Progress
-from ds01.api.views import Acted, CreateStep, SlotView
+from ds01.api.views import SlotView
 from ds01.cli.command.definition import command_name
 from ds01.cli.command.guide import explain
 from ds01.cli.container.creation import image_choice

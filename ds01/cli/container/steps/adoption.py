@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ds01.api.containers import AdoptContainer, FindAdoptable, ResolveContainer
+from ds01.api.answers import Acted
+from ds01.api.containers import AdoptContainer
+from ds01.api.listing import FindAdoptable, ResolveContainer
 from ds01.api.refusals import refusal_of
-from ds01.api.views import Acted, Listing
+from ds01.api.views import Listing
 from ds01.cli.command.refusals import describe_claims
 from ds01.cli.session import Session
 from ds01.cli.ui import formats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ds01.api.containers import ListContainers
+from ds01.api.listing import ListContainers
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts, tables
 from ds01.errors import NotFound

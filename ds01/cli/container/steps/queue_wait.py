@@ -10,9 +10,10 @@ from datetime import timedelta
 
 import click
 
+from ds01.api.answers import Acted
 from ds01.api.operation import Steps
 from ds01.api.refusals import refusal_of
-from ds01.api.views import Acted, StartStep, Waiting
+from ds01.api.steps import StartStep, Waiting
 from ds01.cli.command.advice import current_context
 from ds01.cli.command.definition import option_group
 from ds01.cli.command.refusals import describe_end_of_wait, describe_refusal

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from ds01.api.answers import Acted
 from ds01.api.containers import StartContainer
 from ds01.api.refusals import refusal_of
-from ds01.api.views import Acted
 from ds01.cli.container.steps.queue_wait import WaitOptions, follow_queue, wait_limit
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import short_name

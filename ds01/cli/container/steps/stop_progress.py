@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 
-from ds01.api.containers import ListContainers
-from ds01.api.views import Acted, ContainerView, Ending, Saving
+from ds01.api.answers import Acted
+from ds01.api.listing import ListContainers
+from ds01.api.steps import Ending, Saving
+from ds01.api.views import ContainerView
 from ds01.cli.command.refusals import adapt_error
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_count, short_name

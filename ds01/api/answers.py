@@ -1,0 +1,159 @@
+"""The answers of single operations: plain data, with the keys that scripts rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ds01.api.views import ContainerView, SlotView
+from ds01.engines.protocol import ContainerSpec
+from ds01.gpus.model import Gpu, Refusal, SlotRef
+from ds01.placement.allocation_input import SlotState
+from ds01.policy.model import Reservation, UserLimits
+from ds01.records.request import ContainerRequest
+
+
+@dataclass(frozen=True)
+class AimeView:
+    """A container as AIME's tools list it: one of ours, or one of theirs that can be adopted."""
+
+    container: ContainerView
+    framework: str | None
+    architecture: str | None
+    workspace: str | None
+    data: str | None
+    models: str | None
+    exit_code: int | None
+    size_bytes: int | None
+    adoptable: bool
+
+
+@dataclass(frozen=True)
+class Acted:
+    """A command's outcome. `already`: it was as wanted before. `warnings`: what this kernel does not enforce."""
+
+    container: ContainerView
+    already: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a create would do. `note`: why it would be CPU only, if nobody said so: `no_gpus`, `quota_zero`."""
+
+    limits: UserLimits
+    image_there: bool
+    refusal: Refusal | None
+    note: str | None
+    slots: tuple[SlotRef, ...]
+    spec: ContainerSpec | None
+    arguments: tuple[str, ...]  # the limits as docker's flags
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A container and the bytes of its own layer, if Docker says."""
+
+    container: ContainerView
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """An image of somebody's own. `name` is NAME, or NAME:TAG for another tag than latest.
+
+    `used_by`: names of the containers that were made from it, with the uid for those of others. `outdated`: those of
+    them that were made before the image became what it is.
+    """
+
+    reference: str
+    name: str
+    id: str
+    created_at: datetime | None
+    size_bytes: int | None
+    labels: Mapping[str, str]
+    used_by: tuple[str, ...]
+    outdated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SlotUsage:
+    """What a container does with one of its slots; None: unknown. `processes` are its own."""
+
+    slot: str
+    utilisation_percent: float | None
+    memory_used_bytes: int | None
+    memory_bytes: int | None
+    processes: int | None
+
+
+@dataclass(frozen=True)
+class UsageView:
+    """What a running container uses, against its limits. CPU in percent of one core."""
+
+    name: str
+    container: str
+    user: str | None
+    cpu_percent: float | None
+    cpus: float | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    pids: int | None
+    pids_limit: int | None
+    gpus: tuple[SlotView, ...]
+    gpu_usage: tuple[SlotUsage, ...]
+
+
+@dataclass(frozen=True)
+class GpuStatus:
+    """All slots of the server, and those of leases that it no longer has."""
+
+    slots: tuple[SlotState, ...]
+    gpus: tuple[Gpu, ...]
+    driver: str
+    simulated: bool
+    reservations: tuple[Reservation, ...] = ()  # in force or to come, the next first
+
+    @property
+    def present(self) -> tuple[SlotState, ...]:
+        """The slots that the hardware has."""
+        return tuple(slot for slot in self.slots if not slot.lost)
+
+
+@dataclass(frozen=True)
+class LimitsView:
+    """A user's limits, and the flags for Docker."""
+
+    limits: UserLimits
+    arguments: tuple[str, ...]
+    warnings: tuple[str, ...]
+    reservations: tuple[Reservation, ...] = ()  # for this user, in force or to come, the next first
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """A waiter with its position, from 1. `why`: the rule that keeps it waiting, or `suspended`; None: it is next."""
+
+    id: str
+    user: str
+    name: str
+    request: ContainerRequest
+    priority: int
+    since: datetime
+    position: int
+    why: str | None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The full names of the containers that an emergency stop stopped, and of those that it did not, with why.
+
+    `problem`: what went wrong afterwards, when nothing was left to stop. `warnings`: owners who were not told.
+    """
+
+    containers: tuple[str, ...]
+    failed: tuple[str, ...] = ()
+    problem: str | None = None
+    warnings: tuple[str, ...] = ()

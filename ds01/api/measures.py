@@ -1,0 +1,45 @@
+"""Operations that look into containers: processes, sizes, use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ds01.api.answers import AimeView, Sized, UsageView
+from ds01.api.operation import Access, Operation
+from ds01.api.subjects import OfContainer, OfContainers
+
+
+@dataclass(frozen=True)
+class ListAime(Operation[tuple[AimeView, ...]]):
+    """List containers as AIME's tools do, with those that they created and nobody adopted.
+
+    `sizes`: with the bytes of their own layers, for which Docker may take seconds.
+    """
+
+    access: ClassVar[Access] = Access.EVERYBODY
+    owner: int | None = None
+    all_users: bool = False
+    sizes: bool = False
+
+
+@dataclass(frozen=True)
+class CountProcesses(OfContainer, Operation[int]):
+    """Count the processes that a stop would end; idle shells do not count."""
+
+
+@dataclass(frozen=True)
+class CountOtherProcesses(OfContainer, Operation[int]):
+    """Count the processes in a container besides its first; open shells count."""
+
+
+@dataclass(frozen=True)
+class GetSizes(OfContainers, Operation[tuple[Sized, ...]]):
+    """Return the bytes of the containers' own layers."""
+
+
+@dataclass(frozen=True)
+class GetUsage(OfContainers, Operation[tuple[UsageView, ...]]):
+    """Return what running containers use; CPU as the mean over `over` seconds."""
+
+    over: float = 0.25

@@ -1,0 +1,150 @@
+"""Handlers of the operations that look into containers: processes, sizes, use, AIME's list."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from ds01.api.answers import AimeView, Sized, SlotUsage, UsageView
+from ds01.api.listing import ListContainers
+from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, ListAime
+from ds01.api.views import ContainerView
+from ds01.engines.protocol import ContainerUsage, EngineContainer
+from ds01.errors import EngineConflict, EngineNotFound, EngineRejected, GpusUnreachable
+from ds01.gate.call import Call
+from ds01.gate.queries import list_containers
+from ds01.gate.views import foreign_view
+from ds01.gpus.model import GpuObservation
+from ds01.lifecycle.spec.aime import left_inside
+from ds01.records.record import Record
+from ds01.records.state_machine import State
+
+
+def list_aime(call: Call, operation: ListAime) -> tuple[AimeView, ...]:
+    """List containers as AIME's tools do."""
+    listing = list_containers(call, ListContainers(owner=operation.owner, all_users=operation.all_users))
+    views = []
+    for container in listing.containers:
+        seen = _inspected(call, container.docker_id or "", sizes=operation.sizes)
+        if seen is not None:
+            views.append(aime_view(container, seen, adoptable=False))
+    for name in listing.adoptable:
+        seen = _inspected(call, name, sizes=operation.sizes)
+        if seen is not None:
+            views.append(aime_view(foreign_view(seen), seen, adoptable=True))
+    return tuple(views)
+
+
+def count_processes(call: Call, operation: CountProcesses) -> int:
+    """Count the processes that a stop would end."""
+    from ds01.lifecycle.stop import count_processes
+
+    return count_processes(call.context, call.record(operation.container))
+
+
+def count_other_processes(call: Call, operation: CountOtherProcesses) -> int:
+    """Count the processes besides the first."""
+    record = call.record(operation.container)
+    if record.docker_id is None or record.state is not State.RUNNING or record.paused:
+        return 0
+    return left_inside(call.context.engine.processes(record.docker_id))
+
+
+def get_sizes(call: Call, operation: GetSizes) -> tuple[Sized, ...]:
+    """Return the sizes of containers; of one that the engine cannot inspect it is unknown."""
+    sizes = []
+    for name in operation.containers:
+        record = call.record(name)
+        seen = None
+        with suppress(EngineConflict, EngineRejected):
+            seen = call.context.engine.inspect(record.docker_id, size=True) if record.docker_id else None
+        sizes.append(Sized(call.view(record, seen), seen.size_bytes if seen else None))
+    return tuple(sizes)
+
+
+def get_usage(call: Call, operation: GetUsage) -> tuple[UsageView, ...]:
+    """Measure twice, and return the use of those that run."""
+    records = [call.record(name) for name in operation.containers]
+    running = [record for record in records if record.state is State.RUNNING and record.docker_id]
+    first = {record.id: _usage(call, record) for record in running}
+    call.context.sleep(operation.over)
+    gpus = _busy_gpus(call) if any(record.lease for record in running) else None
+    return tuple(_usage_view(call, record, first[record.id], operation.over, gpus) for record in running)
+
+
+def _usage_view(
+    call: Call, record: Record, before: ContainerUsage, over: float, gpus: GpuObservation | None
+) -> UsageView:
+    now = _usage(call, record)
+    percent = None
+    if before.cpu_nanoseconds is not None and now.cpu_nanoseconds is not None:
+        percent = max(0.0, (now.cpu_nanoseconds - before.cpu_nanoseconds) / (over * 1e9) * 100)
+    limits = record.resource_limits
+    return UsageView(
+        record.name,
+        record.container_name,
+        record.user,
+        percent,
+        limits.max_cpus,
+        now.memory_bytes,
+        limits.memory or now.memory_limit_bytes,
+        now.pids,
+        limits.pids_limit,
+        call.view(record).gpus,
+        slot_usage(record, gpus),
+    )
+
+
+def _usage(call: Call, record: Record) -> ContainerUsage:
+    """Return what a container uses; all unknown if it has ended meanwhile, or the engine cannot inspect it."""
+    try:
+        return call.context.engine.usage(record.docker_id or "")
+    except (EngineNotFound, EngineConflict, EngineRejected):
+        return ContainerUsage(None, None, None, None)
+
+
+def _busy_gpus(call: Call) -> GpuObservation | None:
+    try:
+        return call.context.observer.gpus(utilisation=True)
+    except GpusUnreachable:
+        return None
+
+
+def _inspected(call: Call, reference: str, *, sizes: bool) -> EngineContainer | None:
+    """Return a container with its detail; as the list shows it if it cannot be inspected."""
+    try:
+        return call.context.engine.inspect(reference, size=sizes)
+    except (EngineConflict, EngineRejected):
+        listed = call.context.observer.containers_again()
+        return next((seen for seen in listed if reference in (seen.id, seen.name)), None)
+
+
+def aime_view(container: ContainerView, seen: EngineContainer, *, adoptable: bool) -> AimeView:
+    """A container with what its labels say to AIME's tools."""
+    said = {key: seen.labels.get(f"aime.mlc.{key}") for key in ("FRAMEWORK", "ARCH", "WORK_MOUNT", "DATA_MOUNT")}
+    return AimeView(
+        container,
+        said["FRAMEWORK"],
+        said["ARCH"],
+        said["WORK_MOUNT"],
+        said["DATA_MOUNT"],
+        seen.labels.get("aime.mlc.MODELS_MOUNT"),
+        seen.exit_code,
+        seen.size_bytes,
+        adoptable,
+    )
+
+
+def slot_usage(record: Record, gpus: GpuObservation | None) -> tuple[SlotUsage, ...]:
+    """What a running container does with each slot of its lease."""
+    there = {slot.uuid: slot for slot in gpus.slots} if gpus else {}
+    found = []
+    for ref in record.lease.slots if record.lease else ():
+        slot = there.get(ref.uuid)
+        if gpus is None or slot is None:
+            found.append(SlotUsage(ref.slot, None, None, None, None))
+            continue
+        shown = slot.processes
+        own = None if shown is None else sum(process.container == record.docker_id for process in shown)
+        busy = gpus.utilisation_of(slot)
+        found.append(SlotUsage(ref.slot, busy, slot.memory_used_bytes, slot.memory_bytes, own))
+    return tuple(found)
