@@ -1,4 +1,4 @@
-"""Policies from texts, and what is wrong with them."""
+"""Load policies from text, and list their problems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ds01.policy.model import Policy
 from ds01.policy.reading.load import load
 from ds01.policy.reading.nodes import Mapping, Node, Scalar, Sequence, parse_yaml
 
-# Every key that there is.
+# Every key.
 EVERY_KEY = """\
 defaults:
   max_mig_instances: 1

@@ -1,8 +1,8 @@
-"""How the policy finds an account: by its login, by other spellings of it, and by its Unix groups.
+"""Match an account with the policy: by its login, by other spellings of it, and by its Unix groups.
 
-SSSD and Active Directory know one person under several spellings (`ameier`, `AMeier`, `ameier@uni.example`), and the
-user database alone can say whose a spelling is. Names are only looked up where the policy makes them matter: a person
-may be in hundreds of directory groups, and every look-up may be a question to a server.
+SSSD and Active Directory know one person under several spellings (`ameier`, `AMeier`, `ameier@uni.example`), and only
+the user database can tell whose a spelling is. Names are looked up only if the policy makes them matter: a person
+may be in hundreds of directory groups, and each look-up may be a query to a server.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def unix_groups(policy: Policy) -> frozenset[str]:
 
 
 def login_stem(login: str) -> str:
-    """Return a login without its domain and in lower case: `ameier` of `UNI\\AMeier` and of `ameier@uni.example`."""
+    """Return a login without its domain, in lower case: `ameier` for `UNI\\AMeier` and `ameier@uni.example`."""
     return login.rpartition("\\")[2].partition("@")[0].casefold()
 
 
 def resolve_reservations(policy: Policy, users: Users) -> tuple[Reservation, ...]:
-    """Return the reservations, each user under the login that the server has; what nobody has stays as it is."""
+    """Return the reservations, each user under the server's spelling of the login; unknown logins are kept."""
     return tuple(
         item if item.user is None else replace(item, user=users.canonical_login(item.user))
         for item in policy.reservations
@@ -42,8 +42,8 @@ def resolve_reservations(policy: Policy, users: Users) -> tuple[Reservation, ...
 def _candidate_spellings(policy: Policy, login: str) -> frozenset[str]:
     """Return the names that could be other spellings of `login`.
 
-    Where the login itself stands, nothing else is needed: most people are spelled as the server spells them.
-    Administrators are those of any group, and exemptions add up, so there each name counts.
+    If the policy has the login itself, nothing else is needed; most policies spell people as the server does. But admin
+    rights come from any group, and exemptions add up, so for those every name counts.
     """
     groups = policy.groups.values()
     is_grouped = any(login in group.members for group in groups)

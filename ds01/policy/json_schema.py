@@ -1,4 +1,4 @@
-"""The JSON Schema of `resource-limits.yaml`: shapes from the readers, defaults from the model, texts from a file."""
+"""Build the JSON Schema of `resource-limits.yaml` from the readers, the model's defaults and a file of texts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEVELS = ("defaults", "groups", "user_overrides")
 
 @dataclass(frozen=True)
 class KeyText:
-    """What a key means, for people; `change` is what happens on a running server when it changes."""
+    """The documentation of a key; `change` is what a changed value does on a running server."""
 
     title: str
     text: str
@@ -37,7 +37,7 @@ class KeyText:
 
 @cache
 def key_texts() -> Mapping[str, KeyText]:
-    """Return the texts of all keys, by their paths like `defaults.memory`, in the order of the manual."""
+    """Return the texts of all keys by path, like `defaults.memory`, in the order of the manual."""
     texts = yaml.safe_load(config_file("policy-keys.yaml").read_text("utf-8"))
     return {path: KeyText(**text) for path, text in texts.items()}
 
@@ -48,12 +48,12 @@ def json_schema() -> Schema:
     for level, path, name, part in keys(schema):
         part |= _annotations(path, part, texts=key_texts()[path])
         if level in LEVELS[1:] and name in LIMITS:
-            part.pop("default", None)  # what a level does not write comes from the wider one
+            part.pop("default", None)  # what a level leaves out comes from the more general level
     return {"$schema": DIALECT, "title": TITLE, **schema}
 
 
 def keys(schema: Schema) -> Iterator[tuple[str, str, str, Schema]]:
-    """Yield section, path, name and schema of each key of today; a limit has the same path on every level."""
+    """Yield section, path, name and schema of each current key; a limit has the same path on every level."""
     for section, part in schema["properties"].items():
         yield section, section, section, part
         for path, name, inner in _inner(section, part):
@@ -84,7 +84,7 @@ def _annotations(path: str, part: Schema, *, texts: KeyText) -> Schema:
 
 
 def default_of(path: str, part: Schema) -> Schema:
-    """Return `{"default": …}` as it would stand in the file; nothing for a key that has none."""
+    """Return `{"default": …}` as the file would have it; empty for a key without a default."""
     holder: Any = Limits() if path.startswith("defaults.") else Policy(Path())
     for name in path.removeprefix("defaults.").split("."):
         if not hasattr(holder, name):
@@ -110,5 +110,5 @@ def _written(value: Any, *, size: bool) -> Any:
 
 
 def _plain(text: str) -> Any:
-    """Return an example with its dates as texts, as YAML 1.2 reads them."""
+    """Return an example with dates as strings, as YAML 1.2 reads them."""
     return json.loads(json.dumps(yaml.safe_load(text), default=str))

@@ -1,4 +1,4 @@
-"""A user's limits as labelled lines for people, in the words that administrators know."""
+"""Format a user's limits as labelled lines, for `ds01 limits`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_LIMIT = "no limit"
 
 
 class LimitLine(NamedTuple):
-    """`label: text`; `key` is the policy's key, as in `UserLimits.sources`, or empty for user, group and rights."""
+    """`label: text`. `key` is the policy key, as in `UserLimits.sources`; empty for user, group and rights."""
 
     key: str
     label: str
@@ -38,14 +38,14 @@ _LABELS = {
     "root_inside": "Root Inside",
 }
 _SIZES = ("memory", "memory_swap", "shm_size")
-_BYTES = ("core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")  # the ulimits that count these
+_BYTES = ("core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")  # the ulimits in bytes
 _SHARES = {"aggregate": "All Containers", "group_total": "Whole Group"}
 
 
 def limit_lines(user: UserLimits, *, exact: bool = False) -> tuple[LimitLine, ...]:
-    """Return the limits in reading order; of the slices' limits only those that are set.
+    """Return the limits in reading order; slice limits only if they are set.
 
-    `exact`: sizes are not rounded.
+    `exact`: do not round sizes.
     """
     found = [LimitLine("", "User", user.user), LimitLine("", "Group", user.group)]
     if user.admin:

@@ -1,4 +1,4 @@
-"""The policy and what it gives one user, as data. Units: bytes, cores, `timedelta`; None is "no limit"."""
+"""The policy, and a user's limits, as data. Units: bytes, cores, `timedelta`; None is "no limit"."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Placement(str, Enum):
 
 
 class PreferredKind(str, Enum):
-    """Which kind of slot a request without a kind gets first."""
+    """The kind of slot tried first when a request names none."""
 
     MIG = "mig"
     FULL = "full"
@@ -43,7 +43,7 @@ class SliceLimits:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one user may have, resolved field by field: defaults, then the group, then the user's override."""
+    """The limits of one user, resolved field by field: defaults, then the group, then the user's override."""
 
     max_mig_instances: int | None = 1
     max_gpus_per_container: int | None = 1
@@ -61,19 +61,19 @@ class Limits:
     max_extension: timedelta | None = timedelta(hours=48)
     priority: int = 10
     root_inside: bool = True
-    environment: Mapping[str, str | None] = field(default_factory=dict)  # None: not set, whatever a wider level says
+    environment: Mapping[str, str | None] = field(default_factory=dict)  # None: unset, whatever other levels say
     ulimits: Mapping[str, int | None] = field(default_factory=lambda: {"memlock": -1, "stack": 64 << 20})
     aggregate: SliceLimits = field(default_factory=SliceLimits)
     group_total: SliceLimits = field(default_factory=SliceLimits)
 
 
-# What one level of the policy writes: the names of Limits, nested ones as `aggregate.memory` or `ulimits.stack`.
+# The values that one level of the policy sets: fields of Limits, nested ones as `aggregate.memory`, `ulimits.stack`.
 LimitValues = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group of users; `members` holds those of the policy and of `groups/NAME.members`."""
+    """A group of users; `members` are those in the policy and in `groups/NAME.members`."""
 
     name: str
     members: frozenset[str] = frozenset()
@@ -84,7 +84,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Override:
-    """What one user has beyond the group, up to and including `until` (None: for ever)."""
+    """One user's differences from the group, up to and including `until` (None: no end)."""
 
     user: str
     values: LimitValues = field(default_factory=dict)
@@ -94,14 +94,14 @@ class Override:
 
 @dataclass(frozen=True)
 class UserLimits:
-    """The limits of one user, with where each of them comes from."""
+    """The limits of one user, and where each of them comes from."""
 
     user: str
     group: str
     admin: bool
     limits: Limits
     sources: Mapping[str, str]  # key -> defaults, groups.NAME or user_overrides.NAME
-    exempt_from: tuple[str, ...] = ()  # what exemptions in force free the user from, `created_timeout` too
+    exempt_from: tuple[str, ...] = ()  # limits lifted by exemptions in force, `created_timeout` included
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Exemption:
-    """`user` is exempt from the named limits up to and including `until` (None: for ever)."""
+    """`user` is exempt from the named limits up to and including `until` (None: no end)."""
 
     user: str
     limits: tuple[str, ...]
@@ -128,7 +128,7 @@ class Exemption:
 
 @dataclass(frozen=True)
 class GpuAllocation:
-    """How slots are offered and chosen. `mig_profile` is what doctor expects."""
+    """How slots are offered and chosen. `mig_profile` is the profile that doctor expects."""
 
     enable_mig: bool = True
     mig_profile: str | None = None
@@ -152,7 +152,7 @@ class AutomationRules:
 
 @dataclass(frozen=True)
 class MountRoots:
-    """Host folders below which a user may mount; the own home always."""
+    """Host directories below which users may mount; their own home is always allowed."""
 
     workspace: tuple[str, ...] = ()
     data: tuple[str, ...] = ("/data",)
@@ -161,9 +161,9 @@ class MountRoots:
 
 @dataclass(frozen=True)
 class OutsideUse:
-    """Use from outside that does not make a GPU busy.
+    """Outside use that does not make a GPU busy.
 
-    `ignore_graphics_below`: a process that only draws and has less GPU memory than this; None: however much.
+    `ignore_graphics_below`: graphics-only processes with less GPU memory than this; None: with any amount.
     """
 
     ignore_containers: tuple[str, ...] = ("dcgm-exporter",)
@@ -180,12 +180,12 @@ class OutsideUse:
         "go.d.plugin", "collectd", "zabbix_agentd", "zabbix_agent2", "otelcol-contrib",
     )  # fmt: skip
     ignore_graphics_below: int | None = 512 << 20
-    ignore_missing_process_list: bool = False  # count GPUs of which the driver has no list (vGPU guests) as unused
+    ignore_missing_process_list: bool = False  # count GPUs without a process list (vGPU guests) as unused
 
 
 @dataclass(frozen=True)
 class NotificationSettings:
-    """How owners are told: on their terminals, and through a program that gets one JSON event on stdin."""
+    """How owners are notified: on their terminals, and through a program that gets one JSON event on stdin."""
 
     terminal: bool = True
     command: tuple[str, ...] | None = None
@@ -193,7 +193,7 @@ class NotificationSettings:
 
 @dataclass(frozen=True)
 class LegacyKey:
-    """A key of an older installation that was read, and what to write in its place: `max_runtime: 48h`."""
+    """A key of an older installation that was accepted, and its replacement, like `max_runtime: 48h`."""
 
     file: str
     line: int
@@ -203,7 +203,7 @@ class LegacyKey:
 
 @dataclass(frozen=True)
 class LastGoodMembers:
-    """A file of members that was emptied; the group's last good members, so many, count `until` then."""
+    """A file of members that was emptied; the group's last good members count until then."""
 
     file: str
     group: str
@@ -234,14 +234,14 @@ class Policy:
     ports: tuple[int, ...] = (8888, 6006)
     network: Network = Network.BRIDGE
     reclaim_held: bool = False
-    server_name: str | None = None  # what people type to reach this server; None: the name that it has itself
+    server_name: str | None = None  # what users type to reach this server; None: its hostname
     outside: OutsideUse = field(default_factory=OutsideUse)
     notify: NotificationSettings = field(default_factory=NotificationSettings)
     workspaces: str | None = None
     old_keys: tuple[LegacyKey, ...] = ()
 
     def workspaces_of(self, login: str, home: str) -> str:
-        """Return the directory of a user's workspaces: below `workspaces` one for each login, else `~/workspace`."""
+        """Return the directory of a user's workspaces: `workspaces`/LOGIN if the policy sets it, else `~/workspace`."""
         return f"{home}/workspace" if self.workspaces is None else f"{self.workspaces}/{login}"
 
     last_good_members: tuple[LastGoodMembers, ...] = ()

@@ -1,4 +1,4 @@
-"""The names that ds01 gives: slices from group and login, containers from name and uid. Pure functions over text."""
+"""Build names: slices from group and login, containers from name and uid. Pure functions on strings."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ GROUP_FORM = "lower-case letters, digits and _, beginning with a letter, at most
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 GROUP_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CONTAINER = re.compile(rf"({NAME_PATTERN.pattern})\._\.(0|[1-9][0-9]{{0,9}})")
-_HIGHEST_UID = 2**32 - 2  # the kernel keeps the last one for "nobody was meant"
+_HIGHEST_UID = 2**32 - 2  # the kernel reserves the last one for "no uid"
 
 _SLICE_USER = re.compile(r"[a-z0-9_]{1,64}")
 _HASHED = re.compile(r".*_[0-9a-f]{8}")
 
 
 def fold_name(text: str) -> tuple[str, bool]:
-    """A container's name from what was typed: lower case, spaces to `-`; and whether that changed anything.
-    Raises ValueError if it is no name even so.
+    """Return a container name from user input (lower case, spaces to `-`), and whether that changed anything.
+
+    Raises ValueError if the result is not a valid name.
     """
     name = "".join(letter.lower() if letter.isascii() else letter for letter in text).replace(" ", "-")
     return _require_match(NAME_PATTERN, name, "container name", NAME_FORM), name != text
 
 
 def parse_name(text: str, what: str) -> str:
-    """The name that was typed, folded; `what` it shall be is for the error. Raises UsageError."""
+    """Return the folded name from user input; `what` names its kind in the error. Raises UsageError."""
     try:
         return fold_name(text)[0]
     except ValueError:
@@ -37,12 +38,12 @@ def parse_name(text: str, what: str) -> str:
 
 
 def container_name(name: str, uid: int) -> str:
-    """The Docker name `NAME._.UID`. Raises ValueError."""
+    """Return the Docker name `NAME._.UID`. Raises ValueError."""
     return f"{_require_match(NAME_PATTERN, name, 'container name', NAME_FORM)}._.{_require_uid(uid)}"
 
 
 def split_container_name(full: str) -> tuple[str, int] | None:
-    """Name and uid of a Docker name, or None if it is not of the form `NAME._.UID`."""
+    """Return name and uid of a Docker name; None if it does not have the form `NAME._.UID`."""
     found = _CONTAINER.fullmatch(full)
     if found is None or int(found[2]) > _HIGHEST_UID:
         return None
@@ -50,22 +51,22 @@ def split_container_name(full: str) -> tuple[str, int] | None:
 
 
 def slice_name(group: str, login: str, uid: int) -> str:
-    """The systemd slice of a user, `ds01-GROUP-USER.slice`. Raises ValueError for a group's name that is none."""
+    """Return the systemd slice of a user, `ds01-GROUP-USER.slice`. Raises ValueError for an invalid group name."""
     return f"{_group_stem(group)}-{_user_part(login, uid)}.slice"
 
 
 def group_slice(group: str) -> str:
-    """The systemd slice of a group, `ds01-GROUP.slice`; it lies in `ds01.slice`. Raises ValueError."""
+    """Return the systemd slice of a group, `ds01-GROUP.slice`, which is inside `ds01.slice`. Raises ValueError."""
     return f"{_group_stem(group)}.slice"
 
 
 def slice_path(group: str, login: str, uid: int) -> str:
-    """The user's slice as a folder below the cgroup root, for Docker's cgroupfs driver. Raises ValueError."""
+    """Return the user's slice as a path below the cgroup root, for Docker's cgroupfs driver. Raises ValueError."""
     return f"{group_slice_path(group)}/{slice_name(group, login, uid)}"
 
 
 def group_slice_path(group: str) -> str:
-    """The group's slice as a folder below the cgroup root. Raises ValueError."""
+    """Return the group's slice as a path below the cgroup root. Raises ValueError."""
     return f"/ds01.slice/{group_slice(group)}"
 
 
@@ -74,8 +75,9 @@ def _group_stem(group: str) -> str:
 
 
 def _user_part(login: str, uid: int) -> str:
-    """The login, if a slice can carry it: a dash would be a level of its own, a dot ends the name.
-    Any other is folded, and told apart by a hash; so is one that looks folded already. No login: the uid.
+    """Return the login if a slice name can contain it: a dash would add a level, a dot ends the name.
+
+    Other logins, and those that look folded already, are folded and get a hash. Without a login: the uid.
     """
     if not login:
         return _user_part(f"uid:{_require_uid(uid)}", uid)

@@ -1,4 +1,4 @@
-"""What the policy gives one user: field by field an exemption, the override, the group, then the defaults."""
+"""Resolve the policy for one user, field by field: exemption, override, group, defaults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ds01.policy.model import AutomationRules, Group, Limits, LimitValues, Policy, SliceLimits, UserLimits
 
-FALLBACK_GROUP = "default"  # the group of a user who is in none, if the policy names no default_group
+FALLBACK_GROUP = "default"  # the group of users without one, if the policy has no default_group
 
 
 def resolve(
@@ -23,8 +23,8 @@ def resolve(
 ) -> UserLimits:
     """Return the limits of the login `user` at the aware time `now`.
 
-    The user is in `unix_groups`; `spellings` are other logins in the policy that mean the same user. `group` is the
-    user's group if the policy still has it, whatever the other arguments say.
+    `unix_groups` are the user's; `spellings` are other logins in the policy for the same user. `group` is the
+    user's group, if the policy still has it, whatever the other arguments say.
     """
     names = (user, *sorted(spellings))
     if group is None or group not in policy.groups:
@@ -48,31 +48,32 @@ def group_of(policy: Policy, user: str, unix_groups: Collection[str], *, spellin
 
 
 def is_admin(policy: Policy, user: str, unix_groups: Collection[str], *, spellings: Collection[str] = ()) -> bool:
-    """Return whether any group with `admin: true` has the user, be it the group of the user's limits or not."""
+    """Return whether any group with `admin: true` has the user, even if another group decides the user's limits."""
     names = {user, *spellings}
     return any(group.admin and _contains(group, names, unix_groups) for group in policy.groups.values())
 
 
 def group_limits(policy: Policy, group: str) -> Limits:
-    """The limits of a member without an override; its `group_total` is that of the group's slice."""
+    """Return the limits of a member without an override; `group_total` applies to the group's slice."""
     return merge_levels(_group_levels(policy, group))[0]
 
 
 def automation_for(policy: Policy, user: UserLimits) -> AutomationRules:
-    """Return the rules of the automation for one user: who is exempt from `created_timeout` has none."""
+    """Return the automation rules for one user, without `created_timeout` if the user is exempt from it."""
     if "created_timeout" in user.exempt_from:
         return replace(policy.policies, created_timeout=None)
     return policy.policies
 
 
 def is_in_force(until: datetime | None, now: datetime) -> bool:
-    """Whether what holds up to and including `until` (None: for ever) still holds at `now`."""
+    """Return whether something that applies up to and including `until` (None: no end) applies at `now`."""
     return until is None or now <= until
 
 
 def merge_levels(levels: Iterable[tuple[str, LimitValues]]) -> tuple[Limits, Mapping[str, str]]:
-    """The limits of levels that are named from the most general to the most specific, and each key's level.
-    What no level writes is built in, and belongs to `defaults`.
+    """Merge levels, given from the most general to the most specific; return the limits and each key's level.
+
+    Keys that no level sets have built-in defaults, and belong to `defaults`.
     """
     values = dict(BUILT_IN)
     sources = dict.fromkeys(values, "defaults")
@@ -92,7 +93,7 @@ def merge_levels(levels: Iterable[tuple[str, LimitValues]]) -> tuple[Limits, Map
 
 
 def _exempt_keys(policy: Policy, names: Collection[str], now: datetime) -> set[str]:
-    """Return the keys, like `idle_timeout`, from which exemptions in force at `now` free the user."""
+    """Return the keys, like `idle_timeout`, that exemptions in force at `now` lift for the user."""
     user_exemptions = (item.limits for item in policy.exemptions if item.user in names and is_in_force(item.until, now))
     return {limit for limits in user_exemptions for limit in limits}
 

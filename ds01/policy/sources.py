@@ -1,4 +1,4 @@
-"""A policy with the bytes it was read from, so that what is kept is what was parsed, whoever edits it meanwhile."""
+"""A policy with the bytes it was parsed from, so that a saved copy matches even if the file is edited meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ds01.policy.model import Policy
 
 @dataclass(frozen=True)
 class PolicySources:
-    """A policy, the content of its file, and of each file of members by name (`NAME.members`)."""
+    """A policy, the content of its file, and the content of each file of members by name (`NAME.members`)."""
 
     policy: Policy
     content: bytes

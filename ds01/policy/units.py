@@ -1,6 +1,6 @@
-"""The written forms of durations, sizes, numbers and times: one parser each, for the policy and the command line.
+"""Parse and format durations, sizes, numbers and times, for the policy and the command line.
 
-Every parser takes the text and answers with exactly what it says, or raises NotAllowed (a ValueError).
+Every parser returns exactly what the text says, or raises InvalidValue (a ValueError).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ DURATION_FORM = "a number with its unit, s, m, h, d or w, like 48h or 0.5h"
 SIZE_FORM = "a number with its unit, b, k, m, g or t, like 32g or 1.5g"
 TIME_FORM = "a date like 2027-03-31, or a time with its zone like 2026-12-01T08:00Z or 2026-12-01T09:00+01:00"
 
-# A longer wait than this is a slip of the pen, and `now` plus it could leave the calendar.
+# Anything longer is a mistake, and adding it to `now` could leave the calendar.
 MAX_DURATION = timedelta(days=36500)
 MAX_INTEGER = 2**63 - 1  # Docker's and the kernel's counts are signed 64-bit numbers
 
@@ -31,7 +31,7 @@ TIME_PATTERN = f"^({_DATE.pattern}|{_TIME.pattern})$"
 
 
 class InvalidValue(ValueError):
-    """A text that is not in a documented form: `problem` says what is wrong with it, `allowed` what may stand there."""
+    """A text in no documented form: `problem` says what is wrong, `allowed` what is accepted."""
 
     def __init__(self, problem: str, allowed: str) -> None:
         super().__init__(f"{problem}; allowed: {allowed}")
@@ -40,13 +40,13 @@ class InvalidValue(ValueError):
 
 
 def quote_text(text: str) -> str:
-    """`text` for one line of a message: short, and without anything that a terminal would act upon."""
+    """Quote `text` for one line of a message: shortened, and without control characters."""
     short = text if len(text) <= 60 else text[:57] + "..."
     return f"`{short}`" if short.isprintable() else f"`{ascii(short)[1:-1]}`"
 
 
 def parse_duration(text: str) -> timedelta:
-    """`48h`, `30m`, `0.5h`: one number and one unit of s, m, h, d (24 hours), w (7 days); at most 100 years."""
+    """Parse `48h`, `30m`, `0.5h`: one number and one unit of s, m, h, d (24 hours), w (7 days); at most 100 years."""
     span = timedelta(microseconds=min(_parse_amount(text, _DURATIONS, DURATION_FORM), MAX_INTEGER))
     if span > MAX_DURATION:
         raise InvalidValue(
@@ -56,17 +56,15 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `32g`, `512m`, `10k`, `1.5G`: one number and one unit, powers of 1024 as for Docker."""
+    """Parse `32g`, `512m`, `10k`, `1.5G` to bytes: one number and one unit, powers of 1024 as for Docker."""
     size = _parse_amount(text, {**_SIZES, **{unit.upper(): factor for unit, factor in _SIZES.items()}}, SIZE_FORM)
     if size > MAX_INTEGER:
-        raise InvalidValue(
-            f"{quote_text(text)} is more than can be counted", f"{SIZE_FORM}, below {MAX_INTEGER + 1 >> 40}t"
-        )
+        raise InvalidValue(f"{quote_text(text)} is too large", f"{SIZE_FORM}, below {MAX_INTEGER + 1 >> 40}t")
     return size
 
 
 def parse_integer(text: str, least: int = 0, most: int = MAX_INTEGER) -> int:
-    """A whole number, plain decimal digits without leading zeros, from `least` to `most`."""
+    """Parse a whole number in plain decimal digits without leading zeros, from `least` to `most`."""
     allowed = f"a whole number {_range(least, most)}"
     if re.fullmatch(_WHOLE, text) is None:
         raise InvalidValue(f"{quote_text(text)} is {_negative_note(text) or 'not a whole number'}", allowed)
@@ -74,7 +72,7 @@ def parse_integer(text: str, least: int = 0, most: int = MAX_INTEGER) -> int:
 
 
 def parse_number(text: str, least: float = 0, most: float = MAX_INTEGER) -> float:
-    """A number in plain decimal digits, with up to six places after the point, from `least` to `most`."""
+    """Parse a number in plain decimal digits with up to six decimals, from `least` to `most`."""
     allowed = f"a number {_range(least, most)}"
     if re.fullmatch(rf"({_WHOLE})(\.[0-9]{{1,6}})?", text) is None:
         raise InvalidValue(f"{quote_text(text)} is {_negative_note(text) or 'not a number'}", allowed)
@@ -82,7 +80,7 @@ def parse_number(text: str, least: float = 0, most: float = MAX_INTEGER) -> floa
 
 
 def parse_time(text: str, zone: tzinfo, *, day_begins: bool = False) -> datetime:
-    """Return a time in UTC.
+    """Parse a time to UTC.
 
     A date alone is the last microsecond of that day in `zone`, or with `day_begins` its first.
     """
@@ -96,18 +94,18 @@ def parse_time(text: str, zone: tzinfo, *, day_begins: bool = False) -> datetime
         if found is None:
             raise InvalidValue(f"{quote_text(text)} is not a date, nor a time with its zone", TIME_FORM)
         clock, dot, parts = found[1].partition(".")
-        if dot:  # before Python 3.11, exactly three or six places
+        if dot:  # Python before 3.11 accepts exactly three or six decimals
             clock += f".{parts.ljust(6, '0')}"
         offset = "+00:00" if found[2] == "Z" else found[2]
         return datetime.fromisoformat(clock + offset).astimezone(timezone.utc)
     except InvalidValue:
         raise
-    except (ValueError, OverflowError, OSError) as error:  # 31 February, hour 25, or a day before the calendar begins
+    except (ValueError, OverflowError, OSError) as error:  # 31 February, hour 25, or before year 1
         raise InvalidValue(f"{quote_text(text)} is not in the calendar", TIME_FORM) from error
 
 
 def format_duration(span: timedelta) -> str:
-    """The duration in its largest exact unit up to hours, as administrators write it: `48h`, `90m`, `0.5s`, `0s`."""
+    """Format a duration in its largest exact unit, up to hours: `48h`, `90m`, `0.5s`, `0s`."""
     count = span // timedelta(microseconds=1)
     if count < 0:
         raise ValueError("a duration is not negative")
@@ -118,7 +116,7 @@ def format_duration(span: timedelta) -> str:
 
 
 def format_size(size: int) -> str:
-    """Return the bytes in their largest exact unit, for what is read back: `64g`, `1536m`, `0b`."""
+    """Format bytes in their largest exact unit, to be parsed again: `64g`, `1536m`, `0b`."""
     if size < 0:
         raise ValueError("a size is not negative")
     for unit in ("t", "g", "m", "k"):
@@ -128,7 +126,7 @@ def format_size(size: int) -> str:
 
 
 def readable_size(size: int, places: int = 1) -> str:
-    """Return bytes as people read them everywhere: `64g`, `23.5g`, `512m`, `0b`; rounded, so not for Docker."""
+    """Format bytes for people: `64g`, `23.5g`, `512m`, `0b`; rounded, so not for Docker."""
     if size < 0:
         raise ValueError("a size is not negative")
     value = float(size)
@@ -141,7 +139,7 @@ def readable_size(size: int, places: int = 1) -> str:
 
 
 def readable_sizes(*sizes: int) -> tuple[str, ...]:
-    """Return sizes that a message compares, with as many decimals as it takes to tell them apart."""
+    """Format sizes that a message compares, with enough decimals to tell them apart."""
     for places in range(1, 5):
         texts = tuple(readable_size(size, places) for size in sizes)
         if len(set(texts)) == len(set(sizes)):
@@ -150,12 +148,12 @@ def readable_sizes(*sizes: int) -> tuple[str, ...]:
 
 
 def format_number(value: float) -> str:
-    """The number without an exponent, and without a needless `.0`: `16`, `1.5`."""
+    """Format a number without an exponent or a needless `.0`: `16`, `1.5`."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _parse_amount(text: str, units: dict[str, int], form: str) -> int:
-    """The number times its unit, exactly; what is no whole count of the smallest step is refused, not rounded."""
+    """Return the number times its unit. Inexact results are refused, not rounded."""
     found = _QUANTITY.fullmatch(text)
     if found is None:
         raise InvalidValue(f"{quote_text(text)} is {_negative_note(text) or 'not in a documented form'}", form)
@@ -167,12 +165,12 @@ def _parse_amount(text: str, units: dict[str, int], form: str) -> int:
     scale: int = 10 ** len(places)
     count, rest = divmod(int(whole + places) * units[unit], scale)
     if rest:
-        raise InvalidValue(f"{quote_text(text)} is not exact", f"{form}, in a smaller unit if need be")
+        raise InvalidValue(f"{quote_text(text)} is not exact", f"{form}; use a smaller unit")
     return count
 
 
 def _negative_note(text: str) -> str:
-    """What to say of a quantity with a minus before it: nothing here is below 0."""
+    """Return the message for a negative quantity, which is never allowed."""
     return "too small: less than 0" if text[:1] == "-" and _QUANTITY.fullmatch(text[1:]) else ""
 
 
@@ -188,5 +186,5 @@ def _require_range(text: str, value: float, least: float, most: float, allowed: 
 
 
 def _start_of_day(day: date, zone: tzinfo) -> datetime:
-    # Where the clocks jump over midnight, this is the jump itself.
+    # Where the clocks skip midnight, the day begins at the change.
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(timezone.utc)

@@ -1,4 +1,4 @@
-"""Whatever stands in the file: a Policy that means it, or PolicyUnreadable; never anything else."""
+"""Any file gives a Policy with that meaning or PolicyUnreadable, and nothing else."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answer(file: Path, text: str | bytes) -> Policy | None:
-    """What `load` makes of the text; what it refuses is checked for being fit to be shown."""
+    """Load the text; if it is refused, check that the error can be shown."""
     file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
     try:
         policy = load(file)
@@ -90,7 +90,7 @@ def test_any_tree_is_a_policy_or_an_error(file: Path, tree: Any, flow: bool) -> 
 
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
-def test_any_slip_in_a_policy_is_a_policy_or_an_error(file: Path, data: st.DataObject) -> None:
+def test_any_change_of_a_policy_is_a_policy_or_an_error(file: Path, data: st.DataObject) -> None:
     text = "\n".join(line.partition("#")[0].rstrip() for line in SHIPPED.split("\n"))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text)))
@@ -100,7 +100,7 @@ def test_any_slip_in_a_policy_is_a_policy_or_an_error(file: Path, data: st.DataO
 
 
 def exactly(text: str, factors: dict[str, int]) -> Decimal | None:
-    """What number and unit come to, read in another way than ds01 does."""
+    """Compute number times unit independently of ds01."""
     try:
         return Decimal(text[:-1]) * factors[text[-1:]]
     except (InvalidOperation, KeyError):
@@ -114,7 +114,7 @@ written = quantities.map("".join) | st.sampled_from(WORDS) | st.text(string.prin
 
 @given(text=written, quoted=st.booleans())
 @settings(max_examples=200, deadline=None)
-def test_an_accepted_value_means_what_stands_there(file: Path, text: str, quoted: bool) -> None:
+def test_accepted_value_means_what_is_written(file: Path, text: str, quoted: bool) -> None:
     if quoted:
         text = "".join(letter for letter in text if letter.isprintable())
         scalar = "'" + text.replace("'", "''") + "'"
@@ -152,7 +152,7 @@ def test_an_accepted_value_means_what_stands_there(file: Path, text: str, quoted
     member=st.text(st.characters(codec="utf-8"), min_size=1, max_size=10) | st.sampled_from(WORDS), quoted=st.booleans()
 )
 @settings(max_examples=100, deadline=None)
-def test_a_login_is_never_another(file: Path, member: str, quoted: bool) -> None:
+def test_login_never_matches_another_login(file: Path, member: str, quoted: bool) -> None:
     scalar = yaml.dump(member, default_style='"', allow_unicode=True) if quoted else member
     policy = answer(file, f"groups:\n  a:\n    members:\n      - {scalar}\n")
     if policy is not None and policy.groups.keys() == {"a"} and policy.groups["a"].members:
@@ -206,17 +206,17 @@ def test_most_specific_level_wins(
 
 
 @given(st.timedeltas(timedelta(0), units.MAX_DURATION))
-def test_a_duration_survives_being_written(span: timedelta) -> None:
+def test_duration_survives_a_round_trip(span: timedelta) -> None:
     assert units.parse_duration(units.format_duration(span)) == span
 
 
 @given(st.integers(0, 2**63 - 1))
-def test_a_size_survives_being_written(size: int) -> None:
+def test_size_survives_a_round_trip(size: int) -> None:
     assert units.parse_size(units.format_size(size)) == size
 
 
 @given(st.integers(0, 10**17), st.integers(-1439, 1439))
-def test_a_time_survives_being_written(microseconds: int, minutes: int) -> None:
+def test_time_survives_a_round_trip(microseconds: int, minutes: int) -> None:
     aware = (NOW + timedelta(microseconds=microseconds)).astimezone(timezone(timedelta(minutes=minutes)))
     assert units.parse_time(aware.isoformat(), timezone.utc) == aware
 
@@ -232,7 +232,7 @@ def test_two_logins_never_share_a_slice(one: str, other: str, uid: int) -> None:
 
 
 @given(st.text(max_size=70) | st.text("aA0 _-", max_size=10), st.integers(0, 2**32 - 2))
-def test_a_container_name_comes_back_out_of_dockers(text: str, uid: int) -> None:
+def test_container_name_survives_a_round_trip(text: str, uid: int) -> None:
     try:
         name, changed = names.fold_name(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Policies of ds01-infra, the system that ds01 succeeds: what their keys are called today, and how they are read."""
+"""Read policies of ds01-infra, the predecessor of ds01, and map their keys to the current ones."""

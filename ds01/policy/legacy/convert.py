@@ -1,4 +1,4 @@
-"""An old policy as one of today's: `ds01 policy import`."""
+"""Convert a ds01-infra policy to the current format, for `ds01 policy import`."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ SECTIONS: dict[str, type[Node]] = {
 
 @dataclass(frozen=True)
 class ImportedPolicy:
-    """The new policy as text, and what became of the old keys."""
+    """The new policy as text, and what happened to the old keys."""
 
     text: str
     changes: tuple[Change, ...]
 
 
 def import_policy(path: Path, zone: tzinfo) -> ImportedPolicy:
-    """Return the old policy at `path`, and the files beside it, as a policy of today.
+    """Convert the old policy at `path` and the files beside it.
 
-    Times without a zone are in `zone`. Raises PolicyUnreadable where a file cannot be read at all.
+    Times without a zone are in `zone`. Raises PolicyUnreadable if a file cannot be read at all.
     """
     sources = read_legacy_files(path)
     notes, root = ImportNotes(), Block()
@@ -81,14 +81,14 @@ def import_policy(path: Path, zone: tzinfo) -> ImportedPolicy:
         raise PolicyUnreadable(
             f"{path} cannot be imported: the new policy would have errors.",
             why="\n".join(f"{item['key']}: {item['problem']}; allowed: {item['allowed']}" for item in problems),
-            hint="correct these keys in the old file, then again",
+            hint="correct these keys in the old file, then import it again",
             data={"errors": problems},
         )
     return ImportedPolicy(text, tuple(notes.changes))
 
 
 def _convert_section(node: Node, where: str, file: str, notes: ImportNotes, *, aggregate: bool) -> Block:
-    """Return a section of limits; what else stands in it becomes comments."""
+    """Return a section of limits; its other keys become comments."""
     block = convert_limits(node, where, file, notes, aggregate=aggregate)
     for name, value in other_keys(node).items():
         path = f"{where}.{name}"
@@ -107,7 +107,7 @@ def _convert_groups(sources: LegacyFiles, root: Block, notes: ImportNotes, *, ag
         if key != name:
             notes.add_change(file, line, f"groups.{name}", f"now groups.{key}: lower-case letters, digits and _ only")
         if key in groups.entries:
-            notes.add_removed(groups, file, f"groups.{name}", node, f"there is a group {key} already")
+            notes.add_removed(groups, file, f"groups.{name}", node, f"group {key} exists already")
             continue
         block = convert_limits(node, f"groups.{name}", file, notes, aggregate=aggregate)
         members = node_texts(child_node(node, "members")) + [login for _, login in sources.members.get(name, [])]
@@ -120,7 +120,7 @@ def _convert_groups(sources: LegacyFiles, root: Block, notes: ImportNotes, *, ag
         kept = [login for login in dict.fromkeys(members) if login not in archived and _is_login(login)]
         for login in dict.fromkeys(members):
             if not _is_login(login):
-                notes.add_change(file, line, f"groups.{name}", f"{login!r} is not a login, and is left out")
+                notes.add_change(file, line, f"groups.{name}", f"{login!r} is not a login and is left out")
         head: dict[str, str | Block | list[str]] = {"members": yaml_list(kept)}
         for extra in ("unix_groups", "admin"):
             value = child_node(node, extra)
@@ -148,7 +148,7 @@ def _convert_groups(sources: LegacyFiles, root: Block, notes: ImportNotes, *, ag
 
 
 def _note_unknown_groups(sources: LegacyFiles, groups: set[str], notes: ImportNotes) -> None:
-    """Note the people of files that name a group which the policy does not have."""
+    """Note the members in files for groups that the policy does not have."""
     for name, lines in sources.members.items():
         if name not in groups and name != ARCHIVED and lines:
             logins = ", ".join(login for _, login in lines)
@@ -176,7 +176,7 @@ def _convert_overrides(
                 notes.add_removed(overrides, file, where, node, "the name is not a login")
                 continue
             if yaml_string(name) in overrides.entries:
-                notes.add_change(file, line, where, "takes the place of the one in the main file")
+                notes.add_change(file, line, where, "replaces the one in the main file")
             block = convert_limits(node, where, file, notes, aggregate=aggregate)
             rest = other_keys(node)
             convert_reservation(name, node, file, zone, notes, block, reservations)
@@ -202,25 +202,25 @@ def _convert_default_group(sources: LegacyFiles, root: Block, notes: ImportNotes
         return
     root.entries["default_group"] = NULL
     if node is not None and name:
-        why = f"there is no group {name}" if group is None else f"{name} has admin: true"
+        why = f"group {name} does not exist" if group is None else f"{name} has admin: true"
         notes.add_removed(root, str(sources.path), "default_group", node, why)
 
 
 def _render(root: Block, exemptions: ConvertedExemptions, path: Path) -> str:
     exempt = [f"# {comment}" for comment in exemptions.comments]
-    lines = [f"# Imported from {path} by ds01 policy import.", "# Comments below name keys without counterpart."]
+    lines = [f"# Imported from {path} by ds01 policy import.", "# Comments below name keys without a counterpart."]
     for name, value in root.entries.items():
         part = Block({name: value})
         lines += ["", *part.lines()]
         if name == "exemptions":
             lines += exempt
     if root.comments:
-        lines += ["", "# Sections without counterpart:", *(f"# {comment}" for comment in root.comments)]
+        lines += ["", "# Sections without a counterpart:", *(f"# {comment}" for comment in root.comments)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _problems(text: str, path: Path, zone: tzinfo) -> list[dict[str, Any]]:
-    """Return what ds01 would find wrong with the new policy."""
+    """Return the errors of the new policy."""
     try:
         check_text(text, path, zone)
     except PolicyUnreadable as error:
@@ -229,7 +229,7 @@ def _problems(text: str, path: Path, zone: tzinfo) -> list[dict[str, Any]]:
 
 
 def _fix_swap(problems: list[dict[str, Any]], root: Block, file: str, notes: ImportNotes) -> bool:
-    """Set `memory_swap` to null where it is less than memory, which Docker refuses; return whether there was any."""
+    """Set `memory_swap` to null where it is less than memory, which Docker refuses. Returns whether any was changed."""
     places = [item["key"].removesuffix(".memory_swap") for item in problems if item["key"].endswith(".memory_swap")]
     for place in places:
         section, _, name = place.partition(".")

@@ -1,4 +1,4 @@
-"""A new policy while it is put together, and its text: one key a line, so that a comment can stand for each old one."""
+"""A new policy under construction and its text: one key a line, so that each old key can become a comment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_PLAIN = re.compile(r"(?i)null|~|true|false|yes|no|on|off|y|n|[0-9.+-][0-9._
 
 @dataclass(frozen=True)
 class Change:
-    """What became of a key of an old file: its place, and that in words."""
+    """What happened to a key of an old file, in words, with its place."""
 
     file: str
     line: int
@@ -26,19 +26,19 @@ class Change:
 
 @dataclass
 class Block:
-    """A section: its keys with their values as they are written, or with further sections; and comments."""
+    """A section: keys with their values as text or with subsections, and comments."""
 
     entries: dict[str, str | Block | list[str]] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
 
     def section(self, name: str) -> Block:
-        """Return the section `name` of this one; it is made if there is none."""
+        """Return the subsection `name`, created if missing."""
         section_block = self.entries.setdefault(name, Block())
         assert isinstance(section_block, Block)
         return section_block
 
     def set_key(self, key: str, value: str) -> None:
-        """Set `memory`, or `aggregate.memory`."""
+        """Set a key, like `memory` or `aggregate.memory`."""
         name, dot, inner = key.partition(".")
         if dot:
             self.section(name).entries[inner] = value
@@ -61,7 +61,7 @@ class Block:
 
 
 def yaml_string(text: str) -> str:
-    """Return a text as YAML that every reader takes for that text."""
+    """Return a string as YAML that every parser reads as that string."""
     if _PLAIN.fullmatch(text) and not _NOT_PLAIN.fullmatch(text):
         return text
     return json.dumps(text, ensure_ascii=False)
@@ -73,11 +73,11 @@ def yaml_list(texts: list[str]) -> str:
 
 
 def yaml_flow_mapping(entries: dict[str, str]) -> str:
-    """Return a section on one line; the values are written as they are."""
+    """Return a section on one line; values are not quoted."""
     return f"{{{', '.join(f'{key}: {value}' for key, value in entries.items())}}}"
 
 
 def comment_text(text: str) -> str:
-    """Return a text for a comment: short, and on one line."""
+    """Return a text shortened to one line, for a comment."""
     words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return words if len(words) <= 80 else f"{words[:77]}..."

@@ -1,4 +1,4 @@
-"""The files of an old policy: the main one, and beside it members, groups of single users, overrides, exemptions."""
+"""Read the files of an old policy: main file, members, groups of single users, overrides, exemptions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ds01.policy.reading.problems import InvalidNode, ProblemList, unreadable_po
 OVERRIDES = ("user-overrides.yaml", "user-overrides.yml", "user_overrides.yaml")
 EXEMPTIONS = ("lifecycle-exemptions.yaml", "lifecycle-exemptions.yml", "exemptions.yaml")
 GROUPS_OF_USERS = "group-overrides.txt"
-ARCHIVED = "archived"  # the members' file of people whom ds01-infra left alone
+ARCHIVED = "archived"  # the file of members whom ds01-infra ignored
 
 
 @dataclass
 class LegacyFiles:
-    """What was read. `members` are lines of the files by group, with their numbers; `placed` is login -> group."""
+    """The content of the files. `members` has numbered lines by group; `placed` maps login to group."""
 
     path: Path
     main: Mapping
@@ -57,7 +57,7 @@ def read_legacy_files(path: Path) -> LegacyFiles:
 
 
 def section_entries(node: Node | None) -> Iterator[tuple[str, int, Node]]:
-    """Yield name, line and value of a section's keys; of a repeated key the last counts, as it did then."""
+    """Yield name, line and value of a section's keys; the last of repeated keys counts, as in ds01-infra."""
     if isinstance(node, Mapping):
         last = {name.text: (name.text, name.line, value) for name, value in node.entries if isinstance(name, Scalar)}
         yield from last.values()
@@ -69,7 +69,7 @@ def child_node(node: Node | None, name: str) -> Node | None:
 
 
 def node_texts(node: Node | None) -> list[str]:
-    """Return the texts of a list, or the one text."""
+    """Return the strings of a list, or a single string as a list."""
     if isinstance(node, Scalar):
         return [] if node.is_null else [node.text]
     return [item.text for item in node.items if isinstance(item, Scalar)] if isinstance(node, Sequence) else []
@@ -101,5 +101,5 @@ def _import_error(path: Path, wrong: InvalidNode) -> PolicyUnreadable:
     problems = ProblemList(str(path))
     problems.add_invalid(wrong)
     return unreadable_policy(
-        path, problems.entries, message=f"{path} cannot be imported.", hint="correct it there, then again"
+        path, problems.entries, message=f"{path} cannot be imported.", hint="correct the file, then import it again"
     )

@@ -1,4 +1,4 @@
-"""The keys of ds01-infra's `resource-limits.yaml` in all published versions, and what each is today. Only data."""
+"""The keys of ds01-infra's `resource-limits.yaml` in all published versions, with their current keys. Only data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 
 class CurrentKey(NamedTuple):
-    """What an old key is today: the key, with a dot for a nested one, and the form of its value (see `values`)."""
+    """The current key for an old one (dotted if nested), and the form of its value (see `values`)."""
 
     key: str
     form: str
 
 
-# The limits of `defaults`, a group or a user. Of several old keys for one of today's, the first here counts.
+# The limits of `defaults`, a group or a user. If several old keys map to one key, the first here counts.
 LIMITS: Mapping[str, CurrentKey] = {
     "max_gpu_equivalents": CurrentKey("max_mig_instances", "slots"),
     "max_gpu_slots": CurrentKey("max_mig_instances", "slots"),
@@ -61,7 +61,7 @@ POLICIES: Mapping[str, CurrentKey] = {
     "keepalive_max_duration": CurrentKey("keep_alive_max", "same"),
 }
 
-# Why a key, or everything below it, has no counterpart. The longest path that fits counts; `*` is any one name.
+# Why a key, or everything below it, has no counterpart. The longest matching path counts; `*` is any one name.
 REMOVED_KEYS: Mapping[str, str] = {
     "gpu_memory": "the memory of a GPU or MIG instance is the hardware's",
     "io_read_bps": "ds01 does not limit disks",
@@ -69,9 +69,9 @@ REMOVED_KEYS: Mapping[str, str] = {
     "storage_workspace": "ds01 sets no disk quotas",
     "storage_data": "ds01 sets no disk quotas",
     "storage_tmp": "ds01 sets no disk quotas",
-    "gpu_idle_threshold": "idleness is judged alike for everybody: policies.idle_gpu_percent",
+    "gpu_idle_threshold": "idleness has the same thresholds for everybody: policies.idle_gpu_percent",
     "aggregate.memory_high": "ds01 sets only the hard limit, memory",
-    "groups.*.policies": "idleness is judged alike for everybody: the section `policies`",
+    "groups.*.policies": "idleness has the same thresholds for everybody: the section `policies`",
     "approved_by": "kept as a comment",
     "approved_on": "kept as a comment",
     "category": "kept as a comment",
@@ -92,9 +92,9 @@ REMOVED_KEYS: Mapping[str, str] = {
     "gpu_allocation.strategy": "placement is `spread`, or `pack`",
     "gpu_allocation.allocation_method": "a GPU is leased when a container is created",
     "gpu_allocation.pin_gpu": "always so",
-    "gpu_allocation.allow_multi_gpu": "max_gpus_per_container says it",
+    "gpu_allocation.allow_multi_gpu": "max_gpus_per_container replaces it",
     "gpu_allocation.mig_strategy": "MIG is what nvidia-smi has set up",
-    "gpu_allocation.mig_gpus": "ds01 uses the MIG instances that nvidia-smi has made",
+    "gpu_allocation.mig_gpus": "ds01 uses the MIG instances that nvidia-smi has created",
     "gpu_allocation.mig_instances_per_gpu": "each MIG instance counts as one slot",
     "gpu_allocation.slots_per_gpu": "each MIG instance counts as one slot",
     "gpu_allocation.respect_reservations": "always so",
@@ -107,13 +107,13 @@ REMOVED_KEYS: Mapping[str, str] = {
     "wizard": "the wizards have no settings",
 }
 
-# What is read in a way of its own, so that it is neither in LIMITS nor in GONE.
+# Keys with special treatment, so that they are in neither of the tables above.
 RESERVATION_KEYS = ("reservation_start", "reservation_end", "reserved_gpus")
 EXEMPTION_KEYS = {"username": "user", "exempt_from": "from", "expires_on": "until"}
 
 
 def current_key(name: str) -> str | None:
-    """Return what a key of an old policy is called today, for a hint; None for a key that is not of an old one."""
+    """Return the current name of an old policy's key, for a hint; None for other keys."""
     known = {**LIMITS, **{name.removeprefix("aggregate."): new for name, new in LIMITS.items()}, **POLICIES}
     if name in known and known[name].key != name:
         return known[name].key
@@ -121,7 +121,7 @@ def current_key(name: str) -> str | None:
 
 
 def is_removed(name: str) -> bool:
-    """Return whether a key is one of an old policy that has no counterpart, whatever section it stands in."""
+    """Return whether a key is an old policy's key without a counterpart, in any section."""
     return (
         any(name in path.split(".") for path in REMOVED_KEYS if path != "groups.*.policies") or name in RESERVATION_KEYS
     )

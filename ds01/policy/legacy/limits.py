@@ -1,4 +1,4 @@
-"""The limits of one section of an old policy, `defaults`, a group or a user, as a section of today's."""
+"""Convert the limits of one section of an old policy: `defaults`, a group or a user."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ds01.policy.units import InvalidValue
 
 @dataclass
 class ImportNotes:
-    """What became of the old keys, in the order in which they were read."""
+    """What happened to the old keys, in reading order."""
 
     changes: list[Change] = field(default_factory=list)
 
     def add_change(self, file: str, line: int, key: str, text: str) -> None:
-        """Note a key that is written differently today."""
+        """Note a key that is written differently now."""
         self.changes.append(Change(file, line, key, text))
 
     def add_removed(self, block: Block, file: str, key: str, node: Node, why: str) -> None:
-        """Note a key without counterpart, and all keys below it, as comments of the block too."""
+        """Note a key without a counterpart and all keys below it, also as comments of the block."""
         for path, line, text in leaves(node, key):
             block.comments.append(f"{path}: {comment_text(text)}   ({why})")
             self.changes.append(Change(file, line, path, f"not taken over: {why}"))
 
 
 def convert_limits(node: Node, where: str, file: str, notes: ImportNotes, *, aggregate: bool = True) -> Block:
-    """Return the limits of the section `where`; keys that are not limits are left to the caller.
+    """Return the limits of the section `where`. Other keys are left to the caller.
 
-    `aggregate` False: the limits of all containers together were switched off.
+    `aggregate` False: the limits for all containers together were disabled.
     """
     block = Block()
     converted: dict[str, str] = {}
@@ -60,7 +60,7 @@ def convert_limits(node: Node, where: str, file: str, notes: ImportNotes, *, agg
             if old != key or not isinstance(value, Scalar) or text != value.text:
                 notes.add_change(file, value.line, path, f"now {key}: {text}{_change_remark(old, value)}")
     if converted.get("memory_swap") is not None and converted["memory_swap"] == converted.get("memory"):
-        block.set_key("memory_swap", NULL)  # as memory; it then follows where only memory is raised
+        block.set_key("memory_swap", NULL)  # no swap, also where only memory is raised
         notes.add_change(file, node.line, f"{where}.memory_swap", "now null: as memory, so no swap")
     for name, value in flat.items():
         if not is_limit(name):
@@ -74,7 +74,7 @@ def convert_limits(node: Node, where: str, file: str, notes: ImportNotes, *, agg
 
 
 def is_limit(name: str) -> bool:
-    """Return whether a key is one of today's limits, like `memory`, `aggregate.memory` or `ulimits.stack`."""
+    """Return whether a key is a current limit, like `memory`, `aggregate.memory` or `ulimits.stack`."""
     section, dot, inner = name.partition(".")
     if not dot or section not in NESTED:
         return name in LIMITS
@@ -82,12 +82,12 @@ def is_limit(name: str) -> bool:
 
 
 def other_keys(node: Node) -> dict[str, Node]:
-    """Return the keys of a section that are not limits, neither old nor new."""
+    """Return the keys of a section that are neither old nor new limits."""
     return {name: value for name, value in _flatten(node) if name not in keys.LIMITS and not is_limit(name)}
 
 
 def removal_reason(path: str) -> str | None:
-    """Return why a key has no counterpart; None for one that is not of an old policy."""
+    """Return why an old policy's key has no counterpart; None for other keys."""
     parts = path.split(".")
     if parts[0] in ("groups", "user_overrides") and len(parts) > 2:
         inner = ".".join(parts[2:])
@@ -98,7 +98,7 @@ def removal_reason(path: str) -> str | None:
 
 
 def find_problem(reader: NodeReader, text: str) -> str | None:
-    """Return why today's reader would not take a value; None if it does."""
+    """Return why the current reader rejects a value; None if it accepts it."""
     problems = ProblemList("")
     try:
         reader(Scalar(1, None, text, plain=True), "", problems)
@@ -108,7 +108,7 @@ def find_problem(reader: NodeReader, text: str) -> str | None:
 
 
 def leaves(node: Node, path: str) -> list[tuple[str, int, str]]:
-    """Return path, line and text of everything in a section that is not a section."""
+    """Return path, line and text of every value in a section and its subsections."""
     if isinstance(node, Mapping) and node.entries:
         return [leaf for name, _, value in section_entries(node) for leaf in leaves(value, f"{path}.{name}")]
     if isinstance(node, Sequence):
@@ -123,7 +123,7 @@ def _node_text(node: Node) -> str:
 
 
 def _flatten(node: Node) -> list[tuple[str, Node]]:
-    """Return the keys of a section, those of nested limits as `aggregate.memory`."""
+    """Return the keys of a section; nested limits have names like `aggregate.memory`."""
     found: list[tuple[str, Node]] = []
     for name, _, value in section_entries(node):
         if name in NESTED and isinstance(value, Mapping):
@@ -134,9 +134,9 @@ def _flatten(node: Node) -> list[tuple[str, Node]]:
 
 
 def _convert_value(key: str, form: str, value: Node) -> tuple[str, str | None]:
-    """Return a value in today's form, and why it has none."""
+    """Return a value in the current form, and if that fails, why."""
     if value.fault is not None or not isinstance(value, Scalar):
-        return "", value.fault or "it is not one value"
+        return "", value.fault or "it is not a single value"
     try:
         text = NULL if value.is_null else CONVERTERS[form](value.text)
     except InvalidValue as error:
@@ -151,7 +151,7 @@ def _convert_value(key: str, form: str, value: Node) -> tuple[str, str | None]:
 
 
 def _change_remark(old: str, value: Node) -> str:
-    """What to know of a change beyond its new value."""
+    """Return what else changes with the new value."""
     if old in ("max_gpu_equivalents", "aggregate.gpu_limit"):
         return " (it counted parts of GPUs; now each GPU or MIG instance counts as one)"
     if old == "max_tasks":

@@ -1,4 +1,4 @@
-"""The sections of an old policy that are about the server: GPUs, automation, network, monitoring."""
+"""Convert the sections of an old policy about the server: GPUs, automation, network, monitoring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNKNOWN_KEY = "not a key of ds01-infra; if it is one of today's, copy it by hand
 
 
 def aggregate_limits_off(main: Mapping) -> bool:
-    """Return whether the limits of all containers of a user together were switched off."""
+    """Return whether the limits for all containers of a user together were disabled."""
     return _equals(child_node(child_node(main, "enforcement"), "aggregate_limits"), "false")
 
 
@@ -101,7 +101,7 @@ def _convert_policies(main: Mapping, root: Block, file: str, notes: ImportNotes)
                 if key != name:
                     notes.add_change(file, value.line, path, f"now policies.{key}: {text}")
             else:
-                notes.add_removed(block, file, path, value, problem or f"{key} is said already")
+                notes.add_removed(block, file, path, value, problem or f"{key} is set already")
     root.entries["policies"] = block
 
 
@@ -110,7 +110,7 @@ def _convert_value(key: str, form: str, value: Node) -> tuple[str, str | None]:
     if key not in readers:
         return "", UNKNOWN_KEY
     if not isinstance(value, Scalar):
-        return "", "it is not one value"
+        return "", "it is not a single value"
     try:
         text = NULL if value.is_null else CONVERTERS[form](value.text)
     except InvalidValue as error:
@@ -119,7 +119,7 @@ def _convert_value(key: str, form: str, value: Node) -> tuple[str, str | None]:
 
 
 def _convert_default_limit(root: Block, name: str, value: Node, file: str, notes: ImportNotes) -> None:
-    """Take a limit that once stood in `policies`, unless `defaults` says it already."""
+    """Convert a limit that older versions had in `policies`, unless `defaults` has it already."""
     text = "".join(node_texts(value)) or NULL
     defaults = root.section("defaults")
     if name in defaults.entries or find_problem(LIMITS[name], text) is not None:

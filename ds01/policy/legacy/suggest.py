@@ -1,6 +1,6 @@
-"""What to say of a key that is unknown. A near name is only suggested if it means the same.
+"""Suggest a key for an unknown one, but only if it means the same.
 
-`memory_max` and `max_gpus` look like typing errors of `memory` and `max_cpus`, and are neither.
+`memory_max` and `max_gpus` look like misspellings of `memory` and `max_cpus`, but are not.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _UNITS = {"h", "m", "s", "min", "hours", "minutes", "seconds", "days", "bytes", 
 
 
 def suggest_key(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message on the unknown key `name`, beginning with a comma; `known` may stand in its place."""
+    """Return the end of a message on the unknown key `name`, beginning with a comma; `known` keys are candidates."""
     name, known = name[:80], list(known)
     today = keys.current_key(name)
     if today is not None:
         return f", a key of ds01-infra: today `{today}`; {IMPORT_HINT}"
     if keys.is_removed(name):
-        return f", a key of ds01-infra without counterpart; {IMPORT_HINT}"
+        return f", a key of ds01-infra without a counterpart; {IMPORT_HINT}"
     close_matches = get_close_matches(_plain(name), [_plain(key) for key in known], 1, cutoff=0.85)
     suggested = next((key for key in known if close_matches and _plain(key) == close_matches[0]), None)
     if suggested is None or not _is_misspelling(name, suggested, known):
@@ -31,7 +31,7 @@ def suggest_key(name: str, known: Iterable[str]) -> str:
 
 
 def _is_misspelling(name: str, suggested_key: str, known: list[str]) -> bool:
-    """Return whether each word that differs is a misspelling: not a word with a meaning of its own, nor a unit."""
+    """Return whether each differing word is a misspelling, rather than a unit or another meaningful word."""
     if _plain(name) == _plain(suggested_key):
         return True
     words, suggested_words = re.split("[_-]", name.casefold()), re.split("[_-]", suggested_key)

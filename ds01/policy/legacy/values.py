@@ -1,4 +1,4 @@
-"""The values of old policies in today's form. Each function takes the old text; NotAllowed if it cannot be read."""
+"""Convert values of old policies. Each function takes the old text and raises InvalidValue if it cannot be read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def keep_value(text: str) -> str:
 
 
 def convert_flag(text: str) -> str:
-    """Return true or false from the words of YAML 1.1."""
+    """Return `true` or `false` for any boolean word of YAML 1.1."""
     return {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower(), text.lower())
 
 
 def convert_slots(text: str) -> str:
-    """Return a number of slots; `all` is no limit, and a part of a GPU needs a whole slot."""
+    """Return a number of slots: `all` becomes no limit, and less than one GPU becomes one slot."""
     if text == "all":
         return NULL
     number = parse_number(text)
@@ -31,7 +31,7 @@ def convert_slots(text: str) -> str:
 
 
 def convert_size(text: str) -> str:
-    """Return a size with one of today's units: `32G`, `32GB` and `34359738368` are all read."""
+    """Return a size with a current unit; `32G`, `32GB` and `34359738368` are all accepted."""
     found = _BYTES.fullmatch(text)
     if found is None:
         raise InvalidValue(f"{quote_text(text)} is not a size", "a number with its unit, like 32g")
@@ -39,7 +39,7 @@ def convert_size(text: str) -> str:
 
 
 def convert_percent(text: str) -> str:
-    """Return cores from systemd's CPUQuota: `9600%` are 96."""
+    """Return cores from systemd's CPUQuota: `9600%` is 96."""
     return format_number(parse_number(text.removesuffix("%").strip()) / 100)
 
 
@@ -64,7 +64,7 @@ def convert_slot_name(text: str) -> str:
 
 
 def convert_time(text: str, zone: tzinfo) -> str:
-    """Return a time as the policy has it. One without a zone is in the server's; a date alone stays a date."""
+    """Return a time in the policy's form. Without a zone it is in `zone`; a date alone stays a date."""
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         parse_time(text, zone)
         return text

@@ -1,4 +1,4 @@
-"""From the sections of the file to a Policy, with the checks that need more than one key."""
+"""Build a Policy from the sections of the file, with the checks that compare several keys."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ _PLAIN = ("workspaces", "ports", "network", "reclaim_held", "server_name")
 
 
 def build_policy(root: Section, members: Mapping[str, frozenset[str]], path: Path, problems: ProblemList) -> Policy:
-    """The policy that the sections describe; `members` are those of the files beside it, by group.
-    It is whole only if nothing was noted in `problems`.
+    """Build the policy from its sections; `members` come from the files beside it, by group.
+
+    The result is valid only if nothing was added to `problems`.
     """
     values = root.values
     sections: dict[str, Section] = values["groups"].values if "groups" in values else {}
@@ -44,7 +45,7 @@ def build_policy(root: Section, members: Mapping[str, frozenset[str]], path: Pat
     for name, section in sections.items():
         _check_swap(section, f"groups.{name}", defaults, problems)
     for name, section in overrides.items():
-        if section.values.keys() >= {"memory", "memory_swap"}:  # with one of them, it depends on the group
+        if section.values.keys() >= {"memory", "memory_swap"}:  # with only one of them, the result depends on the group
             _check_swap(section, f"user_overrides.{name}", {}, problems)
     notify = dict(_section_values(values, "notify"))
     if "command" in notify:
@@ -72,7 +73,7 @@ def _section_values(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _values(section: Section) -> LimitValues:
-    """The limits that a section writes, nested ones under names like `aggregate.memory`."""
+    """Return the limits that a section sets, nested ones under names like `aggregate.memory`."""
     values: dict[str, Any] = {}
     for key, value in section.values.items():
         if key in NESTED:
@@ -110,10 +111,10 @@ def _reservations(
         )
         if beneficiary[:1] == "@" and beneficiary[1:] not in groups:
             group_names = (
-                f"a login, or a group: {', '.join(f'@{name}' for name in groups) or 'there is none in `groups`'}"
+                f"a login, or a group: {', '.join(f'@{name}' for name in groups) or 'none is defined in `groups`'}"
             )
             problems.add(
-                section.lines["for"], f"{key}.for", f"there is no group {quote_text(beneficiary[1:])}", group_names
+                section.lines["for"], f"{key}.for", f"group {quote_text(beneficiary[1:])} does not exist", group_names
             )
         if not (start and end and slots):
             continue
@@ -141,23 +142,23 @@ def _check_default_group(
     root: Section, group_names: tuple[str, ...], groups: Mapping[str, Section], problems: ProblemList
 ) -> None:
     name = root.values.get("default_group")
-    allowed = ", ".join(group_names) or "a group that stands in `groups`"
+    allowed = ", ".join(group_names) or "a group that is defined in `groups`"
     if name is None:
-        if FALLBACK_GROUP in group_names:  # it would be two groups: this one, and those who are in none
+        if FALLBACK_GROUP in group_names:  # it would mean two groups: this one, and users without a group
             line, another = (
                 root.values["groups"].lines[FALLBACK_GROUP],
                 f"another name, or `default_group: {FALLBACK_GROUP}`",
             )
-            problems.add(line, f"groups.{FALLBACK_GROUP}", "this name is that of users who are in no group", another)
+            problems.add(line, f"groups.{FALLBACK_GROUP}", "this name means the users without a group", another)
     elif name not in group_names:
-        problems.add(root.lines["default_group"], "default_group", f"there is no group {quote_text(name)}", allowed)
+        problems.add(root.lines["default_group"], "default_group", f"group {quote_text(name)} does not exist", allowed)
     elif name in groups and groups[name].values.get("admin"):
         problem = f"{quote_text(name)} has `admin: true`: everybody would be an administrator"
         problems.add(root.lines["default_group"], "default_group", problem, allowed)
 
 
 def _check_swap(section: Section, key: str, inherited: LimitValues, problems: ProblemList) -> None:
-    """Docker refuses memory and swap together if that is less than memory, or if memory has no limit."""
+    """Check memory_swap as Docker does: not less than memory, and not without a limit of memory."""
     line = section.lines.get("memory_swap", section.lines.get("memory"))
     if line is None:
         return

@@ -1,6 +1,6 @@
-"""An emptied file of members: whoever wrote it may have asked a directory that did not answer.
+"""Tolerate an emptied file of members, written perhaps by a script whose directory server did not answer.
 
-The last good members of the group count for a day more, from when the tick first saw the file empty.
+The last good members of the group count for one more day after the tick first saw the file empty.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GRACE_PERIOD = timedelta(days=1)
 def with_last_members(sources: PolicySources, last_good_directory: Path, now: datetime) -> Policy:
     """Return the policy with the last good members of groups whose file of members was emptied less than a day ago.
 
-    `kept` is the folder with the tick's copies; `kept/NAME.emptied` says since when a file is empty.
+    `last_good_directory` has the tick's copies; `NAME.emptied` in it says since when a file is empty.
     """
     policy = sources.policy
     for name, content in sources.members.items():
@@ -47,12 +47,12 @@ def with_last_members(sources: PolicySources, last_good_directory: Path, now: da
 
 
 def parse_logins(content: bytes) -> frozenset[str]:
-    """Return the logins in the content of a file of members; none if it is not text."""
+    """Return the logins in the content of a file of members; empty if it is not text."""
     return parse_members(content, ProblemList(""))
 
 
 def last_members(last_good_directory: Path, name: str) -> frozenset[str]:
-    """Return the logins in the tick's copy of a file of members; none without a copy."""
+    """Return the logins in the tick's copy of a file of members; empty without a copy."""
     try:
         return parse_logins(files.read(last_good_directory / name))
     except OSError:
@@ -60,7 +60,7 @@ def last_members(last_good_directory: Path, name: str) -> frozenset[str]:
 
 
 def emptied_since(last_good_directory: Path, name: str) -> datetime | None:
-    """Return since when the tick has found a file of members empty; None if it has not."""
+    """Return since when the tick has found a file of members empty; None if it is not empty."""
     with suppress(OSError, DataError, UnicodeDecodeError):
         return parse_time(files.read(marker_path(last_good_directory, name)).decode().strip())
     return None

@@ -1,4 +1,4 @@
-"""The texts that the policy stands in: the file itself, and a file of logins for each group beside it."""
+"""Read the policy's files: the policy itself, and a file of logins for each group beside it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ENDING = ".members"
 
 
 def read_content(path: Path) -> bytes:
-    """Return the content of a regular file below 1 MiB. Raises OSError, or Wrong for what is no such file."""
-    # Without O_NONBLOCK, opening a FIFO would wait for somebody to write into it.
+    """Return the content of a regular file below 1 MiB. Raises OSError, or InvalidNode for any other file."""
+    # Without O_NONBLOCK, opening a FIFO would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -32,21 +32,21 @@ def read_content(path: Path) -> bytes:
 
 
 def decode_utf8(data: bytes) -> str:
-    """Return the text of a file. Raises Wrong if it is not UTF-8."""
+    """Decode the content of a file. Raises InvalidNode if it is not UTF-8."""
     try:
-        return data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+        return data.decode("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InvalidNode(line, "", "is not UTF-8", "text in UTF-8") from error
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a regular file in UTF-8, below 1 MiB. Raises OSError, or Wrong for what is no such file."""
+    """Return the text of a regular UTF-8 file below 1 MiB. Raises OSError, or InvalidNode for any other file."""
     return decode_utf8(read_content(path))
 
 
 def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, bytes], list[PolicyProblem]]:
-    """Return the content of `folder/NAME.members` for each of `groups`, by file name, and what is wrong."""
+    """Return the content of `NAME.members` in `folder` for each group, by file name, and the problems found."""
     contents: dict[str, bytes] = {}
     wrong: list[PolicyProblem] = []
     try:
@@ -54,7 +54,7 @@ def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, bytes
     except FileNotFoundError:
         return contents, wrong
     except OSError as error:
-        return contents, [PolicyProblem(str(folder), None, "", describe_os_error(error), "a folder, or nothing")]
+        return contents, [PolicyProblem(str(folder), None, "", describe_os_error(error), "a directory, or nothing")]
     for name in names:
         if not name.endswith(_ENDING):
             continue
@@ -67,8 +67,8 @@ def read_members(folder: Path, groups: Collection[str]) -> tuple[dict[str, bytes
                 problems.add(None, "", describe_os_error(error))
             except InvalidNode as error:
                 problems.add_invalid(error)
-        else:  # whoever wrote it meant to put people somewhere
-            problems.add(None, "", f"there is no group {quote_text(group)}", ", ".join(groups) or "no such file")
+        else:  # its members were meant for some group
+            problems.add(None, "", f"group {quote_text(group)} does not exist", ", ".join(groups) or "no such file")
         wrong += problems.entries
     return contents, wrong
 
@@ -93,5 +93,5 @@ def parse_members(content: bytes, problems: ProblemList) -> frozenset[str]:
 
 
 def describe_os_error(error: OSError) -> str:
-    """What the system says, without number and path."""
+    """Return the system's message, without number and path."""
     return f"cannot be read: {error.strerror or error}"

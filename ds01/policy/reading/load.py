@@ -1,4 +1,4 @@
-"""The way in: a Policy from its file, or PolicyUnreadable with everything that is wrong. Never a default."""
+"""Load a policy from its file, or raise PolicyUnreadable with all errors. Never falls back to a default."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from ds01.system.clock import server_zone
 
 
 def load(path: Path, *, members: Path | None = None, zone: tzinfo | None = None) -> Policy:
-    """Return the policy in `path`, as `load_sources` does."""
+    """Load the policy at `path`, as `load_sources` does."""
     return load_sources(path, members=members, zone=zone).policy
 
 
 def load_current(path: Path, kept: Path, now: datetime) -> Policy:
-    """Return the policy in force: as `load` does, with the last good members where a file of members was emptied.
+    """Load the policy in force: as `load`, but with the last good members if a file of members was emptied.
 
-    `kept` is the folder with the tick's copy of the policy and of the files of members.
+    `kept` is the directory with the tick's copy of the policy and of the files of members.
     """
     return with_last_members(load_sources(path), kept / "groups", now)
 
 
 def load_sources(path: Path, *, members: Path | None = None, zone: tzinfo | None = None) -> PolicySources:
-    """Return the policy in `path`, with the members' files in the folder `members` (None: `groups` beside it).
+    """Load the policy at `path` with the files of members in the directory `members` (None: `groups` beside it).
 
-    Dates alone are days in `zone`; None is the server's, never the caller's.
+    Dates alone are days in `zone` (None: the server's zone, never the caller's).
     Raises PolicyUnreadable, with all errors at once.
     """
     problems = ProblemList(str(path))
@@ -58,7 +58,7 @@ def load_sources(path: Path, *, members: Path | None = None, zone: tzinfo | None
 
 
 def check_text(text: str, path: Path, zone: tzinfo) -> Policy:
-    """Return the policy in a text, without members' files; `path` is for messages. Raises PolicyUnreadable."""
+    """Load a policy from text, without files of members; `path` is for messages. Raises PolicyUnreadable."""
     problems = ProblemList(str(path))
     try:
         policy = build_policy(_sections(text, zone, problems), {}, path, problems)
@@ -71,15 +71,15 @@ def check_text(text: str, path: Path, zone: tzinfo) -> Policy:
 
 
 def _content(path: Path, problems: ProblemList) -> bytes:
-    hint = "An administrator mends it: a regular file in UTF-8 that everybody may read (mode 0644)."
+    hint = "An administrator can fix it: the file must be regular, in UTF-8 and readable by everybody (mode 0644)."
     message = f"The policy {path} cannot be read."
     cause: Exception
     try:
         return read_content(path)
     except FileNotFoundError as error:
         message, cause = f"There is no policy at {path}.", error
-        problems.add(None, "", "there is no such file")
-        hint = "An administrator puts one there, the one that comes with ds01 to begin with: `ds01 policy check`."
+        problems.add(None, "", "the file does not exist")
+        hint = "An administrator can start with the policy that comes with ds01, and check it with `ds01 policy check`."
     except OSError as error:
         cause = error
         problems.add(None, "", describe_os_error(error))
@@ -91,9 +91,9 @@ def _content(path: Path, problems: ProblemList) -> bytes:
 
 def _sections(text: str, zone: tzinfo, problems: ProblemList) -> Section:
     node = parse_yaml(text)
-    # An empty file is what a full disk leaves of a policy; sections may be empty, the file may not.
+    # A full disk can leave an empty file: sections may be empty, the file may not.
     if node is None or (isinstance(node, Scalar) and node.is_null):
-        raise InvalidNode(1, "", "there is nothing in the file", "sections like `defaults` and `groups`")
+        raise InvalidNode(1, "", "the file is empty", "sections like `defaults` and `groups`")
     root = policy_reader(zone)(node, "", problems)
     assert isinstance(root, Section)
     return root

@@ -1,6 +1,6 @@
 """Readers of nodes: a value, a list, a section with known keys, a table with free names.
 
-A reader raises Wrong for its own node; what is wrong further inside is noted in `problems`, and left out.
+A reader raises InvalidNode for its own node; problems further inside are added to `problems`, and left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ds01.policy.units import InvalidValue, quote_text
 
 
 class RenamedKey(NamedTuple):
-    """A key of older installations: its name today, its reader, and its value as it is written today."""
+    """A key of older installations: its current name, its reader, and its value in the current form."""
 
     key: str
     reader: NodeReader
@@ -35,7 +35,7 @@ class RenamedKey(NamedTuple):
 
 @dataclass
 class Section:
-    """What a section says: its values by key, and the line of each."""
+    """The content of a section: values by key, and the line of each."""
 
     line: int
     values: dict[str, Any] = field(default_factory=dict)
@@ -46,13 +46,13 @@ class Section:
 
 
 def scalar_reader(kind: ValueType, *, nullable: bool = False) -> NodeReader:
-    """One text of `kind`; with `nullable`, nothing at all too, which is read as None."""
+    """Return the reader of one value of `kind`; with `nullable`, null is allowed and read as None."""
     allowed = f"{kind.allowed}, or null" if nullable else kind.allowed
 
     def read(node: Node, key: str, problems: ProblemList) -> Any:
         _reject_fault(node, key)
         if not isinstance(node, Scalar):
-            raise InvalidNode(node.line, key, f"{_describe_node(node)} stands here", allowed)
+            raise InvalidNode(node.line, key, f"found {_describe_node(node)}", allowed)
         if node.is_null:
             if nullable:
                 return None
@@ -66,14 +66,14 @@ def scalar_reader(kind: ValueType, *, nullable: bool = False) -> NodeReader:
 
 
 def list_reader(reader: NodeReader, what: str, *, unique: bool = False, non_empty: bool = False) -> NodeReader:
-    """Return the reader of a list of `what`, as a tuple; null is an empty one, unless it has to be `non_empty`."""
+    """Return the reader of a list of `what`, as a tuple; null is an empty list, unless `non_empty`."""
     allowed = f"a list of {what}, like [a, b]"
 
     def read(node: Node, key: str, problems: ProblemList) -> tuple[Any, ...]:
         _reject_fault(node, key)
         empty = isinstance(node, Scalar) and node.is_null
         if not empty and not isinstance(node, Sequence):
-            raise InvalidNode(node.line, key, f"{_describe_node(node)} stands here", allowed)
+            raise InvalidNode(node.line, key, f"found {_describe_node(node)}", allowed)
         items: list[Any] = []
         seen: set[Any] = set()
         parts = node.items if isinstance(node, Sequence) else []
@@ -86,7 +86,7 @@ def list_reader(reader: NodeReader, what: str, *, unique: bool = False, non_empt
                 problems.add_invalid(wrong)
                 continue
             if unique and found in seen:
-                problems.add(item.line, f"{key}[{index}]", "stands in the list twice")
+                problems.add(item.line, f"{key}[{index}]", "is in the list twice")
             elif unique:
                 seen.add(found)
             items.append(found)
@@ -98,7 +98,7 @@ def list_reader(reader: NodeReader, what: str, *, unique: bool = False, non_empt
 def section_reader(
     readers: Mapping[str, NodeReader], *, legacy: Mapping[str, RenamedKey] | None = None, required: tuple[str, ...] = ()
 ) -> NodeReader:
-    """A section with known keys, as Section; nothing at all is an empty one."""
+    """Return the reader of a section with known keys; null is an empty section."""
     renamed = legacy or {}
 
     def read(node: Node, key: str, problems: ProblemList) -> Section:
@@ -136,7 +136,7 @@ def section_reader(
 
 
 def table_reader(names: ValueType, reader: NodeReader) -> NodeReader:
-    """A section with free names, as a Section; nothing at all is an empty one."""
+    """Return the reader of a section with free names; null is an empty section."""
 
     def read(node: Node, key: str, problems: ProblemList) -> Section:
         found = Section(node.line)
@@ -156,24 +156,24 @@ def table_reader(names: ValueType, reader: NodeReader) -> NodeReader:
 
 
 def pattern_type(pattern: str, allowed: str) -> ValueType:
-    """Texts that match `pattern` as a whole."""
+    """Return the type of texts that match the whole `pattern`."""
     compiled = re.compile(pattern)
 
     def read(text: str) -> str:
         if compiled.fullmatch(text) is None:
-            raise InvalidValue(f"{quote_text(text)} is not possible here", allowed)
+            raise InvalidValue(f"{quote_text(text)} is not allowed here", allowed)
         return text
 
     return ValueType(read, allowed, {**TEXT_SCHEMA, "pattern": f"^({pattern})$"})
 
 
 def _entries(node: Node, key: str, problems: ProblemList, allowed: str) -> Iterator[tuple[str, int, Node]]:
-    """Name, line and value of each entry; repeated keys and keys that are no text are noted and left out."""
+    """Yield name, line and value of each entry; repeated and non-text keys are reported and left out."""
     _reject_fault(node, key)
     if isinstance(node, Scalar) and node.is_null:
         return
     if not isinstance(node, MappingNode):
-        raise InvalidNode(node.line, key, f"{_describe_node(node)} stands here", allowed)
+        raise InvalidNode(node.line, key, f"found {_describe_node(node)}", allowed)
     seen: dict[str, int] = {}
     for name, child in node.entries:
         try:
@@ -208,7 +208,7 @@ def _describe_node(node: Node) -> str:
 
 
 def _suggestion(name: str, known: Mapping[str, NodeReader]) -> str:
-    """Return what an unknown key is: one of ds01-infra, or a typing error for a key that means the same; or nothing."""
-    from ds01.policy.legacy.suggest import suggest_key  # only where something is wrong
+    """Return a hint on an unknown key: a key of ds01-infra, or a misspelling; or an empty string."""
+    from ds01.policy.legacy.suggest import suggest_key  # only needed for errors
 
     return suggest_key(name, known)

@@ -1,6 +1,6 @@
-"""YAML as a tree of plain texts with their lines. Nothing is typed here: `48:00`, `no` and `0123` stay what they are.
+"""Parse YAML into a tree of untyped texts with their lines: `48:00`, `no` and `0123` stay texts.
 
-It is built from the parser's events, without recursion, so that no tag, alias or depth of a file can do anything.
+The tree is built from the parser's events, without recursion, so that tags, aliases and nesting can do no harm.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from ds01.policy.reading.problems import InvalidNode
 
 MAX_DEPTH = 16  # a policy needs five levels
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# What YAML forbids in a file. Looked for here, because its two parsers say it in different ways, one without a line.
+# Characters that YAML forbids. Checked here, as its two parsers report them differently, one without a line.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
 class Node:
-    """A place in the file. `fault` is YAML that a policy may not use; whoever reads the node reports it."""
+    """A place in the file. `fault` names YAML that a policy may not use; the node's reader reports it."""
 
     line: int
     fault: str | None
@@ -29,14 +29,14 @@ class Node:
 
 @dataclass
 class Scalar(Node):
-    """A text; `plain` if it stood without quotes."""
+    """A text; `plain` if it had no quotes."""
 
     text: str
     plain: bool
 
     @property
     def is_null(self) -> bool:
-        """Whether nothing stands here. A quoted "null" is a text."""
+        """Whether there is no value here. A quoted "null" is a text."""
         return self.plain and self.text in _NULLS
 
 
@@ -55,7 +55,7 @@ class Mapping(Node):
 
 
 def parse_yaml(text: str) -> Node | None:
-    """The one document in `text`, or None if there is none. Raises Wrong where it is not YAML."""
+    """Return the single document in `text`; None if there is none. Raises InvalidNode if it is not YAML."""
     forbidden = _FORBIDDEN.search(text)
     if forbidden:
         line = text.count("\n", 0, forbidden.start()) + 1
@@ -64,7 +64,7 @@ def parse_yaml(text: str) -> Node | None:
         return _build(text)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text) from error
-    except (yaml.YAMLError, ValueError, IndexError) as error:  # the last two are slips of the pure Python parser
+    except (yaml.YAMLError, ValueError, IndexError) as error:  # the last two are bugs of the pure Python parser
         raise InvalidNode(None, "", f"not YAML: {error}") from error
 
 
@@ -73,15 +73,15 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> InvalidNode:
     if mark is None:
         return InvalidNode(None, "", f"not YAML: {error.problem or error.context}")
     character = "".join(text.splitlines()[mark.line : mark.line + 1])[mark.column : mark.column + 1]
-    if character == "\t":  # the parser's words do not name it, and an editor shows it as spaces
-        return InvalidNode(mark.line + 1, "", "a tab stands at the beginning", "spaces")
+    if character == "\t":  # the parser's message does not name it, and editors show it as spaces
+        return InvalidNode(mark.line + 1, "", "the line begins with a tab", "spaces")
     return InvalidNode(mark.line + 1, "", f"not YAML: {error.problem or error.context}")
 
 
 def _build(text: str) -> Node | None:
     root: Node | None = None
     open_nodes: list[Sequence | Mapping] = []
-    keys: list[Node | None] = []  # for each open node, the key that waits for its value
+    keys: list[Node | None] = []  # for each open node, the key whose value comes next
     documents = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
@@ -102,7 +102,7 @@ def _build(text: str) -> Node | None:
         elif (key := keys[-1]) is None:
             keys[-1] = node
         else:
-            node.line = key.line  # people look for the key, also when its value stands on the next line
+            node.line = key.line  # people look for the key, even if its value is on the next line
             parent.entries.append((key, node))
             keys[-1] = None
         if isinstance(node, (Sequence, Mapping)):

@@ -1,4 +1,4 @@
-"""What is wrong with a policy: every finding has its file, line, key, and what may stand there."""
+"""Problems of a policy, each with file, line, key and what is allowed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ds01.errors import PolicyUnreadable
 
 @dataclass(frozen=True)
 class PolicyProblem:
-    """One finding; `line` is None if the file as a whole is meant, `key` is empty if no key is."""
+    """One problem; `line` is None for the file as a whole, `key` is empty without a key."""
 
     file: str
     line: int | None
@@ -25,7 +25,7 @@ class PolicyProblem:
 
 
 class InvalidNode(Exception):
-    """A reader's way out: the value cannot be read. The section or list around it notes it and goes on."""
+    """Raised by a reader for an invalid value. The enclosing section or list records it and continues."""
 
     def __init__(self, line: int | None, key: str, problem: str, allowed: str | None = None) -> None:
         super().__init__(problem)
@@ -37,29 +37,29 @@ class InvalidNode(Exception):
 
 @dataclass
 class ProblemList:
-    """All findings of one file, in the order in which they were found."""
+    """The problems of one file, in the order in which they were found."""
 
     file: str
     entries: list[PolicyProblem] = field(default_factory=list)
 
     def add(self, line: int | None, key: str, problem: str, allowed: str | None = None) -> None:
-        """Notes a finding."""
+        """Add a problem."""
         self.entries.append(PolicyProblem(self.file, line, key, problem, allowed))
 
     def add_invalid(self, wrong: InvalidNode) -> None:
-        """Notes what a reader could not read."""
+        """Add the problem of an InvalidNode."""
         self.add(wrong.line, wrong.key, wrong.problem, wrong.allowed)
 
 
 def unreadable_policy(
     path: Path, found: list[PolicyProblem], *, message: str | None = None, hint: str | None = None
 ) -> PolicyUnreadable:
-    """The error that lists all `found`, in the order of the files' lines."""
+    """Return the error that lists all problems, sorted by file and line."""
     ordered = sorted(found, key=lambda item: (item.file != str(path), item.file, item.line or 0))
     count = "1 error" if len(ordered) == 1 else f"{len(ordered)} errors"
     return PolicyUnreadable(
         message or f"The policy {path} has {count}.",
         why="\n".join(str(item) for item in ordered),
-        hint=hint or "An administrator mends the lines named above; `ds01 policy check` says when all is right.",
+        hint=hint or "An administrator can correct the lines named above; `ds01 policy check` checks the result.",
         data={"errors": [asdict(item) for item in ordered]},
     )

@@ -1,4 +1,4 @@
-"""Readers and kinds with the JSON Schema of what they accept.
+"""Base classes of readers and value types, each with the JSON Schema of what it accepts.
 
 A schema is built only when `ds01 policy schema` asks for it. `errorMessage` is what editors show for a wrong value.
 """
@@ -13,24 +13,24 @@ from ds01.policy.reading.nodes import Node
 from ds01.policy.reading.problems import ProblemList
 
 Schema = dict[str, Any]
-# YAML types what is not in quotes: a login of digits is a number for an editor, and a text here.
+# Editors type unquoted YAML: a login of digits is a number there, and a text here.
 TEXT_SCHEMA: Mapping[str, Any] = {"type": ["string", "number", "boolean"]}
 
 
 @dataclass(frozen=True)
 class NodeReader:
-    """A reader of nodes, and a function that returns what it accepts as JSON Schema."""
+    """A reader of nodes, and a function that returns the JSON Schema of what it accepts."""
 
     read: Callable[[Node, str, ProblemList], Any]
     schema: Callable[[], Schema]
 
     def __call__(self, node: Node, key: str, problems: ProblemList) -> Any:
-        """Return what the node says. Raises Wrong."""
+        """Return the node's value. Raises InvalidNode."""
         return self.read(node, key, problems)
 
 
 class ValueType(NamedTuple):
-    """What a text may be: how it is read (raises NotAllowed), that in words, and as JSON Schema."""
+    """A type of text: its parser (raises InvalidValue), its description, and its JSON Schema."""
 
     read: Callable[[str], Any]
     allowed: str

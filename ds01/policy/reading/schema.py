@@ -1,4 +1,4 @@
-"""The keys of `resource-limits.yaml`, and what each may say."""
+"""The keys of `resource-limits.yaml`, and the allowed values of each."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _SHARE = section_reader(
     }
 )
 
-# Where Docker or systemd takes 0 for "no limit", the least is above it: here 0 never means that.
+# Where Docker or systemd takes 0 for "no limit", the minimum is above 0: in a policy 0 never means that.
 LIMITS: dict[str, NodeReader] = {
     "max_mig_instances": scalar_reader(integer_type(0), nullable=True),
     "max_gpus_per_container": scalar_reader(integer_type(0), nullable=True),
@@ -98,7 +98,7 @@ LEGACY_LIMITS: dict[str, RenamedKey] = {
 
 
 def policy_reader(zone: tzinfo) -> NodeReader:
-    """Return the reader of the whole file, as a Section of Sections. `zone` is that of dates."""
+    """Return the reader of the whole file, as a Section of Sections. Dates are in `zone`."""
     json = {"type": "string", "pattern": units.TIME_PATTERN}
     until = ValueType(lambda text: units.parse_time(text, zone), units.TIME_FORM, json)
     start = ValueType(lambda text: units.parse_time(text, zone, day_begins=True), units.TIME_FORM, json)
@@ -140,7 +140,7 @@ def policy_reader(zone: tzinfo) -> NodeReader:
     )
 
 
-# The sections about the server whose single keys `ds01 policy import` checks too.
+# Sections about the server whose keys `ds01 policy import` checks one by one.
 SERVER_KEYS: dict[str, dict[str, NodeReader]] = {
     "gpu_allocation": {
         "enable_mig": scalar_reader(BOOLEAN),

@@ -1,4 +1,4 @@
-"""What a single text of the policy may be, beyond the forms of units: logins, slots, folders, words."""
+"""Types of single values in the policy: numbers, sizes, logins, slots, directories, words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ds01.policy.units import InvalidValue, quote_text
 
 MAX_TASKS = 4194304  # the kernel's highest process number
 MAX_CORES = 8192  # the kernel's highest number of processors
-# Quotes make no difference to ds01, so the schema takes a number in quotes too.
+# Quotes make no difference to ds01, so the schema accepts a quoted number too.
 _NUMBER = "^[0-9]+([.][0-9]+)?$"
 _SIZE = {"type": "string", "pattern": units.SIZE_PATTERN}
 
@@ -51,7 +51,7 @@ def size_type(least: int) -> ValueType:
 
 
 def enum_type(kind: type[Enum]) -> ValueType:
-    """The members of an enum, by their values."""
+    """Members of an enum, by their values."""
     known = {str(member.value): member for member in kind}
     spelled = choice_type(tuple(known))
     return ValueType(lambda text: known[spelled.read(text)], spelled.allowed, spelled.json)
@@ -71,7 +71,7 @@ def _boolean(text: str) -> bool:
 
 def _text(text: str) -> str:
     if not text or not all(letter.isprintable() or letter in "\n\t" for letter in text):
-        raise InvalidValue(f"{quote_text(text)} is not a printable text", "a text")
+        raise InvalidValue(f"{quote_text(text)} is not printable text", "a text")
     return text
 
 
@@ -89,7 +89,7 @@ _PROFILE = re.compile(r"(?:mig )?((?:[1-9]\d?c\.)?[1-9]\d?g\.[1-9]\d*gb(?:[+-][a
 
 
 def _profile(text: str) -> str:
-    """Read a MIG profile as NVIDIA's tools print it, with any suffix, `MIG` before it or not, in any case."""
+    """Parse a MIG profile as NVIDIA's tools print it: any suffix, with or without `MIG` before it, in any case."""
     match = _PROFILE.fullmatch(" ".join(text.casefold().split()))
     if match is None:
         raise InvalidValue(f"{quote_text(text)} is not a MIG profile", _PROFILE_FORM)
@@ -99,12 +99,12 @@ def _profile(text: str) -> str:
 def _folder(text: str) -> str:
     path = PurePosixPath(_text(text))
     if not re.match("/[^/]", text) or ".." in path.parts:
-        raise InvalidValue(f"{quote_text(text)} is not a folder in full", "an absolute path below /, without ..")
+        raise InvalidValue(f"{quote_text(text)} is not a full path", "an absolute path below /, without ..")
     return str(path)
 
 
 def _ulimit(text: str) -> int:
-    # a count without a unit is what some of these are: files, processes
+    # some are counts without a unit: files, processes
     if re.fullmatch("-1|[0-9]+", text):
         return -1 if text == "-1" else units.parse_integer(text)
     return units.parse_size(text)
@@ -124,7 +124,7 @@ def _login(text: str) -> str:
 def _variable(text: str) -> str:
     allowed = VARIABLE.allowed
     if variables.NAME_PATTERN.fullmatch(text) is None:
-        raise InvalidValue(f"{quote_text(text)} is not the name of a variable", allowed)
+        raise InvalidValue(f"{quote_text(text)} is not a variable name", allowed)
     if variables.is_reserved(text):
         raise InvalidValue(f"{text} is set by ds01 itself", allowed)
     return text
@@ -144,7 +144,7 @@ UNIX_GROUP = pattern_type(r"[^\s:,#+-][^\n:,#]{0,255}", "the name of a Unix grou
 BOOLEAN = ValueType(_boolean, "true or false", {"type": ["boolean", "string"], "pattern": "^(true|false)$"})
 DURATION = ValueType(units.parse_duration, units.DURATION_FORM, {"type": "string", "pattern": units.DURATION_PATTERN})
 HOURS = ValueType(_hours, "a number of hours", {"type": ["number", "string"], "minimum": 0, "pattern": _NUMBER})
-MEMORY = size_type(6 << 20)  # less, and Docker refuses to create the container
+MEMORY = size_type(6 << 20)  # with less, Docker refuses to create the container
 TEXT = ValueType(_text, "a text", {**TEXT_SCHEMA, "minLength": 1})
 REASON = ValueType(_reason, "a text")
 SLOT = pattern_type(

@@ -312,20 +312,20 @@ def test_what_is_wrong_is_said_as_it_is(ds: CommandLine) -> None:
     times = "from: 2026-12-01T08:00Z, until: 2026-12-05T18:00Z"
     held = f"reservations:\n  - {{for: '@nope', slots: [0], {times}}}\n"
     told = ds.fails(1, "policy", "check", draft(ds, f"{held}groups: {{one: {{}}, two: {{}}}}\n"))
-    assert "there is no group `nope`; allowed: a login, or a group: @one, @two" in told
+    assert "group `nope` does not exist; allowed: a login, or a group: @one, @two" in told
     told = ds.fails(1, "policy", "check", draft(ds, held))
-    assert "allowed: a login, or a group: there is none in `groups`" in told
+    assert "allowed: a login, or a group: none is defined in `groups`" in told
 
 
 def test_who_may_not_mend_the_policy_is_told_who_does(ds: CommandLine) -> None:
     path = ds.harness.root / "resource-limits.yaml"
     path.write_text("defaults: {memory: 3}\n")
-    assert "An administrator mends the lines" in ds.fails(1, "container-list")
+    assert "An administrator can correct the lines" in ds.fails(1, "container-list")
     path.unlink()
     told = ds.fails(1, "container-list")
-    assert "An administrator puts one there" in told and "ds01 policy check" in told
+    assert "An administrator can start with the policy" in told and "ds01 policy check" in told
     path.mkdir()
-    assert "An administrator mends it" in ds.fails(1, "container-list")
+    assert "An administrator can fix it" in ds.fails(1, "container-list")
 
 
 def test_a_draft_elsewhere_has_the_members_of_the_server(ds: CommandLine) -> None:

@@ -1,4 +1,4 @@
-"""A person is found in the policy however the login is spelled, and without more look-ups than the policy needs."""
+"""Accounts match the policy in every spelling, with as few look-ups as the policy needs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GROUPS = {"staff": 5001, "Staff@uni.example": 5001, "pupils": 5002}
 
 @pytest.fixture
 def directory(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """A directory as SSSD shows one: several spellings of a login, many groups. Counts the look-ups of each kind."""
+    """A user database as with SSSD: several spellings of a login, many groups. Counts look-ups by kind."""
     asked: Counter[str] = Counter()
 
     def entry(login: str, uid: int) -> pwd.struct_passwd:
@@ -100,7 +100,7 @@ def test_a_unix_group_counts_by_its_number(written: str, directory: Counter[str]
     assert known(tmp_path, f"groups: {{lab: {{unix_groups: ['{written}']}}}}")[0].group == "lab"
 
 
-def test_a_unix_group_of_others_or_of_nobody_does_not_count(directory: Counter[str], tmp_path: Path) -> None:
+def test_unix_group_without_the_user_does_not_count(directory: Counter[str], tmp_path: Path) -> None:
     assert known(tmp_path, "groups: {lab: {unix_groups: [pupils, nobody_has_this]}}")[0].group == "default"
 
 
@@ -127,4 +127,4 @@ def test_exact_member_needs_no_further_look_up(directory: Counter[str], tmp_path
     others = ", ".join(f"student{number}" for number in range(300))
     text = f"groups: {{lab: {{members: ['{SERVER}', {others}]}}, admins: {{admin: true, members: [root, boss]}}}}"
     assert known(tmp_path, text)[0].group == "lab"
-    assert directory == {"login": 2}  # the administrators: anybody may be one beside
+    assert directory == {"login": 2}  # for groups with admin: true, in which anybody may be too

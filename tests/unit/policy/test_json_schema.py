@@ -1,4 +1,4 @@
-"""The JSON Schema: what ds01 reads is valid for it, and what has a wrong shape is not."""
+"""The JSON Schema accepts what ds01 accepts, and rejects wrong shapes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.policy.test_policy_loading import LIMIT_ERRORS, SERVER_ERRORS, S
 
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-# What only ds01 can tell: it compares keys with each other, and reads numbers and texts closer than YAML.
+# What only ds01 rejects: it compares keys, and is stricter with numbers and texts than YAML.
 BEYOND_SHAPE = {
     "max_mig_instances": {"0123"},
     "allow_full_gpu": {"True"},
@@ -46,7 +46,7 @@ def valid(text: str) -> bool:
     return VALIDATOR.is_valid(as_an_editor_reads(text))
 
 
-def test_it_is_a_schema() -> None:
+def test_schema_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"].endswith("/2020-12/schema")
 
@@ -64,14 +64,14 @@ def test_it_is_a_schema() -> None:
     ],
     ids=["shipped", "contract", "empty parts", "old keys", "profile", "quotes", "environment"],
 )
-def test_what_ds01_reads_is_valid(text: str, tmp_path: Path) -> None:
+def test_accepted_policies_are_valid(text: str, tmp_path: Path) -> None:
     load_text(tmp_path, text)
     errors = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(as_an_editor_reads(text))]
     assert errors == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "admin.md"])
-def test_the_policies_of_the_pages_are_valid(page: str) -> None:
+def test_policies_in_the_documentation_are_valid(page: str) -> None:
     top = Path(__file__).parents[3]
     text = (top / page if page == "README.md" else top / "docs" / page).read_text("utf-8")
     for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
@@ -80,7 +80,7 @@ def test_the_policies_of_the_pages_are_valid(page: str) -> None:
 
 @pytest.mark.parametrize("level", ["defaults", "groups.g", "user_overrides.u"])
 @pytest.mark.parametrize(("key", "texts"), LIMIT_ERRORS)
-def test_a_limit_of_a_wrong_shape_is_not_valid(level: str, key: str, texts: list[str]) -> None:
+def test_limit_with_a_wrong_shape_is_invalid(level: str, key: str, texts: list[str]) -> None:
     for text in set(texts) - BEYOND_SHAPE.get(key, set()):
         document = "".join(
             f"{'  ' * depth}{part}:\n" for depth, part in enumerate([*level.split("."), *key.split(".")])
@@ -89,17 +89,17 @@ def test_a_limit_of_a_wrong_shape_is_not_valid(level: str, key: str, texts: list
 
 
 @pytest.mark.parametrize("text", [text for text, _ in SERVER_ERRORS if not any(part in text for part in OF_OTHER_KEYS)])
-def test_a_key_of_the_server_of_a_wrong_shape_is_not_valid(text: str) -> None:
+def test_server_key_with_a_wrong_shape_is_invalid(text: str) -> None:
     assert not valid(text)
 
 
-def test_what_is_left_to_ds01_has_a_shape_that_is_valid() -> None:
+def test_schema_accepts_what_only_ds01_rejects() -> None:
     skipped = [text for text, _ in SERVER_ERRORS if any(part in text for part in OF_OTHER_KEYS)]
     assert len(skipped) >= len(OF_OTHER_KEYS)
     assert all(valid(text) for text in skipped)
 
 
-def test_every_key_has_a_text_and_every_text_a_key() -> None:
+def test_keys_and_texts_correspond() -> None:
     assert {path for _, path, _, _ in keys(SCHEMA)} == set(key_texts())
 
 
@@ -113,7 +113,7 @@ def test_each_key_has_title_description_and_example(path: str) -> None:
         jsonschema.Draft202012Validator(part).validate(part["default"])
 
 
-def test_defaults_are_those_that_are_built_in(tmp_path: Path) -> None:
+def test_defaults_are_the_built_in_ones(tmp_path: Path) -> None:
     defaults = {
         path: part["default"] for level, path, _, part in keys(SCHEMA) if level not in OF_USERS and "default" in part
     }
@@ -132,14 +132,14 @@ def test_defaults_are_those_that_are_built_in(tmp_path: Path) -> None:
     assert dataclasses.replace(written, defaults={}) == bare
 
 
-def test_only_the_defaults_have_defaults_of_limits() -> None:
+def test_limits_have_defaults_only_in_the_section_defaults() -> None:
     for level in OF_USERS:
         inner = SCHEMA["properties"][level]["additionalProperties"]["properties"]
         assert "default" not in inner["memory"]
 
 
 def commented() -> Iterator[tuple[str, str]]:
-    """Yield the path and the comment of each key of the shipped policy that has one in its line."""
+    """Yield path and comment of each key of the shipped policy that has a comment on its line."""
     levels: list[tuple[int, str]] = []
     for line in SHIPPED.read_text().splitlines():
         found = re.match(r"( *)(?:# (?=  ))?( *)([a-z_]+):(?: [^#]*?)? +# (.*)$", line) or re.match(

@@ -1,4 +1,4 @@
-"""Policies of ds01-infra, in the forms of all its published versions, become valid policies that mean the same."""
+"""Policies of all published versions of ds01-infra become valid policies with the same meaning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ds01.policy.resolve import resolve
 from tests.harness import NOON
 from tests.policy_texts import policy_errors
 
-# One for each form: the keys of the first file, of the one with MIG, of the one with hours, and of the newest.
+# One for each form: the first version, the one with MIG, the one with hours, and the newest.
 FIRST = """\
 defaults:
   gpus: 1
@@ -112,14 +112,14 @@ access_control: {admin_users: [chief], admin_group: ds01-admin, wrapper: {debug_
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """The folder of an old installation's configuration."""
+    """Return the directory of an old installation's configuration."""
     folder = tmp_path / "old"
     (folder / "groups").mkdir(parents=True)
     return folder
 
 
 def convert(old: Path, text: str, tmp_path: Path) -> tuple[Policy, ImportedPolicy]:
-    """The new policy, loaded as ds01 loads one, and what was said."""
+    """Return the new policy, loaded as by ds01, and the messages."""
     (old / "resource-limits.yaml").write_text(text)
     done = import_policy(old / "resource-limits.yaml", timezone.utc)
     new = tmp_path / "new.yaml"
@@ -213,7 +213,7 @@ GONE = {
 
 
 @pytest.mark.parametrize("key", GONE)
-def test_a_key_without_counterpart_is_a_comment_and_is_said(key: str, old: Path, tmp_path: Path) -> None:
+def test_key_without_a_counterpart_becomes_a_comment(key: str, old: Path, tmp_path: Path) -> None:
     _, done = convert(old, GONE[key], tmp_path)
     comments = [line.strip() for line in done.text.splitlines() if line.strip().startswith("# ") and f"{key}: " in line]
     assert len(comments) == 1, done.text
@@ -264,7 +264,7 @@ def test_members_of_unknown_groups_are_named(old: Path, tmp_path: Path) -> None:
     assert "faculty.members:2:" in said[0] and "dora, ema" in said[0] and "group-overrides.txt:1: gina" in said[1]
 
 
-def test_unreadable_policies_value_becomes_a_comment(old: Path, tmp_path: Path) -> None:
+def test_invalid_value_in_policies_becomes_a_comment(old: Path, tmp_path: Path) -> None:
     _, done = convert(old, "policies: {gpu_idle_threshold: 5%}", tmp_path)
     assert "5%" in changed(done)["policies.gpu_idle_threshold"]
 
@@ -274,7 +274,7 @@ def test_unreadable_policies_value_becomes_a_comment(old: Path, tmp_path: Path) 
              "defaults: {memory: 32g, memory_swap: 48g}\ngroups: {a: {memory: 64g}}",
              "defaults: {memory: null, memory_swap: 16g}"],
 )  # fmt: skip
-def test_swap_below_memory_is_none(text: str, old: Path, tmp_path: Path) -> None:
+def test_swap_below_memory_becomes_null(text: str, old: Path, tmp_path: Path) -> None:
     policy, done = convert(old, text, tmp_path)
     levels = [policy.defaults, *(group.values for group in policy.groups.values())]
     assert levels[-1]["memory_swap"] is None
@@ -285,18 +285,18 @@ def test_swap_below_memory_is_none(text: str, old: Path, tmp_path: Path) -> None
     "text", ["defaults: {max_runtime: 48}", "defaults: {memory: lots}", "defaults: {max_cpus: [8]}",
              "defaults: {priority: 500}", "defaults: {aggregate: {cpu_quota: fast}}"],
 )  # fmt: skip
-def test_a_value_that_cannot_be_read_is_said_and_left_out(text: str, old: Path, tmp_path: Path) -> None:
+def test_invalid_value_is_reported_and_left_out(text: str, old: Path, tmp_path: Path) -> None:
     policy, done = convert(old, text, tmp_path)
     assert policy.defaults == {}
     assert [change.text.startswith("not taken over: ") for change in done.changes] == [True]
 
 
-def test_aggregate_limits_that_were_off_stay_off(old: Path, tmp_path: Path) -> None:
+def test_disabled_aggregate_limits_stay_disabled(old: Path, tmp_path: Path) -> None:
     policy, _ = convert(old, NEWEST.replace("aggregate_limits: true", "aggregate_limits: false"), tmp_path)
     assert not [key for group in policy.groups.values() for key in group.values if key.startswith("aggregate")]
 
 
-def test_a_time_without_a_zone_is_the_servers(old: Path) -> None:
+def test_time_without_a_zone_is_in_the_servers_zone(old: Path) -> None:
     (old / "resource-limits.yaml").write_text(MIG)
     done = import_policy(old / "resource-limits.yaml", ZoneInfo("Europe/Berlin"))
     assert 'from: "2026-10-31T23:00:00Z"' in done.text
@@ -308,20 +308,20 @@ def test_a_time_without_a_zone_is_the_servers(old: Path) -> None:
                     "reservation_start: 2026-12-01, reservation_end: 2026-11-01, reserved_gpus: [0]",
                     "reservation_start: 2026-11-01, reservation_end: 2026-12-01, reserved_gpus: [all]"],
 )  # fmt: skip
-def test_a_reservation_that_cannot_be_read_is_a_comment(reservation: str, old: Path, tmp_path: Path) -> None:
+def test_invalid_reservation_becomes_a_comment(reservation: str, old: Path, tmp_path: Path) -> None:
     policy, done = convert(old, f"user_overrides:\n  anna: {{max_cpus: 3, {reservation}}}\n", tmp_path)
     assert policy.reservations == () and policy.user_overrides["anna"].values == {"max_cpus": 3.0}
     assert "user_overrides.anna.reserv" in done.text
 
 
-def test_a_default_group_that_does_not_exist_is_left_out(old: Path, tmp_path: Path) -> None:
+def test_unknown_default_group_is_left_out(old: Path, tmp_path: Path) -> None:
     policy, done = convert(old, "default_group: nobody\ngroups: {student: {members: []}}", tmp_path)
     assert policy.default_group is None
-    assert "there is no group nobody" in changed(done)["default_group"]
+    assert "group nobody does not exist" in changed(done)["default_group"]
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "a: [", "just text"])
-def test_what_is_no_policy_is_refused(text: str, old: Path) -> None:
+def test_file_that_is_not_a_policy_is_refused(text: str, old: Path) -> None:
     (old / "resource-limits.yaml").write_text(text)
     with pytest.raises(PolicyUnreadable):
         import_policy(old / "resource-limits.yaml", timezone.utc)
@@ -335,8 +335,8 @@ def test_what_is_no_policy_is_refused(text: str, old: Path) -> None:
         ("tasks_max", "today `aggregate.max_tasks`"),
         ("gpu_limit", "today `max_mig_instances`"),
         ("max_gpu_equivalents", "today `max_mig_instances`"),
-        ("memory_high", "without counterpart"),
-        ("storage_data", "without counterpart"),
+        ("memory_high", "without a counterpart"),
+        ("storage_data", "without a counterpart"),
         ("max_cpu", "perhaps `max_cpus`?"),
         ("max-cpus", "perhaps `max_cpus`?"),
         ("idle_timeuot", "perhaps `idle_timeout`?"),
@@ -350,5 +350,5 @@ def test_an_unknown_key_is_explained(key: str, says: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "key", ["max_gpus", "idle_timeout_m", "memory_limit", "max_memory", "gpu_timeout", "soft_memory"]
 )
-def test_a_near_key_that_means_something_else_is_not_suggested(key: str, tmp_path: Path) -> None:
+def test_similar_key_with_another_meaning_is_not_suggested(key: str, tmp_path: Path) -> None:
     assert policy_errors(tmp_path, f"defaults: {{{key}: 3}}")[0]["problem"] == "unknown key"

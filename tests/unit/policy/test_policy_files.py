@@ -1,4 +1,4 @@
-"""The policy's files: what is none, cannot be read, or is beyond measure; and the members beside it."""
+"""The policy's files: missing, unreadable or oversized ones, and files of members."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from tests.policy_texts import EVERY_KEY, error_places, load_text, policy_errors
         (b"!!set {a, b}\n", 1),
     ],
 )
-def test_what_is_no_policy_at_all_is_one_clean_error(
+def test_invalid_file_is_a_single_error(
     loader: Any, text: bytes, line: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nodes, "_LOADER", loader)
@@ -55,13 +55,13 @@ def test_what_is_no_policy_at_all_is_one_clean_error(
     assert found["problem"].isprintable()
 
 
-def test_a_tab_that_yaml_does_not_take_is_named(tmp_path: Path) -> None:
+def test_tab_in_the_indentation_is_named(tmp_path: Path) -> None:
     (found,) = policy_errors(tmp_path, "defaults:\n\tmemory: 32g\n")
-    assert (found["problem"], found["allowed"]) == ("a tab stands at the beginning", "spaces")
+    assert (found["problem"], found["allowed"]) == ("the line begins with a tab", "spaces")
 
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
-def test_both_parsers_read_the_same(loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_yaml_parsers_give_the_same_result(loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = load_text(tmp_path, EVERY_KEY)
     monkeypatch.setattr(nodes, "_LOADER", loader)
     assert load_text(tmp_path, EVERY_KEY) == expected
@@ -73,13 +73,13 @@ def test_foreign_line_ends_and_bom_are_accepted(tmp_path: Path) -> None:
     )
 
 
-def test_a_missing_policy_is_an_error_with_its_own_words(tmp_path: Path) -> None:
+def test_missing_policy_has_its_own_message(tmp_path: Path) -> None:
     with pytest.raises(PolicyUnreadable, match="There is no policy at") as caught:
         load(tmp_path / "absent.yaml")
     assert caught.value.hint and caught.value.data and caught.value.data["errors"][0]["line"] is None
 
 
-def test_what_is_no_regular_file_is_an_error_and_never_waits(tmp_path: Path) -> None:
+def test_anything_but_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")
     for path in (tmp_path, tmp_path / "fifo", tmp_path / "loop", Path("/dev/zero")):
@@ -87,12 +87,12 @@ def test_what_is_no_regular_file_is_an_error_and_never_waits(tmp_path: Path) -> 
             load(path)
 
 
-def test_a_policy_beyond_all_measure_is_refused(tmp_path: Path) -> None:
+def test_oversized_policy_is_refused(tmp_path: Path) -> None:
     (found,) = policy_errors(tmp_path, b"#" * ((1 << 20) + 1))
     assert found["problem"] == "is larger than 1 MiB"
 
 
-def test_members_come_from_the_files_beside_the_policy_too(tmp_path: Path) -> None:
+def test_members_also_come_from_files(tmp_path: Path) -> None:
     (tmp_path / "groups").mkdir()
     (tmp_path / "groups" / "b.members").write_text(
         "# the class of 2027\n\nalice\n  0123  # late\nfirst.last@example.org\r\n"
@@ -120,7 +120,7 @@ def test_a_wrong_members_file_is_an_error(name: str, content: bytes, line: int |
     assert (found["file"], found["line"]) == (str(tmp_path / "groups" / name), line)
 
 
-def test_members_must_stand_in_a_regular_file(tmp_path: Path) -> None:
+def test_members_must_be_in_a_regular_file(tmp_path: Path) -> None:
     (tmp_path / "groups").mkdir()
     os.mkfifo(tmp_path / "groups" / "a.members")
     (tmp_path / "groups" / "b.members").mkdir()
@@ -129,6 +129,6 @@ def test_members_must_stand_in_a_regular_file(tmp_path: Path) -> None:
     ] * 2
 
 
-def test_a_folder_of_members_that_is_none_is_an_error(tmp_path: Path) -> None:
+def test_file_in_place_of_the_members_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "groups").write_text("")
     assert error_places(tmp_path, "groups: {a: }") == [(None, "")]

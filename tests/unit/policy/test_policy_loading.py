@@ -1,4 +1,4 @@
-"""Loading: what the file says is what the policy has, and whatever is wrong is named with its line and key."""
+"""Loading: the policy has what the file says, and errors name line and key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.policy_texts import EVERY_KEY, error_places, load_text, policy_errors
 SHIPPED = Path(__file__).parents[3] / "config" / "resource-limits.yaml"
 
 
-def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
+def test_every_documented_key_is_read(tmp_path: Path) -> None:
     policy = load_text(tmp_path, EVERY_KEY, zone=timezone.utc)
     assert policy.defaults == {
         "max_mig_instances": 1,
@@ -98,7 +98,7 @@ def test_profiles_are_read_as_nvidia_prints_them(tmp_path: Path, written: str, m
     assert load_text(tmp_path, f"gpu_allocation: {{mig_profile: {written}}}").gpu_allocation.mig_profile == meant
 
 
-def test_the_shipped_policy_says_what_is_built_in(tmp_path: Path) -> None:
+def test_shipped_policy_equals_the_built_in_defaults(tmp_path: Path) -> None:
     shipped, bare = load(SHIPPED), load_text(tmp_path, "defaults:\n")
     assert shipped.policies == bare.policies
     assert shipped.mounts == bare.mounts
@@ -110,7 +110,7 @@ def test_the_shipped_policy_says_what_is_built_in(tmp_path: Path) -> None:
     assert all(not group.members for group in shipped.groups.values())
 
 
-def test_the_examples_in_the_shipped_policy_are_right(tmp_path: Path) -> None:
+def test_examples_in_the_shipped_policy_are_valid(tmp_path: Path) -> None:
     lines = SHIPPED.read_text().split("\n")
     begin = next(number for number, line in enumerate(lines) if line.startswith("defaults:"))
     examples = [line.replace("# ", "", 1) if line.startswith(("  # ", "    # ")) else line for line in lines[begin:]]
@@ -128,7 +128,7 @@ def test_the_shipped_policy_is_quick_to_load() -> None:
     assert min(seconds() for _ in range(5)) < 0.01
 
 
-def test_the_data_of_the_policy_needs_no_yaml() -> None:
+def test_policy_model_loads_without_yaml() -> None:
     code = "import sys, ds01.policy.model, ds01.policy.resolve, ds01.policy.names; sys.exit('yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -181,7 +181,7 @@ LIMIT_ERRORS = [
 @pytest.mark.parametrize(("key", "texts"), LIMIT_ERRORS)
 def test_invalid_limit_is_reported_with_line_and_key(level: str, key: str, texts: list[str], tmp_path: Path) -> None:
     if level.startswith("user") and key == "memory_swap":
-        texts = [text for text in texts if text != "1g"]  # there, it depends on the group
+        texts = [text for text in texts if text != "1g"]  # in an override, that depends on the group
     head = [*level.split("."), *key.split(".")]
     for text in texts:
         lines = ["# first"] + [f"{'  ' * depth}{part}:" for depth, part in enumerate(head)]
@@ -328,7 +328,7 @@ def test_a_repeated_key_is_an_error(text: str, place: tuple[int, str], tmp_path:
         ("defaults: {? {a: b} : c}\n", (1, "defaults")),
     ],
 )
-def test_yaml_that_hides_what_it_says_is_an_error(text: str, place: tuple[int, str], tmp_path: Path) -> None:
+def test_anchors_aliases_and_tags_are_errors(text: str, place: tuple[int, str], tmp_path: Path) -> None:
     assert error_places(tmp_path, text)[0] == place
 
 
@@ -386,21 +386,21 @@ def test_a_group_may_be_called_default_if_it_is_that(tmp_path: Path) -> None:
     assert load_text(tmp_path, "default_group: default\ngroups: {default: {priority: 5}}").default_group == "default"
 
 
-def test_a_wrong_group_is_reported_once_though_others_name_it(tmp_path: Path) -> None:
+def test_invalid_group_is_reported_only_once(tmp_path: Path) -> None:
     text = (
         "default_group: a\ngroups: {a: 5}\nreservations: [{for: '@a', slots: [0], from: 2026-01-01, until: 2026-01-01}]"
     )
     assert error_places(tmp_path, text) == [(2, "groups.a")]
 
 
-def test_a_reservation_of_days_has_them_whole(tmp_path: Path) -> None:
+def test_reservation_with_dates_covers_whole_days(tmp_path: Path) -> None:
     text = "reservations: [{for: a, slots: [0], from: 2026-01-01, until: 2026-01-02}]"
     (found,) = load_text(tmp_path, text, zone=timezone.utc).reservations
     assert found.start == datetime(2026, 1, 1, tzinfo=timezone.utc)
     assert found.end == datetime(2026, 1, 3, tzinfo=timezone.utc) - timedelta(microseconds=1)
 
 
-def test_messages_stay_on_their_line_and_quiet_on_a_terminal(tmp_path: Path) -> None:
+def test_messages_have_no_line_breaks_or_control_characters(tmp_path: Path) -> None:
     text = '"\\e[31m": 1\n"a\\nb": 1\ndefaults: {memory: "\\e]0;x\\a"}\ngroups: {"\\r": }\n'
     with pytest.raises(PolicyUnreadable) as caught:
         load_text(tmp_path, text)

@@ -1,4 +1,4 @@
-"""The names of slices and containers: never two users in one slice, never a name that means something else."""
+"""Names of slices and containers: no two users share a slice, and names are unambiguous."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ds01.policy import names
 
 
 @pytest.mark.parametrize("login", ["alice", "a_b", "1001", "x" * 64])
-def test_a_plain_login_is_the_slices_user_part(login: str) -> None:
+def test_plain_login_is_used_in_the_slice_name(login: str) -> None:
     assert names.slice_name("researchers", login, 1001) == f"ds01-researchers-{login}.slice"
 
 
@@ -31,18 +31,18 @@ def test_slice_name_has_no_extra_levels(login: str) -> None:
     assert len(name) < 255
 
 
-def test_without_a_login_the_uid_tells_slices_apart() -> None:
+def test_slice_of_a_user_without_a_login_has_the_uid() -> None:
     assert names.slice_name("g", "", 1) != names.slice_name("g", "", 2)
 
 
-def test_the_cgroupfs_driver_gets_the_same_names_as_folders() -> None:
+def test_cgroupfs_paths_use_the_slice_names() -> None:
     assert names.group_slice("g") == "ds01-g.slice"
     assert names.slice_path("g", "alice", 1) == "/ds01.slice/ds01-g.slice/ds01-g-alice.slice"
     assert names.group_slice_path("g") == "/ds01.slice/ds01-g.slice"
 
 
 @pytest.mark.parametrize("group", ["", "A", "a-b", "1a", "a.b", "a\n", "g" * 65])
-def test_a_group_name_that_is_none_is_refused(group: str) -> None:
+def test_invalid_group_name_is_refused(group: str) -> None:
     with pytest.raises(ValueError, match="allowed: lower-case letters, digits and _"):
         names.slice_name(group, "alice", 1)
 
@@ -51,14 +51,14 @@ def test_a_group_name_that_is_none_is_refused(group: str) -> None:
     ("text", "name", "changed"),
     [("thesis", "thesis", False), ("My Thesis", "my-thesis", True), ("0_a-b", "0_a-b", False)],
 )
-def test_a_container_name_is_folded_and_that_is_said(text: str, name: str, changed: bool) -> None:
+def test_container_name_is_folded_and_reported(text: str, name: str, changed: bool) -> None:
     assert names.fold_name(text) == (name, changed)
 
 
 @pytest.mark.parametrize(
     "text", ["", " a", "-a", "_a", "a.b", "a/b", "ä", "\u212aelvin", "a" * 64, "a\n", "a\tb", "a._.1"]
 )
-def test_what_is_no_container_name_even_folded_is_refused(text: str) -> None:
+def test_invalid_container_name_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="allowed: lower-case letters, digits, - and _"):
         names.fold_name(text)
 
@@ -90,6 +90,6 @@ def test_other_docker_names_are_not_ours(full: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "uid"), [("A", 1), ("a", -1), ("a", 2**32), ("", 1)])
-def test_a_docker_name_is_not_made_of_anything_else(name: str, uid: int) -> None:
+def test_docker_name_of_invalid_parts_is_refused(name: str, uid: int) -> None:
     with pytest.raises(ValueError, match="allowed: "):
         names.container_name(name, uid)

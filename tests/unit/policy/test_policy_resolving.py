@@ -1,4 +1,4 @@
-"""Resolving: one rule for every key, and always known where a value comes from."""
+"""Resolving: the same rule for every key, and each value has a known source."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_levels_are_merged_field_by_field() -> None:
     assert alice.sources.keys() == BUILT_IN.keys() | {"ulimits.nofile"}
 
 
-def test_an_override_holds_until_its_moment_is_past() -> None:
+def test_override_applies_until_its_end() -> None:
     after = resolve(POLICY, "alice", (), NOW + timedelta(microseconds=1))
     assert after.limits.memory == 64 << 30
     assert after.sources["memory"] == "groups.researchers"
@@ -73,22 +73,22 @@ def test_admin_rights_come_from_any_group() -> None:
     assert not is_admin(POLICY, "bob", ("stud",))
 
 
-def test_without_a_default_group_the_rest_has_the_defaults() -> None:
+def test_users_without_a_group_get_the_defaults() -> None:
     bob = resolve(replace(POLICY, default_group=None), "bob", (), NOW)
     assert (bob.group, bob.limits.priority, bob.limits.max_cpus) == ("default", Limits().priority, 8.0)
     assert set(bob.sources.values()) == {"defaults"}
 
 
-def test_what_nobody_wrote_is_built_in() -> None:
+def test_unset_limits_are_built_in() -> None:
     assert resolve(Policy(Path("empty")), "bob", (), NOW).limits == Limits()
 
 
-def test_the_groups_slice_has_the_limits_of_the_group() -> None:
+def test_group_slice_has_the_limits_of_the_group() -> None:
     assert group_limits(POLICY, "researchers").aggregate.memory == 192 << 30
     assert group_limits(POLICY, "default").memory == 32 << 30
 
 
-def test_an_exemption_is_for_one_user_some_limits_and_its_time() -> None:
+def test_exemption_lifts_named_limits_for_one_user_until_its_end() -> None:
     policy = replace(
         POLICY,
         exemptions=(Exemption("alice", ("idle_timeout",), NOW), Exemption("bob", ("max_runtime", "created_timeout"))),
@@ -104,7 +104,7 @@ def test_an_exemption_is_for_one_user_some_limits_and_its_time() -> None:
     assert automation_for(policy, resolve(policy, "alice", (), NOW)) == policy.policies
 
 
-def test_the_lines_for_people_name_every_limit_and_its_key() -> None:
+def test_limit_lines_cover_every_limit() -> None:
     alice = resolve(POLICY, "alice", (), NOW)
     shown = {line.label: line.text for line in limit_lines(alice)}
     assert shown["Memory"] == "128g"

@@ -1,4 +1,4 @@
-"""Durations, sizes, numbers and times: what is documented means exactly that, everything else is refused."""
+"""Durations, sizes, numbers and times: documented forms only, with their exact meaning."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UTC = timezone.utc
         ("0.000001s", timedelta(microseconds=1)),
     ],
 )
-def test_a_duration_means_what_it_says(text: str, span: timedelta) -> None:
+def test_duration_is_parsed_exactly(text: str, span: timedelta) -> None:
     assert units.parse_duration(text) == span
 
 
@@ -37,7 +37,7 @@ def test_a_duration_means_what_it_says(text: str, span: timedelta) -> None:
         "5300w", "٤٨h", "1y", "1ms",
     ],
 )  # fmt: skip
-def test_any_other_duration_is_refused_with_the_documented_form(text: str) -> None:
+def test_any_other_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="allowed: a number with its unit"):
         units.parse_duration(text)
 
@@ -91,7 +91,7 @@ def test_date_ends_with_the_day_in_the_server_zone() -> None:
     assert end.tzinfo is UTC
 
 
-def test_a_day_of_the_change_of_clocks_has_its_own_length() -> None:
+def test_day_of_a_clock_change_has_its_real_length() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     length = units.parse_time("2027-03-28", berlin) - units.parse_time("2027-03-28", berlin, day_begins=True)
     assert length == timedelta(hours=23) - timedelta(microseconds=1)
@@ -168,7 +168,7 @@ def test_sizes_that_are_compared_do_not_look_the_same() -> None:
     assert units.readable_sizes(1 << 40, (1 << 40) + 1) == ("1t", "1099511627777b")
 
 
-def test_what_is_negative_is_not_written() -> None:
+def test_negative_quantities_are_not_formatted() -> None:
     with pytest.raises(ValueError, match="not negative"):
         units.format_duration(timedelta(seconds=-1))
     with pytest.raises(ValueError, match="not negative"):
@@ -178,11 +178,11 @@ def test_what_is_negative_is_not_written() -> None:
 
 
 @pytest.mark.parametrize(("value", "text"), [(16.0, "16"), (1.5, "1.5"), (100, "100"), (0.0, "0"), (0.01, "0.01")])
-def test_numbers_are_written_without_needless_places(value: float, text: str) -> None:
+def test_numbers_are_written_without_needless_decimals(value: float, text: str) -> None:
     assert units.format_number(value) == text
 
 
-def test_a_message_carries_nothing_that_a_terminal_acts_upon() -> None:
+def test_quoted_text_has_no_control_characters() -> None:
     with pytest.raises(ValueError, match="x1b") as caught:
         units.parse_size("\x1b[31m")
     assert str(caught.value).isprintable()
