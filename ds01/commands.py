@@ -1,15 +1,15 @@
-"""Every command: its words, where it is, and one line on it. Only data, for whoever calls, lists or describes them."""
+"""The table of all commands: words, module and summary. Pure data, for the dispatcher, overviews and packaging."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# What can be typed, by what it is for: the words, where the command is, and one line on it. `container create` is also
-# the program `container-create`, by a symlink.
+# By purpose: the words of a command, its module, and its summary. `container create` is also the program
+# `container-create`, a symlink.
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "To begin": {
         "user setup": ("ds01.cli.user.setup", "First steps: SSH, a project, VS Code"),
-        "project init": ("ds01.cli.project.init", "A project, from folder to container"),
+        "project init": ("ds01.cli.project.init", "A project with image and container"),
         "container deploy": ("ds01.cli.container.deploy", "Create a container and start it"),
         "container retire": ("ds01.cli.container.retire", "Stop a container, remove it, free its GPU"),
     },
@@ -19,23 +19,23 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "container run": ("ds01.cli.container.run", "Enter a container, or run a command in it"),
         "container stop": ("ds01.cli.container.stop", "Stop a container; its GPU is held for a while"),
         "container list": ("ds01.cli.container.list", "Your containers, their GPUs and deadlines"),
-        "container stats": ("ds01.cli.container.stats", "What running containers use, against their limits"),
+        "container stats": ("ds01.cli.container.stats", "What running containers use, with their limits"),
         "container remove": ("ds01.cli.container.remove", "Remove stopped containers"),
         "container cleanup": ("ds01.cli.container.cleanup", "Find stopped containers and remove them"),
         "container pause": ("ds01.cli.container.pause", "Freeze a running container"),
-        "container unpause": ("ds01.cli.container.unpause", "Let a paused container go on"),
-        "container extend": ("ds01.cli.container.extend", "Move the deadlines of a running container"),
-        "container adopt": ("ds01.cli.container.adopt", "Take over a container made by AIME's tools"),
+        "container unpause": ("ds01.cli.container.unpause", "Let a paused container continue"),
+        "container extend": ("ds01.cli.container.extend", "Extend the deadlines of a running container"),
+        "container adopt": ("ds01.cli.container.adopt", "Take over a container created by AIME's tools"),
         "container exit": ("ds01.cli.container.exit", "How to leave a container"),
     },
     "Images": {
         "image create": ("ds01.cli.image.create", "Build an image of your own, step by step"),
-        "image update": ("ds01.cli.image.update", "Change an image of yours and build it again"),
+        "image update": ("ds01.cli.image.update", "Change one of your images and build it again"),
         "image list": ("ds01.cli.image.list", "Your images, and what uses them"),
-        "image delete": ("ds01.cli.image.delete", "Delete an image of yours"),
+        "image delete": ("ds01.cli.image.delete", "Delete one of your images"),
     },
     "Projects": {
-        "dir create": ("ds01.cli.project.dir_create", "A project's folders"),
+        "dir create": ("ds01.cli.project.dir_create", "A project's directories"),
         "git init": ("ds01.cli.project.git_init", "Git for a project, with an ignore list for ML"),
         "readme create": ("ds01.cli.project.readme_create", "A README for a project"),
         "devcontainer init": ("ds01.cli.project.devcontainer_init", "A devcontainer.json for VS Code"),
@@ -46,20 +46,20 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "gpu status": ("ds01.cli.gpu.status", "All GPUs, and who has them until when"),
         "queue": ("ds01.cli.queue", "Who waits for a GPU"),
         "check-limits": ("ds01.cli.check_limits", "Your quotas: used, left, and your deadlines"),
-        "limits": ("ds01.cli.limits", "What the policy gives a user, and why"),
+        "limits": ("ds01.cli.limits", "The limits of a user, and where they come from"),
         "notices": ("ds01.cli.notices", "What ds01 did or will do to your containers"),
         "aliases": ("ds01.cli.aliases", "Every command with one line"),
     },
     "AIME's names for it": {
-        "mlc create": ("ds01.cli.mlc.create", "As container-deploy: framework and version"),
-        "mlc open": ("ds01.cli.mlc.open", "As container-run; stops it when nothing is left"),
-        "mlc list": ("ds01.cli.mlc.list", "As container-list, in AIME's columns"),
-        "mlc stats": ("ds01.cli.mlc.stats", "As container-stats, in AIME's columns"),
-        "mlc start": ("ds01.cli.mlc.start", "As container-start"),
-        "mlc stop": ("ds01.cli.mlc.stop", "As container-stop"),
-        "mlc remove": ("ds01.cli.mlc.remove", "As container-remove"),
-        "mlc update-sys": ("ds01.cli.mlc.update_sys", "Says how ds01 is updated"),
-        "mlc upgrade-sys": ("ds01.cli.mlc.upgrade_sys", "Says how ds01 is updated"),
+        "mlc create": ("ds01.cli.mlc.create", "Like container-create: framework and version"),
+        "mlc open": ("ds01.cli.mlc.open", "Like container-run; stops it when nothing else runs"),
+        "mlc list": ("ds01.cli.mlc.list", "Like container-list, in AIME's columns"),
+        "mlc stats": ("ds01.cli.mlc.stats", "Like container-stats, in AIME's columns"),
+        "mlc start": ("ds01.cli.mlc.start", "Like container-start"),
+        "mlc stop": ("ds01.cli.mlc.stop", "Like container-stop"),
+        "mlc remove": ("ds01.cli.mlc.remove", "Like container-remove"),
+        "mlc update-sys": ("ds01.cli.mlc.update_sys", "Explains how to update ds01"),
+        "mlc upgrade-sys": ("ds01.cli.mlc.upgrade_sys", "Explains how to update ds01"),
     },
     "Administration": {
         "gpu list": ("ds01.cli.gpu.list", "The slots, for scripts"),
@@ -67,22 +67,22 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "gpu release": ("ds01.cli.gpu.release", "Give a lease back"),
         "gpu mark-stopped": ("ds01.cli.gpu.mark_stopped", "Record that a container was stopped"),
         "gpu clear-stopped": ("ds01.cli.gpu.clear_stopped", "Record that a container runs again"),
-        "gpu validate": ("ds01.cli.gpu.validate", "Whether a container's GPU is still there"),
-        "policy check": ("ds01.cli.policy.check", "Whether a policy is right, and what it would change"),
-        "policy import": ("ds01.cli.policy.import_", "A policy from an older installation's"),
+        "gpu validate": ("ds01.cli.gpu.validate", "Check that a container's GPU still exists"),
+        "policy check": ("ds01.cli.policy.check", "Check a policy, and what it would change"),
+        "policy import": ("ds01.cli.policy.import_", "Convert the policy of an older installation"),
         "policy schema": ("ds01.cli.policy.schema", "The JSON Schema of the policy, for editors"),
-        "doctor": ("ds01.cli.doctor", "Check the whole installation, and mend it"),
+        "doctor": ("ds01.cli.doctor", "Check the whole installation, and fix it"),
         "slices apply": ("ds01.cli.slices.apply", "Give groups and users the limits of the policy"),
-        "user add": ("ds01.cli.user.add", "Let somebody use ds01"),
+        "user add": ("ds01.cli.user.add", "Set up a user of ds01"),
         "emergency-stop": ("ds01.cli.emergency_stop", "Stop containers at once"),
         "tick": ("ds01.cli.tick", "One pass of the automation, as root's cron runs it"),
     },
 }
 COMMANDS = {words: entry for commands in GROUPS.values() for words, entry in commands.items()}
 DISPATCHERS = ("container", "image", "project", "user", "mlc")  # nouns that are programs of their own
-# Nouns whose verbs are programs, as `git-init`; `ds01 NOUN VERB` works for all.
+# Nouns whose verbs are programs, such as `git-init`; `ds01 NOUN VERB` works for all.
 PROGRAM_NOUNS = (*DISPATCHERS, "dir", "git", "readme", "devcontainer", "ssh", "vscode", "check-limits")
-ALIASES = {  # programs that are called otherwise than their words
+ALIASES = {  # other program names for commands
     "new-user": "user setup",
     "new-project": "project init",
     "alias-list": "aliases",
@@ -92,19 +92,19 @@ _BY_ALIAS_ONLY = frozenset({"user add"})
 
 
 def program_names() -> list[str]:
-    """The names of all programs that are symlinks to this one."""
+    """Return the names of all programs that are symlinks to this one."""
     return [*DISPATCHERS, *(hyphenated(words) for words in COMMANDS if _is_program(words)), *ALIASES]
 
 
 def display_name(words: str) -> str:
-    """How a command is called in its own texts: `container-create`, `ds01 gpu status`."""
+    """Return the name of a command in messages: `container-create`, `ds01 gpu status`."""
     return hyphenated(words) if _is_program(words) else f"ds01 {words}"
 
 
 def split_command(program: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return a command's words, and the arguments that are left.
+    """Split a command line into a command's words and its arguments.
 
-    `program` is what was started, `container-create` or `ds01`. Words that name no command come back as they are.
+    `program`: the program that was started, `container-create` or `ds01`. Unknown words are returned as they are.
     """
     by_hyphen = {hyphenated(words): words for words in COMMANDS} | ALIASES
     if program in by_hyphen:
@@ -118,7 +118,7 @@ def split_command(program: str, arguments: Sequence[str]) -> tuple[str, list[str
 
 
 def hyphenated(words: str) -> str:
-    """The words as one, as programs are named."""
+    """Return the words joined by hyphens, like program names."""
     return words.replace(" ", "-")
 
 

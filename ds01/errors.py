@@ -1,4 +1,4 @@
-"""What can go wrong, as types: each carries its code and exit code, what happened, why with the numbers, what to do.
+"""The errors of ds01. Each has a code, an exit code, a message, and optionally a reason with numbers and a hint.
 
 Errors cross the gate's wire as data (`to_json`, `from_json`); the command line prints them.
 """
@@ -13,8 +13,8 @@ class Ds01Error(Exception):
     """Something failed: Docker, disk, network, an unreadable policy."""
 
     exit_code: ClassVar[int] = 1
-    code: str = "failed"  # stable, for programs; each is in ERRORS of ds01/error_codes.py
-    is_worded = False  # whether a refusal in `data` is in words already
+    code: str = "failed"  # stable, for programs; listed in ds01/error_codes.py
+    is_worded = False  # whether the refusal in `data` is already in words
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Ds01Error(Exception):
         data: Mapping[str, Any] | None = None,
         code: str | None = None,
     ) -> None:
-        """`code`: a more precise one than the class has."""
+        """`code`: more precise than that of the class."""
         super().__init__(message)
         if code is not None:
             self.code = code
@@ -35,7 +35,7 @@ class Ds01Error(Exception):
         self.data = dict(data) if data is not None else None
 
     def reworded(self, message: str, *, why: str | None, hint: str | None) -> Ds01Error:
-        """Return the same error, with the same code and data, in words that stay."""
+        """Return the same error, with the same code and data, in final words."""
         error = type(self)(message, why=why, hint=hint, data=self.data, code=self.code)
         error.is_worded = True
         return error
@@ -59,28 +59,28 @@ class Ds01Error(Exception):
 
 
 class UsageError(Ds01Error):
-    """The command was called in a way that it does not offer."""
+    """The command line is invalid, or names something invalid."""
 
     exit_code = 2
     code = "usage.invalid"
 
 
 class PermissionDenied(Ds01Error):
-    """Policy, quota or ownership says no. `data` holds the refusal, if it came from the allocator."""
+    """Policy, quota or ownership forbids it. `data` holds the refusal, if the allocator refused."""
 
     exit_code = 3
     code = "policy.denied"
 
 
 class NoCapacity(Ds01Error):
-    """No GPU that fits is free now. `data` holds the refusal."""
+    """No suitable GPU is free now. `data` holds the refusal."""
 
     exit_code = 4
     code = "gpu.none_free"
 
 
 class NotFound(Ds01Error):
-    """There is no such container, image or user."""
+    """The container, image or user does not exist."""
 
     exit_code = 5
     code = "not_found"
@@ -94,49 +94,49 @@ class InvalidState(Ds01Error):
 
 
 class Busy(Ds01Error):
-    """Somebody else holds a lock, and the wait for it ran out."""
+    """Another process holds a lock, and the wait for it timed out."""
 
     code = "busy"
 
 
 class PolicyUnreadable(Ds01Error):
-    """The policy is missing, unreadable or wrong; never replaced by a default."""
+    """The policy is missing, unreadable or invalid; never replaced by a default."""
 
     code = "policy.invalid"
 
 
 class StateUnwritable(Ds01Error):
-    """The state directory takes no more: its disk is full or read-only. What was observed is right all the same."""
+    """The state directory cannot be written: its disk is full or read-only. Observations are still valid."""
 
     code = "state.unwritable"
 
 
 class EngineUnreachable(Ds01Error):
-    """The engine did not answer: nothing was observed, and nothing may be concluded."""
+    """The engine did not answer: nothing was observed, so nothing may be concluded."""
 
     code = "engine.unreachable"
 
 
 class EngineNotFound(NotFound):
-    """The engine says that it has no such container or image."""
+    """The engine has no such container or image."""
 
     code = "engine.not_found"
 
 
 class EngineConflict(InvalidState):
-    """The engine says that the state or the name stands in the way."""
+    """The engine refuses because of a state or a name that is taken."""
 
     code = "engine.conflict"
 
 
 class EngineRejected(Ds01Error):
-    """The engine answered, and would not do it."""
+    """The engine answered, and refused."""
 
     code = "engine.rejected"
 
 
 class GpusUnreachable(Ds01Error):
-    """NVML cannot be asked. Nothing was observed. `data["problem"]` is a word for programs."""
+    """NVML did not answer: nothing was observed. `data["problem"]` is a stable word for programs."""
 
     code = "gpu.unreachable"
 

@@ -1,6 +1,6 @@
-"""The entry: which command was meant, by argv[0] or by words; loads only that command's module.
+"""The entry point: finds the command by argv[0] or by its words, and loads only that command's module.
 
-The only file that reads `DS01_*` and SUDO_UID. Every error ends here, as a few lines and an exit code.
+Only this file reads the environment (`DS01_*`, SUDO_UID). It turns every error into a few lines and an exit code.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 DS01_FAILURE = 125
-NOUN_CUTOFF, WORD_CUTOFF = 0.8, 0.75  # how near a word is that was meant, for difflib: of two letters turned round, say
+NOUN_CUTOFF, WORD_CUTOFF = 0.8, 0.75  # similarity for difflib: two swapped letters still match
 
 
 def main() -> None:
     """Run the command that the process was started as, and exit with its code."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # it was closed: the number would go to the next file that is opened
+        if getattr(sys, name) is None:  # closed: the next file to be opened would get its descriptor
             setattr(sys, name, _open_null_stream(mode))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal of another encoding gets `?` for what it cannot show
-    # Most commands live for a moment and make few cycles: a sixth of their time would go into looking for them.
+            stream.reconfigure(errors="replace")  # terminals with another encoding get `?` for other characters
+    # Most commands run briefly and create few cycles; collecting them would take a sixth of the time.
     gc.disable()
     try:
         code = run(sys.argv)
@@ -46,21 +46,21 @@ def main() -> None:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run a command line, program name first; the exit code."""
+    """Run a command line, program name first; return the exit code."""
     words, arguments = split_command(Path(argv[0]).name, argv[1:])
     own_arguments = arguments[: arguments.index("--")] if "--" in arguments else arguments
     try:
         _check_utf8(arguments)
         if words not in COMMANDS:
             return _handle_unknown_command(words)
-        # The command reads the settings itself, so that --help needs none.
+        # Pass the function, so that --help does not need valid settings.
         code = load_command(words).main(
             arguments, prog_name=display_name(words), standalone_mode=False, obj=_read_settings
         )
         return code if isinstance(code, int) else 0
     except (Exception, KeyboardInterrupt) as error:
         failure, code = _classify_error(error, words)
-        # `container-run NAME -- COMMAND` hands the command's code on, so ds01's own failures have one that is free.
+        # `container-run NAME -- COMMAND` returns the command's code, so ds01's own failures need a distinct one.
         if words == "container run" and own_arguments != arguments and code != INTERRUPTED:
             code = DS01_FAILURE
         _report_failure(
@@ -73,7 +73,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _check_utf8(arguments: Sequence[str]) -> None:
-    """Check all that was typed before any of it is acted on. Raises UsageError."""
+    """Check all arguments before any action. Raises UsageError."""
     if all(map(str.isascii, arguments)):
         return
     from ds01.system.utf8 import expect_utf8
@@ -83,7 +83,7 @@ def _check_utf8(arguments: Sequence[str]) -> None:
 
 
 def load_command(words: str) -> click.Command:
-    """The click command behind some words of the table."""
+    """Return the click command for an entry of the command table."""
     from importlib import import_module
 
     command: click.Command = import_module(COMMANDS[words][0]).command
@@ -114,7 +114,7 @@ def _handle_unknown_command(words: str) -> int:
 
 
 def _suggest_command(first: str, second: str) -> tuple[str | None, str]:
-    """For words that name no command: the verbs of the noun that was meant, if none is near, and what to do."""
+    """Return why and hint for an unknown command: the closest command, or the verbs of the closest noun."""
     from difflib import get_close_matches
 
     verbs: dict[str, list[str]] = {}
@@ -157,7 +157,7 @@ def _overview(noun: str | None) -> str:
 
 
 def _classify_error(error: BaseException, words: str) -> tuple[Ds01Error, int]:
-    """An error as one that people understand, and the exit code."""
+    """Return the error as a Ds01Error, and the exit code."""
     import click
 
     from ds01.cli.ui.interruption import Interruption
@@ -168,13 +168,13 @@ def _classify_error(error: BaseException, words: str) -> tuple[Ds01Error, int]:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return Ds01Error("interrupted", code="interrupted"), INTERRUPTED
     if isinstance(error, click.ClickException):
-        error = UsageError(error.format_message(), hint=f"`{display_name(words)} --help` shows how it is used")
+        error = UsageError(error.format_message(), hint=f"`{display_name(words)} --help` shows the options")
     elif isinstance(error, OSError):
         error = Ds01Error(error.strerror or str(error), why=str(error.filename) if error.filename else None)
     elif not isinstance(error, Ds01Error):
         why = f"{type(error).__name__}: {error}"
         error = Ds01Error(
-            "something unexpected went wrong", why=why, hint="`--debug` shows where; please report it", code="internal"
+            "internal error in ds01", why=why, hint="`--debug` shows where; please report it", code="internal"
         )
     return error, error.exit_code
 
@@ -186,7 +186,7 @@ def _read_settings() -> Settings:
     for name, value in os.environ.items():
         if name.startswith("DS01_"):
             expect_utf8(value, name)
-    # The others, as TERM, are only handed on.
+    # Other variables, such as TERM, are left out if they are not UTF-8.
     return read({name: value for name, value in os.environ.items() if is_utf8(value)}, euid=os.geteuid())
 
 
@@ -209,7 +209,7 @@ def _report_failure(failure: Ds01Error, code: int, *, as_json: bool, debug: bool
 
 
 def _open_null_stream(mode: str) -> TextIO:
-    """A stream in place of one that was closed, with its number where that is possible."""
+    """Return a stream in place of a closed one, with its descriptor if possible."""
     from io import StringIO
 
     from ds01.cli.ui.output import open_null
@@ -221,7 +221,7 @@ def _open_null_stream(mode: str) -> TextIO:
 
 
 def _flush_streams() -> None:
-    """Write what is kept back still; what cannot be written is dropped, or Python would complain at its end."""
+    """Flush stdout and stderr; discard what cannot be written, which Python would report at exit."""
     from ds01.cli.ui.output import discard_output
 
     for stream in (sys.stdout, sys.stderr):

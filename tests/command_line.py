@@ -119,7 +119,7 @@ class CommandLine(ABC):
         result = self(*words, who=who)
         assert result.code == code, result
         assert result.err.startswith("Error: ") or "\nError: " in result.err, result
-        assert "Traceback" not in result.err and "something unexpected" not in result.err, result
+        assert "Traceback" not in result.err and "internal error in ds01" not in result.err, result
         return result.err
 
     def state(self, name: str = "thesis", who: str = "alice") -> str:

@@ -10,7 +10,7 @@ from ds01.cli.ui import tables
 
 @verb(example="ds01 aliases", user=False, guided=False, pending=False)
 def command(session: Session) -> None:
-    """List every command with one line, and what else it is called."""
+    """List all commands, with one line and the other names of each."""
     rows = [
         {"group": group, "command": commands.display_name(words), "also": _also(words), "summary": summary}
         for group, entries in commands.GROUPS.items()
@@ -27,9 +27,9 @@ def command(session: Session) -> None:
             session.say(f"{group}:")
         session.say(line + (f" (also {', '.join(row['also'])})" if row["also"] else ""))
     session.say("`container-create` is also `container create`.")
-    session.say("Every command has --help with an example.")
+    session.say("Every command has --help, with an example.")
 
 
 def _also(words: str) -> list[str]:
-    """What else it is called."""
+    """Return the other names of a command."""
     return [name for name, meant in commands.ALIASES.items() if meant == words]

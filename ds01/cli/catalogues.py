@@ -15,13 +15,13 @@ from ds01.system.settings import config_file
 
 @cache
 def frameworks() -> Catalogue:
-    """The frameworks that ds01 knows, the server's own first."""
+    """Return the catalogue of frameworks; a file of the server replaces the shipped one."""
     return load_catalogue(config_file("images.yaml"))
 
 
 @cache
 def package_sets() -> PackageSets:
-    """The sets of packages that an image can be given."""
+    """Return the sets of packages for images."""
     return load_packages(config_file("packages.yaml"))
 
 
@@ -32,28 +32,28 @@ def architectures(session: Session) -> tuple[str, ...]:
 
 
 def fitting_frameworks(session: Session, architecture: str | None = None) -> tuple[str, ...]:
-    """Return the frameworks that have an image for the server's GPUs, or for those of one architecture.
+    """Return the frameworks that have an image for `architecture`, by default for the server's GPUs.
 
-    If nothing is known of the GPUs, those that have one for GPUs of NVIDIA: ds01 lends no others.
+    If the GPUs are unknown: the frameworks with an image for NVIDIA GPUs, since ds01 leases no others.
     """
     wanted = architectures(session) if architecture is None else (architecture,)
     return catalogue.frameworks_for(frameworks(), *wanted) if wanted else catalogue.frameworks_for_cuda(frameworks())
 
 
 def is_known(text: str) -> bool:
-    """Whether a text names a framework of the catalogue, with a version or without."""
+    """Return whether a text names a framework of the catalogue, with or without a version."""
     return is_framework(frameworks(), text)
 
 
 def find(session: Session, text: str, *, for_these_gpus: bool = True) -> CatalogueEntry:
-    """Return the row for a framework. Raises NotFound."""
+    """Return the catalogue entry for a framework. Raises NotFound."""
     return find_entry(frameworks(), text, *(architectures(session) if for_these_gpus else ()))
 
 
 def choose(session: Session, text: str, architecture: str | None = None) -> CatalogueEntry:
-    """Return the row for a framework, and say why it was taken if the GPUs differ. Raises NotFound.
+    """Return the entry for a framework, and print the reason of the choice if the GPUs differ. Raises NotFound.
 
-    `architecture`: the one to look for in place of the server's.
+    `architecture`: used in place of the server's.
     """
     wanted = architectures(session) if architecture is None else (architecture,)
     entry = find_entry(frameworks(), text, *wanted)

@@ -14,7 +14,7 @@ from ds01.cli.ui import tables
 
 @verb(example="check-limits", guided=False)
 def command(session: Session) -> None:
-    """Show what you use of your quotas, what is left, and what will happen to your containers by itself."""
+    """Show your quotas: used, limit and left; and what will happen to your containers automatically."""
     owner = session.owner
     containers = session.run(ListContainers(owner.uid, manual=True)).containers
     manual = [view for view in containers if view.is_manual]
@@ -33,7 +33,7 @@ def command(session: Session) -> None:
         return
     session.say(f"{limits.user}, group {limits.group}")
     rows = [
-        (title, *("any number" if number is None else str(number) for number in quotas[key].values()))
+        (title, *("unlimited" if number is None else str(number) for number in quotas[key].values()))
         for key, title in (("gpus", "GPUs and MIG instances"), ("containers", "containers"))
     ]
     tables.print_table(("QUOTA", "USED", "LIMIT", "LEFT"), rows)

@@ -19,11 +19,11 @@ MARKS = {Level.OK: "ok      ", Level.WARNING: "warning ", Level.ERROR: "ERROR   
 
 
 @verb(example="sudo ds01 doctor --fix", guided=False, user=False)
-@click.option("--fix", is_flag=True, help="Mend what can be mended without stopping anything (root).")
+@click.option("--fix", is_flag=True, help="Fix what can be fixed without stopping anything (root).")
 def command(session: Session, fix: bool) -> int:
     """Check the whole installation, and that records, Docker, GPUs and slices agree.
 
-    Exit code 0: all well, 1: warnings, 2: errors. Without root it checks what it may see.
+    Exit code 0: no findings, 1: warnings, 2: errors. Without root, checks that need it are left out.
     """
     if fix:
         require_root(session, "the installation")
@@ -52,4 +52,4 @@ def _show(session: Session, findings: Sequence[Finding]) -> None:
         return
     fixable = sum(bool(finding.fixes) for finding in unfixed)
     found = f"{format_count(errors, 'error')}, {format_count(len(unfixed) - errors, 'warning')}"
-    session.say(f"{found}; {fixable} of them `sudo ds01 doctor --fix` mends.")
+    session.say(f"{found}; `sudo ds01 doctor --fix` fixes {fixable} of them.")

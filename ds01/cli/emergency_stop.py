@@ -19,11 +19,13 @@ from ds01.host.commands.emergency import find_uid, use_last_good_policy
 def command(session: Session, who: str | None, everybody: bool) -> int:
     """Stop all containers of USER, or of everybody, at once (administrators).
 
-    Nothing can be saved, and commands in progress are not waited for. GPUs are held as after any stop.
+    Programs get no time to save, and commands in progress are not waited for. GPUs are held as after any stop.
     """
     if (who is None) != everybody:
-        raise UsageError("whose containers?", why="either USER or --all", hint="`ds01 emergency-stop --all`")
-    # It is needed most when something is odd: an unreadable policy must not be in its way.
+        raise UsageError(
+            "whose containers?", why="exactly one of USER and --all is needed", hint="`ds01 emergency-stop --all`"
+        )
+    # It is needed most when something is wrong: an unreadable policy must not prevent it.
     problem = use_last_good_policy(session.installation)
     if problem is not None:
         session.warn(problem)
@@ -31,7 +33,7 @@ def command(session: Session, who: str | None, everybody: bool) -> int:
     containers = session.run(EmergencyStop(owner, dry_run=True)).containers
     if not containers:
         session.write_document({"stopped": [], "failed": []})
-        session.say("Nothing runs.")
+        session.say("No container is running.")
         return 0
     if not session.yes:
         if not session.interactive:

@@ -15,12 +15,12 @@ from ds01.errors import EngineNotFound, EngineRejected, UsageError
 
 
 def pull(session: Session, image: str) -> None:
-    """Fetch an image. Raises EngineNotFound if no registry has it. Ctrl-C ends it, and what came is kept."""
+    """Fetch an image. Ctrl-C ends it; complete layers are kept. Raises EngineNotFound if no registry has it."""
     show_pull(session, image, session.stream(PullImage(image)))
 
 
 def show_pull(session: Session, image: str, progress: Iterator[Progress]) -> None:
-    """Show the progress of an image that is fetched meanwhile. Raises as what fetches it."""
+    """Consume the progress of a fetch, and show it. Raises the errors of the fetch."""
     session.say(f"Fetching {image} …")
     steps = _pass_on_steps(session, progress)
     if not (session.shows_progress and supports_escape_codes(sys.stdout)):
@@ -32,7 +32,7 @@ def show_pull(session: Session, image: str, progress: Iterator[Progress]) -> Non
 
 
 def _pass_on_steps(session: Session, steps: Iterator[Progress]) -> Iterator[Progress]:
-    """Show the warnings and pass the other steps on."""
+    """Show the warnings, and yield the other steps."""
     for step in steps:
         if step.warning:
             session.warn(step.text)
@@ -41,9 +41,7 @@ def _pass_on_steps(session: Session, steps: Iterator[Progress]) -> Iterator[Prog
 
 
 def pull_typed(session: Session, image: str) -> str:
-    """Return an image that was typed at a question, when it is on this server; one that cannot be fetched is asked for
-    again. Raises EngineUnreachable.
-    """
+    """Fetch a typed image if the server lacks it, asking again if that fails; return it. Raises EngineUnreachable."""
     while not session.run(HasImage(image)):
         try:
             pull(session, image)

@@ -21,7 +21,7 @@ from ds01.policy.limit_lines import limit_lines
 @click.option("--explain", "explained", is_flag=True, help="Also show where each value comes from.")
 @click.option("--docker-args", is_flag=True, help="Print the flags for `docker create`, and nothing else.")
 def command(session: Session, who: str | None, explained: bool, docker_args: bool) -> None:
-    """Show what the policy gives a user, by default you."""
+    """Show the limits that the policy gives a user, by default you."""
     account = session.owner if who is None else session.users.by_login(who)
     view = session.run(GetLimits(owner=account.uid))
     session.write_document(_document(view))

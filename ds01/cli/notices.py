@@ -10,7 +10,7 @@ from ds01.journal.notices import Mailboxes
 
 @verb(example="ds01 notices", guided=False, pending=False)
 def command(session: Session) -> None:
-    """Show what ds01 did or will do to your containers, each once."""
+    """Show what ds01 did or will do to your containers. Each notice is shown once."""
     notices = Mailboxes(session.settings.mailboxes).take(session.owner.uid)
     session.write_document({"notices": notices})
     for notice in notices:

@@ -16,14 +16,14 @@ from ds01.errors import UsageError
 @verb(example="ds01 queue", guided=False, user=False)
 @click.argument("arguments", nargs=-1, metavar="[cancel ID]")
 def command(session: Session, arguments: tuple[str, ...]) -> None:
-    """Show who waits for a GPU, in order; `ds01 queue cancel ID` takes a waiter out of the line."""
+    """Show who waits for a GPU, in order; `ds01 queue cancel ID` removes a waiter from the queue."""
     if arguments:
         if arguments == ("cancel",):
-            raise UsageError("which ID?", hint="`ds01 queue cancel ID`; `ds01 queue` shows them")
+            raise UsageError("which ID?", hint="`ds01 queue cancel ID`; `ds01 queue` shows the IDs")
         if len(arguments) != 2 or arguments[0] != "cancel":
-            raise UsageError(f"{' '.join(arguments)!r} is nothing to do with the line", hint="`ds01 queue cancel ID`")
+            raise UsageError(f"unknown arguments {' '.join(arguments)!r}", hint="`ds01 queue cancel ID`")
         session.run(CancelWait(arguments[1]))
-        session.say(f"{arguments[1]} waits no more.")
+        session.say(f"{arguments[1]} no longer waits.")
     rows = session.run(ListQueue())
     session.write_document({"waiting": rows})
     if session.as_json:
@@ -32,7 +32,7 @@ def command(session: Session, arguments: tuple[str, ...]) -> None:
         headings = ("#", "ID", "USER", "NAME", "GPUS", "PRIORITY", "WAITS", "FOR")
         tables.print_table(headings, [_row(session, row) for row in rows])
     else:
-        session.say("Nobody waits.")
+        session.say("Nobody is waiting.")
 
 
 def _row(session: Session, row: QueueRow) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ def _row(session: Session, row: QueueRow) -> tuple[str, ...]:
     words = {
         "none_free": "a free GPU",
         "max_mig_instances": "own quota",
-        "suspended": "its process to go on",
+        "suspended": "its process to continue",
         None: "its turn",
     }
     why = words.get(row.why, row.why or "")

@@ -1,4 +1,4 @@
-"""One command at work: who acts, for whom, the gate, and how things are said."""
+"""The session of one command: who acts, for whom, the gate, and the output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ S = TypeVar("S")
 
 @dataclass
 class Session:
-    """`user` is whom --user named. Messages go to stdout, with --json to stderr, with --quiet nowhere."""
+    """One run of a command. `user`: as in --user. Messages go to stdout, or to stderr with --json."""
 
     settings: Settings
     quiet: bool = False
@@ -43,13 +43,13 @@ class Session:
     yes: bool = False
     guided: bool = False
     user: str | None = None
-    explained_steps: set[str] = field(default_factory=set)  # the steps of --guided that were
-    shown_warnings: set[str] = field(default_factory=set)  # warnings that were given: each is once
-    announced: bool = False  # that something is simulated
+    explained_steps: set[str] = field(default_factory=set)  # the steps of --guided that were shown
+    shown_warnings: set[str] = field(default_factory=set)  # the warnings that were shown: each only once
+    announced: bool = False  # whether the simulation was announced
 
     @cached_property
     def installation(self) -> Installation:
-        """What the settings name: records, engine, GPUs, policy."""
+        """Records, engine, GPUs and policy, as the settings name them."""
         return Installation(self.settings)
 
     @property
@@ -59,7 +59,7 @@ class Session:
 
     @cached_property
     def actor(self) -> Actor:
-        """Who acts: the real uid, and root for whom sudo made root; the name recorded is the person's."""
+        """Who acts: the real uid. Under sudo that is root, but recorded under the login of the person."""
         if os.geteuid() != 0:
             return self.users.actor(os.getuid())
         if self.settings.sudo_uid is None:
@@ -69,7 +69,7 @@ class Session:
 
     @cached_property
     def owner(self) -> Account:
-        """The user for whom a command acts: --user (administrators), else the person who types. Raises Ds01Error."""
+        """The user for whom the command acts: --user (administrators), else the caller. Raises Ds01Error."""
         if self.user is not None:
             from ds01.api.server import CheckOwner
 
@@ -81,17 +81,17 @@ class Session:
 
     @cached_property
     def home(self) -> Home:
-        """The files of whom this is for. Raises PermissionDenied if the caller cannot act with their rights."""
+        """The owner's files. Raises PermissionDenied if the caller cannot act with the owner's rights."""
         from ds01.system.home import Home
 
         if os.geteuid() not in (0, self.owner.uid) and not self.settings.sandbox:
             raise PermissionDenied(
-                f"{self.actor.login} cannot touch the files of {self.owner.login}",
-                why="what is new would not belong to them",
-                hint=f"{self.owner.login} runs this, or root",
+                f"{self.actor.login} cannot change the files of {self.owner.login}",
+                why="new files would belong to the wrong user",
+                hint=f"{self.owner.login} or root can run this",
                 code="access.denied",
             )
-        # The policy is read only by what needs the place of workspaces.
+        # A function, so that the policy is read only if the path of workspaces is needed.
         return Home(self.owner, workspaces=lambda: self.policy.workspaces_of(self.owner.login, self.owner.home))
 
     @property
@@ -101,9 +101,9 @@ class Session:
 
     @cached_property
     def server_name(self) -> str:
-        """Return what people type to reach this server: the policy's `server_name`, else the name it has itself.
+        """The name by which users reach this server: the policy's `server_name`, else the host name.
 
-        It only stands in hints, so a policy that cannot be read does not matter here.
+        It is used in hints only, so an unreadable policy is ignored.
         """
         try:
             return self.policy.server_name or host_name()
@@ -117,58 +117,58 @@ class Session:
         return Gate(self.installation.context)
 
     def run(self, operation: Operation[T]) -> T:
-        """Run an operation of whoever types. Raises Ds01Error."""
+        """Run an operation as the actor. Raises Ds01Error."""
         return self.gate.run(self.actor, operation)
 
     def stream(self, operation: StreamOperation[S, Any]) -> Steps[S]:
-        """Run an operation of whoever types, step by step. Raises Ds01Error."""
+        """Run an operation as the actor, step by step. Raises Ds01Error."""
         return self.gate.stream(self.actor, operation)
 
     @property
     def has_terminal(self) -> bool:
-        """Whether there is a terminal, on both sides."""
+        """Whether stdin and stdout are a terminal."""
         return sys.stdin.isatty() and sys.stdout.isatty()
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody can be asked: on a terminal, unless options say to ask nothing."""
+        """Whether questions can be asked: on a terminal, without --yes, --json or --quiet."""
         return self.has_terminal and not (self.yes or self.as_json or self.quiet)
 
     @property
     def shows_progress(self) -> bool:
-        """Return whether progress may be drawn: at a terminal, with neither --quiet nor --json."""
+        """Whether progress may be drawn: on a terminal, without --quiet or --json."""
         return self.has_terminal and not (self.quiet or self.as_json)
 
     @property
     def login(self) -> str | None:
-        """The login of the person who types, for hints; None if it cannot be found out."""
+        """The caller's login, for hints; None if unknown."""
         try:
             return self.actor.login
         except Ds01Error:
             return None
 
     def now(self) -> datetime:
-        """Return the time, or the one that DS01_NOW gives."""
+        """Return the current time, or that of DS01_NOW."""
         return self.installation.now()
 
     def say(self, text: str = "") -> None:
-        """Tell people something."""
+        """Print a message, unless --quiet."""
         if not self.quiet:
             print_text(complete_hints(text), error=self.as_json)
 
     def warn(self, text: str) -> None:
-        """Tell people something that is not as it should be."""
+        """Print a warning to stderr, each only once."""
         if text not in self.shown_warnings:
             self.shown_warnings.add(text)
             print_text(complete_hints(f"Warning: {text}", login=self.login), error=True)
 
     def write_document(self, document: dict[str, Any]) -> None:
-        """Print the one JSON document of a command, if it was asked for."""
+        """Print the command's JSON document, with --json."""
         if self.as_json:
             print_json(to_json(document))
 
     def for_each(self, containers: Iterable[str], action: Callable[[str], T]) -> list[T]:
-        """What `act` gives for each. One that fails does not keep the others; Ds01Error is raised at the end."""
+        """Apply `action` to each container, even after failures; return the results, or raise the last Ds01Error."""
         results: list[T] = []
         failed: list[Ds01Error] = []
         remaining = list(containers)
@@ -190,7 +190,7 @@ class Session:
         return results
 
     def resolve_container(self, reference: str | None, *, states: tuple[str, ...], verb: str) -> str:
-        """The full name of the container that is meant; without one a picker on a terminal, else UsageError."""
+        """Return the container's full name; without a reference, ask on a terminal, else raise UsageError."""
         if reference is not None:
             from ds01.api.listing import ResolveContainer
 
@@ -200,17 +200,17 @@ class Session:
         from ds01.cli.container.steps.picker import pick_container
 
         if not self.interactive:
-            raise UsageError("which container?", hint=f"say its name: `container-{verb} NAME`")
+            raise UsageError("which container?", hint=f"name it: `container-{verb} NAME`")
         return pick_container(self, states=states, verb=verb)
 
     def remember_owner(self, container: str) -> None:
-        """Let hints name the owner of a container that an administrator called by its full name."""
+        """Add the owner to hints, for an administrator who named another user's container by its full name."""
         uid = container.rpartition("._.")[2]
         if uid != str(self.owner.uid):
             set_hint_owner(uid)
 
     def announce_simulation(self) -> None:
-        """Say once that the engine or the GPUs are simulated."""
+        """Print once that the engine or the GPUs are simulated."""
         parts = ["the engine"] if self.settings.engine == "simulated" else []
         parts += ["the GPUs"] if self.settings.gpus != "nvml" else []
         if parts and not self.announced:

@@ -16,16 +16,16 @@ from ds01.system.data import format_time
 @verb(example="ds01 tick --dry-run", guided=False, user=False, pending=False)
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 def command(session: Session, dry_run: bool) -> int:
-    """One pass of the automation; root's cron runs it every few minutes.
+    """Run one pass of the automation; root's cron does it every few minutes.
 
-    It brings the records to what Docker says, warns, stops what is idle or has run for long, gives held
-    GPUs back, and removes what was stopped for long. Exit code 1 if anything could not be judged or done.
+    It updates the records from Docker, warns owners, stops containers that are idle or have run too long,
+    ends holds, and removes long-stopped containers. Exit code 1 if anything could not be judged or done.
     """
     require_root(session, "everybody's containers")
     session.announce_simulation()
     report = run_tick(session.installation, dry_run=dry_run)
     if report is None:
-        session.say("Another tick runs.")
+        session.say("Another tick is running.")
         nothing: dict[str, list[str]] = {key: [] for key in ("acted", "warned", "unknown", "errors")}
         session.write_document({"started_at": None, "seconds": 0, "looked_at": 0} | nothing)
         return 0

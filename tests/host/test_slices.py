@@ -100,7 +100,7 @@ def test_a_group_cannot_pass_its_own_slice(lab: Host) -> None:
 
 
 def test_a_second_application_changes_nothing_and_doctor_agrees(lab: Host) -> None:
-    assert "All slices are as the policy says" in lab.run("ds01 slices apply").stdout
+    assert "All slices match the policy" in lab.run("ds01 slices apply").stdout
     checks = {item["check"]: item["level"] for item in lab.answer("ds01 doctor", code=None)["findings"]}
     assert checks["slices"] == "ok"
 
@@ -123,7 +123,7 @@ def test_what_the_policy_drops_is_removed_while_containers_run(lab: Host) -> Non
 
 def test_limits_are_kept_over_a_reload_of_systemd(lab: Host) -> None:
     lab.run("systemctl daemon-reload")
-    assert "All slices are as the policy says" in lab.run("ds01 slices apply").stdout
+    assert "All slices match the policy" in lab.run("ds01 slices apply").stdout
     deploy(lab, "alice")
     assert limits(lab, ALICE_SLICE) == (str(128 << 20), "120")
 

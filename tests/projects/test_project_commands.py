@@ -26,10 +26,10 @@ def birds(ds: CommandLine) -> Path:
 def test_each_says_what_it_made_and_again_that_all_is_there(ds: CommandLine) -> None:
     folder = ds.harness.home("alice") / "workspace" / "birds"
     for verb in ON_PROJECTS:
-        assert "Made: " in ds.ok(verb, "birds"), verb
+        assert "Created: " in ds.ok(verb, "birds"), verb
     before = everything(folder)
     for verb in ON_PROJECTS:
-        assert ds.ok(verb, "birds").startswith("Nothing to do, it is there already"), verb
+        assert ds.ok(verb, "birds").startswith("Nothing to do, already present"), verb
     assert everything(folder) == before
     if os.geteuid() == 0:
         assert {path.stat().st_uid for path in folder.rglob("*")} == {ds.harness.people["alice"]}
@@ -120,7 +120,7 @@ def test_own_files_stay_until_an_option_says_otherwise(ds: CommandLine, birds: P
     assert "--force" in ds.ok("readme-create", "birds") and "--force" in ds.ok("devcontainer-init", "birds", "-y")
     assert "--append" in ds.ok("git-init", "birds")
     assert all((birds / name).read_text() == text for name, text in mine.items())
-    assert ds.ok("git-init", "birds", "--append").startswith("Made: lines in .gitignore")
+    assert ds.ok("git-init", "birds", "--append").startswith("Created: lines in .gitignore")
     ds.ok("readme-create", "birds", "--force", "--description", "Birds")
     ds.ok("devcontainer-init", "birds", "--force")
     assert (birds / ".gitignore").read_text().startswith("mine\n\n# ds01:")
@@ -221,7 +221,7 @@ def test_failed_build_continues_from_its_dockerfile(ds: CommandLine) -> None:
     ds.harness.home("alice").joinpath("dockerfiles").mkdir()
     ds.harness.home("alice").joinpath("dockerfiles", "birds.Dockerfile").write_text("FROM busybox\nCOPY absent /\n")
     said = ds.fails(5, "project-init", "birds", "--quick")
-    assert "To go on: `image-update birds --rebuild`" in said and "`image-create birds`" not in said
+    assert "To continue: `image-update birds --rebuild`" in said and "`image-create birds`" not in said
 
 
 @pytest.mark.sampled(4)

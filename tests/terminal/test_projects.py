@@ -25,9 +25,9 @@ def test_the_name_is_asked_for_until_it_is_one(programs: Programs) -> None:
     asked.expect("is not a project name")
     asked.type("My Birds\r")
     asked.expect("The name becomes my-birds")
-    asked.expect("Enter to go on … ")
+    asked.expect("Press Enter to continue … ")
     asked.type("\r")
-    asked.expect("Made: ")
+    asked.expect("Created: ")
     assert asked.end() == 0
     assert (programs.harness.home("alice") / "workspace" / "my-birds" / "src").is_dir()
 

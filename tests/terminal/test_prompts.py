@@ -17,7 +17,7 @@ def thesis(programs: Programs) -> Programs:
 def test_the_wizard(programs: Programs) -> None:
     new = programs.at_terminal("container-deploy", "--guided")
     new.expect("IMAGE is a blueprint")
-    new.expect("Enter to go on … ")
+    new.expect("Press Enter to continue … ")
     new.type("\r")
     shown = new.expect("Number [1]: ")
     assert "2) Pytorch (framework, the newest)" in shown and "another, by its name" in shown
@@ -26,7 +26,7 @@ def test_the_wizard(programs: Programs) -> None:
     new.type("not/a name\r")
     new.expect("is not a container name")
     new.type("My Thesis\r")
-    new.expect("Enter to go on … ")
+    new.expect("Press Enter to continue … ")
     new.type("\r")
     new.expect("with a GPU")
     new.type("1\r")
@@ -35,7 +35,7 @@ def test_the_wizard(programs: Programs) -> None:
     new.expect("The name becomes my-thesis")
     for step in ("/workspace", "Now the container is made", "starts in the background"):
         new.expect(step)
-        new.expect("Enter to go on … ")
+        new.expect("Press Enter to continue … ")
         new.type("\r")
     new.expect("leave it in the background")
     new.type("2\r")
@@ -80,7 +80,7 @@ def test_ctrl_c_and_the_end_of_input_leave_a_question_with_130(programs: Program
         assert asked.end() == 130
         assert "interrupted" in asked.seen and "Traceback" not in asked.seen
     guided = programs.at_terminal("container-list", "--guided")
-    guided.expect("Enter to go on")
+    guided.expect("Press Enter to continue")
     guided.type("\x04")
     assert guided.end() == 130
     assert programs.harness.records() == []
@@ -92,7 +92,7 @@ def test_the_picker_offers_what_the_verb_can_act_on(thesis: Programs) -> None:
     shown = picked.expect("Number: ")
     assert "thesis" in shown and "other" in shown
     picked.type("\r\r9\r")
-    picked.expect("A number from 1 to 2, please.")
+    picked.expect("Enter a number from 1 to 2.")
     picked.type(f"{'1' if shown.index('thesis') < shown.index('other') else '2'}\r")
     picked.expect("Retire thesis?")
     picked.type("\r")
@@ -138,7 +138,7 @@ def test_a_no_is_answered_and_changes_nothing(words: str, said: str, thesis: Pro
     for answer in ("what", "nein"):
         asked.expect("]: ")
         asked.type(f"{answer}\r")
-        asked.expect("y or n, please.")
+        asked.expect("Answer y or n.")
     asked.expect("]: ")
     asked.type(" No\r")
     asked.expect(said)
@@ -159,7 +159,7 @@ def test_cleanup_asks_which(thesis: Programs) -> None:
     asked = thesis.at_terminal("container-cleanup")
     asked.expect("Enter for none: ")
     asked.type("7\r")
-    asked.expect("Numbers from 1 to 2, please.")
+    asked.expect("Enter numbers from 1 to 2.")
     asked.type("1, 2\r")
     asked.expect("[y/N]: ")
     asked.type("y\r")
@@ -230,7 +230,7 @@ def test_who_is_waited_for_is_counted_down_and_ctrl_c_says_what_was_not_done(wor
     for command in ("python train.py", "python serve.py"):
         thesis.engine.spawn(thesis.harness.full("alice"), command, stubborn=True)
     ending = thesis.at_terminal(*words.split(), "-y")
-    waited = ending.expect("s left, 2 processes at work")
+    waited = ending.expect("s left, 2 processes still running")
     assert "thesis: waiting up to " in waited and "for 2 processes to save their work" in " ".join(waited.split())
     ending.type("\x03")
     assert ending.end() == 130
@@ -246,7 +246,7 @@ def test_ctrl_c_names_those_that_nothing_was_done_to(thesis: Programs) -> None:
     for name in ("thesis", "other"):
         thesis.engine.spawn(thesis.harness.full("alice", name), "python train.py", stubborn=True)
     stopping = thesis.at_terminal("container-stop", "--all", "-y")
-    first = "thesis" if "thesis: waiting" in stopping.expect("1 process at work") else "other"
+    first = "thesis" if "thesis: waiting" in stopping.expect("1 process still running") else "other"
     stopping.type("\x03")
     assert stopping.end() == 130
     assert f"Interrupted: nothing was done to {'other' if first == 'thesis' else 'thesis'}." in stopping.seen

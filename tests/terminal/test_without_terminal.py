@@ -15,7 +15,7 @@ from ds01 import commands
 from tests.terminal.conftest import TOP, Programs
 
 ASKING = {  # what each command says that has to be asked something, without its arguments
-    "container create": "no name", "container deploy": "no name", "container cleanup": "which of them",
+    "container create": "no name", "container deploy": "no name", "container cleanup": "which containers",
     "container run": "needs a terminal", "container extend": "DURATION",
     **{f"container {verb}": "which container" for verb in ("start", "stop", "remove", "retire", "pause", "unpause")},
     **dict.fromkeys(("dir create", "git init", "readme create", "devcontainer init"), "which project"),

@@ -23,9 +23,9 @@ PHASES = (
     ("Number [1]:", "3"),  # the data science packages: only some
     ("Which:", "scipy pandas"),
     ("Number [1]:", "4"),  # the use case: the third, NLP
-    ("More pip packages, as pandas>=2.0 tqdm (Enter: none)", "einops>=0.7,<1"),
-    ("More apt packages, as ffmpeg (Enter: none)", "ffmpeg;reboot"),  # asked again
-    ("More apt packages, as ffmpeg (Enter: none)", "ffmpeg"),
+    ("More pip packages, such as pandas>=2.0 tqdm (Enter: none)", "einops>=0.7,<1"),
+    ("More apt packages, such as ffmpeg (Enter: none)", "ffmpeg;reboot"),  # asked again
+    ("More apt packages, such as ffmpeg (Enter: none)", "ffmpeg"),
 )
 THE_OTHERS = (
     ("Install Jupyter? [Y/n]:", "n"),
@@ -112,14 +112,14 @@ def test_project_init_by_options_alone_and_again(programs: Programs) -> None:
     before = programs.harness.record("alice", "deep-sea")
     again = programs.piped(*words)
     assert again.returncode == 0, again.stderr
-    assert "There is an image deep-sea already" in again.stdout
+    assert "The image deep-sea already exists" in again.stdout
     assert programs.harness.record("alice", "deep-sea") == before
 
 
 def test_user_setup_from_the_first_question_to_a_running_container(programs: Programs) -> None:
     new = programs.at_terminal("user-setup", "--image", "pytorch/pytorch")
     asked = {
-        "Enter to go on …": "",
+        "Press Enter to continue …": "",
         "passphrase (empty for no passphrase):": "",
         "same passphrase again:": "",
         "Begin another? [y/N]:": "y",  # every bed has a workspace
@@ -213,13 +213,13 @@ def test_what_was_said_is_not_asked_and_what_is_no_number_is_asked_again(program
     new.expect("Number [1]:")
     for wrong in ("Pytorch", "0", "99", "-1", "²"):
         new.type(f"{wrong}\r")
-        new.expect("A number from 1 to ")
+        new.expect("Enter a number from 1 to ")
         new.expect("Number [1]:")
     new.type("1\r")
     new.expect("Version [")
     new.type("\r")
     shown = new.expect("Phase 3/4")
-    assert "as you said" in shown and "Install Jupyter?" not in shown
+    assert "as given" in shown and "Install Jupyter?" not in shown
     new.expect("Number [1]:")
     new.interrupt()
     assert new.end() == 130
@@ -234,7 +234,7 @@ def interrupted_at(programs: Programs, question: str, *pairs: tuple[str, str]) -
     questions = iter(pairs)
     text, reply = next(questions)
     while True:
-        shown = new.expect("Enter to go on …", question, text)
+        shown = new.expect("Press Enter to continue …", question, text)
         if shown.endswith(question):
             break
         new.type("\r" if shown.endswith("…") else f"{reply}\r")
@@ -244,7 +244,7 @@ def interrupted_at(programs: Programs, question: str, *pairs: tuple[str, str]) -
     assert new.end() == 130
 
 
-@pytest.mark.parametrize("question", ["Your name, for commits", "What should it be made from?", "And now?"])
+@pytest.mark.parametrize("question", ["Your name, for commits", "What should it be based on?", "And now?"])
 def test_user_setup_continues_where_it_was_interrupted(question: str, programs: Programs) -> None:
     later = (("Enter: later)", ""),) * 3
     image = (*FRAMEWORK, *THE_OTHERS[:2], *THE_OTHERS[3:])  # the use case is known
@@ -258,9 +258,13 @@ def test_user_setup_continues_where_it_was_interrupted(question: str, programs: 
 
 
 def test_user_setup_asks_whether_to_continue(programs: Programs) -> None:
-    interrupted_at(programs, "What should it be made from?", *((("Enter: later)", ""),) * 3))
+    interrupted_at(programs, "What should it be based on?", *((("Enter: later)", ""),) * 3))
     again = programs.at_terminal("user-setup")
-    answer(again, *((("Enter to go on …", ""),) * 2), ("The setup of first was interrupted. Continue it? [Y/n]:", "n"))
+    answer(
+        again,
+        *((("Press Enter to continue …", ""),) * 2),
+        ("The setup of first was interrupted. Continue it? [Y/n]:", "n"),
+    )
     again.expect("Begin another? [y/N]:")
     again.interrupt()
     assert again.end() == 130

@@ -1,1 +1,1 @@
-"""What every command is made from: its definition, its parser, its hints, and the words of refusals."""
+"""What all commands share: definition, parser, hints, and the wording of refusals."""

@@ -1,7 +1,7 @@
-"""What messages advise: options of the command at hand, and commands that can be typed as they stand.
+"""Hints in messages: options that the current command has, and commands that can be typed as they stand.
 
-A message puts each command into backquotes. Before it is shown, `--user` is added to those that accept it if the
-command at hand had it: without it an administrator would act on containers of their own.
+A message puts each command into backquotes. If the current command was given `--user`, it is added to each of them that
+accepts it: otherwise an administrator who follows the hint would act on containers of their own.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from ds01.commands import COMMANDS, program_names, split_command
 
 _QUOTED_COMMAND = re.compile(r"`([^`\n]+)`")
 PROGRAM = "ds01"
-_OWNER_KEY = "ds01.user"  # the key in click's `meta` for whom the command acts, if no --user said it
+_OWNER_KEY = "ds01.user"  # the key in click's `meta` of the user for whom the command acts, without --user
 
 
 @dataclass(frozen=True)
 class CommandContext:
-    """What the command at hand can be told: its name as typed, its options, and whom --user names."""
+    """The current command: its name as typed, its options, and the user that --user names."""
 
     program: str = PROGRAM
     options: frozenset[str] = frozenset()
     user: str | None = None
 
     def has(self, option: str) -> bool:
-        """Whether the command at hand has this option."""
+        """Return whether the current command has this option."""
         return option in self.options
 
 
 def current_context() -> CommandContext:
-    """Return what the command at hand offers; nothing outside of a command."""
+    """Return the context of the current command; an empty one outside of a command."""
     context = click.get_current_context(silent=True)
     if context is None:
         return CommandContext()
@@ -43,16 +43,16 @@ def current_context() -> CommandContext:
 
 
 def set_hint_owner(user: str) -> None:
-    """Let commands in messages be for `user`, as if --user had named them."""
+    """Complete commands in messages with `--user USER`, as if the option had been typed."""
     context = click.get_current_context(silent=True)
     if context is not None:
         context.meta[_OWNER_KEY] = user
 
 
 def complete_hints(text: str, *, login: str | None = None) -> str:
-    """Return a message whose commands can be typed as they stand by whoever typed the command at hand.
+    """Complete the commands in a message so that the user can type them as they stand.
 
-    `login`: whose it is, for a command that an administrator has to type for them.
+    `login`: the caller's, which replaces LOGIN in commands that an administrator has to type for them.
     """
     user = current_context().user
     if user is None and (login is None or "LOGIN" not in text):
@@ -74,7 +74,7 @@ def parse_command_line(line: str) -> tuple[str, list[str]] | None:
 
 
 def load_click_command(words: str) -> click.Command:
-    """Return the click command behind some words of the table."""
+    """Return the click command for an entry of the command table."""
     command: click.Command = import_module(COMMANDS[words][0]).command
     return command
 

@@ -1,4 +1,4 @@
-"""The options that commands share, and the decorator that makes a function a command."""
+"""The options that commands share, and the decorator that turns a function into a command."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def command(
     pending: bool = True,
     kind: type[Command] = Command,
 ) -> Callable[[Function], click.Command]:
-    """Make `function(session, …)` a click command; its docstring is the help, `example` stands below it.
+    """Turn `function(session, …)` into a click command; its docstring is the help, followed by `example`.
 
-    `json`: it reads, or acts on containers. `asks`: it takes --yes. `guided`: it can explain its steps. `pending`: the
-    caller's unseen notices come first.
+    `json`, `asks`, `guided`, `user`: it takes --json, --yes, --guided, --user. `pending`: the caller's unseen notices
+    are shown first. `kind`: the class of the click command.
     """
     shared = [
         click.Option(["--user"], metavar="LOGIN|UID", help="Act for somebody else (administrators)."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document."),
         click.Option(["-y", "--yes"], is_flag=True, help="Ask nothing."),
         click.Option(["--guided"], is_flag=True, help="Explain each step."),
-        click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors and what was asked for."),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Print only errors and the requested output."),
         click.Option(["--debug"], is_flag=True, help="Show where an error came from."),
     ]
     included = {"user": user, "as_json": json, "yes": asks, "guided": guided}
@@ -62,19 +62,19 @@ def command(
         click_command = click.command(cls=kind, epilog=f"Example: {example}", context_settings=context_settings)(run)
         click_command.params += [
             option for option in shared if included.get(option.name or "", True)
-        ]  # after the command's own
+        ]  # after the command's own options
         return click_command
 
     return decorate
 
 
 class BoundedInteger(click.IntRange):
-    """A whole number, at most from `min` to `max`; what is none is told in these words, and not in click's."""
+    """An integer in [min, max]; invalid input gets ds01's message instead of click's."""
 
     name = "whole number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number. Raises BadParameter."""
+        """Return the number. Raises BadParameter."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
@@ -83,12 +83,12 @@ class BoundedInteger(click.IntRange):
 
 
 def command_name() -> str:
-    """The command as it is called in its own texts, for hints that stand in code which several commands share."""
+    """Return the current command's name, for hints in code that several commands share."""
     return click.get_current_context().command_path
 
 
 def parse_profile(text: str | None) -> str | None:
-    """Return a MIG profile as NVML writes it, whatever the server has. Raises UsageError if it is none."""
+    """Return a MIG profile as NVML writes it, whether or not the server has it. Raises UsageError."""
     if text is None:
         return None
     try:
@@ -100,8 +100,8 @@ def parse_profile(text: str | None) -> str | None:
 
 
 def option_group(kind: type[Any], options: Sequence[Function]) -> Callable[[Function], Function]:
-    """Give a function click's `options` as one object of the dataclass `kind`, whose fields they are called as. Its
-    `check` comes first.
+    """Decorator: collect the click `options` into one `kind` instance (field name = option name), call its `check`, and
+    pass it on.
     """
     names = {field.name for field in dataclasses.fields(kind)}
 

@@ -1,4 +1,4 @@
-"""What --guided says, step by step. The texts stand in config/guided.yaml."""
+"""The explanations of --guided, step by step. Their texts are in config/guided.yaml."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDEST = 100  # columns; longer lines are hard to read
 
 
 def explain(session: Session, step: str, **words: str) -> None:
-    """Explain a step, once, and wait for Enter on a terminal. Nothing without --guided."""
+    """With --guided, explain a step once, and wait for Enter on a terminal."""
     if not session.guided or session.quiet or step in session.explained_steps:
         return
     session.explained_steps.add(step)
@@ -24,7 +24,7 @@ def explain(session: Session, step: str, **words: str) -> None:
     for line in textwrap.wrap(text, min(terminal_width(), WIDEST) - 2, break_on_hyphens=False):
         session.say(f"│ {line}")
     if session.interactive:
-        prompts.ask_line("│ Enter to go on …", suffix=" ")
+        prompts.ask_line("│ Press Enter to continue …", suffix=" ")
 
 
 @cache

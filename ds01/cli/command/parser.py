@@ -1,4 +1,4 @@
-"""The command line of every ds01 command: `-w=DIR` is `-w DIR`, and the words as typed are kept for hints."""
+"""The parser of all ds01 commands: it accepts `-w=DIR` for `-w DIR`, and keeps the words as typed for hints."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def typed_words() -> tuple[str, ...]:
 
 
 def split_values(args: Sequence[str], params: Sequence[click.Parameter]) -> Iterator[str]:
-    """Yield the words with `-w=DIR` as two of them.
+    """Yield the words, with `-w=DIR` split in two.
 
-    Click takes the `=` for a part of the value, which makes a directory named `=`. The word after an option that
-    takes a value is that value, whatever it looks like. Raises click.UsageError for a flag with a value.
+    Click takes the `=` as part of the value, which would name a directory `=DIR`. The word after an option that
+    takes a value is its value, whatever it looks like. Raises click.UsageError for a flag with a value.
     """
     options = [param for param in params if isinstance(param, click.Option)]
     takes_value = {
@@ -57,7 +57,7 @@ def split_values(args: Sequence[str], params: Sequence[click.Parameter]) -> Iter
 
 
 def _is_not_cluster(word: str, takes_value: Mapping[str, bool]) -> bool:
-    """Whether a word is no cluster of one-letter options: `thesis`, `--wait`, or mlc-create's `-arch=ARCH`."""
+    """Return whether a word is not a cluster of one-letter options: `thesis`, `--wait`, mlc-create's `-arch=ARCH`."""
     name = word.partition("=")[0]
     return not word.startswith("-") or word.startswith("--") or (len(name) > 2 and name in takes_value)
 

@@ -1,4 +1,4 @@
-"""What the caller has not seen yet, before a command's own output: only for people at a terminal, and each once."""
+"""Showing the caller's unseen notices before a command's own output, on a terminal only, and each once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ds01.cli.ui.output import print_text
 
 
 def show_pending_notices(session: Session) -> None:
-    """Show the caller's own notices on stderr. Costs a look at one file when there are none, and never fails."""
+    """Show the caller's notices on stderr. Costs one lstat if there are none, and never fails."""
     if session.quiet or session.as_json:
         return
     try:
         if sys.stderr.isatty():
             _print_notices(session)
     except Exception:
-        return  # whatever is wrong with a mailbox must not keep anybody from working; doctor looks at it
+        return  # a broken mailbox must not stop any command; doctor reports it
 
 
 def _print_notices(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""What only root may do, and the owner of a state folder of one's own."""
+"""Checks for commands that only root may run, or the owner of a sandbox."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ds01.errors import Ds01Error, InvalidState, PermissionDenied
 
 
 def require_root(session: Session, what: str) -> None:
-    """Raises PermissionDenied. In a state folder of one's own there is nothing of the machine's, and its owner may."""
+    """Raise PermissionDenied unless root, or the owner of a sandbox, runs the command: a sandbox is not the machine."""
     if os.geteuid() == 0 or session.installation.is_own_sandbox(os.geteuid()):
         return
     command, words = _typed_command()
-    event = {"actor": session.actor.login, "container": None, "user": None, "why": f"{command} is root's"}
-    with suppress(Ds01Error):  # an unreadable policy, say, has the last word in another command
+    event = {"actor": session.actor.login, "container": None, "user": None, "why": f"{command} needs root"}
+    with suppress(Ds01Error):  # an unreadable policy, for example, is reported by other commands
         session.installation.context.emit("refusal", event | {"refusal": None})
     raise PermissionDenied(
-        "only root may do this",
+        "only root may run this",
         why=f"it changes {what}",
         hint=f"`sudo {shlex.join([*command.split(), *words])}`",
         code="access.denied",
@@ -27,11 +27,11 @@ def require_root(session: Session, what: str) -> None:
 
 
 def require_real_server(session: Session, what: str) -> None:
-    """Raises InvalidState: a demo or a test beside a server must not touch what is the machine's."""
+    """Raise InvalidState in a sandbox: a demo or test on a server must not touch the machine."""
     if session.settings.sandbox:
         raise InvalidState(
-            f"{what} are the machine's",
-            why=f"DS01_STATE names a state folder of one's own, {session.settings.state}",
+            f"{what} belong to the machine, and a sandbox must not change them",
+            why=f"DS01_STATE names a sandbox, {session.settings.state}",
             hint="`unset DS01_STATE`",
         )
 

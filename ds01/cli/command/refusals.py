@@ -1,4 +1,4 @@
-"""Words for refusals, with hints for the command in which each is shown: only options and commands that exist."""
+"""The wording of refusals, with hints that fit the current command: only options that it has."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ADMINISTRATOR_HINT = "an administrator can raise {key} in the policy"
 def describe_refusal(
     refusal: Refusal, now: datetime, context: CommandContext, ways: Alternatives | None = None
 ) -> MessageParts:
-    """Return a refusal as message, why and hint. `ways`: what helps a container whose slots are fixed."""
+    """Return a refusal as message, why and hint. `ways`: the alternatives of a container whose slots are fixed."""
     rule, why = refusal.rule, describe_claims(refusal.claims, now) or None
     if rule is Rule.QUOTA:
         return _describe_quota(refusal, why, context, ways)
     if rule is Rule.PER_CONTAINER:
         message = f"one container may have {_format_gpu_count(refusal.limit)} ({rule.value})"
-        why = f"{refusal.asked} were asked for" if ways is None else f"it has {refusal.asked}, fixed when it was made"
+        why = f"{refusal.asked} were requested" if ways is None else f"it has {refusal.asked}, fixed at creation"
         return message, why, _recreate_hint(ways) or _fewer_gpus_hint(context, rule.value, refusal.limit or 0)
     if rule is Rule.FULL_GPU:
         hint = "`--gpu-type mig` asks for a MIG instance" if context.has("--gpu-type") else None
         hint = _recreate_hint(ways) or hint or ADMINISTRATOR_HINT.format(key=rule.value)
-        return "whole GPUs are not for you (allow_full_gpu)", why, hint
+        return "you may not use whole GPUs (allow_full_gpu)", why, hint
     if rule is Rule.CONTAINERS:
         message = f"you have {refusal.used} of {refusal.limit} containers ({rule.value})"
         return message, why, "`container-list` shows them, `container-cleanup` removes stopped ones"
@@ -49,9 +49,9 @@ def describe_refusal(
 def describe_missing(
     refusal: Refusal, request: GpuRequest, kinds: Mapping[str, int], context: CommandContext
 ) -> MessageParts:
-    """Return the refusal of what the server does not have, as message, why and hint.
+    """Return the refusal of GPUs that the server does not have, as message, why and hint.
 
-    `kinds`: how many slots there are of each MIG profile, and of whole GPUs under `full`.
+    `kinds`: the number of slots by MIG profile, and of whole GPUs under `full`.
     """
     words = {GpuType.MIG: " on MIG instances", GpuType.FULL: ", whole ones", GpuType.ANY: " of one kind"}[request.type]
     kind = f" with the profile {request.profile}" if request.profile is not None else words
@@ -66,7 +66,7 @@ def describe_missing(
 
 
 def describe_end_of_wait(refusal: Refusal, wait_limit: str, now: datetime) -> MessageParts:
-    """Return the refusal when the time to wait is over, as message, why and hint; `waited` as it was typed."""
+    """Return the refusal at the end of a wait, as message, why and hint. `wait_limit`: as typed."""
     hint = f"wait longer, or with `--wait` until it is your turn; {STATUS_HINT}"
     if refusal.earliest is not None:
         hint = f"the first comes free at {format_local_time(refusal.earliest, now)} at the latest; {hint}"
@@ -75,11 +75,11 @@ def describe_end_of_wait(refusal: Refusal, wait_limit: str, now: datetime) -> Me
         if refusal.asked == 1
         else f"{_format_gpu_count(refusal.asked)} of one kind were never free at once"
     )
-    return f"the time to wait, {wait_limit}, is over, and {what}", describe_claims(refusal.claims, now) or None, hint
+    return f"the wait of {wait_limit} is over, and {what}", describe_claims(refusal.claims, now) or None, hint
 
 
 def describe_claims(claims: Sequence[Claim], now: datetime) -> str:
-    """Return who has what until when, a line each, in columns."""
+    """Return who has which slot until when, one line each, in columns."""
     rows = [
         (claim.slot, format_holder(claim.user, claim.container), _describe_claim_state(claim, now)) for claim in claims
     ]
@@ -100,7 +100,7 @@ def _describe_fixed_or_none_free(
             f"it comes free at {format_local_time(refusal.earliest, now)} at the latest" if refusal.earliest else None
         )
         hint = ". ".join(filter(None, (first, "; ".join(filter(None, (free_at, wait_hint))))))
-        return f"{subject} {ways.container}, fixed when it was made, is not free now", why, hint or STATUS_HINT
+        return f"{subject} {ways.container}, fixed at creation, is not free now", why, hint or STATUS_HINT
     message, why = describe_none_free(refusal, why)
     earliest = (
         f"the first comes free at {format_local_time(refusal.earliest, now)} at the latest"
@@ -111,7 +111,7 @@ def _describe_fixed_or_none_free(
 
 
 def describe_none_free(refusal: Refusal, claims: str | None) -> tuple[str, str | None]:
-    """Return the refusal of what is not free now as message and why, with `claims` in words."""
+    """Return the refusal of GPUs that are not free now, as message and why. `claims`: who has them, in words."""
     lines = []
     message = "no GPU is free now"
     if refusal.asked > 1:
@@ -128,7 +128,7 @@ def _describe_quota(
 ) -> MessageParts:
     key = refusal.rule.value
     message = f"your quota is {_format_gpu_count(refusal.limit)} ({key})"
-    used = f"you have {refusal.used or 0}, and {'it needs' if ways else 'asked for'} {refusal.asked} more"
+    used = f"you have {refusal.used or 0}, and {'it needs' if ways else 'requested'} {refusal.asked} more"
     why = "\n".join(filter(None, (used, why)))
     if refusal.claims and refusal.asked <= (refusal.limit or 0):
         return message, why, _release_hint(refusal.claims)
@@ -137,7 +137,7 @@ def _describe_quota(
 
 
 def _release_hint(claims: Sequence[Claim]) -> str:
-    """Name the command that gives back a slot; what only waits is the easiest to give back."""
+    """Name the command that gives back a slot, preferably one of a stopped container, which loses nothing."""
     first = min(claims, key=lambda claim: claim.state != "held")
     name = short_name(first.container) or "NAME"
     count = Counter(claim.container for claim in claims)[first.container]
@@ -148,25 +148,25 @@ def _release_hint(claims: Sequence[Claim]) -> str:
 
 
 def _fewer_gpus_hint(context: CommandContext, key: str, count: int) -> str:
-    """Name the option that asks for `count` slots, which are not refused."""
+    """Name the option that asks for `count` slots, which the quota allows."""
     option = next((name for name in ("--gpus", "--max-gpus") if context.has(name)), None)
     fewer_hint = f"`{option} {count}` asks for fewer; " if option and count else ""
     if not count and context.has("--cpu-only"):
-        fewer_hint = "`--cpu-only` makes it without a GPU; "
+        fewer_hint = "`--cpu-only` creates it without a GPU; "
     return fewer_hint + ADMINISTRATOR_HINT.format(key=key)
 
 
 def _recreate_hint(ways: Alternatives | None) -> str | None:
-    """Name the commands that give a container other GPUs than those that Docker fixed."""
+    """Name the commands that create a container again, on other GPUs than Docker has fixed for it."""
     if ways is None:
         return None
     name = ways.container
     if ways.recreate:
         free = "without a GPU" if ways.cpu_only else "on another GPU, and one is free now"
         where, wait = (free, "") if ways.free else ("on the first GPU that comes free", " --wait")
-        return f"`container-start {name} --recreate{wait}` makes it again {where}; /workspace stays"
+        return f"`container-start {name} --recreate{wait}` creates it again {where}; /workspace stays"
     new = f"`container-deploy {name} --gpus {ways.gpus}`" if ways.gpus else f"`container-deploy {name} --cpu-only`"
-    return f"`container-retire {name}`, then {new}, makes it again; /workspace stays"
+    return f"`container-retire {name}`, then {new}, creates it again; /workspace stays"
 
 
 def _describe_claim_state(claim: Claim, now: datetime) -> str:
@@ -184,9 +184,9 @@ def _format_gpu_count(number: int | None) -> str:
 
 
 def adapt_error(error: Ds01Error, now: datetime, *, login: str | None = None) -> Ds01Error:
-    """Return an error from the gate in words for the command at hand: a refusal's data, and hints as typed here.
+    """Reword an error from the gate for the current command: refusals as sentences, hints as they can be typed.
 
-    `login`: the caller's, for hints at what an administrator types for them.
+    `login`: the caller's, for hints that name a command of an administrator for them.
     """
     message, why, hint = error.message, error.why, error.hint
     refusal = None if error.is_worded else refusal_of(error)

@@ -1,1 +1,1 @@
-"""The container commands, a file each."""
+"""The container commands, one file each."""

@@ -14,10 +14,10 @@ from ds01.cli.ui.formats import short_name
 @verb(example="container-adopt my-thesis")
 @click.argument("name")
 def command(session: Session, name: str) -> None:
-    """Take over a container that AIME's tools made: its GPU becomes a lease, your limits hold for it.
+    """Take over a container created by AIME's tools: its GPU becomes a lease, and your limits apply to it.
 
-    What cannot be changed any more stays as it was made, until container-start --recreate. If it runs on
-    a GPU that somebody else has, it is refused. Once more sets today's limits.
+    Settings that Docker fixes at creation stay until container-start --recreate. A container that runs
+    on a GPU of somebody else is refused. Run it again to apply today's limits.
     """
     container, _ = resolve_or_find_adoptable(session, name)
     explain(session, "adopt", name=short_name(container))

@@ -19,20 +19,20 @@ from ds01.cli.container.remove import STOPPED
 from ds01.cli.container.steps.stop_progress import follow_stop
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts, tables
-from ds01.cli.ui.formats import format_duration, format_gpus, format_size, short_name
+from ds01.cli.ui.formats import format_count, format_duration, format_gpus, format_size, short_name
 from ds01.errors import UsageError
 
 
 @verb(example="container-cleanup --all", asks=True)
-@click.option("-a", "--all", "every", is_flag=True, help="Remove all of them.")
-@click.option("--dry-run", is_flag=True, help="Show them, and change nothing.")
+@click.option("-a", "--all", "every", is_flag=True, help="Remove all of your stopped containers.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and change nothing.")
 def command(session: Session, every: bool, dry_run: bool) -> None:
-    """List your stopped containers with their sizes, and remove those that you choose, after a last question."""
+    """List your stopped containers with their sizes, and remove the ones you choose, after asking again."""
     explain(session, "cleanup")
     views = session.run(ListContainers(owner=session.owner.uid)).containers
     stopped = session.run(GetSizes(tuple(view.container for view in views if view.state in STOPPED)))
     if not stopped:
-        session.say("No container of yours is stopped.")
+        session.say("You have no stopped containers.")
         return session.write_document({"containers": []})
     if not (session.quiet or session.as_json):
         rows = [_row(number, item, session.now()) for number, item in enumerate(stopped, 1)]
@@ -40,14 +40,15 @@ def command(session: Session, every: bool, dry_run: bool) -> None:
     if dry_run:
         return session.write_document({"containers": [item.container for item in stopped]})
     if not every and not session.interactive:
-        raise UsageError("which of them?", hint="`--all` removes them, `--dry-run` only shows them")
+        raise UsageError("which containers?", hint="`--all` removes all of them, `--dry-run` only shows them")
     chosen = stopped if every else [stopped[index] for index in prompts.choose_several(len(stopped))]
     if chosen and session.interactive and not prompts.confirm(_confirmation_text(chosen), default=False):
         session.say("Nothing was removed.")
         return session.write_document({"containers": []})
     removed = session.for_each([item.container.container for item in chosen], partial(_remove, session))
     freed = sum(item.bytes or 0 for item in chosen)
-    session.say(f"Removed {len(removed)}, {format_size(freed)} of disk." if removed else "Removed none.")
+    counted = f"{format_count(len(removed), 'container')} ({format_size(freed)})"
+    session.say(f"Removed {counted}." if removed else "Nothing was removed.")
     return session.write_document({"containers": removed})
 
 

@@ -13,8 +13,8 @@ from ds01.cli.session import Session
 def command(session: Session, options: CreateOptions, *, dry_run: bool) -> None:
     """Create a container with your limits and a GPU. It does not run yet.
 
-    NAME is yours to choose; the image is --image, --framework, or the second word:
-    a framework, an image of your own, or one that is on this server.
+    You choose NAME. The image is --image, --framework, or the second word:
+    a framework, an image of your own, or any image on this server.
     """
     request = workflow.build_request(session, options)
     if dry_run:

@@ -17,11 +17,11 @@ Leaving is not stopping:
   container-stop NAME     ends the programs inside; the GPU is held for a while
   container-retire NAME   ends it all and gives the GPU back; your workspace stays
 
-A program that shall outlive your shell: start it with `nohup … &`, or in tmux inside."""
+To keep a program running when you leave, start it with `nohup … &`, or in tmux inside."""
 
 
 @verb(example="container-exit", json=False, user=False)
 def command(session: Session) -> None:
-    """Explain how to leave a container, and that leaving is not stopping."""
+    """Explain how to leave a container, and why leaving does not stop it."""
     explain(session, "exit")
     print_text(TEXT)

@@ -19,18 +19,18 @@ from ds01.policy.units import parse_duration
 
 @verb(example='container-extend my-thesis 12h --reason "last epoch"', asks=True)
 @click.argument("words", nargs=-1, required=True, metavar="[NAME] DURATION")
-@click.option("--reason", metavar="TEXT", help="Recorded with it.")
+@click.option("--reason", metavar="TEXT", help="Recorded with the extension.")
 def command(session: Session, words: tuple[str, ...], reason: str | None) -> None:
-    """Move the idle and the runtime deadline of a running container by DURATION, as 12h or 2d.
+    """Extend the idle and runtime deadlines of a running container by DURATION, such as 12h or 2d.
 
-    All extensions since the last start together are at most the policy's max_extension.
+    All extensions since the last start may add up to the policy's max_extension.
     """
     explain(session, "extend")
     if len(words) > 2:
-        raise UsageError("a name and a duration, please", hint="`container-extend my-thesis 12h`")
+        raise UsageError("expected a name and a duration", hint="`container-extend my-thesis 12h`")
     duration = _duration(session, words)
     if len(words) == 1 and not session.interactive:
-        raise UsageError("which container?", hint=f"say its name: `container-extend NAME {words[0]}`")
+        raise UsageError("which container?", hint=f"name it: `container-extend NAME {words[0]}`")
     container = session.resolve_container(words[0] if len(words) == 2 else None, states=("running",), verb="extend")
     with suggest_start(container):
         acted = session.run(ExtendContainer(container, duration, reason=reason))
@@ -44,19 +44,19 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
 
 
 def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
-    """What the last word says. Raises UsageError."""
+    """Return the duration in the last word. Raises UsageError."""
     name = words[0] if len(words) == 2 else "NAME"
     try:
         duration = parse_duration(words[-1])
     except ValueError as error:
         if len(words) == 1 and _is_container(session, words[0]):
             hint = f"`container-extend {words[0]} 12h`"
-            raise UsageError("by how long?", why=f"{words[0]} is a container, DURATION is missing", hint=hint) from None
+            raise UsageError("no duration was given", why=f"{words[0]} is a container", hint=hint) from None
         hint = f"12h, 30m, 2d: `container-extend {name} 12h`"
         raise UsageError(f"'{words[-1]}' is not a duration", why=str(error), hint=hint) from None
     if not duration:
         hint = f"`container-extend {name} 12h`"
-        raise UsageError(f"'{words[-1]}' extends nothing", why="an extension is longer than 0", hint=hint)
+        raise UsageError(f"'{words[-1]}' would extend nothing", why="an extension must be longer than 0", hint=hint)
     return duration
 
 

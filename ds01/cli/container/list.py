@@ -18,7 +18,7 @@ from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_count, format_duration, format_gpus
 from ds01.gpus.slot_names import display_name
 
-# What happens by itself, by the word for the deadline's rule.
+# What happens at a deadline, by the rule that sets it.
 NEXT_ACTIONS = {
     "hold": "hold ends",
     "idle": "idle stop",
@@ -30,12 +30,14 @@ NEXT_ACTIONS = {
 
 
 @verb(example="container-list --all")
-@click.option("-a", "--all", "everything", is_flag=True, help="Also removed ones, and those that ds01 did not make.")
-@click.option("--all-users", is_flag=True, help="Everybody's.")
+@click.option(
+    "-a", "--all", "everything", is_flag=True, help="Also removed containers, and those that ds01 did not create."
+)
+@click.option("--all-users", is_flag=True, help="The containers of all users.")
 def command(session: Session, everything: bool, all_users: bool) -> None:
-    """List your containers: state, GPU, for how long, and what happens next by itself.
+    """List your containers: state, GPU, for how long, and what happens next automatically.
 
-    A GPU in brackets is the one that a stopped container would get again at its start, if it is free then. GPUs that an
+    A GPU in brackets is the one that a stopped container gets back when it starts, if it is free then. GPUs that an
     administrator allocated by hand, without a container, are listed too.
     """
     explain(session, "list")
@@ -45,7 +47,7 @@ def command(session: Session, everything: bool, all_users: bool) -> None:
     if session.as_json:
         return
     if not views:
-        session.say("No containers. `container-deploy NAME` makes one.")
+        session.say("No containers. `container-deploy NAME` creates one.")
     else:
         _show(session, views, users=all_users or everything)
         session.say(summary(views, None if all_users else session.run(GetGpuQuota(session.owner.uid))))
@@ -69,7 +71,7 @@ def _show(session: Session, views: Sequence[ContainerView], *, users: bool) -> N
 def summary(views: Sequence[ContainerView], quota: int | None) -> str:
     """Return the last line of a list: `2 containers, 1 running; 1 of 2 GPUs used`.
 
-    `quota`: how many GPUs the owner of all these may have; None: any number, or they are of several owners.
+    `quota`: the owner's GPU quota; None: unlimited, or the containers have several owners.
     """
     recorded = [view for view in views if view.uid is not None and view.state != "removed"]
     containers = [view for view in recorded if not view.is_manual]
@@ -78,7 +80,7 @@ def summary(views: Sequence[ContainerView], quota: int | None) -> str:
     parts += [f"{running} running"] if containers else []
     for number, what in (
         (sum(view.state == "removed" for view in views), "removed"),
-        (sum(view.uid is None for view in views), "not made by ds01"),
+        (sum(view.uid is None for view in views), "not created by ds01"),
     ):
         parts += [f"{number} {what}"] if number else []
     used = sum(len(view.gpus) for view in recorded)
@@ -87,7 +89,7 @@ def summary(views: Sequence[ContainerView], quota: int | None) -> str:
 
 
 def describe_manual(view: ContainerView) -> str:
-    """Return a lease that was allocated by hand in one line, with the command that ends it."""
+    """Describe a manual lease in one line, with the command that ends it."""
     release = f"`ds01 gpu release --container {shlex.quote(view.name)}`"
     return f"{view.name}: GPU {format_gpus(view.gpus)}, allocated by hand; {release} gives it back"
 
@@ -119,7 +121,7 @@ def _row(view: ContainerView, now: datetime, *, users: bool, projects: bool) -> 
 
 
 def describe_next_action(view: ContainerView, now: datetime) -> str:
-    """What happens next by itself, and when."""
+    """Return what happens next automatically, and when."""
     if view.deadline is None:
         return "kept by .keep-alive" if view.kept_alive else "–"
     what = NEXT_ACTIONS.get(view.deadline.because, view.deadline.because)

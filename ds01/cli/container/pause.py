@@ -14,13 +14,13 @@ from ds01.cli.session import Session
 @verb(example="container-pause my-thesis", asks=True)
 @click.argument("name", required=False)
 def command(session: Session, name: str | None) -> None:
-    """Freeze a running container. It keeps its GPU, and its idle time runs on."""
+    """Freeze a running container. It keeps its GPU, and its idle time continues to count."""
     container = session.resolve_container(name, states=("running",), verb="pause")
     explain(session, "pause")
     with suggest_start(container):
         acted = session.run(PauseContainer(container))
     view = acted.container
-    session.say(f"{view.name} is paused already." if acted.already else f"Paused {view.name}.")
+    session.say(f"{view.name} is already paused." if acted.already else f"Paused {view.name}.")
     for warning in acted.warnings:
         session.warn(warning)
     session.write_document({"container": view})

@@ -20,14 +20,16 @@ STOPPED = ("created", "held", "stopped")
 
 @verb(example="container-remove my-thesis", asks=True)
 @click.argument("names", nargs=-1, metavar="[NAME…]")
-@click.option("-f", "--force", is_flag=True, help="Running ones too: they are stopped first. Asks nothing.")
-@click.option("-a", "--all", "every", is_flag=True, help="All of your stopped containers.")
-@click.option("--images", is_flag=True, help="Their images too, unless another container uses them.")
-@click.option("--dry-run", is_flag=True, help="Show what would go, and change nothing.")
+@click.option(
+    "-f", "--force", is_flag=True, help="Remove running containers too, by stopping them first. Asks nothing."
+)
+@click.option("-a", "--all", "every", is_flag=True, help="Remove all of your stopped containers.")
+@click.option("--images", is_flag=True, help="Remove their images too, unless another container uses them.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and change nothing.")
 def command(session: Session, names: tuple[str, ...], force: bool, every: bool, images: bool, dry_run: bool) -> None:
-    """Remove stopped containers. What is in their workspaces stays; what was installed inside goes."""
+    """Remove stopped containers. Their workspaces stay; what was installed inside is lost."""
     if every and names:
-        raise UsageError("names and --all at once")
+        raise UsageError("--all cannot be combined with names")
     containers = _select_containers(session, names, every, force)
     explain(session, "remove")
     sized = session.run(GetSizes(tuple(containers)))
@@ -53,7 +55,7 @@ def command(session: Session, names: tuple[str, ...], force: bool, every: bool, 
 
     removed = session.for_each(containers, remove)
     if not containers:
-        session.say("No container of yours is stopped.")
+        session.say("You have no stopped containers.")
     return session.write_document({"containers": removed})
 
 

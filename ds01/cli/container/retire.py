@@ -17,7 +17,7 @@ from ds01.cli.ui import formats, prompts
 @click.argument("name", required=False)
 @click.option("-f", "--force", is_flag=True, help="Ask nothing.")
 @click.option("--images", is_flag=True, help="Remove its image too, unless another container uses it.")
-@click.option("--dry-run", is_flag=True, help="Show what would go, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and change nothing.")
 def command(session: Session, name: str | None, force: bool, images: bool, dry_run: bool) -> None:
     """Stop a container, remove it, and free its GPU at once.
 

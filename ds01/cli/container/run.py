@@ -14,7 +14,7 @@ from ds01.errors import UsageError
 
 
 class _CommandAfterDashes(Command):
-    """A command line with one for the container in it: all that stands after `--`, whatever it looks like."""
+    """A click command that takes everything after `--`, unparsed, as the command for the container."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own_arguments, command = args, list[str]()
@@ -31,17 +31,17 @@ class _CommandAfterDashes(Command):
 
 @verb(example="container-run my-thesis -- python train.py", json=False, asks=True, kind=_CommandAfterDashes)
 @click.argument("name", required=False)
-@click.option("--root", is_flag=True, help="As root of the container: to install system packages, say.")
+@click.option("--root", is_flag=True, help="As root inside the container, for example to install system packages.")
 @wait_options
 def command(
     session: Session, waiting: WaitOptions, name: str | None, inner_command: tuple[str, ...], *, root: bool
 ) -> int:
     """Enter a container with a shell, or run COMMAND in it. Starts it if needed.
 
-    With COMMAND the exit code is the command's, and 125 for a failure of ds01's own.
+    With COMMAND the exit code is the command's, or 125 if ds01 itself fails.
     """
     if not inner_command and not session.has_terminal:
-        hint = f"say what to run: `container-run {name or 'NAME'} -- COMMAND`"
+        hint = f"name a command: `container-run {name or 'NAME'} -- COMMAND`"
         raise UsageError("a shell needs a terminal", hint=hint)
     container = session.resolve_container(name, states=("running", "created", "held", "stopped"), verb="run")
     acted = startup.start(session, container, waiting=waiting)

@@ -15,14 +15,14 @@ from ds01.cli.ui.formats import format_gpus, short_name
 
 @verb(example="container-start my-thesis", asks=True)
 @click.argument("name", required=False)
-@click.option("--recreate", is_flag=True, help="Make it again first, on any free GPU; the workspace stays.")
+@click.option("--recreate", is_flag=True, help="Create it again first, on any free GPU; the workspace stays.")
 @wait_options
 def command(session: Session, waiting: WaitOptions, name: str | None, recreate: bool) -> None:
     """Start a container in the background.
 
-    A stopped container has its GPU fixed. If somebody else has that one now, --recreate makes the
-    container again on another: programs installed inside are lost, /workspace is not. --wait waits
-    for its own, and with --recreate for any.
+    A stopped container can only use the GPU it was created with. If somebody else has that GPU now,
+    --recreate creates the container again on another: programs installed inside are lost, /workspace
+    is not. --wait waits for that GPU, or with --recreate for any.
     """
     container = session.resolve_container(name, states=("created", "held", "stopped"), verb="start")
     explain(session, "start", name=short_name(container))

@@ -20,17 +20,19 @@ from ds01.errors import UsageError
 
 @verb(example="container-stats my-thesis")
 @click.argument("name", required=False)
-@click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl-C (exit code 130).")
+@click.option("-w", "--watch", is_flag=True, help="Refresh until Ctrl-C (exit code 130).")
 @click.option(
-    "--interval", type=BoundedInteger(1, 3600), metavar="S", help="With --watch: seconds between two looks. Default: 2."
+    "--interval", type=BoundedInteger(1, 3600), metavar="S", help="With --watch: seconds between refreshes. Default: 2."
 )
 def command(session: Session, name: str | None, watch: bool, interval: int | None) -> int:
-    """Show what running containers use of CPU, memory and their GPUs, against their limits."""
+    """Show the CPU, memory and GPU use of running containers, with their limits."""
     if watch and session.as_json:
-        raise UsageError("--watch and --json at once", hint="`--json` prints one document: ask again and again")
+        raise UsageError(
+            "--watch cannot be combined with --json", hint="`--json` prints one document; run it repeatedly"
+        )
     if interval is not None and not watch:
         raise UsageError(
-            "--interval without --watch", why="one look has nothing to wait for", hint="`--watch --interval 5`"
+            "--interval needs --watch", why="a single output has no interval", hint="`--watch --interval 5`"
         )
     explain(session, "stats")
 
@@ -57,14 +59,14 @@ def _select_containers(session: Session, name: str | None) -> tuple[str, ...]:
 
 def _show(session: Session, usage: tuple[UsageView, ...]) -> None:
     if not usage:
-        session.say("No container of yours runs.")
+        session.say("You have no running containers.")
         return
     headings = ("NAME", "CPU", "MEMORY", "PROCESSES", "GPU", "BUSY", "GPU MEMORY", "GPU PROCS")
     tables.print_table(headings, [_row(item) for item in usage])
 
 
 def _row(item: UsageView) -> tuple[str, ...]:
-    """What is used, `/` the limit; for several GPUs a line each. `GPU PROCS` are the container's own."""
+    """Return a row: use/limit, with one line per GPU. `GPU PROCS` counts the container's own processes."""
     return (
         item.name,
         _percent(item.cpu_percent) + ("" if item.cpus is None else f"/{item.cpus * 100:.0f}%"),

@@ -23,23 +23,25 @@ from ds01.errors import UsageError
 
 @verb(example="container-stop my-thesis", asks=True)
 @click.argument("name", required=False)
-@click.option("-f", "--force", is_flag=True, help="At once, without asking and without time to save.")
-@click.option("-t", "--timeout", type=BoundedInteger(0, 86400), metavar="S", help="Seconds to save; else the policy's.")
-@click.option("-a", "--all", "every", is_flag=True, help="All of your running containers.")
-@click.option("--release", is_flag=True, help="The GPU is free at once, also the one of a stopped container.")
-@click.option("--keep-container", "keep", is_flag=True, help="Do not offer to remove it, and keep it.")
+@click.option("-f", "--force", is_flag=True, help="Stop at once, without asking and without time to save.")
+@click.option(
+    "-t", "--timeout", type=BoundedInteger(0, 86400), metavar="S", help="Seconds to save. Default: the policy's."
+)
+@click.option("-a", "--all", "every", is_flag=True, help="Stop all of your running containers.")
+@click.option("--release", is_flag=True, help="Free the GPU at once, also that of a stopped container.")
+@click.option("--keep-container", "keep", is_flag=True, help="Keep the container, and do not offer to remove it.")
 def command(
     session: Session, name: str | None, force: bool, timeout: int | None, every: bool, release: bool, keep: bool
 ) -> None:
-    """Stop a container. Its programs are told and get time to save; its GPU is held for a while.
+    """Stop a container. Its programs are told to end and get time to save; its GPU is held for a while.
 
     Leaving a container is not stopping it: see container-exit.
     """
     if every and name is not None:
-        raise UsageError("a name and --all at once")
+        raise UsageError("--all cannot be combined with a name")
     if force and timeout is not None:
-        raise UsageError("--force and --timeout at once", why="--force gives no time to save")
-    # With --release also what only has its GPU.
+        raise UsageError("--force cannot be combined with --timeout", why="--force gives no time to save")
+    # --release also takes containers that do not run but still have a GPU.
     states = ("running", "held", "created") if release else ("running",)
     if every:
         views = session.run(ListContainers(owner=session.owner.uid)).containers
@@ -47,7 +49,7 @@ def command(
     else:
         names = [session.resolve_container(name, states=states, verb="stop")]
     if not names:
-        session.say("No container of yours runs.")
+        session.say("You have no running containers.")
     stop = partial(_stop, session, force=force, grace=0 if force else timeout, release=release, keep=keep)
     stopped = [acted.container for acted in session.for_each(names, stop) if acted is not None]
     session.write_document({"containers": stopped} if every else {"container": stopped[0] if stopped else None})
@@ -56,12 +58,12 @@ def command(
 def _stop(
     session: Session, container: str, *, force: bool, grace: float | None, release: bool, keep: bool
 ) -> Acted | None:
-    """Stop one; None if somebody at the terminal said no."""
+    """Stop one container; None if the user declined."""
     name = short_name(container)
     explain(session, "stop", name=name)
     process_count = session.run(CountProcesses(container))
     if session.interactive and not force:
-        consequence = describe_ending_processes(process_count) if process_count else "nothing is at work in it"
+        consequence = describe_ending_processes(process_count) if process_count else "nothing is running in it"
         if not prompts.confirm(f"Stop {name}? ({consequence})", default=True):
             session.say(f"Nothing was stopped: {name} goes on running.")
             return None
@@ -82,7 +84,7 @@ def _stop(
 
 
 def _confirm_removal(name: str) -> bool:
-    """Ask whether a stopped container goes now. The stop is done, whatever the answer: no answer is no."""
+    """Ask whether to remove the stopped container. Ctrl-C means no: the stop itself has succeeded."""
     try:
         return prompts.confirm(f"Remove {name} now? Its workspace stays", default=False)
     except click.Abort:
@@ -90,11 +92,11 @@ def _confirm_removal(name: str) -> bool:
 
 
 def report_outcome(session: Session, acted: Acted, *, released: bool, kept: bool = False) -> None:
-    """Say what came of a stop, and until when the GPU is held."""
+    """Report the result of a stop, and until when the GPU is held."""
     view = acted.container
-    session.say(f"{view.name} does not run (it is {view.state})." if acted.already else f"Stopped {view.name}.")
+    session.say(f"{view.name} is not running (it is {view.state})." if acted.already else f"Stopped {view.name}.")
     if acted.already and kept:
-        session.say("It is kept: nothing removes it but you.")
+        session.say("It is kept until you remove it.")
     if view.gpus:
         subject, holder = gpus_as_subject(view.gpus, "is", "are"), _holder_name(session, view)
         session.say(f"{subject} held for {holder} {_hold_end_text(session, view)}.")

@@ -1,1 +1,1 @@
-"""The allocator by hand, a file each."""
+"""The `ds01 gpu` commands, one file each."""

@@ -18,9 +18,11 @@ from ds01.policy.names import fold_name, split_container_name
 @verb(example="ds01 gpu allocate --user alice --container reserve --max-gpus 1", guided=False)
 @container_option
 @click.option("--max-gpus", type=BoundedInteger(min=1), metavar="N", help="How many slots. Default: one.")
-@click.option("--priority", type=BoundedInteger(1, 100), metavar="P", help="Default: the policy's.")
-@click.option("--gpu", "slots", metavar="SLOT[,SLOT]", help="Exactly these slots, as 0:1.")
-@click.option("--gpu-type", type=click.Choice([kind.value for kind in GpuType]), default="any")
+@click.option("--priority", type=BoundedInteger(1, 100), metavar="P", help="The priority. Default: the policy's.")
+@click.option("--gpu", "slots", metavar="SLOT[,SLOT]", help="Exactly these slots, such as 0:1.")
+@click.option(
+    "--gpu-type", type=click.Choice([kind.value for kind in GpuType]), default="any", help="Which kind. Default: any."
+)
 @click.option("--profile", metavar="PROFILE", help="MIG instances of this profile.")
 def command(
     session: Session,
@@ -31,7 +33,7 @@ def command(
     gpu_type: str,
     profile: str | None,
 ) -> None:
-    """Lease slots without a container (administrators). Only `ds01 gpu release` ends such a lease."""
+    """Lease slots without a container (administrators). Only `ds01 gpu release` ends such a manual lease."""
     profile = parse_profile(profile)
     full = split_container_name(container)
     try:
@@ -42,7 +44,7 @@ def command(
     if slots is not None:
         uuids = _parse_slots(session, slots)
         if max_gpus not in (None, len(uuids)):
-            raise UsageError(f"--max-gpus {max_gpus} and {format_count(len(uuids), 'slot')} in --gpu")
+            raise UsageError(f"--max-gpus is {max_gpus}, but --gpu names {format_count(len(uuids), 'slot')}")
         request = GpuRequest(len(uuids), uuids=uuids)
     show_lease(session, session.run(AllocateGpus(session.owner.uid, name, request, priority=priority)))
 
@@ -52,5 +54,7 @@ def _parse_slots(session: Session, slots: str) -> tuple[str, ...]:
     names = [slot.strip() for slot in slots.split(",")]
     missing = [slot for slot in names if slot not in uuid_by_slot]
     if missing:
-        raise NotFound(f"there is no slot {', '.join(missing)}", why=f"there are {', '.join(uuid_by_slot) or 'none'}")
+        raise NotFound(
+            f"there is no slot {', '.join(missing)}", why=f"the slots are {', '.join(uuid_by_slot) or 'none'}"
+        )
     return tuple(uuid_by_slot[slot] for slot in names)

@@ -12,5 +12,5 @@ from ds01.cli.session import Session
 @verb(example="ds01 gpu clear-stopped --container my-thesis", guided=False)
 @container_option
 def command(session: Session, container: str) -> None:
-    """Record that a container runs again. Refused if Docker says that it does not."""
+    """Record that a container is running again. Refused if Docker says that it is not."""
     show_lease(session, session.run(MarkContainer(resolve_record(session, container), Trigger.START)))

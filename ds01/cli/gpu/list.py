@@ -13,7 +13,7 @@ from ds01.gpus.slot_names import display_name
 
 
 @verb(example="ds01 gpu list --free --json", guided=False, user=False)
-@click.option("--free", is_flag=True, help="Only those that nobody has.")
+@click.option("--free", is_flag=True, help="List only free slots.")
 def command(session: Session, free: bool) -> None:
     """List the slots with their UUIDs, for scripts."""
     status = session.run(GetGpuStatus())

@@ -12,5 +12,5 @@ from ds01.cli.session import Session
 @verb(example="ds01 gpu mark-stopped --container my-thesis", guided=False)
 @container_option
 def command(session: Session, container: str) -> None:
-    """Record that a container was stopped; its lease is held. Refused if Docker says that it runs."""
+    """Record that a container was stopped; its lease is held. Refused if Docker says that it is running."""
     show_lease(session, session.run(MarkContainer(resolve_record(session, container), Trigger.STOP)))

@@ -1,4 +1,4 @@
-"""What the commands of the allocator share: naming a container of a user."""
+"""What the `ds01 gpu` commands share: the option that names a container, and the output."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from ds01.cli.ui.formats import format_gpus
 
 
 def container_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The option that names the container; `--user` says whose."""
-    return click.option("--container", required=True, metavar="NAME", help="The container, or its full name.")(function)
+    """Add the option that names the container; `--user` names its owner."""
+    return click.option("--container", required=True, metavar="NAME", help="The container's name, or its full name.")(
+        function
+    )
 
 
 def resolve_record(session: Session, name: str) -> str:
-    """The full name of an existing record."""
+    """Return the full name of a recorded container."""
     return session.run(ResolveContainer(name, owner=session.owner.uid))
 
 
 def show_lease(session: Session, acted: Acted) -> None:
-    """Say what a lease is now."""
+    """Print the state of a lease."""
     view = acted.container
     session.write_document({"container": view})
     gpus = f"GPU {format_gpus(view.gpus)}" if view.gpus else "no GPU"

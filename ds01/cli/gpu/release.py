@@ -11,7 +11,7 @@ from ds01.cli.session import Session
 @verb(example="ds01 gpu release --container my-thesis", guided=False)
 @container_option
 def command(session: Session, container: str) -> None:
-    """Give a lease back: of a stopped container, or one that was made by hand."""
+    """Give back the lease of a stopped container, or a manual lease."""
     full = resolve_record(session, container)
     acted = session.run(ReleaseLease(full))
     for warning in acted.warnings:

@@ -33,7 +33,7 @@ def command(session: Session) -> None:
 
 
 def slot_document(row: SlotState) -> dict[str, object]:
-    """A slot with the keys that scripts rely on."""
+    """Return a slot as JSON, with the keys that scripts rely on."""
     return {key: value for key, value in vars(row).items() if key != "until"}
 
 

@@ -20,12 +20,12 @@ from ds01.gpus.slot_names import display_names, original_name
 
 @verb(example="ds01 gpu validate --container my-thesis", guided=False)
 @container_option
-@click.option("--gpu", "slot", metavar="SLOT", help="Only this slot of it.")
+@click.option("--gpu", "slot", metavar="SLOT", help="Check only this slot of it.")
 def command(session: Session, container: str, slot: str | None) -> None:
-    """Check that the GPUs of a container are still there. Exit code 6 if not."""
+    """Check that the server still has the GPUs of a container. Exit code 6 if not."""
     full = resolve_record(session, container)
     views = session.run(ListContainers(owner=session.owner.uid)).containers
-    view = next((view for view in views if view.container == full), None)  # none: a lease that was made by hand
+    view = next((view for view in views if view.container == full), None)  # None: a manual lease
     rows = session.run(GetGpuStatus()).slots
     fixed: Sequence[SlotView | SlotState] = view.gpus_fixed if view else [row for row in rows if row.container == full]
     wanted = [item for item in fixed if slot in (None, item.slot, item.was)]
@@ -44,8 +44,8 @@ def command(session: Session, container: str, slot: str | None) -> None:
     if gone:
         raise InvalidState(
             f"GPU {', '.join(map(original_name, gone))} of {short_name(full)} is gone",
-            hint=f"`container-retire {short_name(full)}`, then `container-deploy {short_name(full)}`, makes it again",
+            hint=f"`container-retire {short_name(full)}`, then `container-deploy {short_name(full)}`, creates it again",
         )
     session.write_document({"container": view, "gone": []})
-    gpus = f"GPU {display_names(wanted)} is there" if wanted else "it has no GPU"
+    gpus = f"GPU {display_names(wanted)} is present" if wanted else "it has no GPU"
     session.say(f"{short_name(full)}: {gpus}")

@@ -1,1 +1,1 @@
-"""The image commands, a file each."""
+"""The image commands, one file each."""

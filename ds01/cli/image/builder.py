@@ -1,4 +1,4 @@
-"""Building an image: the steps as they come, all of it in a log file, and the last lines of what failed."""
+"""Building an image: progress by steps, all output in a log file, and the last lines of a failing step."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from ds01.images.dockerfile import base_image
 from ds01.images.source import context_digest
 from ds01.system.home import Home
 
-MAX_LINE_LENGTH = 160  # letters of one line of output that are shown; the log has all of it
+MAX_LINE_LENGTH = 160  # characters shown of one line of output; the log has all of it
 INDENT = "    "  # before a step's output in the log
-MAX_ERROR_LINES = 12  # of a failing step's output; the reason stands near its end, and it fits a terminal
+MAX_ERROR_LINES = 12  # lines shown of a failing step: the reason is near its end, and this fits a terminal
 
 
 def image_reference(session: Session, name: str) -> str:
-    """The image of that name, of whom the command is for."""
+    """Return the reference of the owner's image of that name."""
     return f"ds01-{session.owner.uid}/{name}"
 
 
 def build_log_path(home: Home, name: str) -> Path:
-    """Where the log of an image's last build is."""
+    """Return the path of the log of an image's last build."""
     return home.path / "dockerfiles" / f"{name}.build.log"
 
 
 def build(
     session: Session, name: str, dockerfile: str, files: Mapping[str, bytes], *, at: Path, no_cache: bool = False
 ) -> str:
-    """Build the image `name` from `files`, of which one is its Dockerfile; `at` is where that stands. Its reference.
+    """Build the image `name` from `files`, and return its reference. `at`: the path of the Dockerfile.
 
-    The base image is fetched first, for its progress. Raises Ds01Error; the image is then what it was.
+    The base image is fetched first, to show its progress. Raises Ds01Error; the image is then unchanged.
     """
     reference, home = image_reference(session, name), session.home
     base = base_image(files[dockerfile].decode("utf-8", "replace"))
     if base not in (None, "scratch") and "$" not in str(base) and not has_image(session, str(base)):
         pull(session, str(base))
     session.say(f"Building {reference} …")
-    # All of them each time: an image has those of its base, too.
+    # Always set all labels: an image inherits those of its base.
     labels = {"ds01.image": name, "ds01.source": context_digest(files), "ds01.dockerfile": str(at)}
     request = BuildRequest(session.owner.uid, name, dockerfile, labels, no_cache, read_proxies(session))
     log: list[str] = []
@@ -62,23 +62,23 @@ def build(
             textwrap.shorten(line, MAX_LINE_LENGTH) for line in takewhile(_is_output, reversed(log)) if line.strip()
         ]
         why = "\n".join(reversed(last_lines[:MAX_ERROR_LINES])) or error.why
-        hint = f"the whole log is in {build_log_path(home, name)}"
+        hint = f"the full log is in {build_log_path(home, name)}"
         raise error.reworded(error.message, why=why, hint=hint) from error
     finally:
         try:
             home.write(build_log_path(home, name), "".join(f"{line}\n" for line in log))
-        except Ds01Error as error:  # the image is there, or is not, whatever becomes of the log
+        except Ds01Error as error:  # a failure to write the log does not change the result of the build
             session.warn(f"{error.message}: {error.why}")
     return reference
 
 
 def has_image(session: Session, image: str) -> bool:
-    """Whether the server has an image."""
+    """Return whether the server has an image."""
     return session.run(HasImage(image))
 
 
 def _show_steps(session: Session, steps: Iterator[Progress]) -> Generator[str, None, None]:
-    """The lines for the log. Each step is said; on a terminal its last line of output stands below, until the next."""
+    """Yield the lines for the log. Report each step; on a terminal, show its latest line of output below it."""
     live = LiveLine(enabled=session.shows_progress)
     previous_step = ""
     for step in steps:
@@ -99,5 +99,5 @@ def _show_steps(session: Session, steps: Iterator[Progress]) -> Generator[str, N
 
 
 def _is_output(line: str) -> bool:
-    """Whether a line of the log is what a step wrote, and not its heading."""
+    """Return whether a line of the log is output of a step, and not its heading."""
     return line.startswith(INDENT)

@@ -19,14 +19,14 @@ from ds01.cli.ui import prompts
 def command(session: Session, options: ImageOptions, no_build: bool) -> int | None:
     """Build an image of your own, in four steps: framework, Jupyter, data science, use case.
 
-    Its Dockerfile stays in ~/dockerfiles, for you to change: image-update builds it again.
+    Its Dockerfile stays in ~/dockerfiles, where you can change it: image-update builds it again.
     """
     options = workflow.complete_options(session, options, fetch=not no_build)
     name = options.name or ""
     place = workflow.write_source(session, options)
     answer = {"name": name, "reference": image_reference(session, name), "dockerfile": str(place.dockerfile)}
     if no_build:
-        session.say(f"Nothing was built. `image-update {name} --rebuild` does.")
+        session.say(f"Nothing was built. `image-update {name} --rebuild` builds it.")
         session.write_document({"image": answer | {"built": False}})
         return None
     explain(session, "build")
@@ -37,5 +37,5 @@ def command(session: Session, options: ImageOptions, no_build: bool) -> int | No
         from ds01.cli.container.creation.deployment import deploy_named
 
         return deploy_named(session, name, image=reference)
-    session.say(f"A container from it: `container-deploy {name}`. To change it: `image-update {name}`")
+    session.say(f"To create a container from it: `container-deploy {name}`. To change it: `image-update {name}`")
     return None

@@ -17,7 +17,7 @@ from ds01.images import source
 
 @verb(example="image-delete my-thesis", asks=True)
 @click.argument("name", required=False)
-@click.option("--dockerfile", "with_source", is_flag=True, help="Its Dockerfile too.")
+@click.option("--dockerfile", "with_source", is_flag=True, help="Delete its Dockerfile too.")
 def command(session: Session, name: str | None, with_source: bool) -> None:
     """Delete an image of yours, unless a container uses it. Its Dockerfile stays: the image can be built again."""
     name = sources.resolve_image_name(session, name, verb="delete")

@@ -1,4 +1,4 @@
-"""The text editor of the person at the terminal."""
+"""Editing a text with the user's own editor."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ EDITORS = ("sensible-editor", "editor", "nano", "vim", "vi")  # Debian's own cho
 
 
 def edit(session: Session, text: str, *, name: str) -> str:
-    """A text as it comes back from the editor that the person uses. Raises Ds01Error if that fails."""
+    """Open the text in the user's editor, and return the result. Raises Ds01Error if that fails."""
     words = shlex.split(session.settings.editor or "")
     program = words or [next((editor for editor in EDITORS if find(editor)), EDITORS[0])]
-    # Under sudo it is the person's too: an editor of root's would open and start anything as root.
+    # Also under sudo run it as the user: an editor that runs as root could open and start anything.
     uid = session.settings.sudo_uid if session.actor.via == "sudo" else session.actor.uid
     home = Home(session.users.by_uid(session.actor.uid if uid is None else uid))
-    with tempfile.TemporaryDirectory(prefix="ds01-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ds01-") as directory:
         if os.geteuid() == 0:
-            os.chown(folder, home.account.uid, home.account.gid)
-        path = Path(folder) / name
+            os.chown(directory, home.account.uid, home.account.gid)
+        path = Path(directory) / name
         home.write(path, text, mode=0o600)
         run_at_terminal([*program, str(path)], account=home.account)
         return home.read_text(path) or ""

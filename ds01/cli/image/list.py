@@ -21,24 +21,24 @@ from ds01.images.source import SourcePaths
 
 @dataclass(frozen=True)
 class Row:
-    """An image, and what its owner's home says about it."""
+    """An image, with its Dockerfile in the owner's home."""
 
     image: ImageView
     framework: str | None
     dockerfile: str | None
-    dockerfile_newer: bool | None  # None: there is none to compare with
+    dockerfile_newer: bool | None  # None: unknown, or there is no Dockerfile
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it side by side, for scripts."""
+        """Return all fields in one dictionary, for JSON."""
         local = {"framework": self.framework, "dockerfile": self.dockerfile, "dockerfile_newer": self.dockerfile_newer}
         return vars(self.image) | local
 
 
 @verb(example="image-list")
 def command(session: Session) -> None:
-    """List your images: how large and old they are, what they were made from, and which containers use them.
+    """List your images: size, age, framework, and the containers that use them.
 
-    Dockerfiles of which no image was built are listed too.
+    Dockerfiles that were never built are listed too.
     """
     explain(session, "images")
     views = session.run(ListImages(owner=session.owner.uid))
@@ -58,16 +58,16 @@ def command(session: Session) -> None:
     for row in rows:
         if row.dockerfile_newer:
             name = row.image.name
-            session.say(f"The Dockerfile of {name} was changed since: `image-update {name}` builds it.")
+            session.say(f"The Dockerfile of {name} is newer than the image: `image-update {name}` builds it.")
     for name in unbuilt:
-        session.say(f"{name} was not built yet: `image-update {name} --rebuild` builds it.")
+        session.say(f"{name} is not built yet: `image-update {name} --rebuild` builds it.")
 
 
 def _unbuilt(session: Session, built: set[str]) -> dict[str, SourcePaths]:
-    """The Dockerfiles of which there is no image, by the image's name."""
+    """Return the Dockerfiles that have no image, by the image's name."""
     try:
         sources = source.find_all_sources(session.home)
-    except Ds01Error:  # in somebody else's home, say: their images are listed all the same
+    except Ds01Error:  # the home may be another user's; the images are listed anyway
         return {}
     return {name: place for name, place in sorted(sources.items()) if name not in built}
 

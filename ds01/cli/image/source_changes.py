@@ -1,4 +1,4 @@
-"""What the options of image-update do to an image's source. Pure."""
+"""Applying the options of image-update to an image's source. Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from ds01.images.source import SourcePaths
 
 @dataclass(frozen=True)
 class Changes:
-    """Packages of pip to add and to remove, of apt to add, and what a requirements file asks for."""
+    """The pip packages to add and remove, the apt packages to add, and a requirements file's content."""
 
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     add_system: tuple[str, ...] = ()
     extra: Requirements | None = None
-    isolated: bool = True  # False: pip builds what is added with what the image has
+    isolated: bool = True  # False: pip builds added packages against those of the image
 
     @property
     def any(self) -> bool:
-        """Whether there is anything to change."""
+        """Return whether there is anything to change."""
         return bool(self.add or self.remove or self.add_system or self.extra)
 
 
 def apply_changes(files: Mapping[str, bytes], image: str, place: SourcePaths, changes: Changes) -> dict[str, bytes]:
-    """Return the files of an image's source, changed. Raises NotFound for a package to be removed that is not in them,
-    UsageError for what cannot stand there.
+    """Return the changed files of an image's source.
+
+    Raises NotFound if a package to remove is not in them, UsageError for an invalid package or file.
     """
     source, requirements_file, extra_step_file = place.dockerfile.name, place.requirements.name, extra_file(image)
     before = {
@@ -51,7 +52,7 @@ def apply_changes(files: Mapping[str, bytes], image: str, place: SourcePaths, ch
     other_requirements = [requirement for requirement in changes.add if requirement not in extra_step_requirements]
     extra_is_separate = changes.extra is not None and (not changes.isolated or changes.extra.has_options)
     if other_requirements or (changes.extra is not None and not extra_is_separate):
-        if requirements_file not in after:  # it was made without packages
+        if requirements_file not in after:  # it was created without packages
             after[source] = dockerfile.add_requirements_step(after[source], image)
         after[requirements_file] = pip.add_packages(after.get(requirements_file, ""), other_requirements)
         if changes.extra is not None and not extra_is_separate:
@@ -65,13 +66,13 @@ def apply_changes(files: Mapping[str, bytes], image: str, place: SourcePaths, ch
             after[extra_step_file], included_files = pip.merge_requirements(
                 after[extra_step_file], changes.extra, image
             )
-        if requirements_file in after:  # what both name would be installed twice
+        if requirements_file in after:  # packages in both files would be installed twice
             after[requirements_file] = pip.remove_packages(
                 after[requirements_file], pip.package_names(after[extra_step_file])
             )[0]
     if changes.add_system:
         after[source] = dockerfile.add_system_packages(after[source], changes.add_system)
-    # Only what was changed: the rest stays byte for byte.
+    # Encode only changed files: the others stay byte for byte.
     changed_texts = {name: text for name, text in after.items() if name not in before or text != before[name].text}
     encoded = {
         name: before[name].encode(text) if name in before else text.encode()
@@ -81,7 +82,7 @@ def apply_changes(files: Mapping[str, bytes], image: str, place: SourcePaths, ch
 
 
 def _remove(texts: dict[str, str], places: tuple[str, ...], image: str, names: tuple[str, ...]) -> None:
-    """Take packages out of the files that have them. Raises NotFound for those that none has."""
+    """Remove packages from the files that have them. Raises NotFound for packages in none of the files."""
     missing = set(names)
     for place in places:
         if place in texts:

@@ -1,4 +1,4 @@
-"""Where the source of an image stands, and whether it was changed since the image was built."""
+"""Finding the source of an image, and whether it has changed since the image was built."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ds01.images.source import SourcePaths
 
 
 def find_image(session: Session, name: str) -> ImageView | None:
-    """The owner's image of that name; None if it was not built."""
+    """Return the owner's image of that name; None if it is not built."""
     views = session.run(ListImages(owner=session.owner.uid))
     return next((view for view in views if name in (view.name, view.reference)), None)
 
 
 def resolve_image_name(session: Session, name: str | None, *, verb: str) -> str:
-    """The name of the image that is meant; without one a picker on a terminal, else UsageError."""
+    """Return the image's name; without one, ask on a terminal, else raise UsageError."""
     if name is not None:
         return name.removeprefix(f"ds01-{session.owner.uid}/").removesuffix(":latest")
     if not session.interactive:
-        raise UsageError("which image?", hint=f"say its name: `image-{verb} NAME`")
+        raise UsageError("which image?", hint=f"name it: `image-{verb} NAME`")
     views = session.run(ListImages(owner=session.owner.uid))
     if not views:
         raise NotFound("you have no image of your own", hint="`image-create NAME` builds one")
@@ -33,9 +33,9 @@ def resolve_image_name(session: Session, name: str | None, *, verb: str) -> str:
 
 
 def find_source(session: Session, name: str, image: ImageView | None) -> SourcePaths | None:
-    """Where the Dockerfile is: where the image says that it was, else where ds01 puts it."""
+    """Return the paths of the source: those in the image's label, else those that ds01 uses by default."""
     home = session.home
-    # One that Docker built by hand from another of ds01's has that one's labels.
+    # An image that was built by hand from one of ds01's images inherits its labels.
     is_own_image = image is not None and image.labels.get("ds01.image") == name
     labelled_path = image.labels.get("ds01.dockerfile") if image is not None and is_own_image else None
     if labelled_path and labelled_path.startswith("/") and home.exists(Path(labelled_path)):
@@ -44,8 +44,9 @@ def find_source(session: Session, name: str, image: ImageView | None) -> SourceP
 
 
 def is_newer(session: Session, place: SourcePaths, image: ImageView) -> bool | None:
-    """Whether the source is not what the image was built from; None: it cannot be said. The content says it; for an
-    image that ds01 did not build, the times.
+    """Return whether the source has changed since the image was built; None: unknown.
+
+    Compares the content, or the times for images that ds01 did not build.
     """
     home = session.home
     built_from = image.labels.get("ds01.source")

@@ -30,14 +30,14 @@ from ds01.system.home import Home
 
 @verb(example='image-update my-thesis --add "pandas>=2.0"', asks=True)
 @click.argument("name", required=False)
-@click.option("--add", multiple=True, metavar="LIST", help="pip packages to add, or to have in another version.")
-@click.option("--remove", multiple=True, metavar="LIST", help="pip packages to take out.")
+@click.option("--add", multiple=True, metavar="LIST", help="pip packages to add, or to change the version of.")
+@click.option("--remove", multiple=True, metavar="LIST", help="pip packages to remove.")
 @click.option("--add-system", multiple=True, metavar="LIST", help="apt packages to add.")
-@click.option("--requirements", metavar="FILE", help="Add what this requirements file asks for.")
-@click.option("--no-build-isolation", is_flag=True, help="Let pip build what is added with what the image has.")
-@click.option("--rebuild", is_flag=True, help="Build it again, changed or not.")
-@click.option("--no-cache", is_flag=True, help="Build every step again.")
-@click.option("--recreate", is_flag=True, help="Make the containers that use it anew, each on its own GPU.")
+@click.option("--requirements", metavar="FILE", help="Add the packages of this requirements file.")
+@click.option("--no-build-isolation", is_flag=True, help="Let pip build added packages against the image's own.")
+@click.option("--rebuild", is_flag=True, help="Build the image again, even if nothing changed.")
+@click.option("--no-cache", is_flag=True, help="Build all steps again, without the cache.")
+@click.option("--recreate", is_flag=True, help="Create its containers again, each on its own GPU.")
 def command(
     session: Session,
     name: str | None,
@@ -50,9 +50,9 @@ def command(
     no_cache: bool,
     recreate: bool,
 ) -> None:
-    """Change an image of yours and build it again: by options, or by hand in its Dockerfile.
+    """Change one of your images and build it again: by options, or by hand in its Dockerfile.
 
-    If that fails, image, Dockerfile and containers are as before.
+    If that fails, image, Dockerfile and containers stay as they were.
     """
     home = session.home
     name = sources.resolve_image_name(session, name, verb="update")
@@ -80,13 +80,13 @@ def command(
             session.say("The Dockerfile is newer than the image.")
         if by_hand and not _confirm(session, "Phase 2/3  Build it again?"):
             _write_changed_files(home, place, before, after)
-            session.say(f"Not built. `image-update {name} --rebuild` does.")
+            session.say(f"Nothing was built. `image-update {name} --rebuild` builds it.")
             return
         explain(session, "build")
         _build(session, name, place, before, after, by_hand=by_hand, no_cache=no_cache)
         session.say(f"Built {reference}.")
     else:
-        session.say(f"{name} is as its Dockerfile says: nothing to build. --rebuild builds it all the same.")
+        session.say(f"{name} matches its Dockerfile: nothing to build. --rebuild builds it anyway.")
     current_image = sources.find_image(session, name)
     recreated = _recreate(session, current_image, recreate=recreate, heading="Phase 3/3  " if by_hand else "")
     session.write_document(
@@ -104,7 +104,7 @@ def _build(
     by_hand: bool,
     no_cache: bool,
 ) -> None:
-    """Build from the changed files, and only then write them. What was typed in an editor is never lost."""
+    """Build from the changed files, and write them only then. Edits from the editor are never lost."""
     home = session.home
     try:
         builder.build(session, name, place.dockerfile.name, after, at=place.dockerfile, no_cache=no_cache)
@@ -116,10 +116,10 @@ def _build(
 
 
 def _keep_failed(session: Session, place: SourcePaths, dockerfile: bytes) -> None:
-    """Keep what was typed in an editor beside the Dockerfile, and say where."""
+    """Keep the edited Dockerfile beside the original, and say where."""
     kept = place.dockerfile.with_name(f"{place.dockerfile.name}.failed")
     session.home.write(kept, dockerfile)
-    session.warn(f"the Dockerfile is as it was; your changed one is {kept}")
+    session.warn(f"the Dockerfile is unchanged; your edited one is {kept}")
 
 
 def _write_changed_files(
@@ -131,7 +131,7 @@ def _write_changed_files(
 
 
 def _read_source(session: Session, place: SourcePaths, *, to_edit: bool) -> dict[str, bytes]:
-    """The files of the image's source. `to_edit`: a Dockerfile that cannot be built is shown to be mended."""
+    """Read the image's source. `to_edit`: return a Dockerfile that cannot be built too, so that it can be fixed."""
     try:
         return source.read_build_context(session.home, place)
     except (UsageError, NotFound) as error:
@@ -143,11 +143,9 @@ def _read_source(session: Session, place: SourcePaths, *, to_edit: bool) -> dict
 
 
 def _edit_dockerfile(session: Session, place: SourcePaths, before: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files, with the Dockerfile as it left the editor. Raises UsageError where nobody sits at a terminal."""
+    """Return the files with the edited Dockerfile. Raises UsageError without a terminal."""
     if not session.interactive:
-        raise UsageError(
-            "nothing to change was named", hint="--add, --remove, --add-system, --requirements, or --rebuild"
-        )
+        raise UsageError("no change was named", hint="--add, --remove, --add-system, --requirements, or --rebuild")
     session.say(f"Phase 1/3  The Dockerfile: {place.dockerfile}")
     name = place.dockerfile.name
     if not prompts.confirm("Edit it now?", default=True):
@@ -166,9 +164,9 @@ def _edit_dockerfile(session: Session, place: SourcePaths, before: Mapping[str, 
 
 
 def _recreate(session: Session, image: ImageView | None, *, recreate: bool, heading: str) -> list[ContainerView]:
-    """Create the containers again that use the image, each on its own slots: those that somebody wants so.
+    """Create containers that use the image again, each on its own slots, and return them.
 
-    Asked about are those that were made from an older image; `recreate` means all.
+    `recreate`: all of them; otherwise ask about those whose image is older.
     """
     outdated = image.outdated if image is not None else ()
     names = image.used_by if image is not None and recreate else outdated
@@ -178,7 +176,9 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
         explain(session, "recreate", name=name)
         if not recreate and not (
             session.interactive
-            and prompts.confirm(f"{heading}Make {name} anew? Programs in it end, its workspace stays.", default=False)
+            and prompts.confirm(
+                f"{heading}Create {name} again? Programs in it end, its workspace stays.", default=False
+            )
         ):
             continue
         container = session.run(ResolveContainer(name, owner=session.owner.uid))
@@ -191,12 +191,12 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
         acted = session.run(RecreateContainer(container))
         for warning in acted.warnings:
             session.warn(warning)
-        session.say(f"Made {name} anew; it is {acted.container.state}.")
+        session.say(f"Created {name} again; it is {acted.container.state}.")
         show_jupyter_hint(session, acted.container)
         recreated.append(acted.container)
     left = [name for name in outdated if name not in {view.name for view in recreated}]
     if left:
-        session.say(f"Still on the image as it was: {', '.join(left)}. --recreate makes them anew.")
+        session.say(f"Still on the old image: {', '.join(left)}. --recreate creates them again.")
     return recreated
 
 

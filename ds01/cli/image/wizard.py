@@ -1,4 +1,4 @@
-"""What image-create asks on a terminal: four phases, then what else. What options said is not asked again."""
+"""The questions of image-create on a terminal: four phases, then more packages. Given options are not asked for."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ds01.images.requirements import split_packages
 
 
 def ask_phases(session: Session, options: ImageOptions, *, fetch: bool = True) -> ImageOptions:
-    """Ask the four phases, each under its heading, and for the packages that no phase knows.
+    """Ask the questions of the four phases, then for more packages.
 
-    `fetch`: a base image that was typed is fetched at the end; one that cannot be is asked for again.
+    `fetch`: fetch a typed base image at the end, and ask again if that fails.
     """
     base_is_asked = options.base_image is None
     for number, (title, phase) in enumerate(
@@ -36,7 +36,7 @@ def ask_phases(session: Session, options: ImageOptions, *, fetch: bool = True) -
         session.say(f"\nPhase {number}/4  {title}")
         previous, options = options, phase(session, options)
         if options == previous:
-            session.say("  as you said")
+            session.say("  as given")
     session.say("\nAnything else?")
     options = _ask_more_packages(options)
     if base_is_asked and fetch and options.base_image is not None:
@@ -49,7 +49,7 @@ def _ask_framework(session: Session, options: ImageOptions) -> ImageOptions:
     catalogue = catalogues.frameworks()
     architectures = (options.arch,) if options.arch is not None else catalogues.architectures(session)
     names = catalogues.fitting_frameworks(session, options.arch)
-    chosen = prompts.choose("What should it be made from?", [*names, "another image, by its name"])
+    chosen = prompts.choose("What should it be based on?", [*names, "another image, by its name"])
     if chosen == len(names):
         return dataclasses.replace(options, base_image=prompts.ask_text("Image", check=_check_image_name))
     name = names[chosen]
@@ -66,7 +66,7 @@ def _ask_framework(session: Session, options: ImageOptions) -> ImageOptions:
     version = prompts.ask_text("Version", default=newest.version, check=check_version)
     provided = catalogue.provides_of(name)
     if provided:
-        session.say(f"  It has {', '.join(provided)} already.")
+        session.say(f"  It already has {', '.join(provided)}.")
     return dataclasses.replace(options, framework=name, version=version)
 
 
@@ -103,11 +103,13 @@ def _ask_use_case(session: Session, options: ImageOptions) -> ImageOptions:
 def _ask_more_packages(options: ImageOptions) -> ImageOptions:
     if not options.packages:
         packages = prompts.ask_text(
-            "More pip packages, as pandas>=2.0 tqdm (Enter: none)", default="", check=_check_requirements
+            "More pip packages, such as pandas>=2.0 tqdm (Enter: none)", default="", check=_check_requirements
         )
         options = dataclasses.replace(options, packages=(packages,) if packages else ())
     if not options.system:
-        system = prompts.ask_text("More apt packages, as ffmpeg (Enter: none)", default="", check=_check_apt_packages)
+        system = prompts.ask_text(
+            "More apt packages, such as ffmpeg (Enter: none)", default="", check=_check_apt_packages
+        )
         options = dataclasses.replace(options, system=(system,) if system else ())
     return options
 

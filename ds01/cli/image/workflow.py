@@ -1,4 +1,4 @@
-"""From what was asked to an image: its source is written, then built. For image-create, and for who needs an image."""
+"""From options to an image: write its source, then build it. For image-create and for commands that need an image."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from ds01.system.utf8 import expect_utf8
 
 
 def complete_options(session: Session, options: ImageOptions, *, fetch: bool = True) -> ImageOptions:
-    """Return what was asked for with a name and a base: by questions on a terminal. Raises UsageError without one.
+    """Complete the options with a name and a base, by questions on a terminal. Raises UsageError without one.
 
-    `fetch`: a base image that was typed is fetched now, so that a wrong one can be typed again.
+    `fetch`: fetch a typed base image now, so that a wrong one can be corrected.
     """
     if options.name is None:
         if not session.interactive:
@@ -45,14 +45,14 @@ def complete_options(session: Session, options: ImageOptions, *, fetch: bool = T
         return options
     if not session.interactive:
         raise UsageError(
-            "what should the image be made from?", hint="--framework pytorch, --base-image IMAGE, or --dockerfile FILE"
+            "no base image was named", hint="--framework pytorch, --base-image IMAGE, or --dockerfile FILE"
         )
     _check_name_is_free(session, name)
     return wizard.ask_phases(session, options, fetch=fetch)
 
 
 def write_source(session: Session, options: ImageOptions) -> SourcePaths:
-    """Write the Dockerfile and what belongs to it. Raises InvalidState if there is one already."""
+    """Write the Dockerfile and its files. Raises InvalidState if there is one already."""
     home, name = session.home, options.name or ""
     if options.dockerfile is not None:
         path = _resolve_path(session, options.dockerfile)
@@ -70,7 +70,7 @@ def write_source(session: Session, options: ImageOptions) -> SourcePaths:
 
 
 def find_framework(session: Session, text: str, architecture: str | None) -> CatalogueEntry:
-    """Return the catalogue's row for a framework. Raises NotFound, with the option that takes any other image here."""
+    """Return the catalogue's entry for a framework. Raises NotFound, with a hint at --base-image."""
     try:
         return catalogues.choose(session, text, architecture)
     except NotFound as error:
@@ -79,7 +79,7 @@ def find_framework(session: Session, text: str, architecture: str | None) -> Cat
 
 
 def build(session: Session, name: str, place: SourcePaths, *, no_cache: bool = False) -> str:
-    """Build the image `name` from its source; its reference. Raises Ds01Error, which says how to go on from there."""
+    """Build the image `name` from its source; return its reference. Raises Ds01Error that says how to continue."""
     files = source.read_build_context(session.home, place)
     has_default_source = source.find_source(session.home, name) is not None
     retry_command = f"image-update {name} --rebuild" if has_default_source else f"image-create {name} --dockerfile FILE"
@@ -125,7 +125,7 @@ def _build_plan(session: Session, options: ImageOptions, home: Home) -> ImagePla
 
 
 def requirements_in(session: Session, home: Home, text: str) -> Requirements:
-    """What a requirements file asks for, with those that it includes. Raises UsageError."""
+    """Read a requirements file and those that it includes. Raises UsageError."""
     path = _resolve_path(session, text)
     content = home.read(path)
     if content is None:
@@ -145,7 +145,7 @@ def _base_packages(options: str | None, base: PackageSet) -> tuple[str, ...]:
 
 
 def _new_name_check(session: Session) -> Callable[[str], None]:
-    """Return a check for a typed name: well formed, and without a Dockerfile so far."""
+    """Return a check for a typed name: valid, and without a Dockerfile."""
 
     def check(text: str) -> None:
         try:
@@ -163,21 +163,21 @@ def _check_name_is_free(session: Session, name: str) -> None:
 
 
 def _missing_file_error(path: Path, option: str) -> UsageError:
-    hint = f"{option} FILE, from the folder in which you are, or with ~/ from your home"
+    hint = f"{option} FILE, relative to the current directory, or with ~/ to your home"
     return UsageError(f"there is no file {path}", why=f"{option} names it", hint=hint)
 
 
 def _name_taken_error(name: str, path: Path) -> InvalidState:
     return InvalidState(
-        f"there is a Dockerfile for {name} already",
+        f"there is already a Dockerfile for {name}",
         why=str(path),
-        hint=f"`image-update {name}` changes it; `image-delete {name} --dockerfile` takes it away",
+        hint=f"`image-update {name}` changes it; `image-delete {name} --dockerfile` deletes it",
         code="name.taken",
     )
 
 
 def _resolve_path(session: Session, text: str) -> Path:
-    """A path as it was typed; `~` is the owner's home."""
+    """Return the typed path; `~` is the owner's home."""
     if text == "~" or text.startswith("~/"):
         return Path(session.owner.home + text[1:])
     return Path(expect_utf8(str(Path.cwd() / text), "the path"))

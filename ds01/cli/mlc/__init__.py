@@ -1,1 +1,1 @@
-"""AIME MLC's commands, a file each, on ds01's gate."""
+"""The commands of AIME MLC on ds01's gate, one file each."""

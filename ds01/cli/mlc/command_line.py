@@ -1,4 +1,4 @@
-"""A command line as the users of AIME's tools type it: -Y, script mode. `-w=DIR` of v1 every command takes."""
+"""The command line of AIME's tools: abbreviated options, -Y, script mode. (All commands accept `-w=DIR` of v1.)"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ds01.cli.command.parser import Command
 
 
 class AimeCommand(Command):
-    """A command line as AIME's tools take it: a long option may be cut short as long as it is clear."""
+    """A command that accepts abbreviated long options, if they are unambiguous, as AIME's tools do."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words. Raises click.UsageError."""
@@ -21,7 +21,7 @@ class AimeCommand(Command):
 
 
 def _complete_option(word: str, long_options: set[str]) -> str:
-    """A word with its option's whole name, if it is the beginning of one option's only."""
+    """Complete an abbreviated long option, if it is the beginning of only one option."""
     name, equals, value = word.partition("=")
     matches = [option for option in long_options if option.startswith(name)]
     if not name.startswith("--") or len(name) < 3 or name in long_options or len(matches) != 1:
@@ -30,7 +30,7 @@ def _complete_option(word: str, long_options: set[str]) -> str:
 
 
 def assume_yes_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """AIME's ways to say that nothing shall be asked; the command gets them as one `assume_yes`."""
+    """Add AIME's options for asking nothing; the command gets them as `assume_yes`."""
     return click.option(
-        "-Y", "-f", "--force", "-s", "--script", "assume_yes", is_flag=True, help="Ask nothing, as --yes."
+        "-Y", "-f", "--force", "-s", "--script", "assume_yes", is_flag=True, help="Ask nothing, like --yes."
     )(function)

@@ -22,14 +22,18 @@ from ds01.images.catalogue import CatalogueEntry, explain_choice, find_entry, fr
 @click.argument("name", required=False)
 @click.argument("framework", required=False)
 @click.argument("version", required=False)
-@click.option("-w", "--workspace", "--workspace_dir", metavar="DIR", help="At /workspace. Default: ~/workspace.")
-@click.option("-d", "--data", "--data_dir", metavar="DIR", help="At /data.")
-@click.option("-m", "--models", "--models_dir", metavar="DIR", help="At /models.")
+@click.option(
+    "-w", "--workspace", "--workspace_dir", metavar="DIR", help="Mounted at /workspace. Default: ~/workspace."
+)
+@click.option("-d", "--data", "--data_dir", metavar="DIR", help="Mounted at /data.")
+@click.option("-m", "--models", "--models_dir", metavar="DIR", help="Mounted at /models.")
 @click.option("-g", "-ng", "--num_gpus", "--gpus", metavar="N|all", help="How many GPUs. Default: one.")
-@click.option("-arch", "--architecture", metavar="ARCH", help="Default: MLC_ARCH, else what this server's GPUs are.")
-@click.option("-i", "--info", is_flag=True, help="List the frameworks and versions, and make nothing.")
-@click.option("-s", "--script", is_flag=True, help="Ask nothing, as --yes.")
-@click.option("--interactive", is_flag=True, help="Changes nothing: on a terminal it asks for what is missing.")
+@click.option(
+    "-arch", "--architecture", metavar="ARCH", help="The GPU architecture. Default: MLC_ARCH, else this server's."
+)
+@click.option("-i", "--info", is_flag=True, help="List the frameworks and versions, and create nothing.")
+@click.option("-s", "--script", is_flag=True, help="Ask nothing, like --yes.")
+@click.option("--interactive", is_flag=True, help="No effect: on a terminal missing words are asked for anyway.")
 def command(
     session: Session,
     name: str | None,
@@ -44,9 +48,9 @@ def command(
     script: bool,
     interactive: bool,
 ) -> None:
-    """Create a container of FRAMEWORK, in its newest VERSION unless you say one. It does not run yet.
+    """Create a container with FRAMEWORK, by default in its newest VERSION. It does not run yet.
 
-    As container-create, with the same limits; only the workspace is ~/workspace as a whole, as with AIME.
+    Like container-create, with the same limits; but the default workspace is all of ~/workspace, as with AIME.
     """
     session.yes |= script
     architectures = _architectures(session, architecture or session.settings.mlc_arch)
@@ -71,7 +75,7 @@ def command(
             session.say(why)
         request = dataclasses.replace(request, framework=entry.label)
     acted = workflow.create(session, request, options)
-    session.say(f"/workspace in it is {request.workspace}.")
+    session.say(f"Its /workspace is {request.workspace}.")
     session.say(f"[{request.name}] is ready. Open it: mlc-open {request.name}")
     return session.write_document({"container": acted.container})
 
@@ -84,12 +88,12 @@ def _architectures(session: Session, given: str | None) -> tuple[str, ...]:
     for name in known:
         if name.casefold() == given.casefold():
             return (name,)
-    why = f"there are {', '.join(known)}"
-    raise UsageError(f"no architecture '{given}'", why=why, hint="-arch and MLC_ARCH name one of these")
+    why = f"the architectures are {', '.join(known)}"
+    raise UsageError(f"unknown architecture '{given}'", why=why, hint="-arch and MLC_ARCH name one of these")
 
 
 def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) -> CatalogueEntry:
-    """The catalogue's row for a framework and a version. Raises NotFound."""
+    """Return the catalogue's entry for a framework and a version. Raises NotFound."""
     try:
         text = framework if version is None else f"{framework}-{version}"
         return find_entry(catalogues.frameworks(), text, *architectures)
@@ -99,7 +103,7 @@ def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) 
 
 
 def _show_info(session: Session, architectures: tuple[str, ...]) -> None:
-    """Show the frameworks and their versions, those for the server's GPUs if their architectures are known."""
+    """List the frameworks and their versions: those for `architectures`, or all if these are unknown."""
     known = catalogues.frameworks()
     versions = {
         framework: list(versions_for(known, framework, *architectures))
@@ -109,6 +113,6 @@ def _show_info(session: Session, architectures: tuple[str, ...]) -> None:
     session.write_document({"architecture": gpus or None, "frameworks": versions})
     if session.as_json:
         return
-    print_text(f"Frameworks and versions for {gpus or 'all GPUs'}, what is taken without a version first:")
+    print_text(f"Frameworks and versions for {gpus or 'all GPUs'}; the first version is the default:")
     for framework, names in versions.items():
         print_text(f"{framework}: {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""How AIME's tools show things: what Docker says of a container's state, and its sizes. Pure."""
+"""Container states and sizes in Docker's format, as AIME's tools show them. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _UNITS = (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60), ("se
 
 
 def is_running(view: AimeView) -> bool:
-    """Whether Docker says that it runs, paused or not."""
+    """Return whether the container is running in Docker, paused or not."""
     return view.container.state in ("running", "paused", "restarting")
 
 
 def docker_status(view: AimeView, now: datetime) -> str:
-    """The state in Docker's words, which scripts look for: `Up 2 days`, `Exited (137) 1 week ago`, `Created`."""
+    """Return the state in Docker's words, which scripts look for: `Up 2 days`, `Exited (137) 1 week ago`, `Created`."""
     container = view.container
     if is_running(view):
         up_text = f"Up {_format_docker_duration(now - container.started_at)}" if container.started_at else "Up"
@@ -27,7 +27,7 @@ def docker_status(view: AimeView, now: datetime) -> str:
 
 
 def docker_size(number: int | None) -> str:
-    """Bytes as `docker stats` writes them: `8.516GiB`."""
+    """Return bytes as `docker stats` writes them: `8.516GiB`."""
     if number is None:
         return "–"
     value = float(number)
@@ -39,7 +39,7 @@ def docker_size(number: int | None) -> str:
 
 
 def _format_docker_duration(duration: timedelta) -> str:
-    """A length of time in one unit, the largest that fits."""
+    """Return a duration in the largest unit that fits."""
     seconds = max(0, int(duration.total_seconds()))
     unit, length = next((pair for pair in _UNITS if seconds >= pair[1]), _UNITS[-1])
     count = seconds // length

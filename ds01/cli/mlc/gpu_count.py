@@ -1,4 +1,4 @@
-"""What `-g` of mlc-create means: a number, `all`, or devices by name, which ds01 does not give."""
+"""The `-g` option of mlc-create: a number, `all`, or devices by name, which ds01 refuses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ds01.errors import PermissionDenied, UsageError
 
 
 def parse_gpu_count(session: Session, text: str | None) -> int | None:
-    """How many GPUs are asked for; None: nothing was said, which is one. Raises PermissionDenied, UsageError."""
+    """Return the number of GPUs; None: not specified, so the default. Raises PermissionDenied, UsageError."""
     lowered = (text or "").strip().strip("'\"").casefold()
     if text is None:
         return None
@@ -22,8 +22,8 @@ def parse_gpu_count(session: Session, text: str | None) -> int | None:
         return 0
     if lowered.startswith("device"):
         raise PermissionDenied(
-            "GPUs are lent by number, not by name",
-            why=f"-g {text} would take a GPU that somebody else may have",
+            "GPUs cannot be requested by name, only by number",
+            why=f"-g {text} may name a GPU that somebody else has",
             hint="-g 1 takes one that is free; `ds01 gpu status` shows them",
         )
     if not (lowered.isascii() and lowered.isdigit() and len(lowered) <= 4):
@@ -32,13 +32,13 @@ def parse_gpu_count(session: Session, text: str | None) -> int | None:
 
 
 def _count_all_gpus(session: Session) -> int | None:
-    """What one more container of the owner's may have, which is said."""
+    """Return how many GPUs one more container of the owner may have, and print the reason. None: CPU only."""
     limits = session.run(GetLimits(owner=session.owner.uid)).limits.limits
     limits_by_reason = {"that is what one container may have (max_gpus_per_container)": limits.max_gpus_per_container}
     if limits.max_mig_instances is not None:
         views = session.run(ListContainers(owner=session.owner.uid)).containers
         left = limits.max_mig_instances - sum(len(view.gpus) for view in views)
-        # With nothing left the one that is asked for is refused, in words that say who has them.
+        # With nothing left, ask for one: the refusal then says who has them.
         limits_by_reason["that is what is left of your quota (max_mig_instances)"] = max(
             left, min(1, limits.max_mig_instances)
         )
@@ -48,6 +48,6 @@ def _count_all_gpus(session: Session) -> int | None:
         ((why, limit) for why, limit in limits_by_reason.items() if limit is not None), key=lambda pair: pair[1]
     )
     if count == 0:
-        return None  # CPU only, and why is said when it is made
+        return None  # CPU only; the reason is shown when the container is created
     session.say(f"-g all: {format_count(count, 'GPU')}; {why}.")
     return count

@@ -15,15 +15,15 @@ from ds01.cli.ui.formats import format_size, short_name
 
 
 @verb(example="mlc-list --all", guided=False, kind=AimeCommand)
-@click.option("-a", "--all", "everybody", is_flag=True, help="Everybody's, with their users.")
-@click.option("-au", "--all_users", "all_users", is_flag=True, help="The same.")
-@click.option("-arch", "--architecture", is_flag=True, help="What GPUs they were made for.")
-@click.option("-w", "--workspace", is_flag=True, help="Their workspaces.")
-@click.option("-d", "--data", is_flag=True, help="Their data folders.")
-@click.option("-m", "--models", is_flag=True, help="Their folders of models.")
-@click.option("-s", "--size", "sizes", is_flag=True, help="What they take of the disk.")
+@click.option("-a", "--all", "everybody", is_flag=True, help="The containers of all users.")
+@click.option("-au", "--all_users", "all_users", is_flag=True, help="Same as --all.")
+@click.option("-arch", "--architecture", is_flag=True, help="Show their GPU architectures.")
+@click.option("-w", "--workspace", is_flag=True, help="Show their workspaces.")
+@click.option("-d", "--data", is_flag=True, help="Show their data directories.")
+@click.option("-m", "--models", is_flag=True, help="Show their model directories.")
+@click.option("-s", "--size", "sizes", is_flag=True, help="Show their disk usage.")
 def command(session: Session, everybody: bool, all_users: bool, sizes: bool, **columns: bool) -> None:
-    """List containers in AIME's columns, those included that AIME's own tools made.
+    """List containers in AIME's columns, including those created by AIME's own tools.
 
     container-list shows GPUs and deadlines too.
     """

@@ -24,29 +24,29 @@ from ds01.errors import NotFound, UsageError
 @click.argument("name", required=False)
 @assume_yes_option
 def command(session: Session, name: str | None, assume_yes: bool) -> None:
-    """Enter a container with a shell; starts it if needed. One of AIME's own tools is adopted first.
+    """Enter a container with a shell; starts it if needed. A container of AIME's own tools is adopted first.
 
-    When you leave and nothing else is left in it, it is stopped. container-run lets it go on.
+    When you leave, it is stopped, unless other programs run in it. With container-run it stays running.
     """
     session.yes |= assume_yes
     if not session.has_terminal:
-        hint = f"`container-run {name or 'NAME'} -- COMMAND` runs something without one"
+        hint = f"`container-run {name or 'NAME'} -- COMMAND` runs a command without one"
         raise UsageError("a shell needs a terminal", hint=hint)
     acted = startup.start(session, resolve_target(session, name, verb="open").ensure_adopted(session))
     view = acted.container
     session.say(f"[{view.name}] is already running." if acted.already else f"[{view.name}] started.")
-    session.say(f"Entering {view.name}. It is stopped when you leave, unless something else is left in it.")
+    session.say(f"Entering {view.name}. It is stopped when you leave, unless other programs run in it.")
     run_attached(session, view)
-    with contextlib.suppress(NotFound):  # it was removed meanwhile
+    with contextlib.suppress(NotFound):  # it was removed in the meantime
         _leave(session, view.container, view.name)
 
 
 def _leave(session: Session, container: str, name: str) -> None:
-    """As AIME's tools end a container: when its first process is all that is left."""
+    """Stop the container if only its first process is left, as AIME's tools do."""
     left = session.run(CountOtherProcesses(container))
     if left:
         processes = format_count(left, "process")
-        session.say(f"[{name}] goes on running: {processes} left in it. `mlc-stop {name}` ends it.")
+        session.say(f"[{name}] is still running: {processes} left in it. `mlc-stop {name}` ends it.")
         return
     acted = follow_stop(session, container, session.stream(StopContainer(container)), retry_command=f"mlc-stop {name}")
     report_outcome(session, acted, released=False)

@@ -19,14 +19,14 @@ from ds01.errors import InvalidState
 @click.argument("name", required=False)
 @assume_yes_option
 def command(session: Session, name: str | None, assume_yes: bool) -> None:
-    """Remove a stopped container and the image that was made for it. What is in its workspace stays.
+    """Remove a stopped container and the image that was created for it. Its workspace stays.
 
-    One of AIME's own tools is adopted first. One that runs has to be stopped first.
+    A container of AIME's own tools is adopted first. A running container has to be stopped first.
     """
     session.yes |= assume_yes
     target = resolve_target(session, name, verb="remove", running=False)
     _check_stopped(session, target)
-    question = f"Remove {target.name}? What was installed in it goes with it"
+    question = f"Remove {target.name}? What was installed in it is lost"
     if session.interactive and not prompts.confirm(question, default=False):
         session.say("Nothing was removed.")
         return
@@ -39,11 +39,11 @@ def command(session: Session, name: str | None, assume_yes: bool) -> None:
 
 
 def _check_stopped(session: Session, target: Target) -> None:
-    """Raises InvalidState before anything is asked, or adopted."""
+    """Raise InvalidState if the container runs, before any question or adoption."""
     for view in session.run(ListAime(all_users=True)):
         if view.container.container == target.container and is_running(view):
             raise InvalidState(
-                f"{target.name} runs",
-                why="a running container is not removed",
+                f"{target.name} is running",
+                why="a running container cannot be removed",
                 hint=f"`mlc-stop {target.name}` first",
             )

@@ -15,8 +15,8 @@ from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_gpus
 from ds01.errors import UsageError
 
-# The program inside outlives the shell that starts it, and the terminal, whose end would be a SIGHUP. Its output goes
-# nowhere, as with AIME.
+# The program inside outlives the shell that starts it, and ignores the SIGHUP of a closing terminal. Its output is
+# discarded, as with AIME.
 _DETACHED = ("sh", "-c", 'trap "" HUP; sh -c "$1" </dev/null >/dev/null 2>&1 &', "sh")
 
 
@@ -30,10 +30,10 @@ def command(
 ) -> int | None:
     """Start a container in the background, as container-start does, and run COMMAND in it.
 
-    One of AIME's own tools is adopted first. The exit code is COMMAND's.
+    A container of AIME's own tools is adopted first. The exit code is COMMAND's.
     """
     if command_words and session.as_json and not detach:
-        raise UsageError("a COMMAND with its output, and --json", hint="-d suppresses the output")
+        raise UsageError("--json cannot be combined with the output of COMMAND", hint="-d suppresses the output")
     session.yes |= assume_yes
     acted = startup.start(session, resolve_target(session, name, verb="start", running=False).ensure_adopted(session))
     view = acted.container

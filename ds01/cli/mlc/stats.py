@@ -21,11 +21,13 @@ HEADINGS = ("CONTAINER", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PROCESSES")
 
 
 @verb(example="mlc-stats", guided=False, kind=AimeCommand)
-@click.option("-s", "--stream", is_flag=True, help="Again and again, until Ctrl-C (exit code 130).")
+@click.option("-s", "--stream", is_flag=True, help="Refresh until Ctrl-C (exit code 130).")
 def command(session: Session, stream: bool) -> int:
-    """Show what your running containers use, in AIME's columns. container-stats shows limits and GPUs too."""
+    """Show the use of your running containers, in AIME's columns. container-stats shows limits and GPUs too."""
     if stream and session.as_json:
-        raise UsageError("--stream and --json at once", hint="--json prints one document: ask again and again")
+        raise UsageError(
+            "--stream cannot be combined with --json", hint="--json prints one document; run it repeatedly"
+        )
 
     def show_usage() -> None:
         listing = session.run(ListContainers(owner=session.owner.uid))

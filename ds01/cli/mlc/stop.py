@@ -21,12 +21,12 @@ from ds01.cli.ui import formats, prompts
 def command(session: Session, name: str | None, assume_yes: bool) -> None:
     """Stop a container, as container-stop does: its programs get time to save, its GPU is held for a while.
 
-    One of AIME's own tools is adopted first.
+    A container of AIME's own tools is adopted first.
     """
     session.yes |= assume_yes
     target = resolve_target(session, name, verb="stop", running=True)
     count = 0 if target.adoptable else session.run(CountProcesses(target.container))
-    ends = formats.describe_ending_processes(count) if count else "all that runs in it ends"
+    ends = formats.describe_ending_processes(count) if count else "all programs in it end"
     if session.interactive and not prompts.confirm(f"Stop {target.name}? ({ends})", default=False):
         session.say(f"Nothing was stopped: {target.name} goes on running.")
         return

@@ -10,13 +10,13 @@ from ds01.cli.session import Session
 from ds01.cli.ui.output import print_text
 
 TEXT = """\
-ds01 is a package of the system, and an administrator updates it as one:
+ds01 is a system package. An administrator updates it:
   sudo apt-get update && sudo apt-get install ds01
 New frameworks and versions come with it; `mlc-create --info` lists them."""
 
 
 @verb(example="mlc-update-sys", json=False, guided=False, user=False, kind=AimeCommand)
-@click.option("-f", "--force", is_flag=True, help="Changes nothing here.")
+@click.option("-f", "--force", is_flag=True, help="No effect.")
 def command(session: Session, force: bool) -> None:
-    """Say how ds01 is updated: nothing is fetched."""
+    """Explain how to update ds01. Fetches nothing."""
     print_text(TEXT)

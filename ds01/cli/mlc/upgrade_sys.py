@@ -12,7 +12,7 @@ from ds01.cli.ui.output import print_text
 
 
 @verb(example="mlc-upgrade-sys", json=False, guided=False, user=False, kind=AimeCommand)
-@click.option("-f", "--force", is_flag=True, help="Changes nothing here.")
+@click.option("-f", "--force", is_flag=True, help="No effect.")
 def command(session: Session, force: bool) -> None:
-    """Say how ds01 is updated. Containers of AIME's v1 and v2 work with it as they are."""
+    """Explain how to update ds01. Containers of AIME's v1 and v2 work with it unchanged."""
     print_text(TEXT)

@@ -1,1 +1,1 @@
-"""The policy, a file each."""
+"""The `ds01 policy` commands, one file each."""

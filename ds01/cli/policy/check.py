@@ -18,7 +18,7 @@ from ds01.host.policy_comparison import PolicyComparison
 
 @verb(example="ds01 policy check /tmp/resource-limits.yaml --against-current", guided=False, user=False)
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE]")
-@click.option("--against-current", is_flag=True, help="Show what FILE would change for the users of today.")
+@click.option("--against-current", is_flag=True, help="Show what FILE would change for current users.")
 def command(session: Session, file: Path | None, against_current: bool) -> None:
     """Check a policy, by default the one in force. All errors are listed; exit code 1 if there are any."""
     try:
@@ -26,7 +26,7 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
     except PolicyUnreadable as error:
         if file is None:
             raise
-        hint = f"`ds01 policy check {quote(str(file))}` says when all is right"
+        hint = f"`ds01 policy check {quote(str(file))}` says when it is valid"
         raise PolicyUnreadable(error.message, why=error.why, hint=hint, data=error.data) from None
     checked, comparison = check.policy, check.comparison
     old = [{"file": key.file, "line": key.line, "key": key.key, "instead": key.instead} for key in checked.old_keys]
@@ -35,18 +35,18 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
     if session.as_json:
         return
     for key in checked.old_keys:
-        session.warn(f"{key.file}:{key.line}: write `{key.instead}` in place of {key.key}")
+        session.warn(f"{key.file}:{key.line}: write `{key.instead}` instead of {key.key}")
     for item in check.names:
         session.warn(str(item))
     if check.gpus_problem is not None:
         session.warn(f"the slots of reservations could not be checked: {check.gpus_problem.message}")
     for emptied in checked.last_good_members:
-        session.warn(f"{emptied}; delete the file if that is meant")
+        session.warn(f"{emptied}; delete the file if this is intended")
     groups, overrides = (
         format_count(len(checked.groups), "group"),
         format_count(len(checked.user_overrides), "override"),
     )
-    session.say(f"{checked.path} is right: {groups}, {overrides}.")
+    session.say(f"{checked.path} is valid: {groups}, {overrides}.")
     if comparison is not None:
         _show(session, comparison)
 
@@ -60,7 +60,7 @@ def _show(session: Session, comparison: PolicyComparison) -> None:
         rows = [(item.user, item.label, item.before, item.after) for item in comparison.changed]
         tables.print_table(("USER", "LIMIT", "NOW", "THEN"), rows)
     for over in comparison.over:
-        session.say(f"{over.user} would be over {over.what}: has {over.has} of {over.limit}; nothing is taken away.")
+        session.say(f"{over.user} would exceed {over.what}: has {over.has} of {over.limit}; nothing is taken away.")
     for soon in comparison.sooner:
         then = "at the next tick" if soon.after <= at else format_local_time(soon.after, at)
         before = format_local_time(soon.before, at) if soon.before else "never"

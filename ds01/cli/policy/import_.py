@@ -29,7 +29,7 @@ def command(session: Session, file: Path, output: Path | None) -> None:
     """Write a policy from the resource-limits.yaml of ds01-infra, and say what changed.
 
     The groups' members, user-overrides.yaml, lifecycle-exemptions.yaml and group-overrides.txt beside FILE are read
-    too. The policy goes to stdout, or to the file that --output names; a key without counterpart becomes a comment.
+    too. The policy goes to stdout or to --output; a key without counterpart becomes a comment.
     """
     imported = import_policy(file, server_zone())
     if output is not None:
@@ -46,7 +46,7 @@ def command(session: Session, file: Path, output: Path | None) -> None:
         return
     if output is None:
         print_text(imported.text.rstrip("\n"))
-    # A policy on stdout is for a file or a pipe: what people read goes beside it.
+    # A policy on stdout is for a file or a pipe, so messages go to stderr.
     for change in imported.changes:
         _print_beside_policy(session, str(change), to_stderr=output is None)
     checked = quote(str(output)) if output is not None else "FILE"
@@ -61,11 +61,11 @@ def _print_beside_policy(session: Session, text: str, *, to_stderr: bool) -> Non
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a new file that everybody may read, as a policy has to be. Raises InvalidState, OSError."""
+    """Write a new file, world-readable as a policy must be. Raises InvalidState, OSError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError as error:
-        raise InvalidState(f"{path} exists already", hint="name a new file; nothing was written") from error
+        raise InvalidState(f"{path} already exists", hint="name a new file; nothing was written") from error
     with open(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(descriptor, 0o644)
         file.write(text)

@@ -1,1 +1,1 @@
-"""The project commands, a file each."""
+"""The project commands, one file each."""

@@ -21,13 +21,13 @@ from ds01.projects import devcontainer, project_file
 
 @verb(example="devcontainer-init my-thesis", asks=True)
 @target.project_argument("devcontainer-init")
-@click.option("--image", metavar="IMAGE", help="Default: the project's own.")
-@click.option("--force", is_flag=True, help="Replace a devcontainer.json that is there.")
+@click.option("--image", metavar="IMAGE", help="The image. Default: the project's own.")
+@click.option("--force", is_flag=True, help="Replace an existing devcontainer.json.")
 def command(session: Session, project: Project, *, image: str | None, force: bool) -> None:
     """Write .devcontainer/devcontainer.json, for VS Code's "Reopen in Container".
 
     That container is for writing code: it has your limits and no GPU. For a GPU, attach
-    VS Code to the container that ds01 made; the file says how.
+    VS Code to the container that ds01 created; the file says how.
     """
     target.require_directory(project)
     explain(session, "devcontainer")
@@ -38,12 +38,12 @@ def command(session: Session, project: Project, *, image: str | None, force: boo
     limits = session.run(GetLimits(owner=session.owner.uid)).arguments
     write = partial(devcontainer.write_devcontainer, project.home, project.folder, project.name, image, limits=limits)
     step = write(overwrite=force)
-    question = f"{' '.join(step.differing)} says something else. Replace it?"
+    question = f"{' '.join(step.differing)} has other content. Replace it?"
     if step.differing and session.interactive and prompts.confirm(question, default=False):
         step = write(overwrite=True)
     target.show_step(session, step)
     if step.differing and not session.interactive:
         session.say("--force replaces it.")
     if not session.run(HasImage(image)):
-        session.say(f"The image {image} is not here yet: `image-create {project.name}` builds one.")
+        session.say(f"The server does not have the image {image} yet: `image-create {project.name}` builds one.")
     session.write_document({"project": project.name, "path": str(project.folder), "image": image, "step": step})

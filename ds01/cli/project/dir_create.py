@@ -14,11 +14,11 @@ from ds01.projects import project_directory
 
 @verb(example="dir-create my-thesis", asks=True)
 @target.project_argument("dir-create")
-@click.option("--blank", is_flag=True, help="Only the folder, nothing in it.")
+@click.option("--blank", is_flag=True, help="Create an empty directory.")
 def command(session: Session, project: Project, *, blank: bool) -> None:
-    """Make a project's folder, ~/workspace/PROJECT, with the tree of a data science project in it.
+    """Create a project's directory, ~/workspace/PROJECT, with the layout of a data science project.
 
-    It is /workspace in the container of the same name. What is there already stays as it is.
+    It is /workspace in the container of the same name. Existing files stay as they are.
     """
     explain(session, "project-folder", name=project.name)
     step = project_directory.create_project_directory(project.home, project.name, blank=blank, folder=project.folder)

@@ -23,16 +23,16 @@ from ds01.projects.step_result import combine_steps
 
 @verb(example='git-init my-thesis --name "Ada Lovelace" --email ada@example.org', asks=True)
 @target.project_argument("git-init")
-@click.option("--name", metavar="NAME", help="Whose the commits are, if git does not know it.")
-@click.option("--email", metavar="ADDRESS", help="The address in the commits.")
-@click.option("--no-lfs", is_flag=True, help="No git LFS, even if it is here.")
-@click.option("--append", is_flag=True, help="Add to a .gitignore that is there already.")
+@click.option("--name", metavar="NAME", help="The author of commits, if git does not know it.")
+@click.option("--email", metavar="ADDRESS", help="The address of the author.")
+@click.option("--no-lfs", is_flag=True, help="Do not use git LFS, even if it is installed.")
+@click.option("--append", is_flag=True, help="Add to an existing .gitignore.")
 def command(
     session: Session, project: Project, *, name: str | None, email: str | None, no_lfs: bool, append: bool
 ) -> None:
-    """Make a git repository of a project, with an ignore list for machine learning that keeps notebooks.
+    """Turn a project into a git repository, with an ignore list for machine learning that keeps notebooks.
 
-    Nothing is committed. Large files go through git LFS if it is here.
+    Nothing is committed. Large files go through git LFS if it is installed.
     """
     target.require_directory(project)
     explain(session, "git")
@@ -45,7 +45,7 @@ def command(
     files = " and ".join(step.differing)
     if files and session.interactive and prompts.confirm(f"Add ds01's lines at the end of {files}?", default=False):
         more = init(extend=True)
-        session.say(f"Made: {', '.join(more.made)}.")
+        session.say(f"Created: {', '.join(more.made)}.")
         step = combine_steps([replace(step, differing=()), more])
     if git.REPOSITORY in step.made:
         session.say(f'Next: cd {quote(str(project.folder))} && git add -A && git commit -m "Begin {project.name}"')
@@ -55,7 +55,7 @@ def command(
 def ask_author(
     session: Session, project: Project, name: str | None, email: str | None
 ) -> tuple[str | None, str | None]:
-    """Name and address, asked for if they were not said and git does not know them. Enter leaves them open."""
+    """Return name and address; ask for those not given and not known to git. Enter leaves them open."""
     knows = git.commit_identity(project.home, project.folder)
     if name is None and knows[0] is None:
         name = _ask("Your name, for commits (Enter: later)", git.check_commit_name)

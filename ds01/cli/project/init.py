@@ -12,16 +12,16 @@ from ds01.cli.session import Session
 
 @verb(example="project-init my-thesis --type nlp --quick", asks=True)
 @click.argument("name", required=False)
-@click.option("--type", "kind", metavar="CASE", help="ml, cv, nlp, rl, audio, timeseries, llm: what it is for.")
-@click.option("--framework", metavar="NAME[-VERSION]", help="What its image is made from. Default: pytorch.")
+@click.option("--type", "kind", metavar="CASE", help="What it is for: ml, cv, nlp, rl, audio, timeseries, llm.")
+@click.option("--framework", metavar="NAME[-VERSION]", help="The base of its image. Default: pytorch.")
 @click.option("--image", metavar="IMAGE", help="Use this image, and build none.")
 @click.option("--description", metavar="TEXT", help="One line for the README.")
-@click.option("--blank", is_flag=True, help="An empty folder, without folders for data, notebooks, models.")
+@click.option("--blank", is_flag=True, help="An empty directory, without data, notebooks, models.")
 @click.option("--no-git", is_flag=True, help="Without Git.")
 @click.option("--no-image", is_flag=True, help="Without an image and a container.")
 @click.option("--no-container", is_flag=True, help="Without a container.")
 @container_options
-@click.option("--quick", is_flag=True, help="Ask nothing: the usual for everything.")
+@click.option("--quick", is_flag=True, help="Ask nothing, and use the defaults.")
 def command(
     session: Session,
     name: str | None,
@@ -39,10 +39,10 @@ def command(
     wait_for: str | None,
     quick: bool,
 ) -> int | None:
-    """Begin a project: its folder, Git, a README, an image of its own, and a container.
+    """Begin a project: its directory, Git, a README, an image of its own, and a container.
 
-    Whether you may have the container is checked before anything is built. What is there
-    already stays as it is: a project that exists is continued where it stopped.
+    Whether you may have the container is checked before anything is built. Existing files
+    stay as they are: an interrupted project continues where it stopped.
     """
     session.yes = session.yes or quick
     project_options = ProjectOptions(

@@ -1,4 +1,4 @@
-"""What a project is to have: from options, from its pyproject.toml, and by questions on a terminal."""
+"""The options of a project: from the command line, from its pyproject.toml, and by questions on a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ds01.projects.devcontainer import default_image
 
 @dataclass(frozen=True)
 class ProjectOptions:
-    """What a project is to have; None: not specified."""
+    """What a project gets; None: not specified."""
 
     name: str | None = None
     kind: str | None = None
@@ -44,12 +44,12 @@ class ProjectOptions:
     def check(self, session: Session) -> None:
         """Raise UsageError for contradictions and malformed values, NotFound for an unknown use case or framework.
 
-        Called before the first step, since a later failure would leave half a project.
+        Called before the first step, since a later failure would leave a half-finished project.
         """
         if self.image is not None and self.framework is not None:
-            raise UsageError("one image, please", why="--image and --framework each name one")
+            raise UsageError("more than one image was named", why="--image and --framework each name one")
         if self.image is not None and not self.with_image:
-            raise UsageError("--image and --no-image at once")
+            raise UsageError("--image cannot be combined with --no-image")
         if self.image is not None and not is_reference(self.image):
             raise UsageError(f"'{self.image}' is not an image name", why="it has the form [HOST/]NAME[:TAG]")
         self.container_options().check()
@@ -65,7 +65,7 @@ class ProjectOptions:
             catalogues.find(session, self.framework, for_these_gpus=self.with_image)
 
     def container_options(self, image: str | None = None) -> CreateOptions:
-        """The options of the project's container, as container-deploy has them."""
+        """Return the project's container as options of container-deploy."""
         return CreateOptions(
             name=self.name,
             image=image,
@@ -76,14 +76,14 @@ class ProjectOptions:
         )
 
     def with_options(self, options: CreateOptions | None) -> ProjectOptions:
-        """The same with what was settled about the container; None: without one."""
+        """Return a copy with the container's final options; None: without a container."""
         if options is None:
             return dataclasses.replace(self, with_container=False)
         gpus, wait = options.gpus, options.wait
         return dataclasses.replace(self, gpus=gpus, cpu_only=options.cpu_only, wait=wait, wait_for=options.wait_for)
 
     def container_flags(self) -> str:
-        """The same as they are typed, each with a space before it."""
+        """Return the container's options as typed, each after a space."""
         words = [f"--gpus {self.gpus}"] if self.gpus is not None else []
         words += ["--cpu-only"] if self.cpu_only else []
         words += ["--wait"] if self.wait else []
@@ -96,23 +96,23 @@ _CONTAINER_OPTIONS = (
         "--gpus", type=BoundedInteger(min=0), metavar="N", help="How many GPUs the container gets. Default: one."
     ),
     click.option("--cpu-only", is_flag=True, help="A container without a GPU."),
-    click.option("--wait", is_flag=True, help="Wait in line if no GPU is free; Ctrl-C leaves it."),
-    click.option("--wait-for", metavar="DURATION", help="Wait in line for at most this long, as 2h."),
+    click.option("--wait", is_flag=True, help="Wait in the queue if no GPU is free; Ctrl-C leaves it."),
+    click.option("--wait-for", metavar="DURATION", help="Wait in the queue for at most this long, such as 2h."),
 )
 
 
 def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say what the project's container gets."""
+    """Add the options of the project's container."""
     for option in reversed(_CONTAINER_OPTIONS):
         function = option(function)
     return function
 
 
 def complete_options(session: Session, project_options: ProjectOptions) -> ProjectOptions:
-    """Return what is wanted with a name, with what the project's file says, and with answers to questions.
+    """Complete the options from the project's file, and by questions on a terminal.
 
-    Options go before the file, and what the file says is not asked again. Raises UsageError without a name where nobody
-    can be asked.
+    Options take precedence over the file, and the file over questions. Raises UsageError if the name is missing and
+    nobody can be asked.
     """
     if project_options.name is None:
         if not session.has_terminal or session.as_json:
@@ -144,7 +144,7 @@ def complete_options(session: Session, project_options: ProjectOptions) -> Proje
 
 
 def unfinished_projects(session: Session) -> tuple[str, ...]:
-    """Return the projects whose setup was started and has not finished: those without a container of their name."""
+    """Return the projects whose setup was started but not finished, and that have no container of their name."""
     home = session.home
     names = [
         name
@@ -165,7 +165,7 @@ def unfinished_projects(session: Session) -> tuple[str, ...]:
 
 
 def _with_project_file(session: Session, project_options: ProjectOptions) -> ProjectOptions:
-    """Fill in what the project's pyproject.toml says and no option contradicts."""
+    """Fill in the values of the project's pyproject.toml that no option overrides."""
     home, name = session.home, project_options.name or ""
     stored = project_file.read(home, project_directory.project_path(home, name))
     kind, framework, image = stored.get("kind"), stored.get("framework"), stored.get("image")
@@ -195,12 +195,12 @@ def _is_use_case(text: str) -> bool:
 
 
 def _new_name_check(session: Session) -> Callable[[str], None]:
-    """Return a check for a typed name: a project name, and no file in the way of its folder."""
+    """Return a check for a typed name: valid, and without a file at the path of its directory."""
 
     def check(text: str) -> None:
         home = session.home
         folder = project_directory.project_path(home, project_directory.project_name(text))
         if home.exists(folder) and not home.is_directory(folder):
-            raise UsageError(f"{folder} is a file", why="the project's folder would have that name")
+            raise UsageError(f"{folder} is a file", why="the project's directory would have that name")
 
     return check

@@ -18,11 +18,11 @@ from ds01.projects import project_file, readme
 @verb(example='readme-create my-thesis --description "Birds in winter"', asks=True)
 @target.project_argument("readme-create")
 @click.option("--description", metavar="TEXT", help="What the project is about.")
-@click.option("--force", is_flag=True, help="Replace a README.md that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing README.md.")
 def command(session: Session, project: Project, *, description: str | None, force: bool) -> None:
     """Write a README for a project: what it is, where things are, and how to work on it.
 
-    A README that is there already stays as it is.
+    An existing README stays as it is.
     """
     target.require_directory(project)
     explain(session, "readme")
@@ -37,7 +37,7 @@ def command(session: Session, project: Project, *, description: str | None, forc
         kind=known.get("kind"),
     )
     step = write(overwrite=force)
-    question = f"{' '.join(step.differing)} says something else. Replace it?"
+    question = f"{' '.join(step.differing)} has other content. Replace it?"
     if step.differing and session.interactive and prompts.confirm(question, default=False):
         step = write(overwrite=True)
     target.show_step(session, step)

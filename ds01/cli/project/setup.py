@@ -1,4 +1,4 @@
-"""A project from nothing to a running container: one step after the other, each as its own command does it."""
+"""Setting up a project from nothing to a running container, in steps that are also commands of their own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from ds01.system.home import Home
 
 @dataclass(frozen=True)
 class _SetupStep:
-    """`command`: the command that takes only this step. A failing step ends the rest only if it is `required`."""
+    """One step. `command`: does only this step. If a `required` step fails, the setup ends."""
 
     title: str
     command: str
@@ -44,11 +44,11 @@ class _SetupStep:
 
 
 def set_up_project(session: Session, project_options: ProjectOptions, *, next_command: str | None = None) -> int | None:
-    """Take the steps from nothing to a running container; steps that were taken before are skipped.
+    """Take the steps from nothing to a running container; steps that are already done are skipped.
 
-    Whether the container would be refused is found out before the first step. A failing step leaves those before it,
-    and its error says how to go on: with that step, and with `next_command`, the command that would have come next.
-    Returns the exit code of a shell that was opened at the end, or 1 if a step failed that the others do not need.
+    A container that would be refused is reported before the first step. If a step fails, the earlier ones stay, and the
+    error says how to continue: with that step, and then with `next_command`, which the caller would have run next.
+    Returns the exit code of a shell that was opened at the end, or 1 if a step failed that is not required.
     """
     project_options.check(session)
     project_options = complete_options(session, project_options)
@@ -76,7 +76,7 @@ def set_up_project(session: Session, project_options: ProjectOptions, *, next_co
     project.finish()
     image = project_options.image or image_reference(session, project.name)
     session.write_document({"project": {"name": project.name, "folder": str(project.folder), "image": image}})
-    session.say(f"\n{project.name} is ready. Its folder is {project.folder}, in the container /workspace.")
+    session.say(f"\n{project.name} is ready. Its directory is {project.folder}, in the container /workspace.")
     return code or (1 if failed else code)
 
 
@@ -91,9 +91,9 @@ class _ProjectSetup:
         self.folder: Path = project_directory.project_path(self._home, self.name)
 
     def steps(self) -> list[_SetupStep]:
-        """The steps that were asked for, in their order."""
+        """Return the requested steps in order."""
         name, project_options = self.name, self._options
-        steps = [_SetupStep("Folder", f"dir-create {name}", self._make_folder)]
+        steps = [_SetupStep("Directory", f"dir-create {name}", self._make_folder)]
         if project_options.git:
             steps.append(_SetupStep("Git", f"git-init {name}", self._make_git, required=False))
         steps.append(_SetupStep("README", f"readme-create {name}", self._make_readme))
@@ -108,13 +108,13 @@ class _ProjectSetup:
         return steps
 
     def retry_command(self, step: _SetupStep) -> str:
-        """The command that takes this step now: an image that has a Dockerfile is built again from it."""
+        """Return the command that takes this step now: an image with a Dockerfile is built again from it."""
         if step.title == "Image" and find_source(self._session, self.name, None) is not None:
             return f"image-update {self.name} --rebuild"
         return step.command
 
     def finish(self) -> None:
-        """Note that nothing is left to do."""
+        """Mark the setup as finished."""
         project_file.update(self._home, self.folder, {project_file.SETUP_KEY: None})
 
     def _make_folder(self) -> None:
@@ -123,7 +123,7 @@ class _ProjectSetup:
         show_step(
             session, project_directory.create_project_directory(self._home, self.name, blank=project_options.blank)
         )
-        # First of all, so that a setup that is interrupted continues with the same answers.
+        # Written first, so that an interrupted setup continues with the same answers.
         image = project_options.image or image_reference(session, self.name)
         values = {"kind": project_options.kind, "image": image, "framework": project_options.framework}
         setup = project_file.SETUP_UNFINISHED
@@ -133,7 +133,7 @@ class _ProjectSetup:
             show_step(session, kept)
             return
         if project_options.framework is None and project_options.image is not None:
-            values["framework"] = None  # it described the image before
+            values["framework"] = None  # it described the previous image
         elif project_options.framework is None:
             del values["framework"]
         changed = {key: value for key, value in values.items() if stored.get(key) != value and (value or key in stored)}
@@ -143,7 +143,7 @@ class _ProjectSetup:
     def _make_git(self) -> None:
         explain(self._session, "git")
         person, email = None, None
-        # Whoever left it open when the repository was made is not asked again.
+        # Asked only once: not again if the repository exists.
         if self._session.interactive and not self._home.exists(self.folder / ".git"):
             person, email = ask_author(self._session, Project(self._home, self.name, self.folder), None, None)
         show_step(self._session, git.init_repository(self._home, self.folder, name=person, email=email))
@@ -161,10 +161,10 @@ class _ProjectSetup:
         show_step(self._session, step)
 
     def _make_image(self) -> None:
-        """The project's own image: there already, built again from its Dockerfile, or made now."""
+        """Provide the project's image: keep it, build it from its Dockerfile, or create both."""
         session, name, project_options = self._session, self.name, self._options
         if find_image(session, name) is not None:
-            session.say(f"  There is an image {name} already: `image-update {name}` changes it.")
+            session.say(f"  The image {name} already exists: `image-update {name}` changes it.")
             return
         place = find_source(session, name, None)
         if place is None:
@@ -187,7 +187,7 @@ class _ProjectSetup:
         if view.state == "created":  # interrupted between create and start
             startup.start(session, view.container)
             session.say(f"Started {name}.")
-        session.say(f"  There is a container {name} already: `container-run {name}`")
+        session.say(f"  The container {name} already exists: `container-run {name}`")
         return None
 
 
@@ -197,9 +197,9 @@ def _container_named(session: Session, name: str) -> ContainerView | None:
 
 
 def _check_container(session: Session, project_options: ProjectOptions, next_command: str | None) -> ProjectOptions:
-    """Find out whether the container would be refused, before anything is built for it.
+    """Check whether the container would be refused, before anything is built for it.
 
-    On a terminal a refusal is followed by a choice of what is possible. Raises Ds01Error.
+    On a terminal, offer alternatives to a refused container. Raises Ds01Error.
     """
     name = project_options.name or ""
     if not project_options.with_container or _container_named(session, name) is not None:
@@ -215,21 +215,21 @@ def _check_container(session: Session, project_options: ProjectOptions, next_com
 
 
 def _refused_before_setup(error: Ds01Error, project_options: ProjectOptions, next_command: str | None) -> Ds01Error:
-    """The error of a refused container, with how to get the rest."""
+    """Return the error of a refused container, with a hint at how to set up the rest."""
     name = project_options.name or ""
     what = f" --image {project_options.image}" if project_options.image else ""
     what = f" --framework {project_options.framework}" if project_options.framework and not what else what
     continuation = f"No step was taken. `{command_name()} {name}{what} --no-container` takes all the others, and "
-    continuation += f"`container-deploy {name}` then makes the container."
+    continuation += f"`container-deploy {name}` then creates the container."
     continuation += f" After that: `{next_command}`." if next_command else ""
     hint = f"{error.hint}\n{continuation}" if error.hint else continuation
     return error.reworded(error.message, why=error.why, hint=hint)
 
 
 def _with_continuation(error: Ds01Error, number: int, command: str, name: str, next_command: str | None) -> Ds01Error:
-    """The error of a step, with how to go on from there."""
-    before = "What the steps before made stays. " if number > 1 else ""
-    continuation = f"{before}To go on: `{command}`, or `{command_name()} {name}` again, which skips what is there."
+    """Return the error of a step, with a hint at how to continue."""
+    before = "The results of the earlier steps stay. " if number > 1 else ""
+    continuation = f"{before}To continue: `{command}`, or `{command_name()} {name}` again, which skips finished steps."
     continuation += f" After that: `{next_command}`." if next_command else ""
     hint = f"{error.hint}\n{continuation}" if error.hint else continuation
     return error.reworded(error.message, why=error.why, hint=hint)

@@ -1,4 +1,4 @@
-"""Which project a command is about: the one that is named, or the one in whose folder somebody stands."""
+"""Finding the project of a command: by its name, or by the current directory. And the output of project steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ds01.system.home import Home
 
 @dataclass(frozen=True)
 class Project:
-    """A project of `home`'s person, and where it lies. The folder need not be there."""
+    """A project of the owner of `home`. Its directory `folder` may not exist yet."""
 
     home: Home
     name: str
@@ -34,7 +34,7 @@ class Project:
 
 
 def project_argument(verb: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The argument PROJECT and the option --dir; the function gets them as one `project`. `verb` is for the hint."""
+    """Decorator: add the argument PROJECT and --dir, and pass them on as one `project`. `verb`: for hints."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -42,7 +42,7 @@ def project_argument(verb: str) -> Callable[[Callable[..., Any]], Callable[..., 
             return function(session, _resolve_project(session, project, folder, verb), **values)
 
         directory_option = click.option(
-            "--dir", "folder", metavar="DIR", help="Its folder. Default: ~/workspace/PROJECT."
+            "--dir", "folder", metavar="DIR", help="Its directory. Default: ~/workspace/PROJECT."
         )
         return click.argument("project", required=False)(directory_option(run))
 
@@ -50,29 +50,29 @@ def project_argument(verb: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
 
 def require_directory(project: Project) -> None:
-    """Raises NotFound if the project's folder is not there."""
+    """Raise NotFound if the project's directory does not exist."""
     if not project.home.exists(project.folder):
         raise NotFound(
             f"there is no project {project.name}",
-            why=f"{project.folder} is not there",
-            hint=f"`dir-create {project.name}` makes it",
+            why=f"{project.folder} does not exist",
+            hint=f"`dir-create {project.name}` creates it",
         )
 
 
 def show_step(session: Session, step: StepResult) -> None:
-    """Say what a step did."""
+    """Report what a step did."""
     if step.made:
-        session.say(f"Made: {', '.join(step.made)}.")
+        session.say(f"Created: {', '.join(step.made)}.")
         if step.kept:
-            session.say(f"There already: {', '.join(step.kept)}.")
+            session.say(f"Already present: {', '.join(step.kept)}.")
     else:
-        session.say(f"Nothing to do, it is there already: {', '.join(step.kept)}.")
+        session.say(f"Nothing to do, already present: {', '.join(step.kept)}.")
     for note in step.notes:
         session.say(note)
 
 
 def show_unwrapped(session: Session, lines: Iterable[str]) -> None:
-    """Say lines that somebody copies: a terminal's width does not break them."""
+    """Print lines for copying, without breaking them at the terminal's width."""
     stream = sys.stderr if session.as_json else sys.stdout
     if not session.quiet:
         write_raw("\n".join(printable(line) for line in lines), stream)
@@ -92,8 +92,8 @@ def _resolve_project(session: Session, typed: str | None, directory: str | None,
         else:
             raise UsageError(
                 "which project?",
-                why=f"this is not the folder of one: they lie in {workspaces_directory(home)}",
-                hint=f"say its name: {verb} PROJECT",
+                why=f"the current directory is not a project's: projects are in {workspaces_directory(home)}",
+                hint=f"name it: `{verb} PROJECT`",
             )
     name = project_name(typed)
     if name != typed:
@@ -102,10 +102,10 @@ def _resolve_project(session: Session, typed: str | None, directory: str | None,
 
 
 def _project_at_cwd(home: Home) -> str | None:
-    """The project in whose folder, or below it, the command was typed."""
+    """Return the project whose directory contains the current one; None if there is none."""
     try:
         here = Path.cwd()
-    except OSError:  # it was removed meanwhile
+    except OSError:  # the current directory was removed
         return None
     workspaces = [workspaces_directory(home)]
     with suppress(Ds01Error):  # a home, or the workspace in it, is often a link

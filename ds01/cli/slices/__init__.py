@@ -1,1 +1,1 @@
-"""Groups and users as slices, a file each."""
+"""The `ds01 slices` commands, one file each."""

@@ -21,8 +21,8 @@ from ds01.host.slices import SliceChange
 def command(session: Session, dry_run: bool) -> int:
     """Give groups and users the limits of the policy, as systemd slices.
 
-    ds01-GROUP.slice gets the group's group_total, ds01-GROUP-USER.slice the user's aggregate. What the policy
-    dropped is removed. The tick does the same, but never sets a limit below the memory that is in use.
+    ds01-GROUP.slice gets the group's group_total, ds01-GROUP-USER.slice the user's aggregate. Limits that the
+    policy no longer has are removed. The tick does the same, but never sets a limit below the memory in use.
     """
     require_root(session, "systemd's slices")
     require_real_server(session, "slices")
@@ -34,7 +34,7 @@ def command(session: Session, dry_run: bool) -> int:
     if run.would_change:
         session.say(f"{format_count(len(run.would_change), 'slice')} would change.")
     elif not (run.changed or run.failed):
-        session.say("All slices are as the policy says.")
+        session.say("All slices match the policy.")
     for change, why in run.failed:
         session.warn(f"{change.unit}: {why}")
     return 1 if failed else 0

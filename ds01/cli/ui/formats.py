@@ -1,4 +1,4 @@
-"""The words for data: times, durations, sizes, slots, refusals and errors. Pure, but for the server's time zone."""
+"""Formats for people: times, durations, sizes, slots and errors. Pure, except for the server's time zone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ds01.journal.notices import Notice
     from ds01.policy.model import Reservation
 
-DISTANT = timedelta(days=300)  # from there on a date needs its year
+DISTANT = timedelta(days=300)  # dates further away are shown with the year
 
 
 def format_error(error: Ds01Error) -> str:
-    """An error in a few lines: what happened, why with the numbers, what to do."""
+    """Return an error in a few lines: what happened, why with the numbers, what to do."""
     lines = [f"Error: {_on_one_line(error.message)}", *(f"  {line}" for line in (error.why or "").splitlines())]
     if error.hint:
         lines.append("  → " + error.hint.replace("\n", "\n    "))
@@ -27,7 +27,7 @@ def format_error(error: Ds01Error) -> str:
 
 
 def format_local_time(at: datetime, now: datetime) -> str:
-    """Return a time for people, in the server's zone: today's by the hour, others with the day or the year too."""
+    """Return a time in the server's zone: the hour if it is today, else with the day, and the year if it is distant."""
     local_time, today = to_server_zone(at), to_server_zone(now)
     if local_time.date() == today.date():
         return local_time.strftime("%H:%M")
@@ -47,14 +47,14 @@ def _format_date(at: datetime) -> str:
 
 
 def format_deadline(at: datetime, now: datetime) -> str:
-    """A time for people, and how long until then."""
+    """Return a time, and how long it is until then."""
     return (
         f"{format_local_time(at, now)} ({format_duration(at - now)} left)" if at > now else format_local_time(at, now)
     )
 
 
 def format_duration(duration: timedelta) -> str:
-    """A length of time in its two largest units, rounded: `3d 4h`, `2h 5m`, `12m`, `40s`."""
+    """Return a duration in its two largest units, rounded: `3d 4h`, `2h 5m`, `12m`, `40s`."""
     seconds = max(0, round(duration.total_seconds()))
     minutes = round(seconds / 60)
     if seconds < 60:
@@ -68,19 +68,19 @@ def format_duration(duration: timedelta) -> str:
 
 
 def format_notice(notice: Notice) -> str:
-    """A notice for people, in one line."""
+    """Return a notice in one line."""
     text = " ".join(notice.text.splitlines())
     time = to_server_zone(notice.time).strftime("%a %d %b %H:%M")
     return f"[{time}] {text}" + (f" → `{notice.command}`" if notice.command else "")
 
 
 def format_size(number: int | None) -> str:
-    """Return bytes in the one form for people, `1.2g`; a dash if they are unknown."""
+    """Return a number of bytes as `1.2g`; a dash if it is unknown."""
     return "–" if number is None else readable_size(number)
 
 
 def format_gpus(slots: Sequence[Any]) -> str:
-    """Return slots for people: `0:1 (2g.20gb)`, `0:1, was 0:0 (2g.20gb)`."""
+    """Return slots in one line: `0:1 (2g.20gb)`, `0:1, was 0:0 (2g.20gb)`."""
     return ", ".join(f"{display_name(item)} ({item.profile})" if item.profile else display_name(item) for item in slots)
 
 
@@ -90,26 +90,26 @@ def gpus_as_subject(slots: Sequence[Any], singular: str, plural: str) -> str:
 
 
 def short_name(container: str | None) -> str:
-    """The name that people use, of a container's full one."""
+    """Return the owner's name for a container, from its full name."""
     return (container or "").partition("._.")[0]
 
 
 def format_holder(user: str | None, container: str | None) -> str:
-    """Who has something: `alice (thesis)`."""
+    """Return user and container as `alice (thesis)`."""
     return " ".join(filter(None, (user, f"({short_name(container)})" if container else None))) or "–"
 
 
 def format_count(number: int, noun: str) -> str:
-    """A number of things: `1 error`, `2 errors`, `2 processes`."""
+    """Return a number with its noun: `1 error`, `2 errors`, `2 processes`."""
     plural = "es" if noun.endswith("s") else "s"
     return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def describe_ending_processes(count: int) -> str:
-    """How many processes end with a stop."""
+    """Return how many processes a stop will end, as a clause."""
     return f"{format_count(count, 'process')} will end"
 
 
 def _on_one_line(text: str) -> str:
-    """A text with what was typed in it, on one line: a line break in a name would look like a line of ours."""
+    """Return the text on one line: a line break in a typed name could forge a line of ds01's output."""
     return "".join(letter if letter.isprintable() else "?" for letter in text.strip())

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of something that takes its time."""
+"""Ctrl-C during a long operation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ds01.errors import Ds01Error
 
 
 class Interruption(click.Abort):
-    """Ctrl-C, with an error that says what was and was not done by then. Click lets its own kind of abort pass."""
+    """Ctrl-C, with an error that says what was and was not done. A subclass of Abort, which click lets pass."""
 
     def __init__(self, error: Ds01Error) -> None:
         super().__init__(error.message)

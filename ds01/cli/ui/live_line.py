@@ -1,4 +1,4 @@
-"""A line on the terminal that changes in place, below what was said."""
+"""A line on the terminal that changes in place, below the messages."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class LiveLine:
         self._written = False
 
     def show(self, text: str) -> None:
-        """Write `text` in place of what stands there."""
+        """Replace the line with `text`."""
         if self._shown:
             self._written = True
             write_raw(f"\r\x1b[K{fit_to_terminal(printable(text))}", sys.stdout, end="")
 
     def clear(self) -> None:
-        """Take the line away; what is said next stands in its place."""
+        """Remove the line, so that the next message takes its place."""
         if self._written:
             self._written = False
             write_raw("\r\x1b[K", sys.stdout, end="")
 
 
 def fit_to_terminal(text: str) -> str:
-    """Cut a text so that it fits on one line of the terminal."""
+    """Shorten a text to one line of the terminal."""
     width = terminal_width() - 3
     return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -1,4 +1,4 @@
-"""Everything that people and scripts read leaves here: without control characters, and fitted to a terminal."""
+"""All output for people and scripts goes through here: without control characters, and fitted to a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ds01.errors import Ds01Error
 
 
 class OutputLost(Ds01Error):
-    """Standard output cannot be written, so it is no place to say that either."""
+    """Standard output cannot be written, so the error cannot be reported there either."""
 
 
 def print_text(text: str = "", *, error: bool = False) -> None:
@@ -38,7 +38,7 @@ def supports_colours(stream: TextIO) -> bool:
 
 
 def clear_screen() -> None:
-    """Start at the top of an empty screen; below an empty line where the terminal cannot do that."""
+    """Clear the screen; print an empty line on terminals that cannot do that."""
     if supports_escape_codes(sys.stdout):
         write_raw("\x1b[2J\x1b[1;1H", sys.stdout, end="")
     elif sys.stdout.isatty():
@@ -46,12 +46,12 @@ def clear_screen() -> None:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Write the one JSON document of a command to stdout. In ASCII, so that no name in it can steer a terminal."""
+    """Write a command's JSON document to stdout. In ASCII, so that no name in it can control a terminal."""
     write_raw(json.dumps(document), sys.stdout)
 
 
 def write_raw(text: str, stream: TextIO, *, end: str = "\n") -> None:
-    """Write a finished text. A reader that has gone, as `head` does, does not stop the work."""
+    """Write a text. A reader that closes the pipe early, as `head` does, does not stop the work."""
     try:
         print(text, file=stream, flush=True, end=end)
     except BrokenPipeError:
@@ -63,7 +63,7 @@ def write_raw(text: str, stream: TextIO, *, end: str = "\n") -> None:
 
 
 def discard_output(stream: TextIO) -> None:
-    """Let what is written from now on, and what Python still keeps back, go nowhere."""
+    """Discard everything written from now on, and what Python still buffers."""
     try:
         null = open_null()
         try:
@@ -71,12 +71,12 @@ def discard_output(stream: TextIO) -> None:
         finally:
             os.close(null)
     except OSError:
-        # No file can be opened: the stream itself has to go, or Python would complain of it at its end.
+        # No file can be opened: replace the stream, or Python reports an error at exit.
         setattr(sys, "stdout" if stream is sys.stdout else "stderr", io.StringIO())
 
 
 def open_null() -> int:
-    """Open a file whose content nobody sees. Raises OSError. In a container or a chroot there may be no /dev/null."""
+    """Open a file that discards output: a container or chroot may lack /dev/null. Raises OSError."""
     try:
         return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -84,12 +84,12 @@ def open_null() -> int:
 
 
 def printable(text: str) -> str:
-    """Text without control characters: names from outside must not move a terminal's cursor."""
+    """Return the text without control characters: names from outside must not move a terminal's cursor."""
     return "".join(letter if letter.isprintable() or letter == "\t" else "�" for letter in text)
 
 
 def wrap_line(line: str, width: int) -> list[str]:
-    """A line as lines of at most `width`, if its words allow it; what follows the first is indented."""
+    """Break a line into lines of at most `width`, if its words allow it; all but the first are indented."""
     if len(line) <= width:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()) + 2)
@@ -97,5 +97,5 @@ def wrap_line(line: str, width: int) -> list[str]:
 
 
 def terminal_width() -> int:
-    """The columns of the terminal; 80 if it does not say."""
+    """Return the columns of the terminal; 80 if unknown."""
     return shutil.get_terminal_size().columns

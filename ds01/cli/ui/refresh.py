@@ -1,4 +1,4 @@
-"""Looking again and again at what changes, until Ctrl-C."""
+"""Refreshing an output until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable
 
 from ds01.cli.ui.output import print_text
 
-DEFAULT_INTERVAL = 2  # seconds between two looks
-EXIT_INTERRUPTED = 130  # as a shell has it for a program that Ctrl-C ended, and the way out here: nothing went wrong
+DEFAULT_INTERVAL = 2  # seconds between refreshes
+EXIT_INTERRUPTED = 130  # the exit code that a shell gives to a program ended by Ctrl-C
 
 
 def repeat_until_interrupted(show: Callable[[], None], *, interval: float = DEFAULT_INTERVAL) -> int:
-    """Call `look` every so many seconds. Ctrl-C ends it without a word; the exit code."""
+    """Call `show` every `interval` seconds until Ctrl-C; return the exit code."""
     gc.enable()  # this may take days
     try:
         while True:
             show()
             time.sleep(interval)
     except KeyboardInterrupt:
-        print_text(error=True)  # what comes next does not stand behind the terminal's ^C
+        print_text(error=True)  # ends the line in which the terminal shows ^C
         return EXIT_INTERRUPTED

@@ -1,4 +1,4 @@
-"""Tables: in colour and fitted to the width on a terminal, plain and whole when piped."""
+"""Tables: coloured and fitted to the width on a terminal, plain and complete in a pipe."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ COLOURS = {
     "free": 32, "leased": 36, "reserved": 35, "busy_outside": 31, "unhealthy": 31,
 }  # fmt: skip
 GAP = 2  # spaces between two columns
-NARROWEST = 8  # letters that a column keeps when the others need the room
+NARROWEST = 8  # characters that the shrinking column keeps
 
 Row = Sequence[str]
 
 
 class MultilineCell(str):
-    """A cell of several lines; a line break in any other cell came from outside, and is shown as such."""
+    """A cell of several lines; in other cells a line break comes from outside, and is replaced."""
 
     __slots__ = ()
 
 
 def multiline_cell(parts: Iterable[str]) -> MultilineCell:
-    """Return a cell with a line for each of `parts`; a dash without any."""
+    """Return a cell with one line per part; a dash if there are none."""
     return MultilineCell("\n".join(map(printable, parts)) or "–")
 
 
 def print_table(headings: Row, rows: Sequence[Row], *, cut: str | None = None, optional: str | None = None) -> None:
-    """Print a table. Where a terminal is too narrow, lists become lines, then one column gives way: of the column
-    `cut` the path and the end; without it the last one is broken between words. The column `optional` is left out
-    where that is not enough.
+    """Print a table.
+
+    If the terminal is too narrow, lists in cells become lines. Then the column `cut` loses its path and its end;
+    without `cut` the last column is wrapped. If that is not enough, the column `optional` is left out.
     """
     clean = [[cell if isinstance(cell, MultilineCell) else printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
@@ -45,7 +46,7 @@ def print_table(headings: Row, rows: Sequence[Row], *, cut: str | None = None, o
 
 
 def format_plain(rows: Sequence[Row], *, state: int | None = None) -> Iterator[str]:
-    """The rows as lines, the headings first; a cell may have several lines. `state`: the column to be coloured."""
+    """Yield the rows as lines, headings first; cells may have several lines. `state`: the column to colour."""
     cells = [[cell.split("\n") for cell in row] for row in rows]
     widths = [max(len(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
     for number, row in enumerate(cells):
@@ -62,7 +63,7 @@ def format_plain(rows: Sequence[Row], *, state: int | None = None) -> Iterator[s
 def fit_table(
     rows: Sequence[Row], width: int, *, cut: str | None = None, optional: str | None = None, coloured: bool = False
 ) -> list[str]:
-    """Return the rows as lines that fit a terminal, if they can."""
+    """Return the rows as lines that fit the terminal if possible; see `print_table`."""
     table = [list(row) for row in rows]
     if _excess_width(table, width) > 0:
         table = [[cell.replace(", ", "\n").replace(",", "\n") for cell in row] for row in table]

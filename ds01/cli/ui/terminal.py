@@ -1,4 +1,4 @@
-"""The terminal at an attachment: raw mode, size changes, copying, restoring. Knows the attachment only."""
+"""Connecting the terminal to an attachment: raw mode, size changes, copying, signals, restoring."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 from ds01.api.types import Attachment
 
 CHUNK_SIZE = 65536  # bytes
-EXIT_TIMEOUT = 5.0  # seconds that the engine may take to say the exit code after the stream has ended
-EXIT_READER_GONE = 128 + signal.SIGPIPE  # what a program has as its code whose output nobody reads any more
+EXIT_TIMEOUT = 5.0  # seconds to wait for the exit code after the stream has ended
+EXIT_READER_GONE = 128 + signal.SIGPIPE  # the exit code of a program whose output is no longer read
 
-SIGNAL_TIMEOUT = 1.0  # seconds that a program gets to end after a signal, when nobody reads its output any more
-CLOSED_CHECK_INTERVAL = 1.0  # seconds between looks whether anybody still reads the output
-MAX_SIGNALS = 2  # forwarded before the connection ends, whatever the program inside does
+SIGNAL_TIMEOUT = 1.0  # seconds for a program to end after a signal, when its output is no longer read
+CLOSED_CHECK_INTERVAL = 1.0  # seconds between checks whether the output is still read
+MAX_SIGNALS = 2  # signals to forward before the connection ends, even if the program inside ignores them
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Resize = Callable[[int, int], None]  # rows, columns
@@ -29,7 +29,7 @@ SendSignal = Callable[[int], bool]  # false: it could not be sent
 
 
 class LeftRunning(Exception):
-    """A signal ended the connection, and the program inside goes on."""
+    """A signal ended the connection, and the program inside is still running."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -43,10 +43,11 @@ def connect(
     exit_code: Callable[[], int | None],
     send_signal: SendSignal = lambda number: False,
 ) -> int:
-    """Copy between the terminal and the attachment until the program inside ends; its exit code.
+    """Copy between the terminal and the attachment until the program inside ends; return its exit code.
 
-    Without a terminal, signals that would end this program go to the one inside, whose end is waited for. On one, keys
-    like Ctrl-C do that; SIGTERM and SIGHUP then end the connection alone. Raises LeftRunning.
+    Without a terminal, signals that would end this process are forwarded to the program inside, and its end is waited
+    for. On a terminal, keys such as Ctrl-C reach it through the stream, so SIGTERM and SIGHUP only end the connection.
+    Raises LeftRunning.
     """
     try:
         with socket.socket(fileno=attachment.fileno) as stream:
@@ -77,7 +78,7 @@ def _wait_for_end(exit_code: Callable[[], int | None], seconds: float) -> int | 
 
 
 def _end_program(send_signal: SendSignal, exit_code: Callable[[], int | None]) -> None:
-    """End the program inside as one here would: by SIGPIPE, and where that is ignored, as Python does, by SIGHUP."""
+    """End the program inside as a closed pipe would: by SIGPIPE, or by SIGHUP if it ignores that, as Python does."""
     for number in (signal.SIGPIPE, signal.SIGHUP):
         if not send_signal(number) or _wait_for_end(exit_code, SIGNAL_TIMEOUT) is not None:
             return
@@ -98,7 +99,7 @@ def _signal_forwarder(send_signal: SendSignal) -> Callable[[int], None]:
     def handle(number: int) -> None:
         nonlocal received
         received += 1
-        # Whoever asks a third time wants to be rid of it, whatever the program makes of the signals.
+        # After the third signal the user wants to leave, even if the program ignores signals.
         if received > MAX_SIGNALS or not send_signal(number):
             raise LeftRunning(number)
 
@@ -106,21 +107,21 @@ def _signal_forwarder(send_signal: SendSignal) -> Callable[[int], None]:
 
 
 def _output_is_closed() -> bool:
-    """Whether both outputs have lost their reader: the caller, an SSH connection say, is gone."""
+    """Return whether stdout and stderr have lost their reader: the caller, such as an SSH connection, is gone."""
     poll = select.poll()
     for descriptor in (1, 2):
-        poll.register(descriptor, 0)  # errors and hang-ups are reported all the same
+        poll.register(descriptor, 0)  # without a mask, errors and hang-ups are still reported
     return len(poll.poll(0)) == 2
 
 
 def terminal_size() -> tuple[int, int]:
-    """Rows and columns of the terminal itself: what LINES and COLUMNS say is older."""
+    """Return rows and columns of the terminal itself; LINES and COLUMNS may be outdated."""
     size = os.get_terminal_size(sys.stdin.fileno())
     return size.lines, size.columns
 
 
 class _PlainOutput:
-    """A terminal's stream goes to stdout as it comes."""
+    """Writes a terminal's stream to stdout unchanged."""
 
     def __init__(self, early: bytes) -> None:
         self.feed(early)
@@ -130,7 +131,7 @@ class _PlainOutput:
 
 
 class _FramedOutput:
-    """Docker's frames: 1 byte stream, 3 zeros, 4 bytes length, payload."""
+    """Unpacks Docker's frames to stdout and stderr: 1 byte stream, 3 zeros, 4 bytes length, payload."""
 
     def __init__(self, early: bytes) -> None:
         self._buffer = b""
@@ -154,10 +155,11 @@ def _copy(
     *,
     until: Callable[[], bool] | None = None,
 ) -> None:
-    """Copy until the stream ends. What was typed is sent as fast as it is taken, and meanwhile output is read: a
-    program that writes while it reads, such as `cat`, would otherwise wait for us and we for it.
+    """Copy until the stream ends.
 
-    `handle` gets each signal that arrives. When `until` becomes true, that is a hang-up.
+    Input is sent only as fast as it is taken, and output is read meanwhile: a program that writes while it reads, such
+    as `cat`, would otherwise cause a deadlock. `handle` gets each signal that arrives. When `until` becomes true, that
+    counts as a hang-up.
     """
     stdin: int | None = sys.stdin.fileno()
     pending_input = b""
@@ -181,7 +183,7 @@ def _copy(
             try:
                 pending_input = pending_input[stream.send(pending_input) :]
             except (BrokenPipeError, ConnectionResetError):
-                pending_input, stdin = b"", None  # it reads no more; what it still says is read below
+                pending_input, stdin = b"", None  # it no longer reads, but its remaining output is read below
         if stream in ready:
             try:
                 data = stream.recv(CHUNK_SIZE)
@@ -196,14 +198,14 @@ def _write(descriptor: int, data: bytes) -> None:
     while data:
         try:
             data = data[os.write(descriptor, data) :]
-        except BlockingIOError:  # others have the same terminal, and set it so
+        except BlockingIOError:  # another process has set the shared terminal to non-blocking
             select.select([], [descriptor], [])
 
 
 @contextlib.contextmanager
 def _raw(descriptor: int) -> Iterator[None]:
     before = termios.tcgetattr(descriptor)
-    tty.setraw(descriptor, termios.TCSADRAIN)  # what was typed ahead stays
+    tty.setraw(descriptor, termios.TCSADRAIN)  # TCSADRAIN keeps what was typed ahead
     try:
         yield
     finally:
@@ -212,11 +214,11 @@ def _raw(descriptor: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals(*numbers: int) -> Iterator[int]:
-    """A file number from which the numbers of signals that arrive are read, a byte each. What was ignored stays so."""
+    """Yield a file descriptor that delivers each arriving signal's number as a byte. Ignored signals stay ignored."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    # A handler that does nothing: without one nothing wakes up, or the process ends.
+    # The handlers do nothing, but without them the wake-up does not happen, or the process ends.
     before = {
         number: signal.signal(number, lambda *_: None)
         for number in numbers

@@ -1,1 +1,1 @@
-"""Users of ds01, a file each."""
+"""The commands that set up users, one file each."""

@@ -15,7 +15,7 @@ from ds01.host.user_setup import SetupStep
 @verb(example="sudo ds01 user add alice", json=False, guided=False, user=False)
 @click.argument("login")
 def command(session: Session, login: str) -> int:
-    """Let somebody use ds01: groups docker and video, the folder for workspaces, the slice. Safe to run again."""
+    """Set up a user of ds01: the groups docker and video, the workspace directory, the slice. Safe to run again."""
     require_root(session, "the groups of the machine")
     account = session.users.by_login(login)
     results = []
@@ -23,7 +23,7 @@ def command(session: Session, login: str) -> int:
         _show(session, step)
         results.append(step)
     if user_setup.needs_new_login(results):
-        session.say(f"{account.login} has to log out and in again: groups count from the next login on.")
+        session.say(f"{account.login} must log out and in again: new groups take effect at the next login.")
     failed = [step for step in results if step.problem and step.what != "group video"]
     return 1 if failed else 0
 

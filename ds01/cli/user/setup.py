@@ -25,12 +25,12 @@ from ds01.projects.ssh_host import check_host
 
 @verb(example="user-setup my-first-project --quick", asks=True, json=False)
 @click.argument("project", required=False)
-@click.option("--type", "kind", metavar="CASE", help="ml, cv, nlp, rl, audio, timeseries, llm: what it is for.")
-@click.option("--framework", metavar="NAME[-VERSION]", help="What the project's image is made from.")
+@click.option("--type", "kind", metavar="CASE", help="What it is for: ml, cv, nlp, rl, audio, timeseries, llm.")
+@click.option("--framework", metavar="NAME[-VERSION]", help="The base of the project's image.")
 @click.option("--image", metavar="IMAGE", help="Use this image, and build none.")
 @click.option("--no-container", is_flag=True, help="A project without a container.")
 @container_options
-@click.option("--host", metavar="NAME", help="How this server is reached. Default: its own name.")
+@click.option("--host", metavar="NAME", help="The name by which this server is reached. Default: its own.")
 @click.option("--quick", is_flag=True, help="Explain and ask nothing.")
 def command(
     session: Session,
@@ -46,12 +46,12 @@ def command(
     host: str | None,
     quick: bool,
 ) -> int | None:
-    """Your first steps here: an SSH key, a first project with its container, and VS Code on your computer.
+    """Take your first steps: an SSH key, a first project with its container, and VS Code on your computer.
 
-    What is done already is skipped: after an interruption the same command continues.
+    Finished steps are skipped: after an interruption the same command continues.
     """
     session.yes = session.yes or quick
-    session.guided = session.guided or not session.yes  # whoever is new wants to know; --quick does not
+    session.guided = session.guided or not session.yes  # new users get explanations unless they say --quick or --yes
     server = session.server_name if host is None else check_host(host)
     project_options = ProjectOptions(
         name=project,
@@ -76,7 +76,7 @@ def command(
     code = None
     project_options = dataclasses.replace(project_options, name=project_options.name or _choose_unfinished(session))
     if project_options.name is None and existing:
-        session.say(f"  You have {', '.join(existing[:5])} already.")
+        session.say(f"  You already have {', '.join(existing[:5])}.")
     if (
         project_options.name is not None
         or not existing
@@ -88,13 +88,13 @@ def command(
     show_unwrapped(session, vscode.setup_guide(session.owner.login, server))
     explain(session, "manners")
     if not has_key:
-        session.warn("the SSH key is still missing: `ssh-setup` makes it")
-    session.say("\nThat is all. `alias-list` shows every command; `container-list` what you have.")
+        session.warn("the SSH key is still missing: `ssh-setup` creates it")
+    session.say("\nThat is all. `alias-list` shows every command, `container-list` your containers.")
     return code or (code if has_key else 1)
 
 
 def _set_up_ssh(session: Session, server: str) -> bool:
-    """Make the key, and say how the server is reached; return whether that worked. The other parts do not need it."""
+    """Create the key, and print how to reach the server; return whether that worked. The other parts do not need it."""
     try:
         set_up_ssh(session, server, ask_passphrase=session.interactive)
     except Ds01Error as error:
@@ -105,7 +105,7 @@ def _set_up_ssh(session: Session, server: str) -> bool:
 
 
 def _choose_unfinished(session: Session) -> str | None:
-    """Return the project whose setup was interrupted, if there is one and it is to be continued."""
+    """Return the interrupted project to continue; None if there is none, or the user declines."""
     names = unfinished_projects(session)
     if not names:
         return None

@@ -13,20 +13,20 @@ from ds01.projects.ssh_host import check_host
 
 
 @verb(example="ssh-setup --no-passphrase", asks=True)
-@click.option("--comment", metavar="TEXT", help="The last word of the key. Default: login and server.")
+@click.option("--comment", metavar="TEXT", help="The comment in the key. Default: login and server.")
 @click.option("--no-passphrase", is_flag=True, help="Do not protect the key with a passphrase.")
-@click.option("--host", metavar="HOST", help="How this server is called from outside.")
+@click.option("--host", metavar="HOST", help="The name by which this server is reached from outside.")
 def command(session: Session, comment: str | None, no_passphrase: bool, host: str | None) -> None:
-    """Make an SSH key for going on from here, as to GitHub; and say how you get here.
+    """Create an SSH key for connections from this server, such as to GitHub, and show how to reach the server.
 
-    The private part stays in ~/.ssh/id_ed25519, and is never shown. A key that is there stays.
+    The private part stays in ~/.ssh/id_ed25519 and is never shown. An existing key is kept.
     """
     host = session.server_name if host is None else check_host(host)
     set_up_ssh(session, host, comment, ask_passphrase=session.interactive and not no_passphrase)
 
 
 def set_up_ssh(session: Session, host: str, comment: str | None = None, *, ask_passphrase: bool) -> None:
-    """Make the key, show its public part, and say how this server is reached; the answer of ssh-setup."""
+    """Create the key, show its public part, and print how to reach this server."""
     explain(session, "ssh")
     home, login = session.home, session.owner.login
     comment = f"{login}@{host}" if comment is None else comment
@@ -37,8 +37,8 @@ def set_up_ssh(session: Session, host: str, comment: str | None = None, *, ask_p
     )
     target.show_step(session, step)
     if public is not None:
-        session.say("\nThe public part. Everybody may see it; GitHub, GitLab and other servers want it:")
+        session.say("\nThe public part. Everybody may see it; GitHub, GitLab and other servers ask for it:")
         target.show_unwrapped(session, [f"  {public}", ""])
     target.show_unwrapped(session, ssh.connection_guide(login, host))
     if fingerprint is not None:
-        session.say(f"The first time ssh asks whether this is the right server. It is, if it shows {fingerprint}.")
+        session.say(f"The first time, ssh asks whether this is the right server. It is if ssh shows {fingerprint}.")

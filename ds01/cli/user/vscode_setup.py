@@ -17,11 +17,11 @@ from ds01.projects.ssh_host import SSH_PORT, check_host
 
 
 @verb(example="vscode-setup --host server.example.org")
-@click.option("--write", "file", metavar="FILE", help="Add the entry to this file too, once.")
-@click.option("--host", metavar="HOST", help="How this server is called from outside.")
-@click.option("--port", type=BoundedInteger(1, 65535), default=SSH_PORT, help="The port of SSH, if it is not 22.")
+@click.option("--write", "file", metavar="FILE", help="Add the entry to this file, if it is not in it.")
+@click.option("--host", metavar="HOST", help="The name by which this server is reached from outside.")
+@click.option("--port", type=BoundedInteger(1, 65535), default=SSH_PORT, help="The SSH port. Default: 22.")
 def command(session: Session, file: str | None, host: str | None, port: int) -> None:
-    """Say how VS Code on your own computer gets to work on this server, and show the entry for it."""
+    """Explain how to use VS Code on your own computer with this server, and show the entry for ~/.ssh/config."""
     explain(session, "vscode")
     login = session.owner.login
     host = session.server_name if host is None else check_host(host)

@@ -68,7 +68,7 @@ def test_a_dry_run_leaves_no_trace(idle: CommandLine) -> None:
 def test_a_tick_that_meets_another_leaves_at_once(idle: CommandLine) -> None:
     before = ticked(idle)
     with idle.harness.ledger.tick_lock():
-        assert idle.ok("tick", who="root") == "Another tick runs.\n"
+        assert idle.ok("tick", who="root") == "Another tick is running.\n"
         assert idle("tick", "--json", who="root").json["looked_at"] == 0
     assert ticked(idle) == before
 
@@ -197,7 +197,7 @@ def test_an_extension_says_the_new_deadline(idle: CommandLine) -> None:
 
 def test_the_queue_is_shown_and_cancelled(ds: CommandLine) -> None:
     harness = ds.harness
-    assert ds.ok("queue") == "Nobody waits.\n"
+    assert ds.ok("queue") == "Nobody is waiting.\n"
     from ds01.records.wait_queue import Waiter
 
     request = harness.request("alice", gpus=1)
@@ -252,9 +252,9 @@ def test_wait_for_ends_with_4(ds: CommandLine) -> None:
         ds.ok("container-create", name, "pytorch", "--gpus", gpus, who="root")
     answer = ds("container-create", "thesis", "pytorch", "--gpus", "1", "--wait-for", "1s")
     assert answer.code == 4
-    assert "Waiting, number 1 in line" in answer.out
-    assert answer.err.startswith("Error: the time to wait, 1s, is over, and no GPU came free\n"), answer.err
-    assert "root (one)" in answer.err and "wait longer" in answer.err and "stands in line" not in answer.err
+    assert "Waiting, number 1 in the queue" in answer.out
+    assert answer.err.startswith("Error: the wait of 1s is over, and no GPU came free\n"), answer.err
+    assert "root (one)" in answer.err and "wait longer" in answer.err and "in the queue" not in answer.err
 
 
 # pending notices
@@ -274,7 +274,7 @@ def test_the_callers_notices_come_once_before_the_commands_own_words(ds: Command
     put(ds)
     answer = ds("queue")
     assert answer.code == 0
-    assert answer.out == "Nobody waits.\n"
+    assert answer.out == "Nobody is waiting.\n"
     assert "thesis does nothing → `container-extend thesis 6h`" in " ".join(answer.err.split())
     assert ds("queue").err == ""
 
@@ -311,10 +311,10 @@ def test_a_broken_mailbox_keeps_nobody_from_working(ds: CommandLine, terminal: N
     box.mkdir()
     path = box / f"{ds.caller[0]}.jsonl"
     path.write_bytes(b"\xff\x00{")
-    assert ds.ok("queue") == "Nobody waits.\n"
+    assert ds.ok("queue") == "Nobody is waiting.\n"
     path.unlink(missing_ok=True)
     path.mkdir()
-    assert ds.ok("queue") == "Nobody waits.\n"
+    assert ds.ok("queue") == "Nobody is waiting.\n"
 
 
 def test_ds01_notices_shows_each_once(ds: CommandLine, terminal: None) -> None:

@@ -251,7 +251,7 @@ def test_quota_refusals_name_rule_limit_use_holder_and_a_way_out(ds: CommandLine
     ds.ok("container-stop", "two")
     error = ds.fails(3, "container-deploy", "three", "pytorch")
     assert "your quota is 2 GPUs (max_mig_instances)" in error
-    assert "you have 2, and asked for 1 more" in error
+    assert "you have 2, and requested 1 more" in error
     assert "alice (one)" in error and "held until" in error
     assert "container-retire two" in error, "the held one is the easiest to give back"
     assert "(max_gpus_per_container)" in ds.fails(3, "container-create", "three", "pytorch", "--gpus", "3")
@@ -297,14 +297,14 @@ def test_failures_of_container_run_itself_are_125(ds: CommandLine) -> None:
     [
         ("container-create", "→ `container-create NAME --framework pytorch`"),
         ("container-deploy", "→ `container-deploy NAME --framework pytorch`"),
-        ("container-extend thesis", "DURATION is missing"),
+        ("container-extend thesis", "no duration was given"),
         ("container-extend thesis", "→ `container-extend thesis 12h`"),
         ("container-extend nothing", "'nothing' is not a duration"),
         ("container-extend 4h", "container-extend NAME 4h"),
         ("container-extend thesis 0h", "→ `container-extend thesis 12h`"),
         ("container-extend thesis 5", "12h, 30m, 2d: `container-extend thesis 12h`"),
         ("queue cancel", "which ID?"),
-        ("queue cancel", "`ds01 queue` shows them"),
+        ("queue cancel", "`ds01 queue` shows the IDs"),
         ("container-create x pytorch --gpus zero", "'zero' is not a whole number from 0"),
         ("container-create x pytorch --gpus -1", "'-1' is not a whole number from 0"),
         ("container-stop thesis --timeout abc", "'abc' is not a whole number from 0 to 86400"),
@@ -343,7 +343,7 @@ def test_odd_names_are_errors_in_words(name: str, ds: CommandLine) -> None:
     ):
         answer = ds(*words, who="boss" if "allocate" in words else "alice")
         assert answer.code in (0, 1, 2, 3, 4, 5, 6), answer
-        assert "Traceback" not in answer.err and "something unexpected" not in answer.err, (words, answer)
+        assert "Traceback" not in answer.err and "internal error in ds01" not in answer.err, (words, answer)
         assert "\x1b" not in answer.out + answer.err
 
 
@@ -379,7 +379,7 @@ def test_settings_that_cannot_be_used_are_errors_in_words(
         answer = ds(*words)
         assert answer.code in (1, 2, 5), answer  # 5: another folder has other people
         assert answer.err.startswith("Error: ") and "Traceback" not in answer.err
-        assert "something unexpected" not in answer.err, answer
+        assert "internal error in ds01" not in answer.err, answer
     assert ds("container-list", "--help").code == 0
 
 

@@ -58,7 +58,9 @@ def test_no_image_at_all_names_the_three_ways(ds: CommandLine) -> None:
 def test_an_image_that_is_not_here_is_fetched_before_anything_is_leased(ds: CommandLine) -> None:
     assert "Fetching remote/thing" in ds.ok("container-create", "thesis", "--image", "remote/thing")
     ds.fails(5, "container-create", "other", "--image", "absent/thing")
-    assert "not here: would be fetched" in ds.ok("container-create", "other", "--image", "remote/more", "--dry-run")
+    assert "not on this server: would be fetched" in ds.ok(
+        "container-create", "other", "--image", "remote/more", "--dry-run"
+    )
     assert len(ds.harness.records()) == 1
 
 
@@ -89,9 +91,9 @@ def test_contradictions_are_wrong_use_and_change_nothing(options: list[str], ds:
 @pytest.mark.parametrize(
     ("ports", "said"),
     [
-        (["8888:8888", "8888:99"], "port 8888 of the server is asked for 2 times"),
-        (["8888", "9000:8888"], "port 8888 in the container is asked for 2 times"),
-        (["99", "99", "99"], "port 99 in the container is asked for 3 times"),
+        (["8888:8888", "8888:99"], "port 8888 of the server is published 2 times"),
+        (["8888", "9000:8888"], "port 8888 in the container is published 2 times"),
+        (["99", "99", "99"], "port 99 in the container is published 3 times"),
     ],
 )
 def test_a_port_twice_is_wrong_use_at_create(ports: list[str], said: str, ds: CommandLine) -> None:
@@ -107,7 +109,7 @@ def test_a_port_twice_is_wrong_use_at_create(ports: list[str], said: str, ds: Co
 def test_a_folder_that_is_not_there_is_wrong_use(option: str, ds: CommandLine) -> None:
     for words in (["container-create", "thesis", "pytorch"], ["mlc-create", "thesis", "Pytorch"]):
         error = ds.fails(2, *words, option, "/nope/here")
-        assert "there is no folder /nope/here" in error and f"{option} is to mount it" in error and "→ " in error
+        assert "there is no directory /nope/here" in error and f"{option} names it" in error and "→ " in error
     assert ds.harness.records() == []
     ds.fails(3, "container-create", "thesis", "pytorch", option, "/etc")
 
@@ -191,7 +193,7 @@ def test_stop_says_how_many_end_and_how_long_the_gpu_is_held(ds: CommandLine) ->
     assert "Stopping thesis: 1 process will end" in said
     assert "GPU 1:0 (2g.10gb) is held for you until" in said and "(1d left)" in said
     assert "--release" in said
-    assert "does not run (it is held)" in ds.ok("container-stop", "thesis")
+    assert "is not running (it is held)" in ds.ok("container-stop", "thesis")
 
 
 def test_release_frees_the_gpu_also_of_a_held_one(ds: CommandLine) -> None:
@@ -212,7 +214,7 @@ def test_stop_all_with_release_takes_the_held_ones_too(ds: CommandLine) -> None:
     assert (ds.state("one"), ds.state("two")) == ("held", "held")
     ds.ok("container-stop", "--all", "--release")
     assert ds.harness.leased() == {}
-    assert "No container of yours runs" in ds.ok("container-stop", "--all")
+    assert "You have no running containers" in ds.ok("container-stop", "--all")
 
 
 def test_keep_container_is_kept(ds: CommandLine) -> None:
@@ -255,10 +257,10 @@ def test_one_that_cannot_be_removed_does_not_keep_the_others(ds: CommandLine) ->
 
 def test_cleanup_shows_sizes_and_removes_what_was_chosen(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "pytorch")
-    assert "No container of yours is stopped" in ds.ok("container-cleanup")
+    assert "You have no stopped containers" in ds.ok("container-cleanup")
     ds.ok("container-stop", "one")
     shown = ds("container-cleanup")
-    assert shown.code == 2 and "`--all` removes them" in shown.err
+    assert shown.code == 2 and "`--all` removes all of them" in shown.err
     assert "SIZE" in shown.out and "one" in shown.out
     assert "one" in ds.ok("container-cleanup", "--dry-run") and ds.state("one") == "held"
     assert "Removed 1" in ds.ok("container-cleanup", "--all")
@@ -267,10 +269,10 @@ def test_cleanup_shows_sizes_and_removes_what_was_chosen(ds: CommandLine) -> Non
 def test_pause_and_unpause(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "pytorch")
     assert "Paused thesis." in ds.ok("container-pause", "thesis")
-    assert "paused already" in ds.ok("container-pause", "thesis")
+    assert "already paused" in ds.ok("container-pause", "thesis")
     assert "paused" in ds.ok("container-list")
-    assert "thesis goes on." in ds.ok("container-unpause", "thesis")
-    assert "running already" in ds.ok("container-unpause", "thesis")
+    assert "thesis continues." in ds.ok("container-unpause", "thesis")
+    assert "already running" in ds.ok("container-unpause", "thesis")
     ds.ok("container-stop", "thesis")
     ds.fails(6, "container-pause", "thesis")
 
@@ -295,7 +297,7 @@ def test_start_when_somebody_else_has_the_gpu_says_how_to_go_on(
 
 
 def test_stats(ds: CommandLine) -> None:
-    assert "No container of yours runs" in ds.ok("container-stats")
+    assert "You have no running containers" in ds.ok("container-stats")
     ds.ok("container-deploy", "thesis", "pytorch")
     assert "PROCESSES" in ds.ok("container-stats", "thesis")
     assert "--watch --interval 5" in ds.fails(2, "container-stats", "--interval", "5")
@@ -327,7 +329,7 @@ def test_a_summary_is_below_the_list(ds: CommandLine) -> None:
     ds.engine.add_foreign("other", labels={}, devices=Devices())
     assert ds.ok("container-list").splitlines()[-1] == "2 containers, 1 running; 1 of 2 GPUs used"
     said = ds.ok("container-list", "--all").splitlines()[-1]
-    assert said == "2 containers, 1 running, 1 removed, 1 not made by ds01; 1 of 2 GPUs used"
+    assert said == "2 containers, 1 running, 1 removed, 1 not created by ds01; 1 of 2 GPUs used"
 
 
 def test_a_summary_names_no_quota_where_there_is_none_or_several(ds: CommandLine) -> None:
@@ -420,7 +422,7 @@ def test_leases_by_hand(ds: CommandLine) -> None:
     ds.fails(5, "gpu", "allocate", "--container", "b", "--gpu", "9", who="boss")
     ds.fails(2, "gpu", "allocate", who="boss")
     assert "alice (reserve)" in ds.ok("gpu", "status")
-    assert "is there" in ds.ok("gpu", "validate", "--container", "reserve")
+    assert "is present" in ds.ok("gpu", "validate", "--container", "reserve")
     ds.ok("gpu", "release", "--container", "reserve")
     assert "4 of 4 free" in ds.ok("gpu", "status")
 
@@ -460,10 +462,10 @@ def test_check_limits_names_leases_by_hand(ds: CommandLine) -> None:
 @pytest.mark.in_process("puts findings into its inside")
 def test_one_thing_is_no_plural(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     said = ds.fails(2, "gpu", "allocate", "--container", "x", "--max-gpus", "2", "--gpu", "1:0", who="boss")
-    assert "--max-gpus 2 and 1 slot in --gpu" in said
+    assert "--max-gpus is 2, but --gpu names 1 slot" in said
     findings = (Finding("a", Level.ERROR, "is wrong"), Finding("b", Level.WARNING, "is odd"))
     monkeypatch.setattr("ds01.cli.doctor.run_doctor", lambda *_, **__: findings)
-    assert "\n1 error, 1 warning; 0 of them" in ds("doctor").out
+    assert "\n1 error, 1 warning; `sudo ds01 doctor --fix` fixes 0 of them" in ds("doctor").out
     monkeypatch.setattr("ds01.cli.doctor.run_doctor", lambda *_, **__: findings[1:] * 2)
     assert "\n0 errors, 2 warnings; 0 of them" in ds("doctor").out
 
@@ -472,7 +474,7 @@ def test_marks_are_refused_when_docker_disagrees(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "pytorch")
     ds.fails(6, "gpu", "mark-stopped", "--container", "thesis")
     ds.ok("gpu", "clear-stopped", "--container", "thesis")
-    assert "GPU 1:0 is there" in ds.ok("gpu", "validate", "--container", "thesis")
+    assert "GPU 1:0 is present" in ds.ok("gpu", "validate", "--container", "thesis")
 
 
 def test_check_limits_counts_what_is_used_and_what_is_left(ds: CommandLine) -> None:
@@ -489,7 +491,7 @@ def test_check_limits_counts_what_is_used_and_what_is_left(ds: CommandLine) -> N
     ]
     said = ds.ok("check-limits")
     assert "thesis: hold ends in 1d" in said
-    assert "any number" in ds.ok("check-limits", who="boss")
+    assert "unlimited" in ds.ok("check-limits", who="boss")
 
 
 def test_stats_show_the_gpu_beside_cpu_and_memory(ds: CommandLine) -> None:

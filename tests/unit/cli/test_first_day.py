@@ -61,7 +61,7 @@ def test_retire_then_deploy_makes_it_again(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch", "--gpus", "2", "-p", "5000")
     image = ds.harness.record("alice", "t").image
     ds.ok("container-retire", "t")
-    assert f"Making t again with the options it had, from {image}" in ds.ok("container-deploy", "t")
+    assert f"Creating t again from {image}, with its former options" in ds.ok("container-deploy", "t")
     record = ds.harness.record("alice", "t")
     assert record.image == image and len(record.slots) == 2 and record.request is not None
     assert "GPUs 1:0 (2g.10gb), 1:1 (2g.10gb) are held" in ds.ok("container-stop", "t")

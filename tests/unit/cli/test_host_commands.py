@@ -146,14 +146,14 @@ def test_doctor_works_without_an_engine(ds: CommandLine) -> None:
 @pytest.mark.parametrize("words", [("doctor", "--fix"), ("slices", "apply"), ("user", "add", "alice")])
 def test_what_is_roots_is_refused_to_others(ds: CommandLine, words: tuple[str, ...]) -> None:
     ds.use_real_identity()
-    assert "only root may do this" in ds.fails(3, *words, who="bob")
+    assert "only root may run this" in ds.fails(3, *words, who="bob")
 
 
 # slices, users
 
 
 def test_slices_of_the_machine_are_not_touched_from_a_state_of_ones_own(ds: CommandLine) -> None:
-    assert "are the machine's" in ds.fails(6, "slices", "apply", who="root")
+    assert "belong to the machine" in ds.fails(6, "slices", "apply", who="root")
 
 
 def test_user_add_makes_the_workspace_and_can_be_run_again(ds: CommandLine) -> None:
@@ -197,7 +197,7 @@ def test_emergency_stop_stops_without_waiting_for_locks(ds: CommandLine) -> None
     # The one whose lock was held is recorded as soon as somebody looks.
     ds.ok("container-list")
     assert {record.state for record in ds.harness.records()} == {State.STOPPED}
-    assert "Nothing runs" in ds.ok("emergency-stop", "--all", "-y", who="boss")
+    assert "No container is running" in ds.ok("emergency-stop", "--all", "-y", who="boss")
 
 
 def test_emergency_stop_names_what_it_could_and_could_not_stop(ds: CommandLine) -> None:
@@ -225,7 +225,7 @@ def test_emergency_stop_is_for_administrators_and_asks(ds: CommandLine) -> None:
     ds.fails(2, "emergency-stop", "alice", "--all", who="boss")
     assert "`-y` confirms it" in ds.fails(2, "emergency-stop", "--all", who="boss")
     assert ds.harness.record("alice").state is State.RUNNING
-    assert "Nothing runs" in ds.ok("emergency-stop", "bob", "-y", who="boss")
+    assert "No container is running" in ds.ok("emergency-stop", "bob", "-y", who="boss")
 
 
 def test_a_paused_container_is_stopped_too(ds: CommandLine) -> None:
@@ -292,7 +292,7 @@ def draft(ds: CommandLine, text: str) -> str:
 
 
 def test_the_policy_in_force_is_right(ds: CommandLine) -> None:
-    assert "is right: 1 group, 0 overrides." in ds.ok("policy", "check")
+    assert "is valid: 1 group, 0 overrides." in ds.ok("policy", "check")
 
 
 def test_all_errors_of_a_draft_are_listed(ds: CommandLine) -> None:
@@ -362,6 +362,6 @@ def test_what_a_draft_would_change_is_said_for_whom(ds: CommandLine) -> None:
     }  # fmt: skip
     assert [(item["container"], item["because"]) for item in document["sooner"]] == [("thesis._.70001", "idle")]
     told = ds.ok(*words)
-    assert "alice would be over max_containers_per_user: has 2 of 1; nothing is taken away." in told
+    assert "alice would exceed max_containers_per_user: has 2 of 1; nothing is taken away." in told
     assert "thesis of alice: idle" in told
     assert "Nothing would change" in ds.ok("policy", "check", "--against-current")

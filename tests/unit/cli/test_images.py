@@ -50,11 +50,11 @@ def test_without_a_terminal_it_says_which_option_it_needs(ds: CommandLine) -> No
 
 def test_the_help_says_what_a_list_is_and_what_an_update_adds(ds: CommandLine) -> None:
     said = " ".join(ds.ok("image-create", "--help").split())
-    assert said.count("parted by spaces") == 2 and "in a LIST spaces part them" in said
+    assert said.count("separated by spaces") == 3
     said = " ".join(ds.ok("image-update", "--help").split())
     for text in (
-        "pip packages to add, or to have in another version.",
-        "packages to take out.",
+        "pip packages to add, or to change the version of.",
+        "packages to remove.",
         "apt packages to add.",
     ):
         assert text in said
@@ -115,12 +115,12 @@ def test_an_update_adds_removes_and_makes_the_container_anew_on_its_slot(ds: Com
     ds.ok("container-deploy", "thesis", "--background")
     before = ds.harness.record("alice")
     said = ds.ok("image-update", "thesis", "--add", "pandas>=2.1 polars", "--remove", "tqdm", "--add-system", "ffmpeg")
-    assert "Still on the image as it was: thesis" in said
+    assert "Still on the old image: thesis" in said
     lines = (dockerfiles / "thesis.requirements.txt").read_text().splitlines()
     assert "pandas>=2.1" in lines and "polars" in lines
     assert "tqdm" not in lines and "pandas==2.0" not in lines
     assert "ffmpeg" in (dockerfiles / "thesis.Dockerfile").read_text()
-    assert "Made thesis anew" in ds.ok("image-update", "thesis", "--recreate")
+    assert "Created thesis again" in ds.ok("image-update", "thesis", "--recreate")
     after = ds.harness.record("alice")
     assert after.docker_id != before.docker_id
     assert after.lease is not None and before.lease is not None
@@ -134,7 +134,7 @@ def test_a_changed_dockerfile_is_seen_and_built(ds: CommandLine, dockerfiles: Pa
     path = dockerfiles / "thesis.Dockerfile"
     path.write_text(path.read_text() + 'LABEL added="by hand"\n')
     assert ds("image-list", "--json").json["images"][0]["dockerfile_newer"] is True
-    assert "was changed since" in ds.ok("image-list")
+    assert "is newer than the image" in ds.ok("image-list")
     assert "newer than the image" in ds.ok("image-update", "thesis", "--rebuild")
     assert ds("image-list", "--json").json["images"][0]["dockerfile_newer"] is False
     image = ds.engine.image(THESIS)
@@ -281,7 +281,7 @@ def test_no_container_is_on_an_older_image_where_nothing_changed(ds: CommandLine
     ds.ok("container-deploy", "thesis", "--background")
     assert "Still on" not in ds.ok("image-update", "thesis", "--rebuild")
     assert ds("image-list", "--json").json["images"][0]["outdated"] == []
-    assert "Still on the image as it was: thesis" in ds.ok("image-update", "thesis", "--add", "rich")
+    assert "Still on the old image: thesis" in ds.ok("image-update", "thesis", "--add", "rich")
     assert ds("image-list", "--json").json["images"][0]["outdated"] == ["thesis"]
-    assert "Made thesis anew" in ds.ok("image-update", "thesis", "--recreate")
+    assert "Created thesis again" in ds.ok("image-update", "thesis", "--recreate")
     assert "Still on" not in ds.ok("image-update", "thesis", "--rebuild")

@@ -36,7 +36,7 @@ def test_other_peoples_containers_are_not_made_anew(ds: CommandLine) -> None:
     ds.ok("container-deploy", "thesis", "--background")
     made = ds.harness.record("bob")
     said = ds.ok("image-update", "thesis", "--no-cache", "--recreate")
-    assert "Made thesis anew" in said and "thesis._.70002" in said
+    assert "Created thesis again" in said and "thesis._.70002" in said
     assert ds.harness.record("bob") == made
 
 

@@ -59,7 +59,7 @@ def test_a_policy_that_is_saved_broken_during_a_tick_is_not_kept(
     answer = held("tick", "--json", who="root")
     assert [item["action"] for item in answer.json["errors"]] == ["policy"]
     assert answer.json["looked_at"] == 1
-    assert "Nothing runs" in held.ok("emergency-stop", "--all", "-y", who="root")
+    assert "No container is running" in held.ok("emergency-stop", "--all", "-y", who="root")
 
 
 @pytest.mark.sampled(3)

@@ -75,7 +75,7 @@ def test_without_a_word_it_is_the_whole_workspace_as_aime_has_it(ds: CommandLine
     said = ds.ok("mlc-create", "my", "Pytorch")
     home = ds.harness.home("alice")
     assert mounts(ds, "my._.70001") == {"/workspace": f"{home}/workspace"}
-    assert f"/workspace in it is {home}/workspace." in said
+    assert f"Its /workspace is {home}/workspace." in said
 
 
 @pytest.mark.parametrize("short", [True, False])
@@ -129,7 +129,7 @@ def test_a_gpu_by_name_is_refused_with_the_reason(ds: CommandLine, word: str) ->
         (2, ["my", "Pytorch", "-g=x"], "not a number"),
         (2, ["my", "Pytorch", "-g=-1"], "not a number"),
         (2, ["my", "Pytorch", "-arch", "SPARC"], "CUDA_ADA"),
-        (2, ["my", "Pytorch", "-w="], "without a name"),
+        (2, ["my", "Pytorch", "-w="], "the directory is empty"),
         (2, ["my", "Pytorch", "2.5.1", "more"], "more"),
         (2, ["my", "Pytorch", "--nonsense"], "nonsense"),
         (2, ["_my", "Pytorch"], "not a container name"),
@@ -160,7 +160,7 @@ def test_a_life_in_aimes_words(ds: CommandLine) -> None:
     assert "[my] started on GPU" in ds.ok("mlc", "start", "my")
     assert "[my] is already running" in ds.ok("mlc-start", "my", "-s")
     assert "held for you" in ds.ok("mlc-stop", "my", "-Y")
-    assert "does not run" in ds.ok("mlc-stop", "my")
+    assert "is not running" in ds.ok("mlc-stop", "my")
     ds.ok("mlc-start", "my", "--script")
     assert "mlc-stop my" in ds.fails(6, "mlc-remove", "my", "-Y")
     ds.ok("mlc-stop", "my", "--force")
@@ -226,7 +226,7 @@ def test_updating_is_the_systems_business(ds: CommandLine) -> None:
 def test_container_adopt(ds: CommandLine) -> None:
     theirs(ds, "1:1", start=True)
     answer = ds("container-adopt", "theirs")
-    assert answer.out == "Adopted theirs, which AIME's tools made: it is running, with GPU 1:1 (2g.10gb).\n"
+    assert answer.out == "Adopted theirs, created by AIME's tools: it is running, with GPU 1:1 (2g.10gb).\n"
     assert "stays as AIME made it" in answer.err and answer.code == 0
     assert "already" in ds.ok("container-adopt", "theirs")
     assert ds("container-adopt", AIME_CONTAINER, "--json").json["container"]["name"] == "theirs"
@@ -261,13 +261,13 @@ def test_a_refused_adoption_names_who_has_the_gpu(ds: CommandLine) -> None:
 
 def test_the_lists_name_it(ds: CommandLine) -> None:
     theirs(ds)
-    assert "1 more made by AIME's tools (theirs): `container-adopt NAME`" in ds.ok("container-list")
-    assert "made by AIME's tools (theirs)" in ds.ok("container-list", "--all")
+    assert "1 more created by AIME's tools (theirs): `container-adopt NAME`" in ds.ok("container-list")
+    assert "created by AIME's tools (theirs)" in ds.ok("container-list", "--all")
     assert "AIME" not in ds.ok("container-list", who="bob")
     assert "AIME" not in ds.ok("container-list", "--all-users", who="bob")
     assert ds("container-list", "--json").json == {"containers": []}
     ds.ok("container-adopt", "theirs")
-    assert "made by AIME's tools" not in ds.ok("container-list")
+    assert "created by AIME's tools" not in ds.ok("container-list")
 
 
 @pytest.mark.parametrize(("verb", "state"), [("start", "running"), ("stop", "held")])
@@ -329,7 +329,7 @@ def test_one_that_somebody_adopts_at_the_same_moment_is_found(ds: CommandLine, m
 @pytest.mark.parametrize("name", ["Theirs", "tf1.15.0"])
 def test_names_that_only_aime_gives(ds: CommandLine, name: str) -> None:
     theirs(ds, name=name)
-    assert f"1 more made by AIME's tools ({name}): `container-adopt" in ds.ok("mlc-stats")
+    assert f"1 more created by AIME's tools ({name}): `container-adopt" in ds.ok("mlc-stats")
     ds.ok("mlc-start", name)
     assert f"[{name}]" in ds.ok("mlc-list") and f"[{name}]" in ds.ok("mlc-stats")
     assert "container-adopt" not in ds.ok("mlc-stats")

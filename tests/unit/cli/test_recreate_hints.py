@@ -28,7 +28,7 @@ def stopped_and_taken(ds: CommandLine, *words: str) -> None:
 def test_a_stopped_container_whose_gpu_is_taken_names_recreate(ds: CommandLine) -> None:
     stopped_and_taken(ds)
     refused = ds.fails(4, "container-start", "one")
-    assert "GPU 1:0 of one, fixed when it was made, is not free now" in refused
+    assert "GPU 1:0 of one, fixed at creation, is not free now" in refused
     assert "`container-start one --recreate`" in refused and "one is free now" in refused
     assert "Started one" in ds.ok("container-start", "one", "--recreate")
 
@@ -68,7 +68,7 @@ def test_with_the_instance_gone_and_others_there_recreate_works(
     ds.ok("container-stop", "one")
     other_gpus(ds, monkeypatch, "1xA100")
     refused = ds.fails(6, "container-start", "one")
-    assert "`container-start one --recreate` makes it again on another GPU, and one is free now" in refused
+    assert "`container-start one --recreate` creates it again on another GPU, and one is free now" in refused
     ds.ok("container-start", "one", "--recreate")
 
 
@@ -84,7 +84,7 @@ def test_more_than_the_policy_gives_now_names_how_many_it_may_be(ds: CommandLine
     ds.ok("container-stop", "one", "--release")
     ds.harness.set_policy("defaults: {max_mig_instances: 2, max_gpus_per_container: 1}\n")
     refused = ds.fails(3, "container-start", "one")
-    assert "it has 2, fixed when it was made" in refused and "--recreate" not in refused
+    assert "it has 2, fixed at creation" in refused and "--recreate" not in refused
     assert "`container-retire one`, then `container-deploy one --gpus 1`" in refused
 
 
@@ -98,7 +98,7 @@ def test_recreate_that_is_refused_does_not_name_itself(ds: CommandLine) -> None:
 
 def test_a_quota_of_nothing_names_cpu_only_where_there_is_such_an_option(ds: CommandLine) -> None:
     ds.harness.set_policy("defaults: {max_mig_instances: 0}\n")
-    assert "`--cpu-only` makes it without a GPU" in ds.fails(3, "container-create", "x", "pytorch", "--gpus", "1")
+    assert "`--cpu-only` creates it without a GPU" in ds.fails(3, "container-create", "x", "pytorch", "--gpus", "1")
     ds.harness.set_policy("defaults: {max_mig_instances: 1, max_gpus_per_container: 2}\n")
     assert "`--gpus 1` asks for fewer" in ds.fails(3, "container-create", "x", "pytorch", "--gpus", "2")
 
@@ -117,7 +117,7 @@ def test_a_lease_by_hand_in_the_quota_names_the_command_that_ends_it(ds: Command
 def test_start_waits_for_its_own_gpu_for_as_long_as_was_said(ds: CommandLine) -> None:
     stopped_and_taken(ds)
     refused = ds.fails(4, "container-start", "one", "--wait-for", "1s")
-    assert refused.startswith("Error: the time to wait, 1s, is over") and ds.ok("queue") == "Nobody waits.\n"
+    assert refused.startswith("Error: the wait of 1s is over") and ds.ok("queue") == "Nobody is waiting.\n"
 
 
 def test_start_with_wait_needs_no_queue_if_the_gpu_is_free(ds: CommandLine) -> None:

@@ -27,7 +27,7 @@ def test_vscode_setup(named: CommandLine) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="ssh-keygen wants a user whom the system knows")
 def test_ssh_setup(named: CommandLine) -> None:
     shown = named.ok("ssh-setup", "-y", who="root")
-    assert f"root@{NAME}" in shown and os.uname().nodename not in shown.replace(NAME, "")
+    assert f"root@{NAME}" in shown and f"@{os.uname().nodename}" not in shown.replace(NAME, "")
 
 
 def test_jupyter(named: CommandLine) -> None:

@@ -1,1 +1,1 @@
-"""Creating a container: options, image, request, and what is possible instead of a refused one."""
+"""Creating a container: options, image, request, and the alternatives to a refused one."""

@@ -1,4 +1,4 @@
-"""A container that would be refused: the error, and at a terminal what is possible in its place."""
+"""Handling a container that would be refused: the error, or at a terminal a choice of alternatives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ds01.gpus.model import Refusal, Rule
 
 
 def refusal_error(session: Session, request: ContainerRequest, refusal: Refusal) -> Ds01Error:
-    """Return the refusal as an error; of what the server does not have, with what it has."""
+    """Return the refusal as an error; if the server lacks such GPUs, the error lists what it has."""
     if refusal.rule is not Rule.NO_GPUS:
         return error_of(refusal)
     kinds = Counter(slot.profile or slot.kind.value for slot in session.run(GetGpuStatus()).present)
@@ -30,10 +30,10 @@ def refusal_error(session: Session, request: ContainerRequest, refusal: Refusal)
 
 
 def resolve_refusal(session: Session, options: CreateOptions, image: str, *, fallback: str) -> CreateOptions | None:
-    """Return the options when a container with them would not be refused: at a terminal others can be chosen.
+    """Return options that would not be refused: those given, or alternatives that the user chooses at a terminal.
 
-    `instead`: what is offered beside them; None is returned if that was chosen. Raises the refusal where nobody can be
-    asked, and whatever else keeps the container from being made.
+    `fallback`: an extra choice, for which None is returned. Raises the refusal if nobody can be asked, and any other
+    error that prevents the container.
     """
     while True:
         request = ContainerRequest(session.owner.uid, options.name or "", image, gpus=options.gpu_request())
@@ -53,7 +53,7 @@ def resolve_refusal(session: Session, options: CreateOptions, image: str, *, fal
 
 
 def _alternatives(options: CreateOptions, refusal: Refusal) -> dict[str, CreateOptions]:
-    """The options that may not be refused, by what is said of them."""
+    """Return alternative options that may be accepted, by their description."""
     alternatives: dict[str, CreateOptions] = {}
     if refusal.rule is Rule.CONTAINERS:
         return alternatives
@@ -62,7 +62,7 @@ def _alternatives(options: CreateOptions, refusal: Refusal) -> dict[str, CreateO
     )
     alternatives["without a GPU"] = dataclasses.replace(without_gpu_options, cpu_only=True)
     if refusal.temporary and not options.waits:
-        alternatives["wait in line for a GPU"] = dataclasses.replace(options, wait=True)
+        alternatives["wait in the queue for a GPU"] = dataclasses.replace(options, wait=True)
     if (options.gpus or 1) > 1:
         alternatives["with one GPU"] = dataclasses.replace(without_gpu_options, gpus=1)
     return alternatives

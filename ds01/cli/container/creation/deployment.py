@@ -1,4 +1,4 @@
-"""Creating a container and starting it, as container-deploy does, and who made an image for one."""
+"""Creating and starting a container, for container-deploy and for commands that built an image for one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def deploy(
     open_it: bool = False,
     background: bool = False,
 ) -> tuple[ContainerView, int | None]:
-    """Create and start; enter it if that is wanted. The container, and the exit code of what was entered."""
+    """Create and start a container, and enter it if wanted. Return it with the exit code of the shell, if any."""
     container = workflow.create(session, request, options, start=True).container
     show_jupyter_hint(session, container)
     if not open_it:
-        # Before the question, so that it is read by whoever ends it with Ctrl-C.
+        # Before the question, so that it is shown even if Ctrl-C ends the question.
         session.say(f"Enter it: `container-run {request.name}`. Give it back: `container-retire {request.name}`")
     if not (open_it or background) and session.interactive:
         try:
@@ -40,6 +40,6 @@ def deploy(
 
 
 def deploy_named(session: Session, name: str, *, image: str, background: bool = False) -> int | None:
-    """Create and start a container of a name from an image of one's own, with the policy's defaults."""
+    """Create and start a container from one of the owner's images, with the policy's defaults."""
     options = CreateOptions(name=name, image=image)
     return deploy(session, workflow.build_request(session, options), options, background=background)[1]

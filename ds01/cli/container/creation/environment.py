@@ -1,4 +1,4 @@
-"""The variables of a new container: those of `-e`, over the proxies of the owner's Docker configuration."""
+"""The environment of a new container: `-e` variables, and the proxies of the owner's Docker configuration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ds01.system.docker_config import FILE_NAME, DockerConfig, parse_config, rea
 
 
 def build_environment(session: Session, arguments: Sequence[str]) -> dict[str, str]:
-    """Return the variables by name; the last of two for one name counts. Raises UsageError."""
+    """Return the variables by name; the last value of a repeated name wins. Raises UsageError."""
     explicit = dict(_parse_variable(text) for text in arguments)
     return read_proxies(session) | explicit
 
 
 def read_proxies(session: Session) -> dict[str, str]:
-    """Return the proxy variables that the Docker CLI would set for the owner, and warn about those it could not."""
+    """Return the proxy variables that the Docker CLI would set for the owner; warn about unusable ones."""
     config = _read_docker_config(session)
     for problem in config.problems:
         if problem.proxies:
@@ -28,17 +28,17 @@ def read_proxies(session: Session) -> dict[str, str]:
 
 
 def _read_docker_config(session: Session) -> DockerConfig:
-    """Read the owner's own file: an administrator's proxies may hold a password that is not for others."""
+    """Read the owner's file, never the administrator's: its proxies may contain a password."""
     if os.geteuid() == session.owner.uid:
-        # A uid without an entry in the user database, and no HOME: then `~` stays as it is.
+        # Without HOME and without an entry in the user database, `~` stays as it is.
         home = Path(os.path.expanduser("~"))  # noqa: PTH111  Path.home() raises there
-        folder = session.settings.docker_config or (home if home.is_absolute() else session.home.path) / ".docker"
-        return read_config(Path(folder) / FILE_NAME)
+        directory = session.settings.docker_config or (home if home.is_absolute() else session.home.path) / ".docker"
+        return read_config(Path(directory) / FILE_NAME)
     try:
         path = session.home.path / ".docker" / FILE_NAME
         content = session.home.read(path)
     except Ds01Error:
-        return DockerConfig()  # somebody else's home; whoever may not look there has nothing to warn about
+        return DockerConfig()  # the caller may not read the owner's home, so there is nothing to warn about
     return DockerConfig() if content is None else parse_config(content, path)
 
 

@@ -1,4 +1,4 @@
-"""Which image a new container gets: by the options, by its name, or asked for on a terminal."""
+"""Choosing the image of a new container: by the options, by its name, or by a question on a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def resolve_image(
 ) -> ImageChoice:
     """Return the image for the container `name`, in the documented order. Raises NotFound, UsageError.
 
-    `before`: the request of the removed container of this name.
+    `previous`: the request of a removed container with this name.
     """
     prefix = f"ds01-{session.owner.uid}"
     if options.image is not None:
@@ -72,7 +72,7 @@ def resolve_image(
 
 
 def complete_interactively(session: Session, options: CreateOptions) -> CreateOptions:
-    """Asks for what was not said: image, name, GPU or CPU, how many."""
+    """Ask for what the options leave open: image, name, GPU or CPU, how many."""
     if (options.image_or_framework, options.image, options.framework) == (None, None, None):
         explain(session, "image")
         reference, framework = _ask_image(session, options.project)
@@ -86,12 +86,12 @@ def complete_interactively(session: Session, options: CreateOptions) -> CreateOp
 
 
 def _choose_gpus(session: Session, options: CreateOptions) -> CreateOptions:
-    """Ask for GPU or CPU and how many, until the container would not be refused. Abort gives it up."""
+    """Ask for GPU or CPU and how many, until the container would not be refused. Raises Abort if the user gives up."""
     options = _ask_gpus(session, options)
     image = options.image or f"ds01-{session.owner.uid}/{options.name}"
     possible = resolve_refusal(session, options, image, fallback="not at all")
     if possible is None:
-        session.say("Nothing was made.")
+        session.say("Nothing was created.")
         raise click.Abort
     return possible
 
@@ -109,7 +109,7 @@ def _ask_gpus(session: Session, options: CreateOptions) -> CreateOptions:
 
 
 def _max_gpus(session: Session) -> int | None:
-    """How many GPUs a container can have: by the policy, and by what the server has of one kind."""
+    """Return how many GPUs a container can have, by the policy and by what the server has of one kind."""
     maximum = session.run(GetLimits(owner=session.owner.uid)).limits.limits.max_gpus_per_container
     kinds = Counter((slot.kind, slot.profile) for slot in session.run(GetGpuStatus()).present)
     available = max(kinds.values(), default=0)
@@ -124,13 +124,13 @@ def _new_name_check(session: Session) -> Callable[[str], None]:
     def check(text: str) -> None:
         name = parse_container_name(text)
         if name in state_by_name:
-            raise UsageError(f"there is a container {name} already", why=f"it is {state_by_name[name]}")
+            raise UsageError(f"you already have a container {name}", why=f"it is {state_by_name[name]}")
 
     return check
 
 
 def _image_from_project_file(session: Session, project_image: ProjectImage) -> ImageChoice | None:
-    """The image that a project's file names; None if it is one of the owner's own that was not built."""
+    """Return the image that a project's file names; None if it is an image of the owner that is not built."""
     if project_image.framework is not None:
         if not catalogues.is_known(project_image.framework):
             return None
@@ -144,7 +144,7 @@ def _image_from_project_file(session: Session, project_image: ProjectImage) -> I
 
 
 def _ask_image(session: Session, name: str | None) -> ImageChoice:
-    """An image of one's own, one that is built now, a framework in its newest version, or any other."""
+    """Ask for the image: one of the owner's, one to build now, a framework's newest, or any other."""
     own_images = [view.reference for view in session.run(ListImages(session.owner.uid))]
     frameworks = catalogues.fitting_frameworks(session)
     framework_choices = [f"{framework} (framework, the newest)" for framework in frameworks]
@@ -160,7 +160,7 @@ def _ask_image(session: Session, name: str | None) -> ImageChoice:
 
 
 def _build_new_image(session: Session, name: str | None) -> str:
-    """An image that is made now, by image-create's questions; its name is the container's if that is known."""
+    """Build an image now with image-create's questions; return its reference. `name`: its name, if known."""
     from ds01.cli.image import workflow
     from ds01.cli.image.options import ImageOptions
 
@@ -175,7 +175,7 @@ def _framework_image(session: Session, text: str) -> ImageChoice:
 
 
 def _own_image_name(session: Session, image: str | None) -> str | None:
-    """The name of an image of one's own: a container of it is mostly called the same."""
+    """Return the name of one of the owner's images, as the default for the container's name."""
     prefix = f"ds01-{session.owner.uid}/"
     return image.removeprefix(prefix).partition(":")[0] if image and image.startswith(prefix) else None
 

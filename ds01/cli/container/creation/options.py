@@ -1,4 +1,4 @@
-"""What create and deploy are asked: their options, and what can be said about them without looking anywhere."""
+"""The options of container-create and container-deploy, with the checks that need no look at the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ds01.system.utf8 import expect_utf8
 
 @dataclass(frozen=True)
 class CreateOptions:
-    """What was typed, under the names of the options."""
+    """The options as typed, under their names."""
 
     name: str | None = None
     image_or_framework: str | None = None
@@ -42,30 +42,32 @@ class CreateOptions:
     wait_for: str | None = None
 
     def check(self) -> None:
-        """Raises UsageError for what contradicts itself, before anybody is asked anything."""
+        """Raise UsageError for contradictory options, before any question is asked."""
         words = {"--image": self.image, "--framework": self.framework, "the second word": self.image_or_framework}
         named = [word for word, value in words.items() if value is not None]
         if len(named) > 1:
-            raise UsageError("one image, please", why=f"{' and '.join(named)} each name one")
+            raise UsageError("more than one image was named", why=f"{' and '.join(named)} each name one")
         if (self.cpu_only or self.gpus == 0) and (self.gpus or self.profile or self.gpu_type):
-            raise UsageError("CPU only and a GPU at once", hint="leave out `--cpu-only`, or what is said about GPUs")
+            raise UsageError(
+                "the options ask for CPU only and for a GPU", hint="leave out `--cpu-only`, or the GPU options"
+            )
         if self.profile is not None and self.gpu_type == "full":
-            raise UsageError("--profile is of MIG instances, --gpu-type full of whole GPUs")
+            raise UsageError("--profile needs MIG instances, but --gpu-type full asks for whole GPUs")
         parse_profile(self.profile)
         if self.wait_for is not None:
             self.wait_limit()
 
     @property
     def waits(self) -> bool:
-        """Whether to stand in the waiting line if no GPU is free."""
+        """Whether to wait in the queue if no GPU is free."""
         return self.wait or self.wait_for is not None
 
     def wait_limit(self) -> timedelta | None:
-        """How long to stand there; None: until it is one's turn. Raises UsageError."""
+        """Return how long to wait; None: without a limit. Raises UsageError."""
         return wait_limit(self.wait_for)
 
     def gpu_request(self) -> GpuRequest:
-        """The GPUs that were asked for."""
+        """Return the GPUs that the options ask for."""
         count = 0 if self.cpu_only else self.gpus
         return GpuRequest(count, GpuType(self.gpu_type or "any"), parse_profile(self.profile))
 
@@ -73,11 +75,11 @@ class CreateOptions:
 _OPTIONS = (
     click.argument("name", required=False),
     click.argument("image_or_framework", required=False, metavar="[IMAGE|FRAMEWORK]"),
-    click.option("--image", metavar="IMAGE", help="The image to use; fetched if it is not there."),
-    click.option("--framework", metavar="NAME[-VERSION]", help="One of the catalogue's, as pytorch-2.5.1."),
+    click.option("--image", metavar="IMAGE", help="The image to use; fetched if the server does not have it."),
+    click.option("--framework", metavar="NAME[-VERSION]", help="A framework of the catalogue, such as pytorch-2.5.1."),
     click.option("--gpus", type=BoundedInteger(min=0), metavar="N", help="How many GPUs. Default: one."),
     click.option("--gpu-type", type=click.Choice([kind.value for kind in GpuType]), help="Which kind. Default: any."),
-    click.option("--profile", metavar="PROFILE", help="MIG instances of this profile, as 2g.20gb."),
+    click.option("--profile", metavar="PROFILE", help="MIG instances of this profile, such as 2g.20gb."),
     click.option("--cpu-only", is_flag=True, help="No GPU."),
     click.option("-w", "--workspace", metavar="DIR", help="Mounted at /workspace. Default: ~/workspace/PROJECT."),
     click.option("-d", "--data", metavar="DIR", help="Mounted at /data."),
@@ -91,48 +93,46 @@ _OPTIONS = (
         metavar="NAME=VALUE",
         help="Set a variable in the container. Not for secrets: others on the server can read it.",
     ),
-    click.option("--project", metavar="PROJECT", help="Default: the name."),
+    click.option("--project", metavar="PROJECT", help="The project. Default: the container's name."),
     *WAIT_OPTIONS,
-    click.option("--dry-run", is_flag=True, help="Show what would be made, and make nothing."),
+    click.option("--dry-run", is_flag=True, help="Show what would be created, and create nothing."),
 )
 # The options of create and deploy; the function gets them as one `options`.
 create_options = option_group(CreateOptions, _OPTIONS)
 
 
 def parse_container_name(text: str) -> str:
-    """A container's name from what was typed. Raises UsageError."""
+    """Return a valid container name for the typed text. Raises UsageError."""
     return parse_name(text, "container name")
 
 
 def resolve_directory(session: Session, text: str | None) -> str | None:
-    """An absolute path; `~` is the owner's home, also where the shell left it standing."""
+    """Return an absolute path; `~` is the owner's home, also if the shell did not expand it."""
     if text is None or text.startswith("/"):
         return text
     if not text:
-        raise UsageError("a folder without a name", hint="leave the option out for the usual one")
+        raise UsageError("the directory is empty", hint="leave the option out for the default")
     if text == "~" or text.startswith("~/"):
         return session.owner.home + text[1:]
-    return expect_utf8(str(Path.cwd() / text), "the folder")
+    return expect_utf8(str(Path.cwd() / text), "the directory")
 
 
 def resolve_existing_directory(session: Session, text: str | None, option: str) -> str | None:
-    """As `folder`; raises UsageError for one that is not there, which ds01 does not make."""
+    """Do the same as `resolve_directory`, but raise UsageError if it does not exist: ds01 does not create it."""
     path = resolve_directory(session, text)
     try:
         if path is not None:
             Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
-        hint = f"`{option} DIR`, a folder on this server; `ls` shows what is there"
-        raise UsageError(f"there is no folder {path}", why=f"{option} is to mount it", hint=hint) from None
+        hint = f"`{option} DIR`, an existing directory on this server"
+        raise UsageError(f"there is no directory {path}", why=f"{option} names it", hint=hint) from None
     except (OSError, ValueError):
-        pass  # the gate says what is wrong with it
+        pass  # the gate reports what is wrong with it
     return path
 
 
 def parse_ports(texts: Sequence[str]) -> tuple[PublishedPort, ...]:
-    """The ports of `--port`, each side of them once: Docker would refuse a second one, but only at the start. Raises
-    UsageError.
-    """
+    """Return the ports of `--port`. Raises UsageError for duplicates, which Docker refuses only at the start."""
     ports = tuple(_parse_port(text) for text in texts)
     for side, numbers in (
         ("in the container", [port.container_port for port in ports]),
@@ -141,9 +141,9 @@ def parse_ports(texts: Sequence[str]) -> tuple[PublishedPort, ...]:
         duplicates = [number for number, count in Counter(numbers).items() if count > 1]
         if duplicates:
             raise UsageError(
-                f"port {duplicates[0]} {side} is asked for {numbers.count(duplicates[0])} times",
+                f"port {duplicates[0]} {side} is published {numbers.count(duplicates[0])} times",
                 why=f"-p {' -p '.join(texts)}",
-                hint="each port once, on both sides: `-p HOST:CONTAINER`",
+                hint="use each port once, on both sides: `-p HOST:CONTAINER`",
             )
     return ports
 

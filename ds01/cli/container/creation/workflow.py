@@ -1,4 +1,4 @@
-"""Making a container, as create and deploy do: the request, the plan, the pull, and what is said."""
+"""Creating a container, for create and deploy: the request, the plan, the pull, and the messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from ds01.policy.units import format_number, readable_size
 
 
 def build_request(session: Session, options: CreateOptions) -> ContainerRequest:
-    """The request that the options make; asks for what is missing, on a terminal. Raises UsageError, NotFound."""
+    """Return the request for the options; ask for what is missing on a terminal. Raises UsageError, NotFound."""
     ports = parse_ports(options.ports) or None
     environment = build_environment(session, options.environment)
     if options.name is None:
@@ -71,24 +71,24 @@ def build_request(session: Session, options: CreateOptions) -> ContainerRequest:
 def _with_previous_options(
     session: Session, request: ContainerRequest, previous: ContainerRequest, options: CreateOptions
 ) -> ContainerRequest:
-    """Return the request with what the removed container of this name had, where nothing else was asked for."""
+    """Fill in the request with the options of the removed container of this name, where none were given."""
     names_gpus = options.cpu_only or (options.gpus, options.gpu_type, options.profile) != (None, None, None)
     kept = {
         key: getattr(request, key) if getattr(request, key) is not None else getattr(previous, key)
         for key in ("project", "workspace", "data", "models", "ports")
     }
     if options.project is not None and options.workspace is None:
-        kept["workspace"] = None  # another project lies elsewhere
+        kept["workspace"] = None  # another project has another workspace
     gpus = request.gpus if names_gpus else previous.gpus
     session.say(
-        f"Making {request.name} again with the options it had, from {request.image}; `--image IMAGE` starts afresh."
+        f"Creating {request.name} again from {request.image}, with its former options; `--image IMAGE` starts afresh."
     )
     environment = {**previous.environment, **request.environment}
     return dataclasses.replace(request, gpus=gpus, environment=environment, **kept)
 
 
 def create(session: Session, request: ContainerRequest, options: CreateOptions, *, start: bool = False) -> Acted:
-    """Create a container, fetch its image and wait in the queue before if need be; `start`: start it too.
+    """Create a container, after fetching its image and waiting in the queue if needed; `start`: start it too.
 
     Raises Ds01Error.
     """
@@ -123,7 +123,7 @@ def create(session: Session, request: ContainerRequest, options: CreateOptions, 
 
 
 def _fetch(session: Session, image: str, steps: Iterator[CreateStep]) -> CreateStep:
-    """Show the progress of the image, and return the first step after it."""
+    """Show the progress of fetching the image, and return the first step after it."""
     after: list[CreateStep] = []
 
     def progress() -> Iterator[Progress]:
@@ -150,7 +150,7 @@ def _say_created(session: Session, request: ContainerRequest, step: CreateStep) 
 
 @contextmanager
 def _refusals_worded(session: Session, request: ContainerRequest) -> Iterator[None]:
-    """Word the refusal of what the server does not have, with what it has."""
+    """Add what the server has to a refusal of GPUs that it does not have."""
     try:
         yield
     except NoCapacity as error:
@@ -161,7 +161,7 @@ def _refusals_worded(session: Session, request: ContainerRequest) -> Iterator[No
 
 
 def show_plan(session: Session, request: ContainerRequest) -> None:
-    """Print what would be made. Raises what create would be refused with."""
+    """Print what would be created. Raises the refusal that create would get."""
     plan = session.run(PlanContainer(request))
     if plan.refusal is not None:
         raise refusal_error(session, request, plan.refusal)
@@ -169,7 +169,9 @@ def show_plan(session: Session, request: ContainerRequest) -> None:
     if session.as_json:
         return
     session.say(f"Would create {request.name} for {plan.limits.user} (group {plan.limits.group}):")
-    session.say(f"  image       {request.image}{'' if plan.image_there else '  (not here: would be fetched)'}")
+    session.say(
+        f"  image       {request.image}{'' if plan.image_there else '  (not on this server: would be fetched)'}"
+    )
     session.say(f"  GPU         {_describe_devices(plan.note, plan.slots)}")
     session.say(f"  limits      {' '.join(plan.arguments)}")
     for mount in plan.spec.mounts if plan.spec else ():
@@ -181,7 +183,7 @@ def show_plan(session: Session, request: ContainerRequest) -> None:
 
 
 def _format_limits(limits: Limits) -> str:
-    """CPU and memory in a few words."""
+    """Return CPU and memory in a few words."""
     cpus = "all" if limits.max_cpus is None else format_number(limits.max_cpus)
     memory = "all" if limits.memory is None else readable_size(limits.memory)
     return f"{cpus} CPU{'' if cpus == '1' else 's'}, {memory} memory"

@@ -1,4 +1,4 @@
-"""Taking over what AIME's tools made: which container is meant, and what is said of it."""
+"""Adopting containers created by AIME's tools: finding the one that is meant, and reporting the result."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from ds01.errors import Ds01Error, NoCapacity, NotFound
 
 
 def resolve_or_find_adoptable(session: Session, reference: str) -> tuple[str, bool]:
-    """The full name of a container that is meant, and whether it has to be adopted still. Raises NotFound."""
+    """Return a container's full name, and whether it still has to be adopted. Raises NotFound."""
     try:
         return session.run(ResolveContainer(reference, owner=session.owner.uid)), False
     except NotFound:
         try:
             return session.run(FindAdoptable(reference, owner=session.owner.uid)), True
-        except NotFound:  # or somebody adopted it between these two looks
+        except NotFound:  # or it was adopted between these two lookups
             return session.run(ResolveContainer(reference, owner=session.owner.uid)), False
 
 
 def report_adoptable(session: Session, listing: Listing, phrase: str) -> None:
-    """Name what AIME's tools made for the owner, and nobody took over; `more` than what was shown, or `of these`."""
+    """Name the owner's containers that can be adopted. `phrase`: `more` (not shown before) or `of these`."""
     names = [formats.short_name(name) for name in listing.adoptable if name.endswith(f"._.{session.owner.uid}")]
     if names:
         session.say(
-            f"{len(names)} {phrase} made by AIME's tools ({', '.join(names)}): `container-adopt NAME` takes one over."
+            f"{len(names)} {phrase} created by AIME's tools ({', '.join(names)}): `container-adopt NAME` adopts one."
         )
 
 
 def adopt_container(session: Session, container: str, *, ending: bool = False) -> Acted:
-    """Adopt a container, and say what it has. `ending`: it is about to be stopped. Raises Ds01Error."""
+    """Adopt a container, and report its state and GPUs. `ending`: it is about to be stopped. Raises Ds01Error."""
     try:
         acted = session.run(AdoptContainer(container, ending=ending))
     except NoCapacity as error:
         raise _explain_refusal(session, container, error) from error
     view = acted.container
     if acted.already:
-        session.say(f"{view.name} is ds01's already.")
+        session.say(f"{view.name} is already managed by ds01.")
     else:
         gpus = f", with GPU {formats.format_gpus(view.gpus)}" if view.gpus else ""
-        session.say(f"Adopted {view.name}, which AIME's tools made: it is {view.state}{gpus}.")
+        session.say(f"Adopted {view.name}, created by AIME's tools: it is {view.state}{gpus}.")
     for warning in () if ending else acted.warnings:
         session.warn(warning)
     return acted
 
 
 def _explain_refusal(session: Session, container: str, error: NoCapacity) -> Ds01Error:
-    """The refusal in words for whom waiting in line is no help."""
+    """Reword the refusal: waiting in the queue does not help here, so the hint must not suggest it."""
     refusal = refusal_of(error)
     assert refusal is not None
     name = formats.short_name(container)
@@ -61,5 +61,5 @@ def _explain_refusal(session: Session, container: str, error: NoCapacity) -> Ds0
     return error.reworded(
         f"{name} runs on a GPU that is not free for it",
         why=describe_claims(refusal.claims, session.now()),
-        hint=f"adopt it when that is over{end_text}, or stop it: `mlc-stop {name}`",
+        hint=f"adopt it when the GPU is free{end_text}, or stop it: `mlc-stop {name}`",
     )

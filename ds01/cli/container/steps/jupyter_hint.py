@@ -1,4 +1,4 @@
-"""How to reach Jupyter in a container from one's own computer."""
+"""How to reach Jupyter in a container from the user's computer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ JUPYTER_PORT = 8888  # Jupyter's own default
 
 
 def show_jupyter_hint(session: Session, container: ContainerView) -> None:
-    """Say how to start Jupyter and get at it, for a container whose image has it. Its port is published on this
-    server's loopback only, so that the way there is SSH.
+    """Print how to start and reach Jupyter, if the container's image has it.
+
+    The port is published on the server's loopback address only, so the way there is SSH.
     """
     port = next((mapping.host_port for mapping in container.ports if mapping.container_port == JUPYTER_PORT), None)
     if port is None or session.quiet or session.as_json:

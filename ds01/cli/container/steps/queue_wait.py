@@ -1,4 +1,4 @@
-"""Waiting in the queue for a GPU: the options of the commands that can, and what is said meanwhile."""
+"""Waiting in the queue for a GPU: the options of the commands that can wait, and the progress messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ds01.policy.units import parse_duration
 
 WAIT_OPTIONS = (
     click.option("--wait", is_flag=True, help="Wait in the queue if no GPU is free; Ctrl-C leaves it."),
-    click.option("--wait-for", metavar="DURATION", help="Wait in the queue for at most this long, as 2h."),
+    click.option("--wait-for", metavar="DURATION", help="Wait in the queue for at most this long, such as 2h."),
 )
 
 
@@ -35,7 +35,7 @@ class WaitOptions:
     wait_for: str | None = None
 
     def check(self) -> None:
-        """Raises UsageError for a duration that is none."""
+        """Raise UsageError if the duration is invalid."""
         wait_limit(self.wait_for)
 
     @property
@@ -49,7 +49,7 @@ wait_options = option_group(WaitOptions, WAIT_OPTIONS)
 
 
 def wait_limit(text: str | None) -> timedelta | None:
-    """Return how long to wait; None: until it is one's turn. Raises UsageError."""
+    """Return how long to wait; None: without a limit. Raises UsageError."""
     if text is None:
         return None
     try:
@@ -59,9 +59,9 @@ def wait_limit(text: str | None) -> timedelta | None:
 
 
 def follow_queue(session: Session, steps: Steps[StartStep], wait_for: str | None) -> Acted:
-    """Say each new position in the queue, and return what was waited for. Ctrl-C leaves the queue.
+    """Report each new position in the queue, and return the outcome. Ctrl-C leaves the queue.
 
-    `wait_for`: the longest wait as it was typed. Raises NoCapacity when it is over.
+    `wait_for`: the longest wait, as typed. Raises NoCapacity when it is over.
     """
     with end_of_wait(session, wait_for), contextlib.closing(steps):
         for step in steps:
@@ -73,16 +73,16 @@ def follow_queue(session: Session, steps: Steps[StartStep], wait_for: str | None
 
 
 def say_position(session: Session, waiting: Waiting) -> None:
-    """Say a new position in the queue, and why there is nothing free."""
+    """Report a new position in the queue, and why no GPU is free."""
     gc.enable()  # this may take days
     why = describe_refusal(waiting.refusal, session.now(), current_context())
-    session.say(f"Waiting, number {waiting.position} in line ({waiting.id}): {why[0]}")
+    session.say(f"Waiting, number {waiting.position} in the queue ({waiting.id}): {why[0]}")
     session.say("\n".join(f"  {line}" for line in (why[1] or "").splitlines()))
 
 
 @contextlib.contextmanager
 def end_of_wait(session: Session, wait_for: str | None) -> Iterator[None]:
-    """Word the error of a wait that has lasted `wait_for`, as it was typed."""
+    """Reword the error of a wait that has lasted `wait_for` (as typed)."""
     try:
         yield
     except NoCapacity as error:

@@ -1,4 +1,4 @@
-"""Entering a container: a shell, or a command, at the terminal."""
+"""Entering a running container, with a shell or a command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
 
 def enter(session: Session, container: ContainerView, command: tuple[str, ...] = (), *, root: bool = False) -> int:
-    """Open a shell, on a terminal, or run `command` in a running container; the exit code of what ran."""
+    """Run `command` in a running container, or a shell on a terminal; return its exit code."""
     if not command:
         explain(session, "run", name=container.name)
         session.say(f"Entering {container.name}. `exit` leaves it, and everything in it goes on running.")
@@ -28,12 +28,12 @@ def enter(session: Session, container: ContainerView, command: tuple[str, ...] =
 def run_attached(
     session: Session, container: ContainerView, command: tuple[str, ...] = (), *, root: bool = False
 ) -> int:
-    """As `enter`, and nothing is said."""
+    """Do the same as `enter`, without messages."""
     rows, columns = terminal_size() if session.has_terminal else (None, None)
     environment = {"TERM": session.settings.terminal} if session.has_terminal and session.settings.terminal else {}
     request = ExecRequest(
         command or SHELL,
-        user="",  # the gate says
+        user="",  # set by the gate
         workdir="/workspace",
         environment=environment,
         tty=session.has_terminal,
@@ -52,7 +52,7 @@ def run_attached(
     except LeftRunning as error:
         program = command[0] if command else "the shell"
         session.warn(
-            f"{program} goes on in {container.name}. End it inside with `kill`, or all of it with "
+            f"{program} is still running in {container.name}. End it inside with `kill`, or everything with "
             f"`container-stop {container.name}`."
         )
         return 128 + error.signal

@@ -1,4 +1,4 @@
-"""Starting a container, as every command that starts one does."""
+"""Starting a container, for all commands that do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ds01.errors import InvalidState
 
 @contextlib.contextmanager
 def suggest_start(container: str) -> Iterator[None]:
-    """For what only a running container can have done with it: one that does not run is helped by a start."""
+    """Add a `container-start` hint to the InvalidState errors of operations that need a running container."""
     try:
         yield
     except InvalidState as error:
@@ -27,7 +27,7 @@ def suggest_start(container: str) -> Iterator[None]:
 
 
 def start(session: Session, container: str, *, recreate: bool = False, waiting: WaitOptions | None = None) -> Acted:
-    """Start a container; with `waiting`, in the queue if its GPU is not free. Raises Ds01Error."""
+    """Start a container; with `waiting`, wait in the queue if its GPU is not free. Raises Ds01Error."""
     if waiting is None or not waiting.waits:
         return session.run(StartContainer(container, recreate=recreate))
     longest = wait_limit(waiting.wait_for)

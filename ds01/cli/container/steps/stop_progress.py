@@ -1,4 +1,4 @@
-"""Following a stop or a removal: who is waited for, a countdown, and after Ctrl-C what was and was not done."""
+"""Following a stop or a removal: the wait, a countdown, and after Ctrl-C what was and was not done."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ds01.errors import Ds01Error
 def follow_stop(
     session: Session, container: str, steps: Generator[Ending, None, None], *, retry_command: str, removes: bool = False
 ) -> Acted:
-    """Say who is waited for, count down on a terminal, and return the outcome.
+    """Report the wait, count down on a terminal, and return the outcome.
 
-    `retry_command`: continues after Ctrl-C. `removes`: the container is removed too. Raises Interrupted.
+    `retry_command`: the command that continues after Ctrl-C. `removes`: it is removed too. Raises Interruption.
     """
     live = LiveLine(enabled=session.shows_progress)
     name = short_name(container)
@@ -42,7 +42,7 @@ def follow_stop(
                         "Ctrl-C ends the wait."
                     )
                 last_saving = step.saving
-                live.show(f"  {last_saving.seconds_left} s left, {_count_processes(last_saving)} at work")
+                live.show(f"  {last_saving.seconds_left} s left, {_count_processes(last_saving)} still running")
     except KeyboardInterrupt:
         live.clear()
         error = _interruption_error(session, container, last_saving, retry_command=retry_command, removes=removes)
@@ -70,7 +70,7 @@ def _interruption_error(
         view = _current_view(session, container)
     except Ds01Error as error:
         return Ds01Error(
-            f"interrupted; what became of {name} is not known", why=error.message, hint="`container-list` shows it"
+            f"interrupted; the state of {name} is unknown", why=error.message, hint="`container-list` shows it"
         )
     if view is None:
         return Ds01Error(f"interrupted: {name} was removed")
@@ -86,12 +86,12 @@ def _interruption_error(
     return Ds01Error(
         f"interrupted: {name} was {'neither stopped nor removed' if removes else 'not stopped'}",
         why=why,
-        hint=f"`{retry_command}` waits for it again\n`container-stop {name} --force` ends it at once",
+        hint=f"`{retry_command}` tries again\n`container-stop {name} --force` ends it at once",
     )
 
 
 def _current_view(session: Session, container: str) -> ContainerView | None:
-    """The container as it is now; None if it is gone."""
+    """Return the container as it is now; None if it is gone."""
     uid = int(container.rpartition("._.")[2])
     views = session.run(ListContainers(owner=uid)).containers
     return next((view for view in views if view.container == container and view.state != "removed"), None)
