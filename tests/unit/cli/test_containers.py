@@ -467,7 +467,7 @@ def test_one_thing_is_no_plural(ds: CommandLine, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ds01.cli.doctor.run_doctor", lambda *_, **__: findings)
     assert "\n1 error, 1 warning; `sudo ds01 doctor --fix` fixes 0 of them" in ds("doctor").out
     monkeypatch.setattr("ds01.cli.doctor.run_doctor", lambda *_, **__: findings[1:] * 2)
-    assert "\n0 errors, 2 warnings; 0 of them" in ds("doctor").out
+    assert "\n0 errors, 2 warnings; `sudo ds01 doctor --fix` fixes 0 of them" in ds("doctor").out
 
 
 def test_marks_are_refused_when_docker_disagrees(ds: CommandLine) -> None:
