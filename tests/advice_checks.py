@@ -27,7 +27,7 @@ _NOUNS = tuple(f"{noun}-" for noun in commands.DISPATCHERS)
 _BARE = re.compile(rf"(?<![\w/.-])(?:{_PROGRAMS}|ds01 [a-z][a-z-]+(?: [a-z][a-z-]+)?)(?![\w.-])([^.,;:()\n]*)")
 _OPTION = re.compile(r"(?<![\w`-])--?[a-zA-Z][\w-]*")
 _UNKNOWN_COMMAND = re.compile(r"there is no command `[^`]*`")
-_POLICY_TEXT = re.compile(r"`[^`\n]*` is not possible here")  # an error of the policy quotes what stands in the file
+_POLICY_TEXT = re.compile(r"`[^`\n]*` is not allowed here")  # an error of the policy quotes what stands in the file
 
 
 class BadAdviceError(AssertionError):

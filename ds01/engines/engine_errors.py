@@ -1,4 +1,4 @@
-"""An engine's refusals as errors: its own words on one line, and what to do where that is known."""
+"""Convert an engine's refusals to errors: its message on one line, and a hint if one is known."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ds01.errors import Ds01Error, EngineConflict, EngineNotFound, EngineRejecte
 from ds01.policy.units import readable_size
 
 _LONGEST_WORDS = 600
-# What programs write for a terminal: ESC [ … letter (colours), ESC ] … BEL (titles), and shorter ones.
+# Terminal control sequences: ESC [ … letter (colours), ESC ] … BEL (titles), and shorter ones.
 _ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-Z\\^-~]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _ABSENT = (("container", "container"), ("image", "image"), ("exec instance", "running program"))
 
-# runc names the number of the resource (setrlimit(2), on Linux), crun its name.
+# runc gives the number of the resource (setrlimit(2) on Linux), crun its name.
 _REFUSED_RLIMIT = re.compile(r"rlimit type (?P<number>\d+)|setrlimit `?RLIMIT_(?P<name>[A-Z]+)", re.IGNORECASE)
 RLIMITS = {
     0: "cpu", 1: "fsize", 2: "data", 3: "stack", 4: "core", 5: "rss", 6: "nproc", 7: "nofile", 8: "memlock",
     10: "locks", 11: "sigpending", 12: "msgqueue", 13: "nice", 14: "rtprio", 15: "rttime",
 }  # fmt: skip
-_LONGEST_STEP = 80  # letters of it in a message; the data has all
-_KILLED = 137  # 128 and SIGKILL, which the kernel sends when memory runs out
+_LONGEST_STEP = 80  # letters in the message; the data has the whole step
+_KILLED = 137  # 128 + SIGKILL, which the kernel sends when memory runs out
 
-DISK_FULL = "The disk is full. `docker system df` and `ds01 doctor` say what fills it."
+DISK_FULL = "The disk is full. `docker system df` and `ds01 doctor` show what fills it."
 
 _STALE_CDI = (
     "Docker's list of GPUs (CDI) is not that of the driver, as after a change of the MIG layout. An administrator runs "
@@ -35,8 +35,8 @@ MOUNT_DENIED = (
     "pass through the directories above it (`chmod o+x ~`), or mount one on a local disk."
 )
 
-_PORT_HINT = "Another program has this port. Choose another, or none: then ds01 finds a free one."
-# The first is said of a port that another container has, the second of any other program's.
+_PORT_HINT = "Another program uses this port. Choose another, or none: then ds01 finds a free one."
+# The first means that another container has the port, the second any other program.
 _PORT_TAKEN = re.compile(r":(?P<number>\d{1,5})(?: failed: port is already allocated|: bind: address already in use)")
 
 _HINTS = (
@@ -46,7 +46,7 @@ _HINTS = (
     ("no known gpu vendor found", _STALE_CDI),
     (
         "is unexpectedly nil",
-        "Docker has lost this container's files. An administrator removes it with `docker rm --force NAME`.",
+        "Docker has lost this container's files. An administrator can remove it with `docker rm --force NAME`.",
     ),
     ("no space left on device", DISK_FULL),
     ("could not select device driver", "Docker has no NVIDIA hook: the NVIDIA Container Toolkit is not installed."),
@@ -57,14 +57,14 @@ _HINTS = (
 
 
 def error_from_response(status: int | None, message: str, what: str) -> Ds01Error:
-    """dockerd's refusal as an error with its own words, on one line."""
+    """Return dockerd's refusal as an error with its message on one line."""
     message = one_line(message)
     lower = message.lower()
-    # 404 also says that a network, a process or a folder inside is missing: then the container has not vanished.
+    # 404 can also mean a missing network, process or directory inside; then the container still exists.
     absent = next((name for part, name in _ABSENT if f"no such {part}" in lower), None)
     if status == 404 and absent is not None:
         return EngineNotFound(f"Docker has no such {absent}", why=message)
-    # Unpausing what is not paused is answered with 500.
+    # Unpausing a container that is not paused gives 500.
     if status == 409 or "is not paused" in lower:
         return EngineConflict(f"Docker could not {what}", why=message)
     hint = next((hint for part, hint in _HINTS if part in lower), None)
@@ -76,7 +76,7 @@ def error_from_response(status: int | None, message: str, what: str) -> Ds01Erro
 
 
 def refused_ulimit(message: str) -> str | None:
-    """The name of the ulimit that the kernel refused, if a runtime's words say so; as Docker spells it."""
+    """Return the ulimit that the kernel refused, in Docker's spelling, if the runtime's message names one."""
     found = _REFUSED_RLIMIT.search(message)
     if found is None:
         return None
@@ -93,7 +93,7 @@ def build_error(
     if "no space left" in f"{message} {why}".lower():
         hint = DISK_FULL
     elif exit_code == _KILLED and spec.memory is not None:
-        hint = f"It was killed, most likely for memory: a build has {readable_size(spec.memory)}, as a container has."
+        hint = f"It was killed, probably out of memory: a build has {readable_size(spec.memory)}, like a container."
     return EngineRejected(
         f"The image {spec.reference} could not be built" + (f": step {_shorten(step)} failed" if step else ""),
         why=why if exit_code is None else f"{why} (exit code {exit_code})",
@@ -103,13 +103,13 @@ def build_error(
 
 
 def one_line(message: str) -> str:
-    """Docker's words without line breaks, and not without end."""
+    """Return a message on one line, shortened."""
     text = " ".join(message.split())
     return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
 
 
 def strip_control_codes(text: str) -> str:
-    """Text without what only a terminal understands; white space stays."""
+    """Remove terminal control codes; white space stays."""
     return _CONTROL.sub("", _ESCAPE.sub("", text))
 
 

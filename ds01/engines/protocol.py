@@ -1,4 +1,4 @@
-"""What ds01 needs of whatever runs containers, and the data that crosses this seam.
+"""The interface to whatever runs containers, and its data types.
 
 Errors: EngineUnreachable (nothing was observed), EngineNotFound, EngineConflict, EngineRejected (ds01.errors).
 """
@@ -49,10 +49,10 @@ class PublishedPort:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """A container to make, complete: no policy is left in it, and the engine only translates. Sizes in bytes."""
+    """The complete description of a container to create; the engine only translates it. Sizes in bytes."""
 
     name: str
-    image: str  # the container's own tag, as a string: AIME's tools remove what `docker ps` shows
+    image: str  # the container's own tag: AIME's tools remove the image that `docker ps` shows
     command: tuple[str, ...]
     uid: int
     gid: int
@@ -60,7 +60,7 @@ class ContainerSpec:
     workdir: str = "/workspace"
     hostname: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    removed_variables: tuple[str, ...] = ()  # of the image's, sorted: not set at all
+    removed_variables: tuple[str, ...] = ()  # of the image, sorted: unset
     labels: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
@@ -70,21 +70,21 @@ class ContainerSpec:
     cpu_quota: int | None = None  # microseconds in each `cpu_period`
     cpu_period: int = 100_000
     memory: int | None = None
-    memory_swap: int | None = None  # RAM and swap together, as Docker counts; None: no limit on swap
+    memory_swap: int | None = None  # RAM and swap together, as in Docker; None: no limit on swap
     shm_size: int | None = None
     pids_limit: int | None = None
-    ulimits: Mapping[str, int] = field(default_factory=dict)  # soft and hard alike; -1 unlimited
+    ulimits: Mapping[str, int] = field(default_factory=dict)  # soft and hard; -1: unlimited
     cgroup_parent: str | None = None
-    no_new_privileges: bool = False  # whether setuid programs such as sudo are without effect
-    user_namespace: str = "host"  # uids inside are those of the host, also where Docker remaps by default
-    device_uuids: tuple[str, ...] = ()  # what the engine injects; empty: no device request at all
+    no_new_privileges: bool = False  # disables setuid programs such as sudo
+    user_namespace: str = "host"  # uids inside equal the host's, even if Docker remaps by default
+    device_uuids: tuple[str, ...] = ()  # GPUs to inject; empty: no device request
 
 
 @dataclass(frozen=True)
 class UpdateSpec:
-    """The limits of a container that can be changed after it was made, as in `ContainerSpec`. None: as it is.
+    """The limits that can be changed after creation, as in `ContainerSpec`. None: unchanged.
 
-    `memory_swap` None with a `memory` is no limit on swap.
+    `memory_swap` None together with a `memory` means no limit on swap.
     """
 
     cpu_quota: int | None = None
@@ -96,7 +96,7 @@ class UpdateSpec:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What the engine is. `id` tells one Docker from another."""
+    """The engine's properties. `id` identifies one Docker installation."""
 
     id: str
     name: str  # docker or simulated
@@ -108,15 +108,15 @@ class EngineInfo:
     runtimes: tuple[str, ...]
     cpus: int
     memory_bytes: int
-    started_at: datetime | None = None  # the engine itself; None: it cannot be known
-    booted_at: datetime | None = None  # the machine that it runs on
+    started_at: datetime | None = None  # the engine's start; None: unknown
+    booted_at: datetime | None = None  # the machine's start
     security_options: tuple[str, ...] = ()  # as Docker names them: seccomp, apparmor, userns, rootless, ...
-    root_dir: str | None = None  # the folder with its images and containers; None: it has none, or does not say
+    root_dir: str | None = None  # its directory of images and containers; None: unknown
 
 
 @dataclass(frozen=True)
 class PathStatus:
-    """A path inside a container: the mode's permission bits, and of a link where it leads in the end."""
+    """A path inside a container: permission bits, and the final target of a link."""
 
     mode: int
     link: str | None = None
@@ -124,14 +124,14 @@ class PathStatus:
 
 @dataclass(frozen=True)
 class Devices:
-    """The GPU access of a container in whichever form it was given.
+    """The GPU access of a container, in any form.
 
-    `everything` is also what a count or an unclear form amounts to, since nobody can say which devices it means.
+    A count or an unclear form counts as `everything`, since it does not tell which devices it means.
     """
 
     ids: tuple[str, ...] = ()  # UUIDs or indexes, as written; CDI names without their vendor prefix
     everything: bool = False
-    form: str | None = None  # privileged, device_request, cdi, device, environment, joined by commas: for people
+    form: str | None = None  # privileged, device_request, cdi, device, environment, joined by commas, to show
 
     def __bool__(self) -> bool:
         return self.everything or bool(self.ids)
@@ -139,7 +139,7 @@ class Devices:
 
 @dataclass(frozen=True)
 class EngineContainer:
-    """A container as the engine lists it. Fields below `detail` are known after an inspect only."""
+    """A container as the engine lists it. Fields below `detail` are only known after an inspect."""
 
     id: str
     name: str
@@ -147,24 +147,24 @@ class EngineContainer:
     status: ContainerStatus
     labels: Mapping[str, str]
     created_at: datetime
-    image_id: str | None = None  # what `image` named when the container was made
+    image_id: str | None = None  # the image behind `image` when the container was created
     # detail
     started_at: datetime | None = None
     finished_at: datetime | None = None
     exit_code: int | None = None
     oom_killed: bool = False
     pid: int | None = None
-    devices: Devices | None = None  # None: not looked at
-    spec: ContainerSpec | None = None  # what the engine has, read back
+    devices: Devices | None = None  # None: not inspected
+    spec: ContainerSpec | None = None  # read back from the engine
     privileged: bool = False
     ports: tuple[PublishedPort, ...] = ()
-    size_bytes: int | None = None  # of its own layer, if it was asked for
+    size_bytes: int | None = None  # of its own layer, if requested
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class EngineImage:
-    """An image that is there. A list of images leaves `environment` empty."""
+    """A local image. A list of images leaves `environment` empty."""
 
     id: str
     tags: tuple[str, ...]
@@ -176,7 +176,7 @@ class EngineImage:
 
 @dataclass(frozen=True)
 class CreateResult:
-    """A container was created; `warnings` are the engine's own words on what this kernel cannot enforce."""
+    """The result of a create; `warnings` are the engine's messages on what this kernel cannot enforce."""
 
     id: str
     warnings: tuple[str, ...] = ()
@@ -184,11 +184,11 @@ class CreateResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a pull: `current` of `total` bytes, where the engine says so; or of a build.
+    """Progress of a pull (`current` of `total` bytes, if the engine reports them) or of a build.
 
-    In a build `step` is `3/9 RUN …`, with `current` and `total` its number and their count, and `text` one line that
-    it wrote, or nothing when it begins. At last `step` is `built`, and `text` the image's id.
-    A `warning` belongs to no step: its text is for the person.
+    In a build `step` is `3/9 RUN …`, `current` its number, `total` the number of steps, and `text` one line of output,
+    or empty when the step begins. At the end `step` is `built`, and `text` the image's id.
+    A `warning` belongs to no step: its text is for the user.
     """
 
     step: str  # a layer's id, or the whole
@@ -200,14 +200,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """An image to make. `reference` is given to it only when it is whole. Sizes in bytes.
+    """An image to build. It gets the tag `reference` only when it is complete. Sizes in bytes.
 
-    The limits hold for each container that a step runs in; how many processes it has Docker does not limit.
+    The limits apply to the container of each step; Docker does not limit its number of processes.
     """
 
     reference: str
     dockerfile: str = "Dockerfile"  # its path in the context
-    labels: Mapping[str, str] = field(default_factory=dict)  # put on the image besides the Dockerfile's own
+    labels: Mapping[str, str] = field(default_factory=dict)  # added to the Dockerfile's labels
     no_cache: bool = False
     arguments: Mapping[str, str] = field(default_factory=dict)  # values of ARG; the usual proxies need no ARG
     network: str | None = None  # None: the engine's default
@@ -230,14 +230,14 @@ class ContainerProcess:
 
 @dataclass(frozen=True)
 class ContainerUsage:
-    """What a running container uses. CPU is the total since its start in nanoseconds; memory in bytes."""
+    """The usage of a running container. CPU is the total since its start in nanoseconds; memory in bytes."""
 
     cpu_nanoseconds: int | None
     memory_bytes: int | None
     memory_limit_bytes: int | None
     pids: int | None
     network_bytes: int | None = None  # in and out since its start, loopback left out; None with the host's network
-    pid: int | None = None  # its first process on the host, to be handed in the next time
+    pid: int | None = None  # its first process on the host, for the next call
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ class ExecRequest:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A connected stream to a program inside: a file number that the receiver owns and closes.
+    """A stream connected to a program inside: a file descriptor that the receiver owns and closes.
 
     Without `tty` the stream from the engine comes in Docker's frames: 1 byte stream (1 out, 2 err), 3 zero bytes,
     4 bytes length (big-endian), payload. `initial_bytes` came with the answer and belong before the stream.
@@ -268,55 +268,55 @@ class Attachment:
 
 
 class Engine(Protocol):
-    """What runs containers. `reference` is a container's id, or its name."""
+    """An engine that runs containers. `reference` is a container's id or name."""
 
     def info(self) -> EngineInfo:
-        """What the engine is."""
+        """Return the engine's properties."""
 
     def containers(self) -> list[EngineContainer]:
-        """All containers of the host in one call, labels included, without detail."""
+        """Return all containers of the host in one call, with labels, without detail."""
 
     def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
-        """One container with its detail; None only if the engine said that there is none."""
+        """Return one container with its detail; None only if the engine said that it does not exist."""
 
     def create(self, spec: ContainerSpec) -> CreateResult:
-        """Make a container. Raises EngineConflict if the name is taken, EngineNotFound without the image."""
+        """Create a container. Raises EngineConflict if the name is taken, EngineNotFound without the image."""
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
-        """Change the limits of a container, whether it runs or not, and let nobody but ds01 start it.
+        """Change the limits of a container, running or not, and disable automatic restarts by the engine.
 
-        The answer is the engine's own words on what this kernel cannot enforce. Raises EngineNotFound, EngineRejected.
+        Returns the engine's messages on what this kernel cannot enforce. Raises EngineNotFound, EngineRejected.
         """
 
     def start(self, reference: str) -> None:
-        """Start; nothing if it runs. Raises EngineConflict if it is paused."""
+        """Start a container; does nothing if it runs. Raises EngineConflict if it is paused."""
 
     def stop(self, reference: str, *, grace: float) -> None:
-        """Send the stop signal, and SIGKILL after `grace` seconds, rounded up; nothing if it does not run."""
+        """Send the stop signal, and SIGKILL after `grace` seconds, rounded up; does nothing if it does not run."""
 
     def remove(self, reference: str) -> None:
         """Remove a container that does not run. Raises EngineNotFound, EngineConflict."""
 
     def rename(self, reference: str, name: str) -> None:
-        """Rename a container, whether it runs or not. Raises EngineNotFound, EngineConflict if the name is taken."""
+        """Rename a container, running or not. Raises EngineNotFound, EngineConflict if the name is taken."""
 
     def pause(self, reference: str) -> None:
-        """Freeze all its processes."""
+        """Freeze all processes of a container."""
 
     def unpause(self, reference: str) -> None:
-        """Let them go on."""
+        """Resume the processes of a paused container."""
 
     def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
-        """Unpack a tar archive into `folder` inside, created containers included. The folder is there already."""
+        """Unpack a tar archive into the existing directory `folder` inside; works on created containers too."""
 
     def get_archive(self, reference: str, path: str) -> bytes | None:
-        """A tar archive of `path` inside, created containers included; None if there is no such path."""
+        """Return a tar archive of `path` inside, of created containers too; None if the path does not exist."""
 
     def path_status(self, reference: str, path: str) -> PathStatus | None:
-        """The status of `path` inside, created containers included; None if there is no such path."""
+        """Return the status of `path` inside, of created containers too; None if the path does not exist."""
 
     def processes(self, reference: str) -> list[ContainerProcess]:
-        """The processes of a running container, the first one first."""
+        """Return the processes of a running container, process 1 first."""
 
     def run(self, reference: str, request: ExecRequest) -> int:
         """Run a short program inside without a stream, and return its exit code."""
@@ -325,45 +325,45 @@ class Engine(Protocol):
         """Start a program inside and connect to it."""
 
     def resize(self, session: str, *, rows: int, columns: int) -> None:
-        """Tell an attached program the size of its terminal; nothing if it has ended."""
+        """Set the terminal size of an attached program; does nothing if it has ended."""
 
     def signal(self, session: str, number: int) -> bool:
-        """Send a signal to an attached program and its process group; nothing if it has ended.
+        """Send a signal to an attached program and its process group; does nothing if it has ended.
 
-        False if the engine cannot tell which process that is: the program then goes on.
+        Returns False if the engine cannot identify the process: the program then continues.
         """
 
     def exit_code(self, session: str) -> int | None:
-        """The exit code of an attached program; None while it runs."""
+        """Return the exit code of an attached program; None while it runs."""
 
     def usage(self, reference: str, *, pid: int | None = None) -> ContainerUsage:
-        """What a running container uses now. `pid`, from an earlier answer, saves asking for it."""
+        """Return the current usage of a running container. `pid`, from an earlier answer, saves a request."""
 
     def image(self, reference: str) -> EngineImage | None:
-        """The local image behind a reference; None if there is none."""
+        """Return the local image for a reference; None if there is none."""
 
     def images(self) -> list[EngineImage]:
-        """All local images that have a tag."""
+        """Return all tagged local images."""
 
     def pull(self, reference: str) -> Generator[Progress, None, None]:
-        """Fetch an image; closing the iterator cancels. Raises EngineNotFound, EngineRejected."""
+        """Pull an image; closing the generator cancels. Raises EngineNotFound, EngineRejected."""
 
     def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
-        """Make an image from a tar archive; closing the generator cancels.
+        """Build an image from a tar archive; closing the generator cancels.
 
-        Raises EngineNotFound or EngineRejected for a base image as `pull` does, and EngineRejected for all else:
+        Raises EngineNotFound or EngineRejected for a base image as `pull` does, and EngineRejected for anything else:
         its data has `problem`, `build`, and for a step that failed `step`, and `exit_code` if a program ended so.
         """
 
     def tag(self, image: str, reference: str) -> None:
-        """Give a local image one more tag."""
+        """Add a tag to a local image."""
 
     def untag(self, reference: str) -> None:
-        """Take a tag away; the image goes with its last one, if no container uses it. Nothing if it is not there."""
+        """Remove a tag, and the image with its last tag if no container uses it. A missing tag is ignored."""
 
     def remove_image(self, reference: str) -> None:
-        """Take a tag away, and the image with its last one, and what was kept of its steps.
+        """Remove a tag, and with its last tag the image and its untagged steps.
 
-        An image that has no tag is meant by its id, `sha256:…`. Raises EngineNotFound, EngineConflict when a
-        container uses it.
+        An image without a tag is given by its id, `sha256:…`. Raises EngineNotFound, and EngineConflict if a container
+        uses it.
         """

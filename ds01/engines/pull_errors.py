@@ -1,4 +1,4 @@
-"""Why an image could not be fetched: Docker's words sorted into known problems, each with its remedy."""
+"""Recognise known problems in Docker's messages about failed pulls, and give a hint for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NETWORK_PROBLEM = "network"
 
 @dataclass(frozen=True)
 class _PullProblem:
-    """A problem: how to recognise it in Docker's words (in lower case), and what to do about it.
+    """A problem: how to recognise it in Docker's message (in lower case), and what to do about it.
 
     In the hint `REGISTRY` is the registry's host and `LOGIN` the command that logs in there.
     """
@@ -24,14 +24,14 @@ class _PullProblem:
     problem: str
     words: re.Pattern[str]
     hint: str
-    hub_hint: str | None = None  # in its place for Docker Hub
+    hub_hint: str | None = None  # replaces the hint for Docker Hub
 
 
 def _problem(problem: str, words: str, hint: str, hub_hint: str | None = None) -> _PullProblem:
     return _PullProblem(problem, re.compile(words), hint, hub_hint)
 
 
-# The first that matches counts: Docker wraps the cause of a failed connection into several layers of words.
+# The first match counts: Docker wraps the cause of a failed connection in several messages.
 _PULL_PROBLEMS = (
     _problem(
         NETWORK_PROBLEM,
@@ -50,7 +50,7 @@ _PULL_PROBLEMS = (
     _problem(
         NETWORK_PROBLEM,
         "certificate is valid for|doesn't contain any ip sans|legacy common name|not valid for any names",
-        "The certificate is made out to another name than REGISTRY: use the name that it has.",
+        "The certificate is for another name than REGISTRY: use the name in the certificate.",
     ),
     _problem(
         NETWORK_PROBLEM,
@@ -66,38 +66,38 @@ _PULL_PROBLEMS = (
     _problem(
         "limit",
         "toomanyrequests|too many requests",
-        "The registry limits the number of pulls: wait an hour, or `LOGIN` for a limit of your own.",
+        "The registry limits the number of pulls: wait an hour, or run `LOGIN` to get a limit of your own.",
     ),
     _problem(
         NETWORK_PROBLEM,
         r"dial tcp|no such host|timeout|connection re|tls:|x509|deadline exceeded|unexpected eof|: eof"
         r"|server misbehaving|network is unreachable|proxyconnect|proxy authentication required|http status: 5\d\d",
-        "Docker does not reach the registry. `ds01 doctor` says more; a proxy is set in Docker's service.",
+        "Docker cannot reach the registry. `ds01 doctor` says more; a proxy is set in Docker's service.",
     ),
     _problem(
         "platform",
         "no matching manifest|no match for platform|does not match the specified platform",
-        "The registry has this image for other processors only: choose another tag.",
+        "The registry has this image only for other processors: choose another tag.",
     ),
     _problem(
         "login",
         "incorrect username or password|invalid username/password|bad credentials|token expired",
         "The registry does not accept your stored login. Log in again: `LOGIN`.",
     ),
-    # Registries say "denied" for what is private and for what does not exist alike, so as not to tell which.
+    # Registries say "denied" both for private and for missing images, so as not to reveal which.
     # "permission denied" is this machine's.
     _problem(
         ABSENT,
         r"manifest unknown|not found|does not exist|name unknown|(?<!permission )denied|unauthorized|forbidden"
         r"|no basic auth credentials|http 40[13]\b|authentication required|insufficient_scope|authorization failed",
-        "Check the name. A private image needs `LOGIN` first.",
+        "Check the name. For a private image, run `LOGIN` first.",
     ),
     _problem("disk", "no space left on device", DISK_FULL),
 )
 
 
 def pull_error(reference: str, words: str) -> Ds01Error:
-    """Return why an image could not be fetched: EngineNotFound for what the registry lacks or does not show."""
+    """Return why an image could not be fetched: EngineNotFound if the registry lacks or hides it."""
     words = one_line(words)
     kind = next((kind for kind in _PULL_PROBLEMS if kind.words.search(words.lower())), None)
     what = f"The image {reference} could not be fetched"
@@ -108,7 +108,7 @@ def pull_error(reference: str, words: str) -> Ds01Error:
     hint = kind.hub_hint if registry == DOCKER_HUB and kind.hub_hint else kind.hint
     hint = hint.replace("REGISTRY", registry).replace("LOGIN", login)
     if kind.problem == ABSENT:
-        return EngineNotFound(f"The image {reference} is nowhere to be found", why=words, hint=hint)
+        return EngineNotFound(f"The image {reference} was not found", why=words, hint=hint)
     return EngineRejected(what, why=words, hint=hint, data={"problem": kind.problem})
 
 

@@ -1,7 +1,7 @@
-"""Building an image with Docker's classic builder, which every Docker has and which obeys limits and a cgroup parent.
+"""Build images with Docker's classic builder, which every Docker has and which obeys limits and a cgroup parent.
 
-A step runs in a container that is made like any other, so that a cgroup parent means what it means there: a folder
-with the cgroupfs driver, `NAME.slice` with systemd's. The builder tags the image at its end.
+Each step runs in an ordinary container, so a cgroup parent has its usual form: a path with the cgroupfs driver,
+`NAME.slice` with systemd's. The builder tags the image at the end.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from ds01.engines.pull_errors import pull_error
 from ds01.engines.references import with_tag
 from ds01.errors import Ds01Error, EngineRejected, EngineUnreachable
 
-_TIMEOUT = (60.0, None)  # seconds until dockerd takes a piece of the context; a compiler is silent for hours
+_TIMEOUT = (60.0, None)  # seconds for dockerd to accept a piece of the context; compilers are silent for hours
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
 _NOISE = re.compile(
     r" ---> (?:Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}"
     r"|Successfully (?:built|tagged) \S+"
 )
 _FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE)
-_ERRORS = "\x1b[91m"  # how the builder marks what came from a program's stderr
-_LAST_LINES = 3  # of a failed step's errors
+_ERRORS = "\x1b[91m"  # how the builder marks a program's stderr
+_LAST_LINES = 3  # of a failed step's errors, for the message
 
 
 def build_image(client: Client, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
-    """Make an image. Closing the generator closes the connection; dockerd then ends the step and drops what it made."""
+    """Build an image. Closing the generator closes the connection; dockerd then ends the step and cleans up."""
     require_reference(spec.reference)
     login = build_headers(client.config())
     for warning in client.new_warnings(login.warnings):
@@ -64,35 +64,35 @@ def build_image(client: Client, spec: BuildSpec, context: Iterable[bytes]) -> Ge
 
 
 class BuildOutput:
-    """A build's answer, entry by entry. Output comes in pieces that end anywhere, errors apart from the rest."""
+    """Parses a build's answer, entry by entry. Output comes in pieces of any length, stderr separately."""
 
     def __init__(self, spec: BuildSpec) -> None:
         self._spec = spec
         self._step = ""
         self._number = self._count = 0
-        self._unfinished = {False: "", True: ""}  # lines that have not ended yet; True: errors
+        self._unfinished = {False: "", True: ""}  # incomplete lines; True: stderr
         self._last_lines: dict[bool, list[str]] = {False: [], True: []}
         self._image: str | None = None
 
     def read(self, entry: Mapping[str, Any]) -> Iterator[Progress]:
-        """What one entry says. Raises as `Engine.build` for one that tells of an error."""
+        """Yield the progress in one entry. Raises as `Engine.build` for an error entry."""
         if "error" in entry:
             yield from self._flush()
             raise self._error(entry)
         if "stream" in entry:
             yield from self._stream(str(entry["stream"]))
         elif "aux" in entry:
-            self._image = entry["aux"].get("ID") or self._image  # one for each stage: the last is the image
+            self._image = entry["aux"].get("ID") or self._image  # one for each stage; the last is the image
         elif "status" in entry:
             yield read_progress(self._base_reference(), dict(entry))
 
     def end(self) -> Iterator[Progress]:
-        """The last words. Raises EngineUnreachable if the answer ended before an image was made."""
+        """Yield the remaining progress. Raises EngineUnreachable if the answer ended before the image was complete."""
         yield from self._flush()
         if self._image is None or self._number < self._count:
             raise EngineUnreachable(
-                "Docker gave the build up",
-                why=f"its answer ended in step {self._step}" if self._step else "its answer ended too soon",
+                "Docker aborted the build",
+                why=f"its answer ended in step {self._step}" if self._step else "its answer ended too early",
                 hint="`journalctl -u docker` says more.",
                 data={"problem": "no_answer"},
             )
@@ -100,16 +100,16 @@ class BuildOutput:
 
     def _stream(self, text: str) -> Iterator[Progress]:
         step = _STEP.fullmatch(text)
-        # A program may write such a line too, but hardly with the next number and the same count.
+        # A program may print such a line too, but hardly with the next number and the same total.
         if step and int(step[1]) == self._number + 1 and (not self._count or int(step[2]) == self._count):
             yield from self._flush()
             self._number, self._count = int(step[1]), int(step[2])
-            self._image = None  # that was a stage before the last
+            self._image = None  # the id was an earlier stage's
             self._step = f"{step[1]}/{step[2]} {one_line(strip_control_codes(step[3]))}"
             self._last_lines = {False: [], True: []}
             yield self._progress("")
             return
-        if _NOISE.fullmatch(text.rstrip("\n")):  # of the builder's own, after what may not end in a line break
+        if _NOISE.fullmatch(text.rstrip("\n")):  # the builder's own line; the output before it may lack a line break
             yield from self._flush()
             return
         errors = text.startswith(_ERRORS)
@@ -156,7 +156,7 @@ def _parameters(spec: BuildSpec) -> dict[str, Any]:
         "forcerm": 1,
         "networkmode": spec.network,
         "memory": spec.memory,
-        # Without a word Docker gives as much swap again as memory.
+        # By default Docker allows as much swap again as memory.
         "memswap": spec.memory_swap if spec.memory_swap is not None else (-1 if spec.memory else None),
         "cpuquota": spec.cpu_quota,
         "cpuperiod": spec.cpu_period if spec.cpu_quota is not None else None,
@@ -169,7 +169,7 @@ def _parameters(spec: BuildSpec) -> dict[str, Any]:
 def _pieces(context: Iterable[bytes]) -> Iterator[bytes]:
     try:
         for piece in context:
-            if piece:  # an empty one would end the body
+            if piece:  # an empty piece would end the request body
                 yield piece
-    except OSError as error:  # which would look like a connection that broke
+    except OSError as error:  # would otherwise look like a broken connection
         raise EngineRejected("The files for the build could not be read", why=str(error)) from error

@@ -1,4 +1,4 @@
-"""The connection to dockerd, and its errors as ds01's: nothing above this file sees an exception of the SDK."""
+"""The connection to dockerd. It turns every exception of the SDK into one of ds01's errors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TIMEOUT = 60.0  # seconds without a byte from dockerd; a stop adds its grace
 INSPECT_TIMEOUT = 20.0  # an inspect takes milliseconds, unless the container's lock in dockerd is stuck
 PING_TIMEOUT = 5.0
 
-# Where a package or an administrator puts it: PATH of an ordinary user lacks the sbin folders.
+# Where packages and administrators install it: the PATH of ordinary users lacks the sbin directories.
 PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin", "/snap/bin")
 
-# The SDK raises its own for some, requests' for most, and urllib3's while an answer is being read.
+# The SDK raises its own errors for some failures, requests' for most, and urllib3's while an answer is read.
 _CONNECTION_ERRORS = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
-# The SDK decodes ~/.docker/config.json when a client is made, and a bad entry ends that. It finds no file any more:
-# ds01 reads the file itself, and only where a login or a proxy is needed.
+# The SDK decodes ~/.docker/config.json when a client is created, and fails on a bad entry. So it gets no file:
+# ds01 reads the file itself, and only if a login or a proxy is needed.
 _find_config_file = sdk_config.find_config_file
 sdk_config.find_config_file = lambda config_path=None: None
 
@@ -46,7 +46,7 @@ class _CountingApi(docker.APIClient):  # type: ignore[misc]  # the SDK has no ty
 
 
 class Client:
-    """dockerd behind a unix socket. Connects when it is first needed, so that making one cannot fail."""
+    """dockerd behind a unix socket. Connects on first use, so that creating a client cannot fail."""
 
     def __init__(self, socket: str) -> None:
         self.socket = socket
@@ -61,18 +61,18 @@ class Client:
     def config(self) -> DockerConfig:
         """Read the caller's Docker configuration, in $DOCKER_CONFIG or ~/.docker. Never raises."""
         path = _find_config_file()
-        # `~` stays as it is for a uid that the user database does not have, without HOME.
+        # `~` stays unexpanded without HOME, for a uid that is not in the user database.
         return DockerConfig() if path is None or path.startswith("~") else read_config(Path(path))
 
     def new_warnings(self, warnings: Iterable[str]) -> list[str]:
-        """Return those that were not given before: each is shown once in a command."""
+        """Return the warnings that were not returned before, so that each is shown once in a command."""
         new = [warning for warning in warnings if warning not in self._warned]
         self._warned.update(new)
         return new
 
     @contextmanager
     def container_api_call(self, what: str) -> Iterator[Any]:
-        """As `api_call`, for a request that concerns one container.
+        """As `api_call`, for a request about one container.
 
         dockerd can hang on one container, whose lock is stuck, while it answers everything else. That is
         EngineRejected: it says nothing about other containers.
@@ -85,12 +85,12 @@ class Client:
                 raise
             raise EngineRejected(
                 f"Docker could not {what}",
-                why=f"it gave no answer about this container, and answers otherwise: {error.why}",
+                why=f"it does not answer requests about this container, but all others: {error.why}",
                 hint="`sudo ds01 doctor` names such containers. A restart of Docker usually helps.",
             ) from error
 
     def _responds(self) -> bool:
-        """Whether dockerd answers a request that concerns no container."""
+        """Return whether dockerd answers a request that is not about a container."""
         try:
             with self.api_call("answer") as api:
                 self.call(api, "GET", "/_ping", timeout=PING_TIMEOUT)
@@ -100,10 +100,10 @@ class Client:
 
     @contextmanager
     def api_call(self, what: str) -> Iterator[Any]:
-        """The SDK's low-level client; its errors in the block become ds01's. `what` follows "Docker could not"."""
+        """Yield the SDK's low-level client and convert its errors. `what` follows "Docker could not" in messages."""
         try:
             if self._api is None:
-                # The address is given, so that DOCKER_HOST and contexts say nothing here. `auto` asks once.
+                # The explicit address overrides DOCKER_HOST and contexts. `auto` asks for the API version once.
                 self._api = _CountingApi(base_url=f"unix://{self.socket}", version="auto", timeout=TIMEOUT)
                 self._api.trust_env = False  # no proxies, no ~/.netrc
             yield self._api
@@ -131,7 +131,7 @@ class Client:
         timeout: float | tuple[float, float | None] = TIMEOUT,
         **options: Any,
     ) -> Any:
-        """One request that the SDK has no method for, inside `api_call`; the answer, if it is not an error."""
+        """Send a request that the SDK has no method for, inside `api_call`; return the answer unless it is an error."""
         url = f"{api.base_url}/v{api.api_version}{path}"
         response = api.request(method, url, params=params, timeout=timeout, **options)
         try:
@@ -142,33 +142,33 @@ class Client:
 
 
 def quote_path_part(reference: str) -> str:
-    """A name as one part of a path. Raises EngineNotFound for an empty one, which would name the whole collection."""
+    """Quote a name as one part of a path. Raises EngineNotFound for an empty name, which would mean the collection."""
     if not reference:
         raise EngineNotFound("Docker has no such container", why="the name is empty")
     return quote(reference, safe="")
 
 
 def connection_error(error: BaseException, socket: str) -> EngineUnreachable:
-    """Why dockerd cannot be reached, as one of four problems with a remedy each."""
+    """Return why dockerd cannot be reached: one of four problems, each with a hint."""
     causes = list(_causes(error))
     if any(isinstance(cause, PermissionError) for cause in causes):
         return EngineUnreachable(
             "You may not use Docker",
             why=f"{socket}: permission denied",
-            hint="An administrator adds you with `sudo ds01 user add LOGIN` (group docker); then log in again.",
+            hint="An administrator can add you with `sudo ds01 user add LOGIN` (group docker); then log in again.",
             data={"problem": "not_permitted"},
         )
     if any(isinstance(cause, (FileNotFoundError, ConnectionRefusedError, NotADirectoryError)) for cause in causes):
         if not _is_installed() and not Path(socket).exists():
             return EngineUnreachable(
                 "Docker is not installed",
-                why=f"there is no {socket}, and no program docker or dockerd",
+                why=f"{socket} does not exist, and neither do the programs docker and dockerd",
                 hint="Install it: `sudo apt install docker.io`.",
                 data={"problem": "not_installed"},
             )
         return EngineUnreachable(
             "Docker is not running",
-            why=f"nobody answers at {socket}",
+            why=f"no answer at {socket}",
             hint="Start it: `sudo systemctl start docker`.",
             data={"problem": "not_running"},
         )
@@ -185,7 +185,7 @@ def _is_installed() -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    # requests and urllib3 hide the system's error in arguments of arguments, the SDK in causes.
+    # requests and urllib3 hide the system's error in nested arguments, the SDK in causes.
     visited: set[int] = set()
     pending: list[Any] = [error]
     while pending:

@@ -1,6 +1,7 @@
-"""Which GPUs a container can reach, by everything that Docker says about it.
+"""Determine which GPUs a container can reach, from its inspect data.
 
-A GPU can be given in six ways, and one that is overlooked is given twice: what is unclear counts as everything.
+Docker can grant GPUs in six ways. A GPU that is overlooked here would be leased twice, so unclear access counts as
+access to everything.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _NVIDIA_MAJOR = "195:"  # of the device nodes /dev/nvidia*
 
 
 def devices_of(inspected: Mapping[str, Any], default_runtime: Callable[[], str]) -> Devices:
-    """The GPU access of an inspected container. `default_runtime` is asked only where the answer depends on it."""
+    """Return the GPU access of an inspected container. `default_runtime` is called only if the answer depends on it."""
     host = inspected["HostConfig"]
     forms: list[str] = []
     ids: list[str] = []
@@ -30,14 +31,14 @@ def devices_of(inspected: Mapping[str, Any], default_runtime: Callable[[], str])
             forms.append(form)
             ids += found
             everything = everything or all_devices
-    # A request sets the variable anew, whatever the image said, so the image's own word counts only without one.
+    # A device request overwrites the variable, so the image's value counts only without a request.
     if not forms and _variable_counts(inspected, default_runtime):
         found, all_devices = _from_variable(environment_of(inspected))
         if found or all_devices:
             forms.append("environment")
             ids, everything = found, all_devices
     if host.get("Privileged"):
-        # It has all of the host's device nodes. If it was given some GPUs by name, those are taken at its word: AIME
+        # It has all of the host's device nodes. If it names some GPUs, only those count: AIME
         # makes all of its containers so, and each would block the server. What it really uses, NVML's processes tell.
         forms.insert(0, "privileged")
         everything = everything or not ids
@@ -45,7 +46,7 @@ def devices_of(inspected: Mapping[str, Any], default_runtime: Callable[[], str])
 
 
 def environment_of(inspected: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of a container or image, the image's own included. An entry without a `=` takes one away."""
+    """Return the variables of a container or image, the image's included. An entry without `=` unsets a variable."""
     pairs = (entry.partition("=") for entry in (inspected.get("Config") or {}).get("Env") or [])
     return {name: value for name, sign, value in pairs if sign}
 
@@ -57,7 +58,7 @@ def _from_device_requests(requests: list[dict[str, Any]]) -> tuple[str, list[str
         if not _is_gpu_request(request):
             continue
         device_names = request.get("DeviceIDs") or []
-        # A count means the first so many, in an order that only the driver knows.
+        # A count means that many first GPUs, in an order that only the driver knows.
         everything = everything or bool(request.get("Count")) or "all" in device_names
         ids += [device for device in device_names if device not in ("all", *_NO_DEVICES)]
     return "device_request", ids, everything
@@ -83,7 +84,7 @@ def _cdi_ids(names: list[str]) -> tuple[list[str], bool]:
 
 
 def _from_device_nodes(host: Mapping[str, Any]) -> tuple[str, list[str], bool]:
-    # The number in /dev/nvidia0 is the driver's minor number, not NVML's index: nobody can say which GPU it is.
+    # The number in /dev/nvidia0 is the driver's minor number, not NVML's index, so it does not identify a GPU.
     paths = [device.get("PathOnHost") or "" for device in host.get("Devices") or []]
     has_nodes = any(path.rstrip("/") == "/dev" or path.startswith("/dev/nvidia") for path in paths)
     has_rules = any(f" {_NVIDIA_MAJOR}" in f" {rule[2:].strip()}" for rule in host.get("DeviceCgroupRules") or [])
@@ -92,7 +93,7 @@ def _from_device_nodes(host: Mapping[str, Any]) -> tuple[str, list[str], bool]:
 
 def _variable_counts(inspected: Mapping[str, Any], default_runtime: Callable[[], str]) -> bool:
     host = inspected["HostConfig"]
-    # A GPU request without any device brings the hook in, and the hook reads the variable.
+    # A GPU request without devices enables the hook, and the hook reads the variable.
     if any(_is_gpu_request(request) for request in host.get("DeviceRequests") or []):
         return True
     environment = environment_of(inspected)
@@ -104,7 +105,7 @@ def _variable_counts(inspected: Mapping[str, Any], default_runtime: Callable[[],
 
 def _from_variable(environment: Mapping[str, str]) -> tuple[list[str], bool]:
     if _VARIABLE not in environment:
-        # NVIDIA's runtime gives everything to the CUDA images of before 2018, which do not set the variable.
+        # NVIDIA's runtime gives all GPUs to CUDA images from before 2018, which do not set the variable.
         return [], "CUDA_VERSION" in environment and "NVIDIA_REQUIRE_CUDA" not in environment
     value = environment[_VARIABLE].strip()
     if value in _NO_DEVICES:

@@ -1,6 +1,6 @@
-"""Docker as an `Engine`: each method is a request or two to dockerd on its unix socket, and no rule of ds01's.
+"""The `Engine` for Docker: each method is one or two requests to dockerd on its unix socket, without rules of ds01.
 
-Only files of this package whose name begins with `docker` import the SDK, which takes 0.1 s.
+Only this package imports the SDK, which takes 0.1 s.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ds01.errors import EngineNotFound, EngineRejected
 
 
 class DockerEngine:
-    """dockerd at `socket`, whatever DOCKER_HOST or a context say."""
+    """dockerd at `socket`, regardless of DOCKER_HOST and contexts."""
 
     def __init__(self, socket: str = "/var/run/docker.sock") -> None:
         self._client = Client(socket)
@@ -45,47 +45,47 @@ class DockerEngine:
 
     @property
     def calls(self) -> int:
-        """The HTTP requests so far, the one that agrees on a version included."""
+        """The number of HTTP requests so far, version negotiation included."""
         return self._client.calls
 
     def info(self) -> EngineInfo:
-        """What the engine is, asked anew."""
+        """Return the engine's properties, as of now."""
         with self._client.api_call("describe itself") as api:
             info = replace(read_info(api.info()), started_at=engine_started_at(), booted_at=booted_at())
         self._default_runtime = info.default_runtime
         return info
 
     def containers(self) -> list[EngineContainer]:
-        """All containers of the host in one request. The SDK's own list inspects each, and fails when one goes."""
+        """Return all containers of the host in one request. The SDK's list inspects each, and fails if one vanishes."""
         with self._client.api_call("list the containers") as api:
             return [read_listed(entry) for entry in api.containers(all=True)]
 
     def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
-        """One container with its detail. `size` makes Docker add up its files, which can take seconds."""
+        """Return one container with its detail. `size` makes Docker add up its files, which can take seconds."""
         if not reference:
             return None
         params, timeout = ({"size": "1"}, TIMEOUT) if size else (None, INSPECT_TIMEOUT)
         path = f"/containers/{quote_path_part(reference)}/json"
         try:
-            with self._client.container_api_call("look at the container") as api:
+            with self._client.container_api_call("inspect the container") as api:
                 entry = self._client.call(api, "GET", path, params=params, timeout=timeout).json()
         except EngineNotFound:
             return None
         try:
             return read_inspected(entry, self._get_default_runtime)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # A container that is half gone can lack what every other one has.
-            why = f"its answer lacks a part, or has one of another form: {type(error).__name__}: {error}"
-            raise EngineRejected("Docker could not look at the container", why=one_line(why)) from error
+            # A half removed container can lack fields that all others have.
+            why = f"its answer is incomplete or malformed: {type(error).__name__}: {error}"
+            raise EngineRejected("Docker could not inspect the container", why=one_line(why)) from error
 
     def create(self, spec: ContainerSpec) -> CreateResult:
-        """Make a container of exactly this spec."""
+        """Create a container from exactly this spec."""
         with self._client.api_call("create the container") as api:
             answer = api.create_container_from_config(create_body(spec), name=spec.name)
         return CreateResult(answer["Id"], tuple(one_line(warning) for warning in answer.get("Warnings") or ()))
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
-        """Change the limits of a container, and its restart policy to `no`."""
+        """Change the limits of a container, and set its restart policy to `no`."""
         with self._client.container_api_call("change the limits of the container") as api:
             path = f"/containers/{quote_path_part(reference)}"
             host = self._client.call(api, "GET", f"{path}/json").json()["HostConfig"]
@@ -93,43 +93,43 @@ class DockerEngine:
         return tuple(one_line(warning) for warning in answer.get("Warnings") or ())
 
     def start(self, reference: str) -> None:
-        """Start; nothing if it runs, EngineConflict if it is paused."""
+        """Start a container; does nothing if it runs. Raises EngineConflict if it is paused."""
         with self._client.container_api_call("start the container") as api:
             api.start(reference)
 
     def stop(self, reference: str, *, grace: float) -> None:
-        """Send the stop signal, and SIGKILL after `grace` seconds, of which Docker counts whole ones."""
+        """Send the stop signal, and SIGKILL after `grace` seconds, rounded up to whole seconds for Docker."""
         with self._client.container_api_call("stop the container") as api:
             api.stop(reference, timeout=max(0, math.ceil(grace)))
 
     def remove(self, reference: str) -> None:
-        """Remove a container that does not run, and the unnamed volumes that Docker made for it alone."""
+        """Remove a container that does not run, and the anonymous volumes that Docker created for it."""
         with self._client.container_api_call("remove the container") as api:
             api.remove_container(reference, v=True, force=False)
 
     def rename(self, reference: str, name: str) -> None:
-        """Give a container another name."""
+        """Rename a container."""
         with self._client.container_api_call("rename the container") as api:
             api.rename(reference, name)
 
     def pause(self, reference: str) -> None:
-        """Freeze all its processes."""
+        """Freeze all processes of a container."""
         with self._client.container_api_call("pause the container") as api:
             api.pause(reference)
 
     def unpause(self, reference: str) -> None:
-        """Let them go on."""
+        """Resume the processes of a paused container."""
         with self._client.container_api_call("unpause the container") as api:
             api.unpause(reference)
 
     def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
-        """Unpack a tar archive into `folder` inside. Raises EngineRejected if there is no such folder."""
-        with self._client.container_api_call("put files into the container") as api:
+        """Unpack a tar archive into the directory `folder` inside. Raises EngineRejected if it does not exist."""
+        with self._client.container_api_call("copy files into the container") as api:
             path = f"/containers/{quote_path_part(reference)}/archive"
             self._client.call(api, "PUT", path, params={"path": folder}, data=archive)
 
     def get_archive(self, reference: str, path: str) -> bytes | None:
-        """A tar archive of `path` inside; a link is itself, not what it points to."""
+        """Return a tar archive of `path` inside; links are not followed."""
         try:
             with self._client.container_api_call("read files of the container") as api:
                 address = f"/containers/{quote_path_part(reference)}/archive"
@@ -142,7 +142,7 @@ class DockerEngine:
             raise
 
     def path_status(self, reference: str, path: str) -> PathStatus | None:
-        """The status of `path` inside; None also where the container is gone, which Docker's answer does not tell."""
+        """Return the status of `path` inside; None too if the container is gone, which Docker does not distinguish."""
         try:
             with self._client.container_api_call("look at files of the container") as api:
                 address = f"/containers/{quote_path_part(reference)}/archive"
@@ -151,24 +151,24 @@ class DockerEngine:
             return None
 
     def processes(self, reference: str) -> list[ContainerProcess]:
-        """The processes, as the host's `ps` sees them."""
+        """Return the processes, as the host's `ps` shows them."""
         first = self._pid(reference)
         with self._client.container_api_call("list the container's processes") as api:
             answer = api.top(reference, ps_args="-eo pid,ppid,args")
         found = [ContainerProcess(int(row[0]), int(row[1]), row[2]) for row in answer.get("Processes") or ()]
-        # A program that was started from outside has the same parent as the first one, and pids start over.
+        # A program started with exec has the same parent as the first process, and pids wrap around.
         return sorted(found, key=lambda process: (process.pid != first, process.pid))
 
     def run(self, reference: str, request: ExecRequest) -> int:
-        """Run a short program inside without a terminal; what it writes is dropped."""
+        """Run a short program inside without a terminal; its output is discarded."""
         return docker_exec.run_program(self._client, reference, request)
 
     def attach(self, reference: str, request: ExecRequest) -> Attachment:
-        """Start a program inside and connect to it. What cannot be started says so in the stream."""
+        """Start a program inside and connect to it. A failed start is reported in the stream."""
         return docker_exec.attach_program(self._client, reference, request)
 
     def resize(self, session: str, *, rows: int, columns: int) -> None:
-        """Tell an attached program the size of its terminal; nothing if it has ended."""
+        """Set the terminal size of an attached program; does nothing if it has ended."""
         docker_exec.resize_terminal(self._client, session, rows=rows, columns=columns)
 
     def signal(self, session: str, number: int) -> bool:
@@ -176,41 +176,41 @@ class DockerEngine:
         return docker_exec.signal_program(self._client, session, number)
 
     def exit_code(self, session: str) -> int | None:
-        """The exit code of an attached program; None while it runs."""
+        """Return the exit code of an attached program; None while it runs."""
         return docker_exec.program_exit_code(self._client, session)
 
     def usage(self, reference: str, *, pid: int | None = None) -> ContainerUsage:
-        """What a running container uses now, from its cgroup's files. `pid` counts if it is still this container's."""
+        """Return the current usage of a running container, from its cgroup. `pid` is used if it still belongs to it."""
         if pid is None or not is_in_container(pid, reference):
             pid = self._pid(reference)
         return read_usage(pid)
 
     def image(self, reference: str) -> EngineImage | None:
-        """The local image behind a reference."""
+        """Return the local image for a reference, or None."""
         return docker_images.find_image(self._client, reference)
 
     def images(self) -> list[EngineImage]:
-        """All local images that have a tag, without their environment."""
+        """Return all tagged local images, without their environment."""
         return docker_images.list_images(self._client)
 
     def pull(self, reference: str) -> Generator[Progress, None, None]:
-        """Fetch an image, with the caller's `docker login`, if there is one."""
+        """Pull an image, with the caller's `docker login` if there is one."""
         return docker_images.pull_image(self._client, reference)
 
     def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
-        """Make an image, with the caller's `docker login` for its base."""
+        """Build an image, with the caller's `docker login` for its base."""
         return docker_build.build_image(self._client, spec, context)
 
     def tag(self, image: str, reference: str) -> None:
-        """Give a local image one more tag."""
+        """Add a tag to a local image."""
         docker_images.add_tag(self._client, image, reference)
 
     def untag(self, reference: str) -> None:
-        """Take a tag away; nothing if it is not there, or is the last one of an image that a container uses."""
+        """Remove a tag; does nothing if it does not exist, or is the last tag of an image that a container uses."""
         docker_images.remove_tag(self._client, reference)
 
     def remove_image(self, reference: str) -> None:
-        """Take a tag away, and the image with its last one. Raises EngineNotFound, EngineConflict."""
+        """Remove a tag, and the image with its last tag. Raises EngineNotFound, EngineConflict."""
         docker_images.remove_image(self._client, reference)
 
     def _pid(self, reference: str) -> int:
@@ -222,7 +222,7 @@ class DockerEngine:
         return container.pid
 
     def _get_default_runtime(self) -> str:
-        # It changes only with a restart of dockerd, and only containers with an unclear runtime need it.
+        # It changes only when dockerd restarts, and only containers with an unclear runtime need it.
         if self._default_runtime is None:
             self._default_runtime = self.info().default_runtime
         return self._default_runtime

@@ -1,4 +1,4 @@
-"""Programs started inside a running container: connected to a stream, or run to their end."""
+"""Start programs inside a running container: connected to a stream, or run to completion."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ds01.engines.docker.usage import is_in_container
 from ds01.engines.protocol import Attachment, ExecRequest
 from ds01.errors import EngineConflict, EngineNotFound, EngineRejected
 
-# dockerd keeps back what could begin its detach keys, by default ctrl-p, until the next key: shells recall the last
-# line with it. There is no way to say "none", so it gets keys that nobody types in this order.
+# dockerd holds back a key that could begin its detach sequence (by default ctrl-p, which recalls a line in shells)
+# until the next key. The sequence cannot be disabled, so it gets keys that nobody types in this order.
 _DETACH_KEYS = "ctrl-^,ctrl-@,ctrl-^,ctrl-@"
 _POLL = 0.01  # seconds
-_START_WAIT = 5.0  # seconds until a program has started, for its terminal's size
-_END_WAIT = 5.0  # seconds from the end of a stream until dockerd knows the exit code
+_START_WAIT = 5.0  # seconds for a program to start, before its terminal's size is set
+_END_WAIT = 5.0  # seconds after the end of a stream for dockerd to know the exit code
 
 
 def attach_program(client: Client, reference: str, request: ExecRequest) -> Attachment:
-    """Start a program and connect to it; its terminal has the size asked for."""
+    """Start a program and connect to it; its terminal has the requested size."""
     session, descriptor, initial_bytes = _open(client, reference, request, stdin=True)
     try:
         if request.tty and request.rows and request.columns:
@@ -36,14 +36,14 @@ def attach_program(client: Client, reference: str, request: ExecRequest) -> Atta
 
 
 def run_program(client: Client, reference: str, request: ExecRequest) -> int:
-    """Run a program to its end, its output dropped. Raises EngineRejected if it says nothing for a minute."""
+    """Run a program to completion, discarding its output. Raises EngineRejected if it is silent for a minute."""
     session, descriptor, _ = _open(client, reference, request, stdin=False)
     try:
         while True:
             readable, _, _ = select.select([descriptor], [], [], TIMEOUT)
             if not readable:
                 raise EngineRejected(
-                    "A program in the container did not end", why=f"{request.command[0]}: nothing for {TIMEOUT:.0f} s"
+                    "A program in the container did not end", why=f"{request.command[0]}: no output for {TIMEOUT:.0f} s"
                 )
             if not os.read(descriptor, 65536):
                 break
@@ -52,13 +52,13 @@ def run_program(client: Client, reference: str, request: ExecRequest) -> int:
     deadline = time.monotonic() + _END_WAIT
     while (code := program_exit_code(client, session)) is None:
         if time.monotonic() > deadline:
-            raise EngineRejected("A program in the container did not end", why=f"{request.command[0]} runs on")
+            raise EngineRejected("A program in the container did not end", why=f"{request.command[0]} is still running")
         time.sleep(_POLL)
     return code
 
 
 def resize_terminal(client: Client, session: str, *, rows: int, columns: int) -> None:
-    """Tell a program the size of its terminal; nothing if it has ended."""
+    """Set the terminal size of a program; does nothing if it has ended."""
     try:
         with client.api_call("resize a terminal") as api:
             api.exec_resize(session, height=rows, width=columns)
@@ -70,8 +70,8 @@ def resize_terminal(client: Client, session: str, *, rows: int, columns: int) ->
 def signal_program(client: Client, session: str, number: int) -> bool:
     """Send a signal to a program and its process group; False if its process cannot be found.
 
-    It is sent inside, by the number that the process has there: a number on the host could be somebody else's by now.
-    As root, because the program may have become another user. Every program that Docker starts leads its own group.
+    The signal is sent inside, to the pid in the container, since a pid on the host could belong to another process by
+    now; and as root, since the program may have changed its user. Every program that Docker starts leads its own group.
     """
     _wait_for_start(client, session)
     state = _state(client, session)
@@ -90,7 +90,7 @@ def signal_program(client: Client, session: str, number: int) -> bool:
 
 
 def _pid_inside(pid: int, container: str) -> int | None:
-    """The number that a process of the container has inside; None if that cannot be seen, as with hidepid."""
+    """Return the pid of a process inside its container; None if it cannot be determined, as with hidepid."""
     if not pid or not container or not is_in_container(pid, container):
         return None
     try:
@@ -98,11 +98,11 @@ def _pid_inside(pid: int, container: str) -> int | None:
     except OSError:
         return None
     numbers = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
-    return int(numbers[-1]) if len(numbers) > 1 else None  # one number: it shares the host's processes
+    return int(numbers[-1]) if len(numbers) > 1 else None  # a single number: it shares the host's pid namespace
 
 
 def program_exit_code(client: Client, session: str) -> int | None:
-    """The exit code of a program; None while it runs."""
+    """Return the exit code of a program; None while it runs."""
     state = _state(client, session)
     code: int | None = None if state.get("Running") else state.get("ExitCode")
     return code
@@ -125,10 +125,10 @@ def _open(client: Client, reference: str, request: ExecRequest, *, stdin: bool) 
 
 
 def _take_over(stream: Any) -> tuple[int, bytes]:
-    """The connection's own file number, and what the HTTP client has already read of the program's output."""
-    response = stream._response  # the SDK keeps it there; its reader may have got more than the answer's head
+    """Return the connection's file descriptor, and output that the HTTP client has already read."""
+    response = stream._response  # where the SDK keeps it; its reader may have read past the headers
     with closing(response), suppress(AttributeError):
-        # One look that does not wait: bytes in the reader's buffer, or what is there now, or nothing.
+        # Without blocking: bytes in the reader's buffer, or bytes that have arrived, or nothing.
         stream._sock.settimeout(0)
         initial_bytes: bytes = response.raw._fp.fp.peek() or b""
         descriptor = os.dup(stream.fileno())
@@ -138,7 +138,7 @@ def _take_over(stream: Any) -> tuple[int, bytes]:
 
 
 def _wait_for_start(client: Client, session: str) -> None:
-    # dockerd answers before the program runs, and a resize before that waits for ten seconds if it never does.
+    # dockerd answers before the program runs; an early resize of a program that never runs blocks for ten seconds.
     deadline = time.monotonic() + _START_WAIT
     while time.monotonic() < deadline:
         state = _state(client, session)

@@ -1,4 +1,4 @@
-"""Images in Docker's store, and fetching them."""
+"""Query, tag, remove and pull images."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ds01.engines.pull_errors import pull_error
 from ds01.engines.references import split_reference, with_tag
 from ds01.errors import EngineConflict, EngineNotFound
 
-_PULL_TIMEOUT = (10.0, 600.0)  # seconds to connect, and without a word: unpacking a layer is silent for long
+_PULL_TIMEOUT = (10.0, 600.0)  # seconds to connect, and of silence: unpacking a layer takes long
 
 
 def find_image(client: Client, reference: str) -> EngineImage | None:
-    """The local image behind a reference or an id."""
+    """Return the local image for a reference or an id, or None."""
     if not reference:
         return None
     try:
-        with client.api_call("look at an image") as api:
+        with client.api_call("inspect an image") as api:
             return read_image(api.inspect_image(reference))
     except EngineNotFound:
         return None
 
 
 def list_images(client: Client) -> list[EngineImage]:
-    """All local images that have a tag."""
+    """Return all tagged local images."""
     with client.api_call("list the images") as api:
         found = [read_image(entry) for entry in api.images()]
     return [image_entry for image_entry in found if image_entry.tags]
 
 
 def add_tag(client: Client, image: str, reference: str) -> None:
-    """Give a local image one more tag."""
+    """Add a tag to a local image."""
     repository, name = require_reference(reference)
     with client.api_call("tag an image") as api:
         path = f"/images/{quote(image, safe='/:@')}/tag"
@@ -48,7 +48,7 @@ def add_tag(client: Client, image: str, reference: str) -> None:
 
 
 def remove_tag(client: Client, reference: str) -> None:
-    """Take a tag away. A last tag stays while a container uses the image: Docker says conflict, and that is fine."""
+    """Remove a tag. The last tag stays while a container uses the image; Docker's conflict is ignored."""
     require_reference(reference)
     try:
         with client.api_call("untag an image") as api:
@@ -58,7 +58,7 @@ def remove_tag(client: Client, reference: str) -> None:
 
 
 def remove_image(client: Client, reference: str) -> None:
-    """Take a tag away, and the image with its last one, with the untagged images of its steps. By id: without a tag."""
+    """Remove a tag, and with the last tag the image and its untagged steps. Untagged images are given by id."""
     if not reference.startswith("sha256:"):
         require_reference(reference)
         reference = with_tag(reference)
@@ -67,7 +67,7 @@ def remove_image(client: Client, reference: str) -> None:
 
 
 def pull_image(client: Client, reference: str) -> Generator[Progress, None, None]:
-    """Fetch an image. Closing the iterator closes the connection, and dockerd gives up."""
+    """Pull an image. Closing the iterator closes the connection, and dockerd stops."""
     repository, name = require_reference(reference)
     login = pull_headers(client.config(), repository)
     for warning in client.new_warnings(login.warnings):
@@ -94,7 +94,7 @@ def pull_image(client: Client, reference: str) -> Generator[Progress, None, None
 
 
 def read_progress(reference: str, entry: dict[str, Any]) -> Progress:
-    """One line of a pull's answer. Raises as `pull` for a line that tells of an error."""
+    """Parse one line of a pull's answer. Raises as `pull` for an error line."""
     if "error" in entry:
         raise pull_error(reference, str(entry["error"]))
     detail = entry.get("progressDetail") or {}
@@ -107,7 +107,7 @@ def read_progress(reference: str, entry: dict[str, Any]) -> Progress:
 
 
 def require_reference(reference: str) -> tuple[str, str]:
-    """Repository and tag, or digest. Raises EngineRejected for what is not an image name."""
+    """Return repository and tag, or digest. Raises EngineRejected for an invalid image name."""
     try:
         return split_reference(reference)
     except ValueError as error:

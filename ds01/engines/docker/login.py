@@ -1,6 +1,6 @@
-"""Registry logins for pulls and builds, from the caller's Docker configuration and its credential helpers.
+"""Get registry logins for pulls and builds from the caller's Docker configuration and its credential helpers.
 
-The SDK's own reader is not used: it decodes the file when a client is made, and one bad entry ends every request.
+The SDK's reader is not used: it decodes the file when a client is created, and one bad entry fails every request.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ds01.errors import Ds01Error
 from ds01.system import programs
 from ds01.system.docker_config import ConfigProblem, DockerConfig, RegistryLogin
 
-_DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # how the Docker CLI and dockerd file Docker Hub's login
-_HELPER_TIMEOUT = 20.0  # seconds; one that waits for a key ring nobody unlocks would hang for ever
-_TOKEN_USER = "<token>"  # noqa: S105  how a helper says that the secret is an identity token
+_DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # under which the Docker CLI and dockerd store Docker Hub's login
+_HELPER_TIMEOUT = 20.0  # seconds; a helper that waits for a locked key ring would hang forever
+_TOKEN_USER = "<token>"  # noqa: S105  marks the secret as an identity token
 _NOT_FOUND = "credentials not found"
 
 RunHelper = Callable[[str, str, str], str]  # helper, verb, input -> its output
@@ -27,7 +27,7 @@ RunHelper = Callable[[str, str, str], str]  # helper, verb, input -> its output
 
 @dataclass(frozen=True)
 class Headers:
-    """Headers of a request to dockerd, and warnings about what of the configuration could not be used."""
+    """Headers of a request to dockerd, and warnings about unusable parts of the configuration."""
 
     values: dict[str, str]
     warnings: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ def pull_headers(config: DockerConfig, repository: str, *, run_helper: RunHelper
 
 
 def build_headers(config: DockerConfig, *, run_helper: RunHelper | None = None) -> Headers:
-    """Return the header with all logins: a build may need any registry. It needs the proxies, too."""
+    """Return the header with all logins, since a build may need any registry. Warnings about proxies are included."""
     run_helper = run_helper or _run_helper
     problems = list(config.problems)
     logins = {_config_key(_registry_host(registry)): login for registry, login in config.logins.items()}
@@ -85,7 +85,7 @@ def _login_from_helper(
             problems.append(_helper_problem(helper, error))
         return None
     except (ValueError, KeyError, TypeError, RecursionError):
-        problems.append(ConfigProblem(f"docker-credential-{helper} gave no login for {key} that can be read"))
+        problems.append(ConfigProblem(f"docker-credential-{helper} gave an unreadable login for {key}"))
         return None
     return RegistryLogin(token=secret) if user == _TOKEN_USER else RegistryLogin(user, secret)
 
@@ -96,7 +96,7 @@ def _stored_registries(helper: str, run_helper: RunHelper, problems: list[Config
     except Ds01Error as error:
         problems.append(_helper_problem(helper, error))
     except (ValueError, TypeError, RecursionError):
-        problems.append(ConfigProblem(f"docker-credential-{helper} gave no list of logins that can be read"))
+        problems.append(ConfigProblem(f"docker-credential-{helper} gave an unreadable list of logins"))
     return []
 
 
@@ -112,7 +112,7 @@ def _run_helper(helper: str, verb: str, stdin_text: str) -> str:
 
 
 def _registry_host(registry: str) -> str:
-    """The host of a registry, which is filed under an address or a bare name."""
+    """Return the host of a registry, whose key can be an address or a bare name."""
     host = registry.partition("://")[2] or registry
     host = host.partition("/")[0]
     return DOCKER_HUB if host in (DOCKER_HUB, f"index.{DOCKER_HUB}") else host

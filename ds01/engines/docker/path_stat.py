@@ -1,4 +1,4 @@
-"""What Docker says of a path inside a container."""
+"""Query the status of a path inside a container."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADER = "X-Docker-Container-Path-Stat"
 
 
 def path_status(client: Client, api: Any, address: str, path: str) -> PathStatus | None:
-    """Ask for the status of a path; None if there is none, or no such container: the answer has no words."""
+    """Return the status of a path; None if the path or the container does not exist, which the answer does not tell."""
     try:
         response = client.call(api, "HEAD", address, params={"path": path})
     except docker.errors.NotFound:

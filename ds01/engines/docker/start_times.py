@@ -1,15 +1,15 @@
-"""Since when Docker and the machine run: its API does not say it, the files of the same machine do."""
+"""Find out since when Docker and the machine run, from local files, as Docker's API does not tell."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
 
-PID_FILE = Path("/var/run/docker.pid")  # dockerd writes it when it starts; nothing else is said of its start
+PID_FILE = Path("/var/run/docker.pid")  # dockerd writes it at its start, which nothing else records
 
 
 def engine_started_at(pid_file: Path = PID_FILE) -> datetime | None:
-    """When dockerd was started; None if it keeps no such file."""
+    """Return when dockerd was started; None without a pid file."""
     try:
         return datetime.fromtimestamp(pid_file.stat().st_mtime, timezone.utc)
     except OSError:
@@ -17,7 +17,7 @@ def engine_started_at(pid_file: Path = PID_FILE) -> datetime | None:
 
 
 def booted_at(stat: Path = Path("/proc/stat")) -> datetime | None:
-    """When the kernel was started, in whole seconds."""
+    """Return when the kernel was started, in whole seconds."""
     try:
         words = stat.read_text().split()
         return datetime.fromtimestamp(int(words[words.index("btime") + 1]), timezone.utc)

@@ -1,4 +1,4 @@
-"""A `ContainerSpec` as the body of Docker's create, and Docker's JSON as the seam's data. Pure: no SDK, no I/O."""
+"""Translate a `ContainerSpec` to the body of Docker's create, and Docker's JSON to `Engine` data. No SDK, no I/O."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ds01.engines.protocol import (
 )
 from ds01.system.data import DataError, parse_time
 
-_DEFAULT_PERIOD = 100_000  # microseconds: the kernel's and Docker's own
+_DEFAULT_PERIOD = 100_000  # microseconds; the default of the kernel and of Docker
 
 
 def create_body(spec: ContainerSpec) -> dict[str, Any]:
-    """The body of create. Every key that matters for security is written, so that no default of Docker's decides."""
+    """Return the body of create. Every security-relevant key is set, so that no default of Docker decides."""
     return {
         "Image": spec.image,
         "Cmd": list(spec.command),
-        "Entrypoint": [],  # an image's own would run in place of the command
-        "Healthcheck": {"Test": ["NONE"]},  # an image's own would look like activity
+        "Entrypoint": [],  # the image's would run instead of the command
+        "Healthcheck": {"Test": ["NONE"]},  # the image's would look like activity
         "Hostname": spec.hostname or "",
         "Domainname": "",
         "User": f"{spec.uid}:{spec.gid}",
@@ -37,7 +37,7 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "Labels": dict(spec.labels),
         "Tty": spec.tty,
         "OpenStdin": True,
-        "StdinOnce": False,  # the first one to detach would close it for the shell that is process 1
+        "StdinOnce": False,  # otherwise the first client to detach would close it for the shell, process 1
         "AttachStdin": False,
         "AttachStdout": False,
         "AttachStderr": False,
@@ -52,7 +52,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
     memory, swap = _memory(spec)
     return {
         "Privileged": False,
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},  # ds01 starts containers, after their lease
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},  # only ds01 starts containers, after they have a lease
         "AutoRemove": False,
         "IpcMode": "private",
         "PidMode": "",
@@ -60,7 +60,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "UsernsMode": spec.user_namespace,
         "CapAdd": [],
         "CapDrop": [],
-        # Written out, or `no-new-privileges` in the daemon's configuration would decide whether sudo works inside.
+        # Explicit, or `no-new-privileges` in the daemon's configuration would decide whether sudo works inside.
         "SecurityOpt": [f"no-new-privileges:{str(spec.no_new_privileges).lower()}"],
         "Sysctls": {},
         "ReadonlyRootfs": False,
@@ -73,7 +73,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "VolumesFrom": [],
         "Tmpfs": {},
         "Links": [],
-        # Mounts rather than Binds: Docker makes a bind's missing source as root, and refuses a mount's.
+        # Mounts rather than Binds: Docker creates a bind's missing source as root, and refuses a mount's.
         "Mounts": [
             {
                 "Type": "bind",
@@ -88,7 +88,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "PublishAllPorts": False,
         "PortBindings": _port_bindings(spec.ports),
         "GroupAdd": [str(group) for group in spec.groups],
-        "NanoCpus": 0,  # Docker refuses more of them than the host has; a quota may be larger
+        "NanoCpus": 0,  # Docker refuses more than the host has; a quota may be larger
         "CpuPeriod": spec.cpu_period if spec.cpu_quota is not None else 0,
         "CpuQuota": spec.cpu_quota if spec.cpu_quota is not None else 0,
         "Memory": memory,
@@ -102,15 +102,15 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
 
 
 def update_body(limits: UpdateSpec, host: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of update. `host` is the container's HostConfig as it is. What is not in the body stays."""
+    """Return the body of update. `host` is the container's current HostConfig. Keys not in the body are unchanged."""
     body: dict[str, Any] = {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}
     if limits.cpu_quota is not None:
-        if host.get("NanoCpus"):  # whoever gave it `--cpus` left a form that Docker mixes with no other
+        if host.get("NanoCpus"):  # set with `--cpus`, which Docker does not combine with a quota
             body["NanoCpus"] = limits.cpu_quota * 10**9 // limits.cpu_period
         else:
             body |= {"CpuPeriod": limits.cpu_period, "CpuQuota": limits.cpu_quota}
     if limits.memory is not None:
-        # Always both: Docker refuses a memory above the swap limit that it has.
+        # Always both: Docker refuses memory above the current swap limit.
         body |= {"Memory": limits.memory, "MemorySwap": -1 if limits.memory_swap is None else limits.memory_swap}
     if limits.pids_limit is not None:
         body["PidsLimit"] = limits.pids_limit
@@ -121,9 +121,9 @@ def _memory(spec: ContainerSpec) -> tuple[int, int]:
     if spec.memory is None:
         if spec.memory_swap is None or spec.memory_swap < 0:
             return 0, 0
-        # Docker wants a memory limit with it. Both together below a limit means that each is.
+        # Docker requires a memory limit too. If the sum is limited, so is memory.
         return spec.memory_swap, spec.memory_swap
-    # 0 would mean as much swap again as memory, which nobody asked for.
+    # 0 would mean as much swap again as memory.
     return spec.memory, -1 if spec.memory_swap is None else spec.memory_swap
 
 
@@ -143,7 +143,7 @@ def _port_bindings(ports: tuple[PublishedPort, ...]) -> dict[str, list[dict[str,
 
 
 def read_listed(entry: Mapping[str, Any]) -> EngineContainer:
-    """A container of a list. One that is half gone can lack nearly everything, and must not spoil the list."""
+    """Parse a container of a list. A half removed one can lack nearly every field, and must not fail the list."""
     return EngineContainer(
         id=entry["Id"],
         name=_primary_name(entry.get("Names") or []),
@@ -161,7 +161,7 @@ def read_listed(entry: Mapping[str, Any]) -> EngineContainer:
 
 
 def read_inspected(entry: Mapping[str, Any], default_runtime: Callable[[], str]) -> EngineContainer:
-    """A container of an inspect."""
+    """Parse a container of an inspect."""
     state = entry["State"]
     status = _status(state["Status"])
     is_ended = status in (ContainerStatus.EXITED, ContainerStatus.DEAD)
@@ -224,7 +224,7 @@ def _read_spec(entry: Mapping[str, Any]) -> ContainerSpec:
 
 def _read_user(user: str) -> tuple[int, int]:
     name, _, group = user.partition(":")
-    # Docker has put the image's user here already, if there is one: empty is root.
+    # Docker has already filled in the image's user, if any: empty means root.
     uid = int(name) if name.isdigit() else 0 if name in ("", "root") else -1
     return uid, int(group) if group.isdigit() else 0 if user == "" else -1
 
@@ -267,7 +267,7 @@ def _read_ports(bindings: Mapping[str, Any] | None) -> tuple[PublishedPort, ...]
 
 
 def read_info(info: Mapping[str, Any]) -> EngineInfo:
-    """What `/info` says."""
+    """Parse the answer of `/info`."""
     return EngineInfo(
         id=info.get("ID") or "",
         name="docker",
@@ -285,12 +285,12 @@ def read_info(info: Mapping[str, Any]) -> EngineInfo:
 
 
 def _security_option(option: str) -> str:
-    """`name=seccomp,profile=default` as `seccomp`; releases before 17 give the bare name."""
+    """Return `seccomp` for `name=seccomp,profile=default`; releases before 17 give the bare name."""
     return option.partition(",")[0].removeprefix("name=")
 
 
 def read_image(entry: Mapping[str, Any]) -> EngineImage:
-    """An image of a list, without its environment, or of an inspect."""
+    """Parse an image of a list (without its environment) or of an inspect."""
     created = entry.get("Created")
     if isinstance(created, int):
         when: datetime | None = datetime.fromtimestamp(created, timezone.utc)
@@ -307,7 +307,7 @@ def read_image(entry: Mapping[str, Any]) -> EngineImage:
 
 
 def read_time(text: str | None) -> datetime | None:
-    """A time of Docker's. It writes the year 1 for never; what cannot be read is None too."""
+    """Parse a time of Docker; None for year 1, which means never, and for invalid times."""
     if not text or text.startswith("0001-01-01"):
         return None
     try:
@@ -317,7 +317,7 @@ def read_time(text: str | None) -> datetime | None:
 
 
 def _primary_name(names: list[str]) -> str:
-    # A container that another links to has a second name of two parts.
+    # A container that another one links to has a second name with two parts.
     primary_names = [name.removeprefix("/") for name in names if "/" not in name.removeprefix("/")]
     return primary_names[0] if primary_names else ""
 
@@ -326,7 +326,7 @@ def _status(word: str) -> ContainerStatus:
     try:
         return ContainerStatus(word)
     except ValueError:
-        # A later engine's word, such as `stopping`: as with `removing`, nothing may be concluded from it.
+        # A newer engine's state, such as `stopping`: as with `removing`, nothing may be concluded from it.
         return ContainerStatus.REMOVING
 
 

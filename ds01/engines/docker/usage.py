@@ -1,4 +1,4 @@
-"""What a container uses, from its cgroup's files: Docker's own `stats` takes one to two seconds, these 2 ms."""
+"""Read a container's usage from its cgroup, which takes 2 ms; Docker's `stats` takes one to two seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as the largest number of pag
 
 
 def read_usage(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> ContainerUsage:
-    """The use of the cgroups that the process is in; None for each number that cannot be read here."""
+    """Return the usage of the cgroups of a process; None for each number that cannot be read."""
     folders = _cgroup_directories(pid, proc, cgroups)
     unified = "" in folders and (folders[""] / "memory.current").exists()
     usage = _usage_v2(folders[""]) if unified else _usage_v1(folders)
@@ -19,7 +19,7 @@ def read_usage(pid: int, *, proc: Path = Path("/proc"), cgroups: Path = Path("/s
 
 
 def is_in_container(pid: int, container: str, *, proc: Path = Path("/proc")) -> bool:
-    """Whether a process is in a container's cgroup: its number may be somebody else's by now."""
+    """Return whether a process is in a container's cgroup, as its pid may have been reused."""
     try:
         return container in (proc / str(pid) / "cgroup").read_text()
     except OSError:
@@ -27,12 +27,12 @@ def is_in_container(pid: int, container: str, *, proc: Path = Path("/proc")) -> 
 
 
 def _network(pid: int, proc: Path) -> int | None:
-    """Bytes in and out of the network that the process sees, loopback left out; None if that is the host's."""
+    """Return bytes in and out of the process's network, without loopback; None if it is the host's network."""
     try:
         if (proc / str(pid) / "ns" / "net").readlink() == (proc / "1" / "ns" / "net").readlink():
             return None
     except OSError:
-        pass  # whose network it is can be read by root only; the counters by everybody
+        pass  # only root can read which network it is; everybody can read the counters
     try:
         lines = (proc / str(pid) / "net" / "dev").read_text().splitlines()[2:]
     except OSError:
@@ -47,7 +47,7 @@ def _network(pid: int, proc: Path) -> int | None:
 
 
 def _cgroup_directories(pid: int, proc: Path, cgroups: Path) -> dict[str, Path]:
-    """The folder of each controller that the process is in; of version 2 under an empty name."""
+    """Return the process's cgroup directory for each controller; for version 2 the key is empty."""
     try:
         lines = (proc / str(pid) / "cgroup").read_text().splitlines()
     except OSError:
@@ -58,7 +58,7 @@ def _cgroup_directories(pid: int, proc: Path, cgroups: Path) -> dict[str, Path]:
         for name in controllers.split(","):
             folders[name] = cgroups / name / path.lstrip("/")
         if "," in controllers and not folders[controllers.split(",")[0]].exists():
-            # Controllers that are mounted together lie in one folder; links with their single names are usual only.
+            # Controllers that are mounted together share a directory; links with single names may be missing.
             folders.update({name: cgroups / controllers / path.lstrip("/") for name in controllers.split(",")})
     return folders
 
@@ -86,7 +86,7 @@ def _usage_v1(folders: dict[str, Path]) -> ContainerUsage:
 
 
 def _without_cache(used: int | None, folder: Path, key: str) -> int | None:
-    # As `docker stats` counts: files that were read once and can be dropped at once are not use.
+    # As in `docker stats`: page cache that can be dropped at once does not count.
     if used is None:
         return None
     return max(0, used - _read_table(folder / "memory.stat").get(key, 0))

@@ -1,7 +1,7 @@
-"""Builds of the simulated engine: the steps of a Dockerfile, and the image that comes out of them.
+"""Simulate builds: the steps of a Dockerfile, and the resulting image.
 
-A built image is kept in the state by its id; the same steps on the same base give the same image, as Docker's cache
-does. A base that has to be fetched is.
+A built image is stored by its id; the same steps on the same base give the same image, as with Docker's cache. A
+missing base is pulled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SCRATCH = "scratch"
 
 @dataclass
 class Stage:
-    """An image in the making. `source`: of which image it has the files; `done`: what was done to it, in order."""
+    """A stage of a build. `source`: the image whose files it has; `done`: the steps so far, in order."""
 
     source: str
     environment: dict[str, str] = field(default_factory=dict)
@@ -47,8 +47,8 @@ def run_build(
     read: Callable[[], State],
     pull: Callable[[str], Iterator[Progress]],
 ) -> Generator[Progress, None, Stage]:
-    """Go through the steps, and return what came out. Raises as `Engine.build`."""
-    read()  # an engine that does not answer has no words about the rest
+    """Run the steps and return the last stage. Raises as `Engine.build`."""
+    read()  # an engine that does not answer reports no other errors
     files = _unpack_context(spec, _read_all(context))
     instructions = _instructions(spec, files)
     count = len(instructions)
@@ -78,7 +78,7 @@ def run_build(
 
 
 def register_image(state: State, spec: BuildSpec, stage: Stage, now: datetime) -> str:
-    """Give the built image its reference; its id."""
+    """Tag the built image and return its id."""
     name = images.require_full_name(spec.reference)
     if not stage.done:
         source = stage.source  # only FROM: the base itself
@@ -153,10 +153,10 @@ def _start_stage(
             [*cached.done],
         )
     if reference == _SCRATCH:
-        return Stage(_SCRATCH, {"PATH": images.DEFAULT_PATH})  # which Docker gives to a base without one
+        return Stage(_SCRATCH, {"PATH": images.DEFAULT_PATH})  # Docker's default for a base without PATH
     try:
         source = images.source_of(read(), reference)
-    except EngineRejected as error:  # no name of an image
+    except EngineRejected as error:  # not an image name
         raise pull_error(reference, error.why or "") from None
     if source is None:
         if reference.startswith("ds01-"):
@@ -174,7 +174,7 @@ def _apply_instruction(
     arguments: dict[str, str],
     build_arguments: dict[str, str],
 ) -> tuple[tuple[tuple[str, bool], ...], int]:
-    """Do an instruction to `stage`; the lines that it wrote, and how it ended. Raises StepError."""
+    """Apply an instruction to `stage`; return its output and exit code. Raises StepError."""
     variables = {**arguments, **stage.environment}
     rest = dockerfiles.expand_variables(instruction.rest, variables)
     recipe_line = instruction.text

@@ -1,4 +1,4 @@
-"""What a simulated container may do in which state, and what Docker would say to the rest. Changes dicts in place."""
+"""The states and checks of simulated containers, with Docker's error messages. Changes dicts in place."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ds01.system.data import format_time, from_json, parse_time
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SMALLEST_MEMORY = 6 << 20
 _SMALLEST_QUOTA = 1000
-_KERNEL_LIMITS = {"nofile": 1073741816}  # the largest fs.nr_open: nobody may have more
-# What Docker could not do, for the calls whose names do not say it.
+_KERNEL_LIMITS = {"nofile": 1073741816}  # the largest fs.nr_open, the maximum for everybody
+# The end of "Docker could not …", for calls whose names do not say it.
 _BROKEN_CALLS = {
-    "inspect": "look at the container",
+    "inspect": "inspect the container",
     "update": "change the limits of the container",
-    "put_archive": "put files into the container",
+    "put_archive": "copy files into the container",
     "get_archive": "read files of the container",
     "processes": "list the container's processes",
     "usage": "look into the container",
@@ -32,7 +32,7 @@ _BROKEN_CALLS = {
 
 
 def find_container(state: State, reference: str) -> dict[str, Any] | None:
-    """The container with this id, this name, or the only one whose id begins so: in Docker's order."""
+    """Find a container by id, by name, or by a unique prefix of its id, in Docker's order."""
     containers: dict[str, dict[str, Any]] = state["containers"]
     if reference in containers:
         return containers[reference]
@@ -44,7 +44,7 @@ def find_container(state: State, reference: str) -> dict[str, Any] | None:
 
 
 def require_container(state: State, reference: str) -> dict[str, Any]:
-    """As `find`. Raises EngineNotFound."""
+    """As `find_container`, but raises EngineNotFound."""
     container = find_container(state, reference)
     if container is None:
         raise error_from_response(404, f"No such container: {reference}", "find the container")
@@ -52,7 +52,7 @@ def require_container(state: State, reference: str) -> dict[str, Any]:
 
 
 def require_unbroken(state: State, reference: str, call: str) -> dict[str, Any]:
-    """As `require`. Raises EngineRejected if `break_container` made this call of the engine fail."""
+    """As `require_container`. Raises EngineRejected if `break_container` broke this call."""
     container = require_container(state, reference)
     broken = container.get("broken")
     if broken is not None and (not broken["calls"] or call in broken["calls"]):
@@ -61,7 +61,7 @@ def require_unbroken(state: State, reference: str, call: str) -> dict[str, Any]:
 
 
 def require_processes(state: State, reference: str) -> dict[str, Any]:
-    """A container whose processes exist, frozen ones too. Raises EngineNotFound, EngineConflict."""
+    """Return a container with processes, frozen or not. Raises EngineNotFound, EngineConflict."""
     container = require_container(state, reference)
     if not ContainerStatus(container["status"]).has_processes:
         raise error_from_response(409, f"Container {container['id']} is not running", "look into the container")
@@ -69,7 +69,7 @@ def require_processes(state: State, reference: str) -> dict[str, Any]:
 
 
 def require_running(state: State, reference: str) -> dict[str, Any]:
-    """A container whose processes go on. Raises EngineNotFound, EngineConflict."""
+    """Return a container that runs and is not paused. Raises EngineNotFound, EngineConflict."""
     container = require_processes(state, reference)
     if container["status"] != ContainerStatus.RUNNING.value:
         message = f"Container {container['id']} is {container['status']}, unpause the container before exec"
@@ -78,14 +78,14 @@ def require_running(state: State, reference: str) -> dict[str, Any]:
 
 
 def refuse_removal(container: dict[str, Any]) -> None:
-    """Raises EngineConflict if the container has processes."""
+    """Raise EngineConflict if the container has processes."""
     if ContainerStatus(container["status"]).has_processes:
         message = f"You cannot remove a {container['status']} container {container['id']}"
         raise error_from_response(409, message, "remove the container")
 
 
 def pause_container(container: dict[str, Any]) -> None:
-    """Freeze. Raises EngineConflict unless it runs."""
+    """Pause a container. Raises EngineConflict unless it runs."""
     if container["status"] != ContainerStatus.RUNNING.value:
         state_words = "already paused" if container["status"] == ContainerStatus.PAUSED.value else "not running"
         raise error_from_response(409, f"Container {container['id']} is {state_words}", "pause the container")
@@ -93,14 +93,14 @@ def pause_container(container: dict[str, Any]) -> None:
 
 
 def unpause_container(container: dict[str, Any]) -> None:
-    """Let it go on. Raises EngineConflict unless it is paused."""
+    """Unpause a container. Raises EngineConflict unless it is paused."""
     if container["status"] != ContainerStatus.PAUSED.value:
         raise error_from_response(500, f"Container {container['id']} is not paused", "unpause the container")
     container["status"] = ContainerStatus.RUNNING.value
 
 
 def start_container(state: State, container: dict[str, Any], now: datetime) -> None:
-    """Start, with free ports of the host. Raises EngineConflict, EngineRejected."""
+    """Start a container, with free ports of the host. Raises EngineConflict, EngineRejected."""
     if container["status"] == ContainerStatus.RUNNING.value:
         return
     if container["status"] == ContainerStatus.PAUSED.value:
@@ -117,7 +117,7 @@ def start_container(state: State, container: dict[str, Any], now: datetime) -> N
 
 
 def _check_hard_limits(state: State, ulimits: dict[str, int]) -> None:
-    """Raises EngineRejected in runc's words for a ulimit beyond what `set_hard_limits` allows."""
+    """Raise EngineRejected with runc's message for a ulimit above `set_hard_limits`."""
     for name, hard_limit in (_KERNEL_LIMITS | state.get("hard_limits", {})).items():
         requested = ulimits.get(name)
         if requested is not None and (requested < 0 or requested > hard_limit):
@@ -127,7 +127,7 @@ def _check_hard_limits(state: State, ulimits: dict[str, int]) -> None:
 
 
 def end_processes(container: dict[str, Any], code: int, now: datetime) -> None:
-    """The container's processes end with `code`; nothing if there are none."""
+    """End the container's processes with `code`; does nothing if there are none."""
     if not ContainerStatus(container["status"]).has_processes:
         return
     container.update(status=ContainerStatus.EXITED.value, exit_code=code, finished_at=format_time(now), pid=None)
@@ -135,7 +135,7 @@ def end_processes(container: dict[str, Any], code: int, now: datetime) -> None:
 
 
 def check_spec(state: State, spec: ContainerSpec) -> None:
-    """What Docker checks at create. Raises EngineRejected, EngineConflict."""
+    """Check a spec as Docker does at create. Raises EngineRejected, EngineConflict."""
     check_name(state, spec.name)
     message = _limit_error(spec)
     for mount in spec.mounts:
@@ -146,7 +146,7 @@ def check_spec(state: State, spec: ContainerSpec) -> None:
 
 
 def update_limits(container: dict[str, Any], limits: UpdateSpec) -> None:
-    """Other limits for a container. Raises EngineRejected."""
+    """Change a container's limits. Raises EngineRejected."""
     message = _limit_error(limits)
     if message is not None:
         raise error_from_response(400, message, "change the limits of the container")
@@ -162,7 +162,7 @@ def update_limits(container: dict[str, Any], limits: UpdateSpec) -> None:
 
 
 def _limit_error(limits: ContainerSpec | UpdateSpec) -> str | None:
-    """What Docker says to limits that cannot be."""
+    """Return Docker's message for invalid limits, or None."""
     if limits.memory is not None and limits.memory < _SMALLEST_MEMORY:
         return "Minimum memory limit allowed is 6MB"
     if limits.memory is not None and limits.memory_swap is not None and 0 <= limits.memory_swap < limits.memory:
@@ -173,7 +173,7 @@ def _limit_error(limits: ContainerSpec | UpdateSpec) -> str | None:
 
 
 def check_name(state: State, name: str) -> None:
-    """Raises EngineRejected for a name that Docker does not accept, EngineConflict for one that is taken."""
+    """Raise EngineRejected for a name that Docker does not accept, EngineConflict for a taken one."""
     if _NAME.fullmatch(name) is None:
         raise error_from_response(400, f"Invalid container name ({name})", "create the container")
     for container in state["containers"].values():
@@ -183,7 +183,7 @@ def check_name(state: State, name: str) -> None:
 
 
 def list_entry(container: dict[str, Any]) -> EngineContainer:
-    """The container as a list shows it."""
+    """Return the container as in a list."""
     return EngineContainer(
         id=container["id"],
         name=container["name"],
@@ -197,7 +197,7 @@ def list_entry(container: dict[str, Any]) -> EngineContainer:
 
 
 def inspect_entry(container: dict[str, Any]) -> EngineContainer:
-    """The container as an inspect shows it."""
+    """Return the container as in an inspect."""
     spec = container.get("spec")
     ended = container["status"] in (ContainerStatus.EXITED.value, ContainerStatus.DEAD.value)
     return replace(
@@ -235,5 +235,5 @@ def _assign_ports(state: State, requested: list[dict[str, Any]]) -> list[dict[st
 
 
 def parse_optional_time(text: str | None) -> datetime | None:
-    """A time as the state keeps it."""
+    """Parse a time of the state, or None."""
     return None if text is None else parse_time(text)

@@ -1,4 +1,4 @@
-"""Dockerfiles as the simulated engine reads them: enough of Docker's grammar to fail where Docker fails."""
+"""Parse Dockerfiles for the simulated engine: enough of Docker's grammar to fail where Docker fails."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
 
 
 class DockerfileError(ValueError):
-    """What Docker says of a Dockerfile that it does not accept."""
+    """Docker's message for an invalid Dockerfile."""
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """A line of a Dockerfile: what to do, `--flags` of it, and the rest as it was written, on one line."""
+    """A line of a Dockerfile: instruction, `--flags`, and the rest as written, on one line."""
 
     word: str
     flags: tuple[str, ...]
@@ -32,12 +32,12 @@ class Instruction:
 
     @property
     def text(self) -> str:
-        """As Docker shows it."""
+        """The instruction as Docker shows it."""
         return one_line(" ".join((self.word, *self.flags, self.rest)))
 
 
 def parse_dockerfile(text: str, path: str) -> list[Instruction]:
-    """The instructions of the Dockerfile at `path`. Raises DockerfileError with Docker's words."""
+    """Return the instructions of the Dockerfile at `path`. Raises DockerfileError with Docker's message."""
     if not text.strip():
         raise DockerfileError(f"the Dockerfile ({path}) cannot be empty")
     found = [_instruction(line, number) for number, line in _lines(text)]
@@ -49,7 +49,7 @@ def parse_dockerfile(text: str, path: str) -> list[Instruction]:
 
 
 def split_words(rest: str) -> list[str]:
-    """The words of an instruction, in the form of a JSON list or as a shell would split them."""
+    """Split an instruction's arguments: a JSON list, or words as in a shell."""
     if rest.startswith("["):
         try:
             listed = json.loads(rest)
@@ -64,7 +64,7 @@ def split_words(rest: str) -> list[str]:
 
 
 def parse_pairs(rest: str) -> dict[str, str]:
-    """`KEY=VALUE …`, or the old form `KEY VALUE`."""
+    """Parse `KEY=VALUE …`, or the old form `KEY VALUE`."""
     found = split_words(rest)
     if found and "=" not in found[0]:
         return {found[0]: rest.partition(" ")[2].strip()}
@@ -72,7 +72,7 @@ def parse_pairs(rest: str) -> dict[str, str]:
 
 
 def expand_variables(text: str, variables: dict[str, str]) -> str:
-    """Text with `$A`, `${A}` and `${A:-default}` replaced."""
+    """Return the text with `$A`, `${A}` and `${A:-default}` replaced."""
 
     def value(found: re.Match[str]) -> str:
         if found[0].startswith("\\"):
@@ -83,7 +83,7 @@ def expand_variables(text: str, variables: dict[str, str]) -> str:
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
-    """Each whole line with its number; a backslash continues it, comments in between are left out."""
+    """Return each logical line with its number: backslashes continue a line, comments are left out."""
     found: list[tuple[int, str]] = []
     continued, first = "", 0
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,6 +1,6 @@
-"""An engine without Docker: containers are lines in a file, and behave at this seam as Docker's do.
+"""An engine without Docker: containers are entries in a file, and behave like Docker's at this interface.
 
-The demo on a laptop, the fast test bed, and the fault injector: `simulated_outside` has what happens behind ds01.
+For demos on a laptop, fast tests and fault injection; `external_events` has what happens outside ds01.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _NOTHING_RUNS = b"This container is simulated: nothing runs in it, and nothing t
 
 
 class SimulatedEngine(ExternalEvents):
-    """`Engine` over the file at `path`; `clock` gives the times of what happens."""
+    """An `Engine` whose state is the file at `path`; `clock` gives the times of events."""
 
     def info(self) -> EngineInfo:
-        """What the engine is. The id is made at the first question, and goes with the file."""
+        """Return the engine's properties. The id is created on the first call, and stored in the file."""
         if not self.store.path.exists():
             with self.store.change():
-                pass  # under its lock: of several processes that ask first, one makes the id
+                pass  # under its lock, so that only one process creates the id
         state = self.read()
         return EngineInfo(
             id=state["id"],
@@ -64,12 +64,12 @@ class SimulatedEngine(ExternalEvents):
         )
 
     def containers(self) -> list[EngineContainer]:
-        """All containers, the newest first, as Docker lists them."""
+        """Return all containers, newest first, as Docker lists them."""
         found = list(self.read()["containers"].values())
         return [container_rules.list_entry(container) for container in reversed(found)]
 
     def inspect(self, reference: str, *, size: bool = False) -> EngineContainer | None:
-        """One container with its detail; None if there is none."""
+        """Return one container with its detail; None if there is none."""
         state = self.read()
         container = container_rules.find_container(state, reference)
         if container is None:
@@ -78,7 +78,7 @@ class SimulatedEngine(ExternalEvents):
         return replace(container_rules.inspect_entry(container), size_bytes=0 if size else None)
 
     def create(self, spec: ContainerSpec) -> CreateResult:
-        """Make a container, after the checks that Docker makes too."""
+        """Create a container, after the same checks as in Docker."""
         with self.change() as state:
             container_rules.check_spec(state, spec)
             source = images.source_of(state, spec.image)
@@ -98,26 +98,26 @@ class SimulatedEngine(ExternalEvents):
             )
             devices = Devices(spec.device_uuids, form="device_request" if spec.device_uuids else None)
             container = self.new_container(spec.name, spec.image, spec.labels, devices)
-            container["spec"] = to_json(replace(spec, labels={}))  # the labels stand beside it
+            container["spec"] = to_json(replace(spec, labels={}))  # the labels are stored beside it
             container["source"] = source
             state["containers"][container["id"]] = container
         return CreateResult(container["id"])
 
     def update(self, reference: str, limits: UpdateSpec) -> tuple[str, ...]:
-        """Change the limits of a container; one that `add_foreign` made keeps none."""
+        """Change the limits of a container; for one from `add_foreign` they are not stored."""
         with self.change() as state:
             container_rules.update_limits(container_rules.require_unbroken(state, reference, "update"), limits)
         return ()
 
     def start(self, reference: str) -> None:
-        """Start; nothing if it runs, a conflict if it is paused."""
+        """Start a container; does nothing if it runs. Raises EngineConflict if it is paused."""
         with self.change() as state:
             container_rules.start_container(
                 state, container_rules.require_unbroken(state, reference, "start"), self.clock()
             )
 
     def stop(self, reference: str, *, grace: float) -> None:
-        """End it as if its first process had obeyed the stop signal at once, so `grace` does not matter."""
+        """Stop as if the first process obeyed the stop signal at once; `grace` is ignored."""
         with self.change() as state:
             container = container_rules.require_unbroken(state, reference, "stop")
             name = container["spec"]["stop_signal"] if container.get("spec") else "SIGTERM"
@@ -132,7 +132,7 @@ class SimulatedEngine(ExternalEvents):
             self.store.drop_files(container["id"])
 
     def rename(self, reference: str, name: str) -> None:
-        """Give a container another name."""
+        """Rename a container."""
         with self.change() as state:
             container = container_rules.require_unbroken(state, reference, "rename")
             container_rules.check_name(state, name)
@@ -146,19 +146,19 @@ class SimulatedEngine(ExternalEvents):
             container_rules.pause_container(container_rules.require_unbroken(state, reference, "pause"))
 
     def unpause(self, reference: str) -> None:
-        """Let a paused container go on."""
+        """Unpause a container."""
         with self.change() as state:
             container_rules.unpause_container(container_rules.require_unbroken(state, reference, "unpause"))
 
     def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
-        """Keep the archive's files as lying below `folder`. Any folder is there."""
+        """Store the archive's files below `folder`. Every directory exists."""
         with self.change() as state:
             container = container_rules.require_unbroken(state, reference, "put_archive")
             files = {**self.store.files(container["id"]), **images.unpack_tar(archive, folder)}
             self.store.keep_files(container["id"], files)
 
     def get_archive(self, reference: str, path: str) -> bytes | None:
-        """What was put there, or the few files that every image has."""
+        """Return what was put there, or the few files that every image has."""
         state = self.read()
         container = container_rules.require_unbroken(state, reference, "get_archive")
         root = images.root_of(state, container.get("source") or "")
@@ -166,14 +166,14 @@ class SimulatedEngine(ExternalEvents):
         return images.pack_tar(files, path)
 
     def path_status(self, reference: str, path: str) -> PathStatus | None:
-        """The status of what `get` gives; /root is root's alone."""
+        """Return the status of a path that `get_archive` has; /root is accessible to root only."""
         state = self.read()
         container = container_rules.require_unbroken(state, reference, "path_status")
         root = images.root_of(state, container.get("source") or "")
         return images.path_status({**images.files_of(root), **self.store.files(container["id"])}, path)
 
     def processes(self, reference: str) -> list[ContainerProcess]:
-        """The container's command, and what `simulated_outside.spawn` added."""
+        """Return the container's command, and processes added by `ExternalEvents.spawn`."""
         container_rules.require_unbroken(self.read(), reference, "processes")
         container = container_rules.require_processes(self.read(), reference)
         return [
@@ -182,7 +182,7 @@ class SimulatedEngine(ExternalEvents):
         ]
 
     def run(self, reference: str, request: ExecRequest) -> int:
-        """Nothing runs, and all is well; but a command with `kill` in it ends the spawned processes that obey."""
+        """Return 0 without running anything; a command with `kill` ends the spawned processes unless stubborn."""
         with self.change() as state:
             container_rules.require_unbroken(state, reference, "run")
             container = container_rules.require_running(state, reference)
@@ -191,7 +191,7 @@ class SimulatedEngine(ExternalEvents):
         return 0
 
     def attach(self, reference: str, request: ExecRequest) -> Attachment:
-        """A stream that says that nothing runs here, and ends."""
+        """Return a stream that says that nothing runs here, and ends."""
         container_rules.require_unbroken(self.read(), reference, "attach")
         container_rules.require_running(self.read(), reference)
         ours, theirs = socket.socketpair()
@@ -201,23 +201,23 @@ class SimulatedEngine(ExternalEvents):
         return Attachment(theirs.detach(), f"{_SESSION}{new_id()}", request.tty)
 
     def resize(self, session: str, *, rows: int, columns: int) -> None:
-        """Nothing: it has ended."""
+        """Do nothing: the program has ended."""
         self.exit_code(session)
 
     def signal(self, session: str, number: int) -> bool:
-        """Nothing: it has ended."""
+        """Do nothing: the program has ended."""
         self.exit_code(session)
         return True
 
     def exit_code(self, session: str) -> int | None:
-        """Always 0."""
+        """Return 0. Raises EngineNotFound for an unknown session."""
         self.read()
         if not session.startswith(_SESSION):
             raise error_from_response(404, f"No such exec instance: {session}", "ask about a program")
         return 0
 
     def usage(self, reference: str, *, pid: int | None = None) -> ContainerUsage:
-        """One process that uses what `use` said, at first nothing."""
+        """Return the usage from `ExternalEvents.set_usage`, at first zero."""
         container_rules.require_unbroken(self.read(), reference, "usage")
         container = container_rules.require_processes(self.read(), reference)
         limit = container["spec"]["memory"] if container.get("spec") else None
@@ -226,25 +226,25 @@ class SimulatedEngine(ExternalEvents):
         return ContainerUsage(memory_bytes=0, memory_limit_bytes=limit, pids=count, pid=first, **used)
 
     def image(self, reference: str) -> EngineImage | None:
-        """The image behind a reference: nearly every one is there (`simulated_images`)."""
+        """Return the image for a reference: nearly every image exists (see `images`)."""
         state = self.read()
         source = images.source_of(state, reference)
         return None if source is None else images.describe_image(state, source)
 
     def images(self) -> list[EngineImage]:
-        """The images that were pulled, tagged, or used by a container."""
+        """Return the images that were pulled, tagged, or used by a container."""
         state = self.read()
         return [images.describe_image(state, source) for source in dict.fromkeys(state["tags"].values())]
 
     def pull(self, reference: str) -> Generator[Progress, None, None]:
-        """Fetch an image in three steps."""
+        """Pull an image in three steps."""
         name = images.require_full_name(reference)
         self.read()
         if name.startswith("absent/"):
             raise EngineNotFound(
-                f"The image {reference} is nowhere to be found",
+                f"The image {reference} was not found",
                 why=f"pull access denied for {reference}, repository does not exist",
-                hint="Check the name. A private image needs `docker login` first.",
+                hint="Check the name. For a private image, run `docker login` first.",
             )
         yield Progress("latest", f"Pulling from {name}")
         for current in (0, 500_000, 1_000_000):
@@ -255,7 +255,7 @@ class SimulatedEngine(ExternalEvents):
         yield Progress(name, f"Status: Downloaded newer image for {name}")
 
     def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
-        """Make an image of what the Dockerfile says; nothing runs (`simulated_steps`)."""
+        """Build an image from a Dockerfile; nothing runs (see `steps`)."""
         images.require_full_name(spec.reference)
         stage = yield from simulated_build.run_build(spec, context, self.read, self.pull)
         with self.change() as state:
@@ -263,7 +263,7 @@ class SimulatedEngine(ExternalEvents):
         yield Progress("built", image)
 
     def tag(self, image: str, reference: str) -> None:
-        """Give a local image one more tag; a tag that another image had moves."""
+        """Add a tag to a local image; if another image has the tag, it moves."""
         name = images.require_full_name(reference)
         with self.change() as state:
             source = images.source_of(state, image)
@@ -273,7 +273,7 @@ class SimulatedEngine(ExternalEvents):
             state["untagged"] = [other for other in state["untagged"] if other != name]
 
     def untag(self, reference: str) -> None:
-        """Take a tag away, unless it is an image's last one and a container uses it; nothing if it is not there."""
+        """Remove a tag, unless it is the last tag of an image that a container uses. A missing tag is ignored."""
         name = images.require_full_name(reference)
         with self.change() as state:
             source = images.source_of(state, name)
@@ -284,6 +284,6 @@ class SimulatedEngine(ExternalEvents):
             images.remove_image(state, name)
 
     def remove_image(self, reference: str) -> None:
-        """Take a tag away, and the image with its last one."""
+        """Remove a tag, and the image with its last tag."""
         with self.change() as state:
             images.remove_image(state, reference)

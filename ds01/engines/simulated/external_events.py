@@ -1,4 +1,4 @@
-"""What happens to a simulated engine's containers behind ds01's back: for tests and demonstrations."""
+"""Events outside ds01 that change a simulated engine's containers: for tests and demonstrations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ds01.system.data import format_time, to_json
 
 
 class ExternalEvents:
-    """Somebody with `docker` at hand, the kernel, or dockerd itself: the half of `SimulatedEngine` that ds01 lacks."""
+    """Actions of other `docker` users, the kernel and dockerd on the state of a `SimulatedEngine`."""
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime]) -> None:
         self.store = StateStore(path)
@@ -33,7 +33,7 @@ class ExternalEvents:
         privileged: bool = False,
         running: bool = True,
     ) -> str:
-        """A container that ds01 did not make; its id. It has no `spec`."""
+        """Add a container that ds01 did not create, without a `spec`; return its id."""
         with self.change() as state:
             container_rules.check_name(state, name)
             container = self.new_container(name, image, labels or {}, devices or Devices())
@@ -45,32 +45,32 @@ class ExternalEvents:
         return str(container["id"])
 
     def set_usage(self, reference: str, *, cpu_nanoseconds: int | None, network_bytes: int | None = 0) -> None:
-        """What a running container has used since its start, from now on; None cannot be read."""
+        """Set what a running container has used since its start; None: unreadable."""
         with self.change() as state:
             container = container_rules.require_processes(state, reference)
             container["used"] = {"cpu_nanoseconds": cpu_nanoseconds, "network_bytes": network_bytes}
 
     def kill(self, reference: str, *, code: int = 137, out_of_memory: bool = False) -> None:
-        """The first process ends: `docker kill`, a crash, the kernel out of memory, or `exit` (`code` 0)."""
+        """End the first process: `docker kill`, a crash, out of memory, or `exit` (`code` 0)."""
         with self.change() as state:
             container = container_rules.require_processes(state, reference)
             container_rules.end_processes(container, code, self.clock())
             container["oom_killed"] = out_of_memory
 
     def remove_by_force(self, reference: str) -> None:
-        """`docker rm --force`."""
+        """Remove a container as `docker rm --force` does."""
         with self.change() as state:
             container = container_rules.require_container(state, reference)
             del state["containers"][container["id"]]
             self.store.drop_files(container["id"])
 
     def set_status(self, reference: str, status: ContainerStatus) -> None:
-        """Any of Docker's states, such as `dead` or `removing`."""
+        """Set any of Docker's states, such as `dead` or `removing`."""
         with self.change() as state:
             container_rules.require_container(state, reference)["status"] = status.value
 
     def spawn(self, reference: str, command: str, *, stubborn: bool = False) -> int:
-        """A process inside, a child of the first one; its pid. A stubborn one survives a `kill` that is run inside."""
+        """Add a child of the first process; return its pid. A stubborn one survives a `kill` that is run inside."""
         with self.change() as state:
             container = container_rules.require_running(state, reference)
             pid = int(state["next_pid"])
@@ -80,12 +80,12 @@ class ExternalEvents:
         return pid
 
     def set_devices(self, reference: str, devices: Devices) -> None:
-        """Let the container have other GPU access than it was created with."""
+        """Give the container other GPU access than it was created with."""
         with self.change() as state:
             container_rules.require_container(state, reference)["devices"] = to_json(devices)
 
     def restart_engine(self, *, reboot: bool = False) -> None:
-        """dockerd restarts without live-restore, or the whole machine does: all that runs ends with 137."""
+        """Restart dockerd without live-restore, or the machine: all running containers end with 137."""
         with self.change() as state:
             for container in state["containers"].values():
                 container_rules.end_processes(container, 137, self.clock())
@@ -94,18 +94,19 @@ class ExternalEvents:
                 state["booted_at"] = state["started_at"]
 
     def occupy_port(self, number: int) -> None:
-        """A program that is no container listens on a port of the server from now on."""
+        """Let a program outside containers listen on a port of the server."""
         with self.store.change() as state:
             state["occupied_ports"] = [*state.get("occupied_ports", []), number]
 
     def set_answering(self, answers: bool) -> None:
-        """Whether the engine answers, or raises EngineUnreachable whatever it is asked."""
+        """Let the engine answer, or raise EngineUnreachable on every call."""
         with self.store.change() as state:
             state["down"] = not answers
 
     def break_container(self, reference: str, *calls: str, words: str | None = None) -> None:
-        """From now on `calls` of the engine (none named: all of them) fail for this container, as if dockerd had
-        lost a part of it; the list still has it. `words` are Docker's.
+        """Let `calls` of the engine (none named: all) fail for this container, as if dockerd had lost a part of it.
+
+        The list still has it. `words` is Docker's message.
         """
         with self.store.change() as state:
             container = container_rules.require_container(state, reference)
@@ -113,17 +114,17 @@ class ExternalEvents:
             container["broken"] = {"calls": list(calls), "words": message_text}
 
     def set_hard_limits(self, limits: Mapping[str, int]) -> None:
-        """The machine's hard ulimits, which nobody may raise: a container with more of one does not start."""
+        """Set the machine's hard ulimits: a container with a higher one does not start."""
         with self.store.change() as state:
             state["hard_limits"] = dict(limits)
 
     def fix_container(self, reference: str) -> None:
-        """End what `break_container` began."""
+        """Undo `break_container`."""
         with self.store.change() as state:
             container_rules.require_container(state, reference).pop("broken", None)
 
     def read(self) -> State:
-        """The state now. Raises EngineUnreachable if the engine was told not to answer."""
+        """Return the current state. Raises EngineUnreachable if the engine was told not to answer."""
         state = self.store.read()
         if state["down"]:
             why = "the simulated engine was told not to answer"
@@ -131,12 +132,12 @@ class ExternalEvents:
         return state
 
     def change(self) -> AbstractContextManager[State]:
-        """As `Store.change`, if the engine answers."""
+        """As `StateStore.change`, if the engine answers."""
         self.read()
         return self.store.change()
 
     def new_container(self, name: str, image: str, labels: Mapping[str, str], devices: Devices) -> dict[str, Any]:
-        """A container as the state keeps it, in state `created`."""
+        """Return a container entry of the state, in state `created`."""
         return {
             "id": new_id(),
             "name": name,

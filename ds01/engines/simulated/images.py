@@ -1,10 +1,10 @@
-"""The simulated engine's images: it has every one, and an image's name says what is odd about it.
+"""The simulated engine's images: nearly every image exists, and its name decides its properties.
 
-What was built is known by its id, and has what the build gave it. `absent/…` is not there and cannot be pulled;
-`remote/…` is there once it was pulled; `ds01-UID/…`, somebody's own, once it was tagged; `labelled/…` has labels of its
-own. A name with `noshell` has no shell, with `nobash` no bash, with `cuda` asks for all GPUs as CUDA images do, with
-`ubuntu` has a user with uid 1000, with `rootconda` its Python below /root, with `rootuv` a link to one there. A tag
-that looks like a container's own (`NAME._.UID`) is there once it was given.
+A built image is known by its id, with the content of its build. `absent/…` does not exist and cannot be pulled;
+`remote/…` exists once pulled; `ds01-UID/…`, a user's image, once tagged; `labelled/…` has labels. A name with
+`noshell` has no shell, with `nobash` no bash, with `cuda` asks for all GPUs as CUDA images do, with `ubuntu` has a
+user with uid 1000, with `rootconda` has its Python below /root, with `rootuv` a link to one there. A tag that looks
+like a container's own (`NAME._.UID`) exists once it was added.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def require_full_name(reference: str) -> str:
-    """The reference with its tag. Raises EngineRejected."""
+    """Return the reference with its tag. Raises EngineRejected."""
     if not is_reference(reference):
         raise error_from_response(400, f"invalid reference format: {reference}", "use this image's name")
     return with_tag(reference)
 
 
 def source_of(state: State, reference: str) -> str | None:
-    """The reference that a local image was first known by, or the id of one that was built; None if there is none."""
+    """Return the first reference of a local image, or the id of a built one; None if there is no image."""
     if reference.startswith("sha256:"):
         if reference in state.get("built", {}):
             return reference
@@ -47,7 +47,7 @@ def source_of(state: State, reference: str) -> str | None:
 
 
 def describe_image(state: State, source: str) -> EngineImage:
-    """The image that was first known as `source`."""
+    """Return the image whose first reference is `source`."""
     tags = {name for name, of in state["tags"].items() if of == source}
     built = state.get("built", {}).get(source)
     if built is not None:
@@ -79,18 +79,18 @@ def describe_image(state: State, source: str) -> EngineImage:
 
 
 def root_of(state: State, source: str) -> str:
-    """The image whose files a built one has."""
+    """Return the image whose files a built image has."""
     built = state.get("built", {}).get(source)
     return source if built is None else str(built["root"])
 
 
 def is_used(state: State, source: str) -> bool:
-    """Whether a container was made from it."""
+    """Return whether a container was created from it."""
     return any(container.get("source") == source for container in state["containers"].values())
 
 
 def remove_image(state: State, reference: str) -> None:
-    """Take a tag away, and the image with its last one. Raises EngineNotFound, EngineConflict."""
+    """Remove a tag, and the image with its last tag. Raises EngineNotFound, EngineConflict."""
     by_id = reference.startswith("sha256:")
     source = source_of(state, reference)
     if source is None:
@@ -111,7 +111,7 @@ def remove_image(state: State, reference: str) -> None:
 
 
 def files_of(source: str) -> Files:
-    """The few files that ds01 asks an image about."""
+    """Return the few files of an image that ds01 looks at."""
     users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
     group = "root:x:0:\nsudo:x:27:\nvideo:x:44:\nnogroup:x:65534:\n"
     if "ubuntu" in source:
@@ -135,14 +135,14 @@ def files_of(source: str) -> Files:
 
 
 def unpack_tar(archive: bytes, folder: str) -> Files:
-    """The files and links of a tar archive, by the path that they get below `folder`."""
+    """Return the files and links of a tar archive, by their path below `folder`."""
     files: Files = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             path = posixpath.normpath(posixpath.join("/", folder, member.name))
             stream = tar.extractfile(member) if member.isfile() else None
             if stream is None and not member.issym():
-                continue  # folders are implied by what lies in them
+                continue  # directories are implied by their files
             content = stream.read() if stream is not None else b""
             link = member.linkname if member.issym() else None
             files[path] = file_entry(content, mode=member.mode, uid=member.uid, gid=member.gid, link=link)
@@ -150,7 +150,7 @@ def unpack_tar(archive: bytes, folder: str) -> Files:
 
 
 def path_status(files: Files, path: str) -> PathStatus | None:
-    """The status of a path; folders are implied by what lies in them, and /root is root's alone."""
+    """Return the status of a path; directories are implied by their files, and /root is accessible to root only."""
     path = posixpath.normpath(posixpath.join("/", path))
     if path == "/root":
         return PathStatus(0o700)
@@ -161,7 +161,7 @@ def path_status(files: Files, path: str) -> PathStatus | None:
 
 
 def pack_tar(files: Files, path: str) -> bytes | None:
-    """A tar archive of `path` as Docker makes it, names from the last part of `path` on; None if it is absent."""
+    """Return a tar archive of `path` as from Docker, with names from the last part of `path` on; None if absent."""
     path = posixpath.normpath(posixpath.join("/", path))
     prefix = path.rstrip("/") + "/"
     chosen = {name: entry for name, entry in files.items() if name == path or name.startswith(prefix)}
@@ -180,7 +180,7 @@ def pack_tar(files: Files, path: str) -> bytes | None:
 
 
 def image_id(source: str) -> str:
-    """The id of the image that was first known as `source`."""
+    """Return the id of the image whose first reference is `source`."""
     if source.startswith("sha256:"):
         return source
     return f"sha256:{hashlib.sha256(source.encode()).hexdigest()}"

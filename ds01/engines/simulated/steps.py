@@ -1,7 +1,7 @@
-"""What a step of a simulated build does: nothing runs, but what is plainly a failure fails.
+"""Simulate the steps of a build: nothing runs, but commands that obviously fail do fail.
 
-`false`, `exit N` and `sh -c 'exit N'` end as they say, `echo` writes. `pip install` fails as pip does for a project
-whose name begins with `no-such-package`, on its command line or in a file that was copied: the fault injector.
+`false`, `exit N` and `sh -c 'exit N'` end with their exit code, `echo` prints. For fault injection, `pip install` fails
+like pip for a project whose name begins with `no-such-package`, on its command line or in a copied file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OPERATORS = re.compile(r"(&&|\|\||[;'\"{}()])")
 
 
 class StepError(Exception):
-    """A step fails with Docker's `words`; `code` if a program ended so."""
+    """A step fails with Docker's message `words`; `code` is the exit code of a failed program."""
 
     def __init__(self, words: str, code: int | None = None) -> None:
         super().__init__(words)
@@ -32,7 +32,7 @@ class StepError(Exception):
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a command wrote, each line with whether it is an error, and how it ended; `exit` ends the shell too."""
+    """A command's output lines (True: stderr) and exit code; `exit` ends the shell too."""
 
     lines: tuple[tuple[str, bool], ...] = ()
     code: int = 0
@@ -40,7 +40,7 @@ class RunResult:
 
 
 def copied_files(instruction: Instruction, context: Mapping[str, bytes], workdir: str) -> dict[str, bytes]:
-    """The files that COPY or ADD brings, by their path inside. Raises StepError as Docker does."""
+    """Return the files that COPY or ADD copies, by their path inside. Raises StepError as Docker does."""
     if any(flag.startswith("--from=") for flag in instruction.flags):
         return {}
     *sources, target = split_words(instruction.rest)
@@ -59,7 +59,7 @@ def copied_files(instruction: Instruction, context: Mapping[str, bytes], workdir
 
 
 def run_step(instruction: Instruction, files: Mapping[str, bytes]) -> RunResult:
-    """What RUN does with the `files` that were copied before. Raises StepError for what the builder does not know."""
+    """Simulate RUN with the `files` copied before. Raises StepError for what the classic builder lacks."""
     if any(flag.startswith("--mount") for flag in instruction.flags):
         raise StepError("the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn")
     if instruction.rest.startswith("["):
@@ -69,7 +69,7 @@ def run_step(instruction: Instruction, files: Mapping[str, bytes]) -> RunResult:
 
 
 def command_text(instruction: Instruction) -> str:
-    """The command as Docker names it when it failed."""
+    """Return the command as in Docker's failure message."""
     if instruction.rest.startswith("["):
         return " ".join(split_words(instruction.rest))
     return f"/bin/sh -c {instruction.rest}"
@@ -140,7 +140,7 @@ def _requirement_files(arguments: list[str]) -> list[str]:
 
 
 def _split_operators(line: str) -> list[str]:
-    """A shell's line at `&&`, `||` and `;` that stand in no quotes and no group, which stand in between."""
+    """Split a shell line at `&&`, `||` and `;` outside quotes and groups; the operators are kept."""
     parts, quoted, depth = [""], "", 0
     for piece in _OPERATORS.split(line):
         if piece in ("'", '"') and quoted in ("", piece):
@@ -155,7 +155,7 @@ def _split_operators(line: str) -> list[str]:
 
 
 def _matching_files(word: str, source: str, context: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of a source: one, those that a pattern means, or those below a folder, by their name from there on."""
+    """Return the files of a source (a file, a pattern or a directory) by their relative name."""
     path = posixpath.normpath(source.lstrip("/") or ".")
     if any(sign in path for sign in "*?["):
         names = fnmatch.filter(context, path)

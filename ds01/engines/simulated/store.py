@@ -1,6 +1,6 @@
-"""The simulated engine's memory: one JSON file that many processes read and change at once.
+"""The simulated engine's state: one JSON file that many processes read and change concurrently.
 
-A change holds a kernel lock and ends in an atomic rename; a reader needs no lock and sees all of a change or nothing.
+A change holds a file lock and ends with an atomic rename, so readers need no lock and never see half a change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from ds01.errors import Ds01Error, EngineUnreachable
 from ds01.system import locks
 
-FIRST_PID = 1 << 22  # the kernel's largest pid_max: no process of the host can be meant by a simulated pid
+FIRST_PID = 1 << 22  # the kernel's largest pid_max, so that a simulated pid is never a real process
 MAX_STORED_FILE = 1 << 20
 
 State = dict[str, Any]
@@ -28,12 +28,12 @@ _Version = tuple[int, int, int]
 
 
 def new_id() -> str:
-    """An id as Docker makes them: 64 hexadecimal digits."""
+    """Return an id like Docker's: 64 hexadecimal digits."""
     return secrets.token_hex(32)
 
 
 class StateStore:
-    """The state file at `path`, its lock beside it, and a folder with the files put into each container."""
+    """The state file at `path`, a lock beside it, and a directory with the files put into each container."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,13 +42,13 @@ class StateStore:
         self._cached: tuple[_Version, State] | None = None
 
     def read(self) -> State:
-        """The state now, not to be changed; an unused engine's if there is no file. Raises EngineUnreachable."""
+        """Return the current state, read-only; without a file, that of a new engine. Raises EngineUnreachable."""
         cached = self._cached
         try:
             if cached is not None and cached[0] == _version(self.path.stat()):
                 return cached[1]
         except OSError:
-            pass  # it is gone, or will not be read either
+            pass  # it is missing, or reading fails too
         self._cached = self._parse()
         return self._cached[1]
 
@@ -69,7 +69,7 @@ class StateStore:
 
     @contextmanager
     def change(self) -> Iterator[State]:
-        """The state, to be changed in place; written when the block ends well, by nobody else meanwhile."""
+        """Yield the state to be changed in place, under the lock; it is written if the block succeeds."""
         with self._locked():
             _, state = self._parse()
             try:
@@ -79,7 +79,7 @@ class StateStore:
                 raise Ds01Error("the simulated engine cannot write", why=f"{self.path}: {error.strerror}") from error
 
     def files(self, container: str) -> Files:
-        """What was put into the container with this id, by path."""
+        """Return the files put into the container with this id, by path."""
         try:
             stored_files: Files = json.loads((self._files / f"{container}.json").read_bytes())
         except FileNotFoundError:
@@ -87,24 +87,24 @@ class StateStore:
         return stored_files
 
     def keep_files(self, container: str, content: Files) -> None:
-        """Remember the container's files; only inside `change`."""
+        """Store the container's files; only inside `change`."""
         if not self._files.is_dir():
             temporary_directory = self._files.with_name(
                 f"{self._files.name}.tmp"
-            )  # nobody else may find it before its mode is right
+            )  # no other process may see it before its mode is set
             temporary_directory.mkdir(exist_ok=True)
             temporary_directory.chmod(0o2775 if self._shared() else 0o755)
             temporary_directory.rename(self._files)
         self._write(self._files / f"{container}.json", json.dumps(content).encode())
 
     def drop_files(self, container: str) -> None:
-        """Forget the container's files; only inside `change`."""
+        """Delete the container's files; only inside `change`."""
         with suppress(FileNotFoundError):
             (self._files / f"{container}.json").unlink()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        # Opened anew each time: a lock belongs to the open file, and threads that share one do not exclude each other.
+        # Opened each time: a lock belongs to the open file, so threads that share one would not exclude each other.
         try:
             lock = locks.acquire(self._lock_path, wait=None, mode=self._mode())
         except OSError as error:
@@ -126,7 +126,7 @@ class StateStore:
                 os.fchmod(file.fileno(), self._mode())
                 file.write(content)
                 file.flush()
-                # The kernel's own times are as coarse as its tick, and inodes are reused: readers compare both.
+                # The kernel's timestamps are as coarse as its tick, and inodes are reused: readers compare both.
                 now = time.time_ns()
                 os.utime(file.fileno(), ns=(now, now))
             temporary.replace(path)
@@ -143,7 +143,7 @@ class StateStore:
 
 
 def file_entry(content: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0, link: str | None = None) -> Any:
-    """A file as `files` keeps it. What is larger than `MAX_STORED_FILE` bytes keeps its name only."""
+    """Return a file entry for `files`. Above `MAX_STORED_FILE` bytes only the name is kept."""
     kept = content if len(content) <= MAX_STORED_FILE else b""
     return {"data": base64.b64encode(kept).decode(), "mode": mode, "uid": uid, "gid": gid, "link": link}
 
@@ -160,5 +160,5 @@ def _new_state() -> State:
         "next_port": 32768,
         "containers": {},
         "tags": {},  # reference -> the reference whose image it is
-        "untagged": [],  # references that were taken away
+        "untagged": [],  # references that were removed
     }

@@ -72,7 +72,7 @@ def test_a_login_that_the_registry_refuses_is_no_missing_image() -> None:
         ("x509: certificate has expired or is not yet valid: current time 2026-01-01", "clock"),
         ("remote error: tls: certificate required", "client.cert"),
         ("proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused", "proxy"),
-        ("received unexpected HTTP status: 503 Service Unavailable", "does not reach"),
+        ("received unexpected HTTP status: 503 Service Unavailable", "cannot reach"),
     ],
 )
 def test_connection_problems_have_their_own_hints(words: str, hint: str) -> None:
