@@ -1,4 +1,4 @@
-"""The parts of a Dockerfile that ds01 writes. Pure functions from checked values to text."""
+"""Render the parts of ds01's Dockerfiles. Pure functions from checked values to text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ds01.images.requirements import extra_file, requirements_file
 
 SYSTEM_BEGIN, SYSTEM_END = "# ds01: system packages, one a line", "# ds01: end of the system packages"
 NO_BUILD_ISOLATION = "--no-build-isolation"
-_BUILD_DIRECTORY = "/tmp/ds01"  # noqa: S108  in the image, while it is built
-_ENVIRONMENT = {  # each run logs at once; GPUs have nvidia-smi's order; what is fetched once outlives the container
+_BUILD_DIRECTORY = "/tmp/ds01"  # noqa: S108  in the image, during the build
+_ENVIRONMENT = {  # unbuffered logs; GPUs in nvidia-smi's order; downloads outlive the container
     "PYTHONUNBUFFERED": "1",
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     "HF_HOME": "/workspace/.cache/huggingface",
@@ -20,15 +20,15 @@ _ENVIRONMENT = {  # each run logs at once; GPUs have nvidia-smi's order; what is
 
 
 def header_block(plan: ImagePlan) -> str:
-    """What the image is, for who opens the file."""
+    """Return the head of the file, which describes the image."""
     rows = {
         "Image": f"{plan.name}, as ds01-{plan.uid}/{plan.name}",
-        "Framework": plan.framework or "none of the catalogue",
+        "Framework": plan.framework or "not from the catalogue",
         "Use case": plan.use_case.title if plan.use_case else "none",
         "Author": plan.login,
         "Created": f"{plan.created:%Y-%m-%d %H:%M} UTC, by ds01 {plan.ds01_version}",
     }
-    # The first line must not look like one of Docker's directives, `# NAME=VALUE`.
+    # The first line must not look like a directive of Docker, `# NAME=VALUE`.
     return "\n".join(
         [
             "# An image for ds01.",
@@ -40,7 +40,7 @@ def header_block(plan: ImagePlan) -> str:
 
 
 def base_block(plan: ImagePlan) -> str:
-    """What it begins from, and as whom the steps run."""
+    """Return FROM, and the user of the steps."""
     return "\n".join(
         [
             f"FROM {plan.base}",
@@ -54,14 +54,14 @@ def base_block(plan: ImagePlan) -> str:
 
 
 def system_block(packages: Iterable[str]) -> str:
-    """The step that installs packages of apt; nothing without any."""
+    """Return the step that installs apt packages; empty without packages."""
     lines = system_lines(packages)
     if not lines:
         return ""
     return "\n".join(
         [
             "RUN command -v apt-get >/dev/null \\",
-            f"    {_fail_with_message('the base image has no apt-get. Take this step out of the Dockerfile.')} \\",
+            f"    {_fail_with_message('the base image has no apt-get. Remove this step from the Dockerfile.')} \\",
             "    && apt-get update \\",
             "    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \\",
             SYSTEM_BEGIN,
@@ -72,13 +72,13 @@ def system_block(packages: Iterable[str]) -> str:
 
 
 def system_lines(packages: Iterable[str]) -> str:
-    """What stands between the marks. Of two versions of a package the later one counts."""
+    """Return the lines between the marks. Of two versions of a package the later one counts."""
     by_name = {package.partition("=")[0]: package for package in packages}
     return "".join(f"        {package} \\\n" for package in by_name.values())
 
 
 def pip_block(name: str) -> str:
-    """The step that installs NAME.requirements.txt."""
+    """Return the step that installs NAME.requirements.txt."""
     return "\n".join(
         [
             "# Python packages. The pattern takes in NAME.constraints.txt, where there is one.",
@@ -89,7 +89,7 @@ def pip_block(name: str) -> str:
 
 
 def extra_block(name: str, *, isolated: bool = True) -> str:
-    """The step that installs NAME.extra.txt. `isolated` is False where builds use what the image has, as PyTorch."""
+    """Return the step that installs NAME.extra.txt. `isolated` False: builds use the image's packages, like PyTorch."""
     return "\n".join(
         [
             "# Your requirements, in a step of their own: what they say of an index, of hashes or of how packages are",
@@ -105,14 +105,14 @@ def _pip_step(file: str, *options: str) -> list[str]:
     return [
         "RUN python3 -m pip --version >/dev/null \\",
         f"    {no_pip} \\",
-        # A Python of Debian's refuses without the first; a pip that knows neither passes over them.
+        # Debian's Python refuses without the first variable; a pip that does not know them ignores them.
         "    && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore \\",
         f"    {' '.join(('python3 -m pip install --no-cache-dir', *options))} -r {_BUILD_DIRECTORY}/{file}",
     ]
 
 
 def jupyter_block(plan: ImagePlan) -> str:
-    """How Jupyter listens, and a kernel that has the image's name."""
+    """Return Jupyter's configuration, and a kernel with the image's name."""
     display_name = f"{plan.name} ({plan.framework})" if plan.framework else plan.name
     config = json.dumps({"ServerApp": {"ip": "0.0.0.0", "open_browser": False}})  # noqa: S104
     kernel = [
@@ -138,12 +138,12 @@ def jupyter_block(plan: ImagePlan) -> str:
 
 
 def environment_block() -> str:
-    """What programs in the container find set."""
+    """Return the environment variables of the image."""
     return _join_values("ENV", _ENVIRONMENT)
 
 
 def label_block(plan: ImagePlan) -> str:
-    """What tools can read from the image. At the end of the file: Docker runs all steps behind a change anew."""
+    """Return the labels, for the end of the file: Docker runs all steps after a change again."""
     values = {
         "maintainer": plan.login,
         "maintainer.id": str(plan.uid),
@@ -157,16 +157,16 @@ def label_block(plan: ImagePlan) -> str:
 
 
 def _join_values(word: str, values: Mapping[str, str]) -> str:
-    """All values in one instruction, a line each: each instruction is a step of the build."""
+    """Return all values in one instruction, one per line, since each instruction is a build step."""
     return f"{word} " + " \\\n    ".join(f"{key}={value}" for key, value in values.items())
 
 
 def _fail_with_message(text: str) -> str:
-    """What ends a step in words, where the command before it failed."""
+    """Return shell code that ends the step with a message if the previous command failed."""
     return f"|| {{ echo 'ds01: {text}' >&2; exit 1; }}"
 
 
 def _quote_value(text: str) -> str:
-    """A value as Docker's parser gives it back unchanged."""
+    """Quote a value so that Docker's parser returns it unchanged."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'

@@ -1,8 +1,8 @@
-"""The framework catalogue: which image belongs to `pytorch`, or to `Pytorch-2.5.1`, on which GPUs.
+"""The framework catalogue: the image for `pytorch` or `Pytorch-2.5.1`, depending on the server's GPUs.
 
-The rows are AIME's and then the makers' own plain images, shipped as `images.yaml`; a server's own `ml_images.repo`
-goes before them. Without a version, the newest version wins among the rows that fit the server's GPUs; of rows with the
-same version, the first one.
+`images.yaml` has AIME's rows, then the publishers' plain images; a server's own `ml_images.repo` comes before them.
+Without a version, the newest version wins among the rows that fit the server's GPUs; of rows with the same version,
+the first one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import yaml
 from ds01.engines.references import is_reference
 from ds01.errors import Ds01Error, NotFound
 
-# Where AIME's tools keep a server's own rows, by default; read where it exists.
+# Where AIME's tools keep a server's own rows by default; read if it exists.
 SERVER_REPO_FILES = (Path("/opt/aime-ml-containers/ml_images.repo"),)
 
-# Only texts, lists and mappings come out of it: with a loader that types scalars, version 2.10 were the number 2.1.
+# Returns only texts, lists and mappings: a loader that types scalars would read version 2.10 as the number 2.1.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _ALIASES = {"torch": "pytorch", "tf": "tensorflow"}
-# From old to new: what was built for one may run on those before it, never on those after it.
+# From old to new: an image for one may run on older GPUs, never on newer ones.
 _CUDA = ("CUDA", "CUDA_AMPERE", "CUDA_ADA", "CUDA_BLACKWELL")
 _AIME = "aimehub/"
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
@@ -35,7 +35,7 @@ _REPO_ROW = re.compile(rf"({_WORD})\s*,\s*({_WORD})\s*,\s*(\[[^\]]*\]|{_WORD})\s
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One row: an image, and the GPU architectures that it was made for."""
+    """One row: an image, and the GPU architectures that it was built for."""
 
     framework: str
     version: str
@@ -44,16 +44,16 @@ class CatalogueEntry:
 
     @property
     def label(self) -> str:
-        """What people read, and what `lookup` takes: `Pytorch-2.5.1`."""
+        """The label to show, which `find_entry` accepts: `Pytorch-2.5.1`."""
         return f"{self.framework}-{self.version}"
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All rows, those of the server first; `provides`: what the images of a framework have already, by pip's names.
+    """All rows, the server's first; `provides`: packages in the images of a framework, by pip's names.
 
-    `server_entries`: the rows that somebody wrote for this server, which win over newer versions. AIME's rows do not
-    count as such: a server with AIME's tools has the whole of their catalogue in its file.
+    `server_entries`: rows written for this server, which win over newer versions. AIME's rows do not count as such,
+    since a server with AIME's tools has their whole catalogue in its file.
     """
 
     entries: tuple[CatalogueEntry, ...]
@@ -62,25 +62,25 @@ class Catalogue:
 
     @property
     def frameworks(self) -> tuple[str, ...]:
-        """Each framework once, in the order of the rows."""
+        """The frameworks, in the order of the rows."""
         names_by_key: dict[str, str] = {}
         for entry in self.entries:
             names_by_key.setdefault(entry.framework.casefold(), entry.framework)
         return tuple(names_by_key.values())
 
     def provides_of(self, framework: str) -> tuple[str, ...]:
-        """What all images of a framework have already; nothing is known of one that a server added."""
+        """Return the packages in all images of a framework; empty for one that the server added."""
         known = {name.casefold(): packages for name, packages in self.provides.items()}
         return known.get(framework.casefold(), ())
 
 
 def load_catalogue(path: Path, repos: Iterable[Path] = SERVER_REPO_FILES) -> Catalogue:
-    """The catalogue in `path`, with those of `repos` that can be read before it. Raises Ds01Error if `path` is not one.
+    """Load the catalogue at `path`, with the readable ones of `repos` before it. Raises Ds01Error if `path` is invalid.
 
-    A server's rows come first, since somebody put them there for this server.
+    A server's rows come first, since they were written for this server.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _LOADER)  # noqa: S506  makes texts only
+        document = yaml.load(path.read_text(encoding="utf-8"), _LOADER)  # noqa: S506  returns texts only
         entries, provides = _entries(document), _provides(document)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         raise Ds01Error(f"the image catalogue {path} cannot be read", why=str(error)) from error
@@ -90,7 +90,7 @@ def load_catalogue(path: Path, repos: Iterable[Path] = SERVER_REPO_FILES) -> Cat
 
 
 def parse_repo(text: str) -> tuple[CatalogueEntry, ...]:
-    """The rows of an `ml_images.repo` of AIME's tools, v1 or v2. A line that is not a row is passed over."""
+    """Parse an `ml_images.repo` of AIME's tools, v1 or v2. Other lines are skipped."""
     entries = []
     for line in text.splitlines():
         match = _REPO_ROW.fullmatch(line.strip())
@@ -104,9 +104,9 @@ def parse_repo(text: str) -> tuple[CatalogueEntry, ...]:
 
 
 def is_framework(catalogue: Catalogue, text: str) -> bool:
-    """Whether `text` means a framework, with or without a version, be that version known or not.
+    """Return whether `text` names a framework, with or without a version, known or not.
 
-    `torch-experiments` is no framework: a version begins with a digit, or is one of the catalogue's.
+    `torch-experiments` does not: a version begins with a digit, or is in the catalogue.
     """
     framework, version = _split_label(catalogue, text)
     if framework is None or version is None:
@@ -116,16 +116,16 @@ def is_framework(catalogue: Catalogue, text: str) -> bool:
 
 
 def find_entry(catalogue: Catalogue, text: str, *architectures: str | None) -> CatalogueEntry:
-    """Return the row for `FRAMEWORK` or `FRAMEWORK-VERSION`, in any case. Raises NotFound, naming what there is.
+    """Return the row for `FRAMEWORK` or `FRAMEWORK-VERSION`, in any case. Raises NotFound with the known names.
 
-    `architectures`: those of the server's GPUs, or None where they are unknown; then the first row is returned. A row
-    that was made for all of them wins. If a version was given, or the GPUs differ, a row for newer GPUs is the next
-    choice, since it runs if the driver is new enough; and for GPUs that differ, one that fits most of them.
+    `architectures`: those of the server's GPUs; None is unknown, and then the first row is returned. A row for all of
+    them wins. If a version was given, or the GPUs differ, the next choice is a row for newer GPUs, which runs if the
+    driver is new enough; and for GPUs that differ, a row that fits most of them.
     """
     framework, version = _split_label(catalogue, text)
     if framework is None:
         known = ", ".join(catalogue.frameworks)
-        raise NotFound(f"no framework {text!r}", why=f"there are {known}", hint="any other image: --image NAME")
+        raise NotFound(f"unknown framework {text!r}", why=f"known: {known}", hint="--image NAME takes any other image")
     rows = _framework_entries(catalogue, framework)
     if version is not None:
         matching = [entry for entry in rows if entry.version.casefold() == version]
@@ -147,13 +147,13 @@ def find_entry(catalogue: Catalogue, text: str, *architectures: str | None) -> C
 
 
 def entries_for(entries: Iterable[CatalogueEntry], architectures: Iterable[str]) -> list[CatalogueEntry]:
-    """Return the rows that were made for all these architectures."""
+    """Return the rows that were built for all these architectures."""
     wanted = set(architectures)
     return [entry for entry in entries if wanted.issubset(entry.architectures)]
 
 
 def frameworks_for(catalogue: Catalogue, *architectures: str | None) -> tuple[str, ...]:
-    """Return the frameworks that have an image for GPUs of these architectures; all if none is known."""
+    """Return the frameworks with an image for GPUs of these architectures; all if none is known."""
     found = []
     for framework in catalogue.frameworks:
         with suppress(NotFound):
@@ -163,7 +163,7 @@ def frameworks_for(catalogue: Catalogue, *architectures: str | None) -> tuple[st
 
 
 def frameworks_for_cuda(catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the frameworks that have an image for some GPU of NVIDIA, or whose rows name no architecture of AIME's."""
+    """Return the frameworks with an image for any NVIDIA GPU, or whose rows name none of AIME's architectures."""
     amd = re.compile(r"ROCM\d*", re.IGNORECASE)
     return tuple(
         framework
@@ -177,7 +177,7 @@ def frameworks_for_cuda(catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def versions_for(catalogue: Catalogue, framework: str, *architectures: str | None) -> tuple[str, ...]:
-    """Return a framework's versions for GPUs of these architectures, the newest first."""
+    """Return a framework's versions for GPUs of these architectures, newest first."""
     rows = _framework_entries(catalogue, framework.casefold())
     wanted = [architecture for architecture in architectures if architecture is not None]
     fitting = entries_for(rows, wanted) or (_nearest_entries(rows, wanted) if len(wanted) > 1 else [])
@@ -185,30 +185,30 @@ def versions_for(catalogue: Catalogue, framework: str, *architectures: str | Non
 
 
 def explain_choice(entry: CatalogueEntry, *architectures: str | None) -> str | None:
-    """Return why this row was taken for GPUs of several architectures; None if they are all alike, or unknown."""
+    """Return why this row was chosen for GPUs of several architectures; None if there is only one, or it is unknown."""
     wanted = tuple(dict.fromkeys(architecture for architecture in architectures if architecture is not None))
     if len(wanted) < 2:
         return None
     gpus = f"This server's GPUs are of several architectures ({', '.join(wanted)})."
     unmatched = [architecture for architecture in wanted if architecture not in entry.architectures]
     if not unmatched:
-        return f"{gpus} {entry.label} was made for all of them."
+        return f"{gpus} {entry.label} was built for all of them."
     older = [item for item in unmatched if set(_newer(item)).intersection(entry.architectures)]
     unsupported = [item for item in unmatched if item not in older]
-    parts = [f"{gpus} No image was made for all of them; {entry.label} was made for {', '.join(entry.architectures)}"]
+    parts = [f"{gpus} No image was built for all of them; {entry.label} was built for {', '.join(entry.architectures)}"]
     parts += [f"runs on {', '.join(older)} if the driver is new enough"] if older else []
     parts += [f"does not run on {', '.join(unsupported)}"] if unsupported else []
     return ", and ".join(parts) + "."
 
 
 def architecture_of(model: str) -> str | None:
-    """AIME's word for what an NVIDIA GPU is, from its name (NVML's, or a simulated one); None: not known."""
+    """Return AIME's name for the architecture of a GPU model (NVML's or a simulated one); None if unknown."""
     name = model.casefold().replace("_", " ")
     return next((architecture for pattern, architecture in _MODELS if re.search(pattern, name)), None)
 
 
 def _entries(document: Any) -> list[CatalogueEntry]:
-    """The rows of `images.yaml`. Raises ValueError if it has another form."""
+    """Parse the rows of `images.yaml`. Raises ValueError if it has another form."""
     try:
         return [
             CatalogueEntry(framework, row["version"], tuple(row["architectures"]), row["image"])
@@ -217,19 +217,19 @@ def _entries(document: Any) -> list[CatalogueEntry]:
             for row in rows
         ]
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError("it has to be FRAMEWORK: [{version: …, architectures: […], image: …}, …]") from error
+        raise ValueError("it must be FRAMEWORK: [{version: …, architectures: […], image: …}, …]") from error
 
 
 def _provides(document: Any) -> dict[str, tuple[str, ...]]:
-    """What stands under `provides`. Raises ValueError if it has another form."""
+    """Parse the section `provides`. Raises ValueError if it has another form."""
     provides = document.get("provides", {})
     if not isinstance(provides, dict) or not all(isinstance(packages, list) for packages in provides.values()):
-        raise ValueError("it has to be provides: {FRAMEWORK: [PACKAGE, …], …}")
+        raise ValueError("it must be provides: {FRAMEWORK: [PACKAGE, …], …}")
     return {framework: tuple(packages) for framework, packages in provides.items()}
 
 
 def _text(repo: Path) -> str:
-    """What stands in a server's own file; nothing, if it is not there or not for us: ds01 has its own rows."""
+    """Return the text of a server's own file; empty if it is missing or unreadable, since ds01 has its own rows."""
     try:
         return repo.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -237,10 +237,10 @@ def _text(repo: Path) -> str:
 
 
 def _split_label(catalogue: Catalogue, text: str) -> tuple[str | None, str | None]:
-    """Framework and version in lower case; None for what is not there."""
+    """Return framework and version in lower case; None for a missing part."""
     text = text.strip().casefold()
     known = {framework.casefold(): framework.casefold() for framework in catalogue.frameworks}
-    # The longest first: a server may call a framework `Pytorch-nightly`.
+    # Longest first: a server may call a framework `Pytorch-nightly`.
     for word in sorted({**_ALIASES, **known}, key=len, reverse=True):
         framework = known.get(word) or _ALIASES[word]
         if framework in known and (text == word or text.startswith(f"{word}-")):
@@ -253,26 +253,26 @@ def _framework_entries(catalogue: Catalogue, framework: str) -> list[CatalogueEn
 
 
 def _newer(architecture: str) -> tuple[str, ...]:
-    """The architectures after this one, the nearest first; none for what is not CUDA."""
+    """Return the newer architectures, nearest first; empty if this one is not CUDA."""
     return _CUDA[_CUDA.index(architecture) + 1 :] if architecture in _CUDA else ()
 
 
 def _unknown_version(text: str, version: str, rows: list[CatalogueEntry]) -> NotFound:
-    import difflib  # only an error needs it
+    import difflib  # only needed for an error
 
     versions = list(dict.fromkeys(entry.version for entry in rows))
     nearest = [item for item in versions if item.casefold().startswith(version)][:5]
     nearest = nearest or difflib.get_close_matches(version, versions, n=5, cutoff=0.5) or versions[:5]
     name = rows[0].framework
     return NotFound(
-        f"no version {text!r}",
+        f"unknown version {text!r}",
         why=f"the nearest are {', '.join(f'{name}-{item}' for item in nearest)}",
-        hint=f"{name.casefold()} alone takes the newest; any other image: --image NAME",
+        hint=f"{name.casefold()} alone takes the newest; --image NAME takes any other image",
     )
 
 
 def _nearest_entries(rows: list[CatalogueEntry], architectures: Sequence[str]) -> list[CatalogueEntry]:
-    """The rows that run on all these GPUs if the driver is new enough, and of these the ones for the oldest GPUs."""
+    """Return the rows that run on all these GPUs if the driver is new enough: those for the oldest GPUs."""
     running = [
         entry
         for entry in rows
@@ -283,19 +283,19 @@ def _nearest_entries(rows: list[CatalogueEntry], architectures: Sequence[str]) -
 
 
 def _entries_for_most(rows: list[CatalogueEntry], architectures: Sequence[str]) -> list[CatalogueEntry]:
-    """The rows that were made for as many of these architectures as any."""
+    """Return the rows that were built for most of these architectures."""
     counts = {entry: len(set(architectures).intersection(entry.architectures)) for entry in rows}
     most = max(counts.values(), default=0)
     return [entry for entry in rows if most and counts[entry] == most]
 
 
 def _newest_architecture(entry: CatalogueEntry) -> int:
-    """The place of a row's newest architecture, from old to new."""
+    """Return the position of a row's newest architecture, from old to new."""
     return max((_CUDA.index(item) for item in entry.architectures if item in _CUDA), default=len(_CUDA))
 
 
 def _version_numbers(entry: CatalogueEntry) -> tuple[int, ...]:
-    """The version as numbers, without a suffix such as `-aime`."""
+    """Return the version as numbers, without a suffix such as `-aime`."""
     found = _NUMBER.match(entry.version)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
@@ -303,7 +303,7 @@ def _version_numbers(entry: CatalogueEntry) -> tuple[int, ...]:
 def _no_matching_architecture(
     text: str, architectures: Sequence[str], rows: list[CatalogueEntry], all_rows: list[CatalogueEntry]
 ) -> NotFound:
-    """Nothing for these GPUs: what the rows were made for, and what of this framework would fit."""
+    """Return the error for a framework without an image for these GPUs, naming what exists and what would fit."""
     made_for_text = ", ".join(dict.fromkeys(item for entry in rows for item in entry.architectures))
     gpus = ", ".join(architectures)
     newest_first = sorted(entries_for(all_rows, architectures), key=_version_numbers, reverse=True)
@@ -311,18 +311,18 @@ def _no_matching_architecture(
     why = f"its images are for {made_for_text}"
     if fitting:
         why += f"; for {gpus} there are {', '.join(list(fitting)[:5])}"
-    hint = f"to try it all the same: --image {rows[0].image}"
+    hint = f"to try it anyway: --image {rows[0].image}"
     return NotFound(f"no image of {text!r} for GPUs of {gpus}", why=why, hint=hint)
 
 
 # NVIDIA gives one number to GPUs of several generations (Quadro RTX 6000, RTX A6000, RTX 6000 Ada, RTX PRO 6000
-# Blackwell): the words come before the numbers, and the first pattern that is found wins.
+# Blackwell): the words come before the numbers, and the first match wins.
 _MODELS = (
     (r"\bblackwell\b", "CUDA_BLACKWELL"),
     (r"\bada\b", "CUDA_ADA"),
     (r"\bpascal\b|\bquadro (rtx|gv|gp|p|t)", "CUDA"),
     (r"rtx ?50[5-9]\d|\bg?b\d{2,3}[a-z]?\b", "CUDA_BLACKWELL"),
-    # RTX6000 alone is what ds01's simulated GPUs call the one of Ada's generation.
+    # RTX6000 alone is ds01's simulated model of the Ada generation.
     (r"rtx ?40[5-9]\d|\bl\d{1,2}[a-z]?\b|\bg?h\d{2,3}[a-z]?\b|\brtx6000\b", "CUDA_ADA"),
     (r"rtx ?30[5-9]\d|\ba\d{1,4}[a-z]?\b", "CUDA_AMPERE"),
     (r"rtx ?20[6-8]\d|gtx ?1[06]\d\d|\bgt ?10\d\d|titan ?(rtx|v|xp)\b", "CUDA"),

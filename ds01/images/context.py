@@ -1,4 +1,4 @@
-"""What is sent to Docker to build from: a tar archive of named files, and no folder whole unless it was named."""
+"""Build contexts for Docker: a tar archive of the files that a Dockerfile names."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from ds01.errors import UsageError
 from ds01.images.instructions import Instruction, parse_instructions
 
-CHUNK_BYTES = 256 << 10  # bytes; small enough to be sent as it is made
+CHUNK_BYTES = 256 << 10  # bytes; small enough to be sent while the archive is created
 _PROGRAMS = (b"#!", b"\x7fELF")
 _WHOLE_PATTERN = re.compile(r"(\./)*(\.|\*{1,2}|\*\.\*)?/*")
 
 
 def pack_tar(files: Mapping[str, bytes]) -> Iterator[bytes]:
-    """A tar archive of the files, in pieces. The same files give the same bytes: root's, of 1970, mode 0644.
+    """Yield a tar archive in pieces. The same files give the same bytes: owner root, year 1970, mode 0644.
 
-    What is a program by its first bytes gets 0755, since Docker copies modes.
+    Files that start like a program get mode 0755, since Docker copies modes.
     """
     for name in sorted(files):
         content = files[name]
@@ -33,14 +33,14 @@ def pack_tar(files: Mapping[str, bytes]) -> Iterator[bytes]:
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-WHOLE_DIRECTORY = "."  # the folder of the Dockerfile, with all that is in it
+WHOLE_DIRECTORY = "."  # the Dockerfile's directory with everything in it
 
 
 def copied_paths(dockerfile_text: str, *, allow_whole: bool = False) -> tuple[str, ...]:
-    """Return the files and folders beside a Dockerfile that it copies, each once, as it names them but for `./` and a
-    slash at the end; they may be patterns. Raises UsageError for what leads elsewhere.
+    """Return the files, directories and patterns that a Dockerfile copies, without `./` and a slash at the end.
 
-    `whole`: the folder may be copied whole, since a `.dockerignore` says what is left out; else that is an error too.
+    Raises UsageError for paths outside its directory. `allow_whole`: the whole directory may be copied, since a
+    `.dockerignore` says what is left out; otherwise that is an error too.
     """
     found: dict[str, None] = {}
     for instruction in parse_instructions(dockerfile_text):
@@ -58,12 +58,12 @@ def _sources(instruction: Instruction) -> list[str]:
     while rest.startswith("--"):
         rest = rest.partition(" ")[2].lstrip()
     sources = (_json_words(rest) or rest.split())[:-1]
-    # Here-documents, and what ADD fetches from elsewhere.
+    # Here-documents, and URLs of ADD.
     return [source for source in sources if not re.match(r"<<|[a-z+]+://|git@", source)]
 
 
 def _json_words(rest: str) -> list[str] | None:
-    """The words of the form `["a b", "c"]`."""
+    """Return the words of the form `["a b", "c"]`, or None."""
     try:
         words = json.loads(rest)
     except ValueError:
@@ -78,15 +78,15 @@ def _checked_source(source: str, allow_whole: bool) -> str:
         return WHOLE_DIRECTORY
     if _WHOLE_PATTERN.fullmatch(source):
         raise UsageError(
-            f"the Dockerfile copies the whole folder that it is in (COPY {source})",
-            why="all of it would be sent to Docker, data and models too",
-            hint="name what the image needs: COPY src requirements.txt /app/; or what it does not, in a .dockerignore",
+            f"the Dockerfile copies its whole directory (COPY {source})",
+            why="everything in it would be sent to Docker, data and models too",
+            hint="name what the image needs: COPY src requirements.txt /app/; or list the rest in a .dockerignore",
         )
     if source.startswith("/") or ".." in source.split("/"):
         raise UsageError(
             f"the Dockerfile copies {source}, which is not beside it",
-            why="Docker sees only what lies in the Dockerfile's folder",
-            hint="put the file beside the Dockerfile, and name it from there, without a slash in front",
+            why="Docker sees only the Dockerfile's directory",
+            hint="put the file beside the Dockerfile, and give its path from there, without a leading slash",
         )
     if re.search(r"[$\\'\"]|\*\*", source):
         raise UsageError(f"ds01 cannot tell what the Dockerfile copies with {source}", hint="name the files one by one")

@@ -1,4 +1,4 @@
-"""The content of the files that a build copies, read with the uid of whose they are."""
+"""Read the files that a build copies, with their owner's uid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ds01.policy.units import readable_size
 from ds01.system.as_user import run_as_account
 from ds01.system.users import Account
 
-MAX_CONTEXT_BYTES = 64 << 20  # bytes in all; code and settings are far smaller, and data belongs into the workspace
+MAX_CONTEXT_BYTES = 64 << 20  # bytes in total; code and settings are far smaller, and data belongs in the workspace
 
 
 def read_context_files(
@@ -30,10 +30,11 @@ def read_context_files(
     always: Sequence[str] = (),
     max_bytes: int = MAX_CONTEXT_BYTES,
 ) -> dict[str, bytes]:
-    """Return the files below `folder` that the patterns name, folders whole, by their paths from there. Root reads them
-    as that person. Raises NotFound for a pattern that names nothing, UsageError for too much or a link that leads out.
+    """Return the files below `folder` that match the patterns, by relative path; directories are read recursively.
 
-    `ignored` is the text of a `.dockerignore`, which does not hold for the names in `always`.
+    Root reads them with the account's uid. `ignore_text` is the text of a `.dockerignore`, which does not apply to the
+    names in `always`. Raises NotFound for a pattern without a match, UsageError above `max_bytes` and for links that
+    lead outside.
     """
     if not patterns:
         return {}
@@ -43,10 +44,10 @@ def read_context_files(
         raise Ds01Error(f"{folder} cannot be read", why="the file system does not answer")
     answer = json.loads(output)
     if "absent" in answer:
-        why = ".dockerignore leaves it out, or all that is in it" if answer["ignored"] else None
+        why = ".dockerignore leaves it out, or everything in it" if answer["ignored"] else None
         raise NotFound(f"the Dockerfile copies {answer['absent']}, which is not in {folder}", why=why)
     if "wrong" in answer:
-        hint = "name in .dockerignore what the image does not need"
+        hint = "list in .dockerignore what the image does not need"
         raise UsageError(answer["wrong"], why=answer["why"], hint=hint)
     if "problem" in answer:
         raise Ds01Error(f"{answer['path']} cannot be read", why=answer["problem"])
@@ -55,7 +56,7 @@ def read_context_files(
 
 @dataclass(frozen=True)
 class _FileFilter:
-    """Which files a build gets, by their paths from its folder."""
+    """Decides which files a build gets, by their relative paths."""
 
     ignore: IgnoreRules
     always: frozenset[str]
@@ -103,9 +104,7 @@ def _read_files(folder: Path, patterns: tuple[str, ...], file_filter: _FileFilte
             if name in found:
                 continue
             if Path(real_directory) not in Path(os.path.realpath(path)).parents:
-                raise _RejectedSource(
-                    f"{path} is a link that leads out of {folder}", "the build sees only what lies there"
-                )
+                raise _RejectedSource(f"{path} is a link that leads out of {folder}", "the build sees only files in it")
             content = _content(path, max_bytes - size)
             size += len(content)
             found[name] = base64.b64encode(content).decode()
@@ -117,7 +116,7 @@ def _has_files(path: Path) -> bool:
 
 
 def _files(start: Path, top: Path, file_filter: _FileFilter) -> Iterator[Path]:
-    """The files that are wanted, from one file or directory on."""
+    """Yield the wanted files, starting at a file or directory."""
     if not start.is_dir():
         if file_filter.file(start.relative_to(top).as_posix()):
             yield start
@@ -134,22 +133,22 @@ def _files(start: Path, top: Path, file_filter: _FileFilter) -> Iterator[Path]:
         linked = next((folder for folder in folders if Path(where, folder).is_symlink()), None)
         if linked is not None:
             raise _RejectedSource(
-                f"{Path(where, linked)} is a link to a folder", "the build gets files, and cannot follow it"
+                f"{Path(where, linked)} is a link to a directory", "the build gets files, and cannot follow it"
             )
         yield from (Path(where, name) for name in sorted(names) if file_filter.file(name_of(where, name)))
 
 
 def _content(path: Path, remaining: int) -> bytes:
-    # O_NONBLOCK: a pipe of that name would hang the open.
+    # O_NONBLOCK: opening a FIFO would block.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is not a file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         content = file.read(remaining + 1) if status.st_size <= remaining else b""
         if status.st_size > remaining or len(content) > remaining:
             raise _RejectedSource(
                 "what the Dockerfile copies is too large to send",
-                f"at most {readable_size(MAX_CONTEXT_BYTES)} in all; {path} goes over it",
+                f"at most {readable_size(MAX_CONTEXT_BYTES)} in total; {path} exceeds that",
             )
         return content

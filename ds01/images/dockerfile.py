@@ -1,6 +1,6 @@
-"""The Dockerfile of an image of the user's, and the requirements file beside it. Pure functions over text.
+"""Render and change the Dockerfile of a user's image, and its requirements file. Pure functions on text.
 
-Nothing that was typed can become an instruction: it is checked against a pattern or quoted, and a line break refused.
+User input can never become an instruction: it is checked against a pattern or quoted, and line breaks are refused.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SourceTexts:
-    """The texts that an image is built from: the Dockerfile, NAME.requirements.txt, other files beside it by name."""
+    """The sources of an image: the Dockerfile, NAME.requirements.txt, and other files beside it, by name."""
 
     dockerfile: str
     requirements: str | None
@@ -45,7 +45,7 @@ class SourceTexts:
 
 
 def render_sources(plan: ImagePlan) -> SourceTexts:
-    """The Dockerfile of a plan, and what it copies. Raises UsageError for what cannot stand there."""
+    """Render a plan's Dockerfile and the files that it copies. Raises UsageError for invalid values."""
     check_plan(plan)
     to_install, separate = requirement_groups(plan), separate_requirements(plan)
     system = (*plan.sets.system, *(plan.use_case.system if plan.use_case else ()), *plan.system)
@@ -74,7 +74,7 @@ def render_sources(plan: ImagePlan) -> SourceTexts:
 
 
 def base_image(text: str) -> str | None:
-    """The image that a Dockerfile begins from; None if it says none, or only by a variable."""
+    """Return the base image of a Dockerfile; None if it has none, or only in a variable."""
     for instruction in parse_instructions(text):
         if instruction.word == "FROM":
             words = [word for word in instruction.rest.split() if not word.startswith("--")]
@@ -83,7 +83,7 @@ def base_image(text: str) -> str | None:
 
 
 def system_packages(text: str) -> tuple[str, ...]:
-    """The packages of apt in the block that ds01 wrote; none if it is not there."""
+    """Return the apt packages in ds01's block; empty without the block."""
     lines = text.splitlines()
     block_range = _system_block_range(lines)
     if block_range is None:
@@ -93,15 +93,15 @@ def system_packages(text: str) -> tuple[str, ...]:
 
 
 def add_system_packages(text: str, packages: Iterable[str]) -> str:
-    """The Dockerfile with these packages of apt too; another version of one takes its place. Raises UsageError."""
+    """Return the Dockerfile with these apt packages added; another version of one is replaced. Raises UsageError."""
     packages = tuple(packages)
     check_apt_packages(packages)
     lines = text.splitlines(keepends=True)
     block_range = _system_block_range([line.rstrip("\r\n") for line in lines])
     if block_range is None:
         raise UsageError(
-            "the Dockerfile has no block of system packages that ds01 wrote",
-            why=f"it stands between the lines '{SYSTEM_BEGIN}' and '{SYSTEM_END}'",
+            "the Dockerfile has no block of system packages from ds01",
+            why=f"the block is between the lines '{SYSTEM_BEGIN}' and '{SYSTEM_END}'",
             hint="add a line by hand: RUN apt-get update && apt-get install -y PACKAGE",
         )
     return "".join(
@@ -114,12 +114,12 @@ def add_system_packages(text: str, packages: Iterable[str]) -> str:
 
 
 def add_requirements_step(text: str, name: str) -> str:
-    """The Dockerfile with the step that installs NAME.requirements.txt, for one that was made without it."""
+    """Return the Dockerfile with an additional step that installs NAME.requirements.txt."""
     return _insert_before_command(text, blocks.pip_block(require_image_name(name)))
 
 
 def add_extra_step(text: str, name: str, *, isolated: bool = True) -> str:
-    """The Dockerfile with the step that installs NAME.extra.txt, once; as it is if that is there already."""
+    """Return the Dockerfile with the step that installs NAME.extra.txt; unchanged if it has the step already."""
     has_step = any(
         instruction.word == "RUN" and extra_file(name) in instruction.rest for instruction in parse_instructions(text)
     )
@@ -134,7 +134,7 @@ def add_extra_step(text: str, name: str, *, isolated: bool = True) -> str:
 
 
 def _insert_before_command(text: str, block: str) -> str:
-    """The Dockerfile with a block in front of the CMD or ENTRYPOINT of its last stage, or at its end."""
+    """Return the Dockerfile with a block inserted before the CMD or ENTRYPOINT of its last stage, or at its end."""
     lines = text.splitlines(keepends=True)
     parsed = parse_instructions(text)
     stage = max((instruction.line for instruction in parsed if instruction.word == "FROM"), default=0)
@@ -150,7 +150,7 @@ def _insert_before_command(text: str, block: str) -> str:
 
 def _render_extra(name: str, lines: tuple[str, ...], *, constrained: bool) -> str:
     heading = (
-        f"# Packages of the image {name} that are installed in a step of their own. `image-update {name}` changes them."
+        f"# Packages of the image {name} that are installed in a separate step. `image-update {name}` changes them."
     )
     return "".join(
         f"{line}\n" for line in (heading, *([f"-c {constraints_file(name)}"] if constrained else []), *lines)
@@ -159,7 +159,7 @@ def _render_extra(name: str, lines: tuple[str, ...], *, constrained: bool) -> st
 
 def _render_requirements(name: str, to_install: list[RequirementGroup], *, constrained: bool) -> str:
     how = f"image-update {name} --add or --remove; or edit this file, then --rebuild."
-    parts = [f"# The Python packages of the image {name}, one a line, as pip reads them.\n# To change them: {how}"]
+    parts = [f"# The Python packages of the image {name}, one per line, as for pip.\n# To change them: {how}"]
     if constrained:
         parts.append(f"-c {constraints_file(name)}")
     for group in to_install:
@@ -171,7 +171,7 @@ def _render_requirements(name: str, to_install: list[RequirementGroup], *, const
 
 
 def _system_block_range(lines: list[str]) -> tuple[int, int] | None:
-    """The lines before the first and behind the last package."""
+    """Return the lines before the first and after the last package."""
     try:
         first = lines.index(SYSTEM_BEGIN)
         return first, lines.index(SYSTEM_END, first)

@@ -1,4 +1,4 @@
-"""`.dockerignore`: which files beside a Dockerfile are no part of a build. Pure; the rules are Docker's."""
+"""Parse `.dockerignore`, which excludes files from a build, with Docker's rules. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class _Rule:
 
 @dataclass(frozen=True)
 class IgnoreRules:
-    """The rules of one file, the last that fits wins. Paths are relative, with slashes."""
+    """The rules of one file; the last match wins. Paths are relative, with slashes."""
 
     rules: tuple[_Rule, ...] = ()
 
     def leaves_out(self, path: str) -> bool:
-        """Whether a file is left out: it, or a directory above it, fits a rule."""
+        """Return whether a file is left out: it, or a directory above it, matches a rule."""
         parts = path.split("/")
         names = ["/".join(parts[: count + 1]) for count in range(len(parts))]
         is_left_out = False
@@ -33,7 +33,7 @@ class IgnoreRules:
         return is_left_out
 
     def leaves_out_all_below(self, folder: str) -> bool:
-        """Whether nothing below a directory is wanted, so that nobody needs to look into it."""
+        """Return whether everything below a directory is left out, so that it need not be read."""
         if not self.leaves_out(folder):
             return False
         kept = (rule.text for rule in self.rules if rule.is_exception)
@@ -41,7 +41,7 @@ class IgnoreRules:
 
 
 def parse_ignore(text: str) -> IgnoreRules:
-    """Read a `.dockerignore`. A pattern that Docker would not understand leaves out nothing."""
+    """Parse a `.dockerignore`. A pattern that Docker would not understand leaves out nothing."""
     rules = []
     for line in text.removeprefix("\ufeff").splitlines():
         if line.startswith("#") or not line.strip():
@@ -59,13 +59,13 @@ def parse_ignore(text: str) -> IgnoreRules:
 
 
 def _first_wildcard(text: str, folder: str) -> bool:
-    """Whether a pattern with a wildcard may mean something below a directory."""
+    """Return whether a pattern with a wildcard may match something below a directory."""
     before = re.split(r"[*?\[]", text, maxsplit=1)[0]
     return before != text and f"{folder}/".startswith(before)
 
 
 def _regex(pattern: str) -> str:
-    """A pattern as a regular expression: `*` and `?` stay within a directory, `**` goes through any number of them."""
+    """Convert a pattern to a regular expression: `*` and `?` stay within a directory, `**` crosses directories."""
     regex = ""
     position = 0
     while position < len(pattern):

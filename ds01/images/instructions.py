@@ -1,4 +1,4 @@
-"""A Dockerfile's instructions as Docker reads them: continued lines joined, comments and here-documents left out."""
+"""Parse a Dockerfile's instructions as Docker does: continued lines joined, comments and here-documents left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEREDOC = re.compile(r"<<(-?)\s*([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
 class Instruction:
     """`word` in upper case, `rest` on one line; `line` is the number of its first line, from 0.
 
-    `heredocs`: the words that end the here-documents behind it.
+    `heredocs`: the words that end the here-documents after it.
     """
 
     word: str
@@ -24,7 +24,7 @@ class Instruction:
 
 
 def parse_instructions(text: str) -> tuple[Instruction, ...]:
-    """All instructions, in their order. What is no Dockerfile gives some that Docker would refuse, never an error."""
+    """Return all instructions in order. Invalid text gives instructions that Docker would refuse, never an error."""
     return tuple(_parse_lines(text.split("\n")))
 
 
@@ -37,7 +37,7 @@ def _parse_lines(lines: list[str]) -> Iterator[Instruction]:
             line = lines[number]
             number += 1
             if line.lstrip().startswith("#") or not line.strip():
-                if joined:  # inside an instruction such a line does not count
+                if joined:  # such lines are ignored inside an instruction
                     continue
                 break
             joined += continued.sub("", line)
@@ -54,7 +54,7 @@ def _parse_lines(lines: list[str]) -> Iterator[Instruction]:
 
 
 def _continuation_character(lines: list[str]) -> str:
-    """The character that continues a line: a directive at the very top may choose another."""
+    """Return the character that continues a line, which a directive at the top may change."""
     for line in lines:
         directive = _DIRECTIVE.fullmatch(line.strip())
         if directive is None:
@@ -65,13 +65,13 @@ def _continuation_character(lines: list[str]) -> str:
 
 
 def _skip_heredocs(rest: str, lines: list[str], number: int) -> tuple[tuple[str, ...], int]:
-    """The here-documents that an instruction opens, and the number of the first line after them."""
+    """Return the here-documents of an instruction, and the number of the first line after them."""
     found = []
     for tabs, _, name in _HEREDOC.findall(rest):
         end = number
         while end < len(lines) and (lines[end].lstrip("\t") if tabs else lines[end]).rstrip("\r") != name:
             end += 1
-        if end == len(lines):  # it was something else, as `<<` in an expression of the shell
+        if end == len(lines):  # not a here-document, such as `<<` in a shell expression
             break
         found.append(name)
         number = end + 1

@@ -1,4 +1,4 @@
-"""The sets of packages that an image can be given: data, shipped as `packages.yaml`."""
+"""The sets of packages for images, shipped as `packages.yaml`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import yaml
 
 from ds01.errors import Ds01Error, NotFound
 
-# Only texts, lists and mappings come out of it.
+# Returns only texts, lists and mappings.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 @dataclass(frozen=True)
 class PackageSet:
-    """Python packages that go together. `system`: packages of apt that they are of use with."""
+    """Python packages that belong together. `system`: apt packages that they need."""
 
     key: str
     title: str
@@ -29,7 +29,7 @@ class PackageSet:
 
 @dataclass(frozen=True)
 class PackageSets:
-    """What there is to choose from. `system`: the packages of apt that every image gets."""
+    """All sets of packages. `system`: the apt packages that every image gets."""
 
     jupyter: PackageSet
     base: PackageSet
@@ -38,9 +38,9 @@ class PackageSets:
 
 
 def load_package_sets(path: Path) -> PackageSets:
-    """The sets in `path`. Raises Ds01Error if it is no such file."""
+    """Load the sets from `path`. Raises Ds01Error if the file is invalid."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _LOADER)  # noqa: S506  makes texts only
+        document = yaml.load(path.read_text(encoding="utf-8"), _LOADER)  # noqa: S506  returns texts only
         return PackageSets(
             _parse_set("jupyter", document["jupyter"]),
             _parse_set("base", document["base"]),
@@ -52,13 +52,13 @@ def load_package_sets(path: Path) -> PackageSets:
 
 
 def find_use_case(sets: PackageSets, text: str) -> PackageSet:
-    """The use case of a key, a title or another name for it, in any case. Raises NotFound, naming those there are."""
+    """Return the use case with this key, title or alias, in any case. Raises NotFound with the known ones."""
     wanted = text.strip().casefold()
     for item in sets.use_cases:
         if wanted in (item.key, item.title.casefold(), *item.aliases):
             return item
     known = ", ".join(f"{item.key} ({item.title})" for item in sets.use_cases)
-    raise NotFound(f"no use case {text!r}", why=f"there are {known}", hint="or name the packages: --packages LIST")
+    raise NotFound(f"unknown use case {text!r}", why=f"known: {known}", hint="--packages LIST names packages instead")
 
 
 def _parse_set(key: str, entry: Mapping[str, Any]) -> PackageSet:
@@ -70,5 +70,5 @@ def _parse_set(key: str, entry: Mapping[str, Any]) -> PackageSet:
 
 def _parse_texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"it has to be a list of texts, and is {value!r}")
+        raise ValueError(f"it must be a list of texts, and is {value!r}")
     return tuple(value)

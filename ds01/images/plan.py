@@ -1,4 +1,4 @@
-"""What an image shall have, and which packages come from where. Pure."""
+"""The plan of an image: its content, and where each package comes from. Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ _APT_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """What an image shall have. `framework` is the catalogue's label, `provides` what its base has already;
-    `base_packages` are those of data science, `packages`, `extra` and `system` what the user named.
+    """The content of an image.
+
+    `framework` is the catalogue's label, `provides` the packages in its base; `base_packages` are those for data
+    science; `packages`, `extra` and `system` are the user's.
     """
 
     name: str
@@ -38,17 +40,17 @@ class ImagePlan:
     created: datetime
     ds01_version: str
     sets: PackageSets
-    isolated: bool = True  # False: pip builds the user's packages with what the image has
+    isolated: bool = True  # False: pip builds the user's packages with the image's packages
 
     @property
     def has_separate_step(self) -> bool:
-        """Whether the user's requirements are installed in a step of their own, after all others."""
+        """Whether the user's requirements are installed in a separate step, after all others."""
         return not self.isolated or (self.extra is not None and self.extra.has_options)
 
 
 @dataclass(frozen=True)
 class RequirementGroup:
-    """Requirements under one heading, and those left out since the base image has them."""
+    """Requirements under one heading, and those left out because the base image has them."""
 
     title: str
     lines: tuple[str, ...]
@@ -56,21 +58,22 @@ class RequirementGroup:
 
 
 def check_plan(plan: ImagePlan) -> None:
-    """Raises UsageError for what cannot stand in a Dockerfile or a requirements file."""
+    """Check values for the Dockerfile and the requirements file. Raises UsageError."""
     require_image_name(plan.name)
     if not is_reference(plan.base):
-        raise UsageError(f"{plan.base!r} is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
+        raise UsageError(f"{plan.base!r} is not an image name", why="the form is [HOST/]NAME[:TAG], in lower case")
     for what, text in {"login": plan.login, "framework": plan.framework or "", "version": plan.ds01_version}.items():
         if has_control_characters(text):
-            raise UsageError(f"the {what} {text!r} has a control character in it")
+            raise UsageError(f"the {what} {text!r} contains a control character")
     check_apt_packages(plan.system)
     for requirement in (*plan.base_packages, *plan.packages):
         check_requirement(requirement)
 
 
 def requirement_groups(plan: ImagePlan) -> list[RequirementGroup]:
-    """What pip installs, by what it is for. The user's own words stand as they are; a set gives way to them, and to
-    the base image.
+    """Return what pip installs, grouped by purpose.
+
+    The user's requirements are kept as written; packages of a set are left out if the user or the base image has them.
     """
     sets = [(plan.sets.jupyter.title, plan.sets.jupyter.requirements if plan.jupyter else ())]
     sets.append((plan.sets.base.title, plan.base_packages))
@@ -94,25 +97,25 @@ def requirement_groups(plan: ImagePlan) -> list[RequirementGroup]:
 
 
 def separate_requirements(plan: ImagePlan) -> tuple[str, ...]:
-    """The lines that are installed in a step of their own."""
+    """Return the lines that are installed in a separate step."""
     if not plan.has_separate_step:
         return ()
     return (*(() if plan.isolated else plan.packages), *(plan.extra.lines if plan.extra else ()))
 
 
 def require_image_name(name: str) -> str:
-    """The name of an image. Raises UsageError."""
+    """Return the name of an image. Raises UsageError if it is invalid."""
     if not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"{name!r} is not an image name", why=f"allowed: {NAME_FORM}")
     return name
 
 
 def check_apt_packages(packages: Iterable[str]) -> None:
-    """Raises UsageError for what is no package of apt."""
+    """Check the names of apt packages. Raises UsageError."""
     for package in packages:
         if not _APT_PACKAGE.fullmatch(package):
             raise UsageError(
                 f"{package!r} is not an apt package name",
-                why="letters in lower case, digits, + - . and at most a version",
-                hint="as ffmpeg, or ffmpeg=7:4.4.2-0ubuntu0.22.04.1",
+                why="lower-case letters, digits, + - . and optionally a version",
+                hint="for example ffmpeg, or ffmpeg=7:4.4.2-0ubuntu0.22.04.1",
             )

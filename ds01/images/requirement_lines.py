@@ -1,4 +1,4 @@
-"""The lines of a requirements file as pip reads them, and what one requirement is, by name."""
+"""Parse the lines of a requirements file as pip does, and check single requirements."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _REPOSITORY = re.compile(r"(git|hg|svn|bzr)\+(https?|ssh|git|svn)://\S+")
 
 @dataclass(frozen=True)
 class RequirementLine:
-    """`written` is what stands in the file, line ends included; `content` what pip takes from it, maybe nothing."""
+    """`written` is the text in the file, line ends included; `content` what pip uses of it, possibly nothing."""
 
     written: str
     content: str
 
     @property
     def comment(self) -> str:
-        """What stands behind it, with the space before."""
+        """The comment after the content, with the space before it."""
         found = _COMMENT.search(_strip_line_end(self.written.splitlines(keepends=True)[-1]))
         return found[0] if found and self.content else ""
 
 
 def logical_lines(text: str) -> Iterator[RequirementLine]:
-    """The logical lines: continued ones are one, and a comment ends a continued one."""
+    """Yield the logical lines: continued lines are joined, and a comment ends a continued line."""
     written, joined = "", ""
-    for line in text.splitlines(keepends=True):  # pip cuts at all line ends that Unicode has, too
+    for line in text.splitlines(keepends=True):  # pip too splits at all line ends of Unicode
         stripped = _strip_line_end(line)
         written += line
         is_comment = _COMMENT.match(stripped) is not None
@@ -55,33 +55,33 @@ def logical_lines(text: str) -> Iterator[RequirementLine]:
 
 
 def split_options(content: str) -> tuple[str, str]:
-    """The requirement of a line, and the options that stand after it; pip cuts at the first word with a hyphen."""
+    """Split a line into requirement and options; pip splits at the first word with a hyphen."""
     words = content.split(" ")
     option_start = next((number for number, word in enumerate(words) if word.startswith("-")), len(words))
     return " ".join(words[:option_start]).strip(), " ".join(words[option_start:]).strip()
 
 
 def check_requirement(requirement: str, *, in_file: bool = False) -> None:
-    """Raise UsageError for what pip would not take, or would read as something else than a requirement.
+    """Raise UsageError for text that pip would refuse, or not read as a single requirement.
 
-    `in_file`: an address need not name an archive; on a command line that is more likely a slip.
+    `in_file`: a URL need not name an archive; on a command line such a URL is probably a mistake.
     """
     text = requirement.strip()
     shown = text if len(text) < 80 else f"{text[:80]}…"
     if has_control_characters(requirement):
         raise UsageError(
-            f"{shown!r} has a line break or another control character in it", hint=f"as {EXAMPLE_REQUIREMENTS}"
+            f"{shown!r} contains a line break or another control character", hint=f"as {EXAMPLE_REQUIREMENTS}"
         )
     if text.startswith("-"):
         raise UsageError(f"'{shown}' is an option of pip", hint="options go into a file: --requirements FILE")
     if _is_local(text):
         raise UsageError(
-            f"'{shown}' is a file or a folder of yours",
-            why="the build sees none of your folders",
-            hint="a package index or a repository can be reached: name @ git+https://HOST/PATH",
+            f"'{shown}' is a file or a directory of yours",
+            why="the build sees none of your directories",
+            hint="it can reach package indexes and repositories: name @ git+https://HOST/PATH",
         )
     if re.search(r"\s[-#]", text) or text.endswith("\\"):
-        raise UsageError(f"'{shown}' is more than one requirement to pip", hint=f"one each, as {EXAMPLE_REQUIREMENTS}")
+        raise UsageError(f"'{shown}' is more than one requirement to pip", hint=f"like {EXAMPLE_REQUIREMENTS}")
     address = _without_marker(text)
     if not (_is_address(address) or (in_file and _is_page(address))):
         _check_scheme(text, shown)
@@ -91,13 +91,14 @@ def check_requirement(requirement: str, *, in_file: bool = False) -> None:
 
 
 def has_control_characters(text: str) -> bool:
-    """Whether a text has what could end a line somewhere, or what no file in UTF-8 can hold."""
+    """Return whether a text contains line ends of any kind, or characters that UTF-8 cannot encode."""
     return any(unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs") for letter in text)
 
 
 def requirement_name(requirement: str) -> str | None:
-    """What makes two requirements the same: the package's name as PyPI spells it, or else the address without its
-    revision; None for what is no requirement.
+    """Return the identity of a requirement: the package's normalised name, or else its URL without the revision.
+
+    None if the text is not a requirement.
     """
     from packaging.utils import canonicalize_name
 
@@ -110,12 +111,12 @@ def requirement_name(requirement: str) -> str | None:
 
 
 def is_requirement(text: str) -> bool:
-    """Whether a text is one requirement, be its address reachable or not."""
+    """Return whether a text is a single requirement, whether or not its URL can be reached."""
     return _parse_or_none(text) is not None
 
 
 def bare_name(requirement: str) -> str | None:
-    """The package's name, if there is nothing but it: no version, extras, marker or address."""
+    """Return the package's name if there is nothing else: no version, extras, marker or URL."""
     from packaging.utils import canonicalize_name
 
     parsed = _parse_or_none(requirement)
@@ -144,7 +145,7 @@ def _require_valid(text: str, shown: str) -> None:
     try:
         parsed = Requirement(text)
     except InvalidRequirement as error:
-        hint = "a version is ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else f"as {EXAMPLE_REQUIREMENTS}"
+        hint = "write ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else f"like {EXAMPLE_REQUIREMENTS}"
         why = str(error).partition("\n")[0]
         raise UsageError(f"'{shown}' is not a requirement that pip understands", why=why, hint=hint) from None
     if parsed.url is not None and not re.match(r"https?://\S+$", parsed.url) and not _is_address(parsed.url):
@@ -156,14 +157,14 @@ def _require_valid(text: str, shown: str) -> None:
 
 
 def _check_scheme(text: str, shown: str) -> None:
-    """Raise UsageError for an address that pip cannot install from; anything else passes."""
+    """Raise UsageError for a URL that pip cannot install from; anything else passes."""
     if not _SCHEME.match(text):
         return
     if re.search(r"\s", text):
         raise UsageError(
-            f"'{shown}' has something behind its address that pip takes for a part of it",
-            why="pip wants a space on each side of the semicolon before an environment marker",
-            hint="as https://HOST/FILE.whl ; python_version < '3.12'",
+            f"'{shown}' has text after its URL that pip takes as part of it",
+            why="pip needs a space on both sides of the semicolon before an environment marker",
+            hint="like https://HOST/FILE.whl ; python_version < '3.12'",
         )
     is_page = _is_page(text)
     raise UsageError(
@@ -183,7 +184,7 @@ def _is_local(text: str) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    """Whether it is an address that pip takes in place of a requirement."""
+    """Return whether the text is a URL that pip accepts in place of a requirement."""
     if _REPOSITORY.fullmatch(text):
         return True
     return _is_page(text) and _url_path(text).lower().endswith(_ARCHIVES)
@@ -194,7 +195,7 @@ def _is_page(text: str) -> bool:
 
 
 def _without_marker(text: str) -> str:
-    """An address without the environment marker behind it; pip wants a space between. Anything else as it is."""
+    """Return a URL without the environment marker after it, which a space separates; other text is unchanged."""
     address = text.partition("; ")[0].rstrip()
     return address if _is_address(address) or _is_page(address) else text
 
@@ -206,12 +207,12 @@ def _check_marker(text: str, shown: str) -> None:
         Marker(text.partition("; ")[2])
     except InvalidMarker as error:
         why = str(error).partition("\n")[0]
-        hint = "as https://HOST/FILE.whl ; python_version < '3.12'"
+        hint = "like https://HOST/FILE.whl ; python_version < '3.12'"
         raise UsageError(f"the environment marker of '{shown}' is wrong", why=why, hint=hint) from None
 
 
 def _name_from_address(address: str) -> str | None:
-    """The package's name in an address: said in its fragment, or in the name of the file."""
+    """Return the package's name in a URL: from its fragment, or from the file name."""
     from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
     egg = parse_qs(address.partition("#")[2]).get("egg")
@@ -232,5 +233,5 @@ def _without_revision(address: str) -> str:
 def _url_path(address: str) -> str:
     try:
         return urlsplit(address).path
-    except ValueError:  # as with an unclosed bracket in the place of the host
+    except ValueError:  # such as an unclosed bracket in the host
         return ""

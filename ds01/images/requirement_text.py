@@ -1,4 +1,4 @@
-"""A requirements file as text: its encoding as pip finds it out, and files that are something else altogether."""
+"""Decode requirements files as pip does, and recognise files of other kinds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ds01.errors import UsageError
 
-# The longer ones first: UTF-32's begins as UTF-16's does.
+# Longer marks first: UTF-32's begins like UTF-16's.
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -19,7 +19,7 @@ _BOMS = (
 _CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
 _FREEZE = "`pip list --format=freeze > requirements.txt` there writes one that other computers can read"
 _CONDA_YAML = re.compile(r"^(channels|dependencies|prefix)\s*:", re.MULTILINE)
-# Not an option with an address, as --index-url=https://HOST/simple?key=value.
+# Not an option with a URL, like --index-url=https://HOST/simple?key=value.
 _CONDA_EXPORT = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*=[^=\s]+=[^=\s]+\s*$", re.MULTILINE)
 _CONDA_FILE = re.compile(r"^[A-Za-z0-9_.-]+ @ file://", re.MULTILINE)
 _DEBIAN = re.compile(r"^pkg[-_.]resources\s*==\s*0\.0\.0\b", re.MULTILINE | re.IGNORECASE)
@@ -31,22 +31,22 @@ _SETUP = re.compile(r"^(from setuptools|import setuptools|from distutils|setup\(
 
 @dataclass(frozen=True)
 class DecodedText:
-    """A file's text, and the encoding to write it in again."""
+    """A file's text, and the encoding in which to write it again."""
 
     text: str
     encoding: str
     errors: str = "strict"
 
     def encode(self, text: str) -> bytes:
-        """Another text in the encoding of this file. Raises UsageError."""
+        """Encode another text in this file's encoding. Raises UsageError."""
         try:
             return text.encode(self.encoding, self.errors)
         except UnicodeEncodeError as error:
-            raise UsageError(f"{text[error.start]!r} cannot be written in {self.encoding}, as the file is") from None
+            raise UsageError(f"{text[error.start]!r} does not exist in the file's encoding {self.encoding}") from None
 
 
 def decode_requirements(content: bytes, name: str = "the requirements file") -> DecodedText:
-    """Return the text of a requirements file: by a byte order mark, by a coding line at its top, else as UTF-8.
+    """Decode a requirements file by its byte order mark or a coding line at its top, else as UTF-8.
 
     Raises UsageError, naming the line that is not in that encoding.
     """
@@ -59,7 +59,7 @@ def decode_requirements(content: bytes, name: str = "the requirements file") -> 
     try:
         return DecodedText(content.decode(encoding or "utf-8"), encoding or "utf-8")
     except LookupError:
-        raise UsageError(f"{name} is in an encoding that Python does not know: {encoding}") from None
+        raise UsageError(f"{name} has an encoding that Python does not support: {encoding}") from None
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
@@ -70,11 +70,11 @@ def decode_requirements(content: bytes, name: str = "the requirements file") -> 
 
 
 def check_is_requirements(text: str) -> None:
-    """Raise UsageError for a file that is no requirements file, or one that only its own computer can read."""
+    """Raise UsageError for a file that is not a requirements file, or that refers to files of another computer."""
     if _CONDA_YAML.search(text) and not _TOML.search(text):
         raise UsageError(
-            "this is an environment of conda, not a requirements file for pip",
-            why="its sections, `dependencies:` or `channels:`, are read by conda only",
+            "this is a conda environment, not a requirements file for pip",
+            why="only conda reads its sections, `dependencies:` or `channels:`",
             hint=f"in that environment {_FREEZE}",
         )
     if text.lstrip().startswith("@EXPLICIT") or "\n@EXPLICIT" in text or _CONDA_EXPORT.search(text):
@@ -86,19 +86,19 @@ def check_is_requirements(text: str) -> None:
     files = _CONDA_FILE.findall(text)
     if files:
         raise UsageError(
-            f"{len(files)} of the requirements are files of the computer on which the list was written",
+            f"{len(files)} of the requirements are files on the computer where the list was written",
             why=f"the first is {files[0].partition(' ')[0]} @ file://…: `pip freeze` in conda writes such lines",
             hint=_FREEZE,
         )
     if _DEBIAN.search(text):
         raise UsageError(
             "the requirements file has pkg_resources==0.0.0, which no package index has",
-            why="a mistake of the `pip freeze` of older Debian and Ubuntu systems",
-            hint="take that line out; the rest of the file can stay as it is",
+            why="a bug of `pip freeze` on older Debian and Ubuntu systems",
+            hint="remove that line; the rest of the file can stay",
         )
     if _TOML.search(text) or _SETUP.search(text):
         raise UsageError(
-            "this is a file that describes a project, not a requirements file for pip",
+            "this file describes a project; it is not a requirements file for pip",
             why="it is a TOML file or a setup.py",
-            hint="list the packages that the project needs, one a line",
+            hint="list the packages that the project needs, one per line",
         )

@@ -1,5 +1,6 @@
-"""What pip is to install: from `--packages`, from a requirements file of the user's, and in the file beside a
-Dockerfile. Versions, extras, markers and addresses reach pip as they were written, for no shell reads them.
+"""Read, merge and change requirements: from `--packages`, a user's requirements file, and the file beside a Dockerfile.
+
+Versions, extras, markers and URLs reach pip as they were written, since no shell reads them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ __all__ = [
     "without_provided",
 ]
 
-# The options that pip takes in a requirements file: those for all of it, and those behind one requirement.
+# Options that pip accepts in a requirements file: for the whole file, and after a single requirement.
 _FLAGS = frozenset({"--pre", "--no-index", "--prefer-binary", "--require-hashes"})
 _VALUES = frozenset({"--index-url", "--pypi-url", "--extra-index-url", "--trusted-host", "--no-binary"}) | {
     "--only-binary",
@@ -63,8 +64,9 @@ Include = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Requirements:
-    """A requirements file, read, with what it includes: requirements and options in their order, as they stood. The
-    constraints that it names are a file of their own: see `merge`.
+    """A requirements file with its includes: requirements and options in order, as written.
+
+    The constraints that it names go into a separate file: see `merge_requirements`.
     """
 
     lines: tuple[str, ...]
@@ -72,26 +74,27 @@ class Requirements:
 
     @property
     def has_hashes(self) -> bool:
-        """Whether pip will want a hash for everything that it installs."""
+        """Whether pip will require a hash for everything that it installs."""
         return any(" --hash" in line or line.startswith("--require-hashes") for line in self.lines)
 
     @property
     def has_options(self) -> bool:
-        """Whether it has what would hold for all other packages of the same pip command too: an index, hashes."""
+        """Whether it has options that affect all packages of the same pip command: an index, hashes."""
         return self.has_hashes or any(line.startswith("-") for line in self.lines)
 
 
 def split_packages(texts: Iterable[str]) -> tuple[str, ...]:
-    """The requirements that `--packages` was given, in their order. Raises UsageError.
+    """Return the requirements in the values of `--packages`, in order. Raises UsageError.
 
-    Each text is cut as a shell would, unless it is one requirement with spaces in it, such as `pandas >= 2.0`.
+    Each value is split as in a shell, unless it is one requirement with spaces in it, such as `pandas >= 2.0`.
     """
     return tuple(requirement for text in texts for requirement in _split_text(text))
 
 
 def read_requirements(text: str, include: Include) -> Requirements:
-    """A requirements file with all that it includes. `include` gives the text of a file by its path, as seen from the
-    first file, or None. Raises UsageError for what a build cannot have, or pip would refuse.
+    """Parse a requirements file with its includes. Raises UsageError for what pip would refuse or a build cannot use.
+
+    `include` returns the text of a file by its path relative to the first file, or None.
     """
     found: list[tuple[bool, str]] = list(_parse_requirements(text, "", include, ()))
     return Requirements(
@@ -101,7 +104,7 @@ def read_requirements(text: str, include: Include) -> Requirements:
 
 
 def add_packages(text: str, requirements: Iterable[str]) -> str:
-    """Return the file with these in it, in place of one of the same name or at its end. Raises UsageError."""
+    """Return the file with these requirements, replacing those of the same name. Raises UsageError."""
     requirements = tuple(requirements)
     for requirement in requirements:
         check_requirement(requirement)
@@ -109,9 +112,9 @@ def add_packages(text: str, requirements: Iterable[str]) -> str:
 
 
 def merge_requirements(text: str, extra: Requirements, name: str) -> tuple[str, dict[str, str]]:
-    """The requirements file of the image `name` with all of `extra` in it, and the files that belong beside it.
+    """Return the requirements file of the image `name` with `extra` merged in, and the files beside it.
 
-    Constraints take the place of those of an earlier file. Raises UsageError.
+    Constraints replace those of an earlier file. Raises UsageError.
     """
     if not extra.constraints:
         return _with_lines(text, extra.lines), {}
@@ -120,28 +123,28 @@ def merge_requirements(text: str, extra: Requirements, name: str) -> tuple[str, 
 
 
 def requirements_file(name: str) -> str:
-    """What the requirements file of an image is called."""
+    """Return the name of an image's requirements file."""
     return f"{name}.requirements.txt"
 
 
 def constraints_file(name: str) -> str:
-    """What the file of its constraints is called."""
+    """Return the name of an image's constraints file."""
     return f"{name}.constraints.txt"
 
 
 def extra_file(name: str) -> str:
-    """What a requirements file of the user's is called that is installed in a step of its own."""
+    """Return the name of the user's requirements file that is installed in a separate step."""
     return f"{name}.extra.txt"
 
 
 def package_names(text: str) -> frozenset[str]:
-    """The names of the packages in a requirements file."""
+    """Return the names of the packages in a requirements file."""
     found = (requirement_name(line.content) for line in logical_lines(text) if line.content)
     return frozenset(name for name in found if name is not None)
 
 
 def remove_packages(text: str, names: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """The requirements file without these, and which of them were not in it. All else stays as it stands."""
+    """Return the requirements file without these packages, and those that were not in it. The rest is unchanged."""
     wanted = {requirement_name(name) or name: name for name in names}
     kept: list[str] = []
     found: set[str] = set()
@@ -155,7 +158,7 @@ def remove_packages(text: str, names: Iterable[str]) -> tuple[str, tuple[str, ..
 
 
 def without_provided(requirements: Iterable[str], provided: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those still to be installed, and those that are there already; who asks for a version gets it."""
+    """Split into requirements to install and those already provided. One with a version is always installed."""
     requirements, existing = tuple(requirements), {requirement_name(name) for name in provided}
     provided_requirements = tuple(
         requirement
@@ -192,17 +195,19 @@ def _split_text(text: str) -> list[str]:
 
 
 def _with_comma_hint(text: str, error: UsageError) -> UsageError:
-    """The error, with the hint that helps if packages were parted by commas."""
+    """Return the error, with a hint if packages were separated by commas."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) < 2 or not all(is_requirement(part) for part in parts):
         return error
     return UsageError(
-        error.message, why="a comma parts the versions of one package", hint=f"a LIST has spaces: {' '.join(parts)!r}"
+        error.message,
+        why="a comma separates version conditions of one package",
+        hint=f"separate packages with spaces: {' '.join(parts)!r}",
     )
 
 
 def _parse_requirements(text: str, path: str, include: Include, parents: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
-    """Each line that is left, and whether it is a constraint."""
+    """Yield each remaining line, and whether it is a constraint."""
     check_is_requirements(text)
     for line in logical_lines(text.removeprefix("\ufeff")):
         if not line.content:
@@ -221,11 +226,11 @@ def _parse_requirements(text: str, path: str, include: Include, parents: tuple[s
 def _check_options_of_one(requirement: str, options: str) -> None:
     for word in options.split():
         if word.startswith("-") and not word.startswith(_REQUIREMENT_OPTIONS):
-            raise UsageError(f"pip takes no {word} behind a requirement", why=f"it stands behind '{requirement}'")
+            raise UsageError(f"pip does not accept {word} after a requirement", why=f"it is after '{requirement}'")
 
 
 def _parse_options(content: str, path: str, include: Include, parents: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
-    """A line of options. What it includes comes in its place; the rest of it stays as it is."""
+    """Process a line of options. Included files replace the option; the rest of the line is unchanged."""
     kept: list[str] = []
     files: list[tuple[bool, str]] = []
     for option, value in _option_pairs(content):
@@ -236,7 +241,9 @@ def _parse_options(content: str, path: str, include: Include, parents: tuple[str
             continue
         if option in ("--find-links", "--requirement", "--constraint") and not value.startswith(("http:", "https:")):
             raise UsageError(
-                f"'{content}' is a folder of yours", why="the build sees none of them", hint="an address works"
+                f"'{content}' is a directory of yours",
+                why="the build sees none of your directories",
+                hint="use a URL instead",
             )
         kept += [option] if value == "" else [option, value]
     if not files:
@@ -250,8 +257,8 @@ def _parse_options(content: str, path: str, include: Include, parents: tuple[str
 def _editable_error(content: str, value: str) -> UsageError:
     message = f"'{content}' cannot be in an image"
     if "://" in value and not value.startswith("file:"):
-        why = "pip would put its source into src/ of the workspace, and yours hides that in a container"
-        return UsageError(message, why=why, hint=f"the same without -e: {value}")
+        why = "pip would put its source into src/ of the workspace, where your workspace is mounted in a container"
+        return UsageError(message, why=why, hint=f"write it without -e: {value}")
     return UsageError(
         message,
         why="the build sees none of your folders",
@@ -260,7 +267,7 @@ def _editable_error(content: str, value: str) -> UsageError:
 
 
 def _option_pairs(content: str) -> Iterator[tuple[str, str]]:
-    """Each option of a line by its long name, with its value. Raises UsageError for what pip does not take there."""
+    """Yield each option of a line by its long name, with its value. Raises UsageError if pip refuses it there."""
     try:
         words = shlex.split(content)
     except ValueError as error:
@@ -277,16 +284,16 @@ def _option_pairs(content: str) -> Iterator[tuple[str, str]]:
             yield option, value if equals else words.pop(0)
         elif option in _BUILD_OPTIONS:
             raise UsageError(
-                f"pip takes {option} on its command line only, not in a file",
-                why=f"it stands in '{content}'",
-                hint="take that line out, and give ds01 the option: image-create or image-update --no-build-isolation",
+                f"pip accepts {option} only on its command line, not in a file",
+                why=f"it is in '{content}'",
+                hint="remove that line, and use the option of image-create or image-update: --no-build-isolation",
             )
         else:
-            raise UsageError(f"pip takes no {word} in a requirements file", why=f"it stands in '{content}'")
+            raise UsageError(f"pip does not accept {word} in a requirements file", why=f"it is in '{content}'")
 
 
 def _full_option(option: str) -> str:
-    """An option as pip understands one that is cut short: the only one that begins so."""
+    """Return the full name of an abbreviated option as pip does: the only one with that prefix."""
     known = _FLAGS | _VALUES | _FILES
     fitting = [name for name in known if name.startswith(option)] if option.startswith("--") else []
     return fitting[0] if len(fitting) == 1 and option not in known and len(option) > len("--") else option
@@ -297,16 +304,16 @@ def _read_included(
 ) -> Iterator[tuple[bool, str]]:
     inner = normpath(join(dirname(path), name))
     if inner in parents:
-        raise UsageError(f"the requirements include {inner} in itself")
+        raise UsageError(f"the requirements file {inner} includes itself")
     text = include(inner)
     if text is None:
-        raise UsageError(f"the requirements include {name}, and there is no such file", why=f"looked for {inner}")
+        raise UsageError(f"the requirements include {name}, which does not exist", why=f"looked for {inner}")
     for is_nested_constraint, line in _parse_requirements(text, inner, include, (*parents, inner)):
         yield is_constraint or is_nested_constraint, line
 
 
 def _with_lines(text: str, wanted_lines: Iterable[str]) -> str:
-    """The file with these lines: where one of the same name stands, or at the end."""
+    """Return the file with these lines, replacing lines of the same name, or at the end."""
     wanted: dict[str, list[str]] = {}
     for line in wanted_lines:
         wanted.setdefault(requirement_name(line) or line, []).append(line)
@@ -324,10 +331,10 @@ def _with_lines(text: str, wanted_lines: Iterable[str]) -> str:
 
 
 def _with_line_end(text: str, has_more: bool) -> str:
-    """The text as one that lines can be put behind."""
+    """Return the text with a line end, so that lines can be appended."""
     if not has_more or not text:
         return text
     if not text.endswith("\n"):
         text += "\n"
-    # A last line that goes on would swallow the next one.
+    # A last line with a continuation would swallow the next one.
     return f"{text}\n" if text.rstrip("\r\n").endswith("\\") else text

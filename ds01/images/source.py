@@ -1,4 +1,4 @@
-"""Where an image's Dockerfile and requirements file lie, and how they become what Docker builds from."""
+"""Locate, write and read an image's Dockerfile and requirements file, and collect the build context."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _IMAGE_LABEL = re.compile(r'(?:^|\s)ds01\.image="?([a-z0-9_-]+)"?(?:\s|$)')
 
 @dataclass(frozen=True)
 class SourcePaths:
-    """The two files, in one folder. The second may not be there."""
+    """The paths of the two files, in one directory. The requirements file may be missing."""
 
     dockerfile: Path
     requirements: Path
 
     @property
     def folder(self) -> Path:
-        """What a build may copy from."""
+        """The directory from which a build may copy."""
         return self.dockerfile.parent
 
 
 def source_paths(home: Home, name: str, project: str | None = None) -> SourcePaths:
-    """Where the source of an image belongs: `~/dockerfiles`, or the project's folder. Raises UsageError for a name.
+    """Return where an image's source belongs: `~/dockerfiles`, or the project's directory. Raises UsageError.
 
     The requirements file has the image's name in both, since a project may have a requirements.txt of its own.
     """
@@ -48,8 +48,9 @@ def source_paths(home: Home, name: str, project: str | None = None) -> SourcePat
 
 
 def source_paths_at(dockerfile: Path, name: str | None = None) -> SourcePaths:
-    """The source whose Dockerfile is that one. Without the image's name it is taken from the file's, or for a plain
-    `Dockerfile` from the folder's.
+    """Return the source with this Dockerfile.
+
+    `name` defaults to the file's name, or to the directory's name for a plain `Dockerfile`.
     """
     if name is None:
         name = dockerfile.name.removesuffix(".Dockerfile")
@@ -58,13 +59,14 @@ def source_paths_at(dockerfile: Path, name: str | None = None) -> SourcePaths:
 
 
 def find_source(home: Home, name: str, project: str | None = None) -> SourcePaths | None:
-    """The source of an image: in the project if that is named, else in `~/dockerfiles`, else in a project whose
-    Dockerfile has its name in the label `ds01.image`.
+    """Find the source of an image: in the given project, else in `~/dockerfiles`, else in a project by its label.
+
+    The label is `ds01.image` in the project's Dockerfile.
     """
     if project is not None:
         source = source_paths(home, name, project)
         return source if home.exists(source.dockerfile) else None
-    if not NAME_PATTERN.fullmatch(name):  # as of an image that was tagged by hand
+    if not NAME_PATTERN.fullmatch(name):  # such as an image that was tagged by hand
         return None
     source = source_paths(home, name)
     if home.exists(source.dockerfile):
@@ -79,7 +81,7 @@ def find_source(home: Home, name: str, project: str | None = None) -> SourcePath
 
 
 def find_all_sources(home: Home) -> dict[str, SourcePaths]:
-    """Return the sources of all images by name: in `~/dockerfiles`, and in projects where the Dockerfile says so."""
+    """Return the sources of all images by name: in `~/dockerfiles`, and in projects by the Dockerfile's label."""
     suffix = ".Dockerfile"
     files = home.list(home.path / "dockerfiles")
     names = [file.removesuffix(suffix) for file in files if file.endswith(suffix)]
@@ -96,9 +98,9 @@ def find_all_sources(home: Home) -> dict[str, SourcePaths]:
 
 
 def write_source(home: Home, source: SourcePaths, sources: SourceTexts, *, replace: bool = False) -> None:
-    """Write the files, the Dockerfile last. Raises InvalidState if one is there and shall not be replaced."""
+    """Write the files, the Dockerfile last. Raises InvalidState if one exists and `replace` is false."""
     if not replace and home.exists(source.dockerfile):
-        raise InvalidState(f"there is a Dockerfile already: {source.dockerfile}", code="name.taken")
+        raise InvalidState(f"the Dockerfile exists already: {source.dockerfile}", code="name.taken")
     for name, text in sources.files.items():
         home.write(source.folder / name, text)
     if sources.requirements is not None:
@@ -107,13 +109,15 @@ def write_source(home: Home, source: SourcePaths, sources: SourceTexts, *, repla
 
 
 def read_build_context(home: Home, source: SourcePaths, *, dockerfile: bytes | None = None) -> dict[str, bytes]:
-    """All that a build gets, by paths from the Dockerfile's folder: the Dockerfile, or `dockerfile` in its place; the
-    requirements file if it is there; and what the Dockerfile copies. Raises NotFound, UsageError.
+    """Return all files of a build, by path relative to the Dockerfile's directory. Raises NotFound, UsageError.
+
+    These are the Dockerfile (or `dockerfile` instead), the requirements file if it exists, and what the Dockerfile
+    copies.
     """
     if dockerfile is None:
         dockerfile = home.read(source.dockerfile)
     if dockerfile is None:
-        raise NotFound(f"there is no Dockerfile {source.dockerfile}", hint="image-create makes one")
+        raise NotFound(f"the Dockerfile {source.dockerfile} does not exist", hint="image-create creates one")
     text = dockerfile.decode("utf-8", "replace")
     check_classic(text)
     ignore_text = _ignore_text(home, source)
@@ -121,8 +125,8 @@ def read_build_context(home: Home, source: SourcePaths, *, dockerfile: bytes | N
     if home.exists(source.requirements):
         names[source.requirements.name] = None
     if WHOLE_DIRECTORY in names and home.exists(source.folder / ignore.IGNORE_FILE):
-        names[ignore.IGNORE_FILE] = None  # Docker itself leaves it and the Dockerfile out, if it says so
-    # The files that ds01 wrote are needed, whatever a .dockerignore says.
+        names[ignore.IGNORE_FILE] = None  # Docker itself excludes it and the Dockerfile if it lists them
+    # ds01's own files are needed, whatever a .dockerignore says.
     ds01_files = tuple(path.name for path in source_files(source))
     found = read_context_files(
         home.account,
@@ -135,7 +139,7 @@ def read_build_context(home: Home, source: SourcePaths, *, dockerfile: bytes | N
 
 
 def _ignore_text(home: Home, source: SourcePaths) -> str | None:
-    """The text of the `.dockerignore` for a Dockerfile: its own, else that of the folder; None if there is none."""
+    """Return the text of the `.dockerignore` for a Dockerfile: its own, else the directory's; None without one."""
     for name in (f"{source.dockerfile.name}{ignore.IGNORE_FILE}", ignore.IGNORE_FILE):
         text = home.read_text(source.folder / name)
         if text is not None:
@@ -144,14 +148,14 @@ def _ignore_text(home: Home, source: SourcePaths) -> str | None:
 
 
 def source_files(source: SourcePaths) -> tuple[Path, ...]:
-    """The files that ds01 writes for an image, there or not."""
+    """Return the paths of the files that ds01 writes for an image, existing or not."""
     name = source.requirements.name.removesuffix(requirements_file(""))
     others = (constraints_file(name), extra_file(name))
     return source.dockerfile, source.requirements, *(source.folder / other for other in others)
 
 
 def context_digest(context: Mapping[str, bytes]) -> str:
-    """What tells one context from another: SHA-256 of all names and contents, in hex."""
+    """Return a digest of a context: SHA-256 of all names and contents, in hex."""
     hasher = hashlib.sha256()
     for name in sorted(context):
         for part in (name.encode("utf-8", "surrogateescape"), context[name]):
@@ -166,7 +170,7 @@ def _check_name(name: str) -> None:
 
 
 def _image_label(text: str) -> str | None:
-    """The label `ds01.image` of a Dockerfile that ds01 wrote."""
+    """Return the label `ds01.image` of a Dockerfile that ds01 wrote, or None."""
     for instruction in parse_instructions(text):
         found = _IMAGE_LABEL.search(instruction.rest) if instruction.word == "LABEL" else None
         if found is not None:

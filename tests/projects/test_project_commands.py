@@ -228,10 +228,10 @@ def test_failed_build_continues_from_its_dockerfile(ds: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("code", "words", "said"),
     [
-        (5, ["--framework", "nope"], "no framework 'nope'"),
+        (5, ["--framework", "nope"], "unknown framework 'nope'"),
         (5, ["--framework", "nope"], "any other image: --image NAME"),
         (5, ["--framework", "pytorch-99"], "any other image: --image NAME"),
-        (5, ["--framework", "nope", "--no-image"], "no framework 'nope'"),
+        (5, ["--framework", "nope", "--no-image"], "unknown framework 'nope'"),
         (5, ["--type", "cooking"], "or leave --type out"),
         (2, ["--description", "a\x1b[31mb"], "letter 2"),
         (2, ["--image", "Not An Image"], "not an image name"),

@@ -1,4 +1,4 @@
-"""A plan of an image, for tests that change one thing of it."""
+"""A plan of an image, of which tests change single fields."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ BARE: dict[str, Any] = {"jupyter": False, "base_packages": ()}
 
 
 def plan(**changed: Any) -> ImagePlan:
-    """A plan of everything usual, with what is changed."""
+    """Return a usual plan with some fields changed."""
     return ImagePlan(**{**PLAN, **changed})

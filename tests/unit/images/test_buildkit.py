@@ -1,4 +1,4 @@
-"""What only BuildKit knows is found in a Dockerfile, and nothing else is taken for it."""
+"""BuildKit features are found in a Dockerfile, and nothing else is taken for one."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.unit.images.plans import plan
         ("FROM a\nCOPY <<EOF /x\na\nEOF\n", "COPY with a here-document"),
         ("FROM a\nCOPY --link a /a", "COPY --link"), ("FROM a\nCOPY --from=b --chmod=755 a /a", "COPY --chmod"),
         ("FROM a\nADD --checksum=sha256:aa https://h/x /x", "ADD --checksum"),
-        ("FROM --platform=$BUILDPLATFORM a\n", "a variable of the platform"),
+        ("FROM --platform=$BUILDPLATFORM a\n", "a platform variable"),
         ("FROM a\nARG TARGETARCH\nRUN curl https://h/$TARGETARCH", "ARG TARGETARCH without a value"),
         ("FROM a\nADD https://h/o/r.git#main /x", "ADD of a Git repository"), ("ADD git@h:o/r /x", "a Git repository"),
         ("FROM a\nRUN --unknown=x y", "RUN --unknown"), ("FROM a\nADD --unpack=true x.tar /x", "ADD --unpack"),
     ],
 )  # fmt: skip
-def test_it_is_named_with_its_line_and_what_to_write(text: str, said: str) -> None:
+def test_feature_is_named_with_line_and_replacement(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_classic(text)
     assert said in caught.value.message and "classic builder" in (caught.value.why or "") and caught.value.hint
@@ -42,7 +42,7 @@ def test_it_is_named_with_its_line_and_what_to_write(text: str, said: str) -> No
         "FROM a\nARG TARGETARCH=amd64 X\nADD https://h/o/r.git.zip https://h/x /x/", "FROM a\nADD --chown=1 a.git/ /x",
     ],
 )  # fmt: skip
-def test_what_the_classic_builder_knows_passes(text: str) -> None:
+def test_classic_instructions_pass(text: str) -> None:
     check_classic(text)
 
 
@@ -54,11 +54,11 @@ def test_what_the_classic_builder_knows_passes(text: str) -> None:
         ("RUN --mount=id=x,type=ssh git clone x", "the secret"), ("RUN --mount=type=bind,source=a,target=/a x", "COPY"),
     ],
 )  # fmt: skip
-def test_the_hint_fits_what_is_used(text: str, hint: str) -> None:
+def test_hint_fits_the_feature(text: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_classic(text)
     assert hint in (caught.value.hint or "")
 
 
-def test_what_ds01_writes_passes() -> None:
+def test_generated_dockerfiles_pass() -> None:
     check_classic(render_sources(plan()).dockerfile)

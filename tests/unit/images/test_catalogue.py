@@ -1,4 +1,4 @@
-"""Which image a framework's name means on which GPUs, with the shipped catalogue and with a server's own."""
+"""The image for a framework and GPUs, with the shipped catalogue and with a server's own."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def number(entry: CatalogueEntry) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", entry.version.partition("-")[0])]
 
 
-def test_the_newest_version_that_fits_wins_and_of_equals_aimes() -> None:
+def test_newest_fitting_version_wins_then_aimes_row() -> None:
     for framework in SHIPPED.frameworks:
         rows = [entry for entry in SHIPPED.entries if entry.framework == framework]
         for architecture in {one for entry in rows for one in entry.architectures}:
@@ -71,8 +71,8 @@ def test_the_newest_version_that_fits_wins_and_of_equals_aimes() -> None:
 @pytest.mark.parametrize(
     ("architectures", "label", "said"),
     [
-        (("CUDA_AMPERE", "CUDA"), "Pytorch-2.7.1-plain", "was made for all of them"),
-        (("CUDA_BLACKWELL", "CUDA_AMPERE"), "Pytorch-2.9.1-plain", "was made for all of them"),
+        (("CUDA_AMPERE", "CUDA"), "Pytorch-2.7.1-plain", "was built for all of them"),
+        (("CUDA_BLACKWELL", "CUDA_AMPERE"), "Pytorch-2.9.1-plain", "was built for all of them"),
         (("CUDA_BLACKWELL", "CUDA"), "Pytorch-2.9.1", "runs on CUDA if the driver is new enough"),
         (("CUDA_ADA", "ROCM6"), "Pytorch-2.9.1-plain", "does not run on ROCM6"),
     ],
@@ -84,7 +84,7 @@ def test_mixed_server_prefers_an_image_for_all_gpus(architectures: tuple[str, ..
         assert said in (explain_choice(found, *ordered) or "")
 
 
-def test_gpus_of_one_kind_need_no_reason() -> None:
+def test_gpus_of_one_architecture_need_no_explanation() -> None:
     assert explain_choice(find_entry(SHIPPED, "pytorch", "CUDA"), "CUDA", "CUDA", None) is None
 
 
@@ -108,7 +108,7 @@ def test_versions_are_offered_newest_first() -> None:
     assert versions_for(SHIPPED, "Mxnet", "CUDA_ADA") == ()
 
 
-def test_no_shipped_row_is_hidden_but_the_one_of_aime() -> None:
+def test_no_shipped_row_is_hidden_except_aimes_duplicate() -> None:
     seen: set[tuple[str, str, str]] = set()
     hidden = []
     for entry in SHIPPED.entries:
@@ -163,16 +163,16 @@ def test_a_name_finds_the_newest_row_that_fits(text: str, architecture: str | No
     ("text", "architecture", "made_for"),
     [
         ("pytorch-2.9.1", "CUDA_AMPERE", "CUDA_BLACKWELL"),
-        ("pytorch-2.8.0", "CUDA", "CUDA_ADA"),  # the nearest newer one, though Blackwell's row comes first
+        ("pytorch-2.8.0", "CUDA", "CUDA_ADA"),  # the nearest newer architecture, although Blackwell's row comes first
         ("tensorflow-2.10.0", "CUDA", "CUDA_AMPERE"),
     ],
 )
-def test_an_asked_version_may_be_of_a_newer_architecture(text: str, architecture: str, made_for: str) -> None:
+def test_requested_version_may_be_for_a_newer_architecture(text: str, architecture: str, made_for: str) -> None:
     assert made_for in find_entry(SHIPPED, text, architecture).architectures
 
 
 @pytest.mark.parametrize("text", ["pytorch-1.6.0", "pytorch-2.2.0", "pytorch-2.1.2-amd"])
-def test_never_of_an_older_one(text: str) -> None:
+def test_image_for_an_older_architecture_is_never_chosen(text: str) -> None:
     with pytest.raises(NotFound) as caught:
         find_entry(SHIPPED, text, "CUDA_BLACKWELL")
     assert caught.value.why is not None and "for CUDA_BLACKWELL there are Pytorch-2.9.1" in caught.value.why
@@ -186,12 +186,12 @@ def test_unsupported_gpus_name_supported_ones() -> None:
 
 
 @pytest.mark.parametrize("text", ["caffe", "", "-", "torchvision", "pytorch:2.5.1", "aimehub/pytorch-2.5.1"])
-def test_what_is_no_framework_is_told_which_there_are(text: str) -> None:
+def test_unknown_framework_names_the_known_ones(text: str) -> None:
     assert not is_framework(SHIPPED, text)
     with pytest.raises(NotFound) as caught:
         find_entry(SHIPPED, text)
     assert caught.value.exit_code == 5
-    assert caught.value.why == "there are Pytorch, Tensorflow, Jax, ROCM, Mxnet"
+    assert caught.value.why == "known: Pytorch, Tensorflow, Jax, ROCM, Mxnet"
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_what_is_no_framework_is_told_which_there_are(text: str) -> None:
         ("mxnet-9", "Mxnet-1.8.0-nvidia"),
     ],
 )
-def test_an_unknown_version_is_told_the_nearest(text: str, near: str) -> None:
+def test_unknown_version_names_the_nearest(text: str, near: str) -> None:
     assert is_framework(SHIPPED, text)
     with pytest.raises(NotFound) as caught:
         find_entry(SHIPPED, text)
@@ -240,7 +240,7 @@ def test_both_forms_of_a_servers_own_file() -> None:
         "-x, 1.0, CUDA, a/b", "Pytorch, 1.0, CUDA, -x", "Pytorch, 1.0, CUDA, a/b\ufffd",
     ],
 )  # fmt: skip
-def test_a_line_that_is_no_row_is_passed_over(line: str) -> None:
+def test_invalid_line_is_skipped(line: str) -> None:
     assert parse_repo(f"{V2}{line}\nPytorch, 1.0, CUDA, a/last\n") == (
         *parse_repo(V2),
         CatalogueEntry("Pytorch", "1.0", ("CUDA",), "a/last"),
@@ -260,7 +260,7 @@ def test_a_servers_rows_come_first_and_its_frameworks_count(tmp_path: Path) -> N
     assert find_entry(catalogue, "pytorch", "CUDA_BLACKWELL").label == "Pytorch-2.9.1"
     assert find_entry(catalogue, "jax-0.4").image == "lab/jax"
     assert find_entry(catalogue, "tf-9.9").image == "lab/tf"
-    # The row that both have is there once.
+    # The row in both catalogues appears once.
     assert len(catalogue.entries) == len(set(catalogue.entries)) == len(SHIPPED.entries) + 4
 
 

@@ -1,4 +1,4 @@
-"""What is sent to Docker: a tar archive that depends on nothing but the files, and only what a Dockerfile names."""
+"""Build contexts: reproducible tar archives with only the files that a Dockerfile names."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_archive_comes_in_small_pieces() -> None:
         ("COPY src/./a /x", ("src/a",)),
     ],
 )
-def test_what_a_dockerfile_copies(dockerfile: str, found: tuple[str, ...] | None) -> None:
+def test_copied_paths_of_a_dockerfile(dockerfile: str, found: tuple[str, ...] | None) -> None:
     if found is None:
         with pytest.raises(UsageError):
             copied_paths(f"FROM b\n{dockerfile}\n")
@@ -67,13 +67,13 @@ def test_what_a_dockerfile_copies(dockerfile: str, found: tuple[str, ...] | None
 
 
 @pytest.mark.parametrize("source", [".", "./", "*", "./*", "**", "*.*", "././", ".//"])
-def test_the_whole_folder_is_never_sent(source: str) -> None:
-    with pytest.raises(UsageError, match="whole folder") as caught:
+def test_whole_directory_is_never_sent(source: str) -> None:
+    with pytest.raises(UsageError, match="whole directory") as caught:
         copied_paths(f"FROM a\nCOPY {source} /app\n")
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("source", ["/etc/passwd", "../x", "a/../../x", "..", "$X", "a\\ b", "src/**/x", "'a"])
-def test_what_does_not_lie_beside_the_dockerfile_is_refused(source: str) -> None:
+def test_paths_outside_the_directory_are_refused(source: str) -> None:
     with pytest.raises(UsageError):
         copied_paths(f"FROM a\nCOPY {source} /app\n")

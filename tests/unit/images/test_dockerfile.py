@@ -1,4 +1,4 @@
-"""The Dockerfiles that ds01 writes: what stands in them, what is left out, and that they can be changed afterwards.
+"""The Dockerfiles that ds01 writes: their content, and later changes.
 
 The golden files in `golden/` are what people get; `DS01_GOLDEN=write pytest tests/unit/images/test_dockerfile.py`
 writes them anew, for the difference to be read.
@@ -59,7 +59,7 @@ def golden() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", golden())
-def test_the_sources_are_the_golden_ones(case: str) -> None:
+def test_sources_equal_the_golden_files(case: str) -> None:
     sources = render_sources(plan(name=case, **golden()[case]))
     texts = {
         f"{case}.Dockerfile": sources.dockerfile,
@@ -77,7 +77,7 @@ def test_the_sources_are_the_golden_ones(case: str) -> None:
         assert path.read_text(encoding="utf-8") == text
 
 
-def test_there_is_no_golden_file_of_nothing() -> None:
+def test_every_golden_file_has_a_case() -> None:
     assert {path.name.partition(".")[0] for path in GOLDEN.iterdir()} == set(golden())
 
 
@@ -93,7 +93,7 @@ def required(sources: SourceTexts) -> tuple[str, ...]:
     return read_requirements(sources.requirements or "", {"thesis.constraints.txt": ""}.get).lines
 
 
-def test_a_step_that_has_nothing_to_do_is_left_out() -> None:
+def test_empty_steps_are_left_out() -> None:
     bare = render_sources(plan(**BARE))
     assert bare.requirements is None and not bare.files
     assert "COPY" not in words(bare) and len(steps(bare)) == 1
@@ -149,7 +149,7 @@ OPTIONS = ("-i https://h/simple", "--extra-index-url https://h", "--pre", "--no-
 
 
 @pytest.mark.parametrize("line", OPTIONS)
-def test_options_of_the_users_file_hold_for_its_own_step_only(line: str) -> None:
+def test_options_of_the_users_file_apply_to_its_step_only(line: str) -> None:
     extra = read_requirements(f"{line}\nrich\n-c c.txt", {"c.txt": "scipy<2"}.get)
     sources = render_sources(plan(extra=extra))
     assert sources.files["thesis.extra.txt"].splitlines()[1:] == ["-c thesis.constraints.txt", *extra.lines]
@@ -182,12 +182,12 @@ def test_the_step_is_added_once_and_can_lose_its_isolation() -> None:
     ("login", "quoted"),
     [("a.b@c", "a.b@c"), ('a"b', r"a\"b"), ("a\\", r"a\\"), ("$HOME", r"\$HOME"), ("ü ${x:-'y'}", r"ü \${x:-'y'}")],
 )
-def test_a_label_is_quoted_so_that_docker_gives_it_back(login: str, quoted: str) -> None:
+def test_label_is_quoted_for_docker(login: str, quoted: str) -> None:
     assert f'LABEL maintainer="{quoted}" \\' in render_sources(plan(login=login)).dockerfile.splitlines()
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_base_without_apt_or_python_fails_in_words(number: int) -> None:
+def test_base_without_apt_or_python_fails_with_a_message(number: int) -> None:
     step = steps(render_sources(plan(jupyter=False)))[number]
     done = subprocess.run(
         ["/bin/sh", "-c", step], env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False
@@ -215,7 +215,7 @@ def test_the_base_of_a_dockerfile(text: str, base: str | None) -> None:
     assert base_image(text) == base
 
 
-def test_the_base_of_what_ds01_writes_is_the_plans() -> None:
+def test_base_of_a_generated_dockerfile_is_the_plans() -> None:
     assert base_image(render_sources(plan()).dockerfile) == plan().base
 
 
@@ -238,14 +238,14 @@ def test_dockerfile_without_ds01_block_is_refused() -> None:
 @pytest.mark.parametrize(
     "package", ["", "a", "-y", "git;x", "git curl", "git\nRUN", "Git", "git=", "git=1 2", "$(x)", "git\\"]
 )
-def test_what_is_no_package_of_apt_is_refused(package: str) -> None:
+def test_invalid_apt_package_is_refused(package: str) -> None:
     with pytest.raises(UsageError):
         render_sources(plan(system=(package,)))
     with pytest.raises(UsageError):
         add_system_packages(render_sources(plan()).dockerfile, [package])
 
 
-def test_the_step_for_pip_can_be_put_in_later() -> None:
+def test_step_for_pip_can_be_added_later() -> None:
     bare = render_sources(plan(**BARE)).dockerfile
     after = add_requirements_step(bare, "thesis")
     found = [(one.word, one.rest) for one in parse_instructions(after)]
@@ -264,6 +264,6 @@ def test_the_step_for_pip_can_be_put_in_later() -> None:
         {"packages": ("--index-url https://h",)}, {"base_packages": ("./x",)},
     ],
 )  # fmt: skip
-def test_what_cannot_stand_in_a_dockerfile_is_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_values_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         render_sources(plan(**wrong))

@@ -62,7 +62,7 @@ def project(harness: Harness) -> tuple[Home, source.SourcePaths]:
 
 def test_whole_directory_needs_an_ignore_file(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
-    with pytest.raises(UsageError, match="whole folder") as caught:
+    with pytest.raises(UsageError, match="whole directory") as caught:
         source.read_build_context(home, place)
     assert ".dockerignore" in (caught.value.hint or "")
     home.write(place.folder / ".dockerignore", "data\n.git\n")
@@ -70,7 +70,7 @@ def test_whole_directory_needs_an_ignore_file(project: tuple[Home, source.Source
     assert set(source.read_build_context(home, place)) == {*there, "Dockerfile", ".dockerignore"}
 
 
-def test_the_dockerfiles_own_ignore_file_goes_before_the_folders(project: tuple[Home, source.SourcePaths]) -> None:
+def test_dockerfiles_own_ignore_file_precedes_the_directorys(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
     home.write(place.folder / ".dockerignore", "data\n")
     home.write(place.folder / "Dockerfile.dockerignore", "*\n!a.py\n")
@@ -90,7 +90,7 @@ def test_named_directories_are_filtered_too(
     assert ".dockerignore" in (caught.value.why or "")
 
 
-def test_the_requirements_of_ds01_are_there_whatever_is_left_out(project: tuple[Home, source.SourcePaths]) -> None:
+def test_requirements_file_cannot_be_left_out(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
     home.write(place.folder / ".dockerignore", "*\n")
     home.write(place.requirements, "tqdm\n")
@@ -98,7 +98,7 @@ def test_the_requirements_of_ds01_are_there_whatever_is_left_out(project: tuple[
     assert set(source.read_build_context(home, place)) == {"Dockerfile", place.requirements.name}
 
 
-def test_a_link_in_what_is_left_out_is_no_problem(project: tuple[Home, source.SourcePaths]) -> None:
+def test_link_in_a_left_out_directory_is_ignored(project: tuple[Home, source.SourcePaths]) -> None:
     home, place = project
     (Path(place.folder) / "data" / "far").symlink_to("/srv")
     home.write(place.folder / ".dockerignore", "data\n")

@@ -1,4 +1,4 @@
-"""The shipped sets of packages are valid, and a use case is found by the names that people have for it."""
+"""The shipped sets of packages are valid, and use cases are found by key, title and alias."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETS = load_package_sets(config_file("packages.yaml"))
 ALL = (SETS.jupyter, SETS.base, *SETS.use_cases)
 
 
-def test_the_use_cases_are_those_that_are_promised() -> None:
+def test_use_cases_are_the_documented_ones() -> None:
     assert [one.key for one in SETS.use_cases] == ["ml", "cv", "nlp", "rl", "audio", "timeseries", "llm"]
 
 
@@ -28,11 +28,11 @@ def test_every_shipped_set_is_valid(one: PackageSet) -> None:
     assert len(names) == len(set(names))
 
 
-def test_what_jupyter_needs_is_in_its_set() -> None:
+def test_jupyter_set_has_what_jupyter_needs() -> None:
     assert {"jupyterlab", "ipykernel"} <= set(SETS.jupyter.requirements)
 
 
-def test_every_shipped_package_of_apt_has_a_name_that_apt_takes() -> None:
+def test_every_shipped_apt_package_has_a_valid_name() -> None:
     for package in (*SETS.system, *(package for one in SETS.use_cases for package in one.system)):
         assert re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", package)
 
@@ -55,7 +55,7 @@ def test_a_use_case_is_found_by_key_title_and_alias(text: str, key: str) -> None
 
 
 @pytest.mark.parametrize("text", ["", "physics", "ml,cv"])
-def test_an_unknown_use_case_is_told_those_there_are(text: str) -> None:
+def test_unknown_use_case_names_the_known_ones(text: str) -> None:
     with pytest.raises(NotFound) as caught:
         find_use_case(SETS, text)
     assert all(one.key in (caught.value.why or "") for one in SETS.use_cases)

@@ -1,4 +1,4 @@
-"""What pip is told: requirements reach it as they were written, and what a build could not have is refused."""
+"""Requirements reach pip as written, and what a build cannot use is refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_packages_are_split_as_a_shell_would(texts: list[str], parts: tuple[str,
         "https://host/page", "git+https://h/x y z#",
     ],
 )  # fmt: skip
-def test_what_is_no_requirement_is_refused_with_what_is_wrong(text: str) -> None:
+def test_invalid_requirement_is_refused_with_the_reason(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_requirement(text)
     assert caught.value.why or caught.value.hint
@@ -69,7 +69,7 @@ def test_what_is_no_requirement_is_refused_with_what_is_wrong(text: str) -> None
             split_packages([text])
 
 
-def test_one_equals_sign_is_told_that_two_are_meant() -> None:
+def test_single_equals_sign_gets_a_hint() -> None:
     with pytest.raises(UsageError) as caught:
         split_packages(["torch pandas=2.0"])
     assert caught.value.message.startswith("'pandas=2.0'")
@@ -78,13 +78,13 @@ def test_one_equals_sign_is_told_that_two_are_meant() -> None:
     assert "==" in (caught.value.hint or "")
 
 
-def test_a_marker_that_was_not_quoted_is_told_to_be() -> None:
+def test_unquoted_marker_gets_a_hint() -> None:
     with pytest.raises(UsageError) as caught:
         split_packages(['numpy; python_version<"3.11" torch'])
     assert "quote" in (caught.value.hint or "")
 
 
-def test_an_address_that_a_build_cannot_reach_is_named() -> None:
+def test_unreachable_url_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         split_packages(["name @ file:///home/x"])
     assert "file:///home/x" in (caught.value.why or "")
@@ -113,7 +113,7 @@ name @ https://h/n-1.zip#sha256=aa
     )
 
 
-def test_a_comment_ends_a_line_that_goes_on() -> None:
+def test_comment_ends_a_continued_line() -> None:
     assert read_requirements("numpy\\\n#and why\ntorch", nothing).lines == ("numpy", "torch")
 
 
@@ -122,19 +122,19 @@ def test_included_paths_are_relative_to_their_file() -> None:
     assert read_requirements("a\n-r sub/b.txt\ne\n-rd.txt", files.get).lines == ("a", "b", "c", "d", "e", "d")
 
 
-def test_constraints_are_kept_apart_with_what_they_include() -> None:
+def test_constraints_and_their_includes_are_kept_apart() -> None:
     files = {"c.txt": "numpy<2  # why\n-r more.txt\n", "more.txt": "scipy<1.14\n", "r.txt": "-c c.txt\npandas"}
     assert read_requirements("numpy\n-r r.txt", files.get) == Requirements(
         ("numpy", "pandas"), ("numpy<2", "scipy<1.14")
     )
 
 
-def test_files_at_an_address_are_left_to_pip() -> None:
+def test_files_at_a_url_are_left_to_pip() -> None:
     text = "-r https://h/r.txt\n-c https://h/c.txt"
     assert read_requirements(text, nothing).lines == ("-r https://h/r.txt", "-c https://h/c.txt")
 
 
-def test_other_options_on_the_line_of_an_included_file_stay() -> None:
+def test_other_options_on_the_line_of_an_include_are_kept() -> None:
     assert read_requirements("-r a.txt --index-url https://h", {"a.txt": "a"}.get).lines == (
         "--index-url https://h",
         "a",
@@ -147,14 +147,15 @@ def test_other_options_on_the_line_of_an_included_file_stay() -> None:
         ("./local", "./local"), ("numpy\n-e .", "-e ."), ("--editable=git+https://h/x#egg=x", "workspace"),
         ("../up.whl", "../up.whl"),
         ("-f ./wheels", "wheels"), ("--find-links=/srv", "/srv"), ("-r missing.txt", "missing.txt"),
-        (".[dev]", "a file or a folder"), ("git+file:///x#egg=x", "a file or a folder"), ("ftp://h/x.zip", "scheme"),
-        ("https://h/x.whl ;python_version<'3'", "semicolon"), ("-e git+https://h/x#egg=x", "the same without -e: git"),
+        (".[dev]", "a file or a directory"),
+        ("git+file:///x#egg=x", "a file or a directory"), ("ftp://h/x.zip", "scheme"),
+        ("https://h/x.whl ;python_version<'3'", "semicolon"), ("-e git+https://h/x#egg=x", "without -e: git"),
         ("-c missing.txt", "missing.txt"), ("-r file:///x", "file:///x"), ("--prefix /usr", "--prefix"), ("-q", "-q"),
         ("numpy --prefix=/x", "--prefix=/x"), ("numpy==1; nonsense", "nonsense"), ("--index-url", "--index-url"),
         ("--pre=yes", "--pre"), ("num\x00py", "control"), ("-r 'unclosed", "unclosed"), ("numpy=1", "numpy=1"),
     ],
 )  # fmt: skip
-def test_what_a_build_cannot_have_is_refused_by_its_name(text: str, said: str) -> None:
+def test_lines_that_a_build_cannot_use_are_refused(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_requirements(text, nothing)
     error = caught.value
@@ -162,24 +163,24 @@ def test_what_a_build_cannot_have_is_refused_by_its_name(text: str, said: str) -
 
 
 def test_files_that_include_each_other_are_refused() -> None:
-    with pytest.raises(UsageError, match="in itself"):
+    with pytest.raises(UsageError, match="includes itself"):
         read_requirements("-r a.txt", {"a.txt": "-r b.txt", "b.txt": "-c a.txt"}.get)
 
 
-def test_hashes_are_kept_and_known() -> None:
+def test_hashes_are_kept_and_detected() -> None:
     found = read_requirements("numpy==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n", nothing)
     assert found.lines == ("numpy==1     --hash=sha256:aa     --hash=sha256:bb",) and found.has_hashes
     assert not read_requirements("numpy @ https://h/n.zip#sha256=aa", nothing).has_hashes
 
 
-def test_added_packages_take_the_place_of_those_of_the_same_name() -> None:
+def test_added_packages_replace_those_of_the_same_name() -> None:
     text = "# mine\nNumPy<2  # old code\n\nscikit_learn\n-i https://h\npandas"
     assert add_packages(text, ["numpy>=2", "Scikit-Learn[x]>1", "torch"]) == (
         "# mine\nnumpy>=2  # old code\n\nScikit-Learn[x]>1\n-i https://h\npandas\ntorch\n"
     )
 
 
-def test_two_lines_of_one_name_are_replaced_by_the_new_one_once() -> None:
+def test_duplicate_lines_are_replaced_by_a_single_one() -> None:
     text = 'a; python_version<"3.9"\nb\na>2; python_version>="3.9"\n'
     assert add_packages(text, ["a==3"]) == "a==3\nb\n"
     assert add_packages("b\n", ['a<1; python_version<"3.9"', 'a>2; python_version>="3.9"']) == (
@@ -192,16 +193,16 @@ def test_a_repository_is_replaced_by_its_other_revision() -> None:
     assert add_packages("git+https://h/o/r@v1#egg=tool\n", ["tool==2"]) == "tool==2\n"
 
 
-def test_a_continued_last_line_does_not_swallow_what_is_added() -> None:
+def test_continued_last_line_does_not_swallow_an_added_one() -> None:
     assert read_requirements(add_packages("numpy \\", ["torch"]), nothing).lines == ("numpy", "torch")
     assert add_packages("", ["torch"]) == "torch\n"
 
 
-def test_a_requirement_of_several_lines_is_replaced_whole() -> None:
+def test_multi_line_requirement_is_replaced_completely() -> None:
     assert add_packages("a==1 \\\n  --hash=sha256:aa\nb\n", ["a==2"]) == "a==2\nb\n"
 
 
-def test_nothing_is_added_that_is_no_requirement() -> None:
+def test_invalid_requirement_is_not_added() -> None:
     for bad in ("--index-url https://h", "a\nb", "./x"):
         with pytest.raises(UsageError):
             add_packages("numpy\n", [bad])
@@ -258,20 +259,20 @@ def test_the_name_of_a_requirement(requirement: str, name: str | None) -> None:
         "--index-url=https://h/simple?key=value", "--find-links=https://h/wheels?channel=x", "numpy===1.0",
     ],
 )  # fmt: skip
-def test_what_pip_takes_passes_unchanged(line: str) -> None:
+def test_valid_requirements_pass_unchanged(line: str) -> None:
     assert read_requirements(line, nothing).lines == (line,)
 
 
-def test_an_address_with_a_wrong_marker_is_refused() -> None:
+def test_url_with_an_invalid_marker_is_refused() -> None:
     with pytest.raises(UsageError, match="marker"):
         read_requirements("https://h/x.whl ; python_version <", nothing)
 
 
-def test_an_address_with_a_marker_has_the_name_of_the_package() -> None:
+def test_name_of_a_url_with_a_marker() -> None:
     assert requirement_name('https://h/x-1-py3-none-any.whl ; python_version < "3.9"') == "x"
 
 
-def test_build_options_are_of_the_command_line() -> None:
+def test_build_options_belong_on_the_command_line() -> None:
     with pytest.raises(UsageError) as caught:
         read_requirements("--no-build-isolation\nflash-attn", nothing)
     assert "--no-build-isolation" in (caught.value.hint or "")
@@ -287,7 +288,7 @@ def test_build_options_are_of_the_command_line() -> None:
         (b"", ""),
     ],
 )  # fmt: skip
-def test_the_encoding_is_found_as_pip_finds_it(content: bytes, text: str) -> None:
+def test_encoding_is_detected_as_by_pip(content: bytes, text: str) -> None:
     decoded = decode_requirements(content)
     assert decoded.text == text
     assert decode_requirements(decoded.encode(f"{text}\nx")).text == f"{text}\nx"
@@ -297,13 +298,13 @@ def test_the_encoding_is_found_as_pip_finds_it(content: bytes, text: str) -> Non
     ("content", "said"),
     [(b"a\nb # \xe4", "line 2"), (b"# coding: nonsense\na", "nonsense"), (b"# coding: ascii\n\n\xe4", "line 3")],
 )
-def test_what_is_in_another_encoding_is_told_where(content: bytes, said: str) -> None:
+def test_wrong_encoding_names_the_line(content: bytes, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         decode_requirements(content)
     assert said in f"{caught.value.message} {caught.value.why}"
 
 
-def test_what_cannot_be_written_in_the_files_encoding_is_refused() -> None:
+def test_text_outside_the_files_encoding_is_refused() -> None:
     with pytest.raises(UsageError, match="latin-1"):
         decode_requirements(b"# coding: latin-1\n").encode("€")
 
@@ -311,8 +312,8 @@ def test_what_cannot_be_written_in_the_files_encoding_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name: x\nchannels:\n  - defaults\ndependencies:\n  - numpy\n", "environment of conda"),
-        ("dependencies:\n- pip:\n  - torch\n", "environment of conda"),
+        ("name: x\nchannels:\n  - defaults\ndependencies:\n  - numpy\n", "conda environment"),
+        ("dependencies:\n- pip:\n  - torch\n", "conda environment"),
         ("# platform: linux-64\n_libgcc_mutex=0.1=main\nnumpy=1.26=py311_0\n", "conda packages"),
         ("@EXPLICIT\nhttps://repo.anaconda.com/pkgs/x.conda\n", "conda packages"),
         ("numpy @ file:///croot/numpy/work\nscipy @ file:///x\ntorch==2\n", "2 of the requirements"),

@@ -1,4 +1,4 @@
-"""An image's files: where they lie, what a build gets of them, and whether they changed."""
+"""An image's files: their paths, the build context, and its digest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_source_path_of_images_and_projects(home: Home) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "A", "a\nb", "x" * 64, "-a"])
-def test_what_is_no_name_has_no_place(home: Home, name: str) -> None:
+def test_invalid_name_has_no_path(home: Home, name: str) -> None:
     with pytest.raises(UsageError):
         source.source_paths(home, name)
     with pytest.raises(UsageError):
@@ -44,7 +44,7 @@ def test_what_is_no_name_has_no_place(home: Home, name: str) -> None:
 OTHERS = {"thesis.constraints.txt": "scipy<2\n", "thesis.extra.txt": "torch\n"}
 
 
-def test_what_is_written_is_found_and_read(home: Home) -> None:
+def test_written_source_is_found_and_read(home: Home) -> None:
     sources = SourceTexts("FROM a\nCOPY thesis.*.txt /x/\n", "numpy\n", OTHERS)
     place = source.source_paths(home, "thesis")
     assert source.find_source(home, "thesis") is None
@@ -58,7 +58,7 @@ def test_what_is_written_is_found_and_read(home: Home) -> None:
     assert all(path.exists() for path in source.source_files(place))
 
 
-def test_a_dockerfile_that_is_there_is_replaced_only_when_asked(home: Home) -> None:
+def test_existing_dockerfile_is_replaced_only_on_request(home: Home) -> None:
     place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM mine\n")
     with pytest.raises(InvalidState):
@@ -93,7 +93,7 @@ def test_build_context_has_only_copied_files(home: Home) -> None:
     }
 
 
-def test_another_text_can_stand_for_the_dockerfile(home: Home) -> None:
+def test_another_text_can_replace_the_dockerfile(home: Home) -> None:
     place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\n")
     home.write(place.folder / "new.py", "1")
@@ -101,9 +101,9 @@ def test_another_text_can_stand_for_the_dockerfile(home: Home) -> None:
     assert source.read_build_context(home, place, dockerfile=edited) == {"thesis.Dockerfile": edited, "new.py": b"1"}
 
 
-def test_what_is_not_there_is_named(home: Home) -> None:
+def test_missing_files_are_named(home: Home) -> None:
     place = source.source_paths(home, "thesis")
-    with pytest.raises(NotFound, match="no Dockerfile"):
+    with pytest.raises(NotFound, match="does not exist"):
         source.read_build_context(home, place)
     home.write(place.dockerfile, "FROM a\nCOPY missing.py /\n")
     with pytest.raises(NotFound, match=r"missing\.py"):
@@ -113,7 +113,7 @@ def test_what_is_not_there_is_named(home: Home) -> None:
         source.read_build_context(home, place)
 
 
-def test_too_much_is_refused(home: Home) -> None:
+def test_too_large_context_is_refused(home: Home) -> None:
     place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\nCOPY one two /\n")
     for name in ("one", "two"):
@@ -137,17 +137,17 @@ def test_links_inside_are_followed_and_links_out_are_refused(home: Home) -> None
         source.read_build_context(home, place)
     (place.folder / "src" / "loop").symlink_to(place.folder)
     home.write(place.dockerfile, "FROM a\nCOPY src /\n")
-    with pytest.raises(UsageError, match="link to a folder"):
+    with pytest.raises(UsageError, match="link to a directory"):
         source.read_build_context(home, place)
 
 
-def test_a_pipe_does_not_hang_the_build(home: Home) -> None:
+def test_pipe_does_not_block_the_build(home: Home) -> None:
     place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\nCOPY pipe /\n")
     os.mkfifo(place.folder / "pipe")
     with pytest.raises(Ds01Error) as caught:
         source.read_build_context(home, place)
-    assert caught.value.why == "it is not a file"
+    assert caught.value.why == "it is not a regular file"
 
 
 @AS_ROOT
@@ -173,7 +173,7 @@ def test_the_digest_tells_names_and_contents_apart() -> None:
     assert len({whole, *map(source.context_digest, others)}) == 1 + len(others)
 
 
-def test_a_name_that_is_no_text_is_read_all_the_same(home: Home) -> None:
+def test_file_name_that_is_not_utf8_is_read(home: Home) -> None:
     place = source.source_paths(home, "thesis")
     home.write(place.dockerfile, "FROM a\nCOPY src /\n")
     home.write(place.folder / "src" / "ok", "1")

@@ -1,6 +1,6 @@
 # An image for ds01.
 # Image:     other-base, as ds01-1001/other-base
-# Framework: none of the catalogue
+# Framework: not from the catalogue
 # Use case:  none
 # Author:    alice
 # Created:   2026-11-22 14:30 UTC, by ds01 0.1.0
@@ -17,7 +17,7 @@ ENV NVIDIA_VISIBLE_DEVICES=void
 WORKDIR /workspace
 
 RUN command -v apt-get >/dev/null \
-    || { echo 'ds01: the base image has no apt-get. Take this step out of the Dockerfile.' >&2; exit 1; } \
+    || { echo 'ds01: the base image has no apt-get. Remove this step from the Dockerfile.' >&2; exit 1; } \
     && apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 # ds01: system packages, one a line

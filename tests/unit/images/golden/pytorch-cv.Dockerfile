@@ -17,7 +17,7 @@ ENV NVIDIA_VISIBLE_DEVICES=void
 WORKDIR /workspace
 
 RUN command -v apt-get >/dev/null \
-    || { echo 'ds01: the base image has no apt-get. Take this step out of the Dockerfile.' >&2; exit 1; } \
+    || { echo 'ds01: the base image has no apt-get. Remove this step from the Dockerfile.' >&2; exit 1; } \
     && apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 # ds01: system packages, one a line
