@@ -70,9 +70,9 @@ class Call:
         except NotFound:
             return f"uid {uid}"
 
-    def view(self, record: Record, seen: EngineContainer | None = None) -> ContainerView:
+    def view(self, record: Record, container: EngineContainer | None = None) -> ContainerView:
         """Return the view of a record, and of the container as the engine lists it."""
-        return view(record, *self.context.rules.deadline_rules(record), seen)
+        return view(record, *self.context.rules.deadline_rules(record), container)
 
     def known(self, container: str) -> Record:
         """Return a record as it stands. Raises NotFound, also for other users' containers."""

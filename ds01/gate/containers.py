@@ -85,9 +85,9 @@ def _start(call: Call, record: Record, *, recreate: bool, waiting_as: str | None
     if recreate:
         record, warnings = recreating.recreate(call.context, call.actor, record, waiting_as=waiting_as)
     started = starting.start(call.context, call.actor, record, waiting_as=waiting_as)
-    if started.seen is None:
+    if started.container is None:
         return Acted(view_of_running(call, started.record), started.already, warnings)
-    return Acted(call.view(started.record, started.seen), started.already, warnings)
+    return Acted(call.view(started.record, started.container), started.already, warnings)
 
 
 def recreate_container(call: Call, operation: RecreateContainer) -> Acted:

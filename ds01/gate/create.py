@@ -113,7 +113,7 @@ def _start(call: Call, record: Record) -> Acted:
             reconcile_one(call.context, record.container_name)
             current = call.known(record.container_name)
         started = starting.start(call.context, call.actor, current)
-    return Acted(call.view(started.record, started.seen), started.already)
+    return Acted(call.view(started.record, started.container), started.already)
 
 
 def _full_name(request: ContainerRequest) -> str:

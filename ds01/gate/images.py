@@ -214,8 +214,8 @@ def _users(context: Context, images: Mapping[str, EngineImage], uid: int) -> dic
         if is_reference(record.image):
             by_reference[with_tag(record.image)].append(record.container_name)
     by_id: dict[str | None, list[str]] = defaultdict(list)
-    for seen in listed:
-        by_id[seen.image_id].append(_name(seen))
+    for container in listed:
+        by_id[container.image_id].append(_name(container))
     return {
         tag: tuple(sorted({_short(name, uid) for name in by_reference[tag] + by_id[image.id]}))
         for tag, image in images.items()
@@ -224,7 +224,11 @@ def _users(context: Context, images: Mapping[str, EngineImage], uid: int) -> dic
 
 def _outdated(context: Context, images: Mapping[str, EngineImage]) -> dict[str, frozenset[str]]:
     """The containers by image that were made when the image was another one."""
-    made_from = {seen.name: seen.image_id for seen in context.observer.containers() if seen.name and seen.image_id}
+    made_from = {
+        container.name: container.image_id
+        for container in context.observer.containers()
+        if container.name and container.image_id
+    }
     records = [record for record in readable(context.ledger.read()) if is_reference(record.image)]
     found: dict[str, frozenset[str]] = {}
     for tag, image in images.items():
@@ -234,8 +238,8 @@ def _outdated(context: Context, images: Mapping[str, EngineImage]) -> dict[str, 
     return found
 
 
-def _name(seen: EngineContainer) -> str:
-    return seen.name or seen.id[:12]
+def _name(container: EngineContainer) -> str:
+    return container.name or container.id[:12]
 
 
 def _short(name: str, uid: int) -> str:

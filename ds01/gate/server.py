@@ -96,7 +96,7 @@ def allocate_gpus(call: Call, operation: AllocateGpus) -> Acted:
     try:
         full = container_name(name, operation.owner)
     except ValueError as error:
-        raise UsageError(f"{name!r} is not a container name", why=str(error)) from None
+        raise UsageError(f"invalid container name {name!r}", why=str(error)) from None
     call.about(full, operation.owner)
     limits = context.rules.limits(account).limits
     if operation.priority is not None:
@@ -119,7 +119,7 @@ def emergency_stop(call: Call, operation: EmergencyStop) -> Stopped:
 
     context = call.context
     if operation.dry_run:
-        return Stopped(tuple(seen.name for seen in emergency.list_running(context, operation.owner)))
+        return Stopped(tuple(container.name for container in emergency.list_running(context, operation.owner)))
     stopped = emergency.stop_at_once(context, call.actor, operation.owner)
     warnings: tuple[str, ...] = ()
     for container in stopped.containers:

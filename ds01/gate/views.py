@@ -11,10 +11,10 @@ from ds01.records.record import Record
 
 
 def view(
-    record: Record, limits: Limits, policies: AutomationRules, seen: EngineContainer | None = None
+    record: Record, limits: Limits, policies: AutomationRules, container: EngineContainer | None = None
 ) -> ContainerView:
     """A record, and what the engine's list adds."""
-    ports = seen.ports if seen is not None else ()
+    ports = container.ports if container is not None else ()
     return ContainerView(
         name=record.name,
         container=record.container_name,
@@ -41,28 +41,28 @@ def view(
     )
 
 
-def foreign_view(seen: EngineContainer) -> ContainerView:
+def foreign_view(container: EngineContainer) -> ContainerView:
     """A container that ds01 did not make."""
     return ContainerView(
-        name=seen.name,
-        container=seen.name,
-        user=seen.labels.get("aime.mlc.USER") or None,
+        name=container.name,
+        container=container.name,
+        user=container.labels.get("aime.mlc.USER") or None,
         uid=None,
-        state=seen.status.value,
-        paused=seen.status.value == "paused",
-        image=seen.image,
+        state=container.status.value,
+        paused=container.status.value == "paused",
+        image=container.image,
         project=None,
         gpus=(),
         gpus_fixed=(),
-        ports=tuple(PortView(port.container_port, port.host_port, port.host_ip) for port in seen.ports),
-        created_at=seen.created_at,
-        started_at=seen.started_at,
-        stopped_at=seen.finished_at,
+        ports=tuple(PortView(port.container_port, port.host_port, port.host_ip) for port in container.ports),
+        created_at=container.created_at,
+        started_at=container.started_at,
+        stopped_at=container.finished_at,
         held_until=None,
         idle_since=None,
         kept_alive=False,
         deadline=None,
-        docker_id=seen.id,
+        docker_id=container.id,
         conflict=None,
         ended=None,
         origin=None,

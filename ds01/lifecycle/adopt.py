@@ -1,9 +1,9 @@
-"""Adopt: a container that AIME's tools made gets a record, the lease on its GPUs, and the limits that can be changed.
+"""Adopt a container of AIME's tools: give it a record, the lease on its GPUs, and the limits that can be changed.
 
-For ds01 its life begins now, so that no deadline is past at once. As everywhere the lease comes before the engine:
-who is killed in between leaves a record with `pending`, and whoever looks next sets the limits. It has no label of
-ds01's, only its record says that it is ours: if that becomes unreadable it is set aside, and the container is AIME's
-again, whose GPUs are in use from outside while it runs. It can then be adopted once more.
+Its times start at the adoption, so that no deadline has passed already. The lease is written before the engine is
+called, as everywhere: if the process is killed in between, the record keeps `pending` and the next command sets the
+limits. The container has no ds01 label; only the record shows that it is ours. If the record becomes unreadable, it is
+set aside and the container is AIME's again (outside use while it runs). It can then be adopted once more.
 """
 
 from __future__ import annotations
@@ -44,62 +44,62 @@ from ds01.system.users import Account, Actor
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What was seen before the ledger's lock is taken."""
+    """A container to adopt, as observed before the ledger's lock is taken."""
 
-    seen: EngineContainer
-    snapshot: Snapshot  # without `seen`
+    container: EngineContainer
+    snapshot: Snapshot  # without the container itself
     slots: tuple[Slot, ...]
     who: Requester
     limits: UserLimits
 
 
-def find_listed(context: Context, container: str) -> EngineContainer:
-    """A container by its full name, as the engine lists it. Raises NotFound."""
-    for seen in context.observer.containers():
-        if seen.name == container:
-            return seen
-    raise NotFound(f"there is no container {container}", hint="`container-list --all` shows all of them")
+def find_listed(context: Context, name: str) -> EngineContainer:
+    """Return a container by its full name, as the engine lists it. Raises NotFound."""
+    for container in context.observer.containers():
+        if container.name == name:
+            return container
+    raise NotFound(f"there is no container {name}", hint="`container-list --all` shows all of them")
 
 
-def record_of(entries: Entries, seen: EngineContainer) -> Record | None:
-    """The record of a container, if it has one."""
-    return next((record for record in readable(entries) if record.docker_id == seen.id), None)
+def record_of(entries: Entries, container: EngineContainer) -> Record | None:
+    """Return the record of a container, or None."""
+    return next((record for record in readable(entries) if record.docker_id == container.id), None)
 
 
 def adopt(
     context: Context, actor: Actor, listed: EngineContainer, *, ending: bool
 ) -> tuple[Record, bool, tuple[str, ...]]:
-    """Take a container over, whose lock is held; the record, whether it was ours already, and warnings.
+    """Adopt a container whose lock is held. Return the record, whether it was ours already, and warnings.
 
-    A running one has to get all GPUs that it has. `ending`: it is about to be stopped, so it may have none; until
-    then it is in conflict with whoever has them. Raises NoCapacity, InvalidState.
+    A running container must get a lease on all of its GPUs. `ending`: it is about to be stopped, so it may have none;
+    until then it is in conflict with the holders. Raises NoCapacity, InvalidState.
     """
     snapshot = take_snapshot(context, locked=(listed.name,), gpus=NO_GPUS)
     known = record_of(snapshot.records, listed)
     if known is not None:
         return _adopt_again(context, known, listed)
     owner = context.users.by_uid(owner_of(listed, context.users))
-    seen = context.engine.inspect(listed.id)
-    if seen is None or seen.name != listed.name:  # the name says whose it is, and the lock is on it
+    container = context.engine.inspect(listed.id)
+    if container is None or container.name != listed.name:  # the name gives the owner, and the lock is on that name
         raise EngineNotFound(f"the container {listed.name} vanished")
-    if seen.status is ContainerStatus.REMOVING:
+    if container.status is ContainerStatus.REMOVING:
         raise InvalidState(f"{listed.name} is being removed")
-    candidate = _as_candidate(context, owner, seen, snapshot)
+    candidate = _as_candidate(context, owner, container, snapshot)
     new = _new_record(context, owner, candidate)
-    context.rules.limits_of(new)  # nobody asks the user database under the ledger's lock
+    context.rules.limits_of(new)  # looked up here: the user database is not asked under the ledger's lock
     with context.ledger.transaction() as ledger:
         update_names(ledger, candidate.snapshot.gpus, now=context.clock())
-        _check_name(seen.name, ledger.records)
+        _check_name(container.name, ledger.records)
         record, warnings = _decide(context, actor, new, candidate, ledger.records, ending=ending)
         record = ledger.commit(record, now=context.clock())
-    warnings += apply_limits(context, record, seen)
+    warnings += apply_limits(context, record, container)
     with context.ledger.transaction() as ledger:
         record = ledger.commit(with_changes(record), now=context.clock())
-    return record, False, (*warnings, what_stays(record.name, seen))
+    return record, False, (*warnings, what_stays(record.name, container))
 
 
 def _adopt_again(context: Context, record: Record, listed: EngineContainer) -> tuple[Record, bool, tuple[str, ...]]:
-    """One that is ours already; the limits of an adopted one are set anew."""
+    """Return the result for a container that has a record; an adopted one gets today's limits again."""
     if record.container_name != listed.name:
         raise InvalidState(
             f"{listed.name} is ds01's container {record.name}, renamed",
@@ -108,31 +108,31 @@ def _adopt_again(context: Context, record: Record, listed: EngineContainer) -> t
     return record, True, apply_limits(context, record, listed) if record.origin is Origin.ADOPTED else ()
 
 
-def _as_candidate(context: Context, owner: Account, seen: EngineContainer, snapshot: Snapshot) -> _Candidate:
-    # GPUs that do not answer matter only to a container that has some.
-    gpus = context.observer.gpus() if seen.devices else NO_GPUS
-    outside = [other for other in snapshot.outside if other.id != seen.id]
+def _as_candidate(context: Context, owner: Account, container: EngineContainer, snapshot: Snapshot) -> _Candidate:
+    # GPUs that do not answer matter only if the container has some.
+    gpus = context.observer.gpus() if container.devices else NO_GPUS
+    outside = [other for other in snapshot.outside if other.id != container.id]
     limits = context.rules.limits(owner)
     return _Candidate(
-        seen,
+        container,
         dataclasses.replace(snapshot, gpus=gpus, outside=outside),
-        slots_of_devices(seen.devices, gpus) if seen.devices else (),
-        Requester(owner.login, owner.uid, limits.group, seen.name),
+        slots_of_devices(container.devices, gpus) if container.devices else (),
+        Requester(owner.login, owner.uid, limits.group, container.name),
         limits,
     )
 
 
-def _check_name(container: str, entries: Entries) -> None:
-    """Raises if a record has the name: of a lease that was made by hand, or of another container."""
-    entry = entries.get(container)
+def _check_name(name: str, entries: Entries) -> None:
+    """Raise Busy or InvalidState if another record has the name: a manual lease or another container."""
+    entry = entries.get(name)
     if isinstance(entry, UnreadableRecord):
-        raise Busy(f"the record of {container} is unreadable and being looked at", why=entry.why)
+        raise Busy(f"the record of {name} cannot be read and is being repaired", why=entry.why)
     if entry is not None:
-        what = "a lease that was made by hand" if is_manual(entry) else "another container"
+        what = "a manual lease" if is_manual(entry) else "another container"
         raise InvalidState(
             f"the name {entry.name} is taken",
             why=f"{what} has it",
-            hint="`docker rename` gives another",
+            hint="rename the container with `docker rename`",
             code="name.taken",
         )
 
@@ -140,11 +140,11 @@ def _check_name(container: str, entries: Entries) -> None:
 def _decide(
     context: Context, actor: Actor, record: Record, candidate: _Candidate, entries: Entries, *, ending: bool
 ) -> tuple[Record, tuple[str, ...]]:
-    """The record with its lease and in the state that the engine has. Raises NoCapacity."""
+    """Return the record with its lease, in the engine's state, and warnings. Raises NoCapacity."""
     now = context.clock()
     lease = Lease(record.gpus_fixed, now) if record.gpus_fixed else None
     conflict = None
-    if lease is not None and candidate.seen.status.has_processes:
+    if lease is not None and candidate.container.status.has_processes:
         refusal = _blocking_refusal(context, dataclasses.replace(record, lease=lease), candidate, entries)
         if refusal is not None:
             if not ending:
@@ -155,15 +155,15 @@ def _decide(
         lease = None
     warnings = _quota_warnings(context, record, candidate, entries, lease)
     record = apply_transition(
-        record, Trigger.CREATE, actor=actor.login, at=now, why="adopted: made by AIME's tools", lease=lease
+        record, Trigger.CREATE, actor=actor.login, at=now, why="adopted: created by AIME's tools", lease=lease
     )
     hold = candidate.limits.limits.gpu_hold_after_stop
-    # In conflict, so that the devices are not leased: `judge` is told that somebody has them.
+    # In conflict the devices must not be leased, so they are passed as taken.
     taken = {ref.uuid for ref in record.gpus_fixed} if conflict else set()
-    record = infer_transitions(record, candidate.seen, taken=taken, hold=hold, now=now).record
+    record = infer_transitions(record, candidate.container, taken=taken, hold=hold, now=now).record
     changes: dict[str, Any] = {"pending": Pending(Trigger.CREATE, now, actor.login)}
     if record.state is State.RUNNING:
-        # What it did until now nobody has seen: its idle time counts from now.
+        # Its activity until now is unknown, so its idle time counts from now.
         changes |= {"activity": {"last": format_time(now)}, "conflict": conflict}
     elif record.state is State.CREATED and record.gpus_fixed and lease is None:
         record = apply_transition(record, Trigger.RELEASE, actor=actor.login, at=now, why="its GPU is not leased")
@@ -171,15 +171,15 @@ def _decide(
 
 
 def _new_record(context: Context, owner: Account, candidate: _Candidate) -> Record:
-    seen = candidate.seen
-    name = (name_and_uid(seen.name) or (seen.name, 0))[0]
-    own_tag = seen.image if seen.image.endswith(f":{seen.name}") else None
+    container = candidate.container
+    name = (name_and_uid(container.name) or (container.name, 0))[0]
+    own_tag = container.image if container.image.endswith(f":{container.name}") else None
     most = candidate.limits.limits.max_gpus_per_container
-    request = request_of(seen, owner.uid, name, slots=len(candidate.slots), most=most)
+    request = request_of(container, owner.uid, name, slots=len(candidate.slots), most=most)
     return Record(
         id=secrets.token_hex(16),
         installation=context.ledger.installation,
-        container_name=seen.name,
+        container_name=container.name,
         name=name,
         project=name,
         user=owner.login,
@@ -190,8 +190,8 @@ def _new_record(context: Context, owner: Account, candidate: _Candidate) -> Reco
         origin=Origin.ADOPTED,
         image=request.image,
         own_tag=own_tag,
-        docker_id=seen.id,
-        created_at=min(seen.created_at, context.clock()),
+        docker_id=container.id,
+        created_at=min(container.created_at, context.clock()),
         request=request,
         gpus_fixed=tuple(slot.ref for slot in candidate.slots),
         resource_limits=candidate.limits.limits,
@@ -200,7 +200,7 @@ def _new_record(context: Context, owner: Account, candidate: _Candidate) -> Reco
 
 
 def _blocking_refusal(context: Context, record: Record, candidate: _Candidate, entries: Entries) -> Refusal | None:
-    """Who has the GPUs on which a container runs. Its quota does not matter: it runs there already."""
+    """Return the refusal if others have the GPUs of a running container. Its quota does not matter: it runs already."""
     snapshot, records = candidate.snapshot, {**entries, record.container_name: record}
     situation = allocation_input(context, records, snapshot.gpus, snapshot.outside)
     claims = slot_claims(situation, candidate.who)
@@ -213,16 +213,16 @@ def _blocking_refusal(context: Context, record: Record, candidate: _Candidate, e
 
 
 def _latest_end(claims: tuple[Claim, ...]) -> datetime | None:
-    """When the last of them ends; None if nobody can say."""
+    """Return when the last claim ends; None if unknown."""
     ends = [claim.until for claim in claims]
     return max(end for end in ends if end is not None) if None not in ends else None
 
 
 def _may_lease(context: Context, candidate: _Candidate, entries: Entries, now: datetime) -> bool:
-    """Whether a container that does not run may have its GPUs as any other may: quota, waiting line, and all."""
-    if candidate.seen.started_at is None:
+    """Return whether a container that does not run may lease its GPUs by the usual rules: quota, queue and so on."""
+    if candidate.container.started_at is None:
         rules = automation_for(context.rules.policy, candidate.limits)
-        until = add_delay(candidate.seen.created_at, rules.created_timeout)
+        until = add_delay(candidate.container.created_at, rules.created_timeout)
         if until is not None and until <= now:
             return False
     situation = candidate.snapshot.allocation_input(context, entries)
@@ -233,23 +233,25 @@ def _may_lease(context: Context, candidate: _Candidate, entries: Entries, now: d
 def _quota_warnings(
     context: Context, record: Record, candidate: _Candidate, entries: Entries, lease: Lease | None
 ) -> tuple[str, ...]:
-    """What it has, or would need, beyond the policy."""
+    """Return warnings for what the container has beyond the policy."""
     limits, count = candidate.limits.limits, len(candidate.slots)
     others = [other for other in readable(entries) if other.uid == record.uid and not is_manual(other)]
     warnings = []
     if limits.max_containers_per_user is not None and len(others) >= limits.max_containers_per_user:
         most = f"{format_number(limits.max_containers_per_user)} (max_containers_per_user)"
-        warnings.append(f"these are {len(others) + 1} containers, and the limit is {most}")
+        warnings.append(f"{record.user} now has {len(others) + 1} containers; the limit is {most}")
     if lease is not None:
         used = quota_used(active_leases(context, entries), record.uid) + count
         if limits.max_mig_instances is not None and used > limits.max_mig_instances:
-            warnings.append(f"these are {used} GPUs, and the quota is {limits.max_mig_instances} (max_mig_instances)")
+            warnings.append(
+                f"{record.user} now has {used} GPUs; the quota is {limits.max_mig_instances} (max_mig_instances)"
+            )
     beyond = None
     if limits.max_gpus_per_container is not None and count > limits.max_gpus_per_container:
-        beyond = f"it has {count} GPUs, one container may have {limits.max_gpus_per_container} (max_gpus_per_container)"
+        beyond = f"it has {count} GPUs; the limit is {limits.max_gpus_per_container} (max_gpus_per_container)"
     elif not limits.allow_full_gpu and any(slot.kind is SlotKind.FULL for slot in candidate.slots):
-        beyond = "it has a whole GPU, which the policy does not give (allow_full_gpu)"
+        beyond = "it has a whole GPU, which the policy does not allow (allow_full_gpu)"
     if beyond is not None:
-        again = f"once it is stopped, it starts again with container-start {record.name} --recreate only"
+        again = f"once stopped, it can only be started with container-start {record.name} --recreate"
         warnings.append(f"{beyond}: {again}")
     return tuple(warnings)

@@ -1,4 +1,4 @@
-"""What helps a container whose slots, fixed by Docker when it was made, cannot be given to it again. Pure."""
+"""Find alternatives for a container that cannot get its slots back (Docker fixed them at create). Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ds01.records.record import Record
 
 
 def find_alternatives(record: Record, situation: AllocationInput, who: Requester, limits: Limits) -> Alternatives:
-    """Return what would become of the container made again from its request, or of a new one in its place."""
+    """Return whether creating the container again would help, and how many GPUs a new one could have."""
     again = choose_slots(situation, record.request.gpus, who, limits) if record.request is not None else None
     free = isinstance(again, Choice)
     return Alternatives(
@@ -24,7 +24,7 @@ def find_alternatives(record: Record, situation: AllocationInput, who: Requester
 
 
 def _largest_count(situation: AllocationInput, who: Requester, limits: Limits, count: int) -> int:
-    """Return how many slots of whatever kind, at most `count`, would not be refused for good."""
+    """Return how many slots of any kind, at most `count`, would not be refused for good."""
     while count > 0:
         answer = choose_slots(situation, GpuRequest(count), who, limits)
         if isinstance(answer, Choice) or answer.temporary:

@@ -1,4 +1,4 @@
-"""Create: check, lease, make, read back, write. Whatever fails in between undoes what was made."""
+"""Create a container: check, lease, create, read back, commit. A failure undoes what was created."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from ds01.system.users import Actor
 
 @dataclass(frozen=True)
 class Created:
-    """A container with its lease, which does not run yet. `note`: why it has no GPU: `no_gpus`, `quota_zero`."""
+    """A new container with its lease; it does not run yet. `note`: why it has no GPU (`no_gpus`, `quota_zero`)."""
 
     record: Record
     warnings: tuple[str, ...]
@@ -58,7 +58,7 @@ class Created:
 def observe(
     context: Context, prepared: Prepared, *, locked: bool, waiting_as: str | None = None
 ) -> tuple[Snapshot, DriverInfo]:
-    """Take the snapshot for a container, and read what the driver offers if the image requires something of it.
+    """Take the snapshot for a container, and read the driver's capabilities if the image has requirements.
 
     `locked`: the container's lock is held by the caller. `waiting_as`: the caller's id in the queue.
     """
@@ -86,7 +86,7 @@ def decide(
     choice = choose_slots(snapshot.allocation_input(context, entries), prepared.request.gpus, who, limits)
     if isinstance(choice, Choice):
         check_driver(prepared, driver, {slot.gpu for slot in choice.slots})
-    elif choice.temporary:  # nobody should wait for hours for what cannot be
+    elif choice.temporary:  # before the user waits for hours for a GPU that cannot work
         check_driver(prepared, driver, {gpu.index for gpu in snapshot.gpus.gpus}, any_will_do=True)
     return choice
 
@@ -97,9 +97,9 @@ def requester_of(prepared: Prepared) -> Requester:
 
 
 def check_driver(prepared: Prepared, driver: DriverInfo, gpus: set[int], *, any_will_do: bool = False) -> None:
-    """Raises InvalidState if the image needs a newer driver than the one of these GPUs; `any_will_do`: of all of them.
+    """Raise InvalidState if the image needs a newer driver than one of these GPUs has; with `any_will_do`, than all.
 
-    NVIDIA's runtime would refuse the start, when the lease is taken and the container made.
+    Otherwise NVIDIA's runtime would refuse the start, after the lease was taken and the container created.
     """
     for requirement in image_requirements(prepared.image.environment) if prepared.image is not None else ():
         failing = [is_unmet(requirement, driver, driver.gpu_info(gpu)) for gpu in gpus]
@@ -107,7 +107,7 @@ def check_driver(prepared: Prepared, driver: DriverInfo, gpus: set[int], *, any_
             continue
         needs = f"CUDA {requirement.oldest_cuda} or newer" if requirement.oldest_cuda else requirement.text
         raise InvalidState(
-            f"the image {prepared.request.image} needs {needs}, and this server's driver has CUDA {driver.cuda or '?'}",
+            f"the image {prepared.request.image} needs {needs}, but this server's driver has CUDA {driver.cuda or '?'}",
             why=f"the image says {requirement.variable}={requirement.text}; the driver is {driver.driver}",
             hint=f"choose an image for CUDA {driver.cuda or '?'} or older, or ask an administrator for a newer driver; "
             "--cpu-only needs none",
@@ -115,19 +115,19 @@ def check_driver(prepared: Prepared, driver: DriverInfo, gpus: set[int], *, any_
 
 
 def check_name(prepared: Prepared, snapshot: Snapshot, entries: Entries) -> None:
-    """Raises InvalidState if the name is taken."""
+    """Raise InvalidState if the name is taken, Busy if its record cannot be read."""
     entry = entries.get(prepared.container_name)
     name = prepared.request.name
     if isinstance(entry, Record):
         raise name_taken(entry)
     if isinstance(entry, UnreadableRecord):
-        raise Busy(f"the record of {name} is unreadable and being looked at", why=entry.why)
-    there = [container for container in snapshot.containers if container.name == prepared.container_name]
-    if there:
+        raise Busy(f"the record of {name} cannot be read and is being repaired", why=entry.why)
+    same_name = [container for container in snapshot.containers if container.name == prepared.container_name]
+    if same_name:
         full = prepared.container_name
-        remedy = f"take it over: container-adopt {name}" if is_marked(there[0]) else f"remove it: docker rm {full}"
+        remedy = f"adopt it: container-adopt {name}" if is_marked(same_name[0]) else f"remove it: docker rm {full}"
         raise InvalidState(
-            f"Docker has a container {full} that ds01 did not make", hint=f"choose another name, or {remedy}"
+            f"Docker has a container {full} that ds01 did not create", hint=f"choose another name, or {remedy}"
         )
 
 
@@ -139,9 +139,9 @@ def create(
     image: EngineImage | None = None,
     waiting_as: str | None = None,
 ) -> Created:
-    """Create a container with its lease; it does not run yet. Raises Ds01Error, and then nothing is left of it.
+    """Create a container with its lease; it does not run yet. Raises Ds01Error, and leaves nothing behind.
 
-    `image`: the request's image, if the engine was asked already. `waiting_as`: the caller's id in the queue.
+    `image`: the request's image, if already known. `waiting_as`: the caller's id in the queue.
     """
     context.rules.refresh()
     prepared = prepare(context, actor, request, image=image)
@@ -170,7 +170,7 @@ def reserve(
 def choose_ports(
     context: Context, prepared: Prepared, entries: Entries, *, own: Collection[int] = ()
 ) -> tuple[PublishedPort, ...]:
-    """Return the ports that the container publishes. `own`: ports that it has now, and may keep."""
+    """Return the ports that the container publishes. `own`: ports that it has now and may keep."""
     policy = context.rules.policy
     taken = {
         port.host_port
@@ -190,7 +190,7 @@ def choose_ports(
 def new_record(
     context: Context, actor: Actor, prepared: Prepared, choice: Choice, published: tuple[PublishedPort, ...] = ()
 ) -> Record:
-    """Return the record of a container that is about to be made."""
+    """Return the record of a container that is about to be created."""
     now = context.clock()
     request, owner = prepared.request, prepared.owner
     refs = tuple(slot.ref for slot in choice.slots)
@@ -222,24 +222,26 @@ def new_record(
 def create_reserved(
     context: Context, actor: Actor, prepared: Prepared, record: Record
 ) -> tuple[Record, tuple[str, ...]]:
-    """Make the container of a record that has its lease; undo everything if that fails."""
+    """Create the container of a record that has its lease; undo everything on failure."""
     try:
         identity, warnings = create_in_engine(context, prepared, record)
         with context.ledger.transaction() as ledger:
-            made = apply_transition(record, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
-            made = ledger.commit(made, now=context.clock())
+            created = apply_transition(
+                record, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity
+            )
+            created = ledger.commit(created, now=context.clock())
     except BaseException as error:
         _undo(context, actor, record, error)
         raise
-    return made, warnings
+    return created, warnings
 
 
 def create_in_engine(
     context: Context, prepared: Prepared, record: Record, *, name: str | None = None
 ) -> tuple[str, tuple[str, ...]]:
-    """Make the container of a record whole: its id, and warnings. `name`: what Docker shall call it meanwhile.
+    """Create and check the container of a record. Return its id and warnings.
 
-    Raises Ds01Error, and then leaves what it has made.
+    `name`: its name in Docker for now. Raises Ds01Error, without removing what it created.
     """
     engine = context.engine
     assert record.own_tag is not None
@@ -252,8 +254,8 @@ def create_in_engine(
     if engine.path_status(created.id, "/bin/sh") is None:
         raise PermissionDenied(
             f"the image {record.image} has no shell",
-            why="it has no /bin/sh, and a container of ds01 is something one works in",
-            hint="build an image on top of it that has one",
+            why="it has no /bin/sh, which ds01 needs in every container",
+            hint="build an image on top of it that has a shell",
         )
     root_inside = prepared.limits.limits.root_inside
     insider = Insider(record.user, record.uid, record.gid, record.name, groups, root_inside)
@@ -262,41 +264,41 @@ def create_in_engine(
         "/",
         archive(insider, partial(_read_file, context, created.id), partial(_has_path, context, created.id)),
     )
-    seen = engine.inspect(created.id)
-    if seen is None:
-        raise EngineNotFound(f"the container {record.name} vanished while it was made")
-    wrong, weak = differences(spec, seen)
+    container = engine.inspect(created.id)
+    if container is None:
+        raise EngineNotFound(f"the container {record.name} vanished while it was being created")
+    wrong, weak = differences(spec, container)
     wrong += [
-        f"the folder {folder.path} was swapped"
+        f"the directory {folder.path} was replaced"
         for folder in prepared.folders
         if not folder.is_still_there(prepared.owner)
     ]
     if wrong:
-        raise EngineRejected("what Docker made is not what was asked for", why="; ".join(wrong))
+        raise EngineRejected("Docker created something else than ds01 requested", why="; ".join(wrong))
     warnings = dict.fromkeys((*created.warnings, *weak, *_image_warnings(context, prepared, created.id)))
     return created.id, tuple(warnings)
 
 
 def owner_groups(prepared: Prepared) -> tuple[HostGroup, ...]:
-    """Return the owner's groups that own mounted directories. Walks these directories for up to a second."""
+    """Return the owner's groups that own mounted directories. Searches these directories for up to a second."""
     return groups_of_directories(prepared.owner, [folder.path for folder in prepared.folders])
 
 
 def _image_warnings(context: Context, prepared: Prepared, identity: str) -> tuple[str, ...]:
-    """What does not work for the owner in a container of this image."""
+    """Return warnings about programs of the image that the owner cannot start."""
     assert prepared.image is not None
     request = prepared.request
     try:
-        found = root_only.warning(
+        warning = root_only.warning(
             request.image, request.owner, prepared.image.environment, partial(context.engine.path_status, identity)
         )
-    except EngineRejected:  # a container without a warning is better than none
+    except EngineRejected:  # a missing warning must not fail the create
         return ()
-    return () if found is None else (found,)
+    return () if warning is None else (warning,)
 
 
 def spec_of(context: Context, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = ()) -> ContainerSpec:
-    """Return the complete container of a record."""
+    """Return the complete specification of a record's container."""
     assert prepared.image is not None
     facts = context.observer.engine_facts()
     names = (record.group, record.user, record.uid)
@@ -329,12 +331,12 @@ def _read_file(context: Context, identity: str, path: str) -> bytes | None:
 
 
 def _undo(context: Context, actor: Actor, record: Record, error: BaseException) -> None:
-    """Undo a create. If the engine cannot be asked, the record stays pending and the next command looks again."""
+    """Undo a create. If the engine does not answer, the record stays pending and the next command tries again."""
     why = error.message if isinstance(error, Ds01Error) else type(error).__name__
     try:
-        seen = context.engine.inspect(record.container_name)
-        if seen is not None and seen.labels.get("ds01.id") == record.id:
-            context.engine.remove(seen.id)
+        container = context.engine.inspect(record.container_name)
+        if container is not None and container.labels.get("ds01.id") == record.id:
+            context.engine.remove(container.id)
         if record.own_tag is not None:
             context.engine.untag(record.own_tag)
         with context.ledger.transaction() as ledger:

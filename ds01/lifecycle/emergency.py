@@ -1,4 +1,4 @@
-"""Stops containers at once, whatever else is at work on them. Their records follow by reconcile."""
+"""Stop containers at once, even while other commands work on them. Reconcile updates their records."""
 
 from __future__ import annotations
 
@@ -17,53 +17,54 @@ from ds01.records.record import Record
 from ds01.records.state_machine import State
 from ds01.system.users import Actor
 
-MAX_PARALLEL = 8  # stops side by side
+MAX_PARALLEL = 8  # stops at the same time
 WHY = "emergency stop"
 
 
 def list_running(context: Context, owner: int | None) -> list[EngineContainer]:
-    """The running containers of this installation; of one owner, unless that is None."""
+    """Return the running containers of this installation, or of one owner."""
     entries, listed = context.ledger.read(), context.observer.containers()
     owners = {record.docker_id: record.uid for record in readable(entries) if record.docker_id}
-    owners |= {seen.id: int(seen.labels["ds01.uid"]) for seen in find_unrecorded(context, entries, listed)}
-    found = []
+    owners |= {
+        container.id: int(container.labels["ds01.uid"]) for container in find_unrecorded(context, entries, listed)
+    }
+    running = []
     for container in listed:
         uid = owners.get(container.id)
         if container.status.has_processes and uid is not None and owner in (None, uid):
-            found.append(container)
-    return found
+            running.append(container)
+    return running
 
 
 def stop_at_once(context: Context, actor: Actor, owner: int | None) -> Stopped:
-    """Stop them, without a grace and without any lock: a command in progress may hold these for minutes.
+    """Stop the containers of an owner, or all, without grace and without locks, which a command may hold for minutes.
 
-    What a command has under way it finds changed when it writes; reconcile records what came of it. Whatever goes
-    wrong with one container, or after the stops, the answer names what was stopped and what was not.
+    A command in progress finds its record changed when it commits, and reconcile records the outcome. Whatever fails,
+    the result names what was stopped and what was not.
     """
     user = None if owner is None else _login(context, owner)
     containers = list_running(context, owner)
     with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         problems = list(pool.map(lambda container: _stop(context, container), containers))
-    failed = [f"{_name(seen)}: {why}" for seen, why in zip(containers, problems, strict=True) if why]
-    stopped = [seen for seen, why in zip(containers, problems, strict=True) if not why]
+    failed = [f"{_name(container)}: {why}" for container, why in zip(containers, problems, strict=True) if why]
+    stopped = [container for container, why in zip(containers, problems, strict=True) if not why]
     for container in stopped:
         with suppress(Ds01Error, OSError):
             _record_stop(context, actor, container)
-    names = [_name(seen) for seen in stopped]
+    names = [_name(container) for container in stopped]
     facts = {"actor": actor.login, "container": None, "user": user, "why": WHY}
     context.emit("emergency_stop", facts | {"containers": names, "failed": failed})
     problem = None
     try:
-        reconcile(
-            context, context.observer.containers(), failed=lambda name, error: None
-        )  # what it cannot record the next tick does
+        # The next tick records what fails here.
+        reconcile(context, context.observer.containers(), failed=lambda name, error: None)
     except (Ds01Error, OSError) as error:
-        problem = f"the records do not show all of it yet: {error}"
+        problem = f"the records are not up to date yet: {error}"
     return Stopped(tuple(names), tuple(failed), problem)
 
 
 def _login(context: Context, owner: int) -> str:
-    """The owner's login; a user database that does not answer must not keep anything from being stopped."""
+    """Return the owner's login, or the uid: a user database that does not answer must not prevent a stop."""
     try:
         return context.users.by_uid(owner).login
     except NotFound:
@@ -71,12 +72,12 @@ def _login(context: Context, owner: int) -> str:
 
 
 def _name(container: EngineContainer) -> str:
-    """The name of a container; a broken one may have lost it."""
+    """Return a container's name, or its id: a broken container may have no name."""
     return container.name or container.id
 
 
 def _record_stop(context: Context, actor: Actor, container: EngineContainer) -> None:
-    """Who did it, in the record. Where a command is at work on it, reconcile writes later that it ended."""
+    """Record the stop with its actor. If a command holds the container, reconcile records the end later."""
     records = readable(context.ledger.read())
     name = next((record.container_name for record in records if record.docker_id == container.id), None)
     if name is None:
@@ -88,15 +89,15 @@ def _record_stop(context: Context, actor: Actor, container: EngineContainer) -> 
 
 
 def _stop(context: Context, container: EngineContainer) -> str | None:
-    """Stop one; why it could not be stopped, or None."""
+    """Stop one container. Return why it failed, or None."""
     if container.status is ContainerStatus.PAUSED:
-        with suppress(Ds01Error, OSError):  # the stop itself tells
+        with suppress(Ds01Error, OSError):  # a failure shows in the stop itself
             context.engine.unpause(container.id)  # a frozen process cannot even be killed with cgroup v1
     try:
         with suppress(EngineNotFound):
             context.engine.stop(container.id, grace=0)
     except Ds01Error as error:
         return f"{error.message}: {error.why}" if error.why else error.message
-    except Exception as error:  # of the connection, say: the other containers are stopped all the same
+    except Exception as error:  # such as a broken connection: the other containers are still stopped
         return f"{type(error).__name__}: {error}"
     return None

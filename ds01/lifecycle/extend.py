@@ -1,4 +1,4 @@
-"""Moving the deadlines of a running container."""
+"""Extend the deadlines of a running container."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ds01.system.users import Actor
 
 
 def extend(context: Context, actor: Actor, record: Record, duration: timedelta, *, reason: str | None) -> Record:
-    """Move the idle and the runtime deadline of a container whose lock is held by `duration`, each from where it is.
+    """Move the idle and the runtime deadline by `duration`. The container's lock is held.
 
-    Raises UsageError, InvalidState if it does not run, PermissionDenied past the policy's max_extension.
+    Raises UsageError, InvalidState if it does not run, PermissionDenied beyond the policy's max_extension.
     """
     if duration <= timedelta(0):
-        raise UsageError("an extension is longer than nothing")
+        raise UsageError("an extension must be longer than 0")
     if record.state is not State.RUNNING:
-        raise InvalidState(f"{record.name} is {record.state.value}: only what runs has such a deadline")
+        raise InvalidState(f"{record.name} is {record.state.value}; only a running container can be extended")
     limits = context.rules.limits_of(record).limits
     longest, total = limits.max_extension, record.extended + duration
     if longest is not None and total > longest:
         left = max(longest - record.extended, timedelta(0))
         raise PermissionDenied(
-            f"the policy allows {format_duration(longest)} of extensions since the last start",
-            why=f"{format_duration(record.extended)} were used, {format_duration(duration)} asked for",
+            f"the policy allows {format_duration(longest)} of extensions between two starts",
+            why=f"{format_duration(record.extended)} used so far, {format_duration(duration)} requested",
             hint=f"{format_duration(left)} is left" if left else "an administrator can raise max_extension",
         )
     now = context.clock()

@@ -1,4 +1,4 @@
-"""A user's limits as the engine takes them, and which of them this server cannot give."""
+"""Translate a user's limits for the engine, and warn about limits that exceed this server."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ds01.policy.names import slice_name, slice_path
 from ds01.policy.units import readable_sizes
 from ds01.system.users import Account
 
-# An engine that does not answer is taken for a usual one: limits are the policy's alone.
+# Assumed if the engine does not answer: the limits then follow from the policy alone.
 _USUAL_FACTS = EngineInfo("", "docker", "", "systemd", "2", False, "runc", (), 0, 0)
 
 
 def limits_for_engine(context: Context, account: Account, limits: UserLimits) -> tuple[ResourceLimits, tuple[str, ...]]:
-    """Return what the engine is told of an account's limits, and warnings about what this server cannot give."""
+    """Return an account's limits for the engine, and warnings about limits that exceed this server."""
     facts = _engine_facts(context)
     parent = cgroup_parent(facts, limits.group, account.login, account.uid)
     warnings = []
     most = limits.limits
     if most.max_cpus is not None and 0 < facts.cpus < most.max_cpus:
-        warnings.append(f"max_cpus is {most.max_cpus:g}, this server has {facts.cpus}")
+        warnings.append(f"max_cpus is {most.max_cpus:g}, but this server has {facts.cpus}")
     if most.memory is not None and 0 < facts.memory_bytes < most.memory:
-        wanted, there = readable_sizes(most.memory, facts.memory_bytes)
-        warnings.append(f"memory is {wanted}, this server has {there}")
+        limit, installed = readable_sizes(most.memory, facts.memory_bytes)
+        warnings.append(f"memory is {limit}, but this server has {installed}")
     return resource_limits(most, parent, facts.memory_bytes), tuple(warnings)
 
 

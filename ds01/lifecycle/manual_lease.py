@@ -1,4 +1,4 @@
-"""Leases by hand: `ds01 gpu allocate` makes a record behind which no container stands. Only `release` ends it."""
+"""Manual leases: `ds01 gpu allocate` creates a record without a container. Only `release` ends it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ds01.system.users import Account, Actor
 
 
 def allocate(context: Context, actor: Actor, owner: Account, name: str, request: GpuRequest, limits: Limits) -> Record:
-    """Lease slots without a container. `limits` are the owner's, as an administrator may have changed them."""
+    """Lease slots without a container. `limits`: the owner's, possibly changed by an administrator."""
     group = context.rules.limits(owner).group
     full = container_name(name, owner.uid)
     snapshot = take_snapshot(context)
     with context.ledger.transaction() as ledger:
         update_names(ledger, snapshot.gpus, now=context.clock())
         if full in ledger.records:
-            raise InvalidState(f"{name} has a record already", hint="`ds01 gpu status` shows it", code="name.taken")
+            raise InvalidState(f"the name {name} is taken", hint="`ds01 gpu status` shows it", code="name.taken")
         situation = allocation_input(context, ledger.records, snapshot.gpus, snapshot.outside)  # ahead of the queue
         choice = choose_slots(situation, request, Requester(owner.login, owner.uid, group, full), limits)
         if isinstance(choice, Refusal):
@@ -60,7 +60,7 @@ def allocate(context: Context, actor: Actor, owner: Account, name: str, request:
 
 
 def release(context: Context, actor: Actor, record: Record) -> Record:
-    """End a lease that was made by hand, and its record with it."""
+    """End a manual lease and its record."""
     with context.ledger.transaction() as ledger:
         now = context.clock()
         trigger = Trigger.STOP if record.state is State.RUNNING else Trigger.RELEASE
@@ -70,7 +70,7 @@ def release(context: Context, actor: Actor, record: Record) -> Record:
 
 
 def mark(context: Context, actor: Actor, record: Record, trigger: Trigger) -> Record:
-    """The start and stop triggers of a record without a container."""
+    """Apply a start or stop to a manual lease: it becomes running or held."""
     wanted = State.RUNNING if trigger is Trigger.START else State.HELD
     if record.state is wanted:
         return record

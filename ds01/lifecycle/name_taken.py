@@ -1,4 +1,4 @@
-"""The error for a name that another container has. By itself, since a list need not load what creates containers."""
+"""The error for a name that is taken. In its own module, so that readers need not load what creates containers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ds01.records.record import Record
 
 
 def name_taken(record: Record) -> InvalidState:
-    """Return the error for a new container that has the name of `record`."""
+    """Return the error for a new container with the name of `record`."""
     name = record.name
     if is_manual(record):
         return InvalidState(

@@ -1,4 +1,4 @@
-"""Programs started in a running container: as whom, and with which variables."""
+"""Decide as which user, and with which variables, a program runs in a container."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.terminal_type import terminal_type
 from ds01.records.record import Record
 
-ROOT = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}  # or root's files would land in the owner's home
+ROOT = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}  # otherwise root's files would end up in the owner's home
 
 
 def exec_request(context: Context, record: Record, what: ExecRequest, *, root: bool) -> ExecRequest:
@@ -34,7 +34,7 @@ def _check_root(context: Context, record: Record) -> None:
     raise PermissionDenied(
         f"{record.user} may not be root in containers",
         why=f"the policy says `root_inside: false` in {source}",
-        hint="put what needs root into the image, or ask an administrator",
+        hint="do in the image's Dockerfile what needs root, or ask an administrator",
     )
 
 

@@ -1,4 +1,4 @@
-"""Making a container anew from its request: the new one is whole before the old one goes (`replacement.py`)."""
+"""Create a container again from its request. The replacement is complete before the old one is removed."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from ds01.system.users import Actor
 def recreate(
     context: Context, actor: Actor, record: Record, *, waiting_as: str | None = None
 ) -> tuple[Record, tuple[str, ...]]:
-    """Make a container that does not run again, on any slots, and do not start it. The workspace stays.
+    """Create a container that does not run again, on any slots, without starting it. The workspace stays.
 
-    `waiting_as`: the id in the queue; who does not wait comes after everybody in it.
-    Returns the record and warnings. Raises Ds01Error, and then everything is as it was.
+    `waiting_as`: the caller's id in the queue; without one, all waiters come first.
+    Returns the record and warnings. Raises Ds01Error, and then nothing has changed.
     """
     prepared = _prepare(context, actor, record)
     if record.state is State.RUNNING:
-        raise InvalidState(f"{record.name} runs", hint=f"`container-stop {record.name}` first")
+        raise InvalidState(f"{record.name} is running", hint=f"stop it first: container-stop {record.name}")
     return _replace(context, actor, record, prepared, None, None, waiting_as)
 
 
 def recreate_in_place(
     context: Context, actor: Actor, record: Record, *, grace: float | None
 ) -> tuple[Record, tuple[str, ...]]:
-    """Make a container anew on the slots that it has; one that ran is stopped, and runs again. Raises Ds01Error.
+    """Create a container again on the slots that it has. A running one is stopped and started. Raises Ds01Error.
 
-    Whatever can fail before anything is stopped fails before.
+    Everything that can be checked is checked before anything is stopped.
     """
     prepared = _prepare(context, actor, record)
     kept = _current_choice(context, record, prepared)
@@ -66,12 +66,12 @@ def _replace(
     grace: float | None,
     waiting_as: str | None = None,
 ) -> tuple[Record, tuple[str, ...]]:
-    """`kept`: the slots that it keeps; None: chosen as for any other."""
+    """Replace a container. `kept`: the slots that it keeps; None: they are chosen as for a new container."""
     snapshot, driver = create.observe(context, prepared, locked=True, waiting_as=waiting_as)
     if kept is not None:
         create.check_driver(prepared, driver, {slot.gpu for slot in kept.slots})
     _check_names(record, snapshot)
-    seen = context.engine.inspect(record.docker_id or "")
+    container = context.engine.inspect(record.docker_id or "")
     with context.ledger.transaction() as ledger:
         update_names(ledger, snapshot.gpus, now=context.clock())
         record = with_current_names(record, snapshot.gpus)
@@ -79,22 +79,22 @@ def _replace(
         if isinstance(choice, Refusal):
             raise error_of(choice, _alternatives(context, record, prepared, snapshot, ledger.records))
         slots = tuple(slot.ref for slot in choice.slots)
-        # Until the old container is gone, its slots are given to nobody: it could still be started behind ds01.
+        # Until the old container is gone, its slots stay leased: it could still be started outside ds01.
         uuids = {ref.uuid for ref in slots}
-        too = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref.uuid not in uuids)
+        old_slots = tuple(ref for ref in (record.lease.slots if record.lease else ()) if ref.uuid not in uuids)
         since = record.lease.since if record.lease else context.clock()
-        lease = Lease(slots + too, since) if slots + too else None
-        image_id = seen.image_id if seen is not None else None
+        lease = Lease(slots + old_slots, since) if slots + old_slots else None
+        image_id = container.image_id if container is not None else None
         pending = Pending(Trigger.REMOVE, context.clock(), actor.login, image_id)
         old = ledger.commit(with_changes(record, lease=lease, pending=pending), now=context.clock())
-        runs = record.state is State.RUNNING  # then it is itself what has its ports
+        runs = record.state is State.RUNNING  # then it occupies its ports itself
         own = {port.host_port for port in record.ports if port.host_port is not None} if runs else ()
         ports = create.choose_ports(context, prepared, ledger.records, own=own)
         new = create.new_record(context, actor, prepared, choice, ports)
     try:
         return _create_and_promote(context, actor, prepared, old, new, grace)
     except BaseException:
-        with suppress(Ds01Error):  # else whoever looks next undoes it, or brings it to its end
+        with suppress(Ds01Error):  # otherwise the next command undoes or finishes it
             reconcile_one(context, record.container_name)
         raise
 
@@ -102,7 +102,7 @@ def _replace(
 def _alternatives(
     context: Context, record: Record, prepared: Prepared, snapshot: Snapshot, entries: Entries
 ) -> Alternatives:
-    """Return what helps instead; making it again is what was refused."""
+    """Return the alternatives; creating it again is not among them, since that was refused."""
     situation = snapshot.allocation_input(context, entries)
     who = create.requester_of(prepared)
     return dataclasses.replace(find_alternatives(record, situation, who, prepared.limits.limits), recreate=False)
@@ -115,20 +115,20 @@ def _create_and_promote(
         context, prepared, new, name=replacement.replacement_name(new.container_name)
     )
     if old.state is State.RUNNING:
-        old, _ = stop(context, actor, old, grace=grace, hold=True, why="to be made anew")
-    made = apply_transition(new, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
-    made = _with_promises(made, old, context.rules.hold_duration(old))
+        old, _ = stop(context, actor, old, grace=grace, hold=True, why="to be created again")
+    successor = apply_transition(new, Trigger.CREATE, actor=actor.login, at=context.clock(), docker_id=identity)
+    successor = _with_promises(successor, old, context.rules.hold_duration(old))
     assert old.pending is not None
     with context.ledger.transaction() as ledger:
-        pending = dataclasses.replace(old.pending, successor=to_json(made))
+        pending = dataclasses.replace(old.pending, successor=to_json(successor))
         old = ledger.commit(with_changes(old, pending=pending), now=context.clock())
     return replacement.promote(context, old), warnings
 
 
 def _with_promises(new: Record, old: Record, hold: timedelta | None) -> Record:
-    """The new record with what its owner was promised for the old one: its hold, and that it is kept.
+    """Return the new record with the old one's promises: its hold and `keep`.
 
-    One that never ran may itself have replaced a stopped one, and have its hold.
+    An old container that never ran may itself be a replacement of a stopped one, and have that one's hold.
     """
     new = with_changes(new, keep=old.keep, pending=new.pending)
     if old.state in (State.HELD, State.CREATED) and new.lease is not None:
@@ -137,16 +137,16 @@ def _with_promises(new: Record, old: Record, hold: timedelta | None) -> Record:
 
 
 def _check_names(record: Record, snapshot: Snapshot) -> None:
-    """Raises InvalidState if other containers have the names that are needed."""
+    """Raise InvalidState if another container has one of the two names that are needed."""
     full = record.container_name
     for name, why in (
-        (full, f"{record.name} was renamed behind ds01"),
+        (full, f"{record.name} was renamed outside ds01"),
         (
             replacement.replacement_name(full),
-            "ds01 made it to take the place of this one, and somebody started it by hand",
+            "ds01 created it as the replacement, and somebody started it by hand",
         ),
     ):
-        if any(seen.name == name and seen.id != record.docker_id for seen in snapshot.containers):
+        if any(container.name == name and container.id != record.docker_id for container in snapshot.containers):
             raise InvalidState(
                 f"another container is called {name} in Docker",
                 why=why,
@@ -155,22 +155,22 @@ def _check_names(record: Record, snapshot: Snapshot) -> None:
 
 
 def _prepare(context: Context, actor: Actor, record: Record) -> Prepared:
-    """The request of a container that is made anew, checked. Raises Ds01Error."""
+    """Check the request of a container that is created again. Raises Ds01Error."""
     if record.request is None or record.docker_id is None:
-        raise InvalidState(f"{record.name} cannot be made again", why="its record does not say how it was made")
+        raise InvalidState(f"{record.name} cannot be created again", why="its record has no request")
     return prepare(context, actor, record.request)
 
 
 def _current_choice(context: Context, record: Record, prepared: Prepared) -> Choice:
-    """The slots that a container has, as if they had been chosen for it. Raises Ds01Error if it has not got them."""
+    """Return a container's current slots as a choice. Raises Ds01Error if it does not have its slots any more."""
     if record.lease is None:
         if not record.gpus_fixed:
             return Choice(())
         first = f"`container-stop {record.name}`, then " if record.state is State.RUNNING else ""
         raise InvalidState(
-            f"{record.name} has no GPU on which it could be made anew",
+            f"{record.name} has no GPU on which it could be created again",
             why=record.conflict or f"it is {record.state.value}",
-            hint=f"{first}`container-start {record.name} --recreate` makes it again, with a GPU that is free",
+            hint=f"{first}`container-start {record.name} --recreate` creates it again, with a free GPU",
         )
     gpus = context.observer.gpus()
     lost = check_lost_slots(record.lease.slots, gpus)

@@ -1,4 +1,4 @@
-"""One look at the engine, the GPUs, the records and the queue, taken before the ledger is locked."""
+"""One consistent view of the engine, the GPUs, the records and the queue, taken before the ledger is locked."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ds01.records.entries import Entries
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a choice of slots depends on. The records are those after reconciling; under the lock they are read again.
+    """What a choice of slots depends on. The records are reconciled; under the lock they are read again.
 
-    `outside`: the containers that no record explains. `queue`: the waiters that come first, in order.
+    `outside`: the containers that no record explains. `queue`: the waiters before the caller, in order.
     """
 
     containers: list[EngineContainer]
@@ -30,7 +30,7 @@ class Snapshot:
     queue: tuple[QueuedRequest, ...]
 
     def allocation_input(self, context: Context, entries: Entries | None = None) -> AllocationInput:
-        """Return what the allocator is given, once the queue is served. `entries`: the records under the lock."""
+        """Return the allocator's input after serving the queue. `entries`: the records as read under the lock."""
         records = self.records if entries is None else entries
         return after_queue(allocation_input(context, records, self.gpus, self.outside), self.queue)
 
@@ -43,11 +43,11 @@ def take_snapshot(
     waiting_as: str | None = None,
     failed: Callable[[str, Exception], None] | None = None,
 ) -> Snapshot:
-    """Reconcile, and look at everything that a choice of slots depends on. The owners' limits are looked up too.
+    """Reconcile, then observe everything that a choice of slots depends on, the owners' limits included.
 
-    `locked`: the containers whose locks the caller holds; others that a command works on are left to it. `gpus`: the
-    GPUs, if they were observed already. `waiting_as`: the id of the caller in the queue; without one, all waiters come
-    first. `failed`: as for `reconcile`. Raises EngineUnreachable, GpusUnreachable, Ds01Error.
+    `locked`: the containers whose locks the caller holds; other locked containers are skipped. `gpus`: the GPUs, if
+    already observed. `waiting_as`: the caller's id in the queue; without one, all waiters come first. `failed`: as for
+    `reconcile`. Raises EngineUnreachable, GpusUnreachable, Ds01Error.
     """
     containers = context.observer.containers()
     if reconcile(context, containers, locked=locked, failed=failed):

@@ -1,4 +1,4 @@
-"""Start: the lease is kept, or taken again on the same slots, before the engine is called."""
+"""Start a container. Before the engine is called, its lease is kept or taken again on the same slots."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from ds01.system.users import Actor
 
 @dataclass(frozen=True)
 class Started:
-    """A running container. `already`: it ran before. `seen`: what the engine said after the start, if it was asked."""
+    """A running container. `already`: it ran before. `container`: as inspected after the start, if it was."""
 
     record: Record
     already: bool
-    seen: EngineContainer | None = None
+    container: EngineContainer | None = None
 
 
 def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | None = None) -> Started:
@@ -45,27 +45,27 @@ def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | N
     assert record.docker_id is not None
     try:
         context.engine.start(record.docker_id)
-        seen = context.engine.inspect(record.docker_id)
+        container = context.engine.inspect(record.docker_id)
     except BaseException as error:
         if isinstance(error, Ds01Error):
-            reconcile_one(context, record.container_name)  # what it amounts to: the new lease goes back if nothing runs
-            refused = ulimits.explain_start_failure(context, record, error)
-            if refused is not None:
+            reconcile_one(context, record.container_name)  # if it does not run, the new lease is released
+            ulimit_error = ulimits.explain_start_failure(context, record, error)
+            if ulimit_error is not None:
                 ulimits.release_unstarted(context, actor, record.container_name)
-                raise refused from error
-            if (taken := ports.explain_taken(record, error)) is not None:
-                raise taken from error
+                raise ulimit_error from error
+            if (port_error := ports.explain_taken(record, error)) is not None:
+                raise port_error from error
         raise
     with context.ledger.transaction() as ledger:
-        engine_time = seen.started_at if seen else None
+        engine_time = container.started_at if container else None
         now = context.clock()
         record = apply_transition(record, Trigger.START, actor=actor.login, at=now, engine_started_at=engine_time)
         record = ledger.commit(record, now=now)
-    return Started(record, False, seen)
+    return Started(record, False, container)
 
 
 def request_of(record: Record, *, recreate: bool) -> ContainerRequest:
-    """Return what a container that waits to be started asks for: its own slots, or with `recreate` any."""
+    """Return the request of a container that waits to be started: its own slots, or with `recreate` any."""
     request = record.request or ContainerRequest(record.uid, record.name, record.image)
     if recreate and record.request is not None:
         return request
@@ -74,14 +74,14 @@ def request_of(record: Record, *, recreate: bool) -> ContainerRequest:
 
 
 def resume(context: Context, actor: Actor, record: Record) -> Record:
-    """Let a paused container go on."""
+    """Unpause a container."""
     assert record.docker_id is not None
     context.engine.unpause(record.docker_id)
     return _set_paused(context, actor, record, paused=False)
 
 
 def pause(context: Context, actor: Actor, record: Record) -> tuple[Record, bool]:
-    """Freeze a running container; its lease and its idle time go on. The record, and whether it was already."""
+    """Pause a running container; lease and idle time continue. Return the record, and whether it was paused before."""
     if record.state is not State.RUNNING:
         raise InvalidState(f"{record.name} is {record.state.value}, only a running container can be paused")
     if record.paused:
@@ -100,7 +100,7 @@ def _set_paused(context: Context, actor: Actor, record: Record, *, paused: bool)
 
 
 def _acquire_lease(context: Context, actor: Actor, record: Record, waiting_as: str | None) -> Record:
-    """Write what is about to happen; for a stopped container first take the slots that Docker fixed for it."""
+    """Commit the pending start, with a lease on the slots that Docker fixed for the container."""
     needed = record.gpus_fixed
     _check_devices(context, record)
     pending = Pending(Trigger.START, context.clock(), actor.login)
@@ -133,29 +133,29 @@ def _acquire_lease(context: Context, actor: Actor, record: Record, waiting_as: s
 
 
 def _check_devices(context: Context, record: Record) -> None:
-    """Raises InvalidState for an adopted container that would get a GPU which it had not when it was adopted."""
+    """Raise InvalidState if an adopted container would get a GPU that it did not have when it was adopted."""
     if record.origin is not Origin.ADOPTED:
         return
-    seen = context.engine.inspect(record.docker_id or "")
+    container = context.engine.inspect(record.docker_id or "")
     had = {ref.uuid for ref in record.gpus_fixed}
-    more = [ref for ref in (current_slots(context, seen) if seen else ()) if ref.uuid not in had]
+    more = [ref for ref in (current_slots(context, container) if container else ()) if ref.uuid not in had]
     if more:
         raise InvalidState(
-            f"{record.name} would get GPU {display_names(more)} too",
-            why="AIME's tools made it for all GPUs, or for some by number, and the server's have changed since",
-            hint=f"`container-start {record.name} --recreate` makes it again, with a GPU of its own; /workspace stays",
+            f"{record.name} would also get GPU {display_names(more)}",
+            why="AIME's tools created it for all GPUs, or for GPUs by number, and these have changed since",
+            hint=f"`container-start {record.name} --recreate` creates it again with GPUs of its own; /workspace stays",
         )
 
 
 def check_lost_slots(refs: tuple[SlotRef, ...], gpus: GpuObservation) -> Refusal | None:
-    """Return the refusal if one of the slots is not there any more or does not answer, or another has its UUID now."""
-    there = {slot.uuid: slot for slot in gpus.slots}
-    found = {ref: describe_mismatch(ref, there.get(ref.uuid), gpus.boot) for ref in refs}
+    """Return the refusal if a slot is gone, does not answer, or if its UUID now belongs to another slot."""
+    current = {slot.uuid: slot for slot in gpus.slots}
+    mismatches = {ref: describe_mismatch(ref, current.get(ref.uuid), gpus.boot) for ref in refs}
     lost = tuple(
         Claim(display_name(ref), "unhealthy", why="its GPU does not answer")
         if is_unobserved(ref, gpus)
         else Claim(original_name(ref), "lost", why=why)
-        for ref, why in found.items()
+        for ref, why in mismatches.items()
         if why is not None
     )
     return Refusal(Rule.LOST, temporary=False, asked=len(refs), claims=lost) if lost else None

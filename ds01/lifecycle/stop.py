@@ -1,4 +1,4 @@
-"""Stop, release, remove. To give back: the engine first, then the record."""
+"""Stop, release and remove containers. The engine is called first, then the record is written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ds01.records.record import ContainerEnd, Record, apply_transition
 from ds01.records.state_machine import State, Trigger, next_state
 from ds01.system.users import Actor
 
-POLL_INTERVAL = 0.1  # seconds between two looks at who still saves
+POLL_INTERVAL = 0.1  # seconds between two checks for processes that still save
 FINAL_GRACE = 2.0  # seconds that Docker gives process 1, a shell with nothing left to save
 T = TypeVar("T")
 
@@ -37,12 +37,12 @@ def stop(
     hold: bool = False,
     why: str | None = None,
 ) -> tuple[Record, bool]:
-    """Stop a container as `stop_steps` does, without saying who is waited for."""
+    """Stop a container as `stop_steps` does, without progress."""
     return drain(stop_steps(context, actor, record, grace=grace, release=release, keep=keep, hold=hold, why=why))
 
 
 def drain(steps: Generator[Any, None, T]) -> T:
-    """Run a generator to its end, and return what it returns."""
+    """Run a generator to its end, and return its result."""
     while True:
         try:
             next(steps)
@@ -62,13 +62,12 @@ def stop_steps(
     hold: bool = False,
     why: str | None = None,
 ) -> Generator[Saving, None, tuple[Record, bool]]:
-    """Stop a container whose lock is held; yield who is waited for, and return the record, and whether it did not run.
+    """Stop a container whose lock is held. Yield the progress; return the record and whether it was stopped already.
 
-    Closing the generator before its end leaves the container running; its processes may have been told to end.
+    Closing the generator early leaves the container running; its processes may already have received TERM.
 
-    `grace`: seconds for its processes to save, None for the policy's, 0 for at once. `release`: its lease ends too.
-    `hold`: its lease stays, also if the policy has no hold, and what is pending is still so; for who goes on with it
-    at once, under the same lock.
+    `grace`: seconds for its processes to save; None: the policy's; 0: none. `release`: the lease ends too. `hold`: the
+    lease stays even if the policy has no hold, and `pending` stays; for callers that continue under the same lock.
     """
     if record.state is not State.RUNNING:
         if release and record.lease is not None:
@@ -98,7 +97,7 @@ def record_stop(
     hold: bool = False,
     why: str | None = None,
 ) -> Record:
-    """Write that a container was stopped, as `stop` does. Its lock is held."""
+    """Commit the stop of a container. Its lock is held. Options as for `stop_steps`."""
     held_for = (
         timedelta(0) if release else context.rules.hold_duration(dataclasses.replace(record, keep=keep or record.keep))
     )
@@ -121,7 +120,7 @@ def record_stop(
 
 
 def _set_keep(context: Context, actor: Actor, record: Record) -> Record:
-    """Keep a stopped container past `container_hold_after_stop`; what was promised of its hold changes with it."""
+    """Keep a stopped container beyond `container_hold_after_stop`, and adapt the end of its hold."""
     kept = dataclasses.replace(record, keep=True)
     if kept.state is State.HELD:
         kept = dataclasses.replace(kept, held_until=hold_ends(kept, context.rules.hold_duration(kept)))
@@ -133,19 +132,19 @@ def _set_keep(context: Context, actor: Actor, record: Record) -> Record:
 
 
 def let_save(context: Context, docker_id: str, seconds: float) -> Generator[Saving, None, None]:
-    """Send TERM to all processes but process 1, and wait until only idle shells are left, or `seconds` are over.
+    """Send TERM to all processes but process 1, and wait until only idle shells are left or `seconds` are over.
 
-    Process 1 is a shell, and the engine's stop signal reaches nobody else. Yields each change of what is waited for.
+    Process 1 is a shell, and the engine's stop signal reaches no other process. Yields the progress when it changes.
     """
     until = time.monotonic() + seconds
     try:
         if not _working(context.engine.processes(docker_id)):
             return
-        # To -1: everybody but process 1 and the sender. As root inside, since some may have become others.
+        # -1: every process but process 1 and the sender. As root inside: some processes may have changed user.
         context.engine.run(docker_id, ExecRequest(("/bin/sh", "-c", "kill -TERM -1"), user="0:0", tty=False))
         last: Saving | None = None
         for _ in range(round(seconds / POLL_INTERVAL)):
-            if time.monotonic() >= until:  # Docker may take longer to list the processes than the pauses in between
+            if time.monotonic() >= until:  # Docker may take longer to list the processes than POLL_INTERVAL
                 break
             left = len(_working(context.engine.processes(docker_id)))
             if not left:
@@ -160,7 +159,7 @@ def let_save(context: Context, docker_id: str, seconds: float) -> Generator[Savi
     except EngineNotFound:
         raise
     except Ds01Error:
-        return  # it ended meanwhile, or its shell is broken: the stop itself tells
+        return  # the container ended, or its shell is broken: a failure shows in the stop itself
 
 
 def release_lease(context: Context, actor: Actor, record: Record, *, why: str) -> Record:
@@ -172,7 +171,7 @@ def remove(context: Context, actor: Actor, record: Record, *, why: str | None = 
     """Remove a container that does not run, and its own image tag. Raises InvalidState if it runs."""
     next_state(record.state, Trigger.REMOVE)
     if record.docker_id is not None:
-        with contextlib.suppress(EngineNotFound):  # somebody was quicker: it is as wanted
+        with contextlib.suppress(EngineNotFound):  # somebody else has removed it already
             context.engine.remove(record.docker_id)
     if record.own_tag is not None:
         context.engine.untag(record.own_tag)
@@ -180,18 +179,18 @@ def remove(context: Context, actor: Actor, record: Record, *, why: str | None = 
 
 
 def count_processes(context: Context, record: Record) -> int:
-    """How many processes a stop would end, idle shells and process 1 left out."""
+    """Return how many processes a stop would end, without process 1 and idle shells."""
     if record.docker_id is None or record.state is not State.RUNNING:
         return 0
     return len(_working(context.engine.processes(record.docker_id)))
 
 
 def check_running(record: Record, *, force: bool) -> None:
-    """Raises InvalidState for a running container that is to be removed without `force`."""
+    """Raise InvalidState if a running container is to be removed without `force`."""
     if record.state is State.RUNNING and not force:
         raise InvalidState(
-            f"{record.name} runs",
-            why="a running container is not removed",
+            f"{record.name} is running",
+            why="a running container cannot be removed",
             hint=f"`container-retire {record.name}` stops it, lets it save, and removes it",
         )
 

@@ -1,4 +1,4 @@
-"""A ulimit of the policy that the machine cannot grant: known at the start only, when the kernel refuses it."""
+"""Explain the start failure of a ulimit that the machine cannot grant: the kernel refuses it only at the start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ds01.system.users import Actor
 
 
 def explain_start_failure(context: Context, record: Record, error: Ds01Error) -> EngineRejected | None:
-    """Return the error of a start that failed for a ulimit, with the policy's key; None for any other error."""
+    """Return the error for a start that failed because of a ulimit, with the policy's key; None for other errors."""
     data = error.data or {}
     if data.get("problem") != "ulimit":
         return None
@@ -22,17 +22,17 @@ def explain_start_failure(context: Context, record: Record, error: Ds01Error) ->
     again = f"`container-start {record.name} --recreate`"
     key = f"ulimits: {{{name}: {given}}}"
     if given is None:
-        hint = f"it is not in the policy's `ulimits`: look at default-ulimits in Docker's daemon.json, then {again}"
+        hint = f"it is not in the policy's `ulimits`: check default-ulimits in Docker's daemon.json, then {again}"
     elif context.rules.limits_of(record).limits.ulimits.get(name) != given:
-        hint = f"the policy's `ulimits` gives another {name} by now: {again} makes the container with it"
+        hint = f"the policy's `ulimits` has another {name} now: {again} creates the container with it"
     else:
         raised = f"Limit{name.upper()}=infinity for the services of Docker and containerd"
         hint = (
             f"an administrator changes `{key}` in the policy, or sets {raised}; then {again}: "
-            "a container keeps the limits that it was made with"
+            "a container keeps the limits that it was created with"
         )
     return EngineRejected(
-        f"this server cannot grant {record.name} the limit {name}" + ("" if given is None else f" = {given}"),
+        f"this server cannot give {record.name} the ulimit {name}" + ("" if given is None else f" = {given}"),
         why=error.why if given is None else f"the kernel refused `{key}` of the policy: {error.why}",
         hint=hint,
         data={**data, "key": "ulimits"},
@@ -48,9 +48,9 @@ def release_unstarted(context: Context, actor: Actor, container_name: str) -> No
 
 
 def _container_ulimits(context: Context, record: Record) -> dict[str, int]:
-    """The ulimits that the container has: the record's are today's by the time that it is started."""
+    """Return the container's ulimits from the engine; at a start, the record already has the policy's current ones."""
     with suppress(Ds01Error):
-        seen = context.engine.inspect(record.docker_id or "")
-        if seen is not None and seen.spec is not None:
-            return dict(seen.spec.ulimits)
+        container = context.engine.inspect(record.docker_id or "")
+        if container is not None and container.spec is not None:
+            return dict(container.spec.ulimits)
     return {name: value for name, value in record.resource_limits.ulimits.items() if value is not None}

@@ -187,7 +187,7 @@ def test_kill_after_the_old_container_is_gone_keeps_the_new_one(harness: Harness
             os._exit(1)
     assert was_killed(child)
     changes = harness.another_gate().reconcile(harness.actor("root"))
-    assert [change.what for change in changes] == ["made anew"]
+    assert [change.what for change in changes] == ["created again"]
     invariants.check_settled(harness)
     after = harness.record("alice")
     assert (after.request, after.state) == (before.request, State.CREATED)

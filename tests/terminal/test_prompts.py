@@ -24,7 +24,7 @@ def test_the_wizard(programs: Programs) -> None:
     new.type("2\r")
     new.expect("Name of the container: ")
     new.type("not/a name\r")
-    new.expect("is not a container name")
+    new.expect("invalid container name")
     new.type("My Thesis\r")
     new.expect("Press Enter to continue … ")
     new.type("\r")

@@ -39,7 +39,7 @@ def command(
     try:
         name = full[0] if full else fold_name(container)[0]
     except ValueError as error:
-        raise UsageError(f"{container!r} is not a container name", why=str(error)) from None
+        raise UsageError(f"invalid container name {container!r}", why=str(error)) from None
     request = GpuRequest(max_gpus or 1, GpuType(gpu_type), profile)
     if slots is not None:
         uuids = _parse_slots(session, slots)

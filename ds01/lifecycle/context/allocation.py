@@ -1,4 +1,4 @@
-"""What the allocator is given: active leases, outside use, reservations, the queue."""
+"""Build the allocator's input: active leases, outside use, reservations, the queue."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def active_leases(context: Context, entries: Entries, observation: GpuObservatio
 def allocation_input(
     context: Context, entries: Entries, observation: GpuObservation, outside: list[EngineContainer]
 ) -> AllocationInput:
-    """Return what a choice of slots depends on, the queue aside. `outside` comes from `outside_containers`."""
+    """Return what a choice of slots depends on, except the queue. `outside`: from `outside_containers`."""
     records = readable(entries)
     explained = {
         record.docker_id: tuple(ref.uuid for ref in record.lease.slots) if record.lease else ()
@@ -41,7 +41,7 @@ def allocation_input(
         if container.id not in explained and is_ours(context, container)
         for uuid in uuids_from_labels(container.labels)
     }
-    # Those that run without a lease on the devices that they have: started outside ds01, and still there.
+    # Containers started outside ds01 that run on their devices without a lease.
     started = {container.id for container in outside}
     claimed |= {
         ref.uuid: record.name
@@ -65,31 +65,31 @@ def allocation_input(
 
 
 def outside_containers(context: Context, entries: Entries, listed: Iterable[EngineContainer]) -> list[EngineContainer]:
-    """Return the containers that no readable record explains, inspected where they run and could use a GPU.
+    """Return the containers that no readable record explains; running ones are inspected.
 
-    Also those of ours that run although their records do not say so yet, without detail: a command is at work on them,
-    or they cannot be inspected.
+    Includes, without detail, our containers that run although their record does not say so yet: a command works on
+    them, or they cannot be inspected.
     """
     records = {record.docker_id: record for record in readable(entries)}
     pending = {record.id for record in readable(entries) if record.docker_id is None}
-    found = []
+    outside = []
     for container in listed:
         record = records.get(container.id)
         if record is not None:
             if container.status.has_processes and record.state is not State.RUNNING:
-                found.append(container)
+                outside.append(container)
         elif container.labels.get("ds01.id") not in pending:
             detail = _inspect(context, container) if container.status.has_processes else container
             if detail is not None:
-                found.append(detail)
-    return found
+                outside.append(detail)
+    return outside
 
 
 def _inspect(context: Context, container: EngineContainer) -> EngineContainer | None:
-    """Return a running container with its detail. If it cannot be inspected, its devices are those its labels name.
+    """Inspect a running container. If that fails, its devices are taken from its labels.
 
-    What it may have beyond these is unknown. If that counted as use, one broken container would take every GPU of
-    the server out of service; a GPU on which it really has a process is found by NVML, and is in use.
+    It may have more devices. But if unknown devices counted as use, one broken container would take every GPU of the
+    server out of service; a GPU on which it has a process is in use according to NVML anyway.
     """
     try:
         return context.engine.inspect(container.id)
@@ -107,7 +107,7 @@ def _active_lease(context: Context, record: Record, observation: GpuObservation 
         uid=record.uid,
         slots=tuple(ref.slot for ref in slots),
         uuids=tuple(ref.uuid for ref in slots),
-        # A manual lease was given its priority; a container's owner has the one of today's policy.
+        # A manual lease has a priority of its own; for a container, the owner's priority in today's policy counts.
         priority=(record.resource_limits if is_manual(record) else context.rules.limits_of(record).limits).priority,
         since=record.lease.since,
         until=lease_ends(record, *context.rules.deadline_rules(record)),
@@ -119,9 +119,9 @@ def _active_lease(context: Context, record: Record, observation: GpuObservation 
 
 
 def _has_other_gpus(container: EngineContainer, installation: str) -> bool:
-    """Return whether the GPUs of a real Docker's container are none of these simulated ones.
+    """Return whether a container of a real Docker has other GPUs than the simulated ones.
 
-    They are the server's real ones, or those of another simulation, which have the same names.
+    It has the server's real GPUs, or those of another simulation with the same names.
     """
     everything = container.devices is not None and container.devices.everything
     return everything or container.labels.get("ds01.installation", installation) != installation
@@ -130,7 +130,7 @@ def _has_other_gpus(container: EngineContainer, installation: str) -> bool:
 def _unknown_leases(
     entries: Entries, observation: GpuObservation, labelled: Collection[str], blockers: Mapping[str, Blocker]
 ) -> dict[str, Blocker]:
-    """Block all slots while a record cannot be read, unless the labels of its container say which slots it has."""
+    """Block all slots while a record cannot be read, unless the labels of its container name its slots."""
     for entry in entries.values():
         if isinstance(entry, UnreadableRecord) and not entry.corrupt and entry.container_name not in labelled:
             unknown = Blocker("unknown", f"the record of {entry.container_name} cannot be read: {entry.why}")

@@ -1,4 +1,4 @@
-"""The ports of one installation: where records, engine, GPUs, policy, users and time come from."""
+"""The context of an operation: where records, engine, GPUs, policy, users and time come from."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ds01.system.users import Users
 
 @dataclass(frozen=True)
 class Context:
-    """What every operation works with. It has no state of its own; `rules` and `observer` cache answers.
+    """What every operation works with. It has no state of its own, but `rules` and `observer` cache answers.
 
     `sandbox`: the state directory belongs to one user, who may do everything in it. `inject_devices`: leased devices
-    are given to the engine; false for simulated GPUs on a real Docker.
+    are passed to the engine; false for simulated GPUs on a real Docker.
     """
 
     ledger: Ledger
@@ -57,9 +57,9 @@ def open_context(
     load_policy: Callable[[], Policy] | None = None,
     port_is_free: Callable[[int], bool] = host_ports.is_free,
 ) -> Context:
-    """Return the context of these ports. From now on, what the ledger commits is an event of `emit`.
+    """Return the context. From now on, `emit` gets the events of the ledger's commits.
 
-    `load_policy` reads today's policy; None: `policy` counts as long as the context lives.
+    `load_policy` reads the current policy; None: `policy` applies as long as the context lives.
     """
     ledger.emit = emit
     rules = Rules(policy, load_policy, ledger=ledger, users=users, clock=clock, sandbox=sandbox)

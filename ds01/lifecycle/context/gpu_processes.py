@@ -1,7 +1,7 @@
-"""What root's tick saw of the processes on the GPUs, for users from whom the kernel hides others' (`hidepid`).
+"""GPU processes as root's tick saw them, for users from whom the kernel hides the processes of others (`hidepid`).
 
-NVML shows everybody the process ids. The name and the container stand below /proc, which may be hidden; a process
-without either counts as use by nobody knows whom, even where the policy ignores its name.
+NVML shows the process ids to everybody. Name and container are read from /proc, which may be hidden; a process without
+either counts as unknown use, even if the policy ignores its name.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 from ds01.gpus.model import GpuObservation, GpuProcess
 from ds01.system.data import DataError, format_time, parse_time
 
-MAX_AGE = timedelta(minutes=15)  # several ticks; a process id is not used again so soon
+MAX_AGE = timedelta(minutes=15)  # several ticks; process ids are not reused so soon
 
 
 def processes_document(observation: GpuObservation, now: datetime) -> dict[str, Any]:
-    """Return what the tick keeps: the named processes of each slot, by the slot's UUID."""
+    """Return the document that the tick stores: the named processes of each slot, by the slot's UUID."""
     slots = {
         slot.uuid: [
             {"pid": process.pid, "name": process.name, "container": process.container}
@@ -27,7 +27,7 @@ def processes_document(observation: GpuObservation, now: datetime) -> dict[str, 
         ]
         for slot in observation.slots
     }
-    return {"at": format_time(now), "slots": {uuid: found for uuid, found in slots.items() if found}}
+    return {"at": format_time(now), "slots": {uuid: named for uuid, named in slots.items() if named}}
 
 
 def has_hidden_processes(observation: GpuObservation) -> bool:
@@ -36,7 +36,7 @@ def has_hidden_processes(observation: GpuObservation) -> bool:
 
 
 def with_kept_names(observation: GpuObservation, kept: Mapping[str, Any], now: datetime) -> GpuObservation:
-    """Return the observation with the names and containers that the tick saw, unless that was too long ago."""
+    """Return the observation with names and containers from `kept`, the tick's document, unless it is too old."""
     try:
         if not timedelta(0) <= now - parse_time(kept["at"]) <= MAX_AGE:
             return observation
@@ -46,7 +46,7 @@ def with_kept_names(observation: GpuObservation, kept: Mapping[str, Any], now: d
             for item in items
         }
     except (DataError, KeyError, TypeError, AttributeError):
-        return observation  # no tick has written it yet, or it is damaged: then nothing more is known
+        return observation  # not written yet, or damaged: the names stay unknown
     slots = []
     for slot in observation.slots:
         if slot.processes is not None:

@@ -1,4 +1,4 @@
-"""Asks the engine and the GPUs, and judges whether the answer can be believed. No answer is not an answer."""
+"""Observe the engine and the GPUs, and check that the answers can be trusted. No answer is not an answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ds01.system.clock import Clock
 
 
 class Observer:
-    """Questions to one engine and one server's GPUs, for the life of a command or a tick."""
+    """Observes one engine and one server's GPUs, for the duration of a command or a tick."""
 
     def __init__(self, ledger: Ledger, engine: Engine, inventory: GpuInventory, clock: Clock, emit: Emit) -> None:
         self._ledger = ledger
@@ -25,50 +25,50 @@ class Observer:
         self._clock = clock
         self._emit = emit
         self._facts: EngineInfo | None = None
-        self._listed = False  # whether all containers were listed with these facts
-        self._not_inspected: set[str] = set()  # containers about which an event was written
+        self._listed = False  # whether all containers were listed since `_facts` was read
+        self._not_inspected: set[str] = set()  # containers for which an event was written
 
     def containers(self) -> list[EngineContainer]:
         """List all containers, after checking that this is the engine of last time. Raises EngineUnreachable."""
         self._facts = self._engine.info()
-        recorded = self._ledger.docker_ids()  # before the list: what is created meanwhile is not missing from it
-        found = self._engine.containers()
-        listed = {container.id for container in found}
+        recorded = self._ledger.docker_ids()  # before the list, or containers created meanwhile would seem missing
+        containers = self._engine.containers()
+        listed = {container.id for container in containers}
         self._ledger.check_engine(self._facts, listed=listed, recorded=recorded, now=self._clock())
         self._listed = True
-        return found
+        return containers
 
     def containers_again(self) -> list[EngineContainer]:
-        """List all containers once more, after reconciling has changed something, without checking the engine."""
+        """List all containers again after reconcile changed something, without checking the engine."""
         return self._engine.containers()
 
     def check_engine(self) -> None:
-        """Make sure that this is the engine of last time, before a question about one container. As `containers`."""
+        """Check that this is the engine of last time, before asking about one container. Raises as `containers`."""
         self._facts = self._engine.info()
         self._listed = False
         if not self._ledger.is_same_engine(self._facts):
             self.containers()
 
     def confirm_absence(self) -> None:
-        """Make sure that a container that the engine lacks has vanished alone, and not all of them. As `containers`."""
+        """Check that a missing container vanished alone, and not with all others. Raises as `containers`."""
         if not self._listed:
             self.containers()
 
     def engine_facts(self) -> EngineInfo:
-        """Return what the engine said of itself when it was last checked; without that it is asked.
+        """Return the engine's facts from the last check, or ask for them.
 
-        After a restart many containers are judged by it, and asking for each would double the time.
+        After a restart they are needed for many containers, and asking each time would double the duration.
         """
         if self._facts is None:
             self._facts = self._engine.info()
         return self._facts
 
     def gpus(self, *, utilisation: bool = False) -> GpuObservation:
-        """Return the GPUs; none on a server that has no NVIDIA driver and shows no sign of a GPU.
+        """Return the GPUs; none on a server without NVIDIA driver and without evidence of a GPU.
 
-        The library is missing for a moment while a driver's package is replaced, and a driver finds no GPU once all
-        have failed: such a server is not one without GPUs.
-        `utilisation` adds how busy MIG instances are, which takes time; nobody who allocates should wait for it.
+        The evidence matters: the library is missing for a moment while the driver's package is replaced, and a driver
+        finds no GPU once all have failed.
+        `utilisation` adds the utilisation of MIG instances, which takes too long for an allocation.
         Raises GpusUnreachable.
         """
         try:
@@ -82,9 +82,9 @@ class Observer:
                 return NO_GPUS
             raise GpusUnreachable(
                 error.message,
-                why=f"there is no libnvidia-ml.so.1, although {evidence}",
-                hint="if the driver is being updated, try again in a minute; else an administrator installs it again. "
-                "--cpu-only needs no GPU",
+                why=f"libnvidia-ml.so.1 is missing, although {evidence}",
+                hint="if the driver is being updated, try again in a minute; otherwise an administrator has to "
+                "reinstall it. --cpu-only needs no GPU",
                 data=data,
             ) from error
         if not observation.gpus and not observation.simulated:
@@ -93,7 +93,7 @@ class Observer:
                 raise GpusUnreachable(
                     "The driver finds no GPU.",
                     why=f"NVML answers and lists none, although {evidence}",
-                    hint="`nvidia-smi` and the kernel's log say more to an administrator. --cpu-only needs no GPU",
+                    hint="an administrator should check `nvidia-smi` and the kernel's log. --cpu-only needs no GPU",
                     data={"problem": "no_devices"},
                 )
         if has_hidden_processes(observation):
@@ -101,7 +101,7 @@ class Observer:
         return observation
 
     def report_uninspectable(self, container: EngineContainer | str, error: Ds01Error) -> None:
-        """Write an event about a container that the engine cannot inspect; once in the life of this object."""
+        """Emit an event for a container that the engine cannot inspect, once for each container."""
         name = container if isinstance(container, str) else container.name or container.id
         if name in self._not_inspected:
             return
@@ -116,7 +116,7 @@ NO_GPUS = GpuObservation((), (), "none")
 
 
 def gpu_evidence(entries: Entries, cards: int) -> str | None:
-    """Return what shows that this server has GPUs although its driver is missing, in words; None if nothing does."""
+    """Describe the evidence that this server has GPUs although NVML shows none; None without evidence."""
     if cards:
         return f"{cards} NVIDIA card{' is' if cards == 1 else 's are'} on the PCI bus"
     for name, entry in sorted(entries.items()):

@@ -1,7 +1,7 @@
-"""Whose limits can be known now. A user database that does not answer must not change anybody's limits.
+"""The limits of owners, robust against a user database that does not answer, which must not change anybody's limits.
 
-The C library answers "unknown" and "LDAP is down" alike: a user is not found, or is in fewer groups. So the group in
-the record counts where today's answer looks incomplete, and the tick leaves such containers alone.
+The C library answers "unknown" and "LDAP is down" alike: a user is not found, or is in fewer groups. So if the answer
+looks incomplete, the group in the record counts, and the tick does not act on such containers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ds01.system.users import Account, Users
 
 @dataclass
 class Owners:
-    """The limits of the owners of records. Answers are kept for the life of this object, a command or a pass."""
+    """The limits of the owners of records. Answers are cached for the life of the object, one command or tick."""
 
     policy: Policy
     users: Users
@@ -31,10 +31,10 @@ class Owners:
     _groups: dict[str, bool] = field(default_factory=dict, init=False)
 
     def limits_of(self, record: Record, now: datetime) -> UserLimits:
-        """What today's policy gives the owner of a record.
+        """Return the limits of a record's owner under today's policy.
 
-        The last group that is known counts if the user database does not know the owner, or lacks a Unix group through
-        which the owner may be in it. So do the other spellings of the owner that it lacks now.
+        The last known group counts if the user database does not know the owner, or lacks a Unix group that may have
+        put the owner into that group. Known spellings of the login that are missing now count as well.
         """
         account, last = self._account(record.uid), self._last_group(record)
         spellings = self._missing_spellings(record.uid)
@@ -48,33 +48,33 @@ class Owners:
 
     @property
     def made_from(self) -> tuple[int, int, int]:
-        """Which policy, users and memory the answers come from."""
+        """Return the identity of the policy, users and memory behind the answers."""
         return id(self.policy), id(self.users), id(self.memory)
 
     def doubt(self, record: Record, now: datetime) -> str | None:
-        """Why the limits of a record's owner cannot be known now; None if they can."""
+        """Return why the limits of a record's owner are uncertain now; None if they are not."""
         account, last = self._account(record.uid), self._last_group(record)
         if account is None:
             if self.memory.is_deleted(record.uid, now) and not self.silent_groups():
                 return None
-            return f"the user database does not know its owner {record.user} (uid {record.uid}): deleted, or it is down"
+            return f"the user database does not know the owner {record.user} (uid {record.uid}): deleted, or it is down"
         if lost_spellings := self._missing_spellings(record.uid):
             names = ", ".join(sorted(lost_spellings))
-            return f"the user database does not have the login {names} any more, which meant {record.user}"
+            return f"the user database no longer has the login {names}, which was another name of {record.user}"
         missing = self.missing_groups(last)
         if self._group(account) == last:
             return None
         if not missing:
             lost = self._lost_spelling(account, last)
-            return lost and f"the user database does not have the login {lost}, as which {record.user} may be in {last}"
+            return lost and f"the user database lacks the login {lost}, which may be {record.user}'s in group {last}"
         names = ", ".join(sorted(missing))
-        return f"the user database does not have the Unix group {names}, through which {record.user} may be in {last}"
+        return f"the user database lacks the Unix group {names}, which may put {record.user} into group {last}"
 
     def missing_groups(self, group: str) -> frozenset[str]:
-        """The Unix groups of a group of the policy that the user database had, and does not have now.
+        """Return the Unix groups of a policy group that the user database had once and lacks now.
 
-        One that it never had is more likely a typing error, and must not stop the automation. Before the first tick
-        nobody can tell.
+        A group that it never had is probably a typing error, which must not stop the automation. Before the first tick
+        this is unknown, and every group of the policy counts as having existed.
         """
         if group not in self.policy.groups:
             return frozenset()
@@ -83,13 +83,13 @@ class Owners:
         return frozenset(name for name in had if not self._exists(name))
 
     def silent_groups(self) -> frozenset[str]:
-        """The Unix groups of the whole policy that the user database had at an earlier tick, and does not have now."""
+        """Return all Unix groups of the policy that the user database had at an earlier tick and lacks now."""
         if self.memory.unix_groups is None:
             return frozenset()
         return frozenset[str]().union(*(self.missing_groups(group) for group in self.policy.groups))
 
     def remember(self, records: Iterable[Record], now: datetime) -> TickMemory:
-        """What to remember for the next pass."""
+        """Return the memory for the next tick."""
         had = set(self.memory.unix_groups or ())
         had |= {name for group in self.policy.groups.values() for name in group.unix_groups if self._exists(name)}
         groups, spellings, missing = {}, {}, {}
@@ -115,24 +115,24 @@ class Owners:
         return group_of(self.policy, account.login, account.groups, spellings=account.spellings)
 
     def _lost_spelling(self, account: Account, group: str) -> str | None:
-        """A member of the group that looks like another spelling of the account, and is nobody's login now."""
+        """Return a member of the group that looks like another spelling of the account and is not a login now."""
         members = self.policy.groups[group].members if group in self.policy.groups else ()
         alike = sorted(name for name in members if login_stem(name) == login_stem(account.login))
         return next((name for name in alike if self.users.uid_of(name) is None), None)
 
     def _missing_spellings(self, uid: int) -> frozenset[str]:
-        """Names in the policy that meant the owner at the last tick that could tell, and are nobody's login now."""
+        """Return the owner's names in the policy, as of the last certain tick, that are not logins now."""
         had = self.memory.owner_spellings.get(str(uid), ())
         return frozenset(name for name in had if name in self._names and self.users.uid_of(name) is None)
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        """All logins that the policy names as those of whom something is decided."""
+        """Return all logins in the policy's groups, overrides and exemptions."""
         members = frozenset[str]().union(*(group.members for group in self.policy.groups.values()))
         return members | set(self.policy.user_overrides) | {item.user for item in self.policy.exemptions}
 
     def _last_group(self, record: Record) -> str:
-        """The owner's group at the last tick that could tell, or at the create."""
+        """Return the owner's group at the last certain tick, or at the create."""
         return self.memory.owner_groups.get(str(record.uid), record.group)
 
     def _account(self, uid: int) -> Account | None:

@@ -1,4 +1,4 @@
-"""Which containers are this installation's own. An image that is committed from a container passes all labels on."""
+"""Decide which containers this installation created. Labels alone do not tell: a committed image inherits them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ds01.policy.names import split_container_name
 from ds01.records.entries import Entries, readable
 from ds01.system.data import DataError, parse_time
 
-# The label is written right before Docker is asked to make the container, and Docker may be slow. A container that is
-# made from a committed image later than this cannot be mistaken for the one whose labels it has.
+# The time in the label is taken right before the create, which may be slow. A container that is created from a
+# committed image later than this has a stale label, and so is recognised as a copy.
 MAX_LABEL_AGE = timedelta(minutes=10)
 
 
 def is_created_by(
     container: EngineContainer, installation: str, *, name: str | None = None, at_any_time: bool = False
 ) -> bool:
-    """Return whether this installation set the labels on this very container. `name`: its future name, if another.
+    """Return whether this installation set the labels on this very container. `name`: its future name, if different.
 
-    Installation, full name, owner and time of creation have to agree; with `at_any_time` not the last: what a record
-    says is being created can have no copy yet, and the clock may have been set meanwhile. The user database is not
-    asked: a renamed or deleted owner does not make the container somebody else's.
+    Installation, full name, owner and creation time have to agree. `at_any_time` ignores the time: a container whose
+    record is still pending cannot have a copy yet, and the clock may have been set meanwhile. The user database is not
+    asked: renaming or deleting the owner does not change whose container it is.
     """
     labels = container.labels
     name = name or container.name
@@ -48,7 +48,7 @@ def _created_when_labelled(container: EngineContainer) -> bool:
 
 
 def is_ours(context: Context, container: EngineContainer) -> bool:
-    """Return whether this installation created the container. See `are_own`."""
+    """Return whether this installation created the container. See `is_created_by`."""
     return is_created_by(container, context.ledger.installation)
 
 
@@ -62,7 +62,7 @@ def find_unrecorded(context: Context, entries: Entries, listed: Iterable[EngineC
         container
         for container in listed
         if container.id not in docker_ids
-        and container.name not in names  # it is in use from outside
+        and container.name not in names  # another container with that name is outside use
         and is_ours(context, container)
         and container.labels["ds01.id"] not in record_ids  # it is being created right now
         and not is_copy(context, container, entries)
@@ -70,9 +70,9 @@ def find_unrecorded(context: Context, entries: Entries, listed: Iterable[EngineC
 
 
 def is_copy(context: Context, container: EngineContainer, entries: Entries, *, name: str | None = None) -> bool:
-    """Return whether a container has another one's labels: somebody created it from a committed image.
+    """Return whether a container has another container's labels: somebody created it from a committed image.
 
-    `name`: the full name in its labels, if it is not called so.
+    `name`: the full name in its labels, if it has another name.
     """
     identity = container.labels.get("ds01.id")
     others = (*readable(entries), *context.ledger.removed_named(name or container.name))

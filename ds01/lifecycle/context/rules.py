@@ -1,4 +1,4 @@
-"""Today's policy, and what it gives to each user."""
+"""Today's policy, and each user's limits under it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ds01.system.users import Account, Actor, Users
 
 
 class Rules:
-    """Answers from the policy and the user database, which are kept until the next `refresh`."""
+    """Answers from the policy and the user database, cached until the next `refresh`."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class Rules:
         clock: Clock,
         sandbox: bool,
     ) -> None:
-        """`load_policy` reads today's policy; None: `policy` counts as long as this object lives."""
+        """`load_policy` reads the current policy; None: `policy` applies as long as this object lives."""
         self.policy = policy
-        self.memory: TickMemory | None = None  # what the tick remembers; read when it is needed
+        self.memory: TickMemory | None = None  # the tick's memory; read when needed
         self._load_policy = load_policy
         self._ledger = ledger
         self._users = users
@@ -47,7 +47,7 @@ class Rules:
     def refresh(self) -> None:
         """Read the policy again. Raises PolicyUnreadable.
 
-        Called before anything is decided: a pull, a build or a wait may have taken hours since the last time.
+        Call it before each decision: a pull, a build or a wait may have taken hours since the last time.
         """
         if self._load_policy is not None:
             self.policy = self._load_policy()
@@ -55,7 +55,7 @@ class Rules:
             self._users.clear_cache()
 
     def limits(self, account: Account) -> UserLimits:
-        """Return what today's policy gives an account."""
+        """Return an account's limits under today's policy."""
         known = resolve_account(self.policy, account, self._users)
         return resolve(self.policy, known.login, known.groups, self._clock(), spellings=known.spellings)
 
@@ -76,10 +76,10 @@ class Rules:
         return is_admin(self.policy, known.login, known.groups, spellings=known.spellings)
 
     def limits_of(self, record: Record) -> UserLimits:
-        """Return what today's policy gives the owner of a record, who may be missing in the user database.
+        """Return the limits of a record's owner under today's policy; the user database may not know the owner.
 
-        The user database is not asked under the ledger's lock: there, somebody whose record is new since `prefetch`
-        has the limits that it was created with.
+        The user database is not asked under the ledger's lock: there, a record that is new since `prefetch` gets the
+        limits that it was created with.
         """
         key = (record.uid, record.group)
         if key not in self._limits and self._ledger.is_locked:
@@ -90,7 +90,7 @@ class Rules:
 
     @property
     def owners(self) -> Owners:
-        """What the user database and today's policy say of the owners of records, asked once."""
+        """Return the owners under today's policy and the user database, cached."""
         if self.memory is None:
             self.memory = self._ledger.tick_memory()
         owners = self._owners
@@ -100,7 +100,7 @@ class Rules:
         return owners
 
     def deadline_rules(self, record: Record) -> tuple[Limits, AutomationRules]:
-        """Return what a record's deadlines come from: its owner's limits, and the rules of the automation for them."""
+        """Return what a record's deadlines depend on: its owner's limits, and the automation rules for the owner."""
         known = self.limits_of(record)
         return known.limits, automation_for(self.policy, known)
 
@@ -109,20 +109,20 @@ class Rules:
         return hold_duration(record, self.limits_of(record).limits)
 
     def prefetch(self, entries: Entries) -> None:
-        """Look up the limits of the owners of all leases, so that nobody has to under the ledger's lock."""
+        """Look up the limits of the owners of all leases in advance, since that is not done under the ledger's lock."""
         self.reservations()
         for record in readable(entries):
             if record.lease is not None:
                 self.limits_of(record)
 
     def reservations(self) -> tuple[Reservation, ...]:
-        """Return the policy's reservations, with the logins as the server spells them."""
+        """Return the policy's reservations, with logins in the server's spelling."""
         if self._reservations is None or self._reservations[0] is not self.policy:
             self._reservations = (self.policy, resolve_reservations(self.policy, self._users))
         return self._reservations[1]
 
     def open_reservations(self) -> tuple[Reservation, ...]:
-        """Return the reservations that are not over, the next first."""
+        """Return the reservations that have not ended, the next one first."""
         now = self._clock()
         coming = [item for item in self.reservations() if now < item.end]
         return tuple(sorted(coming, key=lambda item: (item.start, item.end)))

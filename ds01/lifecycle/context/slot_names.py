@@ -1,4 +1,4 @@
-"""Keeps the names of leased slots current in the records, so that no two leases are ever called the same."""
+"""Keep the names of leased slots current in the records, so that two leases never show the same name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ds01.records.record import Record
 
 
 def with_current_names(record: Record, gpus: GpuObservation) -> Record:
-    """Return a record with its slots under the names that they have today.
+    """Return a record with the current names of its slots.
 
-    An observation without any GPU names nothing: a request for no GPU does not look at them.
+    An observation without GPUs changes nothing: a request for no GPU does not observe them.
     """
     if not gpus.gpus or (record.lease is None and not record.gpus_fixed and record.gpu_id is None):
-        return record  # most records, and each lease looks at all of them
+        return record  # the fast path for most records, since each lease checks all of them
     lease = record.lease
     if lease is not None:
         lease = dataclasses.replace(lease, slots=tuple(with_current_name(ref, gpus) for ref in lease.slots))
@@ -31,20 +31,20 @@ def with_current_names(record: Record, gpus: GpuObservation) -> Record:
 
 
 def update_names(ledger: Transaction, gpus: GpuObservation, *, now: datetime) -> None:
-    """Write today's names into all records that have others. Called before a lease gives out one of these names."""
+    """Write the current names into all records with outdated ones. Call it before a lease uses one of these names."""
     changed = list(_outdated(ledger.records, gpus))
     if changed:
         ledger.commit_slot_names(changed, now=now)
 
 
 def update_names_if_possible(context: Context, gpus: GpuObservation) -> None:
-    """As `bring_names`, for a command that only looked: a disk that is full must not keep it from answering."""
+    """As `update_names`, for a command that only reads: a full disk must not make it fail."""
     try:
         if any(_outdated(context.ledger.read(), gpus)):
             with context.ledger.transaction() as ledger:
                 update_names(ledger, gpus, now=context.clock())
     except Ds01Error:
-        return  # the next look tries again; the rows of `ds01 gpu status` are named from the observation
+        return  # the next command tries again; `ds01 gpu status` takes the names from the observation
 
 
 def _outdated(entries: Entries, gpus: GpuObservation) -> Iterator[Record]:

@@ -21,19 +21,19 @@ SUSPENDED_AFTER = 60.0  # seconds without an attempt; a waiter that runs tries e
 
 
 def waiters(context: Context) -> tuple[Waiter, ...]:
-    """Who waits now, in order. What a file says of its owner's rights counts for nothing: the policy says it."""
-    standing = [waiter for waiter in context.ledger.wait_queue().waiters() if may_wait(context, waiter)]
+    """Return the current waiters in order. Rights and priority come from the policy, not from the waiter's file."""
+    allowed = [waiter for waiter in context.ledger.wait_queue().waiters() if may_wait(context, waiter)]
     return sort_waiters(
         replace(waiter, priority=context.rules.limits(_account(context, waiter.uid)).limits.priority)
-        for waiter in standing
+        for waiter in allowed
     )
 
 
 def as_queued_requests(context: Context, queue: Iterable[Waiter], entries: Entries) -> tuple[QueuedRequest, ...]:
     """Return the waiters as the allocator sees them.
 
-    Left out: one whose container is being made or started, since it has its lease already, and a suspended one, since a
-    GPU that is kept for it would be used by nobody.
+    Left out are waiters whose container is being created or started, since it has its lease already, and suspended
+    waiters, since nobody would use a GPU that is kept for them.
     """
     return tuple(
         queued_request(context, waiter, entries)
@@ -43,7 +43,7 @@ def as_queued_requests(context: Context, queue: Iterable[Waiter], entries: Entri
 
 
 def ahead_of(queue: tuple[Waiter, ...], waiting_as: str | None) -> tuple[Waiter, ...]:
-    """Return the waiters before the one with the id `waiting_as`; all of them for whoever does not wait."""
+    """Return the waiters before the one with the id `waiting_as`; all of them if that id does not wait."""
     ids = [waiter.id for waiter in queue]
     return queue[: ids.index(waiting_as)] if waiting_as in ids else queue
 
@@ -51,13 +51,13 @@ def ahead_of(queue: tuple[Waiter, ...], waiting_as: str | None) -> tuple[Waiter,
 def is_suspended(waiter: Waiter) -> bool:
     """Return whether the waiter has not tried for a minute, as after Ctrl-Z or SIGSTOP.
 
-    Times in the future count too: the clock was set back, and a waiter that runs corrects its own within seconds.
+    A time far in the future counts too: the clock was set back, and a running waiter corrects its time within seconds.
     """
     return abs(time.time() - waiter.tried_at) > SUSPENDED_AFTER
 
 
 def queued_request(context: Context, waiter: Waiter, entries: Entries) -> QueuedRequest:
-    """A waiter with today's limits, and how many containers its owner has."""
+    """Return a waiter with its current limits and the number of its owner's other containers."""
     account = _account(context, waiter.uid)
     limits = context.rules.limits(account)
     own = [record for record in readable(entries) if record.uid == waiter.uid and not is_manual(record)]
@@ -67,19 +67,19 @@ def queued_request(context: Context, waiter: Waiter, entries: Entries) -> Queued
 
 
 def _lacks_lease(entry: Record | UnreadableRecord | None) -> bool:
-    """Whether a waiter's container does not exist yet, or is stopped and waits to be started."""
+    """Return whether a waiter's container does not exist yet, or is stopped without a lease."""
     return entry is None or (isinstance(entry, Record) and entry.state is State.STOPPED and entry.lease is None)
 
 
 def may_wait(context: Context, waiter: Waiter) -> bool:
-    """Return whether the owner of the entry may wait for the user it names: oneself, or others as an administrator."""
+    """Return whether the owner of the entry may wait for the user in it: for themselves, or as an administrator."""
     if waiter.by in (waiter.uid, 0) or (context.sandbox and waiter.by == context.ledger.owner_uid):
         return True
     return context.rules.makes_admin(waiter.by, str(waiter.by))
 
 
 def _account(context: Context, uid: int) -> Account:
-    """An account; one that is gone from the user database has no name that a policy could know."""
+    """Return the account; for a uid that the user database lacks, one with a name that no policy contains."""
     try:
         return context.users.by_uid(uid)
     except NotFound:

@@ -1,4 +1,4 @@
-"""Containers that were started behind ds01 on GPUs that somebody else has."""
+"""Conflicts: containers that were started outside ds01 on GPUs that are leased to others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ds01.records.state_machine import State
 
 
 def find_holders(context: Context, record: Record) -> list[Record]:
-    """Who has the slots that Docker fixed for a container that runs without a lease on them."""
+    """Return the records that lease the slots on which a container runs without a lease."""
     uuids = _fixed(record)
     return [
         other
@@ -24,22 +24,22 @@ def find_holders(context: Context, record: Record) -> list[Record]:
 
 
 def report_conflict(context: Context, record: Record) -> None:
-    """Write an event of a conflict for each of those whose GPU it is."""
+    """Emit a conflict event for each holder of the container's slots."""
     for other in find_holders(context, record):
         facts = {"actor": OBSERVED, "container": record.container_name, "user": record.user, "why": record.conflict}
         context.emit("conflict", facts | {"holder": other.container_name, "holder_user": other.user})
 
 
 def end_conflict(context: Context, container_name: str) -> list[Change]:
-    """Give a container that runs without a lease its own slots, if nobody has them any more. Its lock is held.
+    """Lease its slots to a container in conflict, if they are free now. Its lock is held.
 
-    If its owner was warned, the record still says so: by that the tick knows to tell them that it is over.
+    The record keeps its warnings: from them the tick knows to tell the owner that the conflict is over.
     """
     record = context.ledger.read().get(container_name)
     if not isinstance(record, Record) or record.state is not State.RUNNING or not record.conflict:
         return []
-    seen = context.engine.inspect(record.docker_id or "")
-    same = seen is not None and seen.status.has_processes and seen.started_at == record.engine_started_at
+    container = context.engine.inspect(record.docker_id or "")
+    same = container is not None and container.status.has_processes and container.started_at == record.engine_started_at
     if not same or may_be_claimed(context, record):
         return []
     with context.ledger.transaction() as ledger:
@@ -48,15 +48,15 @@ def end_conflict(context: Context, container_name: str) -> list[Change]:
             return []
         lease = Lease(record.gpus_fixed, context.clock())
         ledger.commit(with_changes(record, lease=lease, conflict=None), now=context.clock())
-    why = "whoever had its GPU gave it back"
+    why = "its GPU was released by the other container"
     context.emit("repair", {"container": container_name, "user": record.user, "why": why, "actor": OBSERVED})
     return [Change(container_name, "conflict ended")]
 
 
 def may_be_claimed(context: Context, record: Record) -> bool:
-    """Whether a container whose record was lost, and is not rebuilt yet, may have the slots of this one."""
+    """Return whether a container whose lost record is not rebuilt yet may have this container's slots."""
     lost = find_unrecorded(context, context.ledger.read(), context.observer.containers_again())
-    return any(_fixed(record) & set(uuids_from_labels(seen.labels)) for seen in lost)
+    return any(_fixed(record) & set(uuids_from_labels(container.labels)) for container in lost)
 
 
 def _fixed(record: Record) -> set[str]:

@@ -1,4 +1,4 @@
-"""What a record becomes, given what the engine has. Pure: the time and the others' leases are arguments."""
+"""Infer a record's transitions from what the engine reports. Pure: time and other leases are arguments."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ds01.records.record import HistoryEntry, Record, apply_transition, with_cha
 from ds01.records.state_machine import State, Trigger
 
 OBSERVED = "observed"
-STOPS_FOR = timedelta(minutes=1)  # how long Docker may take from ending containers to its new start, or to find them
-BOOTS_FOR = timedelta(minutes=20)  # from the end of containers to the new kernel: such servers test their memory
+STOPS_FOR = timedelta(minutes=1)  # the longest time between the end of containers and Docker's new start
+BOOTS_FOR = timedelta(minutes=20)  # between the end of containers and the new kernel: servers test their memory
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Inferred:
 
 
 def differs(record: Record, listed: EngineContainer | None) -> bool:
-    """Whether a list's entry says that something happened which the record does not know. Cheap, and without detail."""
+    """Return whether a container's list entry shows a change that is not in the record. Cheap: no inspection."""
     if listed is None or record.pending is not None:
         return True
     if listed.status is ContainerStatus.REMOVING:
@@ -41,124 +41,124 @@ def differs(record: Record, listed: EngineContainer | None) -> bool:
     )
 
 
-def is_incomplete(record: Record, seen: EngineContainer) -> bool:
-    """Whether the create did not come to its end: such a container has no account inside, and never ran."""
+def is_incomplete(record: Record, container: EngineContainer) -> bool:
+    """Return whether the create was interrupted: such a container has no account inside, and never ran."""
     creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
-    return creating and record.docker_id is None and not _has_run(seen)
+    return creating and record.docker_id is None and not _has_run(container)
 
 
-def ended_by_restart(record: Record, seen: EngineContainer, facts: EngineInfo) -> str | None:
-    """What ended a container, if it was a restart of the server or of the engine; None if it was not, or unknown.
+def ended_by_restart(record: Record, container: EngineContainer, facts: EngineInfo) -> str | None:
+    """Return which restart, of the server or of the engine, ended a container; None if neither, or unknown.
 
-    Exit codes do not tell: Docker's signal may end a container, or SIGKILL; after a crash it has 255 at the next start.
-    Nor does `oom_killed`: Docker says it of every container in which any process ran out of memory since its start.
+    Exit codes do not tell: Docker may use its signal or SIGKILL, and after a crash reports 255 at the next start. Nor
+    does `oom_killed`: Docker sets it if any process of the container ran out of memory since its start.
     """
-    if seen.finished_at is None or seen.exit_code == 0:
+    if container.finished_at is None or container.exit_code == 0:
         return None
     began = record.engine_started_at or record.started_at
     for since, reach, why in (
         (facts.booted_at, BOOTS_FOR, "the server was restarted"),
         (facts.started_at, STOPS_FOR, "Docker restarted"),
     ):
-        if since is not None and began is not None and began < since and abs(seen.finished_at - since) <= reach:
+        if since is not None and began is not None and began < since and abs(container.finished_at - since) <= reach:
             return why
     return None
 
 
 def infer_transitions(
     record: Record,
-    seen: EngineContainer | None,
+    container: EngineContainer | None,
     *,
     taken: Collection[str],
     hold: timedelta | None,
     now: datetime,
     restart: str | None = None,
 ) -> Inferred:
-    """The record after what happened behind ds01. `seen` has its detail; `taken`: UUIDs that others have.
+    """Return the record after what happened outside ds01.
 
-    `hold` is the owner's gpu_hold_after_stop; `restart` what `ended_by_restart` found. Nobody may be at work on the
-    container: its lock is held.
+    `container`: as inspected; None: gone. `taken`: UUIDs of the slots that others lease. `hold`: the owner's
+    gpu_hold_after_stop. `restart`: the result of `ended_by_restart`. The container's lock must be held.
     """
     inference = _Inference(record, now, hold, restart)
-    if seen is None:
+    if container is None:
         creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
-        inference.go(Trigger.VANISH, now, "the create did not come to its end" if creating else "removed behind ds01")
+        inference.go(Trigger.VANISH, now, "the create was interrupted" if creating else "removed outside ds01")
         return inference.verdict()
-    if seen.status is ContainerStatus.REMOVING:
+    if container.status is ContainerStatus.REMOVING:
         return inference.verdict()
     if record.docker_id is None:
         inference.record = with_changes(
-            record, docker_id=seen.id, gpus_fixed=record.lease.slots if record.lease else ()
+            record, docker_id=container.id, gpus_fixed=record.lease.slots if record.lease else ()
         )
-        inference.go(Trigger.CREATE, seen.created_at, None)
+        inference.go(Trigger.CREATE, container.created_at, None)
     elif record.pending is not None:
-        # Making it anew did not come to its end: it has the devices that it had, and so the lease.
+        # The command was interrupted: the container has its old devices, and so the lease on them.
         inference.record = dataclasses.replace(record, lease=_lease_of_devices(record))
-    if seen.status.has_processes:
-        _infer_running(inference, seen, taken)
+    if container.status.has_processes:
+        _infer_running(inference, container, taken)
     else:
-        _infer_stopped(inference, seen)
+        _infer_stopped(inference, container)
     return inference.verdict()
 
 
 def _lease_of_devices(record: Record) -> Lease | None:
-    """Its lease as far as it is on the devices that Docker fixed; none if it has not got all of these."""
+    """Return the lease on the devices that Docker fixed; None if the lease does not contain all of them."""
     fixed = {ref.uuid for ref in record.gpus_fixed}
     if record.lease is None or not fixed or not fixed <= {ref.uuid for ref in record.lease.slots}:
         return None
     return dataclasses.replace(record.lease, slots=record.gpus_fixed)
 
 
-def _infer_running(inference: _Inference, seen: EngineContainer, taken: Collection[str]) -> None:
+def _infer_running(inference: _Inference, container: EngineContainer, taken: Collection[str]) -> None:
     record = inference.record
-    started = seen.started_at or inference.now
-    fresh = {"engine_started_at": seen.started_at, "paused": seen.status is ContainerStatus.PAUSED}
-    why = None if record.pending is not None else "started behind ds01"
+    started = container.started_at or inference.now
+    fresh = {"engine_started_at": container.started_at, "paused": container.status is ContainerStatus.PAUSED}
+    why = None if record.pending is not None else "started outside ds01"
     lease, conflict = record.lease, None
     if record.state is State.RUNNING:
-        if record.engine_started_at in (None, seen.started_at):
+        if record.engine_started_at in (None, container.started_at):
             if record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
                 inference.record = with_changes(record, **fresh)
             return
-        inference.stop(seen.finished_at or started, seen)
-        why = "started again behind ds01"
+        inference.stop(container.finished_at or started, container)
+        why = "started again outside ds01"
     if lease is None and record.gpus_fixed:
         if any(ref.uuid in taken for ref in record.gpus_fixed):
             slots = display_names(record.gpus_fixed)
-            conflict = f"it runs on GPU {slots}, which somebody else has"
+            conflict = f"it runs on GPU {slots}, which is leased to another container"
         else:
             lease = Lease(record.gpus_fixed, inference.clip(started))
     inference.go(Trigger.START, started, why, lease=lease, conflict=conflict, **fresh)
 
 
-def _infer_stopped(inference: _Inference, seen: EngineContainer) -> None:
+def _infer_stopped(inference: _Inference, container: EngineContainer) -> None:
     record = inference.record
-    ended = seen.finished_at or inference.now
+    ended = container.finished_at or inference.now
     if record.state is State.RUNNING:
-        inference.stop(ended, seen)
+        inference.stop(ended, container)
         return
-    if _has_run(seen) and seen.started_at != record.engine_started_at:
-        # It was started and has ended since; without a lease it ran without one.
+    if _has_run(container) and container.started_at != record.engine_started_at:
+        # It was started and has stopped since, without getting a lease in between.
         inference.go(
             Trigger.START,
-            seen.started_at or ended,
-            None if record.pending is not None else "started behind ds01",
-            engine_started_at=seen.started_at,
+            container.started_at or ended,
+            None if record.pending is not None else "started outside ds01",
+            engine_started_at=container.started_at,
         )
-        inference.stop(ended, seen)
+        inference.stop(ended, container)
         return
     if record.pending is not None:
-        # A start that did not come to its end: what it leased for it goes back.
+        # An interrupted start: its new lease is released.
         kept = None if record.state is State.STOPPED else record.lease
         inference.record = with_changes(record, lease=kept)
 
 
-def _has_run(seen: EngineContainer) -> bool:
-    return seen.started_at is not None
+def _has_run(container: EngineContainer) -> bool:
+    return container.started_at is not None
 
 
 class _Inference:
-    """A record on its way through transitions that were observed."""
+    """A record to which observed transitions are applied."""
 
     def __init__(self, record: Record, now: datetime, hold: timedelta | None, restart: str | None) -> None:
         self.record = record
@@ -172,14 +172,14 @@ class _Inference:
         return Inferred(self.record, tuple(self._steps))
 
     def clip(self, at: datetime) -> datetime:
-        """Return the engine's time, no later than now and no earlier than what the record knows.
+        """Clip the engine's time to [the record's last observation, now].
 
-        That holds also where the clock is behind the record: `now` is what is wrong then.
+        If the clock is behind the record, the record's time counts: then `now` is wrong.
         """
         return max(min(at, self.now), self.record.last_observed_at)
 
-    def stop(self, at: datetime, seen: EngineContainer) -> None:
-        why = end_seen_outside(self.record, seen, self._restart)
+    def stop(self, at: datetime, container: EngineContainer) -> None:
+        why = end_seen_outside(self.record, container, self._restart)
         self.go(Trigger.STOP, at, why.why, holds=self._hold != timedelta(0))
         self.record = with_changes(self.record, ended=dataclasses.replace(why, at=self.record.last_change))
         if self.record.state is State.HELD:

@@ -1,4 +1,4 @@
-"""Our containers without a record: their records are rebuilt, and what a create or a replacement left is removed."""
+"""Repair our containers without a record: rebuild lost records, remove leftovers of creates and replacements."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from ds01.records.entries import Entries, readable, taken_uuids
 from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
 
-# Does something to a container under its lock; whether it could be done.
+# Runs a repair under the lock of the named container; returns whether it could be done.
 RunLocked = Callable[[str, Callable[[], list[Change]]], bool]
 
 
 def rebuild_lost_records(
     context: Context, listed: list[EngineContainer], entries: Entries, run_locked: RunLocked
 ) -> None:
-    """Rebuild the records that were lost, and set aside the unreadable ones without a container.
+    """Rebuild lost records, and set aside unreadable records without a container.
 
-    One whose slots may be those of another lost record that cannot be rebuilt now has to wait for it.
+    A record whose slots may belong to another lost record that cannot be rebuilt now has to wait for that one.
     """
     lost = find_unrecorded(context, entries, listed)
-    blocked: set[str] = set()  # the UUIDs of those that cannot be rebuilt now
+    blocked: set[str] = set()  # the UUIDs of records that cannot be rebuilt now
     inspected = []
     for container in lost:
         try:
-            seen = context.engine.inspect(container.id)
+            detail = context.engine.inspect(container.id)
         except (EngineConflict, EngineRejected) as error:
             context.observer.report_uninspectable(container, error)
             blocked |= set(uuids_from_labels(container.labels))
             continue
-        if seen is not None and seen.status is not ContainerStatus.REMOVING:
-            inspected.append(seen)
-    for seen in sorted(inspected, key=_urgency):
-        uuids = set(uuids_from_labels(seen.labels))
-        if uuids & blocked or not run_locked(seen.name, partial(_rebuild_or_remove, context, seen)):
+        if detail is not None and detail.status is not ContainerStatus.REMOVING:
+            inspected.append(detail)
+    for detail in sorted(inspected, key=_urgency):
+        uuids = set(uuids_from_labels(detail.labels))
+        if uuids & blocked or not run_locked(detail.name, partial(_rebuild_or_remove, context, detail)):
             blocked |= uuids
     names = {container.name for container in lost}
     for name, entry in entries.items():
@@ -56,7 +56,7 @@ def rebuild_lost_records(
 def remove_stray_replacements(
     context: Context, listed: list[EngineContainer], entries: Entries, run_locked: RunLocked
 ) -> None:
-    """Remove the replacements that nobody waits for."""
+    """Remove replacements that no record waits for."""
     known = {record.docker_id for record in readable(entries)}
     for container in listed:
         place = replaced_name(context, container) if container.id not in known else None
@@ -64,14 +64,14 @@ def remove_stray_replacements(
             run_locked(place, partial(_remove_stray, context, container, place))
 
 
-def _urgency(seen: EngineContainer) -> tuple[bool, float]:
-    """What to sort by: who runs is the rightful holder of its GPU, and of several the one that started first.
+def _urgency(container: EngineContainer) -> tuple[bool, float]:
+    """Return the sort key: running containers first, since they hold their GPU; among them the earliest start.
 
-    Of those that do not run, the one that was used last had the GPU last.
+    Of stopped containers the most recently used comes first, since it had the GPU last.
     """
-    if seen.status.has_processes:
-        return False, _seconds(seen.started_at or seen.created_at)
-    return True, -_seconds(max(seen.created_at, seen.finished_at or seen.created_at))
+    if container.status.has_processes:
+        return False, _seconds(container.started_at or container.created_at)
+    return True, -_seconds(max(container.created_at, container.finished_at or container.created_at))
 
 
 def _seconds(at: datetime) -> float:
@@ -79,53 +79,57 @@ def _seconds(at: datetime) -> float:
 
 
 def _rebuild_or_remove(context: Context, container: EngineContainer) -> list[Change]:
-    """A container of ours that no record knows: a leftover of a create that was given up, or its record was lost."""
-    seen = context.engine.inspect(container.id)
-    if seen is None or seen.status is ContainerStatus.REMOVING:
+    """Rebuild the record of our container, or remove the container if it is a leftover of an abandoned create."""
+    detail = context.engine.inspect(container.id)
+    if detail is None or detail.status is ContainerStatus.REMOVING:
         return []
-    if not find_unrecorded(context, context.ledger.read(), [seen]):
+    if not find_unrecorded(context, context.ledger.read(), [detail]):
         return []
-    # One that was whole is no leftover: it vanished with Docker's data, say, and came back with it.
-    removed = [gone for gone in context.ledger.removed_named(seen.name) if gone.id == seen.labels["ds01.id"]]
-    if seen.started_at is None and any(gone.docker_id is None for gone in removed):
-        return _remove_leftover(context, seen)
-    record = record_from_labels(context, seen)
-    limits = context.rules.limits_of(record).limits  # nobody asks the user database under the ledger's lock
+    # A complete container is not a leftover: for example, it vanished with Docker's data and came back with it.
+    removed = [gone for gone in context.ledger.removed_named(detail.name) if gone.id == detail.labels["ds01.id"]]
+    if detail.started_at is None and any(gone.docker_id is None for gone in removed):
+        return _remove_leftover(context, detail)
+    record = record_from_labels(context, detail)
+    limits = context.rules.limits_of(
+        record
+    ).limits  # looked up here: the user database is not asked under the ledger's lock
     with context.ledger.transaction() as ledger:
-        entry = ledger.records.get(seen.name)
+        entry = ledger.records.get(detail.name)
         if isinstance(entry, Record):
             return []
-        taken = taken_uuids(ledger.records, but=seen.name)
-        record = with_inferred_state(record, seen, limits, taken, context.clock())
+        taken = taken_uuids(ledger.records, but=detail.name)
+        record = with_inferred_state(record, detail, limits, taken, context.clock())
         if isinstance(entry, UnreadableRecord):
-            ledger.set_aside(seen.name, now=context.clock())  # Busy if it may be whole: then nothing is rebuilt
+            ledger.set_aside(
+                detail.name, now=context.clock()
+            )  # raises Busy if it may be intact: then nothing is rebuilt
         record = ledger.commit(record, now=context.clock())
     why = f"its record was unreadable: {entry.why}" if entry is not None else "it had no record"
-    context.emit("repair", {"container": seen.name, "user": record.user, "why": why, "actor": OBSERVED})
+    context.emit("repair", {"container": detail.name, "user": record.user, "why": why, "actor": OBSERVED})
     if record.conflict:
         report_conflict(context, record)
-    return [Change(seen.name, "rebuilt")]
+    return [Change(detail.name, "rebuilt")]
 
 
 def _remove_stray(context: Context, container: EngineContainer, place: str) -> list[Change]:
-    """A twin that nobody waits for any more: Docker made it late, or the record that told of it is lost."""
+    """Remove a replacement that no record waits for: Docker created it late, or the record is lost."""
     record = context.ledger.read().get(place)
     if isinstance(record, Record) and (awaits_replacement(record) or record.docker_id == container.id):
         return []
-    seen = context.engine.inspect(container.id)
-    return _remove_leftover(context, seen) if seen is not None and seen.name == container.name else []
+    detail = context.engine.inspect(container.id)
+    return _remove_leftover(context, detail) if detail is not None and detail.name == container.name else []
 
 
-def _remove_leftover(context: Context, seen: EngineContainer) -> list[Change]:
-    if not remove_unused(context, seen):
+def _remove_leftover(context: Context, container: EngineContainer) -> list[Change]:
+    if not remove_unused(context, container):
         return []
-    facts = {"actor": OBSERVED, "container": seen.name, "user": seen.labels.get("ds01.user")}
-    context.emit("repair", facts | {"why": "its create was given up"})
-    return [Change(seen.name, "leftover removed")]
+    facts = {"actor": OBSERVED, "container": container.name, "user": container.labels.get("ds01.user")}
+    context.emit("repair", facts | {"why": "leftover of an abandoned create"})
+    return [Change(container.name, "leftover removed")]
 
 
 def _set_aside(context: Context, name: str) -> list[Change]:
-    """An unreadable record behind which no container stands."""
+    """Set aside an unreadable record without a container."""
     with context.ledger.transaction() as ledger:
         entry = ledger.records.get(name)
         if not isinstance(entry, UnreadableRecord):

@@ -1,4 +1,4 @@
-"""A record from a container's labels, where the record itself was lost. What only it knew is lost with it."""
+"""Rebuild a lost record from the container's labels. What is not in the labels is lost."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from ds01.records.state_machine import State, Trigger
 from ds01.system.data import DataError, format_time, parse_time
 
 
-def record_from_labels(context: Context, seen: EngineContainer) -> Record:
-    """Return what the labels say for certain: identity, request, slots, creation time; without lease and history."""
-    labels = seen.labels
-    name, uid = split_container_name(seen.name) or (seen.name, int(labels["ds01.uid"]))
-    login, gid = labels.get("ds01.user", str(uid)), seen.spec.gid if seen.spec else uid
+def record_from_labels(context: Context, container: EngineContainer) -> Record:
+    """Return the record with what the labels contain: identity, request, slots, creation time; no lease or history."""
+    labels = container.labels
+    name, uid = split_container_name(container.name) or (container.name, int(labels["ds01.uid"]))
+    login, gid = labels.get("ds01.user", str(uid)), container.spec.gid if container.spec else uid
     with suppress(NotFound):  # the owner was deleted, or the user database does not answer
         account = context.users.by_uid(uid)
         login, gid = account.login, account.gid
     refs = tuple(_slot_refs(labels.get("ds01.gpu.slots", ""), uuids_from_labels(labels)))
-    mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
+    mounts = {mount.target: mount.source for mount in container.spec.mounts} if container.spec else {}
     return Record(
         id=labels["ds01.id"],
         installation=context.ledger.installation,
-        container_name=seen.name,
+        container_name=container.name,
         name=name,
         user=login,
         uid=uid,
         gid=gid,
         group=labels.get("ds01.group", ""),
         state=State.CREATED,
-        image=labels.get("ds01.image", seen.image),
-        created_at=min(_time(labels.get("ds01.created")) or seen.created_at, context.clock()),
+        image=labels.get("ds01.image", container.image),
+        created_at=min(_time(labels.get("ds01.created")) or container.created_at, context.clock()),
         project=labels.get("ds01.project", name),
-        docker_id=seen.id,
-        own_tag=seen.image if seen.image.endswith(f":{seen.name}") else None,
+        docker_id=container.id,
+        own_tag=container.image if container.image.endswith(f":{container.name}") else None,
         request=ContainerRequest(
             owner=uid,
             name=name,
-            image=labels.get("ds01.image", seen.image),
+            image=labels.get("ds01.image", container.image),
             gpus=GpuRequest(len(refs)),
             project=labels.get("ds01.project"),
             workspace=mounts.get("/workspace"),
@@ -62,11 +62,11 @@ def record_from_labels(context: Context, seen: EngineContainer) -> Record:
 
 
 def with_inferred_state(
-    record: Record, seen: EngineContainer, limits: Limits, taken: Collection[str], now: datetime
+    record: Record, container: EngineContainer, limits: Limits, taken: Collection[str], now: datetime
 ) -> Record:
-    """Return the record that `described` began, with its lease and in the state that the engine has. Pure.
+    """Complete the result of `record_from_labels` with the lease and the engine's state. Pure.
 
-    `taken`: the UUIDs that others have leased.
+    `taken`: the UUIDs of the slots that others lease.
     """
     created, refs = record.created_at, record.gpus_fixed
     free = not {ref.uuid for ref in refs} & set(taken)
@@ -75,17 +75,19 @@ def with_inferred_state(
     record = with_changes(record, resource_limits=limits)
     record = apply_transition(record, Trigger.CREATE, actor=OBSERVED, at=created, why=why, lease=lease)
     hold = limits.gpu_hold_after_stop
-    record = infer_transitions(record, seen, taken=taken, hold=hold, now=now).record
+    record = infer_transitions(record, container, taken=taken, hold=hold, now=now).record
     if record.state is State.CREATED and refs and lease is None:
-        return apply_transition(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="somebody else has its GPU")
+        return apply_transition(
+            record, Trigger.RELEASE, actor=OBSERVED, at=now, why="its GPU is leased to another container"
+        )
     ends = hold_ends(record, hold)
     if record.state is State.HELD and ends is not None and ends <= now:
         return apply_transition(record, Trigger.RELEASE, actor=OBSERVED, at=now, why="its hold is over")
     if record.state is State.RUNNING:
-        # What it did until now is lost with the record: its idle time counts from now.
+        # Its activity until now is lost with the record, so its idle time counts from now.
         record = with_changes(record, activity={"last": format_time(now)})
         if refs and record.lease is None and not record.conflict:
-            return with_changes(record, conflict="it runs on a GPU that somebody else has")
+            return with_changes(record, conflict="it runs on a GPU that is leased to another container")
     return record
 
 

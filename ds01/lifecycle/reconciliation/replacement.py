@@ -1,7 +1,7 @@
-"""The container that is to take another's place. It is made beside it, under a name of its own, until it is whole.
+"""Replacements: containers that take the place of another one, under a temporary name until they are complete.
 
-So whatever fails before that leaves the old one as it was, and whatever fails after it is brought to its end by
-whoever looks next: the old one's record has the new one's in it by then. `anew.py` makes it.
+A failure before that leaves the old container as it was. A failure after it is completed by the next command, since
+the old record then contains the new one. `recreate.py` creates replacements.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ SUFFIX = ".anew"
 
 
 def replacement_name(container_name: str) -> str:
-    """What it is called in Docker meanwhile: no name of ds01's or AIME's, so nobody takes it for a container yet."""
+    """Return a replacement's temporary name in Docker, which neither ds01 nor AIME's tools take for a container."""
     return container_name + SUFFIX
 
 
 def replaced_name(context: Context, container: EngineContainer, *, at_any_time: bool = False) -> str | None:
-    """Return the name of the container that this one is to replace, wanted or not; None if it is no replacement.
+    """Return the name of the container that this one is to replace, still wanted or not; None for other containers.
 
-    `at_any_time`: as `labels.are_own` has it.
+    `at_any_time`: as for `is_created_by`.
     """
     name = container.name.removesuffix(SUFFIX)
     own = ownership.is_created_by(container, context.ledger.installation, name=name, at_any_time=at_any_time)
@@ -36,15 +36,15 @@ def replaced_name(context: Context, container: EngineContainer, *, at_any_time: 
 
 
 def awaits_replacement(record: Record) -> bool:
-    """Whether a twin was begun for it, and what came of it was not written."""
+    """Return whether a replacement was started for the record and its outcome is not written yet."""
     return record.pending is not None and record.pending.trigger is Trigger.REMOVE
 
 
 def promote(context: Context, record: Record) -> Record:
-    """Let the whole twin take the place of a container that does not run; the new record. Its lock is held.
+    """Put the complete replacement in the place of a container that does not run; return the new record.
 
-    May be called again after any failure. Raises EngineNotFound without a twin; EngineConflict or EngineRejected while
-    Docker is not done with the old one, or if somebody took its name.
+    The container's lock is held. May be called again after any failure. Raises EngineNotFound if the replacement is
+    gone; EngineConflict or EngineRejected while Docker still removes the old container, or if its name was taken.
     """
     pending = record.pending
     assert pending is not None and pending.successor is not None
@@ -52,7 +52,7 @@ def promote(context: Context, record: Record) -> Record:
     replacement = context.engine.inspect(new.docker_id or "")
     if replacement is None:
         raise EngineNotFound(
-            f"the new container for {record.name} is gone", why="somebody removed it while it was made"
+            f"the new container for {record.name} is gone", why="somebody removed it while it was being created"
         )
     with suppress(EngineNotFound):
         context.engine.remove(record.docker_id or "")
@@ -60,9 +60,9 @@ def promote(context: Context, record: Record) -> Record:
         context.engine.rename(replacement.id, record.container_name)
     with context.ledger.transaction() as ledger:
         now = context.clock()
-        gone = apply_transition(record, Trigger.REMOVE, actor=pending.actor, at=now, why="made anew")
+        gone = apply_transition(record, Trigger.REMOVE, actor=pending.actor, at=now, why="created again")
         new = ledger.commit_replacement(gone, new, now=now)
-    with suppress(Ds01Error):  # it is done; what is left of the old one's image is no reason to say otherwise
+    with suppress(Ds01Error):  # the replacement is complete; a leftover of the old image does not make it fail
         if record.own_tag not in (None, new.own_tag):
             context.engine.untag(record.own_tag or "")
         _drop_image(context, pending.image_id)
@@ -70,7 +70,7 @@ def promote(context: Context, record: Record) -> Record:
 
 
 def discard_replacement(context: Context, record: Record) -> None:
-    """Take away a twin that is not whole, or not wanted any more, and give the old container its tag back."""
+    """Remove a replacement that is incomplete or no longer wanted, and give the old container its tag back."""
     replacement = context.engine.inspect(replacement_name(record.container_name))
     if replacement is not None and replaced_name(context, replacement, at_any_time=True) == record.container_name:
         remove_unused(context, replacement)
@@ -80,12 +80,12 @@ def discard_replacement(context: Context, record: Record) -> None:
             context.engine.untag(tag)
     image = record.pending.image_id if record.pending is not None else None
     if image is not None and record.own_tag is not None:
-        with suppress(EngineNotFound):  # somebody removed the image of an existing container by force
+        with suppress(EngineNotFound):  # somebody force-removed the image of an existing container
             context.engine.tag(image, record.own_tag)
 
 
 def remove_unused(context: Context, container: EngineContainer) -> bool:
-    """Remove a container, unless it ran; whether it was removed. One that cannot be is left to the next look."""
+    """Remove a container unless it ran; return whether it was removed. After a failure, the next reconcile retries."""
     if container.started_at is not None:
         return False
     try:
@@ -96,7 +96,7 @@ def remove_unused(context: Context, container: EngineContainer) -> bool:
 
 
 def _drop_image(context: Context, image_id: str | None) -> None:
-    """Let an image go that lost its last tag to the one of the twin, as it goes with its last tag elsewhere."""
+    """Remove the old image if its last tag went to the replacement's image."""
     image = context.engine.image(image_id) if image_id is not None else None
     if image is not None and not image.tags:
         context.engine.remove_image(image.id)

@@ -1,6 +1,6 @@
 """The owner's account inside a container, as an archive that is unpacked before the first start.
 
-Nothing is run and nothing is committed: a useradd with a ten-digit uid would write a lastlog of hundreds of GB.
+`useradd` is not used: with a ten-digit uid it would write a lastlog of hundreds of GB.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from ds01.errors import PermissionDenied
 from ds01.system.owner_groups import HostGroup
 
 _BASHRC = """\
-# Written by ds01 when the container was made; yours to change.
+# Written by ds01 when the container was created; yours to change.
 [ -f /etc/bash.bashrc ] && . /etc/bash.bashrc
 . ~/.shrc
 PS1='\\[\\e[1;36m\\][{name}]\\[\\e[0m\\] \\w \\$ '
 """
 _SHRC = """\
-# Written by ds01 when the container was made; yours to change.
+# Written by ds01 when the container was created; yours to change.
 case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) PATH="$HOME/.local/bin:$PATH" ;; esac
 PS1='[{name}] $PWD $ '
 {root}case $- in *i*)
     echo "This is {name}. Your work belongs in /workspace: it outlives the container."
-    echo "'exit' leaves and everything goes on running; 'container-stop {name}', outside, ends it."
+    echo "'exit' leaves and everything keeps running; 'container-stop {name}', outside, stops it."
 esac
 """
 _ROOT_HINT = """\
@@ -41,9 +41,9 @@ if [ -n "$BASH_VERSION" ]; then . ~/.bashrc; else . ~/.shrc; fi
 
 @dataclass(frozen=True)
 class Insider:
-    """Whom to make: the login and the numbers of the owner, and the container's name for the prompt.
+    """The account to create: the owner's login, uid and gid, and the container's name for the prompt.
 
-    `groups` are shown by name; with `root_inside` the owner may use the image's sudo without a password.
+    `groups`: the host's groups to add by name. `root_inside`: the owner may use the image's sudo without a password.
     """
 
     login: str
@@ -55,7 +55,7 @@ class Insider:
 
     @property
     def home(self) -> str:
-        """The home inside. Not the host's: that is another file system."""
+        """The home directory inside the container, which is not the host's."""
         return f"/home/{self.login}"
 
 
@@ -64,8 +64,8 @@ def archive(who: Insider, read: Callable[[str], bytes | None], exists: Callable[
 
     `read` returns the image's files by path, None if absent; `exists` tells whether there is one.
 
-    An image that has the uid, the gid or the name already keeps its lines; the owner's come first, and the first one
-    that matches is the one that counts. Raises PermissionDenied for a login that would break the files' format.
+    If the image already has the uid or the gid, its lines stay; the owner's line comes first, and the first match
+    counts. Raises PermissionDenied for a login that would break the files' format.
     """
     if not who.login or any(mark in who.login for mark in ":/\n\0") or who.login in (".", ".."):
         raise PermissionDenied(f"the login {who.login!r} cannot exist inside a container")
@@ -98,7 +98,7 @@ def _with_first(line: str, content: bytes | None, *, replaces: Callable[[list[st
 
 
 def _with_members(who: Insider, content: bytes | None) -> bytes | None:
-    """The image's groups, with the owner in those of the host: a number that the image has keeps the image's name."""
+    """Return the image's groups with the owner in the host's groups; a gid that the image has keeps its name there."""
     if not who.groups:
         return content
     lines = _lines(content)
@@ -109,7 +109,7 @@ def _with_members(who: Insider, content: bytes | None) -> bytes | None:
             members = [name for name in ",".join(known[3:]).split(",") if name and name != who.login]
             known[3:] = [",".join([*members, who.login])]
         elif not set(group.name) & set(":,\n\0"):
-            # Two groups of one name would be one to programs that look it up by name.
+            # Programs that look up a group by name could not tell two groups of the same name apart.
             name = group.name if group.name not in names else f"host-{group.name}"
             lines.append([name, "x", str(group.gid), who.login])
             names.add(name)
@@ -119,7 +119,7 @@ def _with_members(who: Insider, content: bytes | None) -> bytes | None:
 def _tar(who: Insider, accounts: Mapping[str, bytes]) -> bytes:
     home = who.home.removeprefix("/")
     root = _ROOT_HINT.replace("{name}", who.container) if who.root_inside else ""
-    # By number: a login may hold characters that mean something to sudo. Harmless where there is no sudo.
+    # By uid: a login may contain characters with a meaning in sudoers. Harmless in an image without sudo.
     sudoers = f"#{who.uid} ALL=(ALL:ALL) NOPASSWD: ALL\n".encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:

@@ -1,6 +1,6 @@
-"""What AIME's tools make: whose container it is, how it was made, and when nothing is left inside. Pure.
+"""Containers of AIME's tools: their owner, the request they correspond to, and the processes in them. Pure.
 
-Theirs are called NAME._.UID as ours are, with capitals and dots besides, and carry `aime.mlc` labels.
+They are called NAME._.UID like ours, but may contain capitals and dots, and have `aime.mlc` labels.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ MARK = "aime.mlc"
 _NAME = re.compile(r"([a-zA-Z0-9][a-zA-Z0-9_.-]{0,126})\._\.(0|[1-9][0-9]{0,9})")
 
 
-def is_marked(seen: EngineContainer) -> bool:
-    """Whether AIME's tools made it. Those of any installation of ds01 have their labels too, and are not theirs."""
-    return bool(seen.labels.get(MARK)) and not seen.labels.get("ds01.installation")
+def is_marked(container: EngineContainer) -> bool:
+    """Return whether AIME's tools created it. Containers of any ds01 have AIME's labels too, but do not count."""
+    return bool(container.labels.get(MARK)) and not container.labels.get("ds01.installation")
 
 
 def name_and_uid(container_name: str) -> tuple[str, int] | None:
-    """Name and uid of a Docker name as AIME's tools give it."""
-    found = _NAME.fullmatch(container_name)
-    return (found[1], int(found[2])) if found is not None else None
+    """Return name and uid from a container name of AIME's tools; None if it has another form."""
+    match = _NAME.fullmatch(container_name)
+    return (match[1], int(match[2])) if match is not None else None
 
 
 def own_tag(image: str, container: str, uid: int) -> str:
-    """The tag that only this container uses: AIME's tools remove the image that `docker ps` shows."""
+    """Return an image tag that only this container uses, since AIME's tools remove the image that `docker ps` shows."""
     repository = image.partition("@")[0]
     head, colon, tail = repository.rpartition(":")
     if colon and "/" not in tail:
@@ -41,68 +41,72 @@ def own_tag(image: str, container: str, uid: int) -> str:
     return f"{repository}:{container}"
 
 
-def owner_of(seen: EngineContainer, users: Users) -> int:
-    """The uid of the owner, on whom name and labels agree.
+def owner_of(container: EngineContainer, users: Users) -> int:
+    """Return the owner's uid from name and labels.
 
-    Raises InvalidState if they do not, NotFound if no user has the uid.
+    Raises InvalidState if they disagree, NotFound if no user has the uid.
     """
-    if not is_marked(seen):
+    if not is_marked(container):
         raise InvalidState(
-            f"{seen.name} was not made by AIME's tools",
-            why=f"it has no label {MARK}, or is another ds01's",
-            hint="only theirs can be taken over; make a new one: container-create",
+            f"{container.name} was not created by AIME's tools",
+            why=f"it has no label {MARK}, or belongs to another ds01 installation",
+            hint="only containers of AIME's tools can be adopted; create a new container: container-create",
         )
-    parts = name_and_uid(seen.name)
-    login = seen.labels.get(f"{MARK}.USER") or seen.labels[MARK]
+    parts = name_and_uid(container.name)
+    login = container.labels.get(f"{MARK}.USER") or container.labels[MARK]
     if parts is None:
         raise InvalidState(
-            f"the name {seen.name} does not say whose it is",
-            why="it would have to be NAME._.UID; very old tools of AIME's left the uid out",
-            hint=f"docker rename {seen.name} {seen.name}._.UID, with the uid of {login}",
+            f"the name {container.name} does not contain its owner's uid",
+            why="it must have the form NAME._.UID; very old versions of AIME's tools left the uid out",
+            hint=f"docker rename {container.name} {container.name}._.UID, with the uid of {login}",
         )
     account = users.by_uid(parts[1])
     if login != account.login:
         raise InvalidState(
-            f"it is not clear whose {seen.name} is",
+            f"the owner of {container.name} is not clear",
             why=f"its name says {account.login} (uid {account.uid}), its label says {login}",
         )
     return account.uid
 
 
-def request_of(seen: EngineContainer, owner: int, name: str, *, slots: int, most: int | None) -> ContainerRequest:
-    """What one would have asked ds01 for, so that the container can be made anew as one of ds01's.
+def request_of(container: EngineContainer, owner: int, name: str, *, slots: int, most: int | None) -> ContainerRequest:
+    """Return the equivalent ds01 request, with which the container can be created again.
 
-    It has `slots` GPUs, and one container may have `most`. The image is the one that AIME's tools began with: the one
-    that they made of it goes with the container.
+    It has `slots` GPUs; the limit for a container is `most`. The image is the one that AIME's tools started from: the
+    image that they built from it is removed with the container.
     """
-    mounts = {mount.target: mount.source for mount in seen.spec.mounts} if seen.spec else {}
-    ports = seen.spec.ports if seen.spec else ()
+    mounts = {mount.target: mount.source for mount in container.spec.mounts} if container.spec else {}
+    ports = container.spec.ports if container.spec else ()
     return ContainerRequest(
         owner=owner,
         name=name,
-        image=seen.image.removesuffix(f":{seen.name}"),
-        gpus=GpuRequest(_count(seen, slots, most)),
-        framework=_label(seen, "FRAMEWORK"),
-        workspace=mounts.get("/workspace") or _label(seen, "WORK_MOUNT"),
-        data=mounts.get("/data") or _label(seen, "DATA_MOUNT"),
-        models=mounts.get("/models") or _label(seen, "MODELS_MOUNT"),
+        image=container.image.removesuffix(f":{container.name}"),
+        gpus=GpuRequest(_count(container, slots, most)),
+        framework=_label(container, "FRAMEWORK"),
+        workspace=mounts.get("/workspace") or _label(container, "WORK_MOUNT"),
+        data=mounts.get("/data") or _label(container, "DATA_MOUNT"),
+        models=mounts.get("/models") or _label(container, "MODELS_MOUNT"),
         ports=tuple(PublishedPort(port.container_port, port.host_port) for port in ports) or None,
     )
 
 
-def what_stays(name: str, seen: EngineContainer) -> str:
-    """What Docker fixed when it was made, and no adoption changes."""
+def what_stays(name: str, container: EngineContainer) -> str:
+    """Return the warning about settings that Docker fixed at create and an adoption cannot change."""
     kept = ["shared memory", "ulimits", "its cgroup"]
-    kept += ["all privileges"] if seen.privileged else []
-    kept += [f"the network ({seen.spec.network})"] if seen.spec is not None and seen.spec.network != "bridge" else []
-    again = f"`container-start {name} --recreate` makes it again with ds01's"
-    return f"what cannot be changed stays as AIME made it: {', '.join(kept)}; {again}"
+    kept += ["all privileges"] if container.privileged else []
+    kept += (
+        [f"the network ({container.spec.network})"]
+        if container.spec is not None and container.spec.network != "bridge"
+        else []
+    )
+    again = f"`container-start {name} --recreate` creates it again with ds01's settings"
+    return f"some settings stay as AIME's tools set them: {', '.join(kept)}; {again}"
 
 
 def left_inside(processes: Sequence[ContainerProcess]) -> int:
-    """How many processes there are besides the first, and besides the shell that it is or has become.
+    """Return the number of processes, without process 1 and the idle shell that it started.
 
-    A shell that somebody entered with counts, idle or not: its parent is outside.
+    A shell with which somebody entered counts, idle or not: its parent is outside the container.
     """
     first = processes[0].pid if processes else None
     parents = {process.parent for process in processes}
@@ -112,15 +116,15 @@ def left_inside(processes: Sequence[ContainerProcess]) -> int:
     )
 
 
-def _count(seen: EngineContainer, slots: int, most: int | None) -> int | None:
-    """How many GPUs to ask for: those that it has by name, or a number that somebody said, but not more than `most`.
+def _count(container: EngineContainer, slots: int, most: int | None) -> int | None:
+    """Return how many GPUs to request: those it has by name, or the number in its label; at most `most`.
 
-    Nobody has to say `all` to AIME's tools to get all: that asks for nothing in particular.
+    None if it has all GPUs: `all` is the default of AIME's tools, and so not a request for a number.
     """
-    if not seen.devices:
+    if not container.devices:
         return 0
-    number = _label(seen, "GPUS") or ""
-    if not seen.devices.everything:
+    number = _label(container, "GPUS") or ""
+    if not container.devices.everything:
         count = slots
     elif number.isascii() and number.isdigit() and len(number) <= 3:
         count = int(number)
@@ -129,6 +133,6 @@ def _count(seen: EngineContainer, slots: int, most: int | None) -> int | None:
     return count if most is None else min(count, most)
 
 
-def _label(seen: EngineContainer, key: str) -> str | None:
-    text = seen.labels.get(f"{MARK}.{key}")
+def _label(container: EngineContainer, key: str) -> str | None:
+    text = container.labels.get(f"{MARK}.{key}")
     return text if text not in (None, "", "-") else None

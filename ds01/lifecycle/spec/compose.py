@@ -1,4 +1,4 @@
-"""From what was asked for to what will be made: the one place where limits, devices and labels come together. Pure."""
+"""Compose a container's specification from its request: the only place that computes limits, devices, labels. Pure."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ds01.system.users import Account
 
 CPU_PERIOD = 100_000  # microseconds; the kernel's default
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# One process, and never an entrypoint of the image's: AIME's tools end the container when only process 1 is left.
+# One process, and never the image's entrypoint: AIME's tools stop the container when only process 1 is left.
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
-# What an image may have set when it was built, and what would be wrong in every container: which of all GPUs CUDA
-# takes, how large a terminal is, and after how many idle seconds process 1, a shell, ends the container.
+# Variables that a build may have left in the image and that are wrong in every container: which GPUs CUDA uses, the
+# size of a terminal, and the idle seconds after which a shell, process 1, exits and so ends the container.
 IMAGE_ONLY = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "COLUMNS", "LINES", "TMOUT")
 RESERVED_LABELS = ("ds01.", "aime.mlc")
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a container goes. `inject`: the engine is given the devices; false for simulated GPUs on a real Docker."""
+    """Where a container goes. `inject`: pass the devices to the engine; false for simulated GPUs on a real Docker."""
 
     lease: Lease | None
     cgroup_parent: str
@@ -40,7 +40,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Host:
-    """What the host and the policy say for every container. `memory_bytes` is the machine's."""
+    """Values of the host and the policy that apply to every container. `memory_bytes`: the machine's."""
 
     installation: str
     network: str
@@ -49,7 +49,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a container is: the record's id, its full name, its own image tag, and when it is made."""
+    """What identifies a container: its record's id, full name, own image tag, and creation time."""
 
     id: str
     container_name: str
@@ -68,7 +68,7 @@ def compose(
     groups: Sequence[HostGroup] = (),
     ports: tuple[PublishedPort, ...] = (),
 ) -> ContainerSpec:
-    """The complete container. The request's folders are resolved, and its wants were checked against the limits."""
+    """Return the complete specification. The request's paths are resolved and its limits already checked."""
     given = within(limits.limits, request.wants)
     insider = Insider(owner.login, owner.uid, owner.gid, request.name)
     environment = _environment(request, insider, given, placement, image)
@@ -90,20 +90,20 @@ def compose(
         network=host.network,
         **vars(resource_limits(given, placement.cgroup_parent, host.memory_bytes)),
         ulimits={name: value for name, value in given.ulimits.items() if value is not None},
-        # Who may not be root inside must not become it through a setuid program of an own image either.
+        # An owner who may not be root inside must not become root through a setuid program of their own image.
         no_new_privileges=not given.root_inside,
         device_uuids=_uuids(placement) if placement.inject else (),
     )
 
 
 def within(limits: Limits, wants: RequestedLimits) -> Limits:
-    """The limits with the smaller wants in their place."""
+    """Return the limits, replaced by the request's smaller ones where given."""
     changes = {name: value for name, value in vars(wants).items() if value is not None}
     return dataclasses.replace(limits, **changes)
 
 
 def changeable(limits: Limits) -> UpdateSpec:
-    """What of the limits can still be given to a container that somebody else made."""
+    """Return the limits that Docker can still change for an existing container."""
     return UpdateSpec(_cpu_quota(limits), CPU_PERIOD, limits.memory, _swap(limits), limits.pids_limit)
 
 
@@ -121,7 +121,7 @@ class ResourceLimits:
 
     @property
     def docker_arguments(self) -> tuple[str, ...]:
-        """The limits as the flags that `docker create` takes."""
+        """The limits as flags of `docker create`."""
         cpus = None if self.cpu_quota is None else self.cpu_quota / self.cpu_period
         flags = {
             "--cpus": None if cpus is None else f"{cpus:g}",
@@ -140,8 +140,8 @@ def limits_of(spec: ContainerSpec) -> ResourceLimits:
 
 
 def resource_limits(limits: Limits, cgroup_parent: str, machine_memory: int) -> ResourceLimits:
-    """Return what the engine is told of a user's limits. `machine_memory`: the server's, in bytes; 0: unknown."""
-    # No limit means as much as the container's memory, or the machine's: Docker would make it 64 MiB.
+    """Return a user's limits for the engine. `machine_memory`: the server's, in bytes; 0: unknown."""
+    # Without a limit, shared memory may be as large as the container's or the machine's memory, not Docker's 64 MiB.
     shm_size = limits.shm_size if limits.shm_size is not None else (limits.memory or machine_memory or None)
     return ResourceLimits(
         cpu_quota=_cpu_quota(limits),
@@ -155,7 +155,7 @@ def resource_limits(limits: Limits, cgroup_parent: str, machine_memory: int) -> 
 
 
 def _cpu_quota(limits: Limits) -> int | None:
-    """Never more than the slices around it have: with cgroup v1 the kernel refuses that, and the start fails."""
+    """Return the CPU quota, capped to the enclosing slices': with cgroup v1 the kernel refuses more at the start."""
     around = (limits.max_cpus, limits.aggregate.max_cpus, limits.group_total.max_cpus)
     if limits.max_cpus is None:
         return None
@@ -163,7 +163,7 @@ def _cpu_quota(limits: Limits) -> int | None:
 
 
 def _swap(limits: Limits) -> int | None:
-    """RAM and swap together. Null is as the memory, no swap; less than the memory Docker refuses."""
+    """Return the limit of RAM plus swap. None: the memory limit, so no swap. Docker refuses less than the memory."""
     if limits.memory is None or limits.memory_swap is None:
         return limits.memory
     return max(limits.memory, limits.memory_swap)
@@ -180,7 +180,7 @@ def _uuids(placement: Placement) -> tuple[str, ...]:
 def _environment(
     request: ContainerRequest, insider: Insider, limits: Limits, placement: Placement, image: EngineImage
 ) -> dict[str, str]:
-    """The policy's variables, over these the request's, over these ds01's own. The image's lie below all of them."""
+    """Return the variables: ds01's override the request's, these the policy's, and all of them the image's."""
     path = image.environment.get("PATH") or DEFAULT_PATH
     devices = _uuids(placement) if placement.inject else ()
     own = {
@@ -188,11 +188,11 @@ def _environment(
         "USER": insider.login,
         "LOGNAME": insider.login,
         "PATH": f"{insider.home}/.local/bin:{path}",
-        "ENV": f"{insider.home}/.shrc",  # what a plain interactive sh reads; bash reads ~/.bashrc
+        "ENV": f"{insider.home}/.shrc",  # read by a plain interactive sh; bash reads ~/.bashrc
         "HF_HOME": "/workspace/.cache/huggingface",
         "TORCH_HOME": "/workspace/.cache/torch",
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        # Always set: images bring `all`, and under an nvidia default runtime that would give every GPU.
+        # Always set: images have `all`, which would give access to every GPU if the default runtime is nvidia.
         "NVIDIA_VISIBLE_DEVICES": ",".join(devices) or "void",
     }
     if devices:
@@ -202,7 +202,7 @@ def _environment(
 
 
 def _driver_capabilities(image: EngineImage) -> dict[str, str]:
-    """The image's, with those that CUDA needs: an image for graphics alone would leave its GPU without use."""
+    """Return the image's capabilities plus those for CUDA: an image for graphics alone could not use its GPU."""
     has = [part.strip() for part in image.environment.get("NVIDIA_DRIVER_CAPABILITIES", "").split(",") if part.strip()]
     missing = [part for part in ("compute", "utility") if part not in has]
     return {} if "all" in has or not missing else {"NVIDIA_DRIVER_CAPABILITIES": ",".join([*missing, *has])}
@@ -241,7 +241,7 @@ def _labels(
         "ds01.gpu.slots": ";".join(ref.slot for ref in slots),
         "ds01.gpu.uuids": ";".join(ref.uuid for ref in slots),
         "ds01.limits": ";".join(f"{key}={value}" for key, value in shown.items() if value is not None),
-        # What AIME's tools need to list, open, start, stop and remove the container.
+        # For AIME's tools to list, open, start, stop and remove the container.
         "aime.mlc": owner.login,
         "aime.mlc.USER": owner.login,
         "aime.mlc.NAME": request.name,
@@ -254,11 +254,11 @@ def _labels(
         "aime.mlc.MODELS_MOUNT": request.models or "-",
         "aime.mlc.GPUS": ";".join(ref.slot for ref in slots) or "-",
     }
-    # AIME's list splits at commas and crashes on one more, for everybody; so inherited values lose theirs too.
+    # AIME's list splits at commas and crashes for everybody on an extra one, so inherited values must not have any.
     inherited = {key: value.replace(",", ";") for key, value in image.labels.items() if "," in value}
     theirs = {key: value.replace(",", ";") for key, value in request.labels.items()}
     ours = {key: "-" if "," in value else value for key, value in labels.items()}
-    stale = {key: "" for key in image.labels if key.startswith(RESERVED_LABELS)}  # of an image that was committed
+    stale = {key: "" for key in image.labels if key.startswith(RESERVED_LABELS)}  # inherited from a committed image
     return inherited | stale | theirs | ours
 
 

@@ -1,4 +1,4 @@
-"""Which processes of a container are shells that wait for input, and so have nothing to save."""
+"""The command lines of idle shells: processes that wait for input and have nothing to save."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine has, held against what it was told. Pure."""
+"""Compare a created container with its specification. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from ds01.engines.protocol import ContainerSpec, EngineContainer
 LIMITS = ("cpu_quota", "memory", "memory_swap", "shm_size", "pids_limit")
 
 
-def differences(wanted: ContainerSpec, seen: EngineContainer) -> tuple[list[str], list[str]]:
-    """What is wrong, and what is merely less than wanted: a limit that this kernel cannot enforce."""
-    has = seen.spec
+def differences(wanted: ContainerSpec, container: EngineContainer) -> tuple[list[str], list[str]]:
+    """Return the errors, and the warnings about limits that this kernel cannot enforce."""
+    has = container.spec
     if has is None:
-        return ["the engine does not say what it made"], []
+        return ["the engine does not report the container's settings"], []
     wrong = [
         f"{what}: wanted {want!r}, has {got!r}"
         for what, want, got in (
@@ -20,7 +20,7 @@ def differences(wanted: ContainerSpec, seen: EngineContainer) -> tuple[list[str]
             ("no-new-privileges", wanted.no_new_privileges, has.no_new_privileges),
             ("user namespace", wanted.user_namespace, has.user_namespace),
             ("removed variables", wanted.removed_variables, has.removed_variables),
-            ("devices", sorted(wanted.device_uuids), sorted(seen.devices.ids) if seen.devices else []),
+            ("devices", sorted(wanted.device_uuids), sorted(container.devices.ids) if container.devices else []),
             ("mounts", sorted(map(str, wanted.mounts)), sorted(map(str, has.mounts))),
             ("labels", dict(wanted.labels), {key: has.labels.get(key) for key in wanted.labels}),
             ("cgroup parent", wanted.cgroup_parent, has.cgroup_parent),
@@ -31,9 +31,9 @@ def differences(wanted: ContainerSpec, seen: EngineContainer) -> tuple[list[str]
         )
         if want != got
     ]
-    if seen.devices and seen.devices.everything:
-        wrong.append(f"devices: it may use every GPU ({seen.devices.form})")
-    if seen.privileged:
+    if container.devices and container.devices.everything:
+        wrong.append(f"devices: it has access to every GPU ({container.devices.form})")
+    if container.privileged:
         wrong.append("it is privileged")
     visible = wanted.environment.get("NVIDIA_VISIBLE_DEVICES")
     if has.environment.get("NVIDIA_VISIBLE_DEVICES") != visible:
@@ -47,7 +47,7 @@ def differences(wanted: ContainerSpec, seen: EngineContainer) -> tuple[list[str]
 
 
 def _ports(spec: ContainerSpec, wanted: ContainerSpec) -> list[tuple[int, str, int | None]]:
-    """The ports of `spec`; those of the server only where `wanted` names one."""
+    """Return the ports of `spec`; the server's port only where `wanted` gives one."""
     named = {port.container_port for port in wanted.ports if port.host_port is not None}
     return sorted(
         (port.container_port, port.host_ip, port.host_port if port.container_port in named else None)

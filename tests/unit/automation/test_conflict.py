@@ -46,7 +46,7 @@ def test_other_warning_does_not_delay_the_conflict_stop(met: TickHarness) -> Non
     met.harness.set_policy("defaults: {idle_timeout: 1s, max_runtime: 1s}\n")
     assert ("thesis", "conflict") in warnings_of(met.tick(hours=2))
     assert ("thesis", "stop") in actions_of(met.tick(minutes=5))
-    assert met.harness.record("alice").history[-1].why == "it runs on GPU 1:0, which somebody else has"
+    assert met.harness.record("alice").history[-1].why == "it runs on GPU 1:0, which is leased to another container"
 
 
 def test_if_the_other_gave_it_back_meanwhile_it_runs_on(met: TickHarness) -> None:

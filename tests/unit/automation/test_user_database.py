@@ -218,7 +218,7 @@ def test_doctor_says_whom_it_concerns(lab: TickHarness, directory: UserDirectory
     context = lab.harness.make_context()
     groups, people = describe_user_database_doubts(context.rules.owners, lab.harness.records(), lab.harness.clock())
     assert groups == "the user database does not have the Unix group research any more"
-    assert people.startswith(f"{ALICE_THESIS}: the user database does not know its owner alice (uid 70001)")
+    assert people.startswith(f"{ALICE_THESIS}: the user database does not know the owner alice (uid 70001)")
 
 
 def test_member_by_spelling_stays_one_during_a_silence(harness: Harness) -> None:

@@ -132,7 +132,7 @@ def test_a_gpu_by_name_is_refused_with_the_reason(ds: CommandLine, word: str) ->
         (2, ["my", "Pytorch", "-w="], "the directory is empty"),
         (2, ["my", "Pytorch", "2.5.1", "more"], "more"),
         (2, ["my", "Pytorch", "--nonsense"], "nonsense"),
-        (2, ["_my", "Pytorch"], "not a container name"),
+        (2, ["_my", "Pytorch"], "invalid container name"),
         (5, ["my", "Caffe"], "Tensorflow"),
         (5, ["my", "Pytorch", "9.9"], "nearest"),
     ],
@@ -227,7 +227,7 @@ def test_container_adopt(ds: CommandLine) -> None:
     theirs(ds, "1:1", start=True)
     answer = ds("container-adopt", "theirs")
     assert answer.out == "Adopted theirs, created by AIME's tools: it is running, with GPU 1:1 (2g.10gb).\n"
-    assert "stays as AIME made it" in answer.err and answer.code == 0
+    assert "stay as AIME" in answer.err and answer.code == 0
     assert "already" in ds.ok("container-adopt", "theirs")
     assert ds("container-adopt", AIME_CONTAINER, "--json").json["container"]["name"] == "theirs"
     assert "1:1" in ds.ok("container-list")

@@ -48,7 +48,7 @@ def test_log_follows_a_container_life(harness: Harness, log: Path, monkeypatch: 
     assert lines(log)[0] == f"ALLOCATED 1:0 {about} start by alice"
     harness.engine.remove_by_force(ALICE_THESIS)
     gate.reconcile(alice)
-    assert lines(log)[0] == f"RELEASED 1:0 {about} vanish by observed: removed behind ds01"
+    assert lines(log)[0] == f"RELEASED 1:0 {about} vanish by observed: removed outside ds01"
 
 
 def test_manual_lease_and_failed_create_are_logged(harness: Harness, log: Path) -> None:

@@ -271,7 +271,7 @@ def test_adopted_limit_below_use_waits_for_a_stop(harness: Harness) -> None:
     engine: Any = UsesMuch(harness.engine)
     gate = harness.another_gate(engine=engine)
     warnings = gate.adopt(harness.actor("alice"), AIME_CONTAINER).warnings
-    assert "its memory stays" in warnings[0] and "8g" in warnings[0]
+    assert "its memory limit is unchanged" in warnings[0] and "8g" in warnings[0]
     assert engine.asked == [UpdateSpec(400_000, 100_000, None, None, 500)]
     harness.gate.stop(harness.actor("alice"), AIME_CONTAINER)
     gate.adopt(harness.actor("alice"), AIME_CONTAINER)

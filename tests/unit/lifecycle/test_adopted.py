@@ -73,7 +73,7 @@ def test_one_for_all_gpus_is_not_started_onto_a_new_one(harness: Harness, grown:
     alice = harness.actor("alice")
     (new,) = harness.gate.create(harness.actor("bob"), harness.request("bob")).container.gpus
     assert new.slot == "1"
-    with pytest.raises(InvalidState, match="GPU 1 too") as caught:
+    with pytest.raises(InvalidState, match="also get GPU 1") as caught:
         harness.gate.start(alice, AIME_CONTAINER)
     assert "--recreate" in (caught.value.hint or "")
     assert not is_running(harness, grown) and harness.record("alice", "theirs").state is State.HELD

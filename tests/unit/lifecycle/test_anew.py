@@ -98,7 +98,7 @@ def test_remake_of_one_in_conflict_says_what_to_do(harness: Harness, gate: Any) 
     harness.engine.start(harness.record("alice").docker_id or "")
     with pytest.raises(InvalidState) as caught:
         gate.remake(harness.actor("alice"), ALICE_THESIS)
-    assert "which somebody else has" in (caught.value.why or "")
+    assert "leased to another container" in (caught.value.why or "")
     assert "container-stop" in (caught.value.hint or "") and "--recreate" in (caught.value.hint or "")
 
 

@@ -115,7 +115,7 @@ def test_directory_swapped_during_create_undoes_it(harness: Harness) -> None:
     gate = harness.another_gate(engine=Swapping(harness.engine.store.path, clock=harness.clock))
     with pytest.raises(EngineRejected) as caught:
         gate.create(harness.actor("alice"), harness.request("alice", data=str(data)))
-    assert "swapped" in (caught.value.why or "")
+    assert "was replaced" in (caught.value.why or "")
     assert harness.engine.containers() == []
     assert harness.leased() == {}
 

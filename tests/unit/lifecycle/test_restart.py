@@ -84,7 +84,7 @@ def test_tick_records_restart_and_start(two: Harness) -> None:
     two.engine.start(ALICE_THESIS)
     ticker.tick(minutes=1)
     record = two.record("alice")
-    assert [step.why for step in record.history[-2:]] == ["Docker restarted", "started again behind ds01"]
+    assert [step.why for step in record.history[-2:]] == ["Docker restarted", "started again outside ds01"]
     assert record.started_at == two.clock() - timedelta(minutes=1)
     assert two.record("bob").history[-1].why == "Docker restarted"
 

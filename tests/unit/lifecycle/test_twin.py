@@ -83,7 +83,7 @@ def test_a_removal_that_takes_its_time_ends_with_the_new_one(harness: Harness, a
     harness.another_gate(engine=Odd(harness.engine, remove=slow)).reconcile(harness.actor("root"))  # type: ignore[arg-type]
     assert names(harness) == [ALICE_THESIS, TWIN]
     harness.engine.remove_by_force(ALICE_THESIS)  # Docker comes to its end
-    assert reconcile(harness) == ["made anew"]
+    assert reconcile(harness) == ["created again"]
     invariants.check_settled(harness)
     assert harness.record("alice").lease is not None
 
@@ -103,7 +103,7 @@ def test_one_that_docker_cannot_remove_stands_in_nobodys_way(harness: Harness) -
         recreate(gate, harness)
     gate.create(harness.actor("bob"), harness.request("bob"))
     assert TWIN in names(harness) and harness.record("alice").lease is not None
-    assert reconcile(harness) == ["made anew"]  # after a restart of Docker, say
+    assert reconcile(harness) == ["created again"]  # after a restart of Docker, say
     invariants.check_settled(harness)
 
 
@@ -141,7 +141,7 @@ def test_dry_run_previews_the_reconcile_of_a_killed_command(harness: Harness) ->
     before = (harness.records(), names(harness))
     assert [change.what for change in preview(harness.context, harness.context.observer.containers())] == ["settled"]
     assert (harness.records(), names(harness)) == before
-    assert reconcile(harness) == ["made anew"]
+    assert reconcile(harness) == ["created again"]
 
 
 def test_it_is_finished_also_for_an_owner_who_is_gone(harness: Harness) -> None:
@@ -181,7 +181,7 @@ def test_while_somebody_has_its_name_the_twin_is_kept(harness: Harness) -> None:
     harness.another_gate().create(harness.actor("bob"), harness.request("bob"))
     assert TWIN in names(harness) and harness.record("alice").lease is not None
     harness.engine.remove_by_force(ALICE_THESIS)
-    assert reconcile(harness) == ["made anew"]
+    assert reconcile(harness) == ["created again"]
     invariants.check_settled(harness)
 
 

@@ -41,7 +41,7 @@ def test_recreate_applies_a_corrected_policy(weak: Harness) -> None:
     with pytest.raises(EngineRejected) as error:
         weak.gate.start(alice, ALICE_THESIS)
     assert "ulimits: {memlock: -1}" in (error.value.why or "")
-    assert "--recreate" in (error.value.hint or "") and "by now" in (error.value.hint or "")
+    assert "--recreate" in (error.value.hint or "") and "another memlock now" in (error.value.hint or "")
     assert weak.leased() == {}
     assert weak.gate.start(alice, ALICE_THESIS, recreate=True).container.state == "running"
 
