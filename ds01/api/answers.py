@@ -16,7 +16,7 @@ from ds01.records.request import ContainerRequest
 
 @dataclass(frozen=True)
 class AimeView:
-    """A container as AIME's tools list it: one of ours, or one of theirs that can be adopted."""
+    """A container as AIME's tools list it: ours, or theirs and adoptable."""
 
     container: ContainerView
     framework: str | None
@@ -31,7 +31,7 @@ class AimeView:
 
 @dataclass(frozen=True)
 class Acted:
-    """A command's outcome. `already`: it was as wanted before. `warnings`: what this kernel does not enforce."""
+    """A command's outcome. `already`: nothing had to be done. `warnings`: such as limits that have no effect."""
 
     container: ContainerView
     already: bool = False
@@ -40,7 +40,7 @@ class Acted:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a create would do. `note`: why it would be CPU only, if nobody said so: `no_gpus`, `quota_zero`."""
+    """What a create would do. `note`: why it would be CPU only without a request for that: `no_gpus`, `quota_zero`."""
 
     limits: UserLimits
     image_there: bool
@@ -48,13 +48,13 @@ class Plan:
     note: str | None
     slots: tuple[SlotRef, ...]
     spec: ContainerSpec | None
-    arguments: tuple[str, ...]  # the limits as docker's flags
+    arguments: tuple[str, ...]  # the limits as flags of `docker create`
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Sized:
-    """A container and the bytes of its own layer, if Docker says."""
+    """A container and the bytes of its own layer; None: unknown."""
 
     container: ContainerView
     bytes: int | None
@@ -62,10 +62,10 @@ class Sized:
 
 @dataclass(frozen=True)
 class ImageView:
-    """An image of somebody's own. `name` is NAME, or NAME:TAG for another tag than latest.
+    """A user's own image. `name` is NAME, or NAME:TAG for another tag than latest.
 
-    `used_by`: names of the containers that were made from it, with the uid for those of others. `outdated`: those of
-    them that were made before the image became what it is.
+    `used_by`: the containers created from it, full names for those of others. `outdated`: those of them that were
+    created from an older image of this name.
     """
 
     reference: str
@@ -80,7 +80,7 @@ class ImageView:
 
 @dataclass(frozen=True)
 class SlotUsage:
-    """What a container does with one of its slots; None: unknown. `processes` are its own."""
+    """A container's use of one of its slots; None: unknown. `processes`: the container's own."""
 
     slot: str
     utilisation_percent: float | None
@@ -91,7 +91,7 @@ class SlotUsage:
 
 @dataclass(frozen=True)
 class UsageView:
-    """What a running container uses, against its limits. CPU in percent of one core."""
+    """A running container's resource usage and limits. CPU in percent of one core."""
 
     name: str
     container: str
@@ -108,33 +108,33 @@ class UsageView:
 
 @dataclass(frozen=True)
 class GpuStatus:
-    """All slots of the server, and those of leases that it no longer has."""
+    """All slots of the server, lost slots of leases included."""
 
     slots: tuple[SlotState, ...]
     gpus: tuple[Gpu, ...]
     driver: str
     simulated: bool
-    reservations: tuple[Reservation, ...] = ()  # in force or to come, the next first
+    reservations: tuple[Reservation, ...] = ()  # current and future, the next one first
 
     @property
     def present(self) -> tuple[SlotState, ...]:
-        """The slots that the hardware has."""
+        """The slots that the hardware has now."""
         return tuple(slot for slot in self.slots if not slot.lost)
 
 
 @dataclass(frozen=True)
 class LimitsView:
-    """A user's limits, and the flags for Docker."""
+    """A user's limits, also as flags for Docker."""
 
     limits: UserLimits
     arguments: tuple[str, ...]
     warnings: tuple[str, ...]
-    reservations: tuple[Reservation, ...] = ()  # for this user, in force or to come, the next first
+    reservations: tuple[Reservation, ...] = ()  # for this user, current and future, the next one first
 
 
 @dataclass(frozen=True)
 class QueueRow:
-    """A waiter with its position, from 1. `why`: the rule that keeps it waiting, or `suspended`; None: it is next."""
+    """A waiter with its position, from 1. `why`: the rule that keeps it waiting, or `suspended`; None: it is served."""
 
     id: str
     user: str
@@ -148,9 +148,9 @@ class QueueRow:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The full names of the containers that an emergency stop stopped, and of those that it did not, with why.
+    """The result of an emergency stop: the full names of stopped containers, and the failures with their reasons.
 
-    `problem`: what went wrong afterwards, when nothing was left to stop. `warnings`: owners who were not told.
+    `problem`: what failed after the stops. `warnings`: owners who were not notified.
     """
 
     containers: tuple[str, ...]

@@ -15,9 +15,9 @@ from ds01.records.state_machine import Trigger
 
 @dataclass(frozen=True)
 class PlanContainer(OfRequest, Operation[Plan]):
-    """Tell what creating the container would do, and whether it would be refused. Nothing is changed.
+    """Return what creating the container would do, and whether it would be refused. Nothing is changed.
 
-    `attempt`: somebody is about to create it, so a refusal is an event; unless it is temporary and they wait.
+    `attempt`: the user is about to create it, so a refusal is an event, unless it is temporary and the user `waits`.
     """
 
     attempt: bool = False
@@ -28,7 +28,7 @@ class PlanContainer(OfRequest, Operation[Plan]):
 class CreateContainer(OfRequest, StreamOperation[CreateStep, Acted]):
     """Lease slots and create a container; `start`: start it too.
 
-    `pull`: fetch an image that is not there; nothing is leased meanwhile. `wait`: wait in the queue while no GPU is
+    `pull`: fetch a missing image; nothing is leased meanwhile. `wait`: wait in the queue while no GPU is
     free, for at most `longest`; closing the stream leaves the queue. Raises NoCapacity when `longest` is over.
     """
 
@@ -55,7 +55,7 @@ class StartContainer(OfContainer, StreamOperation[StartStep, Acted]):
 class RecreateContainer(OfContainer, Operation[Acted]):
     """Create a container again from its request on the slots that it has; if it runs, it is stopped and started.
 
-    For an image that was built again. The workspace stays; files elsewhere inside are lost. `grace`: seconds to save.
+    Use it after the image was rebuilt. The workspace stays; files elsewhere inside are lost. `grace`: seconds to save.
     """
 
     grace: float | None = None
@@ -63,12 +63,12 @@ class RecreateContainer(OfContainer, Operation[Acted]):
 
 @dataclass(frozen=True)
 class AdoptContainer(Operation[Acted]):
-    """Take over a container that AIME's tools created, given by its full name.
+    """Adopt a container that AIME's tools created, given by its full name.
 
     `ending`: it is about to be stopped, and need not get the GPUs that it has.
     """
 
-    access: ClassVar[Access] = Access.EVERYBODY  # whose it is, only the engine knows
+    access: ClassVar[Access] = Access.EVERYBODY  # the handler checks it: only the engine knows the owner
     container: str
     ending: bool = False
 
@@ -77,7 +77,7 @@ class AdoptContainer(Operation[Acted]):
 class StopContainer(OfContainer, StreamOperation[Ending, Acted]):
     """Let the processes save for `grace` seconds (None: the policy's), then stop. `release`: the lease ends too.
 
-    `keep`: the automation does not remove the container. Closing the stream lets it run on, with the processes that
+    `keep`: the automation will not remove the container. Closing the stream leaves it running, with the processes that
     have not ended yet.
     """
 
@@ -88,9 +88,9 @@ class StopContainer(OfContainer, StreamOperation[Ending, Acted]):
 
 @dataclass(frozen=True)
 class RemoveContainer(OfContainer, StreamOperation[Ending, Acted]):
-    """Remove a container. `force`: if it runs, it is stopped first. `images`: its image too, if the owner's own.
+    """Remove a container. `force`: stop it first if it runs. `images`: also remove its image, if it is the owner's.
 
-    Closing the stream lets it run on, with the processes that have not ended yet.
+    Closing the stream leaves it running, with the processes that have not ended yet.
     """
 
     force: bool = False
@@ -113,7 +113,7 @@ class PauseContainer(OfContainer, Operation[Acted]):
 
 @dataclass(frozen=True)
 class UnpauseContainer(OfContainer, Operation[Acted]):
-    """Let a paused container go on."""
+    """Continue a paused container."""
 
 
 @dataclass(frozen=True)

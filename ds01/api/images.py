@@ -14,7 +14,7 @@ from ds01.records.request import BuildRequest
 
 @dataclass(frozen=True)
 class HasImage(Operation[bool]):
-    """Tell whether the server has an image."""
+    """Return whether the server has an image."""
 
     access: ClassVar[Access] = Access.EVERYBODY
     image: str
@@ -22,7 +22,7 @@ class HasImage(Operation[bool]):
 
 @dataclass(frozen=True)
 class GetImageLabels(Operation[Mapping[str, str]]):
-    """Return the labels of an image on this server; none if it is not there."""
+    """Return the labels of an image; empty if this server does not have it."""
 
     access: ClassVar[Access] = Access.EVERYBODY
     image: str
@@ -38,12 +38,12 @@ class ListImages(Operation[tuple[ImageView, ...]]):
 
 @dataclass(frozen=True)
 class RemoveImage(Operation[None]):
-    """Remove an image of the actor's own, or as an administrator anybody's: `ds01-UID/NAME[:TAG]`.
+    """Remove an image `ds01-UID/NAME[:TAG]` of the actor, or as an administrator of anybody.
 
     Raises PermissionDenied, NotFound, and InvalidState with the containers that use it.
     """
 
-    access: ClassVar[Access] = Access.EVERYBODY  # whose it is, its name says; the handler checks it
+    access: ClassVar[Access] = Access.EVERYBODY  # the handler checks the owner, which is part of the name
     reference: str
 
 
@@ -59,10 +59,10 @@ class PullImage(StreamOperation[Progress, None]):
 class BuildImage(StreamOperation[Progress, None]):
     """Build `ds01-OWNER/NAME:latest` under the owner's limits and in the owner's slice.
 
-    `build_context`: a tar archive in pieces, which crosses a socket beside the operation. The name keeps its image
-    until the new one is whole; closing the stream cancels. GPUs are nobody's in a build, but a base image with
-    `NVIDIA_VISIBLE_DEVICES=all` gets all of them under an nvidia default runtime: its Dockerfile sets the variable to
-    `void` right after FROM.
+    `build_context`: a tar archive in pieces, sent over a socket separately from the operation. The name keeps its image
+    until the new one is complete; closing the stream cancels. A build has no GPU, but under an nvidia default runtime
+    a base image with `NVIDIA_VISIBLE_DEVICES=all` gets all of them: its Dockerfile should set the variable to `void`
+    right after FROM.
     """
 
     access: ClassVar[Access] = Access.OWNER

@@ -30,7 +30,7 @@ class CountProcesses(OfContainer, Operation[int]):
 
 @dataclass(frozen=True)
 class CountOtherProcesses(OfContainer, Operation[int]):
-    """Count the processes in a container besides its first; open shells count."""
+    """Count the processes in a container, without process 1 but with open shells."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,6 @@ class GetSizes(OfContainers, Operation[tuple[Sized, ...]]):
 
 @dataclass(frozen=True)
 class GetUsage(OfContainers, Operation[tuple[UsageView, ...]]):
-    """Return what running containers use; CPU as the mean over `over` seconds."""
+    """Return the resource usage of running containers; CPU as the mean over `over` seconds."""
 
     over: float = 0.25

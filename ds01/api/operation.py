@@ -1,4 +1,4 @@
-"""An operation is data: what somebody asks of the gate, in process or over a socket."""
+"""The base classes of operations: requests to the gate, as data, in process or over a socket."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ S = TypeVar("S")
 
 
 class Access(Enum):
-    """Who may have an operation run. The gate checks it before the handler runs."""
+    """Who may run an operation. The gate checks it before the handler runs."""
 
-    ADMIN = "admin"  # administrators only; what an operation gets that declares nothing
+    ADMIN = "admin"  # administrators only; the default
     OWNER = "owner"  # the user named by `owner_uid`, and administrators
-    CONTAINER = "container"  # the owner of each of `container_names`, and administrators; to others it does not exist
-    EVERYBODY = "everybody"  # what every user may see, or what the handler checks itself
+    CONTAINER = "container"  # the owner of each of `container_names`, and administrators; others get NotFound
+    EVERYBODY = "everybody"  # every user, or the handler checks it itself
 
 
 @dataclass(frozen=True)
 class Operation(Generic[R]):
-    """A request whose answer is an `R`. Its fields survive JSON, see `wire`."""
+    """A request with an answer of type `R`. Its fields survive JSON, see `wire.py`."""
 
     access: ClassVar[Access] = Access.ADMIN
 
     @property
     def owner_uid(self) -> int | None:
-        """The user for whom it is, where `access` is OWNER; None: the actor."""
+        """The user for whom the operation is, if `access` is OWNER; None: the actor."""
         return None
 
     @property
     def container_names(self) -> tuple[str, ...]:
-        """The full names of the containers that it is about, where `access` is CONTAINER."""
+        """The full names of the containers that the operation is about, if `access` is CONTAINER."""
         return ()
 
 
 @dataclass(frozen=True)
 class StreamOperation(Operation[R], Generic[S, R]):
-    """A request that takes its time: steps of type `S`, the last of which has the answer as its `outcome`."""
+    """A long request: it yields steps of type `S`, and the `outcome` of the last step is the answer."""
 
 
 class Step(Generic[R]):
-    """A step of a stream. `outcome` is None for all but the last one."""
+    """A step of a stream. `outcome` is None except in the last step."""
 
     @property
     def outcome(self) -> R | None:

@@ -13,7 +13,7 @@ from ds01.engines.protocol import Attachment, ExecRequest
 class RunProgram(Operation[Attachment]):
     """Start a program in a running container as its owner; `program.user` is overwritten.
 
-    `root`: as uid 0 of the container instead. Raises PermissionDenied where the policy's `root_inside` forbids that.
+    `root`: as uid 0 of the container instead. Raises PermissionDenied if the policy's `root_inside` forbids that.
     """
 
     access: ClassVar[Access] = Access.CONTAINER
@@ -28,7 +28,7 @@ class RunProgram(Operation[Attachment]):
 
 @dataclass(frozen=True)
 class _OfSession:
-    """An operation on a program by the id that the engine gave it: 256 random bits, known to who started it."""
+    """An operation on a program, by the engine's id for it: 256 random bits, known only to whoever started it."""
 
     access: ClassVar[Access] = Access.EVERYBODY
     session: str
@@ -36,7 +36,7 @@ class _OfSession:
 
 @dataclass(frozen=True)
 class ResizeTerminal(_OfSession, Operation[None]):
-    """Tell a program the size of its terminal."""
+    """Set the size of a program's terminal."""
 
     rows: int
     columns: int
@@ -44,7 +44,7 @@ class ResizeTerminal(_OfSession, Operation[None]):
 
 @dataclass(frozen=True)
 class SendSignal(_OfSession, Operation[bool]):
-    """Send a signal to a program; False if it could not be sent, and the program goes on."""
+    """Send a signal to a program; False if it could not be sent and the program continues."""
 
     number: int
 

@@ -1,4 +1,4 @@
-"""A refusal as an error, with the refusal in its data. `cli` words it."""
+"""Turn refusals into errors and back. The refusal is in the error's data; `cli` writes the message."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Alternatives:
-    """What helps a container that cannot have the slots which Docker fixed for it.
+    """Alternatives for a container that cannot get the slots that Docker fixed for it.
 
-    `recreate`: made again from its request it would not be refused for good; `free`: nor now; `cpu_only`: it would
-    then have no GPU. `gpus`: how many a new container could have, 0: none.
+    `recreate`: creating it again would succeed now (`free`) or later. `cpu_only`: it would then have no GPU. `gpus`:
+    how many slots a new container could have; 0: none.
     """
 
     container: str
@@ -39,7 +39,7 @@ CODES = {
 
 
 def error_of(refusal: Refusal, ways: Alternatives | None = None) -> Ds01Error:
-    """Return the error of a refusal; its class says whether waiting can help. `ways`: what can be done instead."""
+    """Return the error for a refusal: NoCapacity if the server lacks GPUs. `ways`: the alternatives."""
     data: dict[str, Any] = {"refusal": refusal}
     if ways is not None:
         data["ways"] = ways
@@ -50,12 +50,12 @@ def error_of(refusal: Refusal, ways: Alternatives | None = None) -> Ds01Error:
 
 
 def refusal_of(error: Ds01Error) -> Refusal | None:
-    """Return the refusal in an error's data, which is JSON once it has crossed a socket; None if it has none."""
+    """Return the refusal in an error's data, or None. The data is JSON if the error came over a socket."""
     return _typed(Refusal, error, "refusal")
 
 
 def alternatives_of(error: Ds01Error) -> Alternatives | None:
-    """Return what an error's data says can be done instead; None if it says nothing."""
+    """Return the alternatives in an error's data, or None."""
     return _typed(Alternatives, error, "ways")
 
 

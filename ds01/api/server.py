@@ -13,21 +13,21 @@ from ds01.gpus.model import GpuRequest
 
 @dataclass(frozen=True)
 class GetGpuStatus(Operation[GpuStatus]):
-    """Return all slots, and who has them."""
+    """Return all slots and their holders."""
 
     access: ClassVar[Access] = Access.EVERYBODY
 
 
 @dataclass(frozen=True)
 class GetGpuModels(Operation[tuple[str, ...]]):
-    """Return the models of the server's GPUs; none if they cannot be asked."""
+    """Return the models of the server's GPUs; empty if they do not answer."""
 
     access: ClassVar[Access] = Access.EVERYBODY
 
 
 @dataclass(frozen=True)
 class AllocateGpus(Operation[Acted]):
-    """Create a manual lease called `name` for the user `owner`. `priority`: in place of the user's."""
+    """Create a manual lease called `name` for the user `owner`. `priority`: overrides the user's."""
 
     access: ClassVar[Access] = Access.ADMIN
     owner: int
@@ -45,9 +45,12 @@ class ListQueue(Operation[tuple[QueueRow, ...]]):
 
 @dataclass(frozen=True)
 class CancelWait(Operation[None]):
-    """Take a waiter out of the queue: oneself, or as an administrator anybody. Raises NotFound, PermissionDenied."""
+    """Remove a waiter of the actor, or as an administrator of anybody, from the queue.
 
-    access: ClassVar[Access] = Access.EVERYBODY  # whose it is, the handler looks up
+    Raises NotFound, PermissionDenied.
+    """
+
+    access: ClassVar[Access] = Access.EVERYBODY  # the handler looks up the owner
     identity: str
 
 
@@ -61,7 +64,7 @@ class GetLimits(Operation[LimitsView]):
 
 @dataclass(frozen=True)
 class IsAdmin(Operation[bool]):
-    """Tell whether the actor is an administrator."""
+    """Return whether the actor is an administrator."""
 
     access: ClassVar[Access] = Access.EVERYBODY
 
@@ -82,14 +85,14 @@ class CheckOwner(Operation[None]):
 class Reconcile(Operation[tuple[Change, ...]]):
     """Update all records to match what the engine reports."""
 
-    access: ClassVar[Access] = Access.EVERYBODY  # every list does it too
+    access: ClassVar[Access] = Access.EVERYBODY  # every list reconciles too
 
 
 @dataclass(frozen=True)
 class EmergencyStop(Operation[Stopped]):
-    """Stop all running containers, or those of `owner`, at once: no grace, no lock is waited for.
+    """Stop all running containers, or those of `owner`, at once: without grace, and without waiting for locks.
 
-    `dry_run`: only name them.
+    `dry_run`: only return their names.
     """
 
     access: ClassVar[Access] = Access.ADMIN

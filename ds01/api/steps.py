@@ -13,9 +13,9 @@ from ds01.policy.model import Limits
 
 @dataclass(frozen=True)
 class Saving:
-    """Processes that were told to end and may still save their work, and the whole seconds they have left.
+    """Processes that received TERM and may still save their work, and the whole seconds they have left.
 
-    0 seconds: their time is over, and they are killed.
+    0 seconds: the grace period is over, and they are killed.
     """
 
     processes: int
@@ -24,7 +24,7 @@ class Saving:
 
 @dataclass(frozen=True)
 class Ending(Step[Acted]):
-    """A step of a stop: who may still save their work, or at last the outcome."""
+    """A step of a stop: processes that still save, or at last the outcome."""
 
     saving: Saving | None = None
     acted: Acted | None = None
@@ -60,7 +60,8 @@ class CreateStep(Step[Acted]):
     """A step of a create; the fields are those of its stage.
 
     `fetching` an image (`progress`), `creating`, `waiting` in the queue, `created` and `started` (`acted`).
-    `note`: why the container has no GPU although nobody said so: `no_gpus`, `quota_zero`. `limits`: those it has.
+    `note`: why the container has no GPU although CPU only was not requested: `no_gpus`, `quota_zero`. `limits`: the
+    container's.
     """
 
     stage: str

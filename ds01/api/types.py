@@ -1,4 +1,4 @@
-"""Plain data from the packages below that crosses the gate's boundary, and the grammar of what users type for it."""
+"""Plain data from lower packages that crosses the gate's boundary, and the check of image references."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ds01.records.record import ContainerEnd, Origin
 
 @dataclass(frozen=True)
 class SlotView:
-    """A slot of a container. `was`: its name at the time of the lease, where that is another today."""
+    """A slot of a container. `was`: its name at the time of the lease, if it differs today."""
 
     slot: str
     uuid: str
@@ -23,7 +23,7 @@ class SlotView:
 
 @dataclass(frozen=True)
 class PortView:
-    """A published port, `host_port` None while the container does not run."""
+    """A published port. `host_port` is None while the container does not run."""
 
     container_port: int
     host_port: int | None
@@ -32,9 +32,9 @@ class PortView:
 
 @dataclass(frozen=True)
 class ContainerView:
-    """A container as people and scripts see it. `state` is the lifecycle's, or Docker's word for a foreign one.
+    """A container as people and scripts see it. `state` is ours, or Docker's for a container from outside ds01.
 
-    `origin`: created, adopted, or manual for a lease without a container; None for a foreign container.
+    `origin`: created, adopted, or manual (a lease without a container); None for a container from outside ds01.
     """
 
     name: str
@@ -52,8 +52,8 @@ class ContainerView:
     started_at: datetime | None
     stopped_at: datetime | None
     held_until: datetime | None
-    idle_since: datetime | None  # None while it works, or nobody can tell
-    kept_alive: bool  # `.keep-alive` holds off an idle stop that is due
+    idle_since: datetime | None  # None while active or unknown
+    kept_alive: bool  # `.keep-alive` puts off an idle stop that is due
     deadline: Deadline | None
     docker_id: str | None
     conflict: str | None
@@ -62,13 +62,13 @@ class ContainerView:
 
     @property
     def is_manual(self) -> bool:
-        """Whether this is a lease that was allocated by hand, without a container."""
+        """Whether this is a manual lease, without a container."""
         return self.origin is Origin.MANUAL
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Containers, and the full names of the owner's others that AIME's tools made and nobody adopted."""
+    """Containers, and the full names of the owner's containers of AIME's tools that can be adopted."""
 
     containers: tuple[ContainerView, ...]
     adoptable: tuple[str, ...]
@@ -76,7 +76,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that reconciling changed: of which container, and what."""
+    """A change by reconcile: to which container, and what."""
 
     container: str
     what: str

@@ -1,7 +1,7 @@
-"""Operations, answers and errors as JSON, for whoever runs the gate in another process.
+"""Encode and decode operations, answers and errors as JSON, for a gate in another process.
 
-The type of an answer follows from the operation, so nothing on the wire names a class but the operation itself. What
-cannot be JSON crosses beside it: the pieces of a build context, and the descriptor of an attachment.
+The type of an answer follows from the operation, so only the operation itself is named on the wire. What cannot be
+JSON is sent separately: the pieces of a build context, and the descriptor of an attachment.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def encode_operation(operation: Operation[Any]) -> str:
 
 
 def decode_operation(text: str, stream: Iterable[bytes] = ()) -> Operation[Any]:
-    """Return the operation that a text describes; `stream` becomes its streamed field. Raises DataError."""
+    """Parse an operation; `stream` becomes its streamed field. Raises DataError."""
     document = parse_json(text)
     if not isinstance(document, dict) or not isinstance(document.get("parameters"), dict):
-        raise DataError("no operation")
+        raise DataError("not an operation")
     kind = operations().get(str(document.get("operation")))
     if kind is None:
         raise DataError(f"unknown operation {document.get('operation')!r}")
@@ -58,7 +58,7 @@ def decode_operation(text: str, stream: Iterable[bytes] = ()) -> Operation[Any]:
 
 
 def encode_answer(answer: object) -> str:
-    """Return an answer, or a step of a stream, as JSON. The descriptor of an attachment is left out."""
+    """Return an answer, or a step of a stream, as JSON, without the descriptor of an attachment."""
     if isinstance(answer, Attachment):
         fields = {key: value for key, value in vars(answer).items() if key not in ("fileno", "initial_bytes")}
         first = base64.b64encode(answer.initial_bytes).decode()
@@ -72,13 +72,13 @@ def encode_error(error: Ds01Error) -> str:
 
 
 def decode_answer(text: str, operation: type[Operation[Any]], *, step: bool = False, descriptor: int = -1) -> Any:
-    """Return the answer to an operation, or a `step` of it. Raises the Ds01Error that came in its place, DataError.
+    """Parse the answer to an operation, or a `step` of it. Raises the Ds01Error that was sent instead, DataError.
 
-    `descriptor`: of an attachment, as it was received.
+    `descriptor`: the received descriptor of an attachment.
     """
     document = parse_json(text)
     if not isinstance(document, Mapping):
-        raise DataError("no answer")
+        raise DataError("not an answer")
     if "error" in document:
         raise Ds01Error.from_json(document["error"])
     if "attachment" in document:
@@ -102,11 +102,11 @@ def operations() -> dict[str, type[Operation[Any]]]:
 
 
 def _types(operation: type[Operation[Any]]) -> tuple[Any, ...]:
-    """Return the types of an operation's steps and of its answer; of one that is no stream only the latter."""
+    """Return the types of an operation's steps and answer; without a stream only that of the answer."""
     for base in getattr(operation, "__orig_bases__", ()):
         if typing.get_origin(base) in (Operation, StreamOperation):
             return typing.get_args(base)
-    raise TypeError(f"{operation.__name__} does not say what its answer is")
+    raise TypeError(f"{operation.__name__} does not declare the type of its answer")
 
 
 def _streamed_field(operation: type[Operation[Any]]) -> str | None:

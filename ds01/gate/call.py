@@ -1,4 +1,4 @@
-"""One operation at work: who asked for it, what it works on, and what all handlers share."""
+"""The call of one operation: its actor, its subject, and what all handlers share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ds01.system.users import Actor
 
 
 class Call:
-    """The call of one operation. A refusal is an event, about the subject that is known by then."""
+    """The call of one operation. A refusal becomes an event about the subject known so far."""
 
     def __init__(self, context: Context, actor: Actor) -> None:
         self.context = context
@@ -36,7 +36,7 @@ class Call:
         self._subject: tuple[str | None, int | None] = (None, None)  # full name, uid of the owner
 
     def about(self, container: str | None, owner: int | None) -> None:
-        """Say which container, and whose, the call is about."""
+        """Set the subject: the container, and its owner."""
         self._subject = (container, owner)
 
     def may(self, uid: int) -> bool:
@@ -44,38 +44,38 @@ class Call:
         return self.actor.uid == uid or self.context.rules.is_admin(self.actor)
 
     def check_owner(self, uid: int) -> None:
-        """Raises PermissionDenied if the actor may not act for this user."""
+        """Raise PermissionDenied if the actor may not act for this user."""
         self.about(None, uid)
         if not self.may(uid):
             raise PermissionDenied(
                 f"{self.actor.login} may not act for {self.login(uid)}",
-                why="acting for others is for administrators",
-                hint="these are root, and the members of a group with `admin: true` in the policy",
+                why="only administrators may act for others",
+                hint="administrators are root and the members of a group with `admin: true` in the policy",
                 code="access.denied",
             )
 
     def check_admin(self) -> None:
-        """Raises PermissionDenied if the actor is no administrator."""
+        """Raise PermissionDenied if the actor is not an administrator."""
         if not self.context.rules.is_admin(self.actor):
             raise PermissionDenied(
-                "this is for administrators",
-                hint="members of a group with `admin: true`, and root",
+                "only administrators may do this",
+                hint="administrators are root and the members of a group with `admin: true` in the policy",
                 code="access.denied",
             )
 
     def login(self, uid: int) -> str:
-        """Return a user's login; in its place the uid if the user database does not know it."""
+        """Return a user's login, or the uid if the user database does not know it."""
         try:
             return self.context.users.by_uid(uid).login
         except NotFound:
             return f"uid {uid}"
 
     def view(self, record: Record, container: EngineContainer | None = None) -> ContainerView:
-        """Return the view of a record, and of the container as the engine lists it."""
+        """Return the view of a record and of its container as the engine lists it."""
         return view(record, *self.context.rules.deadline_rules(record), container)
 
     def known(self, container: str) -> Record:
-        """Return a record as it stands. Raises NotFound, also for other users' containers."""
+        """Return a record without reconciling it. Raises NotFound, also for other users' containers."""
         context = self.context
         entry = context.ledger.read().get(container)
         if entry is not None and not isinstance(entry, Record):
@@ -91,7 +91,7 @@ class Call:
         return entry
 
     def record(self, container: str) -> Record:
-        """Return a record after reconciling it, unless a command is at work on it. Raises NotFound."""
+        """Return a record after reconciling it, unless a command works on the container. Raises NotFound."""
         context, record = self.context, self.known(container)
         if is_manual(record):
             return record
@@ -104,17 +104,17 @@ class Call:
             if error.record.state is not State.REMOVED and self.may(error.record.uid):
                 return error.record
         except (EngineNotFound, EngineConflict, EngineRejected) as error:
-            context.observer.report_uninspectable(container, error)  # its record says what was known of it
+            context.observer.report_uninspectable(container, error)  # the record stays as it is
         return self.known(container)
 
     @contextmanager
     def locked(
         self, container: str, doing: str, *, manual_too: bool = False, broken_too: bool = False
     ) -> Iterator[Record]:
-        """Yield a record under its container's lock, after reading the policy again and reconciling it.
+        """Yield a record under its container's lock, after reading the policy again and reconciling the record.
 
-        `doing`: what happens to the container, for whoever waits for the lock. `manual_too`: also a manual lease.
-        `broken_too`: also a container that the engine cannot inspect, with its record as it is.
+        `doing`: a participle for the message to others who wait for the lock. `manual_too`: accept a manual lease.
+        `broken_too`: accept a container that the engine cannot inspect, with its record unchanged.
         """
         from ds01.lifecycle.reconciliation.reconcile import reconcile_one
 
@@ -143,7 +143,7 @@ class Call:
 
     @contextmanager
     def refusals_recorded(self) -> Iterator[None]:
-        """Write an event for a refusal that is raised inside."""
+        """Emit an event for a refusal that is raised in the block."""
         try:
             yield
         except Ds01Error as error:
@@ -152,7 +152,7 @@ class Call:
             raise
 
     def record_refusal(self, error: Ds01Error) -> None:
-        """Write the event of a refusal."""
+        """Emit the event for a refusal."""
         container, uid = self._subject
         refusal = refusal_of(error)
         why = refusal.rule if refusal is not None else error.message
@@ -164,6 +164,6 @@ class Call:
 def manual_lease_error(record: Record) -> InvalidState:
     """Return the error for a manual lease where a container is needed."""
     return InvalidState(
-        f"{record.name} is a lease that was allocated by hand, without a container",
+        f"{record.name} is a manual lease without a container",
         hint=f"`ds01 gpu release --container {record.name}` ends it",
     )

@@ -43,21 +43,21 @@ T = TypeVar("T")
 
 
 def adopt_container(call: Call, operation: AdoptContainer) -> Acted:
-    """Take over a container of AIME's tools."""
-    context, container = call.context, operation.container
-    seen = adopting.find_listed(context, container)
-    record = adopting.record_of(context.ledger.read(), seen)
-    if not call.may(owner_of(seen, context.users) if record is None else record.uid):
-        raise NotFound(f"there is no container {container} of yours", hint="`container-list` shows yours")
-    with context.ledger.container_lock(seen.name, doing=f"being adopted by {call.actor.login}"):
-        call.about(seen.name, None if record is None else record.uid)
+    """Adopt a container of AIME's tools."""
+    context = call.context
+    container = adopting.find_listed(context, operation.container)
+    record = adopting.record_of(context.ledger.read(), container)
+    if not call.may(owner_of(container, context.users) if record is None else record.uid):
+        raise NotFound(f"you have no container {container.name}", hint="`container-list` shows yours")
+    with context.ledger.container_lock(container.name, doing=f"being adopted by {call.actor.login}"):
+        call.about(container.name, None if record is None else record.uid)
         context.rules.refresh()
-        record, already, warnings = adopting.adopt(context, call.actor, seen, ending=operation.ending)
+        record, already, warnings = adopting.adopt(context, call.actor, container, ending=operation.ending)
     return Acted(call.view(record), already, warnings)
 
 
 def start_container(call: Call, operation: StartContainer) -> Steps[StartStep]:
-    """Start a container, once it is its turn in the queue if it waits."""
+    """Start a container. If the operation waits, it starts when its turn in the queue has come."""
     container, recreate = operation.container, operation.recreate
     if not operation.wait:
         with call.locked(container, "started") as record:
@@ -92,13 +92,13 @@ def _start(call: Call, record: Record, *, recreate: bool, waiting_as: str | None
 
 def recreate_container(call: Call, operation: RecreateContainer) -> Acted:
     """Create a container again on the slots that it has."""
-    with call.locked(operation.container, "made anew") as record:
+    with call.locked(operation.container, "created again") as record:
         record, warnings = recreating.recreate_in_place(call.context, call.actor, record, grace=operation.grace)
         return Acted(view_of_running(call, record), warnings=warnings)
 
 
 def stop_container(call: Call, operation: StopContainer) -> Steps[Ending]:
-    """Stop a container, and tell its owner if somebody else did."""
+    """Stop a container, and notify its owner if somebody else did it."""
     grace, release, keep = operation.grace, operation.release, operation.keep
     with call.locked(operation.container, "stopped") as record:
         steps = stopping.stop_steps(call.context, call.actor, record, grace=grace, release=release, keep=keep)
@@ -109,7 +109,7 @@ def stop_container(call: Call, operation: StopContainer) -> Steps[Ending]:
 
 
 def remove_container(call: Call, operation: RemoveContainer) -> Steps[Ending]:
-    """Remove a container, stop it before with `force`, and tell its owner if somebody else did."""
+    """Remove a container, with `force` after stopping it, and notify its owner if somebody else did it."""
     context = call.context
     with call.locked(operation.container, "removed", broken_too=True) as record:
         stopping.check_running(record, force=operation.force)
@@ -130,7 +130,7 @@ def extend_container(call: Call, operation: ExtendContainer) -> Acted:
 
 
 def pause_container(call: Call, operation: PauseContainer) -> Acted:
-    """Freeze a container, and tell its owner if somebody else did."""
+    """Pause a container, and notify its owner if somebody else did it."""
     with call.locked(operation.container, "paused") as record:
         record, already = starting.pause(call.context, call.actor, record)
     warnings = () if already else notify_owner(call, record, "paused", "container-unpause")
@@ -138,7 +138,7 @@ def pause_container(call: Call, operation: PauseContainer) -> Acted:
 
 
 def unpause_container(call: Call, operation: UnpauseContainer) -> Acted:
-    """Let a paused container go on."""
+    """Continue a paused container."""
     with call.locked(operation.container, "unpaused") as record:
         if record.state is not State.RUNNING:
             raise InvalidState(f"{record.name} is {record.state.value}, not paused")
@@ -147,7 +147,7 @@ def unpause_container(call: Call, operation: UnpauseContainer) -> Acted:
 
 
 def release_lease(call: Call, operation: ReleaseLease) -> Acted:
-    """End a lease, and tell the owner if somebody else did."""
+    """End a lease, and notify the owner if somebody else did it."""
     with call.locked(operation.container, "released", manual_too=True) as before:
         if is_manual(before):
             record = manual_lease.release(call.context, call.actor, before)
@@ -161,7 +161,7 @@ def release_lease(call: Call, operation: ReleaseLease) -> Acted:
 
 
 def mark_container(call: Call, operation: MarkContainer) -> Acted:
-    """Record what somebody says of a container, if Docker agrees; a manual lease has nothing that could disagree."""
+    """Record that a container was started or stopped, if Docker agrees; for a manual lease without that check."""
     trigger = operation.trigger
     if trigger not in (Trigger.START, Trigger.STOP):
         raise UsageError(f"a container cannot be marked with {trigger.value}")
@@ -171,22 +171,22 @@ def mark_container(call: Call, operation: MarkContainer) -> Acted:
             return Acted(call.view(manual_lease.mark(call.context, call.actor, record, trigger)))
         if (record.state is State.RUNNING) != starts:
             raise InvalidState(
-                f"Docker says that {record.name} {'does not run' if starts else 'runs'}",
-                hint=f"`container-{trigger.value} {record.name}` changes that",
+                f"{record.name} is {'not running' if starts else 'running'} in Docker",
+                hint=f"use `container-{trigger.value} {record.name}`",
             )
         return Acted(call.view(record), already=True)
 
 
 def view_of_running(call: Call, record: Record) -> ContainerView:
-    """Return the view of a container with its ports. An engine that does not answer now spoils no start."""
-    seen = None
+    """Return the view of a container with its ports. An engine that does not answer now must not fail the start."""
+    container = None
     with suppress(Ds01Error):
-        seen = call.context.engine.inspect(record.docker_id) if record.docker_id else None
-    return call.view(record, seen)
+        container = call.context.engine.inspect(record.docker_id) if record.docker_id else None
+    return call.view(record, container)
 
 
 def _remove_image(call: Call, record: Record) -> tuple[str, ...]:
-    """Remove the image of a removed container, or say why it stays."""
+    """Remove the image of a removed container, or return a warning why it stays."""
     if images.owner_of(record.image) != record.uid:
         return (f"the image {record.image} stays: it is not {record.user}'s own",)
     try:
@@ -199,7 +199,7 @@ def _remove_image(call: Call, record: Record) -> tuple[str, ...]:
 
 
 def _savings(steps: Generator[Saving, None, T]) -> Generator[Ending, None, T]:
-    """Pass on who may still save as steps of the operation, and return the outcome of the stop."""
+    """Yield the progress of a stop as steps of the operation, and return its outcome."""
     with closing(steps):
         while True:
             try:

@@ -27,7 +27,7 @@ from ds01.records.wait_queue import Waiter
 
 
 def plan_container(call: Call, operation: PlanContainer) -> Plan:
-    """Decide as a create would, and change nothing."""
+    """Decide like a create, without changing anything."""
     call.about(_full_name(operation.request), operation.request.owner)
     plan = _plan(call, operation.request)
     if operation.attempt and plan.refusal is not None and not (operation.waits and plan.refusal.temporary):
@@ -56,10 +56,10 @@ def _plan(call: Call, request: ContainerRequest) -> Plan:
 
 
 def create_container(call: Call, operation: CreateContainer) -> Steps[CreateStep]:
-    """Fetch the image if need be, wait if need be, create, and start.
+    """Fetch the image if needed, wait if needed, create, and start.
 
-    An image is fetched only for what would not be refused. Nothing is leased meanwhile, and everything is decided
-    again after it: it may have taken an hour.
+    An image is fetched only if the create would not be refused. Nothing is leased meanwhile, and everything is decided
+    again afterwards: the pull may take an hour.
     """
     context, request = call.context, operation.request
     call.about(_full_name(request), request.owner)
@@ -72,15 +72,15 @@ def create_container(call: Call, operation: CreateContainer) -> Steps[CreateStep
         with closing(context.engine.pull(request.image)) as pull:
             for progress in pull:
                 yield CreateStep("fetching", progress=progress)
-        image = None  # asked for again: what came may be another image than the one that was looked for
+        image = None  # looked up again by `create`
     yield CreateStep("creating")
     if operation.wait:
-        made = yield from _wait(call, operation)
+        created = yield from _wait(call, operation)
     else:
-        made = creating.create(context, call.actor, request, image=image)
-    record = made.record
-    acted = Acted(call.view(record), warnings=made.warnings)
-    yield CreateStep("created", acted=acted, note=made.note, limits=record.resource_limits)
+        created = creating.create(context, call.actor, request, image=image)
+    record = created.record
+    acted = Acted(call.view(record), warnings=created.warnings)
+    yield CreateStep("created", acted=acted, note=created.note, limits=record.resource_limits)
     if operation.start:
         yield CreateStep("started", acted=_start(call, record))
 
@@ -91,7 +91,7 @@ def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None,
     def attempt(waiter: Waiter, *, first: bool) -> Created:
         request = waiter.request
         if not first:
-            # It waits for a GPU from now on, and must not end up without one because a quota became 0 meanwhile.
+            # From now on it waits for a GPU, and must not end up without one because the quota became 0 meanwhile.
             request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
         return creating.create(call.context, call.actor, request, waiting_as=waiter.id)
 
@@ -105,7 +105,7 @@ def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None,
 
 
 def _start(call: Call, record: Record) -> Acted:
-    """Start what was just created. It is looked at again only if somebody has changed it meanwhile."""
+    """Start the new container. It is reconciled only if somebody has changed it meanwhile."""
     with call.context.ledger.container_lock(record.container_name, doing=f"being started by {call.actor.login}"):
         current = call.known(record.container_name)
         if current.rev != record.rev or current.id != record.id:
@@ -117,5 +117,5 @@ def _start(call: Call, record: Record) -> Acted:
 
 
 def _full_name(request: ContainerRequest) -> str:
-    """Return the container's full name for people; whether it can be one is checked later."""
+    """Return the container's full name for messages; whether it is valid is checked later."""
     return f"{request.name}._.{request.owner}"

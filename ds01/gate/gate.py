@@ -1,6 +1,6 @@
-"""The only entry to everything that looks at or changes containers: it authorises an operation, and runs its handler.
+"""The only entry point for everything that reads or changes containers: authorise an operation, run its handler.
 
-It prints nothing, asks nobody, and reads no environment. Who may do what is derived at each call.
+It does not print, prompt, or read the environment. Access rights are derived at each call.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Gate:
         self._context = context
 
     def run(self, actor: Actor, operation: Operation[R]) -> R:
-        """Run an operation, and return its answer; the steps of a stream are dropped. Raises Ds01Error."""
+        """Run an operation, and return its answer; the steps of a stream are discarded. Raises Ds01Error."""
         if isinstance(operation, StreamOperation):
             outcome: Any = None
             with closing(self.stream(actor, operation)) as steps:
@@ -86,10 +86,7 @@ class Gate:
             return _handler(operation)(call, operation)  # type: ignore[no-any-return]
 
     def stream(self, actor: Actor, operation: StreamOperation[S, Any]) -> Steps[S]:
-        """Run an operation step by step; nothing happens before the first step, and closing it cancels.
-
-        Raises Ds01Error.
-        """
+        """Run an operation step by step. It starts with the first step; closing it cancels. Raises Ds01Error."""
         call = Call(self._context, actor)
         with call.refusals_recorded():
             _authorise(call, operation)
@@ -97,7 +94,7 @@ class Gate:
 
 
 def _authorise(call: Call, operation: Operation[Any]) -> None:
-    """Raises PermissionDenied, or NotFound for a container of which the actor may not know."""
+    """Raise PermissionDenied, or NotFound for a container of somebody else."""
     access = operation.access
     if access is Access.CONTAINER:
         for container in operation.container_names:
@@ -106,7 +103,7 @@ def _authorise(call: Call, operation: Operation[Any]) -> None:
         owner = operation.owner_uid
         call.check_owner(call.actor.uid if owner is None else owner)
     elif access is not Access.EVERYBODY:
-        with suppress(PolicyUnreadable):  # the rights of the policy that was read last count: an emergency cannot wait
+        with suppress(PolicyUnreadable):  # the last policy counts: an emergency stop cannot wait
             call.context.rules.refresh()
         call.check_admin()
 

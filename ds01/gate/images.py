@@ -1,4 +1,4 @@
-"""People's own images, `ds01-UID/NAME`: building, listing, removing. Nothing is leased for a build."""
+"""Handlers of the operations on users' own images, `ds01-UID/NAME`. Nothing is leased for a build."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _LABEL = re.compile(r"ds01\.[a-z][a-z0-9._-]*")
 
 
 def owner_of(reference: str) -> int | None:
-    """The uid whose own image a reference names; None for any other, and for the tag of a container."""
-    found = _OWN.fullmatch(reference)
-    if found is None or not is_reference(reference) or split_container_name(split_reference(reference)[1]) is not None:
+    """Return the uid of the owner of an own image; None for other images, and for the tag of a container."""
+    match = _OWN.fullmatch(reference)
+    if match is None or not is_reference(reference) or split_container_name(split_reference(reference)[1]) is not None:
         return None
-    return int(found[1])
+    return int(match[1])
 
 
 def has_image(call: Call, operation: HasImage) -> bool:
-    """Tell whether the server has an image."""
+    """Return whether the server has an image."""
     return call.context.engine.image(operation.image) is not None
 
 
@@ -55,8 +55,8 @@ def remove_image(call: Call, operation: RemoveImage) -> None:
     uid = owner_of(operation.reference)
     if uid is None:
         raise PermissionDenied(
-            f"{operation.reference} is not an image of a user",
-            why="only images `ds01-UID/NAME` are removed",
+            f"{operation.reference} is not a user's image",
+            why="only images named `ds01-UID/NAME` can be removed",
             code="access.denied",
         )
     call.check_owner(uid)
@@ -76,9 +76,9 @@ def build_image(call: Call, operation: BuildImage) -> Steps[Progress]:
 def build(
     context: Context, actor: Actor, request: BuildRequest, build_context: Iterable[bytes]
 ) -> Generator[Progress, None, None]:
-    """Build under the owner's limits. The image that had the name before goes, unless something uses it.
+    """Build under the owner's limits. The previous image of that name is removed, unless something uses it.
 
-    Each build is an event; one that is closed before its end is a failed one.
+    Each build is an event; a build that is closed early counts as failed.
     """
     owner = context.users.by_uid(request.owner)
     spec = build_spec(context, owner, request)
@@ -94,7 +94,7 @@ def build(
         with closing(context.engine.build(spec, build_context)) as steps:
             for step in steps:
                 if step.step == "built":
-                    done = True  # before it is handed out: the caller may well stop listening now
+                    done = True  # before the yield: the caller may close the stream now
                     _drop(context, before, step.text)
                     emit("built")
                 yield step
@@ -108,7 +108,7 @@ def build(
 
 
 def build_spec(context: Context, owner: Account, request: BuildRequest) -> BuildSpec:
-    """What the engine builds. Raises UsageError for a name or a label that is none."""
+    """Return the build's specification. Raises UsageError for an invalid name or label."""
     given, _ = limits_for_engine(context, owner, context.rules.limits(owner))
     return BuildSpec(
         reference=_reference(owner.uid, request.name),
@@ -116,7 +116,7 @@ def build_spec(context: Context, owner: Account, request: BuildRequest) -> Build
         labels=_checked(request.labels),
         no_cache=request.no_cache,
         arguments=request.arguments,
-        # A server without containers' networks still has to install packages.
+        # Where containers have no networks of their own, a build must still be able to install packages.
         network="host" if context.rules.policy.network is Network.HOST else None,
         memory=given.memory,
         memory_swap=given.memory_swap,
@@ -128,10 +128,10 @@ def build_spec(context: Context, owner: Account, request: BuildRequest) -> Build
 
 
 def own_images(context: Context, uid: int) -> tuple[ImageView, ...]:
-    """A user's own images by name, each with the containers that were made from it."""
-    found = {tag: image for image in context.engine.images() for tag in image.tags if owner_of(tag) == uid}
-    users = _users(context, found, uid)
-    older = _outdated(context, found)
+    """Return a user's own images by name, each with the containers created from it."""
+    images = {tag: image for image in context.engine.images() for tag in image.tags if owner_of(tag) == uid}
+    users = _users(context, images, uid)
+    older = _outdated(context, images)
     return tuple(
         ImageView(
             reference=tag,
@@ -143,12 +143,12 @@ def own_images(context: Context, uid: int) -> tuple[ImageView, ...]:
             used_by=users[tag],
             outdated=tuple(name for name in users[tag] if name in older[tag]),
         )
-        for tag, image in sorted(found.items())
+        for tag, image in sorted(images.items())
     )
 
 
 def remove(context: Context, actor: Actor, reference: str) -> None:
-    """Remove somebody's own image. Raises NotFound, InvalidState while a container uses it."""
+    """Remove a user's own image. Raises NotFound, InvalidState while a container uses it."""
     uid = owner_of(reference)
     assert uid is not None
     reference = with_tag(reference)
@@ -160,8 +160,8 @@ def remove(context: Context, actor: Actor, reference: str) -> None:
     if users:
         raise InvalidState(
             f"the image {name} is in use",
-            why=f"made from it: {', '.join(users)}",
-            hint="`container-retire NAME` removes a container; its image can go then",
+            why=f"containers created from it: {', '.join(users)}",
+            hint="remove these first with `container-retire NAME`",
             data={"used_by": list(users)},
         )
     try:
@@ -175,12 +175,12 @@ def _reference(uid: int, name: str) -> str:
     try:
         container_name(name, uid)
     except ValueError as error:
-        raise UsageError(f"{name!r} is not an image name", why=str(error)) from None
+        raise UsageError(f"invalid image name {name!r}", why=str(error)) from None
     reference = f"ds01-{uid}/{name}:latest"
     if not is_reference(reference):
         raise UsageError(
-            f"{name!r} is not an image name",
-            why="Docker wants a letter or digit at the end, and single - and _ in between",
+            f"invalid image name {name!r}",
+            why="Docker requires a letter or digit at the end, and single - and _ in between",
         )
     return reference
 
@@ -189,24 +189,25 @@ def _checked(labels: Mapping[str, str]) -> dict[str, str]:
     for key in labels:
         if not _LABEL.fullmatch(key):
             raise UsageError(
-                f"{key!r} is not a label of ds01", why="those begin with `ds01.`; others go in the Dockerfile"
+                f"{key!r} is not a ds01 label",
+                why="only labels that begin with `ds01.` are set here; put others in the Dockerfile",
             )
-    # AIME's list splits at commas, and crashes on one more.
+    # AIME's list splits at commas, and crashes on an extra one.
     return {key: "-" if "," in value else value for key, value in labels.items()}
 
 
-def _drop(context: Context, before: EngineImage | None, made: str) -> None:
-    """Remove the image that had the tag before, if nothing names or uses it: Docker would keep it for ever."""
-    if before is None or before.id == made:
+def _drop(context: Context, before: EngineImage | None, built: str) -> None:
+    """Remove the image that had the tag before, if it has no tag and no user: Docker would keep it for ever."""
+    if before is None or before.id == built:
         return
-    with suppress(Ds01Error):  # a container uses it, or an image was made from it
-        left = context.engine.image(before.id)
-        if left is not None and not left.tags:
-            context.engine.remove_image(left.id)
+    with suppress(Ds01Error):  # a container uses it, or another image is based on it
+        untagged = context.engine.image(before.id)
+        if untagged is not None and not untagged.tags:
+            context.engine.remove_image(untagged.id)
 
 
 def _users(context: Context, images: Mapping[str, EngineImage], uid: int) -> dict[str, tuple[str, ...]]:
-    """Who was made from each image: by the record, wherever the tag is now; and by what the engine says."""
+    """Return the containers created from each image: by records, even if the tag has moved, and by the engine."""
     listed = context.observer.containers()
     records = [record for record in readable(context.ledger.read()) if not is_manual(record)]
     by_reference: dict[str, list[str]] = defaultdict(list)
@@ -223,19 +224,19 @@ def _users(context: Context, images: Mapping[str, EngineImage], uid: int) -> dic
 
 
 def _outdated(context: Context, images: Mapping[str, EngineImage]) -> dict[str, frozenset[str]]:
-    """The containers by image that were made when the image was another one."""
-    made_from = {
+    """Return, by image, the containers that were created from an older image of that name."""
+    image_ids = {
         container.name: container.image_id
         for container in context.observer.containers()
         if container.name and container.image_id
     }
     records = [record for record in readable(context.ledger.read()) if is_reference(record.image)]
-    found: dict[str, frozenset[str]] = {}
+    outdated: dict[str, frozenset[str]] = {}
     for tag, image in images.items():
         names = (record.container_name for record in records if with_tag(record.image) == tag)
-        older = (name for name in names if made_from.get(name, image.id) != image.id)
-        found[tag] = frozenset(_short(name, owner_of(tag) or 0) for name in older)
-    return found
+        older = (name for name in names if image_ids.get(name, image.id) != image.id)
+        outdated[tag] = frozenset(_short(name, owner_of(tag) or 0) for name in older)
+    return outdated
 
 
 def _name(container: EngineContainer) -> str:

@@ -1,4 +1,4 @@
-"""Opens what the settings name: users, policy, records, engine, GPUs, and the context of all of them."""
+"""Open what the settings name: users, policy, records, engine, GPUs, and the context of all of them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ds01.system.users import Users
 
 
 class Installation:
-    """One state directory with what belongs to it. Each part is opened when it is first used."""
+    """One state directory and what belongs to it. Each part is opened at its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def now(self) -> datetime:
-        """Return the time, or the one that DS01_NOW gives."""
+        """Return the current time, or that of DS01_NOW."""
         return self.settings.now or clock.now()
 
     @cached_property
     def users(self) -> Users:
-        """The user database; a sandbox has its own."""
+        """The user database; a sandbox has one of its own."""
         return Users(self.settings.state / "passwd" if self.settings.sandbox else None)
 
     @cached_property
@@ -61,7 +61,7 @@ class Installation:
 
     @cached_property
     def engine(self) -> Engine:
-        """What runs containers. It is not asked anything yet."""
+        """The engine. Opening it makes no request."""
         return self._connect()
 
     def _connect(self) -> Engine:
@@ -75,7 +75,7 @@ class Installation:
 
     @cached_property
     def inventory(self) -> GpuInventory:
-        """Where slots come from."""
+        """The source of slots: NVML or simulated GPUs."""
         if self.settings.gpus != "nvml":
             from ds01.gpus.simulated import parse_inventory
 
@@ -86,11 +86,11 @@ class Installation:
 
     @cached_property
     def context(self) -> Context:
-        """The context of everything above. Raises PolicyUnreadable, Ds01Error."""
+        """The context of all these parts. Raises PolicyUnreadable, Ds01Error."""
         return self._open_context(self.ledger, self.engine)
 
     def another_context(self) -> Context:
-        """Return one more context of the same installation for another thread: ledgers and engines are not shared."""
+        """Return another context for another thread: ledgers and engines cannot be shared between threads."""
         return self._open_context(self._open_ledger(), self._connect())
 
     def _open_context(self, ledger: Ledger, engine: Engine) -> Context:
@@ -113,6 +113,6 @@ class Installation:
             mailboxes=Mailboxes(settings.mailboxes),
             inject_devices=settings.engine == "simulated" or settings.gpus == "nvml",
             load_policy=self._load_policy,
-            # A simulated container listens nowhere, so nothing of this machine is in its way.
+            # A simulated container does not listen on this machine, so every port is free for it.
             port_is_free=host_ports.is_free if settings.engine == "docker" else lambda number: True,
         )

@@ -42,7 +42,7 @@ def count_processes(call: Call, operation: CountProcesses) -> int:
 
 
 def count_other_processes(call: Call, operation: CountOtherProcesses) -> int:
-    """Count the processes besides the first."""
+    """Count the processes without process 1."""
     record = call.record(operation.container)
     if record.docker_id is None or record.state is not State.RUNNING or record.paused:
         return 0
@@ -50,7 +50,7 @@ def count_other_processes(call: Call, operation: CountOtherProcesses) -> int:
 
 
 def get_sizes(call: Call, operation: GetSizes) -> tuple[Sized, ...]:
-    """Return the sizes of containers; of one that the engine cannot inspect it is unknown."""
+    """Return the sizes of containers; unknown for a container that the engine cannot inspect."""
     sizes = []
     for name in operation.containers:
         record = call.record(name)
@@ -62,7 +62,7 @@ def get_sizes(call: Call, operation: GetSizes) -> tuple[Sized, ...]:
 
 
 def get_usage(call: Call, operation: GetUsage) -> tuple[UsageView, ...]:
-    """Measure twice, and return the use of those that run."""
+    """Measure twice, and return the usage of the running ones."""
     records = [call.record(name) for name in operation.containers]
     running = [record for record in records if record.state is State.RUNNING and record.docker_id]
     first = {record.id: _usage(call, record) for record in running}
@@ -95,7 +95,7 @@ def _usage_view(
 
 
 def _usage(call: Call, record: Record) -> ContainerUsage:
-    """Return what a container uses; all unknown if it has ended meanwhile, or the engine cannot inspect it."""
+    """Return a container's usage; all unknown if it has stopped meanwhile, or the engine cannot inspect it."""
     try:
         return call.context.engine.usage(record.docker_id or "")
     except (EngineNotFound, EngineConflict, EngineRejected):
@@ -110,7 +110,7 @@ def _busy_gpus(call: Call) -> GpuObservation | None:
 
 
 def _inspected(call: Call, reference: str, *, sizes: bool) -> EngineContainer | None:
-    """Return a container with its detail; as the list shows it if it cannot be inspected."""
+    """Inspect a container; if that fails, return it as listed."""
     try:
         return call.context.engine.inspect(reference, size=sizes)
     except (EngineConflict, EngineRejected):
@@ -118,33 +118,33 @@ def _inspected(call: Call, reference: str, *, sizes: bool) -> EngineContainer | 
         return next((seen for seen in listed if reference in (seen.id, seen.name)), None)
 
 
-def aime_view(container: ContainerView, seen: EngineContainer, *, adoptable: bool) -> AimeView:
-    """A container with what its labels say to AIME's tools."""
-    said = {key: seen.labels.get(f"aime.mlc.{key}") for key in ("FRAMEWORK", "ARCH", "WORK_MOUNT", "DATA_MOUNT")}
+def aime_view(container: ContainerView, detail: EngineContainer, *, adoptable: bool) -> AimeView:
+    """Return the view of a container for AIME's tools, with the values of its `aime.mlc` labels."""
+    labels = {key: detail.labels.get(f"aime.mlc.{key}") for key in ("FRAMEWORK", "ARCH", "WORK_MOUNT", "DATA_MOUNT")}
     return AimeView(
         container,
-        said["FRAMEWORK"],
-        said["ARCH"],
-        said["WORK_MOUNT"],
-        said["DATA_MOUNT"],
-        seen.labels.get("aime.mlc.MODELS_MOUNT"),
-        seen.exit_code,
-        seen.size_bytes,
+        labels["FRAMEWORK"],
+        labels["ARCH"],
+        labels["WORK_MOUNT"],
+        labels["DATA_MOUNT"],
+        detail.labels.get("aime.mlc.MODELS_MOUNT"),
+        detail.exit_code,
+        detail.size_bytes,
         adoptable,
     )
 
 
 def slot_usage(record: Record, gpus: GpuObservation | None) -> tuple[SlotUsage, ...]:
-    """What a running container does with each slot of its lease."""
-    there = {slot.uuid: slot for slot in gpus.slots} if gpus else {}
-    found = []
+    """Return a running container's use of each slot of its lease."""
+    by_uuid = {slot.uuid: slot for slot in gpus.slots} if gpus else {}
+    usages = []
     for ref in record.lease.slots if record.lease else ():
-        slot = there.get(ref.uuid)
+        slot = by_uuid.get(ref.uuid)
         if gpus is None or slot is None:
-            found.append(SlotUsage(ref.slot, None, None, None, None))
+            usages.append(SlotUsage(ref.slot, None, None, None, None))
             continue
-        shown = slot.processes
-        own = None if shown is None else sum(process.container == record.docker_id for process in shown)
+        processes = slot.processes
+        own = None if processes is None else sum(process.container == record.docker_id for process in processes)
         busy = gpus.utilisation_of(slot)
-        found.append(SlotUsage(ref.slot, busy, slot.memory_used_bytes, slot.memory_bytes, own))
-    return tuple(found)
+        usages.append(SlotUsage(ref.slot, busy, slot.memory_used_bytes, slot.memory_bytes, own))
+    return tuple(usages)

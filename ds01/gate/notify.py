@@ -1,4 +1,4 @@
-"""Telling an owner what somebody else did to their container."""
+"""Notify an owner of what somebody else did to their container."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ds01.records.record import Record
 def notify_owner(
     call: Call, record: Record, done: str, command: str | None = "container-start", *, subject: str | None = None
 ) -> tuple[str, ...]:
-    """Put a notice into the owner's mailbox and show it on their terminals, unless they did it themselves.
+    """Put a notice into the owner's mailbox and show it on their terminals, unless the actor is the owner.
 
-    Only root can write into others' mailboxes; what could not be delivered waits for the tick. `done`: what happened,
-    as a participle. `command`: the one that reverses it. `subject`: what it happened to, if not to the whole container.
-    Returns warnings for the actor.
+    Only root can write into others' mailboxes; other notices wait for the tick. `done`: what happened, as a participle.
+    `command`: the command that reverses it. `subject`: what it happened to, if not the whole container. Returns
+    warnings for the actor.
     """
     context, actor = call.context, call.actor.login
     if record.user == actor:
@@ -28,5 +28,5 @@ def notify_owner(
     if notifier.deliver(record, notice):
         notifier.announce(record, notice)
     elif not context.ledger.outbox().put(Letter(record.uid, record.gid, record.user, notice)):
-        return (f"{record.user} could not be told; the state folder cannot be written",)
+        return (f"{record.user} could not be notified: the state directory cannot be written",)
     return ()

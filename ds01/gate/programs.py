@@ -1,4 +1,4 @@
-"""Handlers of the operations on programs in a container."""
+"""Handlers of the operations on programs in a running container."""
 
 from __future__ import annotations
 

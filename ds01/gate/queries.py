@@ -29,7 +29,7 @@ from ds01.records.state_machine import State
 
 
 def list_containers(call: Call, operation: ListContainers) -> Listing:
-    """List containers, and what could be adopted, from one list of the engine."""
+    """List containers and adoptable ones, from one list of the engine."""
     context = call.context
     uid = call.actor.uid if operation.owner is None else operation.owner
     everybody = operation.all_users
@@ -49,7 +49,7 @@ def list_containers(call: Call, operation: ListContainers) -> Listing:
 
 
 def resolve_container(call: Call, operation: ResolveContainer) -> str:
-    """Find the full name that is meant."""
+    """Find the full name of the container that the user means."""
     uid = call.actor.uid if operation.owner is None else operation.owner
     entries = call.context.ledger.read()
     for candidate in spellings(operation.reference, uid):
@@ -63,7 +63,7 @@ def resolve_container(call: Call, operation: ResolveContainer) -> str:
     raise NotFound(
         f"there is no container {operation.reference}",
         why=why or ("you have none" if mine else "that user has none"),
-        hint="`container-list` shows them" if names else "`container-deploy NAME` makes one",
+        hint="`container-list` shows them" if names else "`container-deploy NAME` creates one",
     )
 
 
@@ -71,7 +71,7 @@ def find_adoptable(call: Call, operation: FindAdoptable) -> str:
     """Find the full name of a container of AIME's tools."""
     uid = call.actor.uid if operation.owner is None else operation.owner
     recorded = {record.docker_id for record in readable(call.context.ledger.read())}
-    # Also by its full name, whosever it is: adopting it says why it may not be taken over.
+    # Also by the full name of others' containers: adopting then explains why that is not allowed.
     listed = call.context.observer.containers()
     names = {seen.name for seen in listed if is_marked(seen) and seen.id not in recorded}
     for candidate in spellings(operation.reference, uid):
@@ -79,12 +79,12 @@ def find_adoptable(call: Call, operation: FindAdoptable) -> str:
             return candidate
     raise NotFound(
         f"there is no container {operation.reference} of AIME's tools",
-        hint="`container-list` names those that there are",
+        hint="`container-list` shows which ones exist",
     )
 
 
 def get_last_request(call: Call, operation: GetLastRequest) -> ContainerRequest | None:
-    """Return the last request of a name; what a start with `--recreate` replaced counts as removed too."""
+    """Return the last request for a name. A container replaced by `--recreate` counts as removed too."""
     uid = call.actor.uid if operation.owner is None else operation.owner
     if not call.may(uid):
         return None
@@ -105,7 +105,7 @@ def get_gpu_quota(call: Call, operation: GetGpuQuota) -> int | None:
 
 
 def catch_up(call: Call, by_id: dict[str, EngineContainer], uid: int | None) -> Entries:
-    """Reconcile, if the containers of a user (None: anybody) need it, and return all records."""
+    """Reconcile if the containers of a user (None: of anybody) have changed, and return all records."""
     context = call.context
     entries = context.ledger.read()
     records = [record for record in readable(entries) if uid is None or record.uid == uid]
@@ -124,9 +124,9 @@ def catch_up(call: Call, by_id: dict[str, EngineContainer], uid: int | None) -> 
 
 
 def collect_unsaved(unsaved: list[Record]) -> Callable[[str, Exception], None]:
-    """Return what collects the records that a full or read-only disk did not take; other failures are raised.
+    """Return a `failed` callback that collects records which could not be saved for lack of space; it raises the rest.
 
-    Who only looks is shown what is so, whether it could be written or not.
+    Reading commands show the real state, even if it could not be written.
     """
 
     def failed(name: str, error: Exception) -> None:
@@ -139,14 +139,14 @@ def collect_unsaved(unsaved: list[Record]) -> Callable[[str, Exception], None]:
 
 
 def with_unsaved(entries: Entries, unsaved: list[Record]) -> Entries:
-    """Return all records, those that could not be saved as they would be."""
+    """Return all records, with the unsaved ones in place of those on disk."""
     merged = {**entries, **{record.container_name: record for record in unsaved}}
     gone = {record.container_name for record in unsaved if record.state is State.REMOVED}
     return {name: entry for name, entry in merged.items() if name not in gone}
 
 
 def spellings(reference: str, uid: int) -> Iterator[str]:
-    """Yield the full names that may be meant, the most exact first."""
+    """Yield the full names that a reference may mean, the most exact first."""
     yield reference
     yield f"{reference}._.{uid}"  # AIME's tools allow capitals and dots in a name
     for spell in (lambda text: text, lambda text: fold_name(text)[0]):
@@ -159,12 +159,12 @@ def spellings(reference: str, uid: int) -> Iterator[str]:
 def _adoptable(
     call: Call, listed: list[EngineContainer], recorded: Set[str | None], uid: int | None
 ) -> list[EngineContainer]:
-    """Return what AIME's tools created for `uid` (None: for anybody) and no record knows."""
-    found = []
+    """Return the containers of AIME's tools without a record, of `uid` (None: of anybody)."""
+    adoptable = []
     for seen in listed:
         if seen.id in recorded or not is_marked(seen):
             continue
-        with suppress(Ds01Error):  # nobody can say whose it is
+        with suppress(Ds01Error):  # its owner is not clear
             if owner_of(seen, call.context.users) == uid or uid is None:
-                found.append(seen)
-    return found
+                adoptable.append(seen)
+    return adoptable

@@ -1,4 +1,4 @@
-"""Waiting for a GPU: stand in the line, try whenever something changed, take the lease oneself."""
+"""Wait for a GPU: join the queue, try again whenever something has changed, and take the lease oneself."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from ds01.records.wait_queue import Waiter
 from ds01.system.users import Account
 
 SUSPENDED = "suspended"
-POLL_INTERVAL = 0.5  # seconds between two looks at whether the ledger or the line changed
-RETRY_INTERVAL = 5.0  # seconds after which a try is worth it anyway: a process outside ds01 may have ended
+POLL_INTERVAL = 0.5  # seconds between two checks whether the ledger or the queue has changed
+RETRY_INTERVAL = 5.0  # seconds until an attempt without such a change: a process outside ds01 may have ended
 
 
 T = TypeVar("T")
@@ -42,13 +42,13 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Attempt(Protocol[T_co]):
-    """One try to get what is waited for. `first`: there was none before. Raises NoCapacity while there is no GPU."""
+    """One attempt to be served. `first`: the first one. Raises NoCapacity while no GPU is free."""
 
     def __call__(self, waiter: Waiter, *, first: bool) -> T_co: ...
 
 
 def queue_rows(context: Context) -> tuple[QueueRow, ...]:
-    """Return the queue in order, and what each waits for. Raises EngineUnreachable, GpusUnreachable."""
+    """Return the queue in order, with the reason why each waiter waits. Raises EngineUnreachable, GpusUnreachable."""
     context.rules.refresh()
     queue = wait_queue.waiters(context)
     if not queue:
@@ -58,9 +58,9 @@ def queue_rows(context: Context) -> tuple[QueueRow, ...]:
     situation = allocation_input(context, entries, snapshot.gpus, snapshot.outside)
     rows = []
     for position, waiter in enumerate(queue, 1):
-        seen = wait_queue.queued_request(context, waiter, entries)
-        too_many = check_container_count(seen.limits.max_containers_per_user, seen.containers)
-        choice = too_many or choose_slots(situation, seen.request, seen.requester, seen.limits)
+        queued = wait_queue.queued_request(context, waiter, entries)
+        too_many = check_container_count(queued.limits.max_containers_per_user, queued.containers)
+        choice = too_many or choose_slots(situation, queued.request, queued.requester, queued.limits)
         why = choice.rule.value if isinstance(choice, Refusal) else None
         if why is None and wait_queue.is_suspended(waiter):
             why = SUSPENDED
@@ -78,23 +78,23 @@ def wait(
     longest: timedelta | None,
     attempt: Attempt[T],
 ) -> Generator[Waiting | T, None, None]:
-    """Yield each change of the position, and at last what `attempt` returns. Closing it leaves the queue.
+    """Yield each change of the position, and at last the result of `attempt`. Closing it leaves the queue.
 
-    Raises NoCapacity when `longest` is over, InvalidState if somebody cancelled it, and what `attempt` raises.
+    Raises NoCapacity after `longest`, InvalidState if somebody cancelled the wait, and the errors of `attempt`.
     """
     context.rules.refresh()
     limits = context.rules.limits(owner)
     until = None if longest is None else time.monotonic() + longest.total_seconds()
     entry = Waiter("", owner.login, owner.uid, limits.limits.priority, context.clock(), container, request)
     with context.ledger.wait_queue().join(entry) as waiter:
-        made = yield from _until_served(context, waiter, limits.group, until, attempt)
-    yield made
+        result = yield from _until_served(context, waiter, limits.group, until, attempt)
+    yield result
 
 
 def _until_served(
     context: Context, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
 ) -> Generator[Waiting, None, T]:
-    """Make attempts until one succeeds. `group` is the owner's at the beginning. Raises as `wait`."""
+    """Try until an attempt succeeds. `group`: the owner's at the beginning. Raises as `wait`."""
     queue = context.ledger.wait_queue()
     last: Waiting | None = None
     while True:
@@ -103,20 +103,20 @@ def _until_served(
         before = context.ledger.version()
         over = until is not None and time.monotonic() >= until
         try:
-            context.rules.refresh()  # the attempt does too, but whether this waiter may wait depends on it as well
+            context.rules.refresh()  # the attempt does so too, but the right to wait depends on it as well
             if last is not None:
                 _check_user_database(context, waiter, group)
             _check_may_wait(context, waiter)
             return attempt(waiter, first=last is None)
         except NoCapacity as error:
-            refused = refusal_of(error)
-            if refused is None or not refused.temporary or over:
+            current = refusal_of(error)
+            if current is None or not current.temporary or over:
                 raise
-            refusal = refused
+            refusal = current
         except (EngineUnreachable, GpusUnreachable, PolicyUnreadable, Busy):
             if last is None or over:
                 raise
-            refusal = last.refusal  # a restart of Docker or a policy saved half-written ends no wait of hours
+            refusal = last.refusal  # a restart of Docker or a half-written policy must not end a long wait
         others = [item.id for item in wait_queue.waiters(context)]
         now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
         if last is None or now.position != last.position:
@@ -126,28 +126,28 @@ def _until_served(
 
 
 def _check_user_database(context: Context, waiter: Waiter, group: str) -> None:
-    """Raises Busy while the user database does not answer: then it is unknown what the owner may have."""
+    """Raise Busy while the user database does not answer: then the owner's limits are unknown."""
     try:
         context.users.by_uid(waiter.uid)
     except NotFound as error:
         raise Busy(f"the user database does not know {waiter.user} now", hint="try again") from error
     missing = Owners(context.rules.policy, context.users, context.rules.owners.memory).missing_groups(group)
     if missing:
-        raise Busy(f"the user database does not have the Unix group {', '.join(sorted(missing))} now", hint="try again")
+        raise Busy(f"the user database lacks the Unix group {', '.join(sorted(missing))} now", hint="try again")
 
 
 def _check_may_wait(context: Context, waiter: Waiter) -> None:
-    """Raises PermissionDenied if an administrator waits for somebody else and is no administrator any more."""
+    """Raise PermissionDenied if the actor waits for somebody else and is no longer an administrator."""
     if not wait_queue.may_wait(context, waiter):
         raise PermissionDenied(
             f"you may no longer wait for {waiter.user}",
-            why="waiting for others is for administrators, and the policy has changed since the wait began",
+            why="only administrators may wait for others, and the policy has changed since the wait began",
             code="access.denied",
         )
 
 
 def _until_something_changed(context: Context, before: Version, until: float | None) -> None:
-    """Sleep until the ledger or the line is no longer as it was `before` the last try, or a try is worth it anyway."""
+    """Sleep until the ledger or the queue has changed since `before`, at most RETRY_INTERVAL."""
     again = time.monotonic() + RETRY_INTERVAL
     end = again if until is None else min(again, until)
     while context.ledger.version() == before:

@@ -32,7 +32,7 @@ from ds01.records.record import Record
 
 
 def get_gpu_status(call: Call, operation: GetGpuStatus) -> GpuStatus:
-    """Return all slots, and who has them."""
+    """Return all slots and their holders."""
     context = call.context
     unsaved: list[Record] = []
     snapshot = take_snapshot(context, failed=collect_unsaved(unsaved))
@@ -52,7 +52,7 @@ def get_gpu_models(call: Call, operation: GetGpuModels) -> tuple[str, ...]:
 
 
 def get_limits(call: Call, operation: GetLimits) -> LimitsView:
-    """Return a user's limits, as the policy has them and as Docker takes them."""
+    """Return a user's limits, as in the policy and as flags for Docker."""
     context = call.context
     account = context.users.by_uid(call.actor.uid if operation.owner is None else operation.owner)
     resolved = context.rules.limits(account)
@@ -63,12 +63,12 @@ def get_limits(call: Call, operation: GetLimits) -> LimitsView:
 
 
 def is_admin(call: Call, operation: IsAdmin) -> bool:
-    """Tell whether the actor is an administrator."""
+    """Return whether the actor is an administrator."""
     return call.context.rules.is_admin(call.actor)
 
 
 def check_owner(call: Call, operation: CheckOwner) -> None:
-    """Do nothing: that the actor may act for the user is checked by then."""
+    """Do nothing: the gate has already checked that the actor may act for the user."""
 
 
 def list_queue(call: Call, operation: ListQueue) -> tuple[QueueRow, ...]:
@@ -79,7 +79,7 @@ def list_queue(call: Call, operation: ListQueue) -> tuple[QueueRow, ...]:
 
 
 def cancel_wait(call: Call, operation: CancelWait) -> None:
-    """Take a waiter out of the queue, if the actor may."""
+    """Remove a waiter from the queue, if the actor may."""
     for waiter in waiters(call.context):
         if waiter.id == operation.identity and call.actor.uid != waiter.by:
             call.check_owner(waiter.uid)
@@ -111,7 +111,7 @@ def reconcile(call: Call, operation: Reconcile) -> tuple[Change, ...]:
 
 
 def emergency_stop(call: Call, operation: EmergencyStop) -> Stopped:
-    """Stop containers at once, and tell their owners."""
+    """Stop containers at once, and notify their owners."""
     from dataclasses import replace
 
     from ds01.gate.notify import notify_owner
@@ -127,5 +127,5 @@ def emergency_stop(call: Call, operation: EmergencyStop) -> Stopped:
             record = context.ledger.read().get(container)
             warnings += notify_owner(call, record, "stopped at once") if isinstance(record, Record) else ()
         except Ds01Error as error:
-            warnings += (f"the owner of {container} could not be told: {error.message}",)
+            warnings += (f"the owner of {container} could not be notified: {error.message}",)
     return replace(stopped, warnings=warnings)

@@ -1,4 +1,4 @@
-"""Draws the views of records, containers and GPUs."""
+"""Build the views of records, containers and GPUs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ds01.records.record import Record
 def view(
     record: Record, limits: Limits, policies: AutomationRules, container: EngineContainer | None = None
 ) -> ContainerView:
-    """A record, and what the engine's list adds."""
+    """Return the view of a record, with the ports from the engine's list."""
     ports = container.ports if container is not None else ()
     return ContainerView(
         name=record.name,
@@ -42,7 +42,7 @@ def view(
 
 
 def foreign_view(container: EngineContainer) -> ContainerView:
-    """A container that ds01 did not make."""
+    """Return the view of a container from outside ds01."""
     return ContainerView(
         name=container.name,
         container=container.name,
