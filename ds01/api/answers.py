@@ -1,4 +1,4 @@
-"""The answers of single operations: plain data, with the keys that scripts rely on."""
+"""The answers of single operations, as plain data. Field names are JSON keys that scripts rely on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations that look into containers: processes, sizes, use."""
+"""Operations that measure containers: processes, sizes, usage."""
 
 from __future__ import annotations
 

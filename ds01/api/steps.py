@@ -1,4 +1,4 @@
-"""The steps of operations that take their time."""
+"""The steps of long operations."""
 
 from __future__ import annotations
 

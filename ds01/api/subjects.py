@@ -1,4 +1,4 @@
-"""What operations on containers have in common: whom they are about, and who may run them."""
+"""Base classes of operations on containers: their subject, and who may run them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Containers as people and scripts see them: plain data, with the keys that scripts rely on."""
+"""Containers as people and scripts see them, as plain data. Field names are JSON keys that scripts rely on."""
 
 from __future__ import annotations
 

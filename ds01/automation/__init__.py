@@ -1,1 +1,1 @@
-"""What runs by itself: the tick observes, decides with pure functions, and applies."""
+"""The automation: each tick observes, decides with pure functions, and applies."""

@@ -1,4 +1,4 @@
-"""What the tick sees of running containers: counters, GPUs, and the owner's wish to be left alone."""
+"""Observe running containers for the tick: counters, GPUs, and the owner's `.keep-alive` file."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ WORKSPACE_DELETED_AFTER = timedelta(days=1)
 
 
 class KeepAlive(str, Enum):
-    """What a workspace says about the idle stop of its container."""
+    """What a workspace says about an idle stop of its container."""
 
     ABSENT = "absent"
     KEPT = "kept"
     UNKNOWN = "unknown"
-    GONE = "gone"  # there is no such folder
+    GONE = "gone"  # the workspace is missing
 
 
 def stored_activity(record: Record) -> Activity | None:
-    """The activity that a record keeps; None if there is none, or not of this form."""
+    """Return the activity in a record; None if it has none, or in another form."""
     try:
         return from_json(Activity, dict(record.activity)) if record.activity else None
     except DataError:
@@ -42,10 +42,10 @@ def stored_activity(record: Record) -> Activity | None:
 
 
 def observe_activity(context: Context, record: Record, gpus: GpuObservation) -> Activity:
-    """The activity of a running container, a paused one too, after one more look. Its idle time goes on."""
+    """Sample a running or paused container, and return its activity. The idle time of a paused one continues."""
     before = stored_activity(record)
     sample = Sample(at=context.clock(), started_at=record.engine_started_at)
-    with suppress(Ds01Error):  # it ended meanwhile, or cannot be read: unknown, which destroys nothing
+    with suppress(Ds01Error):  # it stopped meanwhile, or cannot be read: unknown, on which nothing is destroyed
         pid = before.sample.pid if before is not None else None
         usage = context.engine.usage(record.docker_id or "", pid=pid)
         sample = replace(
@@ -54,13 +54,13 @@ def observe_activity(context: Context, record: Record, gpus: GpuObservation) -> 
     slots = _leased_slots(record, {slot.uuid: slot for slot in gpus.slots})
     sample = replace(sample, gpu_percent=_utilisation(slots, gpus), gpu_processes=_processes(slots, record.docker_id))
     if before is None and record.activity:
-        # Something was known, and cannot be read any more: to count from the start would be to guess.
-        return Activity(sample, last_activity(record) or sample.at, "unknown", "what was seen before is lost")
+        # The stored activity cannot be read any more; counting from the start would be a guess.
+        return Activity(sample, last_activity(record) or sample.at, "unknown", "its earlier activity is lost")
     return assess(before, sample, context.rules.policy.policies)
 
 
 def was_restarted(record: Record, activity: Activity) -> bool:
-    """Whether a container's first process is another one than at the look before."""
+    """Return whether a container's process 1 has changed since the last sample."""
     before = stored_activity(record)
     return (
         before is not None
@@ -70,7 +70,7 @@ def was_restarted(record: Record, activity: Activity) -> bool:
 
 
 def with_workspace_answer(context: Context, record: Record, activity: Activity) -> Activity:
-    """Return the activity with what the workspace says about an idle stop, which is due."""
+    """Return the activity with the workspace's answer to an idle stop that is due."""
     now = context.clock()
     before = stored_activity(record)
     answer = read_keep_alive(record, now=now, longest=context.rules.policy.policies.keep_alive_max)
@@ -79,9 +79,9 @@ def with_workspace_answer(context: Context, record: Record, activity: Activity) 
 
 
 def workspace_holds_off_stop(record: Record, *, now: datetime, longest: timedelta | None) -> bool | None:
-    """Whether the workspace holds off the idle stop; None if that is unknown.
+    """Return whether the workspace puts off the idle stop; None if unknown.
 
-    A workspace that is not there may be on a disk that is not mounted; after a day it counts as deleted.
+    A missing workspace may be on a disk that is not mounted; after a day it counts as deleted.
     """
     answer = read_keep_alive(record, now=now, longest=longest)
     if answer is KeepAlive.GONE:
@@ -92,9 +92,9 @@ def workspace_holds_off_stop(record: Record, *, now: datetime, longest: timedelt
 
 
 def read_keep_alive(record: Record, *, now: datetime, longest: timedelta | None) -> KeepAlive:
-    """What the workspace says now. `longest`: the file counts for so long, from its mtime.
+    """Return the workspace's current answer. `longest`: how long the file counts, from its mtime.
 
-    Looked up with the owner's rights: root may see nothing in a home on NFS.
+    Read with the owner's rights: root may have none in a home on NFS.
     """
     if record.workspace is None:
         return KeepAlive.ABSENT
@@ -102,7 +102,7 @@ def read_keep_alive(record: Record, *, now: datetime, longest: timedelta | None)
     if os.geteuid() not in (0, record.uid):
         answer = _read_keep_alive_file(record.workspace)
     else:
-        # The groups too: a project's folder may be open to its group only.
+        # With the groups: a project's directory may be open to its group only.
         groups = os.getgrouplist(record.user, record.gid)
         answer = run_as_uid(record.uid, record.gid, partial(_read_keep_alive_file, record.workspace), groups=groups)
     if answer is None:
@@ -130,7 +130,7 @@ def _leased_slots(record: Record, slots: Mapping[str, Slot]) -> list[Slot]:
 
 
 def _utilisation(slots: list[Slot], gpus: GpuObservation) -> float | None:
-    """The busiest one's."""
+    """Return the utilisation of the busiest slot, in percent; None: unknown."""
     return max((value for value in map(gpus.utilisation_of, slots) if value is not None), default=None)
 
 

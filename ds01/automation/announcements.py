@@ -1,6 +1,6 @@
-"""Tells owners what ds01 did not do and has seen: a container that ended, and a warning that holds no longer.
+"""Notify owners of what ds01 observed but did not do: a container that ended, and a warning that no longer applies.
 
-Any command may have recorded it; only the tick can deliver to everybody. What was told is kept in the record.
+Any command may have recorded it, but only the tick can deliver to everybody. Delivered notices are kept in the record.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from ds01.system.data import format_time
 
 
 def announce_changes(context: Context, notifier: Notifier, records: list[Record], report: TickReport) -> None:
-    """Deliver what is due for each record; what fails is tried again at the next tick."""
+    """Deliver the notice that is due for each record; after a failure, the next tick tries again."""
     for record in records:
         if is_manual(record) or _due_notice(record, context.clock()) is None:
             continue
         try:
             _deliver(context, notifier, record)
         except Busy:
-            continue  # the next tick looks again
+            continue  # the next tick tries again
         except Exception as error:
             report.add_error(record.container_name, "notice", error)
 
@@ -53,7 +53,7 @@ def _deliver(context: Context, notifier: Notifier, record: Record) -> None:
 
 
 def _due_notice(record: Record, now: datetime) -> tuple[Notice, Mapping[str, Any]] | None:
-    """The notice that the owner of a record has not got yet, and the record's warnings after it."""
+    """Return the notice that the owner has not received yet, and the record's warnings after it; None: nothing due."""
     if record.state is State.RUNNING and not record.conflict and Rule.CONFLICT.value in record.warnings:
         remaining = {key: delivered for key, delivered in record.warnings.items() if key != Rule.CONFLICT.value}
         return conflict_over_notice(record, now), remaining
@@ -65,6 +65,6 @@ def _due_notice(record: Record, now: datetime) -> tuple[Notice, Mapping[str, Any
 
 
 def _ended_outside(record: Record) -> bool:
-    """Whether nobody stopped it through ds01, as far as the record's history goes back."""
+    """Return whether the last stop in the history was observed, not done through ds01."""
     stops = [step for step in record.history if step.trigger is Trigger.STOP]
     return bool(stops) and stops[-1].actor == OBSERVED

@@ -1,8 +1,8 @@
-"""Whether the clock can be trusted: a wrong clock must not pass for elapsed time. Pure.
+"""Decide whether the clock can be trusted: a clock that jumps must not count as elapsed time. Pure.
 
-A dead battery puts a server into the past until NTP corrects it; a typing error or a bad NTP server puts it into the
-future for a while. The time since boot, which nobody sets, tells a step of the clock from time that passed. Across a
-reboot only what was written down before tells.
+A dead battery sets a server back until NTP corrects it; a typing error or a bad NTP server sets it ahead for a while.
+The time since boot, which nobody sets, tells a step of the clock from elapsed time. Across a reboot only stored times
+tell.
 """
 
 from __future__ import annotations
@@ -14,32 +14,34 @@ from ds01.records.store.tick_memory import TickMemory
 from ds01.system.clock import ClockReading
 
 TOLERANCE = timedelta(minutes=5)
-SLEW = 0.001  # NTP speeds a clock up or slows it down by at most half of this
-LONGEST_ABSENCE = timedelta(days=90)  # a server that was off for longer is judged again a day after its return
-PROVEN_AFTER = timedelta(days=1)  # a clock that agreed with the time since boot for so long was right
-# A clock that disagrees and stays so is believed in the end: the one before was wrong then. Believing one that is
-# ahead ends what people have, believing one that is behind only delays it.
+SLEW = 0.001  # NTP speeds up or slows down a clock by at most half of this
+LONGEST_ABSENCE = timedelta(days=90)  # after a longer time off, the clock is trusted a day after the return
+PROVEN_AFTER = timedelta(days=1)  # a clock that agreed with the time since boot for this long was right
+# A clock that disagrees and remains steady is believed in the end: then the earlier one was wrong. Believing a clock
+# that is ahead ends leases and containers; believing one that is behind only delays that.
 TRUST_BEHIND_AFTER = timedelta(hours=1)
 TRUST_AHEAD_AFTER = timedelta(days=1)
 
 
 def check_clock(memory: TickMemory, reading: ClockReading, latest: datetime | None) -> tuple[str | None, TickMemory]:
-    """Return why the clock is not trusted (None: it is), and what to remember of it.
+    """Return why the clock is not trusted (None: it is), and the new memory.
 
-    `latest` is the newest time that something else wrote down: records, samples, Docker.
+    `latest`: the newest time from elsewhere: records, samples, Docker.
     """
     why = _find_problem(memory, reading, latest)
     if why is None:
         return None, _trust(memory, reading)
     first_doubted = memory.doubted[0] if memory.doubted and _is_steady(memory.doubted[-1], reading) else reading
     if memory.proven is not None and reading.at < memory.proven - TOLERANCE:
-        hint = "if the clock is right now, an administrator removes tick-memory.json from the state folder"
-        return f"{why}, and before a time that was right: {hint}", replace(memory, doubted=(first_doubted, reading))
+        hint = "if the clock is right now, remove tick-memory.json from the state directory as root"
+        return f"{why}, and it is before a time known to be right: {hint}", replace(
+            memory, doubted=(first_doubted, reading)
+        )
     is_behind = memory.believed is None or reading.at < memory.believed.at
     needed = TRUST_BEHIND_AFTER if is_behind else TRUST_AHEAD_AFTER
     if reading.at - first_doubted.at >= needed:
         return None, replace(_trust(memory, reading), disproved=latest)
-    condition = f"it counts once it has been steady for {_text(needed)}"
+    condition = f"it will be trusted once it has been steady for {_text(needed)}"
     return f"{why}; {condition}", replace(memory, doubted=(first_doubted, reading))
 
 
@@ -57,7 +59,7 @@ def _find_problem(memory: TickMemory, reading: ClockReading, latest: datetime | 
     if before is not None and (drift := _drift(before, reading)) is not None:
         allowed = TOLERANCE + abs(reading.at - before.at) * SLEW
         if drift > allowed:
-            return f"the clock went ahead by {_text(drift)} since the last tick, more than time has passed since boot"
+            return f"the clock is {_text(drift)} further ahead since the last tick than the time since boot"
         if drift < -allowed:
             return f"the clock was set back by {_text(-drift)} since the last tick"
         return None
@@ -68,22 +70,22 @@ def _find_problem(memory: TickMemory, reading: ClockReading, latest: datetime | 
             return f"the clock is {_text(latest - reading.at)} before the last change of a container"
     else:
         latest = None
-    # What was written down since boot has this very clock's time, so only the last tick speaks against it, if any.
+    # Times stored since boot come from this very clock, so only the last tick, if any, can contradict it.
     last_time = before.at if before is not None else latest
     if last_time is not None and reading.at - last_time > LONGEST_ABSENCE:
-        return f"the clock is {_text(reading.at - last_time)} after the last tick: that is implausible"
+        return f"the clock is {_text(reading.at - last_time)} after the last tick, which is implausible"
     return None
 
 
 def _drift(before: ClockReading, now: ClockReading) -> timedelta | None:
-    """By how much the clock moved more than time passed since boot; None if the two cannot be compared."""
+    """Return how far the clock moved beyond the time since boot; None if the two cannot be compared."""
     if before.uptime is None or now.uptime is None or before.uptime.boot != now.uptime.boot:
         return None
     return (now.at - before.at) - timedelta(seconds=now.uptime.seconds - before.uptime.seconds)
 
 
 def _is_steady(before: ClockReading, now: ClockReading) -> bool:
-    """Whether a clock that was doubted has gone on as clocks do."""
+    """Return whether a doubted clock has advanced as expected since the last reading."""
     drift = _drift(before, now)
     if drift is None:
         return before.at <= now.at <= before.at + LONGEST_ABSENCE

@@ -1,7 +1,7 @@
-"""What should happen to one container now, by its record, its limits and the time. Pure.
+"""Decide what should happen to one container now, from its record, its limits and the time. Pure.
 
-Nothing is stopped or removed without a warning that was delivered at an earlier tick, about this very deadline. A hold
-ends when it was said at the stop that it would; where nobody said so, after a warning too.
+Nothing is stopped or removed without a warning about this very deadline, delivered at an earlier tick. A hold ends
+when the stop announced that it would; if nothing was announced, also only after a warning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ds01.records.record import Origin, Record
 from ds01.records.state_machine import State, Trigger
 from ds01.system.data import DataError, format_time, parse_time
 
-ENDED_NOTICE = "ended"  # the key in the record's warnings of the notice that a container ended
+ENDED_NOTICE = "ended"  # key in the record's warnings: the notice that the container ended was delivered
 
 
 class Action(str, Enum):
@@ -31,7 +31,7 @@ class Action(str, Enum):
 
 
 class Rule(str, Enum):
-    """The rule behind it; also the key of the warning in the record."""
+    """The rule behind an action; also the key of the warning in the record."""
 
     RUNTIME = "runtime"
     IDLE = "idle"
@@ -39,12 +39,12 @@ class Rule(str, Enum):
     HOLD = "hold"
     CREATED = "created"
     REMOVAL = "removal"
-    RECLAIM = "reclaim"  # somebody of higher priority waits
+    RECLAIM = "reclaim"  # a waiter of higher priority needs the slots
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One thing to do to one container. `deadline`: when the rule ends what the container has."""
+    """One action on one container. `deadline`: when the rule takes effect."""
 
     action: Action
     rule: Rule
@@ -52,7 +52,7 @@ class Decision:
 
 
 def decide(record: Record, limits: Limits, policies: AutomationRules, *, now: datetime) -> Decision | None:
-    """The one thing to do now, the most urgent rule first; None if nothing is due."""
+    """Return the action that is due now, by the most urgent rule; None if nothing is due."""
     if record.origin is Origin.MANUAL or record.pending is not None:
         return None
     if record.state is State.RUNNING:
@@ -75,7 +75,7 @@ def _hold(record: Record, limits: Limits, now: datetime) -> Decision | None:
         return None
     observed = _was_observed(record)
     if record.held_until is None or hold_end < record.held_until or (observed and record.ended is None):
-        # A policy has shortened it since, or nobody was told of it.
+        # The policy has shortened the hold since the stop, or the owner was not told about it.
         return _warn_first(record, Rule.HOLD, Action.RELEASE, record.stopped_at, hold_end, now)
     if observed and not _was_notified(record, now):
         return None
@@ -83,13 +83,13 @@ def _hold(record: Record, limits: Limits, now: datetime) -> Decision | None:
 
 
 def _was_observed(record: Record) -> bool:
-    """Whether it stopped behind ds01: no command and no tick said how long its GPU is held."""
+    """Return whether it stopped outside ds01: nobody has told the owner how long its GPU is held."""
     stops = [step for step in record.history if step.trigger is Trigger.STOP]
     return bool(stops) and stops[-1].actor == OBSERVED
 
 
 def _was_notified(record: Record, now: datetime) -> bool:
-    """Whether the notice that it ended, and how long its GPU is held, was delivered at an earlier tick."""
+    """Return whether an earlier tick delivered the notice that it ended and how long its GPU is held."""
     delivered = record.warnings.get(ENDED_NOTICE)
     try:
         return isinstance(delivered, dict) and parse_time(delivered["at"]) < now
@@ -112,7 +112,7 @@ def _runtime(record: Record, limits: Limits, policies: AutomationRules, now: dat
 
 def _idle(record: Record, limits: Limits, policies: AutomationRules, now: datetime) -> Decision | None:
     if limits.idle_timeout is None or record.activity.get("state") != "idle":
-        return None  # what is active or unknown is not idle
+        return None  # active or unknown is not idle
     due = idle_ends(record, limits)
     return _warn_before(record, Rule.IDLE, Action.STOP, due, limits.idle_timeout, policies.warn_idle_at, now)
 
@@ -128,7 +128,7 @@ def _removal(record: Record, limits: Limits, policies: AutomationRules, now: dat
 def _warn_before(
     record: Record, rule: Rule, action: Action, due: datetime | None, duration: timedelta, warn_at: float, now: datetime
 ) -> Decision | None:
-    """Warn when the fraction `warn_at` of `length` is over, act when all of it is."""
+    """Warn after the fraction `warn_at` of `duration`, act after all of it."""
     if due is None:
         return None
     return _warn_first(record, rule, action, due - duration * (1 - warn_at), due, now)
@@ -138,13 +138,13 @@ def _warn_first(
     record: Record, rule: Rule, action: Action, warn_from: datetime, due: datetime, now: datetime
 ) -> Decision | None:
     warned = _warned_at(record, rule, due)
-    if warned is None or warned > now + CLOCK_TOLERANCE:  # none, or the clock was ahead when it was given
+    if warned is None or warned > now + CLOCK_TOLERANCE:  # not warned, or warned while the clock was ahead
         return Decision(Action.WARN, rule, due) if now >= warn_from else None
     return Decision(action, rule, due) if now >= due and warned < now else None
 
 
 def _warned_at(record: Record, rule: Rule, due: datetime) -> datetime | None:
-    """When a warning about this deadline was delivered: one about another, since moved, does not count."""
+    """Return when a warning about this deadline was delivered, or None. A warning about an earlier deadline is void."""
     warning = record.warnings.get(rule.value)
     if not isinstance(warning, dict) or warning.get("deadline") != format_time(due):
         return None

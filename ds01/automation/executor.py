@@ -1,6 +1,6 @@
-"""Carries the decisions out: warnings first, then what ends something, several side by side.
+"""Carry out the decisions of a tick: first the warnings, then stops, releases and removals, several at a time.
 
-Each is checked again under the container's lock: minutes may have passed while others were given time to save.
+Each is checked again under the container's lock: minutes may have passed while other containers had time to save.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from ds01.system.data import format_time
 from ds01.system.users import Actor
 
 TICK_ACTOR = Actor(0, 0, "tick", "tick")
-MAX_PARALLEL = 8  # containers that are stopped side by side, each with its grace
-SAMPLE_TTL = 5.0  # seconds for which a look is still good; the difference of two that are closer proves nothing
+MAX_PARALLEL = 8  # containers that are stopped at the same time, each with its grace period
+SAMPLE_TTL = 5.0  # seconds for which a sample is valid; the difference of two closer samples proves nothing
 
 
 def lock_container(context: Context, record: Record) -> AbstractContextManager[object]:
-    """A container's lock, or Busy at once: what a command is at work on is left to it."""
+    """Return a container's lock. Raises Busy at once if a command holds it."""
     return context.ledger.container_lock(record.container_name, doing="being handled by the tick", wait=0)
 
 
 @dataclass
 class DecisionExecutor:
-    """What applies the decisions of one pass; `gpus` are as they were at its begin."""
+    """Applies the decisions of one tick. `gpus`: as observed at its beginning."""
 
     context: Context
     make_context: Callable[[], Context]
@@ -45,7 +45,7 @@ class DecisionExecutor:
     gpus: GpuObservation
 
     def apply(self, decisions: Sequence[tuple[Record, Decision]], report: TickReport) -> None:
-        """Warn, then act. What fails is tried again at the next tick."""
+        """Warn, then act. After a failure, the next tick tries again."""
         for record, decision in decisions:
             if decision.action is Action.WARN:
                 try:
@@ -61,7 +61,7 @@ class DecisionExecutor:
                     report.acted.append(decision_item(record, decision))
 
     def _warn(self, record: Record, decision: Decision, report: TickReport) -> None:
-        """Tell the owner, and write down that it was delivered: without that nothing follows."""
+        """Warn the owner, and record the delivery: without that record no action follows."""
         context, now = self.context, self.context.clock()
         notice = warning_notice(record, decision, context.rules.limits_of(record).limits, now)
         delivered = {"at": format_time(now), "deadline": format_time(decision.deadline)}
@@ -69,7 +69,7 @@ class DecisionExecutor:
             with lock_container(context, record):
                 current = context.ledger.read().get(record.container_name)
                 if not isinstance(current, Record) or (current.id, current.rev) != (record.id, record.rev):
-                    return  # a command changed it meanwhile; the next tick looks again
+                    return  # a command changed it meanwhile; the next tick decides again
                 if not self.notifier.deliver(record, notice):
                     raise Ds01Error("the notice could not be delivered")
                 with context.ledger.transaction() as ledger:
@@ -88,7 +88,7 @@ class DecisionExecutor:
                 self.notifier.notify_owner(holder, holder_warning_notice(holder, record, now))
 
     def _execute(self, item: tuple[Record, Decision]) -> bool | Exception:
-        """Do it; whether it was done, since it may hold no longer. Runs in a thread, in a context of its own."""
+        """Carry out a decision in a thread, with its own context. Return whether it still applied, or the error."""
         record, decision = item
         try:
             context = self.make_context()
@@ -105,7 +105,7 @@ class DecisionExecutor:
             try:
                 stack.enter_context(lock_container(context, record))
             except Busy:
-                return None  # the next tick looks again
+                return None  # the next tick tries again
             reconcile_one(context, record.container_name)
             current = context.ledger.read().get(record.container_name)
             if not isinstance(current, Record) or (current.id, current.state) != (record.id, record.state):
@@ -120,7 +120,7 @@ class DecisionExecutor:
             return _end_container(context, current, decision)
 
     def _still_idle(self, context: Context, record: Record) -> bool:
-        """Whether what was idle at the last look is so still, and its owner still lets it be stopped."""
+        """Return whether the container is still idle, and its workspace still does not put off the stop."""
         before, now = stored_activity(record), context.clock()
         if before is not None and (now - before.sample.at).total_seconds() < SAMPLE_TTL:
             return True
@@ -135,8 +135,8 @@ def _end_container(context: Context, record: Record, decision: Decision) -> Reco
         Rule.CONFLICT: record.conflict or "conflict",
         Rule.HOLD: "the hold is over",
         Rule.CREATED: "it was never started",
-        Rule.REMOVAL: "stopped for long",
-        Rule.RECLAIM: "somebody of higher priority waits",
+        Rule.REMOVAL: "stopped for too long",
+        Rule.RECLAIM: "a waiter of higher priority needs it",
     }[decision.rule]
     if decision.action is Action.STOP:
         return stopping.stop(context, TICK_ACTOR, record, grace=None, why=why)[0]

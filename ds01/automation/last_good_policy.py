@@ -1,4 +1,6 @@
-"""The last good policy: a typing error in the YAML must not stop the automation, nor mean no limits."""
+"""The last good policy, used if the current one is unreadable: a typing error must neither stop the automation nor
+lift all limits.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,10 @@ POLICY_FILE = "resource-limits.yaml"
 def load_policy_or_last_good(
     path: Path, ledger: Ledger, now: datetime
 ) -> tuple[Policy, str | None, PolicySources | None]:
-    """Return the policy in force, what is wrong with today's file, and what was read of it.
+    """Return the policy in force, the problem with the current file, and the sources that were read.
 
-    If today's is unreadable that is the last one that was not, and nothing was read. Raises PolicyUnreadable if there
-    is no last one either. Changes nothing: `keep` does.
+    If the current file is unreadable, the last good policy is returned, without sources. Raises PolicyUnreadable if
+    there is no last good policy either. Changes nothing; `save_last_good_policy` does.
     """
     directory = ledger.last_good_policy
     try:
@@ -39,16 +41,16 @@ def load_policy_or_last_good(
         copy = directory / POLICY_FILE
         if not copy.exists():
             raise
-        problem = f"the policy is unreadable, the last good one counts: {error.why or error.message}"
+        problem = f"the policy is unreadable, so the last good one applies: {error.why or error.message}"
         return load(copy), problem, None
     return with_last_members(sources, directory / "groups", now), None, sources
 
 
 def save_last_good_policy(sources: PolicySources, ledger: Ledger, now: datetime | None) -> bool:
-    """Write the bytes that were parsed where the last good policy is kept; whether anything had changed.
+    """Save the parsed bytes as the last good policy; return whether they differ from the previous ones.
 
-    An emptied file of members replaces its copy after a day only, and never while `now` is None: the clock is not
-    trusted. Raises OSError: it is a copy for bad days, and a full disk is one.
+    An emptied file of members replaces its copy only after a day, and never while `now` is None (the clock is not
+    trusted). Raises OSError.
     """
     directory, groups = ledger.last_good_policy, ledger.last_good_policy / "groups"
     is_new = not directory.exists()
@@ -68,7 +70,7 @@ def save_last_good_policy(sources: PolicySources, ledger: Ledger, now: datetime 
 
 
 def _is_emptying_delayed(groups: Path, name: str, content: bytes, ledger: Ledger, now: datetime | None) -> bool:
-    """Whether a file was emptied, and its last members count still; since when is written down the first time."""
+    """Return whether a file was emptied and its last members still count. Records the time at the first call."""
     if parse_logins(content) or not last_members(groups, name):
         return False
     since = emptied_since(groups, name)

@@ -1,4 +1,4 @@
-"""Words for what the tick does, in notices to owners."""
+"""The texts of the tick's notices to owners."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from ds01.policy.units import format_duration
 from ds01.records.record import ContainerEnd, Record
 from ds01.system.clock import to_server_zone
 
-DEFAULT_EXTENSION = timedelta(hours=24)  # the extension that a warning proposes, if the policy allows that much
+DEFAULT_EXTENSION = timedelta(hours=24)  # the extension that a warning suggests, if the policy allows it
 
 
 def warning_notice(record: Record, decision: Decision, limits: Limits, now: datetime) -> Notice:
-    """The warning before something ends: the time, and the one command that changes it."""
+    """Return the warning about a deadline: the time, and the command that changes it."""
     name, when = record.name, _deadline_text(decision.deadline, now)
     if decision.rule is Rule.CONFLICT:
-        text = f"{name} was started on a GPU that somebody else has: {record.conflict}. It is stopped in a few minutes."
+        text = f"{name} was started on a GPU in use by others: {record.conflict}. It will be stopped in a few minutes."
         return Notice(now, "conflict", record.container_name, text, f"container-stop {name}")
     if decision.rule is Rule.REMOVAL:
-        text = f"{name} is stopped since {_local_time(record.stopped_at)} and will be removed {when}; /workspace stays."
+        since = _local_time(record.stopped_at)
+        text = f"{name} has been stopped since {since} and will be removed {when}; /workspace stays."
         return Notice(now, "removal", record.container_name, text, f"container-start {name}")
     if decision.rule is Rule.HOLD:
         return Notice(
             now, "hold", record.container_name, _describe_hold(record, decision, now), f"container-start {name}"
         )
-    because = "does nothing" if decision.rule is Rule.IDLE else "has run for long"
+    because = "is idle" if decision.rule is Rule.IDLE else "has reached its longest running time"
     text = f"{name} {because} and will be stopped {when}."
     extension = (
         DEFAULT_EXTENSION
@@ -40,28 +41,28 @@ def warning_notice(record: Record, decision: Decision, limits: Limits, now: date
 
 def _describe_hold(record: Record, decision: Decision, now: datetime) -> str:
     if decision.deadline <= now:
-        return f"{record.name} is stopped; its GPU comes free for others in a few minutes."
+        return f"{record.name} is stopped; its GPU will be free for others in a few minutes."
     return f"{record.name} is stopped; its GPU is held until {_local_time(decision.deadline)}."
 
 
 def holder_warning_notice(holder: Record, record: Record, now: datetime) -> Notice:
-    """What whose GPU it is reads about a container that was started on it behind ds01."""
+    """Return the notice to the holder of a GPU on which another container was started outside ds01."""
     text = (
-        f"{record.name} of {record.user} was started on a GPU that {holder.name} has, behind ds01. "
-        "It is stopped in a few minutes; until then it may use the memory of your GPU."
+        f"{record.name} of {record.user} was started outside ds01 on a GPU of {holder.name}. "
+        "It will be stopped in a few minutes; until then it may use memory of your GPU."
     )
     return Notice(now, "conflict", holder.container_name, text)
 
 
 def conflict_over_notice(record: Record, now: datetime) -> Notice:
-    """What corrects the warning of a conflict whose cause is gone."""
+    """Return the notice that a conflict, which was warned about, is over."""
     slots = ", ".join(ref.slot for ref in record.gpus_fixed)
-    text = f"{record.name} has GPU {slots} to itself again. It is not stopped: the warning about it holds no longer."
+    text = f"{record.name} has GPU {slots} to itself again. It will not be stopped: the warning no longer applies."
     return Notice(now, "conflict", record.container_name, text)
 
 
 def ended_notice(record: Record, end: ContainerEnd, now: datetime) -> Notice:
-    """That a container ended which nobody stopped through ds01, and why."""
+    """Return the notice that a container ended outside ds01, with the reason."""
     text = f"{record.name} ended {_local_time(end.at)}: {end.why}."
     if record.held_until is not None:
         text += f" Its GPU is held until {_local_time(record.held_until)}."
@@ -69,15 +70,15 @@ def ended_notice(record: Record, end: ContainerEnd, now: datetime) -> Notice:
 
 
 def outcome_notice(record: Record, decision: Decision, now: datetime) -> Notice:
-    """What was done, and what comes next. `record` is the one after it."""
+    """Return the notice about a completed action. `record`: as it is after the action."""
     name = record.name
     texts = {
-        (Action.STOP, Rule.IDLE): f"{name} was stopped: it did nothing.",
-        (Action.STOP, Rule.RUNTIME): f"{name} was stopped: its longest running time was over.",
-        (Action.STOP, Rule.CONFLICT): f"{name} was stopped: its GPU is somebody else's.",
-        (Action.RELEASE, Rule.HOLD): f"The GPU of {name} is free for others now: it was stopped for long enough.",
+        (Action.STOP, Rule.IDLE): f"{name} was stopped: it was idle.",
+        (Action.STOP, Rule.RUNTIME): f"{name} was stopped: it reached its longest running time.",
+        (Action.STOP, Rule.CONFLICT): f"{name} was stopped: its GPU is leased to another container.",
+        (Action.RELEASE, Rule.HOLD): f"The GPU of {name} is free for others now: its hold has ended.",
         (Action.RELEASE, Rule.CREATED): f"The GPU of {name} is free for others now: it was never started.",
-        (Action.RELEASE, Rule.RECLAIM): f"The GPU of {name}, which is stopped, goes to somebody of higher priority.",
+        (Action.RELEASE, Rule.RECLAIM): f"The GPU of {name}, which is stopped, goes to a user of higher priority.",
         (Action.REMOVE, Rule.REMOVAL): f"{name} was removed; /workspace is still there.",
     }
     text = texts[(decision.action, decision.rule)]
@@ -91,7 +92,7 @@ def outcome_notice(record: Record, decision: Decision, now: datetime) -> Notice:
 
 
 def _deadline_text(at: datetime, now: datetime) -> str:
-    """A deadline in words; one that a changed policy or a late tick put into the past acts at the next tick."""
+    """Return a deadline in words. After a policy change or a late tick it may have passed: the next tick acts then."""
     return _local_time(at) if at > now else "in a few minutes"
 
 

@@ -1,4 +1,4 @@
-"""Delivers the notices that administrators who are not root left in the outbox."""
+"""Deliver the notices that administrators without root left in the outbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ds01.lifecycle.context.context import Context
 
 
 def deliver_outbox(context: Context, notifier: Notifier, report: TickReport) -> None:
-    """Deliver what waits. What nobody may send is removed; what cannot be delivered waits for the next tick."""
+    """Deliver the notices in the outbox. Those without permission are discarded; failed ones wait for the next tick."""
     for entry in context.ledger.outbox().queued_letters():
         letter = entry.letter
         try:
@@ -23,7 +23,7 @@ def deliver_outbox(context: Context, notifier: Notifier, report: TickReport) -> 
 
 
 def _may_send(context: Context, sender: int, addressee: int) -> bool:
-    """Whether the policy lets this user act on others' containers, and so tell them of it."""
+    """Return whether the sender may act on the addressee's containers, and so send them notices."""
     if sender in (0, addressee) or (context.sandbox and sender == context.ledger.owner_uid):
         return True
     return context.rules.makes_admin(sender, str(sender))

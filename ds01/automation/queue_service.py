@@ -1,4 +1,4 @@
-"""The waiting line's service: those who are gone are dropped, and holds end early for who waits, if the policy says so.
+"""Maintain the queue: drop exited waiters, and end holds early for waiters if the policy allows it.
 
 The waiters take their leases themselves.
 """
@@ -27,20 +27,20 @@ from ds01.records.state_machine import State
 
 @dataclass
 class QueueService:
-    """What serves the line once."""
+    """Maintains the queue once."""
 
     context: Context
     notifier: Notifier
     gpus: GpuObservation
 
     def serve(self, report: TickReport, *, dry_run: bool, reclaim: bool = True) -> None:
-        """Drop who is gone; where the policy says so, end holds for those of higher priority who wait.
+        """Drop exited waiters; if the policy says so, end holds for waiters of higher priority.
 
-        `reclaim` false: no hold ends in this pass.
+        `reclaim` false: no hold ends in this tick.
         """
         if not dry_run:
             exited = self.context.ledger.wait_queue().remove_exited()
-            report.acted += [ReportItem(identity, "drop", "it waits no more") for identity in exited]
+            report.acted += [ReportItem(identity, "drop", "its process has exited") for identity in exited]
         if not self.context.rules.policy.reclaim_held or not reclaim:
             return
         for record in self._records_to_reclaim():
@@ -65,7 +65,7 @@ class QueueService:
         return [record for record in records if isinstance(record, Record) and not is_manual(record)]
 
     def _reclaim(self, record: Record, decision: Decision) -> bool:
-        """End one hold; whether it was done. First the word, then the deed: then a waiter may have it at once."""
+        """End one hold; return whether it was done. The owner is notified first, as a waiter may take it at once."""
         context = self.context
         try:
             with lock_container(context, record):
@@ -76,8 +76,10 @@ class QueueService:
                 notice = outcome_notice(current, decision, context.clock())
                 if not self.notifier.deliver(current, notice):
                     raise Ds01Error("the notice could not be delivered")
-                released = stopping.release_lease(context, TICK_ACTOR, current, why="somebody of higher priority waits")
+                released = stopping.release_lease(
+                    context, TICK_ACTOR, current, why="a waiter of higher priority needs it"
+                )
         except Busy:
-            return False  # its owner is just starting it, say
+            return False  # for example, its owner is starting it
         self.notifier.announce(released, notice)
         return True

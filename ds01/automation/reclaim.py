@@ -1,4 +1,4 @@
-"""Taking held leases back for waiters of higher priority, where the policy says `reclaim_held: true`."""
+"""Choose held leases to end for waiters of higher priority, if the policy says `reclaim_held: true`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ds01.placement.allocator import QueuedRequest, after_queue, choose_slots
 
 
 def leases_to_reclaim(situation: AllocationInput, queue: Sequence[QueuedRequest]) -> list[ActiveLease]:
-    """The held leases to end, so that those who wait can be served, in the order of the line. Pure.
+    """Return the held leases to end so that waiters can be served, in queue order. Pure.
 
-    Only of stopped containers of lower priority than the waiter's, the lowest first, and only if that serves it.
+    Only leases of a lower priority than the waiter's, the lowest first, and only if ending them serves the waiter.
     """
     reclaimed: list[ActiveLease] = []
     for waiter in queue:
@@ -27,7 +27,7 @@ def leases_to_reclaim(situation: AllocationInput, queue: Sequence[QueuedRequest]
 
 
 def _leases_to_end(situation: AllocationInput, waiter: QueuedRequest) -> list[ActiveLease]:
-    """The held leases whose end serves the waiter, the lowest priority and the oldest first; none if none does."""
+    """Return the held leases whose end serves the waiter, lowest priority and oldest first; empty if none does."""
     held = [
         lease
         for lease in situation.leases
@@ -37,7 +37,7 @@ def _leases_to_end(situation: AllocationInput, waiter: QueuedRequest) -> list[Ac
     for lease in sorted(held, key=lambda lease: (lease.priority, lease.since, lease.container)):
         ended.append(lease)
         if not isinstance(_choose(situation, ended, waiter), Refusal):
-            # What turned out not to be needed stays where it is.
+            # Leases that turn out not to be needed are kept.
             for other in list(ended):
                 remaining = [item for item in ended if item is not other]
                 if not isinstance(_choose(situation, remaining, waiter), Refusal):

@@ -1,4 +1,4 @@
-"""What a pass did, as data: `tick.json`, and the answer of `ds01 tick --json`."""
+"""The report of a tick, as data: `tick.json`, and the output of `ds01 tick --json`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ds01.errors import Ds01Error
 from ds01.records.record import Record
 from ds01.system.data import format_time, to_json
 
-# Actions of items in `unknown` that were judged, or will be by themselves. Everything else there could not be judged.
+# Actions of items in `unknown` that need no attention: decided anyway, or resolved by a later tick.
 BUSY = "busy"
 BEGINS = "begins"
 WAITS = "waits"
-CLOCK = "clock"  # the whole pass: its time cannot be trusted
-LOST = "gpu"  # a slot that is leased and is not there any more
+CLOCK = "clock"  # the whole tick: its time cannot be trusted
+LOST = "gpu"  # a leased slot that is gone
 HARMLESS = frozenset((BUSY, BEGINS, WAITS, LOST))
 
 
 @dataclass(frozen=True)
 class ReportItem:
-    """What was done to one container, or would be; and why."""
+    """What was done to one container, or would be, and why."""
 
     container: str
     action: str
@@ -32,7 +32,7 @@ class ReportItem:
 
 @dataclass
 class TickReport:
-    """The record of a pass. `unknown` is what could not be judged, or not yet; `errors` what could not be done."""
+    """The report of a tick. `unknown`: what could not be decided, or not yet. `errors`: what could not be done."""
 
     started_at: datetime
     seconds: float = 0.0
@@ -44,34 +44,34 @@ class TickReport:
 
     @property
     def succeeded(self) -> bool:
-        """Whether everything could be done that was due."""
+        """Whether everything that was due could be done."""
         return not self.errors
 
     @property
     def complete(self) -> bool:
-        """Whether everything could be judged and done; what passes by itself counts as judged."""
+        """Whether everything could be decided and done; harmless unknowns do not count."""
         return self.succeeded and all(item.action in HARMLESS for item in self.unknown)
 
     def add_clock_doubt(self, why: str) -> None:
-        """Note that nothing was judged in this pass, since the clock cannot be trusted."""
-        self.unknown.append(ReportItem("", CLOCK, f"nothing is judged: {why}"))
+        """Report that nothing was decided in this tick, since the clock cannot be trusted."""
+        self.unknown.append(ReportItem("", CLOCK, f"nothing is decided: {why}"))
 
     @property
     def clock_is_doubted(self) -> bool:
-        """Whether nothing was judged, since the clock cannot be trusted."""
+        """Whether nothing was decided, since the clock cannot be trusted."""
         return any(item.action == CLOCK and not item.container for item in self.unknown)
 
     def add_error(self, container: str, action: str, error: Exception) -> None:
-        """Note what went wrong with one container; the pass goes on."""
+        """Report an error with one container; the tick continues."""
         self.errors.append(ReportItem(container, action, error_line(error)))
 
 
 def tick_document(report: TickReport, before: Mapping[str, Any]) -> dict[str, Any]:
-    """What `tick.json` is to say after this pass: all of it, and `last_good_at`, when the last good pass began.
+    """Return the content of `tick.json`: the report, and `last_good_at`, when the last good tick began. Pure.
 
-    `before` is what it says now; nothing if there is none, or none that can be read. Pure.
+    `before`: the present content; empty if it is missing or unreadable.
     """
-    # A pass that did not trust its own clock is no good pass: its time may be years ahead.
+    # A tick that did not trust its clock is not a good one: its time may be years ahead.
     last_good_at = (
         format_time(report.started_at) if report.succeeded and not report.clock_is_doubted else last_good_time(before)
     )
@@ -80,28 +80,28 @@ def tick_document(report: TickReport, before: Mapping[str, Any]) -> dict[str, An
 
 
 def last_good_time(document: Mapping[str, Any]) -> str | None:
-    """When the last good pass began, by what `tick.json` says; None if no pass was good yet, or it does not say.
+    """Return when the last good tick began, from the content of `tick.json`; None: not yet, or unknown. Pure.
 
-    One that an older ds01 wrote knows only whether it was good itself. Pure.
+    The file of an older ds01 only shows whether its own tick was good.
     """
     last_good_at = document.get("last_good_at", None if document.get("errors") else document.get("started_at"))
     return last_good_at if isinstance(last_good_at, str) else None
 
 
 def unjudged_items(document: Mapping[str, Any]) -> list[str]:
-    """What the pass could not judge, by what `tick.json` says, a line each; without what passes by itself. Pure."""
+    """Return what the tick could not decide, one line each, from the content of `tick.json`. Pure."""
     items = (item for item in document.get("unknown", ()) if item["action"] not in HARMLESS)
-    return [f"{item['container'] or 'the pass'}: {item['why']}" for item in items]
+    return [f"{item['container'] or 'the tick'}: {item['why']}" for item in items]
 
 
 def decision_item(record: Record, decision: Decision) -> ReportItem:
-    """A decision, for the report."""
+    """Return a decision as an item of the report."""
     why = f"{decision.rule.value}, due {format_time(decision.deadline)}"
     return ReportItem(record.container_name, decision.action.value, why)
 
 
 def error_line(error: Exception) -> str:
-    """An error in a line; one that nobody foresaw with its type."""
+    """Return an error in one line; an unexpected one with its type."""
     if isinstance(error, Ds01Error):
         return f"{error.message}: {error.why}" if error.why else error.message
     if isinstance(error, OSError) and error.strerror:

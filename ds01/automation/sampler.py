@@ -1,7 +1,7 @@
-"""Looks at all running containers once, and keeps what was seen.
+"""Sample the activity of all running containers once, and store it in the records.
 
-Each under its lock: a command that has read a record must find it unchanged when it writes, and may take minutes.
-Several are written at once, since the ledger is looked through anew for every time that its lock is taken.
+Each under its container's lock: a command that has read a record must find it unchanged when it commits, and may take
+minutes. Several are committed at once, since taking the ledger's lock costs a scan of the ledger.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BATCH_SIZE = 20  # containers: their locks are held for some hundredths of a sec
 
 @dataclass
 class ActivitySampler:
-    """One look at everything that runs. `dry_run`: nothing is locked or kept."""
+    """Samples all running containers once. `dry_run`: nothing is locked or stored."""
 
     context: Context
     gpus: GpuObservation
@@ -36,7 +36,7 @@ class ActivitySampler:
     dry_run: bool
 
     def sample(self, records: Sequence[Record]) -> dict[str, Record]:
-        """The records with what was seen, by name. What could not be looked at is missing, and is in the report."""
+        """Return the records with their new activity, by name. Failed ones are left out, and are in the report."""
         sampled: dict[str, Record] = {}
         for begin in range(0, len(records), BATCH_SIZE):
             with ExitStack() as locks:
@@ -56,17 +56,17 @@ class ActivitySampler:
             except Busy:
                 self._report_busy(record)
             except EngineUnreachable:
-                raise  # it has stopped answering: nothing more is known of anybody
+                raise  # the engine has stopped answering, so the other containers are unknown too
             except Exception as error:
                 self.report.add_error(record.container_name, "look", error)
             else:
                 yield updated
 
     def _sample_record(self, record: Record) -> Record:
-        """The record with what was seen. Raises Busy if it does not run any more."""
+        """Return the record with its new activity. Raises Busy if it does not run any more."""
         activity = observe_activity(self.context, record, self.gpus)
         if was_restarted(record, activity) and not self.dry_run:
-            # A list does not show that it has ended and runs again; its first process is another one.
+            # The list does not show that it has stopped and runs again, but process 1 has changed.
             reconcile_one(self.context, record.container_name)
             current = self.context.ledger.read().get(record.container_name)
             if not isinstance(current, Record) or current.state is not State.RUNNING:
@@ -80,7 +80,7 @@ class ActivitySampler:
         return replace(record, activity=to_json(with_workspace_answer(self.context, record, activity)))
 
     def _store(self, records: Sequence[Record]) -> list[Record]:
-        """Write what was seen, unless a command changed the record since it was read."""
+        """Commit the new activity, unless a command changed the record since it was read."""
         stored = []
         if not records:
             return []
@@ -100,4 +100,4 @@ class ActivitySampler:
             self.report.unknown.append(ReportItem(record.container_name, action, activity.why))
 
     def _report_busy(self, record: Record) -> None:
-        self.report.unknown.append(ReportItem(record.container_name, BUSY, "a command is at work on it"))
+        self.report.unknown.append(ReportItem(record.container_name, BUSY, "a command is working on it"))

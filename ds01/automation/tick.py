@@ -1,4 +1,4 @@
-"""One pass of the automation: reconcile, observe, decide, apply, report. One container's failure never stops it."""
+"""One tick of the automation: reconcile, observe, decide, apply, report. A container's failure never stops it."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from ds01.records.state_machine import State
 from ds01.records.store.tick_memory import TickMemory
 from ds01.system.clock import ClockReading, Uptime
 
-WARNINGS_VALID_FOR = timedelta(hours=3)  # without a tick: its first act after that must not be a stop
+WARNINGS_VALID_FOR = timedelta(hours=3)  # without a tick; after that, the first action must not be a stop
 ApplySlices = Callable[[Context, Sequence[Record], TickReport], None]
 
 
 @dataclass
 class Tick:
-    """One pass. `make_context` makes a context of its own for a thread: engines and ledgers are for one only.
+    """One tick. `make_context`: creates a context for a thread, since engines and ledgers cannot be shared.
 
-    `slices` brings the machine's slices to the policy; None where they are not ours. `uptime` tells a step of the
-    clock from time that passed; a simulated clock has none.
+    `apply_slices`: applies the policy to the machine's slices; None if they are not ours. `uptime`: tells a step of
+    the clock from elapsed time; a simulated clock has none.
     """
 
     context: Context
@@ -50,15 +50,11 @@ class Tick:
     dry_run: bool = False
     apply_slices: ApplySlices | None = None
     uptime: Callable[[], Uptime | None] = lambda: None
-    _last_trusted_tick: datetime | None = field(
-        default=None, init=False
-    )  # when the last tick that trusted its clock was
-    _last_observation: datetime | None = field(
-        default=None, init=False
-    )  # when the last one that looked at what runs was
+    _last_trusted_tick: datetime | None = field(default=None, init=False)  # the last tick that trusted its clock
+    _last_observation: datetime | None = field(default=None, init=False)  # the last one that observed containers
 
     def run(self) -> TickReport:
-        """Do the pass. The caller holds the tick's lock."""
+        """Run the tick. The caller holds the tick's lock."""
         began = time.monotonic()
         report = TickReport(self.context.clock())
         if not self.dry_run:
@@ -85,7 +81,7 @@ class Tick:
             self._store_gpu_processes(gpus, report)
         report.acted += [ReportItem(change.container, "reconcile", change.what) for change in changes]
         out_of_sync = {change.container for change in changes} if self.dry_run else set()
-        # Nothing is concluded from a record that could not be brought to what Docker says.
+        # Nothing is concluded from a record that could not be reconciled.
         out_of_sync |= {item.container for item in report.errors}
         if not self.dry_run:
             reliable = [
@@ -113,14 +109,14 @@ class Tick:
                 items.append(decision_item(record, decision))
         else:
             DecisionExecutor(context, self.make_context, self.notifier, gpus).apply(decisions, report)
-        # Who is ahead of whom follows from everybody's limits: in doubt nobody loses a hold to somebody else.
+        # The queue order depends on everybody's limits: if any are in doubt, no hold is reclaimed.
         in_doubt = bool(doubtful or context.rules.owners.silent_groups())
         QueueService(context, self.notifier, gpus).serve(report, dry_run=self.dry_run, reclaim=not in_doubt)
         if not self.dry_run:
             self._delete_expired(records, report)
 
     def _trusts_clock(self, listed: Sequence[EngineContainer], report: TickReport) -> bool:
-        """Return whether the clock can be trusted; then bring times in the records that lie ahead of it back to now."""
+        """Return whether the clock can be trusted; if so, set future times in the records to now."""
         context = self.context
         records = readable(context.ledger.read())
         reading = ClockReading(context.clock(), self.uptime())
@@ -138,17 +134,17 @@ class Tick:
         return why is None
 
     def _owners_in_doubt(self, records: Sequence[Record], report: TickReport) -> dict[str, str]:
-        """Return why an owner's limits cannot be known, by container. Such a container keeps what it has."""
+        """Return, by container, why its owner's limits are uncertain. Nothing is done to such a container."""
         context, now = self.context, self.context.clock()
         stored_memory = context.rules.owners.memory
-        memory = replace(context.rules.owners.remember(records, now), looked=now)  # that comes next
+        memory = replace(context.rules.owners.remember(records, now), looked=now)  # the observation comes next
         doubts = {}
         for record in records:
             if (why := context.rules.owners.doubt(record, now)) is not None and not is_manual(record):
                 doubts[record.container_name] = why
                 report.unknown.append(ReportItem(record.container_name, "owner", why))
         for name in sorted(context.rules.owners.silent_groups()):
-            why = f"the user database does not have the Unix group {name} any more: limits that depend on it stay"
+            why = f"the user database no longer has the Unix group {name}: limits that depend on it stay"
             report.unknown.append(ReportItem("", "owner", why))
         if memory != stored_memory:
             self._store_memory(memory, report)
@@ -165,7 +161,7 @@ class Tick:
     def _decide(
         self, records: Sequence[Record], doubtful: Collection[str], gpus: GpuObservation, report: TickReport
     ) -> list[tuple[Record, Decision]]:
-        """What is due, with the records as they are after a look at all that run; nothing for those `unsure`."""
+        """Sample the running containers, and return what is due, with their records; nothing for the `doubtful`."""
         context = self.context
         present_uuids = {slot.uuid for slot in gpus.slots}
         running = [record for record in records if record.state is State.RUNNING]
@@ -177,8 +173,7 @@ class Tick:
                 ReportItem(
                     record.container_name,
                     LOST,
-                    f"GPU {original_name(ref)} "
-                    + ("does not answer" if is_unobserved(ref, gpus) else "is not there any more"),
+                    f"GPU {original_name(ref)} " + ("does not answer" if is_unobserved(ref, gpus) else "is gone"),
                 )
                 for ref in lost_slots
             ]
@@ -219,7 +214,7 @@ class Tick:
         return decision if keep_alive == KeepAlive.ABSENT.value else None
 
     def _store_gpu_processes(self, gpus: GpuObservation, report: TickReport) -> None:
-        """Keep what only root can see of the processes on the GPUs, where /proc hides others' processes."""
+        """Store the GPU processes, which only root can see if /proc hides others' processes."""
         if gpus.simulated or not gpus.slots:
             return
         try:

@@ -1,4 +1,4 @@
-"""Corrects times in the records that a wrong clock wrote, once the clock is trusted."""
+"""Correct times in the records that a wrong clock wrote, once the clock is trusted."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ds01.records.record import Record
 
 
 def correct_times(context: Context, records: Sequence[Record], *, dry_run: bool) -> list[ReportItem]:
-    """Bring times that lie in the future back to now, and return what was corrected. Busy containers come later."""
-    why = "a clock that was ahead wrote times that are still to come: they count as now"
+    """Set future times to now, and return what was corrected. Busy containers are left to the next tick."""
+    why = "a clock that was ahead wrote times in the future: they count as now"
 
     def correct(record: Record) -> Record:
         return correct_future_times(record, context.rules.limits_of(record).limits, context.clock())
@@ -26,7 +26,7 @@ def correct_times(context: Context, records: Sequence[Record], *, dry_run: bool)
 def correct_starts(
     context: Context, records: Sequence[Record], last_observation: datetime, *, dry_run: bool
 ) -> list[ReportItem]:
-    """Bring starts from before the last look, which no tick has seen, to now, and return what was corrected."""
+    """Set starts that a clock wrote while it was behind to now, and return what was corrected."""
     why = "it was started while the clock was behind: its start counts as now"
 
     def correct(record: Record) -> Record:

@@ -19,7 +19,7 @@ from ds01.system.users import Actor
 R = TypeVar("R")
 S = TypeVar("S")
 
-# By name, so that a list need not load what creates containers, nor the operations that do.
+# By name, so that a list loads neither the operations that create containers nor their handlers.
 HANDLERS = {
     "ListContainers": "queries.list_containers",
     "ListAime": "measures.list_aime",

@@ -1,4 +1,4 @@
-"""Handlers of the operations that look into containers: processes, sizes, use, AIME's list."""
+"""Handlers of the operations that measure containers: processes, sizes, usage, AIME's list."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def list_aime(call: Call, operation: ListAime) -> tuple[AimeView, ...]:
     listing = list_containers(call, ListContainers(owner=operation.owner, all_users=operation.all_users))
     views = []
     for container in listing.containers:
-        seen = _inspected(call, container.docker_id or "", sizes=operation.sizes)
-        if seen is not None:
-            views.append(aime_view(container, seen, adoptable=False))
+        detail = _inspected(call, container.docker_id or "", sizes=operation.sizes)
+        if detail is not None:
+            views.append(aime_view(container, detail, adoptable=False))
     for name in listing.adoptable:
-        seen = _inspected(call, name, sizes=operation.sizes)
-        if seen is not None:
-            views.append(aime_view(foreign_view(seen), seen, adoptable=True))
+        detail = _inspected(call, name, sizes=operation.sizes)
+        if detail is not None:
+            views.append(aime_view(foreign_view(detail), detail, adoptable=True))
     return tuple(views)
 
 
@@ -54,10 +54,10 @@ def get_sizes(call: Call, operation: GetSizes) -> tuple[Sized, ...]:
     sizes = []
     for name in operation.containers:
         record = call.record(name)
-        seen = None
+        container = None
         with suppress(EngineConflict, EngineRejected):
-            seen = call.context.engine.inspect(record.docker_id, size=True) if record.docker_id else None
-        sizes.append(Sized(call.view(record, seen), seen.size_bytes if seen else None))
+            container = call.context.engine.inspect(record.docker_id, size=True) if record.docker_id else None
+        sizes.append(Sized(call.view(record, container), container.size_bytes if container else None))
     return tuple(sizes)
 
 
@@ -115,7 +115,7 @@ def _inspected(call: Call, reference: str, *, sizes: bool) -> EngineContainer | 
         return call.context.engine.inspect(reference, size=sizes)
     except (EngineConflict, EngineRejected):
         listed = call.context.observer.containers_again()
-        return next((seen for seen in listed if reference in (seen.id, seen.name)), None)
+        return next((container for container in listed if reference in (container.id, container.name)), None)
 
 
 def aime_view(container: ContainerView, detail: EngineContainer, *, adoptable: bool) -> AimeView:

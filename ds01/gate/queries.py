@@ -34,18 +34,18 @@ def list_containers(call: Call, operation: ListContainers) -> Listing:
     uid = call.actor.uid if operation.owner is None else operation.owner
     everybody = operation.all_users
     listed = context.observer.containers()
-    by_id = {seen.id: seen for seen in listed}
+    by_id = {container.id: container for container in listed}
     entries = catch_up(call, by_id, None if everybody else uid)
     records = [record for record in readable(entries) if operation.manual or not is_manual(record)]
     views = [call.view(record, by_id.get(record.docker_id or "")) for record in records]
     recorded = {record.docker_id for record in records}
     if operation.everything:
         views += [call.view(record) for record in context.ledger.removed()]
-        views += [foreign_view(seen) for seen in listed if seen.id not in recorded]
+        views += [foreign_view(container) for container in listed if container.id not in recorded]
     shown = [view for view in views if everybody or view.uid == uid or (operation.everything and view.uid is None)]
     shown.sort(key=lambda view: (view.state == State.REMOVED.value, view.user or "~", view.name))
     adoptable = _adoptable(call, listed, recorded, None if everybody else uid)
-    return Listing(tuple(shown), tuple(sorted(seen.name for seen in adoptable)))
+    return Listing(tuple(shown), tuple(sorted(container.name for container in adoptable)))
 
 
 def resolve_container(call: Call, operation: ResolveContainer) -> str:
@@ -73,7 +73,7 @@ def find_adoptable(call: Call, operation: FindAdoptable) -> str:
     recorded = {record.docker_id for record in readable(call.context.ledger.read())}
     # Also by the full name of others' containers: adopting then explains why that is not allowed.
     listed = call.context.observer.containers()
-    names = {seen.name for seen in listed if is_marked(seen) and seen.id not in recorded}
+    names = {container.name for container in listed if is_marked(container) and container.id not in recorded}
     for candidate in spellings(operation.reference, uid):
         if candidate in names:
             return candidate
@@ -89,7 +89,7 @@ def get_last_request(call: Call, operation: GetLastRequest) -> ContainerRequest 
     if not call.may(uid):
         return None
     full = container_name(operation.name, uid)
-    entries = catch_up(call, {seen.id: seen for seen in call.context.observer.containers()}, uid)
+    entries = catch_up(call, {container.id: container for container in call.context.observer.containers()}, uid)
     entry = entries.get(full)
     if isinstance(entry, Record):
         raise name_taken(entry)
@@ -161,10 +161,10 @@ def _adoptable(
 ) -> list[EngineContainer]:
     """Return the containers of AIME's tools without a record, of `uid` (None: of anybody)."""
     adoptable = []
-    for seen in listed:
-        if seen.id in recorded or not is_marked(seen):
+    for container in listed:
+        if container.id in recorded or not is_marked(container):
             continue
         with suppress(Ds01Error):  # its owner is not clear
-            if owner_of(seen, call.context.users) == uid or uid is None:
-                adoptable.append(seen)
+            if owner_of(container, call.context.users) == uid or uid is None:
+                adoptable.append(container)
     return adoptable

@@ -92,7 +92,7 @@ def test_idle_container_is_warned_stopped_released_and_removed(lab: Host, tick: 
     mine = [event for event in events if (event["container"] or "").startswith("idle.") and event["type"] != "notice"]
     mine = [event.get("trigger") or event["type"] for event in mine]
     assert mine == ["create", "start", "warning", "stop", "release", "warning", "remove"]
-    assert "idle does nothing" in lab.read("/tmp/terminal")
+    assert "idle is idle" in lab.read("/tmp/terminal")
     uid = lab.run("id -u", user="alice").stdout.strip()
     assert lab.mode(f"/var/lib/ds01/notices/{uid}.jsonl").startswith("600 alice")
     notices = lab.run("ds01 notices", user="alice").stdout

@@ -11,7 +11,7 @@ from typing import Any
 
 STATES = {"created", "running", "held", "stopped", "removed"}
 # The tick's reasons to end something -> the warning that must have been delivered at an earlier tick.
-NEEDS_WARNING = {"idle": "idle", "max_runtime": "runtime", "stopped for long": "removal"}
+NEEDS_WARNING = {"idle": "idle", "max_runtime": "runtime", "stopped for too long": "removal"}
 
 Snapshot = dict[str, dict[str, Any]]  # file name without .json -> the record
 

@@ -196,7 +196,7 @@ def _stopped_with_sizes(facts: DoctorFacts, engine: Engine) -> Iterator[StoppedC
 def describe_user_database_doubts(owners: Owners, records: Sequence[Record], now: datetime) -> Iterator[str]:
     """What the user database does not say, and whom that concerns."""
     for name in sorted(owners.silent_groups()):
-        yield f"the user database does not have the Unix group {name} any more"
+        yield f"the user database no longer has the Unix group {name}"
     concerned: dict[str, list[str]] = {}
     for record in records:
         if (why := owners.doubt(record, now)) is not None:

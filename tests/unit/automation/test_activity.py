@@ -125,7 +125,7 @@ def test_it_lies_in_a_record_as_json() -> None:
 def test_some_load_in_a_long_gap_is_activity(hours: int, seconds: int) -> None:
     seen = assess(FIRST, sample(60 * hours, cpu_nanoseconds=seconds * 10**9), POLICIES)
     assert (seen.state, seen.last) == ("active", NOON + timedelta(hours=hours))
-    assert seen.why == f"it did something in the {hours * 60} minutes since the last look"
+    assert seen.why == f"it was active in the {hours * 60} minutes since the last sample"
 
 
 def test_some_traffic_in_a_long_gap_is_activity() -> None:

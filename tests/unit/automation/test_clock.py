@@ -73,7 +73,7 @@ def test_tick_with_a_clock_ahead_decides_nothing(ticker: TickHarness) -> None:
     harness.clock.advance(days=365)
     report = runs_for(ticker, timedelta(hours=1, minutes=5))
     assert [(item.container, item.action) for item in report.unknown] == [("", "clock")]
-    assert "went ahead by 364 days" in report.unknown[0].why
+    assert "364 days" in report.unknown[0].why
     assert harness.record_file("alice").read_bytes() == before
     assert tick_document(report, {"last_good_at": "2026-11-30T12:00:00Z"})["last_good_at"] == "2026-11-30T12:00:00Z"
     harness.clock.time = NOON + timedelta(minutes=10)

@@ -57,7 +57,7 @@ def test_if_the_other_gave_it_back_meanwhile_it_runs_on(met: TickHarness) -> Non
     assert actions_of(met.tick(minutes=5)) == []
     (corrected,) = met.take_notices("alice")
     assert (corrected.kind, corrected.container) == ("conflict", ALICE_THESIS)
-    assert "not stopped" in corrected.text
+    assert "not be stopped" in corrected.text
     record = harness.record("alice")
     assert (record.state.value, record.slots, record.conflict) == ("running", ("1:0",), None)
     assert actions_of(met.tick(minutes=5)) == []

@@ -68,9 +68,9 @@ def test_the_lowest_priority_gives_way_and_its_owner_is_told(held: TickHarness, 
     (notice,) = held.take_notices("carol")
     assert (notice.kind, notice.text) == (
         "released",
-        "The GPU of thesis, which is stopped, goes to somebody of higher priority.",
+        "The GPU of thesis, which is stopped, goes to a user of higher priority.",
     )
-    assert held.harness.record("carol").history[-1].why == "somebody of higher priority waits"
+    assert held.harness.record("carol").history[-1].why == "a waiter of higher priority needs it"
     assert actions_of(held.tick(minutes=1)) == []  # one waits, and one slot is free
 
 

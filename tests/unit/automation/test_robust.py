@@ -111,7 +111,7 @@ def test_vanished_mig_instance_is_reported_not_released(ticker: TickHarness) -> 
         replace(seen, slots=tuple(slot for slot in seen.slots if slot.slot != "1:0"))
     )
     report = ticker.tick(minutes=5)
-    assert [(item.action, item.why) for item in report.unknown] == [("gpu", "GPU 1:0 is not there any more")]
+    assert [(item.action, item.why) for item in report.unknown] == [("gpu", "GPU 1:0 is gone")]
     assert list(harness.leased().values()) == [ALICE_THESIS]
 
 
@@ -275,7 +275,7 @@ def test_a_tick_during_a_stop_leaves_the_container_to_it(ticker: TickHarness) ->
     context = harness.make_context(sleep=meanwhile)
     alice = harness.actor("alice")
     Client(context).stop(alice, ALICE_THESIS, keep=True)
-    assert [(item.action, item.why) for item in reports[0].unknown] == [("busy", "a command is at work on it")]
+    assert [(item.action, item.why) for item in reports[0].unknown] == [("busy", "a command is working on it")]
     record = harness.record("alice")
     assert (record.state.value, record.keep, record.history[-1].actor) == ("held", True, "alice")
 

@@ -22,7 +22,7 @@ def test_an_idle_container_goes_its_whole_way(ticker: TickHarness) -> None:
     assert warnings_of(ticker.tick(hours=1)) == [("thesis", "idle")]
     (notice,) = ticker.take_notices()
     assert notice.command == "container-extend thesis 6h"
-    assert notice.text.startswith("thesis does nothing and will be stopped ")
+    assert notice.text.startswith("thesis is idle and will be stopped ")
     assert actions_of(ticker.tick(hours=1)) == []
     assert actions_of(ticker.tick(hours=1)) == [("thesis", "stop")]
     record = harness.record("alice")
@@ -60,7 +60,7 @@ def test_a_late_tick_warns_first_and_acts_at_the_next(ticker: TickHarness) -> No
     ticker.start_container()
     report = ticker.tick(days=30)
     assert (warnings_of(report), actions_of(report)) == ([("thesis", "idle")], [])
-    assert ticker.take_notices()[0].text == "thesis does nothing and will be stopped in a few minutes."
+    assert ticker.take_notices()[0].text == "thesis is idle and will be stopped in a few minutes."
     assert actions_of(ticker.make_tick().run()) == []  # at the same moment: a tick that is given twice is one tick
     assert actions_of(ticker.tick(minutes=5)) == [("thesis", "stop")]
 

@@ -217,7 +217,7 @@ def test_doctor_says_whom_it_concerns(lab: TickHarness, directory: UserDirectory
     directory.silence()
     context = lab.harness.make_context()
     groups, people = describe_user_database_doubts(context.rules.owners, lab.harness.records(), lab.harness.clock())
-    assert groups == "the user database does not have the Unix group research any more"
+    assert groups == "the user database no longer has the Unix group research"
     assert people.startswith(f"{ALICE_THESIS}: the user database does not know the owner alice (uid 70001)")
 
 

@@ -262,7 +262,7 @@ def test_an_unreadable_policy_stops_no_emergency_stop(ds: CommandLine) -> None:
     ds.ok("tick", who="root")
     (ds.harness.root / "resource-limits.yaml").write_text("nonsense: [\n")
     answer = ds("emergency-stop", "--all", "-y", who="boss")
-    assert answer.code == 0 and "the last good one counts" in answer.err
+    assert answer.code == 0 and "the last good one applies" in answer.err
     assert not any(seen.status.has_processes for seen in ds.engine.containers())
 
 
