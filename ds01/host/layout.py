@@ -1,4 +1,4 @@
-"""Which modes, owners and groups the files of the state and log folders are to have, and which they have."""
+"""The wanted and actual modes, owners and groups of the files in the state and log directories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from ds01.host.checks.facts import FileEntry
 from ds01.system.settings import LAST_GOOD_POLICY
 
-DIRECTORY_MODE = 0o2775  # setgid: what anybody makes there is the group's
+DIRECTORY_MODE = 0o2775  # setgid: new files belong to the group
 FILE_MODE = 0o664
 NOTICES_MODE = 0o755
 NOTICE_MODE = 0o600
@@ -18,9 +18,9 @@ TICK_MODE = 0o644
 
 
 def file_entries(state: Path, log: Path, gid: int | None) -> Iterator[FileEntry]:
-    """What is there, against what it should be; of folders that have to be there also those that are not."""
+    """Yield the files and directories that exist, and required directories that are missing."""
     records, last_good = state / "container-metadata", state / LAST_GOOD_POLICY
-    # The log first: what is mended after it can be written down there.
+    # The log first, so that later fixes can be recorded there.
     shared = (
         log,
         state,
@@ -59,12 +59,12 @@ def file_entries(state: Path, log: Path, gid: int | None) -> Iterator[FileEntry]
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
-    """Regular files, without those that are being written."""
+    """Return the regular files, without temporary ones."""
     try:
         found = [path for path in folder.glob(pattern) if not path.name.startswith(".")]
         return sorted(path for path in found if stat.S_ISREG(path.lstat().st_mode))
     except OSError:
-        return []  # it was removed meanwhile, or may not be read: the folder's own entry tells
+        return []  # removed meanwhile, or not readable: the directory's own entry shows that
 
 
 def _entry(path: Path, mode: int, *, folder: bool = False, uid: int | None = None, gid: int | None = None) -> FileEntry:

@@ -1,4 +1,4 @@
-"""What doctor has to know of this machine, read from the kernel's files and the file system."""
+"""Read the machine's facts for doctor from the kernel's files and the file system."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ds01.host.systemd import Systemd
 from ds01.system import files, programs
 from ds01.system.data import DataError, parse_json, parse_time
 
-# The daemons of cron, cronie, bcron, fcron and busybox. systemd-cron has none of its own, but a target that is up.
+# The daemons of cron, cronie, bcron, fcron and busybox. systemd-cron has no daemon, but an active target.
 CRON_DAEMONS = frozenset({"cron", "crond", "bcron-sched", "fcron"})
 CRON_UNITS = ("cron.target", "cron.service", "crond.service", "bcron.service", "fcron.service")
 CDI_HOOK = "nvidia-cdi-hook"
@@ -29,24 +29,24 @@ NVIDIA_HOOKS = ("nvidia-container-runtime-hook", CDI_HOOK)
 
 @dataclass(frozen=True)
 class SystemRoots:
-    """Where the kernel and the system have their files; a test has them elsewhere."""
+    """The paths of the kernel's and the system's files; tests use others."""
 
     dev: Path = Path("/dev")
     proc: Path = Path("/proc")
     sys: Path = Path("/sys")
     cron: Path = Path("/etc/cron.d/ds01")
-    docker: Path = Path("/var/lib/docker")  # Docker's own choice, for one that does not answer
+    docker: Path = Path("/var/lib/docker")  # Docker's default, if Docker does not answer
 
 
 def read_kernel(roots: SystemRoots) -> KernelFacts:
-    """Swap, NVIDIA's cards, and links to its devices."""
+    """Return swap, NVIDIA's cards, and missing links to its devices."""
     swap = re.search(r"^SwapTotal:\s+(\d+) kB", _read_text(roots.proc / "meminfo"), re.MULTILINE)
     swap_bytes = int(swap[1]) << 10 if swap else 0
     return KernelFacts(swap_bytes, _limits_swap(roots.sys), count_nvidia_cards(roots.sys), device_links(roots.dev))
 
 
 def device_links(dev: Path) -> dict[str, str]:
-    """The links below /dev/char that NVIDIA's devices lack, with what they have to lead to."""
+    """Return the links below /dev/char that NVIDIA's devices lack, with their targets."""
     missing = {}
     for path in [*dev.glob("nvidia*"), *dev.glob("nvidia-caps/*")]:
         try:
@@ -62,7 +62,7 @@ def device_links(dev: Path) -> dict[str, str]:
 
 
 def read_disks(folders: Mapping[Path, str]) -> tuple[Disk, ...]:
-    """The file systems below folders that are there, each once, with what lies there."""
+    """Return the file systems of existing directories, each once, with what is stored there."""
     disks: dict[int, Disk] = {}
     for path, what in folders.items():
         try:
@@ -76,7 +76,7 @@ def read_disks(folders: Mapping[Path, str]) -> tuple[Disk, ...]:
 
 
 def read_cron(roots: SystemRoots, systemd: Systemd | None = None) -> CronJob:
-    """The entry, and whether any cron runs; a user who may not see others' processes cannot tell."""
+    """Return the cron entry, and whether cron runs; unknown for a user who may not see others' processes."""
     processes = {_read_text(path).strip() for path in roots.proc.glob("[0-9]*/comm")}
     is_up = bool(processes & CRON_DAEMONS) or (systemd or Systemd()).is_active(CRON_UNITS)
     running = True if is_up else (False if os.geteuid() == 0 else None)
@@ -88,7 +88,7 @@ def read_cron(roots: SystemRoots, systemd: Systemd | None = None) -> CronJob:
 
 
 def read_last_tick(path: Path) -> LastTick:
-    """The record of the last pass."""
+    """Return the report of the last tick."""
     try:
         document = parse_json(files.read(path))
         errors = tuple(_describe_error(item) for item in document.get("errors", ()))
@@ -102,7 +102,7 @@ def read_last_tick(path: Path) -> LastTick:
 
 
 def why_unwritable(folder: Path) -> str | None:
-    """Why nothing can be written into a folder; None if it can, or is not there."""
+    """Return why a directory cannot be written; None if it can, or does not exist."""
     if not folder.is_dir() or os.access(folder, os.W_OK):
         return None
     read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
@@ -110,7 +110,7 @@ def why_unwritable(folder: Path) -> str | None:
 
 
 def read_gpu_state(path: Path) -> GpuStateFile:
-    """What gpu-state.json shows."""
+    """Return the content of gpu-state.json."""
     try:
         allocations = parse_json(files.read(path))["allocations"]
     except FileNotFoundError:
@@ -122,12 +122,12 @@ def read_gpu_state(path: Path) -> GpuStateFile:
     return (
         GpuStateFile(allocations)
         if isinstance(allocations, dict)
-        else GpuStateFile(problem="its `allocations` are no table")
+        else GpuStateFile(problem="its `allocations` are not an object")
     )
 
 
 def program_and_links() -> tuple[str | None, tuple[Link, ...]]:
-    """The installed program, and where the names of its commands lead. It says itself which these are."""
+    """Return the installed program and the links of its commands, whose names the program prints."""
     program = shutil.which("ds01")
     if program is None:
         return None, ()
@@ -139,14 +139,14 @@ def program_and_links() -> tuple[str | None, tuple[Link, ...]]:
 
 
 def has_nvidia_hook() -> bool:
-    """Whether Docker finds what puts GPUs into containers."""
+    """Return whether NVIDIA's hook, which puts GPUs into containers, is installed."""
     return any(programs.find(name) for name in NVIDIA_HOOKS)
 
 
 def cdi_devices() -> tuple[str, ...] | None:
     """Return the names of NVIDIA's devices in the CDI specifications, as `MIG-…` and `0:1`.
 
-    None where Docker does not use them: it does where NVIDIA's CDI hook is installed.
+    None if Docker does not use them, because NVIDIA's CDI hook is not installed.
     """
     if programs.find(CDI_HOOK) is None:
         return None
@@ -165,7 +165,7 @@ def _links(folder: Path, names: list[str]) -> Iterator[Link]:
 
 def _limits_swap(sys: Path) -> bool:
     cgroup = sys / "fs/cgroup"
-    if (cgroup / "cgroup.controllers").exists():  # version 2: the root has no limits, its children do
+    if (cgroup / "cgroup.controllers").exists():  # version 2: the root has no limits, only its children
         return any(cgroup.glob("*/memory.swap.max"))
     memory = cgroup / "memory"
     return not memory.exists() or (memory / "memory.memsw.limit_in_bytes").exists()

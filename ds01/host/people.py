@@ -1,4 +1,4 @@
-"""Who ds01 is for: the people whom the policy names and who exist, and the owners of containers."""
+"""Collect the users of ds01: those in the policy who exist, and the owners of containers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ds01.policy.model import Policy
 from ds01.records.record import Record
 from ds01.system.users import Account, Users
 
-DOCKER_GROUP = "docker"  # who is in this Unix group may talk to Docker
+DOCKER_GROUP = "docker"  # members of this Unix group may use Docker
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class UnixGroup:
 
 @dataclass(frozen=True)
 class People:
-    """The accounts that exist, by login, each as the policy finds it."""
+    """The existing accounts, sorted by login, each with the groups and spellings that the policy uses."""
 
     accounts: tuple[Account, ...] = ()
-    unknown_logins: frozenset[str] = field(default_factory=frozenset)  # logins of the policy's groups that nobody has
+    unknown_logins: frozenset[str] = field(default_factory=frozenset)  # logins in the policy that do not exist
 
 
 def collect_people(*policies: Policy, records: Iterable[Record], users: Users, also: Iterable[str] = ()) -> People:
-    """Return whom the policies name in a group or an override, every owner of a record, and the logins `also`."""
+    """Return the users in the policies' groups and overrides, the owners of records, and the logins `also`."""
     named = {login for policy in policies for group in policy.groups.values() for login in group.members}
     named |= {login for policy in policies for login in policy.user_overrides}
     named |= _members({name for policy in policies for group in policy.groups.values() for name in group.unix_groups})
@@ -60,7 +60,7 @@ def collect_people(*policies: Policy, records: Iterable[Record], users: Users, a
 
 
 def find_unix_group(name: str) -> UnixGroup | None:
-    """Return a Unix group with all its members, those too who have it as their first group; None if there is none."""
+    """Return a Unix group with all its members, primary ones included; None if it does not exist."""
     try:
         entry = grp.getgrnam(name)
     except KeyError:
@@ -70,7 +70,7 @@ def find_unix_group(name: str) -> UnixGroup | None:
 
 
 def _members(names: Iterable[str]) -> set[str]:
-    """Return the members of Unix groups. All accounts are listed at most once: with a directory that is slow."""
+    """Return the members of Unix groups. All accounts are listed at most once: a directory service is slow."""
     entries = []
     for name in names:
         with suppress(KeyError, ValueError):
@@ -89,7 +89,7 @@ def _with_groups(policies: Sequence[Policy], account: Account, users: Users) -> 
 
 
 def _owner_account(record: Record, users: Users) -> Account:
-    """Return the owner of a record; one who is gone from the user database as the record remembers."""
+    """Return the owner of a record; from the record if the user database does not know them."""
     try:
         return users.by_uid(record.uid)
     except NotFound:

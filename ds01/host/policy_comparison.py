@@ -1,4 +1,4 @@
-"""What another policy would change for the people and containers of today. Pure."""
+"""Compare two policies: what changes for the present users and containers. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_SET = "none"
 
 @dataclass(frozen=True)
 class ChangedLimit:
-    """A limit of a user that would be another."""
+    """A limit of a user that would change."""
 
     user: str
     label: str
@@ -31,7 +31,7 @@ class ChangedLimit:
 
 @dataclass(frozen=True)
 class ExceededLimit:
-    """Somebody who would have more than the policy gives. Nothing is taken away; it counts at the next request."""
+    """A user who would have more than the policy allows. Nothing is taken away; it counts at the next request."""
 
     user: str
     what: str
@@ -52,7 +52,7 @@ class EarlierDeadline:
 
 @dataclass(frozen=True)
 class PolicyComparison:
-    """All that would change, and for whom."""
+    """All changes, and the users they concern."""
 
     changed: tuple[ChangedLimit, ...]
     over: tuple[ExceededLimit, ...]
@@ -65,7 +65,7 @@ class PolicyComparison:
 def compare_policies(
     before: Policy, after: Policy, people: People, records: Sequence[Record], now: datetime
 ) -> PolicyComparison:
-    """Today's users and containers under the policy `after` instead of `before`."""
+    """Return what changes for users and containers under the policy `after` instead of `before`."""
     changed: list[ChangedLimit] = []
     over: list[ExceededLimit] = []
     sooner: list[EarlierDeadline] = []
@@ -102,7 +102,7 @@ def _changed(old: UserLimits, new: UserLimits) -> Iterator[ChangedLimit]:
         if deadline_before.get(label) == deadline_after.get(label):
             continue
         before, after = (texts.get(label, NOT_SET) for texts in rounded_texts)
-        if before == after:  # two sizes that are the same only when rounded
+        if before == after:  # two sizes that differ, but not when rounded
             before, after = deadline_before.get(label, NOT_SET), deadline_after.get(label, NOT_SET)
         yield ChangedLimit(new.user, label, before, after)
 

@@ -1,4 +1,4 @@
-"""The names in the policy against this server: logins, Unix groups and slots that it lacks or spells differently."""
+"""Find names in the policy that this server lacks or spells differently: logins, Unix groups and slots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ds01.system.users import Users
 
 
 class NameKind(str, Enum):
-    """What a name in the policy stands for."""
+    """The kind of a name in the policy."""
 
     LOGIN = "login"
     UNIX_GROUP = "unix_group"
@@ -25,9 +25,9 @@ class NameKind(str, Enum):
 
 @dataclass(frozen=True)
 class NameFinding:
-    """A name in the policy that needs a look. `places` are its keys.
+    """A name in the policy that needs attention. `places`: its keys.
 
-    `known`: the server has it, and spells it `instead`. Otherwise nobody has it, and `instead` is a near name, or None.
+    `known`: the server has it with the spelling `instead`. Otherwise it is missing; `instead`: a similar name or None.
     """
 
     kind: NameKind
@@ -39,9 +39,9 @@ class NameFinding:
     def __str__(self) -> str:
         where = ", ".join(self.places)
         if self.known:
-            return f"{where}: {self.name} is {self.instead} on this server; it counts, but write it that way"
+            return f"{where}: {self.name} is {self.instead} on this server; it works, but use the server's spelling"
         missing = {
-            NameKind.LOGIN: f"nobody has the login {self.name}",
+            NameKind.LOGIN: f"there is no user {self.name}",
             NameKind.UNIX_GROUP: f"there is no Unix group {self.name}",
             NameKind.SLOT: f"this server has no slot {self.name}; `ds01 gpu list` shows what it has",
         }[self.kind]
@@ -51,32 +51,32 @@ class NameFinding:
 def check_names(
     policy: Policy, users: Users, now: datetime, *, slots: Collection[Slot] | None, logins: Collection[str] = ()
 ) -> tuple[NameFinding, ...]:
-    """Return what is wrong with the names of the policy; what is over by `now` does not count.
+    """Return the problems with names in the policy. Entries that have ended by `now` do not count.
 
-    `slots` None: the GPUs could not be asked, so nothing is said of them. `logins` are known ones, for suggestions.
+    `slots` None: the GPUs do not answer, so slots are not checked. `logins`: known logins, for suggestions.
     """
-    found = []
+    findings = []
     places_of_logins = _logins(policy, now)
     logins = {*logins, *(users.canonical_login(login) for login in places_of_logins if users.uid_of(login) is not None)}
     for login, places in places_of_logins.items():
         canonical = users.canonical_login(login)
         if users.uid_of(login) is None and not _is_uid(login, places, users):
-            found.append(NameFinding(NameKind.LOGIN, login, places, instead=_near_login(login, logins)))
+            findings.append(NameFinding(NameKind.LOGIN, login, places, instead=_near_login(login, logins)))
         elif canonical != login:
-            found.append(NameFinding(NameKind.LOGIN, login, places, known=True, instead=canonical))
+            findings.append(NameFinding(NameKind.LOGIN, login, places, known=True, instead=canonical))
     for name, places in _unix_groups(policy).items():
         if not users.has_group(name):
-            found.append(NameFinding(NameKind.UNIX_GROUP, name, places))
+            findings.append(NameFinding(NameKind.UNIX_GROUP, name, places))
     if slots is not None:
         present = {slot.slot for slot in slots} | {str(slot.gpu) for slot in slots}
         for name, places in _slots(policy, now).items():
             if name not in present:
-                found.append(NameFinding(NameKind.SLOT, name, places))
-    return tuple(found)
+                findings.append(NameFinding(NameKind.SLOT, name, places))
+    return tuple(findings)
 
 
 def needs_gpus(policy: Policy, now: datetime) -> bool:
-    """Return whether the GPUs have to be asked for `check_names`."""
+    """Return whether `check_names` needs the GPUs' slots."""
     return bool(_slots(policy, now))
 
 
@@ -110,19 +110,19 @@ def _slots(policy: Policy, now: datetime) -> dict[str, tuple[str, ...]]:
 
 
 def _group_places(places: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    grouped: dict[str, tuple[str, ...]] = {}
     for name, place in places:
-        found[name] = (*found.get(name, ()), place)
-    return found
+        grouped[name] = (*grouped.get(name, ()), place)
+    return grouped
 
 
 def _is_uid(login: str, places: tuple[str, ...], users: Users) -> bool:
-    """Return whether this is the uid of somebody, where one may stand: in reservations."""
+    """Return whether this is an existing uid, which only reservations may contain."""
     return users.has_uid(login) and all(place.startswith("reservations") for place in places)
 
 
 def _near_login(login: str, known: Collection[str]) -> str | None:
-    """Return the known login that was probably meant: the same but for case and domain, else a near one."""
+    """Return the known login that was probably meant: equal except for case and domain, or else similar."""
     equal_logins = [other for other in sorted(known) if login_stem(other) == login_stem(login)]
     similar = equal_logins or get_close_matches(login, sorted(known), 1, cutoff=0.8)
     return similar[0] if similar else None

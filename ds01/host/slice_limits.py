@@ -1,4 +1,4 @@
-"""Gives the slices of this machine the limits of the policy. For `ds01 slices apply`, the tick and doctor."""
+"""Apply the policy's limits to the slices of this machine, for `ds01 slices apply`, the tick and doctor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_MEMORY = TickMemory()
 
 @dataclass(frozen=True)
 class SliceOutcome:
-    """What was changed; what waits, since the slice uses more memory than it may; and what failed, with why."""
+    """The applied changes; those that wait, since the slice uses more memory than allowed; and failures with why."""
 
     changed: tuple[SliceChange, ...] = ()
     waiting: tuple[SliceChange, ...] = ()
@@ -39,11 +39,11 @@ def plan_changes(
     systemd: Systemd | None = None,
     memory: TickMemory = NO_MEMORY,
 ) -> list[SliceChange]:
-    """What `apply` would change. `driver` is the engine's cgroup driver, `memory` what the tick remembers.
+    """Return the needed changes. `driver`: the engine's cgroup driver; `memory`: the tick's memory.
 
-    Slices of users whose limits cannot be known now, since the user database does not answer, are left out.
+    Slices of users whose limits are uncertain, since the user database does not answer, are left out.
 
-    Raises InvalidState if the policy limits slices and nobody here can keep such limits.
+    Raises InvalidState if the policy limits slices and this machine cannot enforce that.
     """
     people = collect_people(policy, records=records, users=users)
     wanted = wanted_slices(policy, people.accounts, records, now)
@@ -60,9 +60,9 @@ def plan_changes(
 def apply_changes(
     changes: Iterable[SliceChange], *, systemd: Systemd | None = None, respect_usage: bool = True
 ) -> SliceOutcome:
-    """Make the changes of a plan; one that fails does not stop the others.
+    """Apply planned changes; a failure does not stop the others.
 
-    `spare`: no memory limit is set below what a slice uses now. The kernel would end something that runs.
+    `respect_usage`: set no memory limit below a slice's current use, or the kernel would kill processes in it.
     """
     changes = list(changes)
     systemd = systemd or Systemd()
@@ -83,7 +83,10 @@ def apply_changes(
 def split_by_usage(
     changes: Iterable[SliceChange], used: Mapping[str, int]
 ) -> tuple[list[SliceChange], list[SliceChange]]:
-    """The changes that end nothing, and those whose memory limit has to wait: of these the rest is done. Pure."""
+    """Split changes into those to apply now and those whose memory limit has to wait. Pure.
+
+    The other limits of a waiting change are applied now.
+    """
     now, waiting = [], []
     for change in changes:
         memory = change.after.memory
@@ -98,27 +101,27 @@ def split_by_usage(
 
 
 def find_obstacle(driver: str) -> InvalidState | None:
-    """Why slices cannot have limits on this machine; None if they can."""
+    """Return why slices cannot have limits on this machine; None if they can."""
     if driver != "systemd":
         why, hint = describe_driver_obstacle(driver)
         return InvalidState(
             "limits of users' and groups' slices need Docker's systemd cgroup driver", why=why, hint=hint
         )
     if not is_running():
-        return InvalidState("systemd does not run this machine", why="slices are systemd's")
+        return InvalidState("systemd does not run this machine", why="slices need systemd")
     return None
 
 
 def describe_driver_obstacle(driver: str) -> tuple[str, str]:
-    """Why another cgroup driver is in the way, and what to do."""
+    """Return why another cgroup driver is a problem, and what to do."""
     return (
-        f"Docker uses the driver {driver}: the slices are then folders that Docker makes, without limits",
+        f"Docker uses the driver {driver}: slices are then plain cgroups that Docker creates without limits",
         'put {"exec-opts": ["native.cgroupdriver=systemd"]} into /etc/docker/daemon.json and restart Docker',
     )
 
 
 def describe_share(share: SliceLimits) -> str:
-    """Limits in words, as `48 CPUs, 192g, 16384 tasks`."""
+    """Return limits as text, such as `48 CPUs, 192g, 16384 tasks`."""
     words = [
         f"{format_number(share.max_cpus)} CPUs" if share.max_cpus is not None else None,
         readable_size(share.memory) if share.memory is not None else None,

@@ -1,4 +1,4 @@
-"""The slices of users who came new: Docker makes them without limits, and the tick gives them theirs."""
+"""Update slices in the tick: Docker creates the slices of new users without limits, and the tick sets them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ds01.records.record import Record
 def update_slices(
     context: Context, records: Sequence[Record], report: TickReport, *, systemd: Systemd | None = None
 ) -> None:
-    """Give every slice the limits of the policy; what could not be done is in the report. Raises Ds01Error."""
+    """Apply the policy's limits to every slice; failures are in the report. Raises Ds01Error."""
     systemd = systemd or Systemd()
     driver = context.observer.engine_facts().cgroup_driver
     try:
@@ -29,18 +29,18 @@ def update_slices(
             memory=context.rules.owners.memory,
         )
     except InvalidState:
-        return  # this machine cannot keep such limits: doctor says why, once, and not every few minutes
+        return  # this machine cannot enforce such limits; doctor reports that, not every tick
     if not changes:
         return
     outcome = slice_limits.apply_changes(changes, systemd=systemd)
     emit_slice_changes(context, "tick", outcome)
     for change in outcome.waiting:
-        report.unknown.append(ReportItem(change.unit, WAITS, "it uses more memory than its slice may have"))
+        report.unknown.append(ReportItem(change.unit, WAITS, "it uses more memory than the policy allows"))
     report.errors += [ReportItem(change.unit, "slice", why) for change, why in outcome.failed]
 
 
 def emit_slice_changes(context: Context, actor: str, outcome: slice_limits.SliceOutcome) -> None:
-    """An event for each slice that has other limits now."""
+    """Emit an event for each slice whose limits changed."""
     for change in outcome.changed:
         event = {"actor": actor, "container": None, "user": None, "slice": change.unit}
         context.emit("slice", event | {"why": slice_limits.describe_share(change.after)})

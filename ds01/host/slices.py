@@ -1,7 +1,7 @@
-"""Which slices the policy wants, and what must change to have them. Pure.
+"""Compute the slices that the policy wants, and the changes that are needed. Pure.
 
-`ds01-GROUP-USER.slice` has a user's `aggregate`, `ds01-GROUP.slice` the group's `group_total`. `ds01.slice`, in which
-all of them lie, has no limits of ds01's: whatever an administrator gave it stays.
+`ds01-GROUP-USER.slice` has a user's `aggregate`, `ds01-GROUP.slice` the group's `group_total`. Their parent,
+`ds01.slice`, gets no limits from ds01: an administrator's limits on it stay.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = "ds01.slice"
 
 @dataclass(frozen=True)
 class SliceChange:
-    """A slice whose limits differ: what it has, and what the policy wants. No limits: the policy dropped it."""
+    """A slice whose limits differ from the policy's. `after` without limits: the policy dropped them."""
 
     unit: str
     before: SliceLimits
@@ -32,7 +32,7 @@ class SliceChange:
 
 
 def plan_slices(wanted: Mapping[str, SliceLimits], existing: Mapping[str, SliceLimits]) -> list[SliceChange]:
-    """What must change, by the slices' names: `existing` are the limits that slices below `ds01.slice` have now."""
+    """Return the needed changes, sorted by unit. `existing`: the current limits of slices below `ds01.slice`."""
     units = {unit for unit in {*wanted, *existing} if unit.startswith("ds01-")}
     changes = [
         SliceChange(unit, existing.get(unit, NO_LIMITS), as_systemd_stores(wanted.get(unit, NO_LIMITS)))
@@ -42,7 +42,7 @@ def plan_slices(wanted: Mapping[str, SliceLimits], existing: Mapping[str, SliceL
 
 
 def applied(existing: Mapping[str, SliceLimits], changes: Iterable[SliceChange]) -> dict[str, SliceLimits]:
-    """The limits after `changes`."""
+    """Return the limits after `changes`."""
     after = dict(existing) | {change.unit: change.after for change in changes}
     return {unit: share for unit, share in after.items() if share != NO_LIMITS}
 
@@ -50,10 +50,10 @@ def applied(existing: Mapping[str, SliceLimits], changes: Iterable[SliceChange])
 def wanted_slices(
     policy: Policy, people: Iterable[Account], records: Iterable[Record], now: datetime
 ) -> dict[str, SliceLimits]:
-    """The limits of every slice that has some: the groups', and those of `people`.
+    """Return the limits of every limited slice: those of the groups, and of `people`.
 
-    A container stays in the slice in which it was made: whoever moved to another group keeps the old slice too,
-    with the limits of today, as long as a record says so.
+    A container stays in the slice in which it was created: a user who moved to another group keeps the old slice too,
+    with today's limits, as long as a record is in it.
     """
     groups = [*policy.groups, *({policy.default_group or FALLBACK_GROUP} - set(policy.groups))]
     shares = {group_slice(group): group_limits(policy, group).group_total for group in groups}
@@ -68,7 +68,7 @@ def wanted_slices(
 
 
 def unsure_slices(owners: Owners, people: People, records: Iterable[Record], now: datetime) -> Callable[[str], bool]:
-    """Return which slices belong to users whose limits cannot be known now: these keep what they have."""
+    """Return a predicate for the slices of users whose limits are uncertain now; these slices are not changed."""
     groups = owners.policy.groups
     places = {(record.user, record.uid): record.group for record in records if owners.doubt(record, now)}
     logins = {*places, *((login, 0) for login in people.unknown_logins)}
@@ -79,5 +79,5 @@ def unsure_slices(owners: Owners, people: People, records: Iterable[Record], now
 
 
 def as_systemd_stores(share: SliceLimits) -> SliceLimits:
-    """The limits as systemd keeps them: it counts CPU time in tenths of a percent of a core."""
+    """Return the limits as systemd stores them: CPU time in tenths of a percent of a core."""
     return share if share.max_cpus is None else replace(share, max_cpus=round(share.max_cpus, 3))

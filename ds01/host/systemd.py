@@ -1,7 +1,7 @@
-"""systemd, as far as ds01 needs it: which limits slices have, and setting them; whether cron's units are up.
+"""The parts of systemd that ds01 uses: read and set limits of slices; check whether cron's units are active.
 
-Always `set-property`, which acts at once and is kept over reboots, and never `daemon-reload`: with cgroup v2 that can
-take the GPUs away from running containers. For the same reason never `revert`, which reloads at its end.
+Always use `set-property`, which acts at once and survives reboots, never `daemon-reload`: with cgroup v2 that can take
+the GPUs away from running containers. For the same reason never use `revert`, which reloads at its end.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ds01.policy.units import format_number
 from ds01.system import programs
 from ds01.system.programs import RunProgram
 
-SYSTEMD_RUNNING = Path("/run/systemd/system")  # sd_booted(3): it is there if and only if systemd is process 1
-CONTROL_DIRECTORY = Path("/etc/systemd/system.control")  # where set-property keeps what it was told
+SYSTEMD_RUNNING = Path("/run/systemd/system")  # sd_booted(3): it exists if and only if systemd is process 1
+CONTROL_DIRECTORY = Path("/etc/systemd/system.control")  # where set-property stores its settings
 SLICE_PATTERN = "ds01-*.slice"
 
 _LIMITS = ("Id", "CPUQuotaPerSecUSec", "MemoryMax", "TasksMax")
@@ -38,10 +38,10 @@ class Systemd:
         self._control = control
 
     def limits(self, extra_units: Iterable[str] = ()) -> dict[str, SliceLimits]:
-        """The limits of all slices below `ds01.slice` that have some: those in use, those that were ever given
-        limits, and `also`. Raises Ds01Error.
+        """Return the limits of all limited slices below `ds01.slice`: loaded ones, ones with stored settings, and
+        `extra_units`. Raises Ds01Error.
         """
-        # A slice that nothing runs in is unloaded, and found by its file only.
+        # An empty slice is unloaded, and found only by its file.
         units = {folder.name.removesuffix(".d") for folder in self._control.glob(f"{SLICE_PATTERN}.d")} | set(
             extra_units
         )
@@ -52,13 +52,13 @@ class Systemd:
         return {unit: share for unit, share in limits_by_unit.items() if share != NO_LIMITS}
 
     def memory_used(self) -> dict[str, int]:
-        """The bytes that each slice below `ds01.slice` uses now. Raises Ds01Error."""
+        """Return the bytes that each slice below `ds01.slice` uses now. Raises Ds01Error."""
         shown = self._show(("Id", "MemoryCurrent"), ())
         bytes_used = {unit: _number(values, "MemoryCurrent") for unit, values in shown.items()}
         return {unit: number for unit, number in bytes_used.items() if number is not None}
 
     def set_limits(self, change: SliceChange) -> None:
-        """Give a slice its limits, or take them away. Raises Ds01Error."""
+        """Set or remove the limits of a slice. Raises Ds01Error."""
         before, after = change.before, change.after
         settings = []
         if before.max_cpus != after.max_cpus:
@@ -73,9 +73,9 @@ class Systemd:
             self._remove_settings(change.unit)
 
     def is_active(self, units: Sequence[str]) -> bool:
-        """Whether one of the units is up. Without systemd none is."""
+        """Return whether one of the units is active. Without systemd none is."""
         try:
-            self._run(["systemctl", "is-active", "--quiet", "--", *units])  # fails if none is
+            self._run(["systemctl", "is-active", "--quiet", "--", *units])  # fails if none is active
         except Ds01Error:
             return False
         return True
@@ -89,21 +89,21 @@ class Systemd:
         return {values["Id"]: values for values in blocks if values.get("Id")}
 
     def _remove_settings(self, unit: str) -> None:
-        """Remove what `set-property` wrote, so that an old slice leaves nothing. An administrator's files stay."""
+        """Remove the files that `set-property` wrote for an old slice. An administrator's files stay."""
         folder = self._control / f"{unit}.d"
         for name in ("CPUQuota", "MemoryMax", "TasksMax"):
             (folder / f"50-{name}.conf").unlink(missing_ok=True)
-        with suppress(OSError):  # not there, or not empty
+        with suppress(OSError):  # missing, or not empty
             folder.rmdir()
 
 
 def is_running() -> bool:
-    """Whether systemd runs this machine."""
+    """Return whether systemd runs this machine."""
     return SYSTEMD_RUNNING.is_dir()
 
 
 def _cpus(values: dict[str, str]) -> float | None:
-    """Cores from CPU time for each second, which systemd shows as `1min 36s` or `500ms`."""
+    """Return cores from the CPU time per second, which systemd shows as `1min 36s` or `500ms`."""
     text = values.get("CPUQuotaPerSecUSec", "")
     if text in _UNLIMITED:
         return None

@@ -1,4 +1,4 @@
-"""What a person needs to use ds01: steps that can be taken again and again, and say what they did."""
+"""Set up a user for ds01, in idempotent steps that return what they did."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROUPS = ("docker", "video")  # docker: to use ds01; video: owns the GPUs' devic
 
 @dataclass(frozen=True)
 class SetupStep:
-    """One step: what it is about, whether it was so already, and why it was not done."""
+    """The result of one step: its subject, whether nothing had to be done, and why it failed."""
 
     what: str
     already: bool = False
@@ -33,10 +33,10 @@ class SetupStep:
 
 
 def ensure_group(account: Account, name: str, *, run: RunProgram = programs.run) -> SetupStep:
-    """Membership in a Unix group. The user has it from the next login on."""
+    """Add the user to a Unix group. It takes effect at the next login."""
     group = find_unix_group(name)
     if group is None:
-        return SetupStep(f"group {name}", problem="this server has no such group")
+        return SetupStep(f"group {name}", problem="this server does not have this group")
     if account.login in group.members:
         return SetupStep(f"group {name}", already=True)
     run(["gpasswd", "--add", account.login, name])  # unlike usermod it also takes users from a directory service
@@ -44,13 +44,13 @@ def ensure_group(account: Account, name: str, *, run: RunProgram = programs.run)
 
 
 def ensure_workspace(account: Account, actor: Actor, workspaces: str | None = None) -> SetupStep:
-    """Make the directory of the user's workspaces, by default `~/workspace`.
+    """Create the directory of the user's workspaces, by default `~/workspace`.
 
-    In a home that is done with the owner's rights: a link there must not lead root anywhere, and on a file server root
-    may have no rights. `workspaces` is where the policy puts them all; there root makes one that is the owner's.
+    In a home this is done with the owner's rights: a link there must not lead root elsewhere, and on a file server
+    root may have no rights. `workspaces`: where the policy puts all of them; there root creates the owner's directory.
     """
     path = str(Path(account.home) / "workspace") if workspaces is None else f"{workspaces}/{account.login}"
-    step = SetupStep(f"folder {path}", already=mount_sources.exists(path, owner=account))
+    step = SetupStep(f"directory {path}", already=mount_sources.exists(path, owner=account))
     try:
         if not step.already and workspaces is not None:
             _create_for(account, path)
@@ -66,7 +66,7 @@ def ensure_workspace(account: Account, actor: Actor, workspaces: str | None = No
 
 
 def _create_for(account: Account, path: str) -> None:
-    """Make a directory for an account. Raises OSError, also if there is anything of that name."""
+    """Create a directory that belongs to an account. Raises OSError, also if the name exists."""
     Path(path).mkdir(0o700)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -77,7 +77,7 @@ def _create_for(account: Account, path: str) -> None:
 
 
 def ensure_slice(account: Account, context: Context, *, systemd: Systemd | None = None) -> SetupStep:
-    """The user's slice and the group's, if the policy limits these."""
+    """Set the limits of the user's and the group's slice, if the policy has any."""
     account = resolve_account(context.rules.policy, account, context.users)
     wanted = wanted_slices(context.rules.policy, [account], [], context.clock())
     records = [record for record in readable(context.ledger.read()) if record.uid == account.uid]
@@ -96,5 +96,5 @@ def ensure_slice(account: Account, context: Context, *, systemd: Systemd | None 
 
 
 def needs_new_login(steps: Sequence[SetupStep]) -> bool:
-    """Whether a new login is needed."""
+    """Return whether the user has to log in again."""
     return any(step.what.startswith("group ") and not step.already and not step.problem for step in steps)

@@ -80,15 +80,15 @@ def test_fix_repairs_modes_links_and_records_and_logs_events(lab: Host) -> None:
     gid = lab.run("getent group docker | cut -d : -f 3").stdout.strip()
     made = repairs(lab)
     assert list(made) == [
-        f"gave {STATE} mode 2775, uid 0, gid {gid}",
-        f"gave {RECORDS}/{name}.json mode 0664, gid {gid}",
-        f"gave {LOG}/tick.log mode 0664, gid {gid}",
-        f"brought records to what Docker says: {name}: stop",
-        f"gave {SLICE} 200 tasks",
-        "gave /etc/cron.d/ds01 mode 0644, uid 0, gid 0",
-        "made /usr/bin/container-list a link to ds01",
+        f"set {STATE} to mode 2775, uid 0, gid {gid}",
+        f"set {RECORDS}/{name}.json to mode 0664, gid {gid}",
+        f"set {LOG}/tick.log to mode 0664, gid {gid}",
+        f"reconciled records with Docker: {name}: stop",
+        f"set {SLICE} to 200 tasks",
+        "set /etc/cron.d/ds01 to mode 0644, uid 0, gid 0",
+        "created the link /usr/bin/container-list to ds01",
     ]
-    assert made[f"gave {SLICE} 200 tasks"] == f"{SLICE} has 77 tasks, not 200 tasks"
+    assert made[f"set {SLICE} to 200 tasks"] == f"{SLICE} has 77 tasks, not 200 tasks"
     lab.run("groupmod -n moored docker")
     try:
         assert findings(lab, "--fix")["docker-group"]["fixed"]

@@ -1,4 +1,4 @@
-"""Gathers what doctor judges. What cannot be observed is left unknown, with its problem; nothing is changed."""
+"""Collect the facts for doctor. What cannot be observed stays unknown, with its problem. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GPU_STATE = "gpu-state.json"
 
 @dataclass(frozen=True)
 class FactSources:
-    """Where things come from; each may raise Ds01Error. `context` needs policy and ledger."""
+    """Where the facts come from; each callable may raise Ds01Error. `context` needs policy and ledger."""
 
     settings: Settings
     users: Users
@@ -50,11 +50,11 @@ class FactSources:
 
 
 def collect_facts(sources: FactSources) -> DoctorFacts:
-    """Everything that doctor judges, as it is now."""
+    """Return all facts that doctor checks, as of now."""
     settings, roots = sources.settings, sources.roots
     facts = DoctorFacts(now=sources.now, sandbox=settings.sandbox, state=str(settings.state))
     group = find_unix_group(DOCKER_GROUP)
-    if group is not None:  # its members are spelled as somebody typed them
+    if group is not None:  # its members may be spelled in any way that the user database accepts
         group = replace(group, members=frozenset(map(sources.users.canonical_login, group.members)))
     policy, policy_problem = _value_or_error(sources.policy)
     facts = replace(
@@ -105,7 +105,7 @@ def _find_wrong_names(facts: DoctorFacts, policy: Policy, users: Users) -> tuple
 
 
 def _disks(settings: Settings, engine: EngineInfo | None, roots: SystemRoots) -> tuple[Disk, ...] | None:
-    """The disks of the state, of the log, and of what the engine keeps."""
+    """Return the disks of the state, the log, and the engine's data."""
     folders = {settings.state: "ds01's state", settings.log: "ds01's log"}
     if engine is None:
         folders[roots.docker] = DOCKER_DATA
@@ -118,7 +118,7 @@ def _with_records(facts: DoctorFacts, ledger: Ledger) -> DoctorFacts:
     entries, problem = _value_or_error(ledger.read)
     gpu_state = machine_facts.read_gpu_state(ledger.state / GPU_STATE)
     if entries is not None and differing_containers(*_split_entries(entries), gpu_state):
-        # Perhaps a command was just between the two. A lock that cannot be had leaves it at that.
+        # Perhaps a command was between the two writes: read both again under the lock, if it can be taken.
         consistent, _ = _value_or_error(partial(_read_consistently, ledger))
         entries, gpu_state = consistent or (entries, gpu_state)
     records, unreadable = _split_entries(entries or {})
@@ -136,21 +136,21 @@ def _with_records(facts: DoctorFacts, ledger: Ledger) -> DoctorFacts:
 
 
 def _read_consistently(ledger: Ledger) -> tuple[Entries, GpuStateFile]:
-    """The records and the picture of them while nobody changes them. Raises Ds01Error."""
+    """Return the records and gpu-state.json, read under the ledger's lock. Raises Ds01Error."""
     with ledger.transaction() as transaction:
         return transaction.records, machine_facts.read_gpu_state(ledger.state / GPU_STATE)
 
 
 def _split_entries(entries: Entries) -> tuple[tuple[Record, ...], tuple[UnreadableRecord, ...]]:
-    """The records, and what could not be read of them."""
-    found = entries.values()
-    records = tuple(entry for entry in found if isinstance(entry, Record))
-    return records, tuple(entry for entry in found if isinstance(entry, UnreadableRecord))
+    """Return the records, and the unreadable ones."""
+    values = entries.values()
+    records = tuple(entry for entry in values if isinstance(entry, Record))
+    return records, tuple(entry for entry in values if isinstance(entry, UnreadableRecord))
 
 
 def _with_containers(facts: DoctorFacts, context: Context) -> DoctorFacts:
     listed, problem = _value_or_error(context.observer.containers)
-    if listed is None:  # it answers, and is not the Docker of last time: its containers prove nothing
+    if listed is None:  # it answers, but is not the same Docker as last time: its containers prove nothing
         return replace(facts, engine=None, engine_problem=problem)
     facts = replace(
         facts,
@@ -171,7 +171,7 @@ def _with_containers(facts: DoctorFacts, context: Context) -> DoctorFacts:
 
 
 def _find_broken(facts: DoctorFacts, engine: Engine) -> Iterator[BrokenContainer]:
-    """Our containers, and those of others that run, which cannot be inspected."""
+    """Yield the containers that cannot be inspected: ours, and running ones of others."""
     known = facts.ours | {record.docker_id for record in facts.records}
     for container in facts.containers or ():
         if container.id in known or container.status.has_processes:
@@ -184,7 +184,7 @@ def _find_broken(facts: DoctorFacts, engine: Engine) -> Iterator[BrokenContainer
 
 
 def _stopped_with_sizes(facts: DoctorFacts, engine: Engine) -> Iterator[StoppedContainer]:
-    """The sizes of our stopped containers, one call each: Docker's own list with sizes adds up all that run, too."""
+    """Yield our stopped containers with their sizes, one call each: Docker's list would compute all sizes."""
     for container in facts.containers or ():
         if container.id not in facts.ours or container.status.has_processes:
             continue
@@ -194,7 +194,7 @@ def _stopped_with_sizes(facts: DoctorFacts, engine: Engine) -> Iterator[StoppedC
 
 
 def describe_user_database_doubts(owners: Owners, records: Sequence[Record], now: datetime) -> Iterator[str]:
-    """What the user database does not say, and whom that concerns."""
+    """Yield what the user database does not answer, and the containers that this concerns."""
     for name in sorted(owners.silent_groups()):
         yield f"the user database no longer has the Unix group {name}"
     concerned: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Checks of a hardened Docker: what of it ds01 has to do without, and what will not work. Pure."""
+"""Check the security options of a hardened Docker: which ones ds01 turns off, and what will not work. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DAEMON = "/etc/docker/daemon.json"
 
 
 def docker_security(facts: DoctorFacts) -> Iterator[Finding]:
-    """Compare Docker's security options with what containers of ds01 need."""
+    """Compare Docker's security options with what ds01's containers need."""
     engine = facts.docker
     if engine is None:
         return
@@ -21,8 +21,8 @@ def docker_security(facts: DoctorFacts) -> Iterator[Finding]:
         yield error(
             "docker-rootless",
             "Docker is rootless",
-            "files that a container writes belong to other uids on this server, slices are not in force, and GPUs "
-            "cannot be given out one by one",
+            "files that a container writes belong to other uids on this server, slices have no effect, and GPUs "
+            "cannot be assigned individually",
             "run Docker as a system service: dockerd-rootless-setuptool.sh uninstall, then "
             "systemctl enable --now docker",
         )
@@ -30,22 +30,22 @@ def docker_security(facts: DoctorFacts) -> Iterator[Finding]:
         yield warning(
             "docker-userns",
             "Docker remaps users (userns-remap)",
-            "ds01 makes its containers without that, or nobody could write to their workspace; sudo and other setuid "
+            "ds01 creates its containers without that, or nobody could write to their workspace; sudo and other setuid "
             "programs of images do not work in them, because their files belong to the remapped root",
             f'remove "userns-remap" from {DAEMON}, then restart Docker; until then `container-run --root` gives root',
         )
     if "no-new-privileges" in options and _some_may_be_root(facts):
         yield warning(
             "docker-no-new-privileges",
-            "Docker's no-new-privileges is not in force in containers of ds01",
+            "Docker's no-new-privileges has no effect in ds01's containers",
             "the policy's `root_inside: true` promises sudo, which needs setuid programs",
-            "put `root_inside: false` into the policy's defaults to have it in force",
+            "to make it effective, put `root_inside: false` into the policy's defaults",
         )
     if "selinux" in options:
         yield warning(
             "docker-selinux",
             "Docker labels containers for SELinux",
-            "directories of homes and of /data are mounted with the label that they have, and cannot be read inside",
+            "directories of homes and of /data keep their labels when mounted, and cannot be read inside",
             f'remove "selinux-enabled" from {DAEMON}, then restart Docker',
         )
 

@@ -1,4 +1,4 @@
-"""All checks in order, and what is done about their findings. The checks are pure; only `mend` changes anything."""
+"""Run all checks in order, and apply the fixes of their findings. Only `apply_fixes` changes anything."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ds01.host.checks.findings import Finding, Fix, Level
 
 Check = Callable[[DoctorFacts], Iterator[Finding]]
 
-# Each with what is said when it finds nothing, and what must have been observed for that to mean anything: fields of
-# the facts that are None if it was not.
+# Each check with its message if it finds nothing, and the facts that must have been observed for that to mean
+# anything (fields that are None otherwise).
 CHECKS: tuple[tuple[str, Check, str | Callable[[DoctorFacts], str], tuple[str, ...]], ...] = (
-    ("policy", check_policy.policy, "the policy is right", ("policy",)),
-    ("policy-old-keys", check_policy.old_keys, "no key is of an older installation", ("policy",)),
+    ("policy", check_policy.policy, "the policy is valid", ("policy",)),
+    ("policy-old-keys", check_policy.old_keys, "no key belongs to an older installation", ("policy",)),
     ("policy-members", check_policy.emptied_members, "no file of members was emptied", ("policy",)),
-    ("policy-limits", check_policy.beyond_the_host, "no limit is beyond this server", ("policy", "engine")),
-    ("policy-cpus", check_policy.cpus_of_slices, "no CPU limit is beyond its slice's", ("policy", "engine")),
-    ("policy-swap", check_policy.swap, "swap cannot get around a limit", ("policy",)),
+    ("policy-limits", check_policy.beyond_the_host, "no limit exceeds this server", ("policy", "engine")),
+    ("policy-cpus", check_policy.cpus_of_slices, "no CPU limit exceeds its slice's", ("policy", "engine")),
+    ("policy-swap", check_policy.swap, "swap cannot circumvent a memory limit", ("policy",)),
     (
         "policy-names",
         check_policy.names,
@@ -34,8 +34,8 @@ CHECKS: tuple[tuple[str, Check, str | Callable[[DoctorFacts], str], tuple[str, .
     ("people", check_policy.people, "the policy and the group docker agree", ("policy", "machine", "docker_group")),
     ("user-database", check_machine.user_database, "the user database knows every owner", ("policy", "ledger")),
     ("docker-group", check_machine.group, "there is a group docker", ("machine",)),
-    ("state", check_state.state_directory, "the state folder can be used", ("ledger",)),
-    ("state-modes", check_state.modes, "modes and groups are right", ("machine",)),
+    ("state", check_state.state_directory, "the state directory can be used", ("ledger",)),
+    ("state-modes", check_state.modes, "modes and groups are correct", ("machine",)),
     ("space", check_state.space, check_state.describe_space, ("disks",)),
     ("docker", check_machine.docker, check_machine.describe_docker, ("docker",)),
     ("docker-setup", check_machine.docker_setup, "Docker is set up well", ("docker",)),
@@ -46,22 +46,22 @@ CHECKS: tuple[tuple[str, Check, str | Callable[[DoctorFacts], str], tuple[str, .
     ("containers-broken", check_records.broken, "Docker can inspect every container", ("containers",)),
     ("leases", check_records.leases, "the leases agree with each other and with the GPUs", ("ledger", "observation")),
     ("slices", check_machine.slices, "the slices have the limits of the policy", ("machine", "policy", "docker")),
-    ("nvml", check_gpus.nvml, "the GPUs can be asked, or there are none", ()),
-    ("gpu-health", check_gpus.health, "no GPU is sick", ("observation",)),
-    ("gpu-mig", check_gpus.mig, "the MIG instances are as the policy says", ("policy", "observation")),
-    ("gpu-outside", check_gpus.outside, "nobody uses a GPU without ds01", ("ledger", "blockers")),
+    ("nvml", check_gpus.nvml, "the GPUs answer, or there are none", ()),
+    ("gpu-health", check_gpus.health, "every GPU is healthy", ("observation",)),
+    ("gpu-mig", check_gpus.mig, "the MIG instances match the policy", ("policy", "observation")),
+    ("gpu-outside", check_gpus.outside, "no GPU is used outside ds01", ("ledger", "blockers")),
     ("gpu-cdi", check_gpus.cdi, "Docker knows the driver's GPUs by CDI", ("docker", "observation", "cdi")),
     ("gpu-device-links", check_gpus.device_links, "systemd finds the GPUs' devices", ("machine", "docker")),
     ("cron", check_machine.cron, "cron has the entry that starts the tick", ("machine", "cron")),
     ("cron-daemon", check_machine.cron_daemon, "cron runs", ("machine", "cron_runs")),
     ("tick", check_machine.tick, "the last tick was good", ()),
-    ("clock", check_state.clock, "the clock is not behind", ()),
-    ("links", check_machine.links, "every command has its name", ("machine",)),
+    ("clock", check_state.clock, "the clock is not behind the records", ()),
+    ("links", check_machine.links, "every command's link leads to ds01", ("machine",)),
 )
 
 
 def examine(facts: DoctorFacts) -> tuple[Finding, ...]:
-    """What every check found; one that found nothing says so, with the level `ok`, unless it had nothing to look at."""
+    """Run every check and return the findings; a check without problems adds an `ok` unless its facts are unknown."""
     findings: list[Finding] = []
     for name, check, message_if_ok, required_facts in CHECKS:
         problems = list(check(facts))
@@ -74,7 +74,7 @@ def examine(facts: DoctorFacts) -> tuple[Finding, ...]:
 
 
 def fixes_of(findings: Iterable[Finding]) -> dict[Fix, str]:
-    """Each repair once, in order, with what was found that needs it first."""
+    """Return each fix once, in order, with the first finding that needs it."""
     fixes: dict[Fix, str] = {}
     for finding in findings:
         for fix in finding.fixes:
@@ -85,9 +85,9 @@ def fixes_of(findings: Iterable[Finding]) -> dict[Fix, str]:
 def apply_fixes(
     before: Sequence[Finding], apply_fix: Callable[[Fix, str], None], examine_again: Callable[[], Sequence[Finding]]
 ) -> tuple[Finding, ...]:
-    """Make every repair, look again, and mark what is mended. A repair that fails is said at what it was for.
+    """Apply each fix, examine again, and mark findings that are now fixed. A failed fix is reported on its finding.
 
-    `make` gets with each repair what was found that needs it.
+    `apply_fix` gets each fix with the finding that needs it.
     """
     failed: dict[Fix, str] = {}
     for fix, reason in fixes_of(before).items():
@@ -114,6 +114,6 @@ def apply_fixes(
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0 all well, 1 warnings, 2 errors; what was mended counts no more."""
+    """Return 0 without problems, 1 for warnings, 2 for errors; fixed findings do not count."""
     levels = {finding.level for finding in findings if not finding.fixed}
     return 2 if Level.ERROR in levels else 1 if Level.WARNING in levels else 0

@@ -1,4 +1,4 @@
-"""What doctor looks at, as plain data: gathered in one step (`look`), judged by pure functions (`checks`)."""
+"""The facts that doctor checks, as plain data: collected in one step (collect.py), checked by pure functions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
 from ds01.records.store.tick_memory import TickMemory
 
-DOCKER_DATA = "Docker's data"  # as a disk has it among what lies there
+DOCKER_DATA = "Docker's data"  # an entry of `Disk.holds`
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file or folder that is to have a mode, and an owner and group where these matter. `mode` None: not there."""
+    """A file or directory with its wanted mode, owner and group (None: any). `mode` None: it does not exist."""
 
     path: str
     folder: bool
@@ -37,10 +37,10 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Disk:
-    """The file system below a folder."""
+    """The file system that contains a directory."""
 
     path: str
-    holds: tuple[str, ...]  # what lies there, for people
+    holds: tuple[str, ...]  # what is stored there, for people
     total_bytes: int
     free_bytes: int
     total_files: int  # 0: the file system does not count
@@ -49,7 +49,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class StoppedContainer:
-    """A stopped container, and what its own files take of Docker's disk."""
+    """A stopped container, and the size of its own files on Docker's disk."""
 
     container: str
     user: str
@@ -58,7 +58,7 @@ class StoppedContainer:
 
 @dataclass(frozen=True)
 class BrokenContainer:
-    """A container that Docker lists and cannot inspect."""
+    """A container that Docker lists but cannot inspect."""
 
     container: str
     ours: bool
@@ -68,7 +68,7 @@ class BrokenContainer:
 
 @dataclass(frozen=True)
 class CronJob:
-    """The entry that starts the tick. `mode` None: there is none. `running` None: it is not known."""
+    """The cron entry that starts the tick. `mode` None: it is missing. `running`: whether cron runs; None: unknown."""
 
     path: str
     mode: int | None = None
@@ -79,9 +79,9 @@ class CronJob:
 
 @dataclass(frozen=True)
 class LastTick:
-    """The last pass: when it began, when the last one without errors did, its errors, and what it could not judge.
+    """The last tick: its start, the start of the last one without errors, its errors, and what it could not decide.
 
-    `problem`: it is unreadable.
+    `problem`: why tick.json is unreadable.
     """
 
     started_at: datetime | None = None
@@ -93,7 +93,7 @@ class LastTick:
 
 @dataclass(frozen=True)
 class GpuStateFile:
-    """What gpu-state.json shows of each container; None: it is not there. `problem`: unreadable."""
+    """The content of gpu-state.json by container; None: it is missing. `problem`: why it is unreadable."""
 
     shown: Mapping[str, Any] | None = None
     problem: str | None = None
@@ -101,7 +101,7 @@ class GpuStateFile:
 
 @dataclass(frozen=True)
 class Link:
-    """A command's name beside the program. `target` is where it leads, None if it is not there."""
+    """A command's link next to the program. `target`: where it leads; None: it is missing."""
 
     path: str
     target: str | None
@@ -109,50 +109,49 @@ class Link:
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """What matters of this kernel. `device_links` are links below /dev/char that NVIDIA's devices lack -> target."""
+    """Facts about this kernel. `device_links`: missing links of NVIDIA's devices below /dev/char -> target."""
 
     swap_bytes: int = 0
     limits_swap: bool = True
-    nvidia_cards: int = 0  # on the PCI bus, whether a driver has them or not
+    nvidia_cards: int = 0  # on the PCI bus, with or without a driver
     device_links: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class DoctorFacts:
-    """All that was observed. What could not be has its problem beside it, and nothing is concluded from it.
+    """All observed facts. For what could not be observed there is a problem, and nothing is concluded from it.
 
-    `own`: the state folder is one's own, so that the machine's cron, groups, links and slices do not count.
+    `sandbox`: the machine's cron, groups, links and slices do not matter.
     """
 
     now: datetime
     sandbox: bool
     policy: Policy | None = None
     policy_problem: Ds01Error | None = None
-    # the state folder
+    # the state directory
     state: str = "/var/lib/ds01"
     entries: tuple[FileEntry, ...] = ()
-    disks: tuple[Disk, ...] | None = None  # None: none of them could be asked
+    disks: tuple[Disk, ...] | None = None  # None: unknown
     ledger_problem: Ds01Error | None = None
     unwritable: str | None = None  # why nothing can be written there
     records: tuple[Record, ...] = ()
     unreadable: tuple[UnreadableRecord, ...] = ()
-    busy: frozenset[str] = frozenset()  # containers that a command is at work on
-    gpu_state: GpuStateFile = field(default_factory=GpuStateFile)  # as it is beside just these records
+    busy: frozenset[str] = frozenset()  # containers that a command works on
+    gpu_state: GpuStateFile = field(default_factory=GpuStateFile)  # as it was together with these records
     # Docker
     engine: EngineInfo | None = None
     engine_problem: Ds01Error | None = None
-    containers: tuple[EngineContainer, ...] | None = None  # None: nobody could list them
-    ours: frozenset[str] = frozenset()  # the ids of those that this installation made
+    containers: tuple[EngineContainer, ...] | None = None  # None: they could not be listed
+    ours: frozenset[str] = frozenset()  # the ids of those that this installation created
     broken: tuple[BrokenContainer, ...] = ()
-    stopped: tuple[
-        StoppedContainer, ...
-    ] = ()  # looked at when Docker's disk is nearly full: adding up files takes seconds
+    # Collected only if Docker's disk is nearly full, since computing sizes takes seconds.
+    stopped: tuple[StoppedContainer, ...] = ()
     nvidia_hook: bool = True
-    cdi: tuple[str, ...] | None = None  # NVIDIA's devices in the CDI specifications; None: they are not used
+    cdi: tuple[str, ...] | None = None  # NVIDIA's devices in the CDI specifications; None: CDI is not used
     # GPUs
     observation: GpuObservation | None = None
     gpus_problem: Ds01Error | None = None
-    blockers: Mapping[str, Blocker] | None = None  # what uses slots from outside, by slot
+    blockers: Mapping[str, Blocker] | None = None  # outside use, by slot
     # the machine
     kernel: KernelFacts = field(default_factory=KernelFacts)
     slices: tuple[SliceChange, ...] = ()
@@ -162,29 +161,31 @@ class DoctorFacts:
     docker_group: UnixGroup | None = None
     people: People = field(default_factory=People)
     memory: TickMemory = field(default_factory=TickMemory)  # of the last tick
-    doubts: tuple[str, ...] = ()  # whose limits cannot be known, since the user database does not answer
-    names: tuple[NameFinding, ...] = ()  # of the policy, that this server lacks or spells differently
+    doubts: tuple[
+        str, ...
+    ] = ()  # containers whose owners' limits are uncertain, since the user database does not answer
+    names: tuple[NameFinding, ...] = ()  # names of the policy that this server lacks or spells differently
     program: str | None = None
     links: tuple[Link, ...] = ()
 
-    # What a check needs, by name: None if it was not looked at.
+    # Facts that a check requires, by name; None if unknown.
 
     @property
     def ledger(self) -> bool | None:
-        """Whether there is one to look at, or None."""
+        """True if the records could be read, else None."""
         return True if self.ledger_problem is None else None
 
     @property
     def machine(self) -> bool | None:
-        """Whether the machine's cron, groups, links and slices were looked at, or None."""
+        """True if the machine's cron, groups, links and slices matter, else None."""
         return None if self.sandbox else True
 
     @property
     def docker(self) -> EngineInfo | None:
-        """Docker, or None: it does not answer, or the engine is simulated."""
+        """Docker's facts; None if it does not answer or the engine is simulated."""
         return self.engine if self.engine is not None and self.engine.name == "docker" else None
 
     @property
     def cron_runs(self) -> bool | None:
-        """Whether cron runs; None: it is not known."""
+        """Whether cron runs; None: unknown."""
         return self.cron.running if self.cron is not None else None

@@ -1,4 +1,4 @@
-"""What doctor says: findings, and the repairs that `--fix` may make. All of it is data."""
+"""The output of doctor as data: findings, and the fixes that `--fix` may apply."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Level(str, Enum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Level(str, Enum):
 
 @dataclass(frozen=True)
 class SetMode:
-    """Give a file or folder its mode, and its owner and group where these are said."""
+    """Set the mode of a file or directory, and its owner and group unless None."""
 
     path: str
     mode: int
@@ -27,7 +27,7 @@ class SetMode:
 
 @dataclass(frozen=True)
 class CreateDirectory:
-    """Make a folder."""
+    """Create a directory."""
 
     path: str
     mode: int
@@ -36,7 +36,7 @@ class CreateDirectory:
 
 @dataclass(frozen=True)
 class CreateLink:
-    """Make a symbolic link, in place of another link or of nothing."""
+    """Create a symbolic link, or replace another link."""
 
     path: str
     target: str
@@ -44,24 +44,24 @@ class CreateLink:
 
 @dataclass(frozen=True)
 class CreateGroup:
-    """Make a Unix group."""
+    """Create a Unix group."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class ReconcileRecords:
-    """Bring the records to what Docker says."""
+    """Bring the records up to date with Docker."""
 
 
 @dataclass(frozen=True)
 class RewriteGpuState:
-    """Draw gpu-state.json anew from the records."""
+    """Rewrite gpu-state.json from the records."""
 
 
 @dataclass(frozen=True)
 class ApplySliceLimits:
-    """Give the slices the limits of the policy, but for what would end something that runs."""
+    """Apply the policy's limits to the slices, except those that would kill running processes."""
 
 
 Fix = SetMode | CreateDirectory | CreateLink | CreateGroup | ReconcileRecords | RewriteGpuState | ApplySliceLimits
@@ -69,7 +69,7 @@ Fix = SetMode | CreateDirectory | CreateLink | CreateGroup | ReconcileRecords | 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found, why it matters, how to mend it, and the repairs that `--fix` makes (none: it does not)."""
+    """What a check found, why it matters, how to fix it, and the fixes that `--fix` applies (empty: none)."""
 
     check: str
     level: Level
@@ -96,18 +96,18 @@ class Finding:
 def warning(
     check: str, found: str, why: str | None = None, hint: str | None = None, fixes: tuple[Fix, ...] = ()
 ) -> Finding:
-    """Something that should be otherwise, and that ds01 works in spite of."""
+    """Return a finding that does not keep ds01 from working."""
     return Finding(check, Level.WARNING, found, why, hint, fixes)
 
 
 def error(
     check: str, found: str, why: str | None = None, hint: str | None = None, fixes: tuple[Fix, ...] = ()
 ) -> Finding:
-    """Something that keeps ds01 from doing what it is there for."""
+    """Return a finding that keeps ds01 from working properly."""
     return Finding(check, Level.ERROR, found, why, hint, fixes)
 
 
 def join_few(items: list[str], most: int = 5) -> str:
-    """The first of several, and how many more there are."""
+    """Return the first `most` items, and how many more there are."""
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more

@@ -1,4 +1,4 @@
-"""Makes the repairs that doctor offers. None of them stops or removes anything that runs."""
+"""Apply the fixes that doctor offers. None of them stops or removes anything that runs."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from ds01.system.users import Actor
 
 
 class Fixer:
-    """`context` is asked for only by the repairs that need policy, records and Docker; it raises Ds01Error.
+    """Applies fixes. `context` is called only by those that need policy, records and Docker; it may raise Ds01Error.
 
-    Each repair that was made is an event `repair` with the actor, what was done, and why.
+    Each applied fix is an event `repair` with the actor, what was done, and why.
     """
 
     def __init__(
@@ -51,37 +51,37 @@ class Fixer:
         self._systemd = systemd or Systemd()
 
     def apply(self, fix: Fix, why: str) -> None:
-        """One repair, for what was found, `why`. Raises Ds01Error, OSError."""
+        """Apply one fix. `why`: the finding. Raises Ds01Error, OSError."""
         for what in self._apply(fix):
             event = {"actor": self._actor.login, "container": None, "user": None, "what": what, "why": why}
             self._emit("repair", event)
 
     def _apply(self, fix: Fix) -> Iterator[str]:
-        """Make it, and say each thing as soon as it is done: of several the last may fail."""
+        """Apply a fix, and yield each part when it is done, since a later part may fail."""
         if isinstance(fix, SetMode):
             _set_access(fix)
-            yield f"gave {fix.path} {_describe_access(fix)}"
+            yield f"set {fix.path} to {_describe_access(fix)}"
         elif isinstance(fix, CreateDirectory):
             Path(fix.path).mkdir(mode=0o700)
             access = SetMode(fix.path, fix.mode, None, fix.gid)
             _set_access(access)
-            yield f"made the folder {fix.path} with {_describe_access(access)}"
+            yield f"created the directory {fix.path} with {_describe_access(access)}"
         elif isinstance(fix, CreateLink):
             _create_link(fix)
-            yield f"made {fix.path} a link to {fix.target}"
+            yield f"created the link {fix.path} to {fix.target}"
         elif isinstance(fix, CreateGroup):
             self._run(["groupadd", "--system", "--", fix.name])
-            yield f"made the group {fix.name}"
+            yield f"created the group {fix.name}"
         elif isinstance(fix, ReconcileRecords):
             changes = Gate(self._context()).run(self._actor, server.Reconcile())
             if changes:
                 descriptions = ", ".join(f"{change.container}: {change.what}" for change in changes)
-                yield f"brought records to what Docker says: {descriptions}"
+                yield f"reconciled records with Docker: {descriptions}"
         elif isinstance(fix, RewriteGpuState):
             context = self._context()
             with context.ledger.transaction() as ledger:
                 ledger.write_gpu_state(context.clock())
-            yield "drew gpu-state.json anew"
+            yield "rewrote gpu-state.json"
         else:
             yield from self._apply_slice_limits()
 
@@ -94,12 +94,12 @@ class Fixer:
         )
         outcome = slice_limits.apply_changes(changes, systemd=self._systemd)
         for change in outcome.changed:
-            yield f"gave {change.unit} {slice_limits.describe_share(change.after)}"
+            yield f"set {change.unit} to {slice_limits.describe_share(change.after)}"
         if outcome.failed:
             raise Ds01Error("; ".join(f"{change.unit}: {why}" for change, why in outcome.failed))
         if outcome.waiting:
             units = ", ".join(change.unit for change in outcome.waiting)
-            raise InvalidState(f"{units} uses more memory than the policy gives; `ds01 slices apply` does not wait")
+            raise InvalidState(f"{units} uses more memory than the policy allows; `ds01 slices apply` does not wait")
 
 
 def _describe_access(fix: SetMode) -> str:
@@ -109,13 +109,13 @@ def _describe_access(fix: SetMode) -> str:
 
 
 def _set_access(fix: SetMode) -> None:
-    """By the open file: between a look and a chmod by its name, somebody could put a link in its place."""
+    """Set mode and owner through a descriptor: between a check and a chmod by name, it could be replaced by a link."""
     descriptor = os.open(fix.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_nlink != 1:
-            raise InvalidState(f"{fix.path} has a second name somewhere else")
-        # The owner first: a change of owner takes setgid away.
+            raise InvalidState(f"{fix.path} has another hard link")
+        # The owner first: changing the owner clears setgid.
         os.fchown(descriptor, -1 if fix.uid is None else fix.uid, -1 if fix.gid is None else fix.gid)
         os.fchmod(descriptor, fix.mode)
     finally:
@@ -123,7 +123,7 @@ def _set_access(fix: SetMode) -> None:
 
 
 def _create_link(fix: CreateLink) -> None:
-    """A link in place of another link, never of a file."""
+    """Create a link, or replace another link, but never a file."""
     path = Path(fix.path)
     path.parent.mkdir(mode=0o755, exist_ok=True)
     temporary = path.parent / f".{path.name}.ds01"

@@ -1,4 +1,4 @@
-"""Checks of the GPUs: that they answer, are well, are cut as the policy says, and are used through ds01 only. Pure."""
+"""Check the GPUs: NVML, health, MIG layout, outside use, CDI and device links. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CDI_REMEDY = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, after 
 
 
 def nvml(facts: DoctorFacts) -> Iterator[Finding]:
-    """Whether the GPUs can be asked. A server without any needs no driver."""
+    """Check that the GPUs answer. A server without GPUs needs no driver."""
     problem = facts.gpus_problem
     if problem is None:
         return
@@ -28,11 +28,11 @@ def nvml(facts: DoctorFacts) -> Iterator[Finding]:
     entries = {record.container_name: record for record in facts.records}
     evidence = gpu_evidence(entries, facts.kernel.nvidia_cards)
     if evidence is not None:
-        yield error("nvml", problem.message, f"there is no libnvidia-ml.so.1, although {evidence}", problem.hint)
+        yield error("nvml", problem.message, f"libnvidia-ml.so.1 is missing, although {evidence}", problem.hint)
 
 
 def health(facts: DoctorFacts) -> Iterator[Finding]:
-    """GPUs and instances that must not be given out."""
+    """Find GPUs and MIG instances that are unhealthy."""
     if facts.observation is None:
         return
     unhealthy = {
@@ -40,34 +40,34 @@ def health(facts: DoctorFacts) -> Iterator[Finding]:
     }
     for index, why in unhealthy.items():
         yield error(
-            "gpu-health", f"GPU {index}: {why}", "ds01 gives it to nobody", "nvidia-smi -q and dmesg say more; reset it"
+            "gpu-health", f"GPU {index}: {why}", "ds01 does not assign it", "check nvidia-smi -q and dmesg; reset it"
         )
     for slot in facts.observation.slots:
         if slot.unhealthy and slot.gpu not in unhealthy and slot.kind is SlotKind.MIG:
-            yield error("gpu-health", f"{slot.slot}: {slot.unhealthy}", "ds01 gives it to nobody", "make it anew")
+            yield error("gpu-health", f"{slot.slot}: {slot.unhealthy}", "ds01 does not assign it", "create it again")
 
 
 def mig(facts: DoctorFacts) -> Iterator[Finding]:
-    """The MIG layout against the one that the policy expects."""
+    """Compare the MIG layout with the policy."""
     if facts.observation is None or facts.policy is None:
         return
     expected = facts.policy.gpu_allocation
     for gpu in facts.observation.gpus:
         if gpu.mig is MigState.PENDING:
             yield warning(
-                "gpu-mig", f"GPU {gpu.index}: a change of its MIG mode waits for a reset", "it is given to nobody",
+                "gpu-mig", f"GPU {gpu.index}: a change of its MIG mode waits for a reset", "ds01 does not assign it",
                 f"nvidia-smi --gpu-reset -i {gpu.index}, when nothing runs on it",
             )  # fmt: skip
         elif gpu.mig is MigState.EMPTY:
             yield warning(
-                "gpu-mig", f"GPU {gpu.index}: MIG is on, without any instance", "there is nothing to give out",
+                "gpu-mig", f"GPU {gpu.index}: MIG is on, but it has no instance", "there is nothing to assign",
                 f"nvidia-smi mig -i {gpu.index} -cgi {expected.mig_profile or 'PROFILE'} -C, or turn MIG off",
             )  # fmt: skip
     instances = [slot for slot in facts.observation.slots if slot.kind is SlotKind.MIG]
     if instances and not expected.enable_mig:
         yield warning(
-            "gpu-mig", f"{len(instances)} MIG instances are there, and the policy says enable_mig: false",
-            "they are given to nobody", "turn MIG off, or say enable_mig: true",
+            "gpu-mig", f"there are {len(instances)} MIG instances, but the policy says enable_mig: false",
+            "ds01 does not assign them", "turn MIG off, or set enable_mig: true",
         )  # fmt: skip
     elif expected.enable_mig and expected.mig_profile is not None:
         others = sorted(
@@ -77,42 +77,40 @@ def mig(facts: DoctorFacts) -> Iterator[Finding]:
         if others or (facts.observation.gpus and not instances):
             found = join_few([f"{slot.slot} is {slot.profile}" for slot in others]) or "no GPU has a MIG instance"
             yield warning(
-                "gpu-mig", f"{found}, and the policy expects {expected.mig_profile}",
-                "instances are gone after a reboot, unless a service makes them again",
-                "make the instances with nvidia-smi mig, or change gpu_allocation.mig_profile",
+                "gpu-mig", f"{found}, but the policy expects {expected.mig_profile}",
+                "instances are lost at a reboot, unless a service creates them again",
+                "create the instances with nvidia-smi mig, or change gpu_allocation.mig_profile",
             )  # fmt: skip
 
 
 def outside(facts: DoctorFacts) -> Iterator[Finding]:
-    """GPUs that somebody uses without ds01. A container of ours without a record, or on a GPU that somebody else has,
-    is another check's.
-    """
+    """Find outside use of GPUs. Our containers without a record or in conflict belong to other checks."""
     ours = {container.name for container in facts.containers or () if container.id in facts.ours}
     without_process_list = []
     for slot, blocker in sorted((facts.blockers or {}).items(), key=lambda item: slot_sort_key(item[0])):
-        if blocker.what == "container" and (blocker.who in ours or "label" in blocker.detail):  # labels claim it: ours
+        if blocker.what == "container" and (blocker.who in ours or "label" in blocker.detail):  # ours, by its labels
             continue
         if blocker.key == IGNORE_MISSING_LIST:
             without_process_list.append(slot)
             continue
         yield warning(
             "gpu-outside", f"{slot} is used by {describe_blocker(blocker)}",
-            "ds01 gives it to nobody as long as that runs",
-            "end it, or let the policy's `outside` section ignore it",
+            "ds01 does not assign it while that runs",
+            "end it, or ignore it in the policy's `outside` section",
         )  # fmt: skip
     if without_process_list:
         yield warning(
             "gpu-outside",
-            f"the driver does not say which processes use {join_few(without_process_list)}",
-            "as in a virtual machine with a vGPU; what may be used by others is given to nobody",
-            f"`{IGNORE_MISSING_LIST}: true` in the policy counts them as unused, if only ds01 uses them",
+            f"the driver does not report which processes use {join_few(without_process_list)}",
+            "as in a virtual machine with a vGPU; ds01 does not assign slots that others may be using",
+            f"if only ds01 uses them, set `{IGNORE_MISSING_LIST}: true` in the policy to count them as unused",
         )
 
 
 def cdi(facts: DoctorFacts) -> Iterator[Finding]:
-    """The devices that Docker knows by CDI against those that the driver has.
+    """Compare the devices in the CDI specifications with the driver's.
 
-    From version 29 on, Docker looks a requested GPU up in these specifications first.
+    From version 29 on, Docker looks up a requested GPU in these specifications first.
     """
     if facts.cdi is None or facts.docker is None or facts.observation is None or facts.observation.simulated:
         return
@@ -126,24 +124,24 @@ def cdi(facts: DoctorFacts) -> Iterator[Finding]:
     if missing:
         yield error(
             "gpu-cdi", f"Docker does not know {join_few(missing, 3)}",
-            "it is not in the CDI specifications, so a container with it fails at its start", CDI_REMEDY,
+            "it is not in the CDI specifications, so a container with it cannot start", CDI_REMEDY,
         )  # fmt: skip
     elif stale:
         yield warning(
-            "gpu-cdi", f"the CDI specifications have {join_few(stale, 3)}, which the driver does not",
-            "they were made before the MIG layout changed", CDI_REMEDY,
+            "gpu-cdi", f"the CDI specifications contain {join_few(stale, 3)}, which the driver does not have",
+            "they were generated before the MIG layout changed", CDI_REMEDY,
         )  # fmt: skip
 
 
 def device_links(facts: DoctorFacts) -> Iterator[Finding]:
-    """The links below /dev/char that systemd finds a container's devices by."""
+    """Check the links below /dev/char, by which systemd finds a container's devices."""
     links = facts.kernel.device_links
     if links and not facts.sandbox and facts.docker is not None and facts.docker.cgroup_driver == "systemd":
         yield warning(
             "gpu-device-links",
-            f"{join_few(sorted(links), 3)} {'is' if len(links) == 1 else 'are'} not there",
-            "`systemctl daemon-reload`, as any installation of a package does it, can take the GPUs away from "
-            "containers that run",
+            f"{join_few(sorted(links), 3)} {'is' if len(links) == 1 else 'are'} missing",
+            "`systemctl daemon-reload`, which any package installation may run, can take the GPUs away from running "
+            "containers",
             "sudo nvidia-ctk system create-dev-char-symlinks --create-all, at every boot",
             tuple(CreateLink(path, target) for path, target in sorted(links.items())),
         )

@@ -1,4 +1,4 @@
-"""Checks of the policy, and of the policy against this machine and its people. Pure."""
+"""Check the policy, also against this machine and its users. Pure."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from ds01.system.users import Account
 
 
 def policy(facts: DoctorFacts) -> Iterator[Finding]:
-    """Whether the policy can be read."""
+    """Check that the policy can be read."""
     problem = facts.policy_problem
     if problem is not None:
         yield error("policy", problem.message, problem.why, problem.hint)
 
 
 def old_keys(facts: DoctorFacts) -> Iterator[Finding]:
-    """Keys of older installations, which are read still."""
+    """Find keys of older installations, which are still read."""
     for old in facts.policy.old_keys if facts.policy else ():
         yield warning(
             "policy-old-keys",
             f"{old.file}:{old.line}: {old.key} is a key of older installations",
-            "a later version may not read it any more",
-            f"write `{old.instead}` in its place",
+            "a later version may no longer read it",
+            f"write `{old.instead}` instead",
         )
 
 
 def emptied_members(facts: DoctorFacts) -> Iterator[Finding]:
-    """Files of members that were emptied, perhaps by a directory that did not answer."""
+    """Find files of members that were emptied, perhaps by a directory service that did not answer."""
     for kept in facts.policy.last_good_members if facts.policy else ():
         yield warning(
             "policy-members",
             str(kept),
-            f"then all members of {kept.group} fall into the groups after it, or into the default group",
-            f"write the logins into {kept.file} again, or delete it if nobody is meant",
+            f"after that, all members of {kept.group} fall into the groups after it, or into the default group",
+            f"write the logins into {kept.file} again, or delete it if the group has no members",
         )
 
 
 def beyond_the_host(facts: DoctorFacts) -> Iterator[Finding]:
-    """Limits that are more than this machine has."""
+    """Find limits that exceed this machine."""
     if facts.policy is None or facts.engine is None:
         return
     cpus, memory = facts.engine.cpus, facts.engine.memory_bytes
     for name, limits in _limits_by_level(facts):
         problems = []
         if cpus and limits.max_cpus is not None and limits.max_cpus > cpus:
-            problems.append(f"max_cpus is {format_number(limits.max_cpus)}, the server has {cpus}")
+            problems.append(f"max_cpus is {format_number(limits.max_cpus)}, but the server has {cpus}")
         if memory and limits.memory is not None and limits.memory > memory:
-            wanted, available = readable_sizes(limits.memory, memory)
-            problems.append(f"memory is {wanted}, the server has {available}")
+            limit, installed = readable_sizes(limits.memory, memory)
+            problems.append(f"memory is {limit}, but the server has {installed}")
         if problems:
             yield warning(
                 "policy-limits",
                 f"{name}: {'; '.join(problems)}",
-                "one container may take the whole server, and everybody else's with it",
+                "one container may use up the whole server, and stop everybody else's work",
                 f"lower it in {facts.policy.path}",
             )
 
 
 def cpus_of_slices(facts: DoctorFacts) -> Iterator[Finding]:
-    """Limits of CPUs that the slices around them are below: only cgroup version 1 minds."""
+    """Find CPU limits above the enclosing slice's limit; only cgroup v1 rejects them."""
     if facts.policy is None or facts.engine is None or facts.engine.cgroup_version != "1":
         return
     for name in facts.policy.groups:
@@ -76,21 +76,21 @@ def cpus_of_slices(facts: DoctorFacts) -> Iterator[Finding]:
             if inner is not None and outer is not None and inner > outer:
                 yield warning(
                     "policy-cpus",
-                    f"{name}: {what} is {format_number(inner)}, {where} has {format_number(outer)}",
-                    "cgroup version 1 refuses more CPUs inside than outside: the smaller number counts",
+                    f"{name}: {what} is {format_number(inner)}, but {where} has {format_number(outer)}",
+                    "cgroup version 1 refuses more CPUs than in the enclosing slice: the smaller number applies",
                     f"lower it in {facts.policy.path}",
                 )
 
 
 def swap(facts: DoctorFacts) -> Iterator[Finding]:
-    """Limits of memory that this kernel does not hold against swapping."""
+    """Check that memory limits also limit swap on this kernel."""
     if facts.policy is None or facts.kernel.limits_swap or not facts.kernel.swap_bytes:
         return
     if any(limits.memory is not None for _, limits in _limits_by_level(facts)):
         yield warning(
             "policy-swap",
             "this kernel cannot limit swap",
-            f"a container over its memory takes the server's swap ({readable_size(facts.kernel.swap_bytes)}) too",
+            f"a container over its memory limit also uses the server's swap ({readable_size(facts.kernel.swap_bytes)})",
             "boot with swapaccount=1 or with cgroup v2, or turn swap off",
         )
 
@@ -101,9 +101,9 @@ def names(facts: DoctorFacts) -> Iterator[Finding]:
         return
     hint = f"correct or remove it in {facts.policy.path}"
     checks = {
-        NameKind.LOGIN: ("people-unknown", "whoever was meant has the limits of the default group, and no reservation"),
-        NameKind.UNIX_GROUP: ("groups-unknown", "whoever was meant has the limits of the default group"),
-        NameKind.SLOT: ("slots-unknown", "whoever was meant has no GPU reserved"),
+        NameKind.LOGIN: ("people-unknown", "the intended user has the limits of the default group, and no reservation"),
+        NameKind.UNIX_GROUP: ("groups-unknown", "the intended users have the limits of the default group"),
+        NameKind.SLOT: ("slots-unknown", "the intended user has no GPU reserved"),
     }
     for kind, (check, why) in checks.items():
         missing = [item for item in facts.names if item.kind is kind and not item.known]
@@ -114,13 +114,13 @@ def names(facts: DoctorFacts) -> Iterator[Finding]:
         yield warning(
             "policy-spelling",
             join_few([str(item) for item in respelled]),
-            "every command has to ask the user database whose spelling that is",
+            "every command has to look up this spelling in the user database",
             f"write the server's spelling in {facts.policy.path}",
         )
 
 
 def people(facts: DoctorFacts) -> Iterator[Finding]:
-    """The group docker against the policy, in both directions."""
+    """Compare the group docker with the policy, in both directions."""
     if facts.sandbox or facts.policy is None or facts.docker_group is None:
         return
     members = facts.docker_group.members - {"root"}
@@ -128,21 +128,21 @@ def people(facts: DoctorFacts) -> Iterator[Finding]:
     if facts.policy.default_group is None and (lost := sorted(members - named)):
         yield warning(
             "people-without-place",
-            f"{join_few(lost)} may use Docker, and {'is' if len(lost) == 1 else 'are'} in no group of the policy",
-            "whoever is in no group has the limits of `defaults`",
+            f"{join_few(lost)} may use Docker, but {'is' if len(lost) == 1 else 'are'} in no group of the policy",
+            "users in no group have the limits of `defaults`",
             f"put them into a group in {facts.policy.path}, or name a default_group",
         )
     if outside := sorted(named - members - {"root"}):
         yield warning(
             "people-without-docker",
-            f"{join_few(outside)} {'is' if len(outside) == 1 else 'are'} in the policy, and not in the group docker",
+            f"{join_few(outside)} {'is' if len(outside) == 1 else 'are'} in the policy, but not in the group docker",
             "without that group nobody can use ds01",
             f"sudo ds01 user add {outside[0]}",
         )
 
 
 def _limits_by_level(facts: DoctorFacts) -> Iterator[tuple[str, Limits]]:
-    """The limits of every group, of who is in none, and of every override in force."""
+    """Yield the limits of the defaults, of every group, and of every override in force."""
     assert facts.policy is not None
     rules = facts.policy
     yield "defaults", merge_levels([("defaults", rules.defaults)])[0]
@@ -163,7 +163,7 @@ def _limits_by_level(facts: DoctorFacts) -> Iterator[tuple[str, Limits]]:
 
 
 def _is_named(rules: Policy, account: Account) -> bool:
-    """Whether a group or an override names the account, so that it is not a user by default only."""
+    """Return whether a group or an override names the account."""
     names = {account.login, *account.spellings}
     groups = rules.groups.values()
     listed = any(names & group.members or set(account.groups) & group.unix_groups for group in groups)

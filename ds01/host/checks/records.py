@@ -1,4 +1,4 @@
-"""Checks of the records against Docker, NVML, their labels and each other. Pure."""
+"""Check the records against Docker, NVML, the containers' labels and each other. Pure."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ds01.records.record import Record
 
 
 def unreadable(facts: DoctorFacts) -> Iterator[Finding]:
-    """Records that do not parse: rebuilt from their containers' labels, or set aside."""
+    """Find unreadable records. Those that do not parse are rebuilt from their containers' labels, or set aside."""
     for entry in facts.unreadable:
-        if not entry.corrupt:  # it may be whole, and stays where it is
+        if not entry.corrupt:  # it may be intact, and stays where it is
             yield error(
                 "records-unreadable",
                 f"the record of {entry.container_name} cannot be read now: {entry.why}",
-                "nobody knows which GPUs it leases, so those that its container's labels name, or else all that nobody "
-                "has, are given to nobody",
-                f"check the disk of {facts.state} (`dmesg`); restore the file from a backup if it stays so",
+                "its lease is unknown, so ds01 does not assign the GPUs that its container's labels name, or without "
+                "labels any GPU",
+                f"check the disk of {facts.state} (`dmesg`); if the problem stays, restore the file from a backup",
             )
             continue
         yield error(
@@ -37,7 +37,7 @@ def unreadable(facts: DoctorFacts) -> Iterator[Finding]:
 
 
 def docker(facts: DoctorFacts) -> Iterator[Finding]:
-    """Records against what Docker has, in both directions. What a command is at work on is left alone."""
+    """Compare the records with Docker, in both directions. Containers that a command works on are skipped."""
     if facts.containers is None:
         return
     by_id = {container.id: container for container in facts.containers}
@@ -48,8 +48,8 @@ def docker(facts: DoctorFacts) -> Iterator[Finding]:
         yield warning(
             "records-docker",
             f"{record.container_name} {_describe_difference(record, container)}",
-            "it changed behind ds01, or a command was killed",
-            "the next tick records it, and so does sudo ds01 doctor --fix",
+            "it changed outside ds01, or a command was killed",
+            "the next tick records it, or sudo ds01 doctor --fix",
             (ReconcileRecords(),),
         )
     recorded_ids = {record.docker_id for record in facts.records} | {None}
@@ -59,18 +59,18 @@ def docker(facts: DoctorFacts) -> Iterator[Finding]:
             yield warning(
                 "records-missing",
                 f"the container {container.name} has no record",
-                "its labels say that ds01 made it; its GPUs count as taken",
-                "the next tick makes one from the labels, and so does sudo ds01 doctor --fix",
+                "its labels say that ds01 created it; its GPUs count as taken",
+                "the next tick rebuilds the record from the labels, or sudo ds01 doctor --fix",
                 (ReconcileRecords(),),
             )
 
 
 def broken(facts: DoctorFacts) -> Iterator[Finding]:
-    """Containers that Docker lists and cannot inspect, dead ones mostly."""
+    """Find containers that Docker lists but cannot inspect, mostly dead ones."""
     for item in facts.broken:
         consequence = "its record stays as it is, and its GPUs count as taken"
         if not item.ours:
-            consequence = "the GPUs that its labels name count as taken, and those on which NVML sees its processes"
+            consequence = "the GPUs in its labels count as taken, and those on which NVML shows its processes"
         yield error(
             "containers-broken",
             f"Docker cannot inspect {item.container}: {item.why}",
@@ -81,7 +81,7 @@ def broken(facts: DoctorFacts) -> Iterator[Finding]:
 
 
 def labels(facts: DoctorFacts) -> Iterator[Finding]:
-    """Records against the labels that their containers were made with."""
+    """Compare the records with their containers' labels."""
     by_id = {container.id: container for container in facts.containers or ()}
     for record in facts.records:
         container = by_id.get(record.docker_id or "")
@@ -89,32 +89,34 @@ def labels(facts: DoctorFacts) -> Iterator[Finding]:
             continue
         differences = []
         if container.labels["ds01.id"] != record.id:
-            differences.append(f"the label ds01.id is {container.labels['ds01.id']}, the record's id {record.id}")
+            differences.append(
+                f"the label ds01.id is {container.labels['ds01.id']}, but the record's id is {record.id}"
+            )
         name = container.labels.get("ds01.container")
         if name != record.container_name:
             differences.append(
-                f"the label ds01.container is {name or 'missing'}, the record is of {record.container_name}"
+                f"the label ds01.container is {name or 'missing'}, but the record belongs to {record.container_name}"
             )
         if container.labels.get("ds01.uid") != str(record.uid):
             differences.append(
-                f"the label ds01.uid is {container.labels.get('ds01.uid')}, the record's owner {record.uid}"
+                f"the label ds01.uid is {container.labels.get('ds01.uid')}, but the record's owner is {record.uid}"
             )
         if set(uuids_from_labels(container.labels)) != {ref.uuid for ref in record.gpus_fixed}:
             differences.append(
-                f"the labels name GPU {container.labels.get('ds01.gpu.slots') or 'none'}, the record "
+                f"the labels name GPU {container.labels.get('ds01.gpu.slots') or 'none'}, but the record "
                 f"{display_names(record.gpus_fixed) or 'none'}"
             )
         if differences:
             yield error(
                 "records-labels",
                 f"{record.container_name}: {'; '.join(differences)}",
-                "labels are fixed when the container is made, so the record was edited or belongs to another",
-                f"container-retire {record.name} --user {record.user}, after its work is done",
+                "labels are fixed at create, so the record was edited or belongs to another container",
+                f"container-retire {record.name} --user {record.user}, when its work is done",
             )
 
 
 def leases(facts: DoctorFacts) -> Iterator[Finding]:
-    """Leases against each other and against what NVML has; containers on GPUs that somebody else has."""
+    """Find slots in two leases, lost slots, and containers in conflict."""
     holders: dict[str, list[str]] = defaultdict(list)
     for record in facts.records:
         for ref in record.lease.slots if record.lease else ():
@@ -125,7 +127,7 @@ def leases(facts: DoctorFacts) -> Iterator[Finding]:
                 "leases-doubled",
                 f"{uuid} is leased to {' and '.join(sorted(names))}",
                 "two containers share one GPU",
-                "container-retire ends one of them",
+                "end one of them with container-retire",
             )
     if facts.observation is not None:
         present_uuids = {slot.uuid for slot in facts.observation.slots}
@@ -138,7 +140,7 @@ def leases(facts: DoctorFacts) -> Iterator[Finding]:
                 yield warning(
                     "leases-lost",
                     f"{record.container_name} has GPU {', '.join(map(original_name, lost_slots))}, which is gone",
-                    "MIG instances are gone after a reboot, unless they are made again with the same UUIDs",
+                    "MIG instances are lost at a reboot, unless they are created again with the same UUIDs",
                     f"container-start {record.name} --recreate --user {record.user}",
                 )
     for record in facts.records:
@@ -146,7 +148,7 @@ def leases(facts: DoctorFacts) -> Iterator[Finding]:
             yield error(
                 "conflicts",
                 f"{record.container_name}: {record.conflict}",
-                "it was started behind ds01; the tick stops it after a warning",
+                "it was started outside ds01; the tick stops it after a warning",
                 f"container-stop {record.name} --user {record.user}",
             )
 
@@ -155,6 +157,6 @@ def _describe_difference(record: Record, container: EngineContainer | None) -> s
     if record.pending is not None:
         return f"was left in the middle of `{record.pending.trigger.value}` by {record.pending.actor}"
     if container is None:
-        return f"is {record.state.value} in its record, and Docker does not have it"
+        return f"is {record.state.value} in its record, but missing in Docker"
     now = "is paused" if container.status is ContainerStatus.PAUSED else f"is {container.status.value}"
-    return f"{now} in Docker, and its record says {'paused' if record.paused else record.state.value}"
+    return f"{now} in Docker, but its record says {'paused' if record.paused else record.state.value}"

@@ -1,4 +1,4 @@
-"""Checks of the state folder: its modes, its disk, its picture of the leases, and the clock. Pure."""
+"""Check the state directory: its modes, its disk, gpu-state.json, and the clock. Pure."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from ds01.records.store.gpu_state import gpu_state_allocations
 LOW_BYTES = 1 << 30
 FULL_BYTES = 100 << 20
 FULL_FILES = 1000
-CLOCK_TOLERANCE = timedelta(minutes=5)  # clocks of two programs never agree to the second
+CLOCK_TOLERANCE = timedelta(minutes=5)  # times of two programs never agree to the second
 
 
 def state_directory(facts: DoctorFacts) -> Iterator[Finding]:
-    """Whether the state folder can be used at all."""
+    """Check that the state directory can be used."""
     problem = facts.ledger_problem
     if problem is not None:
         yield error("state", problem.message, problem.why, problem.hint)
     elif facts.unwritable is not None:
-        yield error("state", f"nothing can be written into {facts.state}", facts.unwritable,
-                    "every command that changes something fails until that is mended")  # fmt: skip
+        yield error("state", f"{facts.state} cannot be written", facts.unwritable,
+                    "every command that changes something fails until this is fixed")  # fmt: skip
 
 
 def modes(facts: DoctorFacts) -> Iterator[Finding]:
-    """Modes, owners and groups of the state folder's files. One `umask 077` shuts everybody else out."""
+    """Check modes, owners and groups of the state directory's files. A single `umask 077` locks out everybody else."""
     wrong = [(entry, problem) for entry in facts.entries if (problem := _describe_wrong_access(entry))]
     if not wrong:
         return
@@ -52,25 +52,25 @@ def modes(facts: DoctorFacts) -> Iterator[Finding]:
     yield error(
         "state-modes",
         join_few([f"{entry.path} {problem}" for entry, problem in wrong], 3),
-        "users share this folder through the group docker: who cannot write there cannot use ds01",
+        "users share this directory through the group docker: without write access they cannot use ds01",
         "sudo ds01 doctor --fix",
         tuple(fixes),
     )
 
 
 def space(facts: DoctorFacts) -> Iterator[Finding]:
-    """Whether the disks are full, or soon are; and which stopped containers fill Docker's."""
+    """Check that the disks have space, and name the stopped containers that fill Docker's."""
     for disk in facts.disks or ():
         level = disk_level(disk)
         if level is None:
             continue
-        why = f"{', '.join(disk.holds)} lie{'s' if len(disk.holds) == 1 else ''} there; a full disk stops all of it"
-        hint = "`docker system df` shows what Docker's data takes"
+        why = f"it contains {', '.join(disk.holds)}; a full disk stops all of it"
+        hint = "`docker system df` shows what Docker's data uses"
         largest = sorted(facts.stopped, key=lambda item: -item.size_bytes) if DOCKER_DATA in disk.holds else []
         if largest:
             words = [f"{item.container} of {item.user} ({readable_size(item.size_bytes)})" for item in largest]
             why += f". Stopped containers: {join_few(words, 3)}"
-            hint = f"their owners remove them with `container-cleanup`, root with `--user {largest[0].user}`; {hint}"
+            hint = f"owners remove theirs with `container-cleanup`, root with `--user {largest[0].user}`; {hint}"
         yield Finding(
             "space",
             level,
@@ -82,19 +82,19 @@ def space(facts: DoctorFacts) -> Iterator[Finding]:
 
 
 def disk_level(disk: Disk) -> Level | None:
-    """How bad it is that a disk has so little left; None if it has enough."""
+    """Return the severity of a disk's low space; None if it has enough."""
     if disk.free_bytes < FULL_BYTES or (disk.total_files > 0 and disk.free_files < FULL_FILES):
         return Level.ERROR
     return Level.WARNING if disk.free_bytes < min(LOW_BYTES, disk.total_bytes // 20) else None
 
 
 def describe_space(facts: DoctorFacts) -> str:
-    """What there is room for."""
+    """Return what the disks have space for, in one line."""
     return f"there is room for {', '.join(what for disk in facts.disks or () for what in disk.holds)}"
 
 
 def gpu_state(facts: DoctorFacts) -> Iterator[Finding]:
-    """gpu-state.json against the records."""
+    """Compare gpu-state.json with the records."""
     if facts.ledger_problem is not None:
         return
     wrong = differing_containers(facts.records, facts.unreadable, facts.gpu_state)
@@ -103,14 +103,14 @@ def gpu_state(facts: DoctorFacts) -> Iterator[Finding]:
     elif not wrong:
         return
     elif facts.gpu_state.shown is None:
-        description = "gpu-state.json is not there"
+        description = "gpu-state.json is missing"
     else:
-        description = f"gpu-state.json does not show what {join_few(wrong, 3)} {'has' if len(wrong) == 1 else 'have'}"
+        description = f"gpu-state.json does not match the leases of {join_few(wrong, 3)}"
     yield warning(
         "picture",
         description,
-        "people and older scripts read it; ds01 itself works from the records",
-        "the next command that changes a record draws it anew, and so does sudo ds01 doctor --fix",
+        "people and older scripts read it; ds01 itself uses the records",
+        "the next command that changes a record rewrites it, or sudo ds01 doctor --fix",
         (RewriteGpuState(),),
     )
 
@@ -118,9 +118,9 @@ def gpu_state(facts: DoctorFacts) -> Iterator[Finding]:
 def differing_containers(
     records: Iterable[Record], unreadable: Iterable[UnreadableRecord], gpu_state: GpuStateFile
 ) -> list[str]:
-    """The containers of which the picture shows something else than their records, or one of both nothing.
+    """Return the containers whose entry in gpu-state.json differs from their record, or is missing in one of the two.
 
-    Of a container whose record cannot be read the picture may show what it had.
+    The entry of a container whose record cannot be read is not compared.
     """
     expected, shown = gpu_state_allocations(records), dict(gpu_state.shown or {})
     for entry in unreadable:
@@ -129,7 +129,7 @@ def differing_containers(
 
 
 def clock(facts: DoctorFacts) -> Iterator[Finding]:
-    """Whether the clock stands before what has happened already."""
+    """Check that the clock is not behind recorded times."""
     if facts.tick.started_at is not None and facts.tick.started_at > facts.now + CLOCK_TOLERANCE:
         yield _clock_finding(facts, f"the last tick was at {facts.tick.started_at:%Y-%m-%d %H:%M} UTC")
         return
@@ -142,17 +142,17 @@ def clock(facts: DoctorFacts) -> Iterator[Finding]:
 def _clock_finding(facts: DoctorFacts, what: str) -> Finding:
     return warning(
         "clock",
-        f"it is {facts.now:%Y-%m-%d %H:%M} UTC, and {what}",
-        "the clock was set back: holds and timeouts count from times that are still to come",
+        f"it is {facts.now:%Y-%m-%d %H:%M} UTC, but {what}",
+        "the clock was set back: holds and timeouts count from times in the future",
         "`timedatectl` shows whether the time is synchronised",
     )
 
 
 def _describe_wrong_access(entry: FileEntry) -> str | None:
     if entry.mode is None:
-        return "is not there"
+        return "is missing"
     if entry.mode != entry.want_mode:
-        sticky = " (a sticky folder hides others' files from those who must write them)" if entry.mode & 0o1000 else ""
+        sticky = " (in a sticky directory, users cannot replace each other's files)" if entry.mode & 0o1000 else ""
         return f"has mode {entry.mode:04o}, not {entry.want_mode:04o}{sticky}"
     if entry.want_uid is not None and entry.uid != entry.want_uid:
         return f"belongs to uid {entry.uid}, not {entry.want_uid}"

@@ -1,1 +1,1 @@
-"""What the commands of administrators do; cli parses and prints."""
+"""The work of administrators' commands, one module each; cli parses and prints."""

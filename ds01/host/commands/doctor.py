@@ -1,4 +1,4 @@
-"""One run of `ds01 doctor`: collect facts, examine them, and apply fixes if that is wanted."""
+"""Run `ds01 doctor`: collect facts, examine them, and apply fixes on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ds01.system.users import Actor
 
 
 def run_doctor(installation: Installation, actor: Actor, *, fix: bool) -> tuple[Finding, ...]:
-    """Return the findings; with `fix` after everything was fixed that can be without stopping anything."""
+    """Return the findings; with `fix`, after applying all fixes."""
     findings = _examine(installation)
     if not fix:
         return findings
@@ -44,7 +44,7 @@ def _examine(installation: Installation) -> tuple[Finding, ...]:
 
 
 def _emit(installation: Installation, kind: str, event: Mapping[str, Any]) -> None:
-    """Write an event. On a server neither the policy nor the records have to be readable for it."""
+    """Emit an event. On a server this works even if policy and records are unreadable."""
     settings = installation.settings
     mode = installation.ledger.file_mode if settings.sandbox else FILE_MODE
     EventLog(settings.log / "events.jsonl", clock=installation.now, mode=mode).emit(kind, event)

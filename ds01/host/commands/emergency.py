@@ -1,4 +1,4 @@
-"""What an emergency stop needs before it can be run: it must work when something is odd."""
+"""Prepare an emergency stop so that it works even with an unreadable policy or user database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ds01.records.record import Record
 
 
 def use_last_good_policy(installation: Installation) -> str | None:
-    """Use the last good policy if today's is unreadable, and return what is wrong with it. Raises PolicyUnreadable."""
+    """Use the last good policy if the current one is unreadable; return its problem. Raises PolicyUnreadable."""
     config, ledger = installation.settings.config, installation.ledger
     installation.policy, problem, _ = load_policy_or_last_good(config, ledger, installation.now())
     return problem

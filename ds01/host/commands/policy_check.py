@@ -1,4 +1,4 @@
-"""One run of `ds01 policy check`: a policy with what this server says to it."""
+"""Run `ds01 policy check`: check a policy against this server and the policy in force."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ds01.records.entries import readable
 
 @dataclass(frozen=True)
 class PolicyCheck:
-    """A valid policy. `names`: those that this server lacks or spells differently.
+    """A valid policy. `names`: names that this server lacks or spells differently.
 
     `gpus_problem`: why the slots of reservations could not be checked. `comparison`: with the policy in force.
     """
@@ -33,7 +33,7 @@ def check_policy(installation: Installation, file: Path | None, *, compare: bool
     settings = installation.settings
     if file is None:
         policy = load_current(settings.config, settings.last_good_policy, installation.now())
-    else:  # the members' files stay where they are, also for a draft that lies elsewhere
+    else:  # a draft in another directory uses the same members' files
         policy = load(file, members=settings.config.parent / "groups")
     names, problem = _check_names(installation, policy)
     return PolicyCheck(policy, names, problem, _compare(installation, policy) if compare else None)
@@ -51,7 +51,7 @@ def _check_names(installation: Installation, policy: Policy) -> tuple[tuple[Name
 
 
 def _compare(installation: Installation, policy: Policy) -> PolicyComparison:
-    """Compare for everybody whom one of the policies names, who has a container, or who may have one."""
+    """Compare the policies for everybody in one of them, owners of containers, and members of the group docker."""
     records, current = readable(installation.ledger.read()), installation.policy
     members = _docker_members(installation)
     people = collect_people(current, policy, records=records, users=installation.users, also=members)

@@ -1,4 +1,4 @@
-"""One run of `ds01 slices apply`."""
+"""Run `ds01 slices apply`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ds01.system.users import Actor
 
 @dataclass(frozen=True)
 class SliceRun:
-    """The slices that changed or would change, and those that could not be changed, with why."""
+    """The slices that changed or would change, and the failures with their reasons."""
 
     changed: tuple[SliceChange, ...] = ()
     would_change: tuple[SliceChange, ...] = ()
@@ -22,7 +22,7 @@ class SliceRun:
 
 
 def apply_slices(installation: Installation, actor: Actor, *, dry_run: bool) -> SliceRun:
-    """Give every slice the limits of the policy. Raises Ds01Error."""
+    """Apply the policy's limits to every slice. Raises Ds01Error."""
     context = installation.context
     driver = context.engine.info().cgroup_driver
     records, memory = readable(context.ledger.read()), context.ledger.tick_memory()

@@ -1,4 +1,4 @@
-"""One run of `ds01 tick`: the pass of the automation, the kept copy of the policy, tick.json, and the event."""
+"""Run `ds01 tick`: the automation, the copy of the last good policy, tick.json, and the event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ds01.system import clock, files
 
 
 def run_tick(installation: Installation, *, dry_run: bool) -> TickReport | None:
-    """Run one pass, and return its report; None if another tick is running. Raises Ds01Error."""
+    """Run one tick, and return its report; None if another tick is running. Raises Ds01Error."""
     try:
         with installation.ledger.tick_lock():
             return _run(installation, dry_run)
@@ -25,7 +25,7 @@ def run_tick(installation: Installation, *, dry_run: bool) -> TickReport | None:
 
 
 def _run(installation: Installation, dry_run: bool) -> TickReport:
-    """Run the pass, and write tick.json, also for a pass that could not begin."""
+    """Run the tick, and write tick.json, even if the tick could not start."""
     settings, ledger = installation.settings, installation.ledger
     try:
         installation.policy, problem, sources = load_policy_or_last_good(settings.config, ledger, installation.now())
@@ -33,12 +33,12 @@ def _run(installation: Installation, dry_run: bool) -> TickReport:
         report = TickReport(installation.now())
         report.add_error("", "policy", error)
     else:
-        # What was parsed is kept at once: the pass takes minutes, and the file may be edited meanwhile.
+        # The parsed policy is saved at once: the tick takes minutes, and the file may be edited meanwhile.
         failure = None if dry_run or sources is None else _keep_policy(installation, sources, None)
         report = _create_tick(installation, dry_run).run()
         report.errors += [ReportItem("", "policy", problem)] if problem else []
         for emptied in installation.policy.last_good_members:
-            report.unknown.append(ReportItem("", "members", f"{emptied}; delete the file if that is meant"))
+            report.unknown.append(ReportItem("", "members", f"{emptied}; delete the file if that is intended"))
         if not dry_run and sources is not None and failure is None and not report.clock_is_doubted:
             failure = _keep_policy(installation, sources, installation.now())
         if failure is not None:
@@ -59,23 +59,23 @@ def _create_tick(installation: Installation, dry_run: bool) -> Tick:
     notifier = Notifier(context.mailboxes, installation.policy.notify, context.emit)
     # A sandbox must not touch the machine's slices.
     slices = None if settings.sandbox else update_slices
-    # The time since boot says nothing about a clock that DS01_NOW sets.
+    # The time since boot does not apply to a clock set by DS01_NOW.
     uptime = clock.uptime if settings.now is None else lambda: None
     return Tick(context, installation.another_context, notifier, dry_run, apply_slices=slices, uptime=uptime)
 
 
 def _emit_event(installation: Installation, report: TickReport) -> None:
-    """Write an event, unless nothing was done and nothing went wrong."""
+    """Emit an event, unless nothing was done and nothing went wrong."""
     if not (report.acted or report.warned or not report.complete):
         return
     counts = {key: len(getattr(report, key)) for key in ("acted", "warned", "unknown", "errors")}
-    why = "; ".join(f"{item.container or 'the pass'}: {item.action}, {item.why}" for item in report.errors) or None
+    why = "; ".join(f"{item.container or 'the tick'}: {item.action}, {item.why}" for item in report.errors) or None
     event = {"actor": "tick", "container": None, "user": None, "why": why, "seconds": report.seconds}
     installation.context.emit("tick", event | {"looked_at": report.looked_at} | counts)
 
 
 def _keep_policy(installation: Installation, sources: PolicySources, now: datetime | None) -> OSError | None:
-    """Keep what was parsed, and write an event if it is new. Returns what went wrong."""
+    """Save the parsed policy, and emit an event if it is new. Return the error, if any."""
     try:
         if save_last_good_policy(sources, installation.ledger, now):
             event = {"actor": "tick", "container": None, "user": None}

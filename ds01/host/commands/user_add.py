@@ -1,4 +1,4 @@
-"""One run of `ds01 user add`: what an account needs to use ds01, step by step."""
+"""Run `ds01 user add`: set up an account for ds01, step by step."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ds01.system.users import Account, Actor
 
 
 def add_user(installation: Installation, actor: Actor, account: Account) -> Iterator[SetupStep]:
-    """Do each step, and yield what came of it; a step that fails keeps none of the others from being done."""
+    """Run each step and yield its result; a failed step does not stop the others."""
     steps: list[Callable[[], SetupStep]] = [
         lambda: user_setup.ensure_workspace(account, actor, _workspaces(installation))
     ]
-    if not installation.settings.sandbox:  # there everybody is a user already, and groups and slices are the machine's
+    if not installation.settings.sandbox:  # a sandbox needs no groups, and must not change the machine's slices
         groups = [lambda name=name: user_setup.ensure_group(account, name) for name in user_setup.GROUPS]
         steps = [*groups, *steps, lambda: user_setup.ensure_slice(account, installation.context)]
     for step in steps:
@@ -27,7 +27,7 @@ def add_user(installation: Installation, actor: Actor, account: Account) -> Iter
             result = SetupStep(error.message, problem=error.why or "failed")
         if not result.already and not result.problem:
             event = {"actor": actor.login, "container": None, "user": account.login, "why": result.what}
-            with suppress(Ds01Error):  # an unreadable policy keeps nobody from becoming a user
+            with suppress(Ds01Error):  # an unreadable policy must not fail the setup
                 installation.context.emit("configuration", event)
         yield result
 
@@ -35,5 +35,5 @@ def add_user(installation: Installation, actor: Actor, account: Account) -> Iter
 def _workspaces(installation: Installation) -> str | None:
     try:
         return installation.policy.workspaces
-    except PolicyUnreadable:  # which keeps nobody from becoming a user
+    except PolicyUnreadable:  # must not fail the setup
         return None

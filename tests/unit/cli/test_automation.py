@@ -121,7 +121,7 @@ def test_with_an_unreadable_policy_the_last_good_one_counts_and_it_is_said(idle:
     answer = idle("tick", "--json", who="root")
     assert answer.code == 1
     assert [item["why"].partition(":")[0] for item in answer.json["errors"]] == [
-        "the policy is unreadable, the last good one applies"
+        "the policy is unreadable, so the last good one applies"
     ]
     assert len(answer.json["warned"]) == 1
     assert ticked(idle) == answer.json

@@ -99,7 +99,7 @@ def test_doctor_finds_a_picture_that_is_not_that_of_the_records_and_draws_it_ane
     assert path.read_text() == content, "without --fix nothing is changed"
     assert findings(ds, "--fix", who="root")["picture"] == ("warning", True, True)
     event = json.loads((ds.harness.state / "log" / "events.jsonl").read_text().splitlines()[-1])
-    assert (event["type"], event["actor"], event["what"]) == ("repair", "root", "drew gpu-state.json anew")
+    assert (event["type"], event["actor"], event["what"]) == ("repair", "root", "rewrote gpu-state.json")
     assert event["why"].startswith("gpu-state.json ")
     assert '"gpu_id": "1:0"' in path.read_text()
     assert "picture" not in findings(ds)
@@ -160,9 +160,9 @@ def test_user_add_makes_the_workspace_and_can_be_run_again(ds: CommandLine) -> N
     home = ds.harness.home("bob")
     (home / "workspace" / "thesis").rmdir()
     (home / "workspace").rmdir()
-    assert "done     folder" in ds.ok("user", "add", "bob", who="root")
+    assert "done     directory" in ds.ok("user", "add", "bob", who="root")
     assert (home / "workspace").is_dir()
-    assert "already  folder" in ds.ok("user", "add", "bob", who="root")
+    assert "already  directory" in ds.ok("user", "add", "bob", who="root")
     ds.fails(5, "user", "add", "nobody-has-this", who="root")
 
 

@@ -27,7 +27,7 @@ def reserved(ds: CommandLine) -> CommandLine:
 def test_policy_check_names_what_the_server_lacks(reserved: CommandLine) -> None:
     answer = reserved("policy", "check")
     assert answer.code == 0
-    assert "groups.lab: nobody has the login allice; perhaps alice" in answer.err
+    assert "groups.lab: there is no user allice; perhaps alice" in answer.err
     assert "groups.lab: there is no Unix group nobody_has_this" in answer.err
     assert "reservations[0]: this server has no slot 1:9; `ds01 gpu list`" in answer.err
 

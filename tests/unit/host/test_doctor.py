@@ -153,14 +153,14 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
     ),
     "containers with more CPUs than their slice, on cgroup version 1": (
         lambda f: with_policy(defaults={"aggregate.max_cpus": 4.0})(with_docker(cgroup_version="1")(f)),
-        "policy-cpus", Level.WARNING, "students: max_cpus is 8, the slice of a user has 4",
+        "policy-cpus", Level.WARNING, "students: max_cpus is 8, but the slice of a user has 4",
     ),
     "a kernel that cannot limit swap": (
         lambda f: replace(f, kernel=replace(f.kernel, limits_swap=False)), "policy-swap", Level.WARNING, "swap",
     ),
-    "a login that nobody has": (
+    "a login that does not exist": (
         lambda f: replace(f, names=(NameFinding(NameKind.LOGIN, "allice", ("groups.students",), instead="alice"),)),
-        "people-unknown", Level.WARNING, "groups.students: nobody has the login allice; perhaps alice",
+        "people-unknown", Level.WARNING, "groups.students: there is no user allice; perhaps alice",
     ),
     "a login that the server spells differently": (
         lambda f: replace(f, names=(NameFinding(NameKind.LOGIN, "ALICE", ("groups.students",), True, "alice"),)),
@@ -178,30 +178,30 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
         lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice", "bob", "eve"}))),
         "people-without-place", Level.WARNING, "eve may use Docker",
     ),
-    "somebody of the policy without the group docker": (
+    "a user of the policy outside the group docker": (
         lambda f: replace(f, docker_group=replace(f.docker_group, members=frozenset({"alice"}))),
         "people-without-docker", Level.WARNING, "bob is in the policy",
     ),
     "no group docker": (lambda f: replace(f, docker_group=None), "docker-group", Level.ERROR, "no group docker"),
-    "a state folder that cannot be used": (
-        lambda f: replace(f, ledger_problem=Ds01Error("no state folder")), "state", Level.ERROR, "no state",
+    "a state directory that cannot be used": (
+        lambda f: replace(f, ledger_problem=Ds01Error("no state directory")), "state", Level.ERROR, "no state",
     ),
-    "a read-only state folder": (
-        lambda f: replace(f, unwritable="its file system is read-only"), "state", Level.ERROR, "nothing can be written",
+    "a read-only state directory": (
+        lambda f: replace(f, unwritable="its file system is read-only"), "state", Level.ERROR, "cannot be written",
     ),
     "a tick that could not judge": (
         lambda f: replace(f, tick=replace(f.tick, not_judged=("thesis._.70001: its CPU time cannot be read",))),
         "tick-unknown", Level.WARNING, "its CPU time",
     ),
-    "a state folder without setgid": (with_entry(0, mode=0o775), "state-modes", Level.ERROR, "0775, not 2775"),
-    "a sticky state folder": (with_entry(0, mode=0o3775), "state-modes", Level.ERROR, "sticky"),
-    "a file made under umask 077": (with_entry(1, mode=0o600), "state-modes", Level.ERROR, "0600, not 0664"),
+    "a state directory without setgid": (with_entry(0, mode=0o775), "state-modes", Level.ERROR, "0775, not 2775"),
+    "a sticky state directory": (with_entry(0, mode=0o3775), "state-modes", Level.ERROR, "sticky"),
+    "a file created under umask 077": (with_entry(1, mode=0o600), "state-modes", Level.ERROR, "0600, not 0664"),
     "a file of another group": (with_entry(1, gid=0), "state-modes", Level.ERROR, "gid 0, not 999"),
-    "a mailbox folder of somebody": (with_entry(2, uid=70001), "state-modes", Level.ERROR, "uid 70001, not 0"),
-    "a log that its first writer made under umask 077": (
+    "a mailbox directory of another user": (with_entry(2, uid=70001), "state-modes", Level.ERROR, "uid 70001, not 0"),
+    "a log created under umask 077": (
         with_entry(3, mode=0o600), "state-modes", Level.ERROR, "tick.log has mode 0600, not 0664",
     ),
-    "no state folder": (with_entry(0, mode=None), "state-modes", Level.ERROR, "is not there"),
+    "no state directory": (with_entry(0, mode=None), "state-modes", Level.ERROR, "is missing"),
     "a full disk": (
         lambda f: replace(f, disks=(Disk(FULL, ("state",), 1 << 40, 1 << 20, 1 << 20, 9999),)),
         "space", Level.ERROR, "has 1m and 9999 files left of 1t",
@@ -228,14 +228,14 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
     ),
     "userns-remap": (with_docker(security_options=("userns",)), "docker-userns", Level.WARNING, "remaps users"),
     "no-new-privileges": (
-        with_docker(security_options=("no-new-privileges",)), "docker-no-new-privileges", Level.WARNING, "not in force",
+        with_docker(security_options=("no-new-privileges",)), "docker-no-new-privileges", Level.WARNING, "no effect",
     ),
     "SELinux": (with_docker(security_options=("selinux",)), "docker-selinux", Level.WARNING, "SELinux"),
     "no NVIDIA runtime hook": (
         lambda f: replace(f, nvidia_hook=False, engine=replace(DOCKER, runtimes=("runc",))),
         "docker-nvidia", Level.ERROR, "no NVIDIA runtime hook",
     ),
-    "Docker's cgroupfs driver": (with_docker(cgroup_driver="cgroupfs"), "slices", Level.WARNING, "not in force"),
+    "Docker's cgroupfs driver": (with_docker(cgroup_driver="cgroupfs"), "slices", Level.WARNING, "no effect"),
     "a slice without its limits": (
         lambda f: replace(
             f, slices=(SliceChange("ds01-students-alice.slice", SliceLimits(), SliceLimits(memory=8 << 30)),)
@@ -246,31 +246,31 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
         lambda f: replace(f, unreadable=(UnreadableRecord("x._.70001", "it is empty"),)),
         "records-unreadable", Level.ERROR, "it is empty",
     ),
-    "a picture without a lease": (
-        with_picture({}), "picture", Level.WARNING, "does not show what thesis._.70001 has",
+    "gpu-state.json without a lease": (
+        with_picture({}), "picture", Level.WARNING, "does not match the leases of thesis._.70001",
     ),
-    "a picture of a lease that is over": (
+    "gpu-state.json with a lease that has ended": (
         lambda f: with_picture(dict(f.gpu_state.shown or {}) | {"old._.70002": {"user": "bob"}})(f),
-        "picture", Level.WARNING, "does not show what old._.70002 has",
+        "picture", Level.WARNING, "does not match the leases of old._.70002",
     ),
-    "a picture of another GPU": (
+    "gpu-state.json with another GPU": (
         lambda f: with_picture({n: e | {"gpu_id": "0:2"} for n, e in (f.gpu_state.shown or {}).items()})(f),
-        "picture", Level.WARNING, "does not show what thesis._.70001 has",
+        "picture", Level.WARNING, "does not match the leases of thesis._.70001",
     ),
-    "no picture": (with_picture(None), "picture", Level.WARNING, "gpu-state.json is not there"),
-    "an unreadable picture": (
+    "no gpu-state.json": (with_picture(None), "picture", Level.WARNING, "gpu-state.json is missing"),
+    "an unreadable gpu-state.json": (
         lambda f: replace(f, gpu_state=GpuStateFile(problem="it is empty")), "picture", Level.WARNING, "it is empty",
     ),
-    "a container that was removed behind ds01": (
-        lambda f: replace(f, containers=()), "records-docker", Level.WARNING, "Docker does not have it",
+    "a container that was removed outside ds01": (
+        lambda f: replace(f, containers=()), "records-docker", Level.WARNING, "missing in Docker",
     ),
-    "a container that was stopped behind ds01": (
+    "a container that was stopped outside ds01": (
         with_container(status=ContainerStatus.EXITED), "records-docker", Level.WARNING, "is exited in Docker",
     ),
-    "a container that was paused behind ds01": (
+    "a container that was paused outside ds01": (
         with_container(status=ContainerStatus.PAUSED), "records-docker", Level.WARNING, "is paused in Docker",
     ),
-    "a half-done command": (
+    "an interrupted command": (
         with_record(pending=Pending(Trigger.STOP, NOON, "alice")), "records-docker", Level.WARNING, "middle of `stop`",
     ),
     "a labelled container without a record": (
@@ -300,9 +300,9 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
     "cards without a driver": (unreachable(GONE), "nvml", Level.ERROR, "cannot be asked"),
     "a driver that was upgraded under its module": (unreachable("version_mismatch"), "nvml", Level.ERROR, "cannot"),
     "a GPU that is lost": (with_gpu(unhealthy="the GPU is lost"), "gpu-health", Level.ERROR, "GPU 0: the GPU is lost"),
-    "a sick MIG instance": (with_slot(unhealthy="NVML said: ?"), "gpu-health", Level.ERROR, "0:0: NVML said"),
+    "an unhealthy MIG instance": (with_slot(unhealthy="NVML said: ?"), "gpu-health", Level.ERROR, "0:0: NVML said"),
     "instances of another profile": (with_slot(profile="3g.20gb"), "gpu-mig", Level.WARNING, "0:0 is 3g.20gb"),
-    "MIG without any instance": (with_gpu(mig=MigState.EMPTY), "gpu-mig", Level.WARNING, "without any instance"),
+    "MIG without any instance": (with_gpu(mig=MigState.EMPTY), "gpu-mig", Level.WARNING, "no instance"),
     "a MIG mode that waits for a reset": (
         with_gpu(mig=MigState.PENDING, unhealthy="waits"), "gpu-mig", Level.WARNING, "waits for a reset",
     ),
@@ -315,9 +315,9 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
     ),
     "no links below /dev/char": (
         lambda f: replace(f, kernel=replace(f.kernel, device_links={"/dev/char/195:0": "../nvidia0"})),
-        "gpu-device-links", Level.WARNING, "/dev/char/195:0 is not there",
+        "gpu-device-links", Level.WARNING, "/dev/char/195:0 is missing",
     ),
-    "no cron entry": (lambda f: replace(f, cron=CronJob("/etc/cron.d/ds01")), "cron", Level.ERROR, "is not there"),
+    "no cron entry": (lambda f: replace(f, cron=CronJob("/etc/cron.d/ds01")), "cron", Level.ERROR, "is missing"),
     "a cron entry that is a comment": (
         lambda f: replace(f, cron=replace(f.cron, text="# ds01 tick\n")),
         "cron", Level.ERROR, "does not start `ds01 tick`",
@@ -334,12 +334,12 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
     "a good tick that is old, and bad ones since": (
         with_tick(NOON - timedelta(minutes=1), NOON - timedelta(hours=2)), "tick", Level.ERROR, "120 minutes ago",
     ),
-    "ticks that never were good": (
-        lambda f: replace(f, tick=LastTick(NOON)), "tick", Level.ERROR, "no tick has been good",
+    "no good tick yet": (
+        lambda f: replace(f, tick=LastTick(NOON)), "tick", Level.ERROR, "no tick has succeeded",
     ),
     "no tick at all": (lambda f: replace(f, tick=LastTick()), "tick", Level.WARNING, "no tick has run yet"),
     "an unreadable tick": (lambda f: replace(f, tick=LastTick(problem="empty")), "tick", Level.WARNING, "empty"),
-    "a tick that could not do all": (
+    "a tick with errors": (
         with_tick(NOON, NOON - timedelta(minutes=5), errors=("thesis._.70001: busy",)),
         "tick-errors", Level.WARNING, "busy",
     ),
@@ -348,7 +348,7 @@ FAULTS: dict[str, tuple[Callable[[DoctorFacts], DoctorFacts], str, Level, str]] 
         lambda f: with_tick(NOON - timedelta(hours=1))(replace(f, now=NOON - timedelta(hours=1))),
         "clock", Level.WARNING, "thesis._.70001 changed at",
     ),
-    "a command without its name": (
+    "a command without its link": (
         lambda f: replace(f, links=(Link("/usr/bin/container-run", None),)), "links", Level.WARNING, "container-run",
     ),
     "another program with a command's name": (
@@ -464,22 +464,22 @@ UNSEEN: dict[str, tuple[dict[str, object], set[str]]] = {
         {"engine": None},
         {"docker", "docker-setup", "policy-limits", "policy-cpus", "slices", "gpu-device-links", "gpu-cdi"},
     ),
-    "an engine that is simulated": (
+    "a simulated engine": (
         {"engine": replace(DOCKER, name="simulated")},
         {"docker", "docker-setup", "slices", "gpu-device-links", "gpu-cdi"},
     ),
-    "containers that nobody could list": (
+    "containers that could not be listed": (
         {"containers": None}, {"records-docker", "records-labels", "containers-broken"},
     ),
-    "GPUs that nobody could ask": (
+    "GPUs that do not answer": (
         {"observation": None}, {"policy-names", "gpu-health", "gpu-mig", "gpu-cdi", "leases"},
     ),
     "a Docker without CDI": ({"cdi": None}, {"gpu-cdi"}),
-    "processes on GPUs that nobody could tell apart": ({"blockers": None}, {"gpu-outside"}),
+    "unknown outside use": ({"blockers": None}, {"gpu-outside"}),
     "no group docker to compare with": ({"docker_group": None}, {"people", "docker-group"}),
     "others' processes hidden": ({"cron": CronJob("/etc/cron.d/ds01", 0o644, 0, CRON)}, {"cron-daemon"}),
-    "disks that nobody could ask": ({"disks": None}, {"space"}),
-    "a state folder of one's own": (
+    "unknown disks": ({"disks": None}, {"space"}),
+    "a sandbox": (
         {"sandbox": True},
         {"policy-names", "people", "docker-group", "state-modes", "slices", "gpu-device-links", "cron", "cron-daemon",
          "links"},
@@ -517,7 +517,7 @@ def test_what_docker_is_can_be_read_whatever_is_wrong_with_it(facts: DoctorFacts
     found = {finding.check: finding for finding in examine(FAULTS[fault][0](facts) if fault else facts)}
     driver = "cgroupfs" if fault and "cgroupfs" in fault else "systemd"
     assert found["docker"].level is Level.OK
-    assert found["docker"].found == f"Docker 27.3.1 answers, with cgroup driver {driver}, version 2"
+    assert found["docker"].found == f"Docker 27.3.1 answers; cgroup driver {driver}, cgroup version 2"
 
 
 def test_full_docker_disk_names_the_largest_stopped_containers(facts: DoctorFacts) -> None:
@@ -538,7 +538,7 @@ def test_an_override_is_judged_with_the_group_of_its_user(facts: DoctorFacts) ->
     big = {"students": replace(rules.groups["students"], values={"max_cpus": 65.0})}
     planted = replace(rules, groups=big, user_overrides={"bob": Override("bob", {"memory": 1 << 50})})
     found = [finding.found for finding in wrong(examine(replace(facts, policy=planted)))]
-    assert [text for text in found if text.startswith("user_overrides.bob: max_cpus is 65, the server has 64; memory")]
+    assert [text for text in found if text.startswith("user_overrides.bob: max_cpus is 65, but the server has 64; memory")]
     small = {"students": replace(rules.groups["students"], values={"max_cpus": 4.0})}
     planted = replace(rules, defaults={"max_cpus": 9.0}, groups=small,
                       user_overrides={"bob": Override("bob", {"memory": 1 << 30})})  # fmt: skip
@@ -557,7 +557,7 @@ def test_an_override_is_judged_with_the_unix_group_of_its_user(facts: DoctorFact
 
 
 def test_the_document_has_the_contracts_keys(facts: DoctorFacts) -> None:
-    plant = FAULTS["a state folder without setgid"][0]
+    plant = FAULTS["a state directory without setgid"][0]
     document = wrong(examine(plant(facts)))[0].document
     assert list(document) == ["check", "level", "found", "why", "hint", "fixable", "fixed"]
     assert (document["level"], document["fixable"], document["fixed"]) == ("error", True, False)
@@ -565,7 +565,7 @@ def test_the_document_has_the_contracts_keys(facts: DoctorFacts) -> None:
 
 
 def test_what_is_mended_is_marked_and_counts_no_more(facts: DoctorFacts) -> None:
-    planted = FAULTS["a file made under umask 077"][0](FAULTS["no live-restore"][0](facts))
+    planted = FAULTS["a file created under umask 077"][0](FAULTS["no live-restore"][0](facts))
     made: dict[Fix, str] = {}
     findings = apply_fixes(examine(planted), made.__setitem__, lambda: examine(FAULTS["no live-restore"][0](facts)))
     assert made == fixes_of(examine(planted))
@@ -577,7 +577,7 @@ def test_what_is_mended_is_marked_and_counts_no_more(facts: DoctorFacts) -> None
 
 
 def test_a_repair_that_fails_is_said(facts: DoctorFacts) -> None:
-    planted = FAULTS["a file made under umask 077"][0](facts)
+    planted = FAULTS["a file created under umask 077"][0](facts)
 
     def fail(_: Fix, why: str) -> None:
         raise OSError(30, "Read-only file system")

@@ -180,13 +180,13 @@ def test_slices_are_given_the_limits_of_the_policy(sliced: Harness) -> None:
         ["systemctl", "set-property", "--", "ds01-students-alice.slice", "TasksMax=50"],
         ["systemctl", "set-property", "--", "ds01-students.slice", "TasksMax=99"],
     ]
-    assert told(sliced) == ["gave ds01-students-alice.slice 50 tasks", "gave ds01-students.slice 99 tasks"]
+    assert told(sliced) == ["set ds01-students-alice.slice to 50 tasks", "set ds01-students.slice to 99 tasks"]
 
 
 def test_failed_slice_does_not_stop_the_others(sliced: Harness) -> None:
     with pytest.raises(Ds01Error, match=r"ds01-students-alice\.slice: no bus"):
         set_slices(sliced, Programs(broken="ds01-students-alice.slice"))
-    assert told(sliced) == ["gave ds01-students.slice 99 tasks"]
+    assert told(sliced) == ["set ds01-students.slice to 99 tasks"]
 
 
 def test_a_slice_whose_memory_is_in_use_waits(sliced: Harness) -> None:
@@ -233,19 +233,19 @@ def test_every_repair_is_an_event(harness: Harness, fixer: Fixer) -> None:
     fixer.apply(CreateLink(str(link), "ds01"), WHY)
     fixer.apply(RewriteGpuState(), WHY)
     assert told(harness) == [
-        f"made the folder {folder} with mode 2775",
-        f"gave {folder} mode 0755, uid 7, gid 8",
-        f"made {link} a link to ds01",
-        "drew gpu-state.json anew",
+        f"created the directory {folder} with mode 2775",
+        f"set {folder} to mode 0755, uid 7, gid 8",
+        f"created the link {link} to ds01",
+        "rewrote gpu-state.json",
     ]
     harness.events.clear()
     Fixer(harness.actor("root"), lambda: harness.context, harness.context.emit, run=Programs()).apply(
         CreateGroup("docker"), WHY
     )
-    assert told(harness) == ["made the group docker"]
+    assert told(harness) == ["created the group docker"]
     harness.events.clear()
     fixer.apply(ReconcileRecords(), WHY)
-    assert told(harness) == ["brought records to what Docker says: thesis._.70001: vanish"]
+    assert told(harness) == ["reconciled records with Docker: thesis._.70001: vanish"]
     harness.events.clear()
     fixer.apply(ReconcileRecords(), WHY)
     assert told(harness) == [], "nothing was to be done"
