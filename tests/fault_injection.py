@@ -96,7 +96,7 @@ def count_commits_as_steps(steps: StepCounter, replace: Callable[[Any, str, Any]
 
     replace(ledger_module.Transaction, "_write", watched_write)
     replace(ledger_module.Transaction, "commit", watched_commit)
-    replace(ledger_module.Transaction, "file_removed", watched_archive)
+    replace(ledger_module.Transaction, "archive_removed", watched_archive)
 
 
 def was_killed(child: int) -> bool:

@@ -32,4 +32,4 @@ def command(session: Session) -> None:
 
 def _also(words: str) -> list[str]:
     """Return the other names of a command."""
-    return [name for name, meant in commands.ALIASES.items() if meant == words]
+    return [name for name, target in commands.ALIASES.items() if target == words]

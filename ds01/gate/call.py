@@ -74,7 +74,7 @@ class Call:
         """Return the view of a record and of its container as the engine lists it."""
         return view(record, *self.context.rules.deadline_rules(record), container)
 
-    def known(self, container: str) -> Record:
+    def stored_record(self, container: str) -> Record:
         """Return a record without reconciling it. Raises NotFound, also for other users' containers."""
         context = self.context
         entry = context.ledger.read().get(container)
@@ -92,7 +92,7 @@ class Call:
 
     def record(self, container: str) -> Record:
         """Return a record after reconciling it, unless a command works on the container. Raises NotFound."""
-        context, record = self.context, self.known(container)
+        context, record = self.context, self.stored_record(container)
         if is_manual(record):
             return record
         from ds01.lifecycle.reconciliation.reconcile import reconcile_if_unlocked
@@ -105,7 +105,7 @@ class Call:
                 return error.record
         except (EngineNotFound, EngineConflict, EngineRejected) as error:
             context.observer.report_uninspectable(container, error)  # the record stays as it is
-        return self.known(container)
+        return self.stored_record(container)
 
     @contextmanager
     def locked(
@@ -121,7 +121,7 @@ class Call:
         context = self.context
 
         def find() -> Record:
-            record = self.known(container)
+            record = self.stored_record(container)
             if is_manual(record) and not manual_too:
                 raise manual_lease_error(record)
             return record

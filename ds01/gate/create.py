@@ -107,11 +107,11 @@ def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None,
 def _start(call: Call, record: Record) -> Acted:
     """Start the new container. It is reconciled only if somebody has changed it meanwhile."""
     with call.context.ledger.container_lock(record.container_name, doing=f"being started by {call.actor.login}"):
-        current = call.known(record.container_name)
+        current = call.stored_record(record.container_name)
         if current.rev != record.rev or current.id != record.id:
             call.context.observer.check_engine()
             reconcile_one(call.context, record.container_name)
-            current = call.known(record.container_name)
+            current = call.stored_record(record.container_name)
         started = starting.start(call.context, call.actor, current)
     return Acted(call.view(started.record, started.container), started.already)
 

@@ -98,7 +98,7 @@ def _authorise(call: Call, operation: Operation[Any]) -> None:
     access = operation.access
     if access is Access.CONTAINER:
         for container in operation.container_names:
-            call.known(container)
+            call.stored_record(container)
     elif access is Access.OWNER:
         owner = operation.owner_uid
         call.check_owner(call.actor.uid if owner is None else owner)

@@ -68,13 +68,13 @@ def _parse_group(part: str) -> tuple[int, str, list[str] | None]:
     if not colon:
         return count, model, None
 
-    known = {profile.casefold(): profile for profile in _MODELS[model].profiles}
+    by_folded_name = {profile.casefold(): profile for profile in _MODELS[model].profiles}
     profiles: list[str] = []
     for piece in re.split(r"\+(?=\s*\d+x)", instance_list):  # a profile name can contain a plus: 1g.10gb+me
         instances, profile_name = _parse_counted(piece, part)
-        profile = known.get(profile_name.casefold())
+        profile = by_folded_name.get(profile_name.casefold())
         if profile is None:
-            offered = f"it has {', '.join(known.values())}" if known else "it has no MIG"
+            offered = f"it has {', '.join(by_folded_name.values())}" if by_folded_name else "it has no MIG"
             raise _invalid(part, f"{model} has no profile {profile_name!r}; {offered}")
         profiles += [profile] * instances
     _check_capacity(part, model, profiles)
@@ -131,11 +131,11 @@ def _invalid(text: str, why: str) -> UsageError:
     return UsageError(f"not a description of simulated GPUs: {text!r}", why=why, hint=f"write {_EXPECTED_FORM}")
 
 
-def _seven_slice_profiles(one: int, two: int, four: int, eight: int) -> dict[str, tuple[int, int]]:
+def _seven_slice_profiles(one_slice: int, two: int, four: int, eight: int) -> dict[str, tuple[int, int]]:
     """Return the profiles of a GPU with 7 compute slices, from the GB in the names for 1, 2, 4 and 8 memory slices."""
     return {
-        f"1g.{one}gb": (1, 1),
-        f"1g.{one}gb+me": (1, 1),
+        f"1g.{one_slice}gb": (1, 1),
+        f"1g.{one_slice}gb+me": (1, 1),
         f"1g.{two}gb": (1, 2),
         f"2g.{two}gb": (2, 2),
         f"3g.{four}gb": (3, 4),

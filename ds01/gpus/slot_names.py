@@ -77,13 +77,13 @@ def describe_mismatch(ref: SlotRef, slot: Slot | None, boot: str | None) -> str 
     if slot is None:
         is_restarted = ref.boot is not None and boot is not None and ref.boot != boot
         return f"{ref.uuid} is gone" + (" since the server was restarted" if is_restarted else "")
-    for known, now in (
+    for recorded, now in (
         (ref.profile, slot.profile),
         (ref.gpu_uuid, slot.gpu_uuid),
         (_instance_place(ref.gi, ref.ci), _instance_place(slot.gi, slot.ci)),
     ):
-        if known is not None and now is not None and known != now:
-            return f"{ref.uuid} is another instance now: {now}, was {known}"
+        if recorded is not None and now is not None and recorded != now:
+            return f"{ref.uuid} is another instance now: {now}, was {recorded}"
     return None
 
 

@@ -70,8 +70,8 @@ class Catalogue:
 
     def provides_of(self, framework: str) -> tuple[str, ...]:
         """Return the packages in all images of a framework; empty for one that the server added."""
-        known = {name.casefold(): packages for name, packages in self.provides.items()}
-        return known.get(framework.casefold(), ())
+        by_folded_name = {name.casefold(): packages for name, packages in self.provides.items()}
+        return by_folded_name.get(framework.casefold(), ())
 
 
 def load_catalogue(path: Path, repos: Iterable[Path] = SERVER_REPO_FILES) -> Catalogue:
@@ -124,8 +124,8 @@ def find_entry(catalogue: Catalogue, text: str, *architectures: str | None) -> C
     """
     framework, version = _split_label(catalogue, text)
     if framework is None:
-        known = ", ".join(catalogue.frameworks)
-        raise NotFound(f"unknown framework {text!r}", why=f"known: {known}", hint="--image NAME takes any other image")
+        by_folded_name = ", ".join(catalogue.frameworks)
+        raise NotFound(f"unknown framework {text!r}", why=f"known: {by_folded_name}", hint="--image NAME takes any other image")
     rows = _framework_entries(catalogue, framework)
     if version is not None:
         matching = [entry for entry in rows if entry.version.casefold() == version]
@@ -239,11 +239,11 @@ def _text(repo: Path) -> str:
 def _split_label(catalogue: Catalogue, text: str) -> tuple[str | None, str | None]:
     """Return framework and version in lower case; None for a missing part."""
     text = text.strip().casefold()
-    known = {framework.casefold(): framework.casefold() for framework in catalogue.frameworks}
+    by_folded_name = {framework.casefold(): framework.casefold() for framework in catalogue.frameworks}
     # Longest first: a server may call a framework `Pytorch-nightly`.
-    for word in sorted({**_ALIASES, **known}, key=len, reverse=True):
-        framework = known.get(word) or _ALIASES[word]
-        if framework in known and (text == word or text.startswith(f"{word}-")):
+    for word in sorted({**_ALIASES, **by_folded_name}, key=len, reverse=True):
+        framework = by_folded_name.get(word) or _ALIASES[word]
+        if framework in by_folded_name and (text == word or text.startswith(f"{word}-")):
             return framework, text[len(word) + 1 :] or None
     return None, None
 

@@ -294,9 +294,9 @@ def _option_pairs(content: str) -> Iterator[tuple[str, str]]:
 
 def _full_option(option: str) -> str:
     """Return the full name of an abbreviated option as pip does: the only one with that prefix."""
-    known = _FLAGS | _VALUES | _FILES
-    fitting = [name for name in known if name.startswith(option)] if option.startswith("--") else []
-    return fitting[0] if len(fitting) == 1 and option not in known and len(option) > len("--") else option
+    accepted_options = _FLAGS | _VALUES | _FILES
+    fitting = [name for name in accepted_options if name.startswith(option)] if option.startswith("--") else []
+    return fitting[0] if len(fitting) == 1 and option not in accepted_options and len(option) > len("--") else option
 
 
 def _read_included(

@@ -75,9 +75,9 @@ def adopt(
     until then it is in conflict with the holders. Raises NoCapacity, InvalidState.
     """
     snapshot = take_snapshot(context, locked=(listed.name,), gpus=NO_GPUS)
-    known = record_of(snapshot.records, listed)
-    if known is not None:
-        return _adopt_again(context, known, listed)
+    existing = record_of(snapshot.records, listed)
+    if existing is not None:
+        return _adopt_again(context, existing, listed)
     owner = context.users.by_uid(owner_of(listed, context.users))
     container = context.engine.inspect(listed.id)
     if container is None or container.name != listed.name:  # the name gives the owner, and the lock is on that name

@@ -168,7 +168,7 @@ def reserve(
 
 
 def choose_ports(
-    context: Context, prepared: Prepared, entries: Entries, *, own: Collection[int] = ()
+    context: Context, prepared: Prepared, entries: Entries, *, kept_ports: Collection[int] = ()
 ) -> tuple[PublishedPort, ...]:
     """Return the ports that the container publishes. `own`: ports that it has now and may keep."""
     policy = context.rules.policy
@@ -183,7 +183,7 @@ def choose_ports(
         ports.wanted(prepared.request, policy.network.value, policy.ports),
         prepared.container_name,
         taken=taken,
-        is_free=lambda number: number in own or context.port_is_free(number),
+        is_free=lambda number: number in kept_ports or context.port_is_free(number),
     )
 
 

@@ -88,8 +88,8 @@ def _replace(
         pending = Pending(Trigger.REMOVE, context.clock(), actor.login, image_id)
         old = ledger.commit(with_changes(record, lease=lease, pending=pending), now=context.clock())
         runs = record.state is State.RUNNING  # then it occupies its ports itself
-        own = {port.host_port for port in record.ports if port.host_port is not None} if runs else ()
-        ports = create.choose_ports(context, prepared, ledger.records, own=own)
+        kept_ports = {port.host_port for port in record.ports if port.host_port is not None} if runs else ()
+        ports = create.choose_ports(context, prepared, ledger.records, kept_ports=kept_ports)
         new = create.new_record(context, actor, prepared, choice, ports)
     try:
         return _create_and_promote(context, actor, prepared, old, new, grace)

@@ -69,8 +69,8 @@ def request_of(record: Record, *, recreate: bool) -> ContainerRequest:
     request = record.request or ContainerRequest(record.uid, record.name, record.image)
     if recreate and record.request is not None:
         return request
-    own = GpuRequest(len(record.gpus_fixed), uuids=tuple(ref.uuid for ref in record.gpus_fixed))
-    return dataclasses.replace(request, gpus=own)
+    same_slots = GpuRequest(len(record.gpus_fixed), uuids=tuple(ref.uuid for ref in record.gpus_fixed))
+    return dataclasses.replace(request, gpus=same_slots)
 
 
 def resume(context: Context, actor: Actor, record: Record) -> Record:

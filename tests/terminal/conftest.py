@@ -26,7 +26,7 @@ from tests.advice_checks import check_output
 from tests.harness import GPUS, Harness
 
 TOP = Path(__file__).resolve().parents[2]
-PATIENCE = 20.0  # seconds that a program may take for one step; a busy machine is slow
+STEP_TIMEOUT = 20.0  # seconds that a program may take for one step; a busy machine is slow
 
 
 class Typist:
@@ -52,7 +52,7 @@ class Typist:
 
     def expect(self, *texts: str) -> str:
         """What comes until one of `texts`, the first that is there, which is taken off what was seen."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_TIMEOUT
         while not any(text in self.seen for text in texts):
             assert time.monotonic() < until and self._read(until), f"{texts!r} did not come; this did: {self.seen!r}"
         first = min((text for text in texts if text in self.seen), key=self.seen.index)
@@ -65,10 +65,10 @@ class Typist:
 
     def end(self) -> int:
         """The exit code, when all was read."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_TIMEOUT
         while self._read(until):
             assert time.monotonic() < until, f"it does not end; this came: {self.seen!r}"
-        return self._process.wait(PATIENCE)
+        return self._process.wait(STEP_TIMEOUT)
 
     def is_raw(self) -> bool:
         """Whether the terminal hands on every key."""
@@ -78,7 +78,7 @@ class Typist:
         """Type Ctrl-C, which ends the program. Again if it goes on waiting: Python sees one that comes just before it
         waits for a line only when that line has come. Never while it works, maybe on its end.
         """
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_TIMEOUT
         self.type("\x03")
         while time.monotonic() < until:
             with suppress(subprocess.TimeoutExpired):
@@ -145,7 +145,7 @@ class Programs:
         """Without a terminal."""
         answer = subprocess.run(
             self.command(*words), stdin=stdin, capture_output=True, text=True, env=self.environment, cwd=TOP,
-            timeout=PATIENCE, start_new_session=True, check=False,
+            timeout=STEP_TIMEOUT, start_new_session=True, check=False,
         )  # fmt: skip
         check_output(words, answer.stdout, answer.stderr, root=True)
         return answer

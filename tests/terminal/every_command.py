@@ -12,7 +12,7 @@ import tempfile
 
 from ds01 import commands, main
 
-PATIENCE = 20  # seconds; whoever waits for input is ended by the alarm
+STEP_TIMEOUT = 20  # seconds; whoever waits for input is ended by the alarm
 
 
 def run(words: str) -> tuple[int, str]:
@@ -21,7 +21,7 @@ def run(words: str) -> tuple[int, str]:
         if child == 0:
             os.setsid()
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(PATIENCE)
+            signal.alarm(STEP_TIMEOUT)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             os.dup2(errors.fileno(), 2)
             sys.argv = ["ds01", *words.split()]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.terminal.attached_program import LEFT, UNREACHABLE
-from tests.terminal.conftest import PATIENCE, TOP, Typist
+from tests.terminal.conftest import STEP_TIMEOUT, TOP, Typist
 from tests.wait import wait_until
 
 Enter = Callable[..., Typist]
@@ -70,7 +70,7 @@ def test_what_is_not_ascii_comes_through_whole(enter: Enter) -> None:
 
 def piped(command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        inside("frames", command), input=given, capture_output=True, cwd=TOP, timeout=PATIENCE, check=False
+        inside("frames", command), input=given, capture_output=True, cwd=TOP, timeout=STEP_TIMEOUT, check=False
     )
 
 
@@ -96,7 +96,7 @@ def test_a_reader_that_has_gone_is_141() -> None:
         assert program.stdout is not None and program.stderr is not None
         assert program.stdout.read(2) == b"y\n"
         program.stdout.close()
-        assert program.wait(PATIENCE) == 141
+        assert program.wait(STEP_TIMEOUT) == 141
         assert b"Traceback" not in program.stderr.read()
 
 
@@ -128,7 +128,7 @@ def test_without_a_terminal_a_signal_reaches_the_program_inside(connected: Conne
     name = number.name.removeprefix("SIG")
     process = connected(f"trap 'echo saved; exit 7' {name}; echo ready; {WAITS}")
     process.send_signal(number)
-    out, _ = process.communicate(timeout=PATIENCE)
+    out, _ = process.communicate(timeout=STEP_TIMEOUT)
     assert (process.returncode, out) == (7, b"saved\n")
 
 
@@ -139,13 +139,13 @@ def test_a_program_that_ignores_signals_is_left_at_the_third(connected: Connecte
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == b"again\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE) == LEFT + signal.SIGTERM
+    assert process.wait(STEP_TIMEOUT) == LEFT + signal.SIGTERM
 
 
 def test_a_program_that_no_signal_reaches_is_left_at_once(connected: Connected) -> None:
     process = connected(f"echo ready; {WAITS} {UNREACHABLE}")
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == LEFT + signal.SIGINT
+    assert process.wait(STEP_TIMEOUT) == LEFT + signal.SIGINT
 
 
 @pytest.mark.parametrize("ignored", ["", "trap '' PIPE;"])
@@ -153,7 +153,7 @@ def test_a_program_ends_when_nobody_reads_what_it_writes(connected: Connected, i
     process = connected(f"{ignored} trap 'touch {tmp_path}/ended; exit' PIPE HUP; echo ready; while :; do echo x; done")
     assert process.stdout is not None
     process.stdout.close()
-    assert process.wait(PATIENCE) == 128 + signal.SIGPIPE
+    assert process.wait(STEP_TIMEOUT) == 128 + signal.SIGPIPE
     assert (tmp_path / "ended").exists()
 
 
@@ -162,7 +162,7 @@ def test_a_silent_program_ends_when_the_caller_is_gone(connected: Connected, tmp
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     process.stderr.close()
-    process.wait(PATIENCE)
+    process.wait(STEP_TIMEOUT)
     wait_until((tmp_path / "ended").exists)
 
 

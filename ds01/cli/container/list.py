@@ -12,7 +12,7 @@ from ds01.api.listing import GetGpuQuota, ListContainers
 from ds01.api.views import ContainerView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
-from ds01.cli.container.steps.adoption import report_adoptable
+from ds01.cli.container.steps.adoptable import report_adoptable
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_count, format_duration, format_gpus

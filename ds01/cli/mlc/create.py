@@ -84,11 +84,11 @@ def _architectures(session: Session, given: str | None) -> tuple[str, ...]:
     """Return the architectures to choose an image for; none if they are unknown. Raises UsageError."""
     if given is None:
         return catalogues.architectures(session)
-    known = sorted({name for entry in catalogues.frameworks().entries for name in entry.architectures})
-    for name in known:
+    available = sorted({name for entry in catalogues.frameworks().entries for name in entry.architectures})
+    for name in available:
         if name.casefold() == given.casefold():
             return (name,)
-    why = f"the architectures are {', '.join(known)}"
+    why = f"the architectures are {', '.join(available)}"
     raise UsageError(f"unknown architecture '{given}'", why=why, hint="-arch and MLC_ARCH name one of these")
 
 
@@ -104,10 +104,10 @@ def _entry(framework: str, version: str | None, architectures: tuple[str, ...]) 
 
 def _show_info(session: Session, architectures: tuple[str, ...]) -> None:
     """List the frameworks and their versions: those for `architectures`, or all if these are unknown."""
-    known = catalogues.frameworks()
+    available = catalogues.frameworks()
     versions = {
-        framework: list(versions_for(known, framework, *architectures))
-        for framework in sorted(frameworks_for(known, *architectures))
+        framework: list(versions_for(available, framework, *architectures))
+        for framework in sorted(frameworks_for(available, *architectures))
     }
     gpus = ", ".join(architectures)
     session.write_document({"architecture": gpus or None, "frameworks": versions})

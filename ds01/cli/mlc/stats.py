@@ -8,7 +8,7 @@ from ds01.api.answers import UsageView
 from ds01.api.listing import ListContainers
 from ds01.api.measures import GetUsage
 from ds01.cli.command.definition import command as verb
-from ds01.cli.container.steps.adoption import report_adoptable
+from ds01.cli.container.steps.adoptable import report_adoptable
 from ds01.cli.mlc.command_line import AimeCommand
 from ds01.cli.mlc.docker_format import docker_size
 from ds01.cli.session import Session

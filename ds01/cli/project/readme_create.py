@@ -26,15 +26,15 @@ def command(session: Session, project: Project, *, description: str | None, forc
     """
     target.require_directory(project)
     explain(session, "readme")
-    known = project_file.read(project.home, project.folder)
+    project_settings = project_file.read(project.home, project.folder)
     write = partial(
         readme.write_readme,
         project.home,
         project.folder,
         project.name,
         description=description,
-        framework=known.get("framework"),
-        kind=known.get("kind"),
+        framework=project_settings.get("framework"),
+        kind=project_settings.get("kind"),
     )
     step = write(overwrite=force)
     question = f"{' '.join(step.differing)} has other content. Replace it?"

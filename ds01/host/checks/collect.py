@@ -172,14 +172,14 @@ def _with_containers(facts: DoctorFacts, context: Context) -> DoctorFacts:
 
 def _find_broken(facts: DoctorFacts, engine: Engine) -> Iterator[BrokenContainer]:
     """Yield the containers that cannot be inspected: ours, and running ones of others."""
-    known = facts.ours | {record.docker_id for record in facts.records}
+    our_ids = facts.ours | {record.docker_id for record in facts.records}
     for container in facts.containers or ():
-        if container.id in known or container.status.has_processes:
+        if container.id in our_ids or container.status.has_processes:
             _, problem = _value_or_error(partial(engine.inspect, container.id))
             if isinstance(problem, EngineRejected):
                 why = problem.why or problem.message
                 yield BrokenContainer(
-                    container.name or container.id, container.id in known, container.status.has_processes, why
+                    container.name or container.id, container.id in our_ids, container.status.has_processes, why
                 )
 
 

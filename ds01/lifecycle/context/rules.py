@@ -56,8 +56,8 @@ class Rules:
 
     def limits(self, account: Account) -> UserLimits:
         """Return an account's limits under today's policy."""
-        known = resolve_account(self.policy, account, self._users)
-        return resolve(self.policy, known.login, known.groups, self._clock(), spellings=known.spellings)
+        resolved = resolve_account(self.policy, account, self._users)
+        return resolve(self.policy, resolved.login, resolved.groups, self._clock(), spellings=resolved.spellings)
 
     def is_admin(self, actor: Actor) -> bool:
         """Return whether the actor may act for others: root, an administrator, the owner of a sandbox."""
@@ -70,10 +70,10 @@ class Rules:
     def makes_admin(self, uid: int, login: str) -> bool:
         """Return whether the policy makes this user an administrator."""
         try:
-            known = resolve_account(self.policy, self._users.by_uid(uid), self._users)
+            resolved = resolve_account(self.policy, self._users.by_uid(uid), self._users)
         except NotFound:
             return is_admin(self.policy, login, ())
-        return is_admin(self.policy, known.login, known.groups, spellings=known.spellings)
+        return is_admin(self.policy, resolved.login, resolved.groups, spellings=resolved.spellings)
 
     def limits_of(self, record: Record) -> UserLimits:
         """Return the limits of a record's owner under today's policy; the user database may not know the owner.
@@ -101,8 +101,8 @@ class Rules:
 
     def deadline_rules(self, record: Record) -> tuple[Limits, AutomationRules]:
         """Return what a record's deadlines depend on: its owner's limits, and the automation rules for the owner."""
-        known = self.limits_of(record)
-        return known.limits, automation_for(self.policy, known)
+        resolved = self.limits_of(record)
+        return resolved.limits, automation_for(self.policy, resolved)
 
     def hold_duration(self, record: Record) -> timedelta | None:
         """Return how long the record's container keeps its lease once it is stopped; None: for ever."""

@@ -60,8 +60,8 @@ def queued_request(context: Context, waiter: Waiter, entries: Entries) -> Queued
     """Return a waiter with its current limits and the number of its owner's other containers."""
     account = _account(context, waiter.uid)
     limits = context.rules.limits(account)
-    own = [record for record in readable(entries) if record.uid == waiter.uid and not is_manual(record)]
-    others = [record for record in own if record.container_name != waiter.container]
+    owned = [record for record in readable(entries) if record.uid == waiter.uid and not is_manual(record)]
+    others = [record for record in owned if record.container_name != waiter.container]
     who = Requester(account.login, account.uid, limits.group, waiter.container)
     return QueuedRequest(waiter.request.gpus, who, limits.limits, len(others))
 

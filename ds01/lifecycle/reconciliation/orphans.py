@@ -57,9 +57,9 @@ def remove_stray_replacements(
     context: Context, listed: list[EngineContainer], entries: Entries, run_locked: RunLocked
 ) -> None:
     """Remove replacements that no record waits for."""
-    known = {record.docker_id for record in readable(entries)}
+    recorded_ids = {record.docker_id for record in readable(entries)}
     for container in listed:
-        place = replaced_name(context, container) if container.id not in known else None
+        place = replaced_name(context, container) if container.id not in recorded_ids else None
         if place is not None and not is_copy(context, container, entries, name=place):
             run_locked(place, partial(_remove_stray, context, container, place))
 

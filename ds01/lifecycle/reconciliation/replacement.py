@@ -31,8 +31,8 @@ def replaced_name(context: Context, container: EngineContainer, *, at_any_time: 
     `at_any_time`: as for `is_created_by`.
     """
     name = container.name.removesuffix(SUFFIX)
-    own = ownership.is_created_by(container, context.ledger.installation, name=name, at_any_time=at_any_time)
-    return name if own and name != container.name else None
+    is_own = ownership.is_created_by(container, context.ledger.installation, name=name, at_any_time=at_any_time)
+    return name if is_own and name != container.name else None
 
 
 def awaits_replacement(record: Record) -> bool:

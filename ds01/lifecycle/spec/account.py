@@ -104,10 +104,10 @@ def _with_members(who: Insider, content: bytes | None) -> bytes | None:
     lines = _lines(content)
     names = {fields[0] for fields in lines}
     for group in who.groups:
-        known = next((fields for fields in lines if fields[2:3] == [str(group.gid)]), None)
-        if known is not None:
-            members = [name for name in ",".join(known[3:]).split(",") if name and name != who.login]
-            known[3:] = [",".join([*members, who.login])]
+        group_line = next((fields for fields in lines if fields[2:3] == [str(group.gid)]), None)
+        if group_line is not None:
+            members = [name for name in ",".join(group_line[3:]).split(",") if name and name != who.login]
+            group_line[3:] = [",".join([*members, who.login])]
         elif not set(group.name) & set(":,\n\0"):
             # Programs that look up a group by name could not tell two groups of the same name apart.
             name = group.name if group.name not in names else f"host-{group.name}"

@@ -183,7 +183,7 @@ def _environment(
     """Return the variables: ds01's override the request's, these the policy's, and all of them the image's."""
     path = image.environment.get("PATH") or DEFAULT_PATH
     devices = _uuids(placement) if placement.inject else ()
-    own = {
+    fixed = {
         "HOME": insider.home,
         "USER": insider.login,
         "LOGNAME": insider.login,
@@ -196,9 +196,9 @@ def _environment(
         "NVIDIA_VISIBLE_DEVICES": ",".join(devices) or "void",
     }
     if devices:
-        own |= _driver_capabilities(image)
+        fixed |= _driver_capabilities(image)
     given = {name: value for name, value in limits.environment.items() if value is not None}
-    return given | dict(request.environment) | own
+    return given | dict(request.environment) | fixed
 
 
 def _driver_capabilities(image: EngineImage) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Folder:
     def is_still_there(self, owner: Account) -> bool:
         """Return whether the path is still the same directory: somebody may have replaced it by a link."""
         try:
-            status = _look(self.path, owner, follow=False)
+            status = _stat_as_owner(self.path, owner, follow=False)
         except OSError:
             return False
         # A link in the place of a removed directory often gets the same inode, so the mode is checked too.
@@ -53,7 +53,7 @@ class _Status:
 def exists(path: str, *, owner: Account) -> bool:
     """Return whether the path exists after resolving links; True if that cannot be determined."""
     try:
-        _look(path, owner)
+        _stat_as_owner(path, owner)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError):
@@ -61,7 +61,7 @@ def exists(path: str, *, owner: Account) -> bool:
     return True
 
 
-def _look(path: str, owner: Account, *, follow: bool = True) -> _Status:
+def _stat_as_owner(path: str, owner: Account, *, follow: bool = True) -> _Status:
     """Return the status as the caller sees it, or, if denied, as the owner does: many file servers give root no rights.
 
     Raises OSError.
@@ -116,7 +116,7 @@ def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int 
     if not path.startswith("/") or "\0" in path:
         raise UsageError(f"{path!r} is not an absolute path")
     try:
-        status = _look(path, owner)
+        status = _stat_as_owner(path, owner)
     except PermissionError as error:
         raise PermissionDenied(
             f"the directory {path} cannot be mounted",

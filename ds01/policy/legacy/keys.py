@@ -114,9 +114,9 @@ EXEMPTION_KEYS = {"username": "user", "exempt_from": "from", "expires_on": "unti
 
 def current_key(name: str) -> str | None:
     """Return the current name of an old policy's key, for a hint; None for other keys."""
-    known = {**LIMITS, **{name.removeprefix("aggregate."): new for name, new in LIMITS.items()}, **POLICIES}
-    if name in known and known[name].key != name:
-        return known[name].key
+    all_keys = {**LIMITS, **{name.removeprefix("aggregate."): new for name, new in LIMITS.items()}, **POLICIES}
+    if name in all_keys and all_keys[name].key != name:
+        return all_keys[name].key
     return EXEMPTION_KEYS.get(name)
 
 

@@ -15,29 +15,29 @@ IMPORT_HINT = "`ds01 policy import` converts the whole file"
 _UNITS = {"h", "m", "s", "min", "hours", "minutes", "seconds", "days", "bytes", "percent", "soft", "hard"}
 
 
-def suggest_key(name: str, known: Iterable[str]) -> str:
+def suggest_key(name: str, candidates: Iterable[str]) -> str:
     """Return the end of a message on the unknown key `name`, beginning with a comma; `known` keys are candidates."""
-    name, known = name[:80], list(known)
+    name, candidates = name[:80], list(candidates)
     today = keys.current_key(name)
     if today is not None:
         return f", a key of ds01-infra: today `{today}`; {IMPORT_HINT}"
     if keys.is_removed(name):
         return f", a key of ds01-infra without a counterpart; {IMPORT_HINT}"
-    close_matches = get_close_matches(_plain(name), [_plain(key) for key in known], 1, cutoff=0.85)
-    suggested = next((key for key in known if close_matches and _plain(key) == close_matches[0]), None)
-    if suggested is None or not _is_misspelling(name, suggested, known):
+    close_matches = get_close_matches(_plain(name), [_plain(key) for key in candidates], 1, cutoff=0.85)
+    suggested = next((key for key in candidates if close_matches and _plain(key) == close_matches[0]), None)
+    if suggested is None or not _is_misspelling(name, suggested, candidates):
         return ""
     return f", perhaps `{suggested}`?"
 
 
-def _is_misspelling(name: str, suggested_key: str, known: list[str]) -> bool:
+def _is_misspelling(name: str, suggested_key: str, candidates: list[str]) -> bool:
     """Return whether each differing word is a misspelling, rather than a unit or another meaningful word."""
     if _plain(name) == _plain(suggested_key):
         return True
     words, suggested_words = re.split("[_-]", name.casefold()), re.split("[_-]", suggested_key)
     if len(words) != len(suggested_words):
         return False
-    meaningful = {word for key in (*known, *keys.LIMITS, *keys.POLICIES) for word in re.split("[_.]", key)} | _UNITS
+    meaningful = {word for key in (*candidates, *keys.LIMITS, *keys.POLICIES) for word in re.split("[_.]", key)} | _UNITS
     pairs = zip(words, suggested_words, strict=True)
     return all(word.rstrip("s") == other.rstrip("s") or word not in meaningful for word, other in pairs)
 

@@ -143,9 +143,9 @@ def table_reader(names: ValueType, reader: NodeReader) -> NodeReader:
         for name, line, child in _entries(node, key, problems, f"a section whose keys are {names.allowed}"):
             path = _path(key, name)
             try:
-                known = names.read(name)
-                found.lines[known] = line
-                found.values[known] = reader(child, path, problems)
+                named_readers = names.read(name)
+                found.lines[named_readers] = line
+                found.values[named_readers] = reader(child, path, problems)
             except InvalidValue as error:
                 problems.add(line, path, error.problem, names.allowed)
             except InvalidNode as wrong:
@@ -207,8 +207,8 @@ def _describe_node(node: Node) -> str:
     return "a list" if isinstance(node, Sequence) else "a section"
 
 
-def _suggestion(name: str, known: Mapping[str, NodeReader]) -> str:
+def _suggestion(name: str, named_readers: Mapping[str, NodeReader]) -> str:
     """Return a hint on an unknown key: a key of ds01-infra, or a misspelling; or an empty string."""
     from ds01.policy.legacy.suggest import suggest_key  # only needed for errors
 
-    return suggest_key(name, known)
+    return suggest_key(name, named_readers)

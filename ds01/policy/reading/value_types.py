@@ -52,15 +52,15 @@ def size_type(least: int) -> ValueType:
 
 def enum_type(kind: type[Enum]) -> ValueType:
     """Members of an enum, by their values."""
-    known = {str(member.value): member for member in kind}
-    spelled = choice_type(tuple(known))
-    return ValueType(lambda text: known[spelled.read(text)], spelled.allowed, spelled.json)
+    choices = {str(member.value): member for member in kind}
+    spelled = choice_type(tuple(choices))
+    return ValueType(lambda text: choices[spelled.read(text)], spelled.allowed, spelled.json)
 
 
-def choice_type(known: tuple[str, ...]) -> ValueType:
+def choice_type(choices: tuple[str, ...]) -> ValueType:
     """One of the `known` words."""
-    spelled = pattern_type("|".join(map(re.escape, known)), ", ".join(known))
-    return spelled._replace(json={"type": "string", "enum": list(known)})
+    spelled = pattern_type("|".join(map(re.escape, choices)), ", ".join(choices))
+    return spelled._replace(json={"type": "string", "enum": list(choices)})
 
 
 def _boolean(text: str) -> bool:

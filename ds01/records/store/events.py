@@ -12,8 +12,8 @@ TRANSITION = "transition"
 
 def transition_events(before: Record | None, after: Record) -> list[Mapping[str, Any]]:
     """Return an event for each transition in `after`'s history that is not in `before`, the record it replaces."""
-    known = before.history if before is not None and before.id == after.id else ()
-    if known[-1:] == after.history[-1:]:
+    previous = before.history if before is not None and before.id == after.id else ()
+    if previous[-1:] == after.history[-1:]:
         return []
     return [
         {
@@ -28,5 +28,5 @@ def transition_events(before: Record | None, after: Record) -> list[Mapping[str,
             "gpus": [ref.slot for ref in after.gpus_fixed],
         }
         for step in after.history
-        if step not in known
+        if step not in previous
     ]

@@ -73,14 +73,14 @@ class Transaction:
         Raises Busy if somebody else changed the record since it was read, Ds01Error if it cannot be written, NotSaved
         if that is for lack of space.
         """
-        known = self._current_entry(record)
+        previous = self._current_entry(record)
         record = dataclasses.replace(record, rev=record.rev + 1)
         with self._write_errors(record):
             self._write(record, durable=durable)
             if record.state is State.REMOVED:
                 self._entries = None
                 self.archive_removed(record.container_name, now=now)
-        self._publish(known, record, now, durable=durable)
+        self._publish(previous, record, now, durable=durable)
         return record
 
     def commit_replacement(self, gone: Record, new: Record, *, now: datetime) -> Record:
@@ -88,7 +88,7 @@ class Transaction:
 
         If the process is killed in between, the ledger stays as it was. Raises as `commit`.
         """
-        known = self._current_entry(gone)
+        previous = self._current_entry(gone)
         gone = dataclasses.replace(gone, rev=gone.rev + 1)
         new = dataclasses.replace(new, rev=1)
         with self._write_errors(new):
@@ -97,7 +97,7 @@ class Transaction:
             ):  # a process was killed after this step
                 files.replace(self._removed.path_for(gone, now), _content(gone), mode=self._mode)
             self._write(new, durable=True)
-        self._publish(known, gone, now, durable=False)
+        self._publish(previous, gone, now, durable=False)
         self._publish(None, new, now, durable=True)
         return new
 
@@ -154,13 +154,13 @@ class Transaction:
 
     def _current_entry(self, record: Record) -> Record | None:
         """Return the record that is to be replaced. Raises Busy if it has changed since it was read."""
-        known = self.records.get(record.container_name)
-        if isinstance(known, UnreadableRecord):
-            raise Busy(f"the record of {record.name} cannot be read any more", why=known.why, hint="try again")
-        before = None if known is None else (known.id, known.rev)
+        previous = self.records.get(record.container_name)
+        if isinstance(previous, UnreadableRecord):
+            raise Busy(f"the record of {record.name} cannot be read any more", why=previous.why, hint="try again")
+        before = None if previous is None else (previous.id, previous.rev)
         if before != ((record.id, record.rev) if record.rev else None):  # only a new one has no revision yet
             raise Busy(f"{record.name} was changed meanwhile", hint="try again")
-        return known
+        return previous
 
     def _write(self, record: Record, *, durable: bool) -> None:
         name = record.container_name

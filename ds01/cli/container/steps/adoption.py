@@ -6,7 +6,6 @@ from ds01.api.answers import Acted
 from ds01.api.containers import AdoptContainer
 from ds01.api.listing import FindAdoptable, ResolveContainer
 from ds01.api.refusals import refusal_of
-from ds01.api.views import Listing
 from ds01.cli.command.refusals import describe_claims
 from ds01.cli.session import Session
 from ds01.cli.ui import formats
@@ -22,15 +21,6 @@ def resolve_or_find_adoptable(session: Session, reference: str) -> tuple[str, bo
             return session.run(FindAdoptable(reference, owner=session.owner.uid)), True
         except NotFound:  # or it was adopted between these two lookups
             return session.run(ResolveContainer(reference, owner=session.owner.uid)), False
-
-
-def report_adoptable(session: Session, listing: Listing, phrase: str) -> None:
-    """Name the owner's containers that can be adopted. `phrase`: `more` (not shown before) or `of these`."""
-    names = [formats.short_name(name) for name in listing.adoptable if name.endswith(f"._.{session.owner.uid}")]
-    if names:
-        session.say(
-            f"{len(names)} {phrase} created by AIME's tools ({', '.join(names)}): `container-adopt NAME` adopts one."
-        )
 
 
 def adopt_container(session: Session, container: str, *, ending: bool = False) -> Acted:
