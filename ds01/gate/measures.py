@@ -144,7 +144,9 @@ def slot_usage(record: Record, gpus: GpuObservation | None) -> tuple[SlotUsage, 
             usages.append(SlotUsage(ref.slot, None, None, None, None))
             continue
         processes = slot.processes
-        own_processes = None if processes is None else sum(process.container == record.docker_id for process in processes)
+        own_processes = (
+            None if processes is None else sum(process.container == record.docker_id for process in processes)
+        )
         busy = gpus.utilisation_of(slot)
         usages.append(SlotUsage(ref.slot, busy, slot.memory_used_bytes, slot.memory_bytes, own_processes))
     return tuple(usages)

@@ -125,7 +125,9 @@ def find_entry(catalogue: Catalogue, text: str, *architectures: str | None) -> C
     framework, version = _split_label(catalogue, text)
     if framework is None:
         by_folded_name = ", ".join(catalogue.frameworks)
-        raise NotFound(f"unknown framework {text!r}", why=f"known: {by_folded_name}", hint="--image NAME takes any other image")
+        raise NotFound(
+            f"unknown framework {text!r}", why=f"known: {by_folded_name}", hint="--image NAME takes any other image"
+        )
     rows = _framework_entries(catalogue, framework)
     if version is not None:
         matching = [entry for entry in rows if entry.version.casefold() == version]

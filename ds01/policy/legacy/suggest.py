@@ -37,7 +37,9 @@ def _is_misspelling(name: str, suggested_key: str, candidates: list[str]) -> boo
     words, suggested_words = re.split("[_-]", name.casefold()), re.split("[_-]", suggested_key)
     if len(words) != len(suggested_words):
         return False
-    meaningful = {word for key in (*candidates, *keys.LIMITS, *keys.POLICIES) for word in re.split("[_.]", key)} | _UNITS
+    meaningful = {
+        word for key in (*candidates, *keys.LIMITS, *keys.POLICIES) for word in re.split("[_.]", key)
+    } | _UNITS
     pairs = zip(words, suggested_words, strict=True)
     return all(word.rstrip("s") == other.rstrip("s") or word not in meaningful for word, other in pairs)
 

@@ -538,7 +538,9 @@ def test_an_override_is_judged_with_the_group_of_its_user(facts: DoctorFacts) ->
     big = {"students": replace(rules.groups["students"], values={"max_cpus": 65.0})}
     planted = replace(rules, groups=big, user_overrides={"bob": Override("bob", {"memory": 1 << 50})})
     found = [finding.found for finding in wrong(examine(replace(facts, policy=planted)))]
-    assert [text for text in found if text.startswith("user_overrides.bob: max_cpus is 65, but the server has 64; memory")]
+    assert [
+        text for text in found if text.startswith("user_overrides.bob: max_cpus is 65, but the server has 64; memory")
+    ]
     small = {"students": replace(rules.groups["students"], values={"max_cpus": 4.0})}
     planted = replace(rules, defaults={"max_cpus": 9.0}, groups=small,
                       user_overrides={"bob": Override("bob", {"memory": 1 << 30})})  # fmt: skip
