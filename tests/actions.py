@@ -1,4 +1,4 @@
-"""What alice does to her container, step by step for the tests of failing and of being killed; and others to theirs."""
+"""Single actions of alice and others on their containers, for tests that fail or kill at each step."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def remake(gate: Client, harness: Harness) -> Any:
 
 
 def create_container(harness: Harness, login: str, *, start: bool = False, **request: Any) -> str:
-    """A container of somebody's, and its full name."""
+    """Return a user's container and its full name."""
     made = harness.gate.create(harness.actor(login), harness.request(login, **request)).container
     if start:
         harness.gate.start(harness.actor(login), made.container)
@@ -58,7 +58,7 @@ def refusal_in(error: pytest.ExceptionInfo[Ds01Error]) -> Refusal:
 
 
 def stop_and_take_slots(harness: Harness) -> None:
-    """alice's container is stopped, and bob has her two slots."""
+    """Stop alice's container, and lease her two slots to bob."""
     create_container(harness, "alice", gpus=2, start=True)
     harness.gate.stop(harness.actor("alice"), ALICE_THESIS, release=True)
     create_container(harness, "bob", gpus=2, start=True)

@@ -1,4 +1,4 @@
-"""Checks that whatever a command advises exists, and parses for the caller as it is printed.
+"""Checks that the commands and options in messages exist, and parse as printed for the caller.
 
 Active in every test that runs a command. Looked at is what people read: errors with their hints, warnings, notices, and
 what commands say on stdout. Commands stand in backquotes, and there each is parsed by its own click command, with the
@@ -27,15 +27,15 @@ _NOUNS = tuple(f"{noun}-" for noun in commands.DISPATCHERS)
 _BARE = re.compile(rf"(?<![\w/.-])(?:{_PROGRAMS}|ds01 [a-z][a-z-]+(?: [a-z][a-z-]+)?)(?![\w.-])([^.,;:()\n]*)")
 _OPTION = re.compile(r"(?<![\w`-])--?[a-zA-Z][\w-]*")
 _UNKNOWN_COMMAND = re.compile(r"there is no command `[^`]*`")
-_POLICY_TEXT = re.compile(r"`[^`\n]*` is not allowed here")  # an error of the policy quotes what stands in the file
+_POLICY_TEXT = re.compile(r"`[^`\n]*` is not allowed here")  # an error of the policy quotes the file
 
 
 class BadAdviceError(AssertionError):
-    """A message advises what does not exist, or what does not parse."""
+    """A message names a command or option that does not exist or does not parse."""
 
 
 def check_output(typed: Sequence[str], out: str, err: str, *, root: bool = False) -> None:
-    """Check what the command line `typed` printed. `root`: the caller may do what only root can."""
+    """Check the output of the command line `typed`. `root`: the caller is root."""
     found = commands.split_command("ds01", typed)
     words, arguments = found
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -47,7 +47,7 @@ def check_output(typed: Sequence[str], out: str, err: str, *, root: bool = False
 
 
 def check_text(text: str, words: str, *, user: str | None = None, root: bool = False) -> None:
-    """Check a message of the command `words`; `user`: whom its --user named."""
+    """Check a message of the command `words`; `user`: the value of its --user."""
     text = _POLICY_TEXT.sub("", _UNKNOWN_COMMAND.sub("", text))
     for line in _QUOTED.findall(text):
         if line.lstrip("-")[:1].isalpha() and line.startswith("-"):
@@ -88,7 +88,7 @@ def check_command(line: str, *, user: str | None = None, root: bool = False) -> 
 
 
 def _check_options(line: str, words: str) -> None:
-    """Options alone: the command at hand has them, and takes their values."""
+    """Check options without a command: the current command has them and accepts their values."""
     parser, options = load_click_command(words), _options(words)
     first = shlex.split(line)[0].partition("=")[0]
     if first not in options:
@@ -105,7 +105,7 @@ def _check_options(line: str, words: str) -> None:
 
 
 def _check_bare(text: str, *, user: str | None) -> None:
-    """A command in a sentence: it exists, and so do the options that follow it."""
+    """Check a command in a sentence: it exists, with the options that follow it."""
     found = parse_command_line(re.sub(r"[^\w\s=-]", " ", text))
     if found is None or found[0] not in commands.COMMANDS:
         alone = parse_command_line(text.split()[0])
@@ -130,7 +130,7 @@ def _options(words: str) -> dict[str, click.Parameter]:
 
 
 def _hints(text: str) -> list[str]:
-    """The hints of errors: from the arrow on, with the lines that continue it."""
+    """Return the hints of errors: the text after the arrow, with its continuation lines."""
     hints, inside = [], False
     for line in text.splitlines():
         inside = line.startswith("  → ") or (inside and line.startswith("    "))
@@ -140,7 +140,7 @@ def _hints(text: str) -> list[str]:
 
 
 def _said(out: str) -> str:
-    """What people read on stdout; of a JSON document the error in it."""
+    """Return the text of stdout for people; of a JSON document, its error."""
     if not out.startswith("{"):
         return out
     try:

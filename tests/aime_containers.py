@@ -1,4 +1,4 @@
-"""Containers as AIME's own tools make them, on the simulated engine."""
+"""Containers as AIME's own tools create them, on the simulated engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMITED_POLICY = POLICY.replace("defaults: {", "defaults: {max_cpus: 4, memory: 
 
 
 def labels(login: str, name: str, **more: str) -> dict[str, str]:
-    """What AIME's tools write on a container."""
+    """Return the labels that AIME's tools set on a container."""
     own = {"aime.mlc": login, "aime.mlc.USER": login, "aime.mlc.NAME": name, "aime.mlc.FRAMEWORK": "Pytorch-2.7.1"}
     mounts = {"aime.mlc.DATA_MOUNT": "-", "aime.mlc.MODELS_MOUNT": "-"}
     return own | mounts | {"aime.mlc.ARCH": "CUDA_ADA", "aime.mlc.MLC_VERSION": "4", "aime.mlc.GPUS": "all"} | more
@@ -36,7 +36,7 @@ def create(
     label: dict[str, str] | None = None,
     **spec: Any,
 ) -> str:
-    """A container of AIME's tools for somebody; its id. `devices` None: no GPU."""
+    """Create a container of AIME's tools for a user; return its id. `devices` None: no GPU."""
     engine = engine or harness.engine
     uid = harness.people[login]
     full = f"{name}._.{uid}"

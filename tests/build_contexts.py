@@ -1,4 +1,4 @@
-"""What images are built from in tests."""
+"""Build contexts for images in tests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import secrets
 import tarfile
 from collections.abc import Iterator, Mapping
 
-RUN = secrets.token_hex(4)  # this run of the tests
-BUILD_LABEL = f"ds01-test-build={RUN}"  # on every image of a build, so that those that lost their names are found
+RUN = secrets.token_hex(4)  # identifies this test run
+BUILD_LABEL = f"ds01-test-build={RUN}"  # on all images of a build, to find those without a name
 
 
 def tar_pieces(files: Mapping[str, str]) -> Iterator[bytes]:
-    """A tar archive in pieces."""
+    """Yield a tar archive in pieces."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():

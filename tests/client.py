@@ -1,4 +1,4 @@
-"""The gate as the tests call it: a method for each operation, in process or through the JSON codec.
+"""A client of the gate for tests: a method for each operation, in process or through the JSON codec.
 
 `client.stop(actor, container, grace=1)` runs `StopContainer(container, grace=1)`.
 """
@@ -124,7 +124,7 @@ class Client:
         return tuple(view.reference for view in self.run(actor, ListImages(**more)))
 
     def wait(self, actor: Actor, request: Any, **more: Any) -> Iterator[Any]:
-        """Wait in the queue to create: the new positions, and the container."""
+        """Create after waiting in the queue; yield the new positions, then the container."""
         with closing(self.stream(actor, CreateContainer(request, wait=True, **more))) as steps:
             for step in steps:
                 if step.waiting is not None or step.acted is not None:
@@ -135,7 +135,7 @@ class Client:
 
 
 class WireClient(Client):
-    """A gate behind a JSON codec: every operation, answer and step crosses as text, as through a socket."""
+    """A gate behind a JSON codec: operations, answers and steps are passed as text, as through a socket."""
 
     def run(self, actor: Actor, operation: Operation[Any]) -> Any:
         sent, stream = wire.encode_operation(operation), _streamed(operation)

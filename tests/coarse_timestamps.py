@@ -1,4 +1,4 @@
-"""A file system whose timestamps count whole seconds: ext4 with 128-byte inodes, or the next best thing.
+"""A file system with one-second timestamps: ext4 with 128-byte inodes, or an imitation.
 
 Where nothing can be mounted, every process that is forked from this one sees cut timestamps instead.
 """
@@ -23,7 +23,7 @@ MEGABYTES = 64
 
 @contextmanager
 def coarse_filesystem() -> Iterator[Path | None]:
-    """A directory on such a file system; None where none can be mounted."""
+    """Yield a directory on such a file system; None if it cannot be mounted."""
     with tempfile.TemporaryDirectory(prefix="ds01-coarse-", dir=_memory_directory()) as folder:
         image, mount_point = Path(folder) / "image", Path(folder) / "mounted"
         mount_point.mkdir()
@@ -53,7 +53,7 @@ def _mount(image: Path, mount_point: Path) -> bool:
 
 
 def truncate_timestamps(monkeypatch: pytest.MonkeyPatch, below: Path) -> None:
-    """Let this process and its children see whole seconds for everything below a directory."""
+    """Show one-second timestamps below a directory to this process and its children."""
     for name in ("stat", "lstat"):
         monkeypatch.setattr(os, name, _truncating(getattr(os, name), below))
     scan = os.scandir
@@ -82,7 +82,7 @@ def _truncate(status: os.stat_result) -> os.stat_result:
 
 
 class _Entry:
-    """An entry of a directory, with cut timestamps."""
+    """A directory entry with truncated timestamps."""
 
     def __init__(self, entry: os.DirEntry[str]) -> None:
         self._entry = entry

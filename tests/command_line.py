@@ -1,4 +1,4 @@
-"""The whole command line on the simulated engine, for people who are played: in process, or as a program.
+"""The command line on the simulated engine, for users who exist only in the test: in process, or as a program.
 
 A test with the fixture `ds` runs both ways: `pytest --program=PATH` takes the program, and of all tests these, without
 those that are marked `in_process`, and with some cases of those that are marked `sampled`.
@@ -25,10 +25,10 @@ from ds01.system.data import format_time
 from tests.advice_checks import check_output
 from tests.harness import GPUS, Harness
 
-GROUP = 70100  # shares the state folder of a program's bed, as `docker` does on a server
-TIMEOUT = 60.0  # seconds that a program may take; a busy machine is slow
+GROUP = 70100  # the group that shares the state directory, like `docker` on a server
+TIMEOUT = 60.0  # seconds for a program on a busy machine
 
-REAL_ACTOR = Session.__dict__["actor"]  # as ds01 has it
+REAL_ACTOR = Session.__dict__["actor"]  # the real implementation
 ANNOUNCEMENT = "[simulated: the engine and the GPUs]\n"
 
 NAMES = ("my-thesis", "one", "two", "three", "second", "running", "held", "fresh", "new", "runs", "other", "mine",
@@ -36,7 +36,7 @@ NAMES = ("my-thesis", "one", "two", "three", "second", "running", "held", "fresh
 
 
 def prepare_home_directories(harness: Harness) -> None:
-    """Unless root runs the tests, all folders are the tester's: let the policy allow them, and make them all."""
+    """Create all directories; without root they belong to the tester, so let the policy allow them."""
     if os.geteuid() == 0:
         return
     policy = harness.root / "resource-limits.yaml"
@@ -48,22 +48,22 @@ def prepare_home_directories(harness: Harness) -> None:
 
 @dataclass
 class CommandResult:
-    """What a command line left: its exit code, and what it wrote, without the line that says what is simulated."""
+    """The result of a command line: exit code and output, without the line that announces the simulation."""
 
     code: int
     out: str
     err: str
-    announced: bool  # there was that line
+    announced: bool  # whether that line was printed
 
     @property
     def json(self) -> Any:
-        """The one document on stdout. Fails if there is another, or anything else."""
+        """The JSON document on stdout. Fails if there is any other output."""
         assert self.out.count("\n") == 1, self.out
         return json.loads(self.out)
 
 
 class CommandLine(ABC):
-    """Runs commands as `who`, with nobody at the keyboard. The bed's clock and `os.environ` are the commands' too."""
+    """Runs commands as `who`, without a terminal. The commands use the harness's clock and `os.environ`."""
 
     def __init__(self, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
         self.harness = harness
@@ -80,25 +80,25 @@ class CommandLine(ABC):
 
     @abstractmethod
     def use_real_identity(self) -> None:
-        """From now on ds01 finds out itself who acts: by the numbers of the process, and SUDO_UID."""
+        """Let ds01 determine the actor itself from now on, by the ids of the process and SUDO_UID."""
 
     @abstractmethod
     def make_stderr_terminal(self) -> None:
-        """From now on stderr is a terminal."""
+        """Let stderr be a terminal from now on."""
 
     @property
     @abstractmethod
     def caller(self) -> tuple[int, int]:
-        """The real uid and gid of `who`."""
+        """Return uid and gid of `who`."""
 
     @abstractmethod
     def _run(self, words: tuple[str, ...], stdout: TextIO | None) -> tuple[int, str, str]:
-        """Exit code, stdout and stderr of a command line of `who`; `stdout` is a file for it to write to."""
+        """Run a command line as `who`; return exit code, stdout and stderr. `stdout`: a file for its output."""
 
     def __call__(
         self, *words: str, who: str | None = None, now: str | None = None, stdout: TextIO | None = None
     ) -> CommandResult:
-        """`ds("container-stop", "thesis")`, as the program of that name. `now`: another DS01_NOW than the bed's."""
+        """Run `ds("container-stop", "thesis")` like that program. `now`: replaces the harness's time in DS01_NOW."""
         before, self.who = self.who, who or self.who
         self._monkeypatch.setenv("DS01_NOW", now or format_time(self.harness.clock()))
         try:
@@ -109,13 +109,13 @@ class CommandLine(ABC):
         return CommandResult(code, out, err.replace(ANNOUNCEMENT, ""), ANNOUNCEMENT in err)
 
     def ok(self, *words: str, who: str | None = None) -> str:
-        """What a command says that has to go well."""
+        """Run a command that must succeed; return its output."""
         result = self(*words, who=who)
         assert result.code == 0, result
         return result.out
 
     def fails(self, code: int, *words: str, who: str | None = None) -> str:
-        """What a command complains of that has to fail with `code`; nothing of it is a traceback."""
+        """Run a command that must fail with `code` and without a traceback; return its error."""
         result = self(*words, who=who)
         assert result.code == code, result
         assert result.err.startswith("Error: ") or "\nError: " in result.err, result
@@ -123,12 +123,12 @@ class CommandLine(ABC):
         return result.err
 
     def state(self, name: str = "thesis", who: str = "alice") -> str:
-        """The state in the record."""
+        """Return the state in the record."""
         return self.harness.record(who, name).state.value
 
 
 class InProcess(CommandLine):
-    """Calls `main.run`. It stays the tester's process, which acts for whoever is played."""
+    """Calls `main.run` in this process, with a replaced actor."""
 
     def __init__(self, harness: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         super().__init__(harness, monkeypatch)
@@ -155,7 +155,7 @@ class InProcess(CommandLine):
 
 
 class Program(CommandLine):
-    """Starts a program, each time with the numbers of who is played. Only root can."""
+    """Starts a program with the ids of the user. Needs root."""
 
     def __init__(self, harness: Harness, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
         super().__init__(harness, monkeypatch)
@@ -163,7 +163,7 @@ class Program(CommandLine):
         self._terminal = False
 
     def use_real_identity(self) -> None:
-        """It always does."""
+        """Do nothing: a program always does that."""
 
     def make_stderr_terminal(self) -> None:
         self._terminal = True
@@ -201,16 +201,16 @@ class Program(CommandLine):
         )
 
     def _command(self, words: tuple[str, ...]) -> list[str]:
-        """As it is typed: by the name that the program was linked to beside itself, if it has one."""
+        """Return the words to start: the link of that name beside the program, if there is one."""
         if words and words[0] in program_names() and (named := self._path.with_name(words[0])).exists():
             return [str(named), *words[1:]]
         return [str(self._path), *words]
 
 
 def _read_terminal(terminal: int) -> bytes:
-    """What was shown at a terminal that nobody has open any more; a line of it fits what the kernel keeps."""
+    """Return the output on a closed terminal, as far as the kernel has buffered it."""
     terminal_output = b""
-    with suppress(OSError):  # EIO: that was all
+    with suppress(OSError):  # EIO: end of output
         while part := os.read(terminal, 65536):
             terminal_output += part
     os.close(terminal)

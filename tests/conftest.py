@@ -1,4 +1,4 @@
-"""The bed that tests of the gate lie in."""
+"""Fixtures that all tests share, and the option --program."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Undo what `nohup` and a shell's `&` leave behind: children inherit ignored signals, and would never see them."""
+    """Restore signals that `nohup` or a shell's `&` ignores: children inherit that."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --program, leave out what runs no command, what cannot run with one, and many cases of one kind."""
+    """With --program, skip tests that run no command or cannot use a program, and most cases of large tables."""
     if not config.getoption("program"):
         return
     if os.geteuid() != 0:
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def fast_tmp(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: an fsync of a disk takes a hundred times longer."""
+    """A directory in memory if possible: an fsync on a disk takes a hundred times longer."""
     if not os.access(MEMORY, os.W_OK | os.X_OK):
         yield tmp_path
         return
@@ -63,13 +63,13 @@ def fast_tmp(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def harness(fast_tmp: Path, request: pytest.FixtureRequest) -> Harness:
-    # The people of a program are several, and share the state as on a server.
+    # With a program there are several users, who share the state as on a server.
     return Harness(fast_tmp / "bed", shared=GROUP if request.config.getoption("program") else None)
 
 
 @pytest.fixture(scope="session")
 def program() -> Iterator[Path]:
-    """ds01 as one frozen program that every user can start, unlike a checkout in somebody's home."""
+    """The frozen program, which all users can start, unlike a checkout in a home directory."""
     if given := os.environ.get("DS01_TEST_PROGRAM"):
         yield Path(given)
         return

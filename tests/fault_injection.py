@@ -1,4 +1,4 @@
-"""An engine and a ledger that fail, or kill their process, at a step that a test chooses."""
+"""An engine and a ledger that fail, or kill their process, at a given step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ READING_CALLS = ("info", "containers", "inspect", "get_archive", "path_status", 
 
 
 class StepCounter:
-    """Counts steps, and does `act` before the one with the number `at` (from 0), or after it."""
+    """Counts steps, and calls `act` before or after step number `at` (from 0)."""
 
     def __init__(self, at: int, act: Callable[[], None], *, after: bool = False) -> None:
         self.at = at
@@ -51,7 +51,7 @@ class StepCounter:
 
 
 class FaultyEngine:
-    """An engine each of whose calls in `watched` is a step."""
+    """An engine that counts each call in `watched` as a step."""
 
     def __init__(
         self, engine: Engine, steps: StepCounter, counted: tuple[str, ...] = CHANGING_CALLS + READING_CALLS
@@ -68,7 +68,7 @@ class FaultyEngine:
 
 
 def make_raiser(error: BaseException) -> Callable[[], None]:
-    """An act that raises."""
+    """Return an act that raises."""
 
     def act() -> None:
         raise error
@@ -77,12 +77,12 @@ def make_raiser(error: BaseException) -> Callable[[], None]:
 
 
 def kill_self() -> None:
-    """As `kill -9`: nothing is cleaned up."""
+    """Kill this process with SIGKILL: nothing is cleaned up."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def count_commits_as_steps(steps: StepCounter, replace: Callable[[Any, str, Any], None]) -> None:
-    """Make each commit, and each file that one writes or moves, a step. `replace` as monkeypatch.setattr."""
+    """Count each commit, and each file that it writes or moves, as a step. `replace`: like monkeypatch.setattr."""
     commit, archive, write = Transaction.commit, Transaction.archive_removed, Transaction._write
 
     def watched_commit(self: Transaction, *args: Any, **kwargs: Any) -> Any:
@@ -100,7 +100,7 @@ def count_commits_as_steps(steps: StepCounter, replace: Callable[[Any, str, Any]
 
 
 def was_killed(child: int) -> bool:
-    """Whether a forked child was killed, by SIGKILL and nothing else; if not, it has to have gone well."""
+    """Return whether a forked child was killed by SIGKILL; fail if it ended otherwise without success."""
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL

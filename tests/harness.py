@@ -1,4 +1,4 @@
-"""A whole ds01 in a folder: people, policy, simulated engine and GPUs, a clock that stands still.
+"""A complete ds01 in a directory: users, policy, simulated engine and GPUs, a stopped clock.
 
 Several gates on one bed share nothing but the folder, as several processes do.
 """
@@ -47,7 +47,7 @@ mounts: {workspace: [], data: [/SHARED/data], models: [/SHARED/models]}
 
 @dataclass
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that only the test moves."""
 
     time: datetime = NOON
 
@@ -60,7 +60,7 @@ class Clock:
 
 
 class Harness:
-    """The folder at `root`. `shared`: the state folder is shared by a group of that number, as on a server."""
+    """Create it in `root`. `shared`: the gid of a group that shares the state directory, as on a server."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Harness:
         self.people = people
         self.clock = clock or Clock()
         self.read_policy: Callable[[], Policy] = lambda: self.policy
-        self.ports_in_use: set[int] = set()  # by programs that are no containers
+        self.ports_in_use: set[int] = set()  # by programs outside containers
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.slept: list[float] = []
         self.inventory: GpuInventory = parse_inventory(gpus)
@@ -97,11 +97,11 @@ class Harness:
         self.gate = Client(self.context)
 
     def open_ledger(self) -> Ledger:
-        """The state folder as another process would open it."""
+        """Open the state directory as another process would."""
         return Ledger(self.state, sandbox=True)
 
     def make_context(self, *, engine: Engine | None = None, ledger: Ledger | None = None, **ports: Any) -> Context:
-        """One process's view: its own ledger and caches, unless one is given. `ports` take the place of the usual."""
+        """Return the context of one process, with its own ledger and caches. `ports`: replaces the default."""
         usual: dict[str, Any] = {
             "ledger": ledger or self.open_ledger(),
             "engine": engine or SimulatedEngine(self.state / "simulated.json", clock=self.clock),
@@ -123,11 +123,11 @@ class Harness:
         self.events.append((kind, {key: to_json(value) for key, value in event.items()}))
 
     def another_gate(self, *, engine: Engine | None = None) -> Client:
-        """A gate as another process has it."""
+        """Return the gate of another process."""
         return Client(self.make_context(engine=engine))
 
     def set_policy(self, text: str) -> None:
-        """Another policy, or other GPUs, from now on."""
+        """Change the policy or the GPUs from now on."""
         self._write_policy(text)
         self.set_context()
 
@@ -137,35 +137,35 @@ class Harness:
         self.gate = Client(self.context)
 
     def actor(self, login: str) -> Actor:
-        """Somebody who acts."""
+        """Return the actor of that name."""
         return self.context.users.actor(self.people[login])
 
     def home(self, login: str) -> Path:
         return self.root / "home" / login
 
     def request(self, login: str, name: str = "thesis", gpus: int | None = None, **more: Any) -> ContainerRequest:
-        """A container that somebody asks for."""
+        """Return a request for a container."""
         return ContainerRequest(self.people[login], name, more.pop("image", IMAGE), GpuRequest(gpus), **more)
 
     def full(self, login: str, name: str = "thesis") -> str:
-        """The name in Docker."""
+        """Return the full name."""
         return f"{name}._.{self.people[login]}"
 
     def record(self, login: str, name: str = "thesis") -> Record:
-        """A record as it stands on the disk."""
+        """Return a record from disk."""
         entry = self.open_ledger().read()[self.full(login, name)]
         assert isinstance(entry, Record), entry
         return entry
 
     def records(self) -> list[Record]:
-        """All readable records on the disk, without the removed ones."""
+        """Return all readable records from disk, without removed ones."""
         return readable(self.open_ledger().read())
 
     def record_file(self, login: str, name: str = "thesis") -> Path:
         return self.state / "container-metadata" / f"{self.full(login, name)}.json"
 
     def leased(self) -> dict[str, str]:
-        """UUID -> container of every lease. Fails if one is leased twice."""
+        """Return the container by UUID for all leases. Fails if a UUID is leased twice."""
         found: dict[str, str] = {}
         for record in self.records():
             for ref in record.lease.slots if record.lease else ():
@@ -174,7 +174,7 @@ class Harness:
         return found
 
     def kinds(self) -> list[str]:
-        """What events there were."""
+        """Return the events."""
         return [kind for kind, _ in self.events]
 
     def _write_policy(self, text: str) -> None:
@@ -201,7 +201,7 @@ class Harness:
 
 
 class _CurrentInventory:
-    """The GPUs that the bed has at the moment: tests give it others."""
+    """The current GPUs of the harness, which tests can replace."""
 
     def __init__(self, harness: Harness) -> None:
         self._bed = harness
@@ -215,7 +215,7 @@ class _CurrentInventory:
 
 @contextmanager
 def umask(mask: int) -> Iterator[None]:
-    """Another umask for the block."""
+    """Change the umask within the block."""
     before = os.umask(mask)
     try:
         yield
@@ -225,7 +225,7 @@ def umask(mask: int) -> Iterator[None]:
 
 @cache
 def _loaded(text: str) -> Policy:
-    """The policy of a text: hundreds of beds have the same."""
+    """Return the policy of a text, cached: hundreds of harnesses use the same."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "resource-limits.yaml"
         path.write_text(text)
@@ -233,7 +233,7 @@ def _loaded(text: str) -> Policy:
 
 
 def _open_up(root: Path) -> None:
-    """pytest's folders are for their owner only; the people played here have to get through."""
+    """Make the parent directories accessible: pytest's are for their owner only."""
     root.mkdir(parents=True, exist_ok=True)
     for folder in (root, *root.parents):
         status = folder.stat()

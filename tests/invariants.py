@@ -1,4 +1,4 @@
-"""What holds of a bed at any time, and after a reconcile."""
+"""The invariants of a harness: at any time, and after a reconcile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEGAL_TRANSITIONS = {(row.trigger, row.source, row.target) for row in TRANSITION
 
 
 def check_record(record: Record) -> None:
-    """Its history is a walk through the table that ends where it is, its times do not go back, its fields agree."""
+    """Check a record: its history follows the table to its state, times do not go back, fields agree."""
     for step in record.history:
         assert (step.trigger, step.source, step.to) in LEGAL_TRANSITIONS, step
     for before, after in pairwise(record.history):
@@ -36,14 +36,14 @@ def check_record(record: Record) -> None:
 
 
 def check(harness: Harness) -> None:
-    """What holds at any time."""
+    """Check what holds at any time."""
     for record in harness.records() + harness.ledger.removed():
         check_record(record)
     harness.leased()
 
 
 def check_settled(harness: Harness) -> None:
-    """What holds after a reconcile with an engine that answers, while no command is at work."""
+    """Check what holds after a reconcile with a working engine, while no command runs."""
     check(harness)
     containers = {container.id: container for container in harness.engine.containers()}
     records = harness.records()

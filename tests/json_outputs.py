@@ -1,4 +1,4 @@
-"""What every command prints with --json, in one long story on the simulated engine."""
+"""The --json output of every command, from one long scenario on the simulated engine."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def queue_and_refusals(told: Scenario) -> None:
     ds.ok("container-stop", "kept", "--release")
     run("container-stop", "kept", "--keep-container")
     ds.ok("container-deploy", "other", "pytorch", "--background")
-    ds.engine.start(ds.harness.full("alice", "kept"))  # behind ds01, on a GPU that the other has
+    ds.engine.start(ds.harness.full("alice", "kept"))  # outside ds01, on a GPU of the other
     run("container-list")
     ds.engine.kill(ds.harness.full("alice", "other"), out_of_memory=True)
     run("tick", who="root")

@@ -1,9 +1,9 @@
-"""A whole server for tests, with ds01 installed: what can be asked of one, wherever it runs.
+"""A server with ds01 installed, for tests, wherever it runs.
 
     server.run("container-deploy thesis --background", user="alice")      # a shell's line, as she would type it
     server.run(["ds01", "tick"], env={"DS01_NOW": "2026-12-01T08:00:00Z"}, code=1)
     server.write("/etc/ds01/resource-limits.yaml", POLICY)
-    server.docker("ps", "-aq")                                             # the server's own Docker
+    server.docker("ps", "-aq")                                             # the server's Docker
     server.show_gpus("gpu uuid=GPU-a name=NVIDIA_A100 memory=42949672960") # tests/nvml/nvml.c describes the lines
     server.cgroup(docker_id, "memory.max")
 
@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-GPUS = "/var/lib/test-gpus"  # what the stand-in for NVML shows
+GPUS = "/var/lib/test-gpus"  # what the fake NVML shows
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"
 IMAGE = "lab/tools:latest"  # the image that the server's Docker has: a static busybox
 DAEMON = {"exec-opts": ["native.cgroupdriver=systemd"]}
-# Docker accepts requests for GPUs if there is such a program; one that does nothing leaves them out.
+# Docker accepts requests for GPUs if this program exists; one that does nothing adds no devices.
 HOOK = "#!/bin/sh\nexit 0\n"
 A100 = "gpu uuid=GPU-{0} name=NVIDIA_A100 memory=42949672960"
 
@@ -48,49 +48,49 @@ class Server(ABC):
         input: str | None = None,
         timeout: float = 120,
     ) -> CompletedRun[str]:
-        """Run a command, or a line of sh, as somebody. `code`: what it has to exit with; None: whatever."""
+        """Run a command, or a line of sh, as a user. `code`: the expected exit code; None: any."""
 
     def answer(self, command: str, *, user: str = "root", **options: Any) -> Any:
-        """What a ds01 command answers with --json."""
+        """Run a ds01 command with --json; return its document."""
         return json.loads(self.run(f"{command} --json", user=user, **options).stdout)
 
     def docker(self, *words: str, code: int | None = 0) -> str:
-        """The server's own docker, as root; what it prints."""
+        """Run the server's docker as root; return its output."""
         return self.run(["docker", *words], code=code).stdout.strip()
 
     def inspect(self, container: str) -> Any:
-        """What Docker says of a container."""
+        """Return `docker inspect` of a container."""
         return json.loads(self.docker("inspect", container))[0]
 
     def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
-        """Write a file, and its folders, as root."""
+        """Write a file, and create its directories, as root."""
         self.run(
             ["sh", "-c", 'mkdir -p "$(dirname "$0")" && cat >"$0" && chmod "$1" "$0"', path, f"{mode:o}"], input=text
         )
 
     def read(self, path: str) -> str:
-        """The content of a file."""
+        """Return the content of a file."""
         return self.run(["cat", path]).stdout
 
     def mode(self, path: str) -> str:
-        """Mode, owner and group of a file: `2775 root docker`."""
+        """Return mode, owner and group of a file: `2775 root docker`."""
         return self.run(["stat", "-c", "%a %U %G", path]).stdout.strip()
 
     def show_gpus(self, *lines: str) -> None:
-        """What NVML shows from now on."""
+        """Change what NVML shows from now on."""
         self.write(GPUS, "\n".join(lines) + "\n")
 
     @property
     def has_cgroup2(self) -> bool:
-        """Whether it has one cgroup hierarchy, as newer systems do."""
+        """Return whether it uses cgroup v2."""
         return self.run("test -e /sys/fs/cgroup/cgroup.controllers", code=None).returncode == 0
 
     def cgroup(self, container: str, file: str) -> str:
-        """A cgroup file of a running container."""
+        """Return a cgroup file of a running container."""
         return self.slice_file(self.cgroup_path(container, file), file)
 
     def cgroup_path(self, container: str, file: str = "memory") -> str:
-        """Where a running container lies, in the hierarchy that has such a file."""
+        """Return the cgroup of a running container, in the hierarchy that has such a file."""
         pid = self.inspect(container)["State"]["Pid"]
         for line in self.read(f"/proc/{pid}/cgroup").splitlines():
             _, controllers, path = line.split(":", 2)
@@ -99,29 +99,29 @@ class Server(ABC):
         raise AssertionError(f"no cgroup of process {pid} has {file}")
 
     def slice_file(self, path: str, file: str) -> str:
-        """A cgroup file of a slice or scope. `path` is its place in the hierarchy, `ds01.slice/ds01-students.slice`."""
+        """Return a cgroup file of a slice or scope. `path`: such as `ds01.slice/ds01-students.slice`."""
         top = "/sys/fs/cgroup" if self.has_cgroup2 else f"/sys/fs/cgroup/{file.split('.')[0]}"
         return self.read(f"{top}/{path.strip('/')}/{file}").strip()
 
     def install_package(self, path: str) -> None:
-        """Install a package with apt, as an administrator would who keeps an edited configuration file."""
+        """Install a package with apt, keeping edited configuration files."""
         options = "--yes --no-install-recommends -o Dpkg::Options::=--force-confold"
         self.run(f"apt-get install {options} {path}", env={"DEBIAN_FRONTEND": "noninteractive"})
 
 
 def arguments_of(command: str | Sequence[str]) -> list[str]:
-    """A command as the kernel takes it."""
+    """Return a command as a list of arguments."""
     return ["sh", "-c", command] if isinstance(command, str) else list(command)
 
 
 def environment_of(user: str, env: Mapping[str, str]) -> dict[str, str]:
-    """The environment of somebody's command."""
+    """Return the environment for a user's command."""
     home = "/root" if user == "root" else f"/home/{user}"
     return {"HOME": home, "USER": user, "LOGNAME": user, "PATH": PATH, "LANG": "C.UTF-8", **env}
 
 
 def server_files(library: Path) -> dict[str, tuple[str | bytes, int]]:
-    """What has to be there before Docker starts, each file with its mode.
+    """Return the files that must exist before Docker starts, with their modes.
 
     `library`: a folder with the stand-in for NVML that reads GPUS.
     """
@@ -134,7 +134,7 @@ def server_files(library: Path) -> dict[str, tuple[str | bytes, int]]:
 
 
 def archive(files: Mapping[str, tuple[str | bytes, int]]) -> bytes:
-    """A tar of files, each with its mode."""
+    """Return a tar of files, each with its mode."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, (text, mode) in files.items():
@@ -146,7 +146,7 @@ def archive(files: Mapping[str, tuple[str | bytes, int]]) -> bytes:
 
 
 def busybox_image() -> bytes:
-    """The files of an image that has busybox and nothing else."""
+    """Return the files of an image with only busybox."""
     busybox = shutil.which("busybox")
     assert busybox is not None, "apt-get install busybox-static"
     applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
@@ -164,5 +164,5 @@ def busybox_image() -> bytes:
 
 
 def describe_result(done: CompletedRun[str]) -> str:
-    """How a command ended, for the message of a failed test."""
+    """Describe how a command ended, for the message of a failed test."""
     return f"exit code {done.returncode}\n{done.stdout}{done.stderr}"

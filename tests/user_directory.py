@@ -1,4 +1,4 @@
-"""A user database behind the C library, as LDAP is: it can go silent, and then knows nobody."""
+"""A user database like LDAP behind the C library, which can stop answering."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.harness import Harness
 
 @dataclass
 class UserDirectory:
-    """People and Unix groups that only the directory has. `knows_people` and `knows_groups` false: it is silent."""
+    """Users and Unix groups that only the directory has. `knows_people`, `knows_groups` false: it does not answer."""
 
     harness: Harness
     uids: dict[str, int] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class UserDirectory:
     knows_groups: bool = True
 
     def silence(self, *, people: bool = True, groups: bool = True) -> None:
-        """Answer nothing about people, groups, or both."""
+        """Stop answering about users, groups, or both."""
         self.knows_people, self.knows_groups = not people, not groups
 
     def answer(self) -> None:
@@ -48,7 +48,7 @@ class UserDirectory:
 def connect_user_directory(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, members: dict[str, set[str]]
 ) -> UserDirectory:
-    """Put the people of `members` into a directory, and take them out of the bed's own list."""
+    """Move the users of `members` from the harness's own list into a directory."""
     logins = set().union(*members.values())
     gids = {name: 80001 + number for number, name in enumerate(members)}
     directory = UserDirectory(harness, {login: harness.people[login] for login in logins}, gids, members)

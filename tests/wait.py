@@ -1,4 +1,4 @@
-"""Waiting for what has to come to be, on a machine that may be busy."""
+"""Waiting for a condition, on a machine that may be busy."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-TIMEOUT = 60.0  # seconds after which something is wrong
+TIMEOUT = 60.0  # seconds until the wait fails
 
 
 def wait_until(condition: Callable[[], T | None]) -> T:
-    """What `condition` gives when that is neither None nor False. Raises AssertionError if it never comes to that."""
+    """Wait until `condition` returns neither None nor False; return that. Raises AssertionError at the timeout."""
     end = time.monotonic() + TIMEOUT
     while (result := condition()) is None or result is False:
         assert time.monotonic() < end, "it never came to that"

@@ -226,7 +226,7 @@ ENDINGS = (
 
 
 @pytest.mark.parametrize("words", ENDINGS)
-def test_who_is_waited_for_is_counted_down_and_ctrl_c_says_what_was_not_done(words: str, thesis: Programs) -> None:
+def test_stop_counts_down_and_ctrl_c_reports_the_state(words: str, thesis: Programs) -> None:
     for command in ("python train.py", "python serve.py"):
         thesis.engine.spawn(thesis.harness.full("alice"), command, stubborn=True)
     ending = thesis.at_terminal(*words.split(), "-y")

@@ -166,7 +166,7 @@ def test_a_silent_program_ends_when_the_caller_is_gone(connected: Connected, tmp
     wait_until((tmp_path / "ended").exists)
 
 
-def test_on_a_terminal_a_hang_up_ends_the_connection_and_restores_the_terminal(enter: Enter) -> None:
+def test_a_hang_up_restores_the_terminal(enter: Enter) -> None:
     shell = enter("echo ready; exec cat")
     shell.expect("ready")
     assert shell.is_raw()

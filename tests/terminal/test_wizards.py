@@ -161,7 +161,7 @@ def test_user_setup_by_options_alone_skips_what_is_done(programs: Programs, prog
     assert "You have first, thesis already" in again.stdout
 
 
-def test_user_setup_that_is_refused_a_container_says_all_that_is_left(programs: Programs) -> None:
+def test_user_setup_names_all_remaining_steps_after_a_refusal(programs: Programs) -> None:
     taken = programs.piped("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background")
     assert taken.returncode == 0, taken.stderr
     refused = programs.piped("user-setup", "first", "--quick", "--image", "any/image")
@@ -208,7 +208,7 @@ def test_image_update_by_hand_keeps_what_was_typed_if_the_build_fails(programs: 
     assert path.with_name("thesis.Dockerfile.failed").read_text() == before + "RUN false\n"
 
 
-def test_what_was_said_is_not_asked_and_what_is_no_number_is_asked_again(programs: Programs) -> None:
+def test_options_are_not_asked_and_non_numbers_are_asked_again(programs: Programs) -> None:
     new = programs.at_terminal("image-create", "thesis", "--no-jupyter")
     new.expect("Number [1]:")
     for wrong in ("Pytorch", "0", "99", "-1", "²"):

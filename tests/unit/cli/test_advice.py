@@ -74,7 +74,7 @@ def test_every_refusal_advises_only_what_the_caller_can_type(words: str, user: s
 
 
 @pytest.mark.parametrize("words", LEASING)
-def test_what_the_server_lacks_and_the_end_of_a_wait_do_too(words: str) -> None:
+def test_refusals_of_missing_gpus_and_ended_waits_advise_too(words: str) -> None:
     for profile, kind in product((None, "9g.90gb"), GpuType):
         refusal = Refusal(Rule.NO_GPUS, False, 2, limit=1)
         for kinds in ({}, {"full": 1}, {"full": 1, "2g.10gb": 3}):
@@ -167,7 +167,7 @@ def test_limits_are_named_with_their_user(ds: CommandLine) -> None:
     assert "`ds01 limits`" in ds.ok("check-limits")
 
 
-def test_a_container_that_is_not_there_is_said_of_whom_it_is_looked_for(ds: CommandLine) -> None:
+def test_a_missing_container_names_the_owner(ds: CommandLine) -> None:
     assert "you have none" in ds.fails(5, "container-start", "x")
     assert "that user has none" in ds.fails(5, "container-start", "x", "--user", "alice", who="boss")
     ds.ok("container-create", "t", "pytorch")

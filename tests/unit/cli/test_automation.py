@@ -108,14 +108,14 @@ def test_the_last_good_tick_outlives_bad_ones_and_doctor_counts_from_it(idle: Co
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("content", ["", "[1]", '{"last_good_at": 7, "errors": []}'])
-def test_a_bad_tick_after_a_spoilt_record_knows_no_good_one(idle: CommandLine, content: str) -> None:
+def test_a_spoilt_tick_json_has_no_last_good_tick(idle: CommandLine, content: str) -> None:
     (idle.harness.state / "tick.json").write_text(content)
     idle.engine.set_answering(False)
     assert idle("tick", who="root").code == 1
     assert last_good(idle) is None
 
 
-def test_with_an_unreadable_policy_the_last_good_one_counts_and_it_is_said(idle: CommandLine) -> None:
+def test_an_unreadable_policy_is_replaced_by_the_last_good_one(idle: CommandLine) -> None:
     (idle.harness.root / "resource-limits.yaml").write_text("defaults: {idle_timeout: 1}\n")
     later(idle, hours=8)
     answer = idle("tick", "--json", who="root")

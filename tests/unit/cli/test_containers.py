@@ -41,7 +41,7 @@ def test_the_second_word_as_an_own_image_then_as_any(ds: CommandLine) -> None:
     assert "neither a framework nor an image" in error and "`--image absent/image` fetches it" in error
 
 
-def test_nothing_said_is_the_own_image_of_that_name_or_project(ds: CommandLine) -> None:
+def test_the_default_is_the_own_image_of_that_name_or_project(ds: CommandLine) -> None:
     ds.engine.tag("any/image", "ds01-70001/thesis:latest")
     ds.ok("container-create", "thesis", "--cpu-only")
     assert image_of(ds) == "ds01-70001/thesis"
@@ -247,7 +247,7 @@ def test_remove_all_names_images_and_a_dry_run(ds: CommandLine) -> None:
     assert ds("container-list").out.startswith("No containers")
 
 
-def test_one_that_cannot_be_removed_does_not_keep_the_others(ds: CommandLine) -> None:
+def test_a_failed_removal_does_not_stop_the_others(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "debian", "--cpu-only")
     ds.ok("container-deploy", "two", "debian", "--cpu-only")
     ds.ok("container-stop", "two")
@@ -355,7 +355,7 @@ def test_piped_it_is_plain_and_whole(ds: CommandLine) -> None:
     assert "n" * 60 in shown and image in shown and "\x1b" not in shown
 
 
-def test_all_shows_removed_and_foreign_ones_and_nothing_of_them_steers_the_terminal(ds: CommandLine) -> None:
+def test_list_all_shows_removed_and_foreign_containers_safely(ds: CommandLine) -> None:
     ds.ok("container-deploy", "gone", "pytorch")
     ds.ok("container-retire", "gone")
     labels = {"aime.mlc.USER": "\x1b]0;evil\x07\x1b[2J"}
@@ -460,7 +460,7 @@ def test_check_limits_names_leases_by_hand(ds: CommandLine) -> None:
 
 
 @pytest.mark.in_process("puts findings into its inside")
-def test_one_thing_is_no_plural(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_use_singular_and_plural(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     said = ds.fails(2, "gpu", "allocate", "--container", "x", "--max-gpus", "2", "--gpu", "1:0", who="boss")
     assert "--max-gpus is 2, but --gpu names 1 slot" in said
     findings = (Finding("a", Level.ERROR, "is wrong"), Finding("b", Level.WARNING, "is odd"))

@@ -75,7 +75,7 @@ def test_both_guides_have_examples_and_name_commands() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes the workspaces of people who are played, which only root can")
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-def test_the_examples_run_in_their_order_and_say_what_stands_there(
+def test_examples_run_in_order_with_the_shown_output(
     page: Path, ds: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = (TOP / "config" / "resource-limits.yaml").read_text("utf-8")

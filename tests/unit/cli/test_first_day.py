@@ -68,14 +68,14 @@ def test_retire_then_deploy_makes_it_again(ds: CommandLine) -> None:
     assert [port.container_port for port in record.request.ports or ()] == [5000]
 
 
-def test_an_image_that_is_given_begins_anew(ds: CommandLine) -> None:
+def test_a_given_image_ignores_the_former_options(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch", "--gpus", "2")
     ds.ok("container-retire", "t")
     assert "again" not in ds.ok("container-deploy", "t", "any/image")
     assert len(ds.harness.record("alice", "t").slots) == 1
 
 
-def test_what_is_said_about_gpus_counts_for_the_one_made_again(ds: CommandLine) -> None:
+def test_gpu_options_override_the_former_ones(ds: CommandLine) -> None:
     ds.ok("container-deploy", "t", "pytorch", "--gpus", "2")
     ds.ok("container-retire", "t")
     ds.ok("container-deploy", "t", "--cpu-only")

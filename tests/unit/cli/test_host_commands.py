@@ -52,7 +52,7 @@ def test_doctor_is_content_with_a_sound_state(ds: CommandLine) -> None:
     assert set(findings(ds)) <= set(ignored), told
 
 
-def test_doctor_in_a_state_of_ones_own_says_nothing_of_the_machine(ds: CommandLine) -> None:
+def test_doctor_in_a_sandbox_does_not_check_the_machine(ds: CommandLine) -> None:
     running(ds, "thesis")
     ticked(ds)
     told = {item["check"] for item in ds("doctor", "--json").json["findings"]}
@@ -70,7 +70,7 @@ def test_doctor_in_a_state_of_ones_own_says_nothing_of_the_machine(ds: CommandLi
     }
 
 
-def test_doctor_finds_and_mends_records(ds: CommandLine) -> None:
+def test_doctor_finds_and_fixes_records(ds: CommandLine) -> None:
     running(ds, "stopped", "broken")
     ticked(ds)
     ds.engine.kill(ds.harness.full("alice", "stopped"))
@@ -88,9 +88,7 @@ def test_doctor_finds_and_mends_records(ds: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", '{"allocations": {}, "last_updated": "2026-11-30T12:00:00Z"}'])
-def test_doctor_finds_a_picture_that_is_not_that_of_the_records_and_draws_it_anew(
-    ds: CommandLine, content: str
-) -> None:
+def test_doctor_finds_and_fixes_a_drifted_gpu_state(ds: CommandLine, content: str) -> None:
     ds.ok("container-deploy", "thesis", "debian", "--background")
     ticked(ds)
     path = ds.harness.state / "gpu-state.json"
@@ -106,9 +104,7 @@ def test_doctor_finds_a_picture_that_is_not_that_of_the_records_and_draws_it_ane
 
 
 @pytest.mark.in_process("writes while the command reads")
-def test_doctor_does_not_take_a_commit_in_progress_for_a_drifted_picture(
-    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_tolerates_a_commit_in_progress(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record is written, the picture not yet: whoever writes has the ledger's lock."""
     ds.ok("container-deploy", "thesis", "debian", "--background")
     ticked(ds)
@@ -152,7 +148,7 @@ def test_what_is_roots_is_refused_to_others(ds: CommandLine, words: tuple[str, .
 # slices, users
 
 
-def test_slices_of_the_machine_are_not_touched_from_a_state_of_ones_own(ds: CommandLine) -> None:
+def test_a_sandbox_does_not_touch_the_machines_slices(ds: CommandLine) -> None:
     assert "belong to the machine" in ds.fails(6, "slices", "apply", who="root")
 
 
@@ -209,7 +205,7 @@ def test_emergency_stop_names_what_it_could_and_could_not_stop(ds: CommandLine) 
     assert "docker kill thesis._.70001" in answer.err
 
 
-def test_emergency_stop_knows_an_owner_whom_the_user_database_does_not(ds: CommandLine) -> None:
+def test_emergency_stop_finds_owners_in_the_records(ds: CommandLine) -> None:
     running(ds, "thesis")
     passwd = ds.harness.state / "passwd"
     lines = passwd.read_text().splitlines(keepends=True)

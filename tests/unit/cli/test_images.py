@@ -110,7 +110,7 @@ def test_a_failed_build_leaves_image_sources_and_container_as_they_were(ds: Comm
     assert ds.harness.record("alice").docker_id == container
 
 
-def test_an_update_adds_removes_and_makes_the_container_anew_on_its_slot(ds: CommandLine, dockerfiles: Path) -> None:
+def test_update_changes_packages_and_recreates_the_container(ds: CommandLine, dockerfiles: Path) -> None:
     ds.ok("image-create", "thesis", *BASE, "--packages", "tqdm pandas==2.0")
     ds.ok("container-deploy", "thesis", "--background")
     before = ds.harness.record("alice")
@@ -218,13 +218,13 @@ def test_a_first_build_that_fails_says_how_to_go_on_from_the_dockerfile(ds: Comm
     assert ds.engine.image(THESIS) is not None
 
 
-def test_a_first_build_of_a_dockerfile_of_ones_own_is_asked_for_once_more(ds: CommandLine) -> None:
+def test_a_failed_own_dockerfile_names_the_same_command(ds: CommandLine) -> None:
     (ds.harness.home("alice") / "Dockerfile").write_text("FROM busybox\nRUN exit 3\n")
     said = ds.fails(1, "image-create", "own", "--dockerfile", "~/Dockerfile")
     assert "`image-create own --dockerfile FILE` builds it" in said
 
 
-def test_a_requirements_file_with_an_index_has_a_step_of_its_own_also_later(ds: CommandLine, dockerfiles: Path) -> None:
+def test_requirements_with_an_index_keep_their_own_step(ds: CommandLine, dockerfiles: Path) -> None:
     wanted = ds.harness.root / "wanted.txt"
     wanted.write_bytes(b"# coding: latin-1\n-i https://h/simple\nrich # \xe4\n")
     wanted.chmod(0o644)
@@ -253,9 +253,7 @@ def test_a_requirements_file_keeps_its_encoding(ds: CommandLine, dockerfiles: Pa
 
 
 @pytest.mark.parametrize("line", ["RUN --mount=type=cache,target=/x true", "RUN <<EOF\ntrue\nEOF", "COPY . /app"])
-def test_a_dockerfile_for_another_builder_is_refused_before_its_base_is_fetched(
-    line: str, ds: CommandLine, tmp_path: Path
-) -> None:
+def test_buildkit_features_are_refused_before_the_pull(line: str, ds: CommandLine, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     path = tmp_path / "Dockerfile"
     path.write_text(f"FROM remote/base\n{line}\n")

@@ -19,7 +19,7 @@ def test_an_image_of_ones_own_that_was_named_by_hand_is_listed_and_deleted(ds: C
     ds.ok("image-delete", "a.b")
 
 
-def test_an_image_that_was_built_by_hand_from_another_has_not_its_dockerfile(ds: CommandLine) -> None:
+def test_an_image_built_by_hand_does_not_inherit_a_dockerfile(ds: CommandLine) -> None:
     dockerfiles: Path = ds.harness.home("alice") / "dockerfiles"
     ds.ok("image-create", "thesis", *BASE)
     ds.engine.tag(f"{THESIS}:latest", "ds01-70001/other:latest")  # its labels are those of thesis
@@ -29,7 +29,7 @@ def test_an_image_that_was_built_by_hand_from_another_has_not_its_dockerfile(ds:
     assert (dockerfiles / "thesis.Dockerfile").exists()
 
 
-def test_other_peoples_containers_are_not_made_anew(ds: CommandLine) -> None:
+def test_containers_of_others_are_not_recreated(ds: CommandLine) -> None:
     ds.ok("image-create", "thesis", *BASE)
     gate = ds.harness.another_gate(engine=ds.engine)
     gate.create(ds.harness.actor("bob"), ds.harness.request("bob", image=f"{THESIS}:latest", gpus=0))

@@ -17,9 +17,7 @@ from tests.json_page import PAGE, read_page
 
 @pytest.mark.in_process("puts another systemd inside")
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes the workspaces of people who are played, which only root can")
-def test_every_key_that_is_printed_is_on_the_page_and_every_key_on_the_page_is_printed(
-    ds: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_page_and_output_have_the_same_keys(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     page = read_page()
     printed = collect(ds, monkeypatch)
     events = printed.pop("events.jsonl")

@@ -137,7 +137,7 @@ def test_a_gpu_by_name_is_refused_with_the_reason(ds: CommandLine, word: str) ->
         (5, ["my", "Pytorch", "9.9"], "nearest"),
     ],
 )
-def test_what_is_wrong_is_said(ds: CommandLine, code: int, words: list[str], said: str) -> None:
+def test_invalid_arguments_are_reported(ds: CommandLine, code: int, words: list[str], said: str) -> None:
     assert said in ds.fails(code, "mlc-create", *words)
     assert ds.harness.records() == []
 
@@ -301,7 +301,7 @@ def test_one_on_somebodys_gpu_can_be_stopped_and_removed_all_the_same(ds: Comman
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", ["mlc-start", "container-start", "container-run"])
-def test_one_with_more_gpus_than_the_policy_gives_is_made_anew(ds: CommandLine, command: str) -> None:
+def test_recreates_an_adopted_container_with_too_many_gpus(ds: CommandLine, command: str) -> None:
     theirs(ds, devices=aime_containers.ALL_GPUS)  # as AIME's tools give them to everybody
     ds.ok("container-adopt", "theirs")
     words, code = (["--", "true"], 125) if command == "container-run" else ([], 3)

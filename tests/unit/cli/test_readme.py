@@ -36,7 +36,7 @@ def examples() -> list[tuple[str, str]]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes the workspaces of people who are played, which only root can")
-def test_the_examples_run_in_their_order_and_say_what_stands_there(ds: CommandLine) -> None:
+def test_examples_run_in_order_with_the_shown_output(ds: CommandLine) -> None:
     policy = (TOP / "config" / "resource-limits.yaml").read_text("utf-8")
     (ds.harness.root / "resource-limits.yaml").write_text(policy)
     assert len(examples()) > 12

@@ -96,7 +96,7 @@ def test_recreate_that_is_refused_does_not_name_itself(ds: CommandLine) -> None:
     assert "--recreate" not in refused and "`container-deploy one --gpus 1`" in refused
 
 
-def test_a_quota_of_nothing_names_cpu_only_where_there_is_such_an_option(ds: CommandLine) -> None:
+def test_a_quota_of_zero_suggests_cpu_only(ds: CommandLine) -> None:
     ds.harness.set_policy("defaults: {max_mig_instances: 0}\n")
     assert "`--cpu-only` creates it without a GPU" in ds.fails(3, "container-create", "x", "pytorch", "--gpus", "1")
     ds.harness.set_policy("defaults: {max_mig_instances: 1, max_gpus_per_container: 2}\n")
