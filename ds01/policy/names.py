@@ -34,7 +34,7 @@ def parse_name(text: str, what: str) -> str:
         return fold_name(text)[0]
     except ValueError:
         shown = text if len(text) < 80 else f"{text[:80]}…"
-        raise UsageError(f"'{shown}' is not a {what}", why=f"allowed: {NAME_FORM}") from None
+        raise UsageError(f"invalid {what} '{shown}'", why=f"allowed: {NAME_FORM}") from None
 
 
 def container_name(name: str, uid: int) -> str:

@@ -28,7 +28,7 @@ def is_project_name(name: str) -> bool:
 def project_path(home: Home, project: str) -> Path:
     """Where a project lies. Raises UsageError for what is no name: nothing may lead out of ~/workspace."""
     if NAME_PATTERN.fullmatch(project) is None:
-        raise UsageError(f"{project!r} is not a project name", why=f"allowed: {NAME_FORM}")
+        raise UsageError(f"invalid project name {project!r}", why=f"allowed: {NAME_FORM}")
     return workspaces_directory(home) / project
 
 

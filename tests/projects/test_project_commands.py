@@ -252,4 +252,4 @@ def test_invalid_options_are_refused_before_any_step(code: int, words: list[str]
 
 
 def test_a_project_with_a_wrong_name_is_told_so(ds: CommandLine) -> None:
-    assert "'../etc' is not a project name" in ds.fails(2, "project-init", "../etc", "--quick")
+    assert "invalid project name '../etc'" in ds.fails(2, "project-init", "../etc", "--quick")

@@ -22,7 +22,7 @@ def test_the_name_is_asked_for_until_it_is_one(programs: Programs) -> None:
     asked = programs.at_terminal("dir-create", "--guided")
     asked.expect("Name of the project: ")
     asked.type("a/b\r")
-    asked.expect("is not a project name")
+    asked.expect("invalid project name")
     asked.type("My Birds\r")
     asked.expect("The name becomes my-birds")
     asked.expect("Press Enter to continue … ")

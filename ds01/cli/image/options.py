@@ -100,7 +100,7 @@ image_options = option_group(ImageOptions, _OPTIONS)
 
 def parse_image_name(text: str) -> str:
     """Return a valid image name for the typed text. Raises UsageError."""
-    return parse_name(text, "name for an image")
+    return parse_name(text, "image name")
 
 
 def apt_packages(texts: tuple[str, ...]) -> tuple[str, ...]:

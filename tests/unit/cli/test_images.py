@@ -80,8 +80,8 @@ def test_the_help_says_what_a_list_is_and_what_an_update_adds(ds: CommandLine) -
         (("thesis", *BASE, "--packages", "tqdm\nRUN true"), 2, ""),
         (("thesis", *BASE, "--packages", "'open"), 2, ""),
         (("thesis", *BASE, "--system", "ffmpeg;reboot"), 2, "ffmpeg;reboot"),
-        (("../escape", *BASE), 2, "not a name for an image"),
-        (("ü" * 200, *BASE), 2, "not a name for an image"),
+        (("../escape", *BASE), 2, "invalid image name"),
+        (("ü" * 200, *BASE), 2, "invalid image name"),
     ],
 )
 def test_wrong_input_is_refused_and_nothing_is_written(
