@@ -1,1 +1,1 @@
-"""A project and a person's set-up: folders, git, README, SSH, VS Code. Everything with the owner's uid."""
+"""Set up projects and users: directories, git, README, SSH, VS Code. Everything runs with the owner's uid."""

@@ -1,7 +1,7 @@
-"""A devcontainer.json for a project: VS Code makes a container with ds01's limits, the owner's uid, and no GPU.
+"""Write a project's devcontainer.json: VS Code creates a container with ds01's limits, the owner's uid, and no GPU.
 
-VS Code always makes the container itself, so ds01 can neither lease it a GPU nor stop it. It therefore gets none, also
-where Docker would give every GPU to images that ask for `all`; the file says how to attach to ds01's own instead.
+VS Code always creates the container itself, so ds01 can neither lease it a GPU nor stop it. So it gets no GPU, even if
+the image asks Docker for all of them; the file says how to attach to a container of ds01 instead.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FILE = ".devcontainer/devcontainer.json"
 
 
 def default_image(owner: Account, project: str) -> str:
-    """The image that image-create builds for a project of that name."""
+    """Return the image that image-create builds for a project of that name."""
     return f"ds01-{owner.uid}/{project}"
 
 
 def render(project: str, image: str, *, owner: Account, limits: Sequence[str]) -> str:
-    """The file: JSON below a comment. `limits` are Docker's flags, as the policy gives them to the owner."""
+    """Render the file: JSON below a comment. `limits` are Docker flags with the owner's limits."""
     arguments = [f"--user={owner.uid}:{owner.gid}", *(flag for limit in limits for flag in _portable_flags(limit))]
     return render_template(
         "devcontainer.json",
@@ -41,13 +41,13 @@ def render(project: str, image: str, *, owner: Account, limits: Sequence[str]) -
 def write_devcontainer(
     home: Home, folder: Path, project: str, image: str, *, limits: Sequence[str], overwrite: bool = False
 ) -> StepResult:
-    """Write it into a project's folder; one that says something else only with `overwrite`."""
+    """Write the file into a project's directory; a different one is only replaced with `overwrite`."""
     content = render(project, image, owner=home.account, limits=limits)
     return put_file(home, folder / FILE, content, label=FILE, overwrite=overwrite)
 
 
 def _portable_flags(limit: str) -> tuple[str, ...]:
-    """A flag as Docker takes it on every machine: it refuses --cpus above the number of the host's processors."""
+    """Return a flag that Docker accepts on every machine: it refuses --cpus above the number of processors."""
     name, _, value = limit.partition("=")
     if name != "--cpus":
         return (limit,)

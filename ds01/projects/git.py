@@ -1,4 +1,4 @@
-"""Git for a project: a repository, what it leaves out, large files, and whose the commits are. Nothing is committed."""
+"""Set up a project's git repository: ignored files, large files, author. Nothing is committed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ds01.projects.templates import append_block, render_template
 from ds01.system import programs
 from ds01.system.home import Home
 
-REPOSITORY = "git repository"  # as a step calls it
+REPOSITORY = "git repository"  # its name in a StepResult
 BRANCH = "main"
-BLOCK_MARK = "# ds01:"  # the first line of each block that ds01 writes begins so
+BLOCK_MARK = "# ds01:"  # begins the first line of each block that ds01 writes
 IGNORE = ".gitignore"
 ATTRIBUTES = ".gitattributes"
-MAX_FIELD_LENGTH = 200  # letters of a name or an address
-# What a git hook, or somebody's shell, says about another repository than the one that is meant.
+MAX_FIELD_LENGTH = 200  # letters of a name or an e-mail address
+# Variables from a git hook or a shell that point to another repository.
 _REPOSITORY_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -39,12 +39,12 @@ def init_repository(
     lfs: bool | None = None,
     extend: bool = False,
 ) -> StepResult:
-    """Make a repository of a folder that is there. Everything can be done again, and nothing is done twice.
+    """Turn an existing directory into a repository. Idempotent.
 
-    `name`, `email`: whose the commits are; for this repository, unless it has its own. `lfs`: None if git-lfs is there.
-    `extend`: a .gitignore or .gitattributes that is there gets ds01's lines at its end.
+    `name`, `email`: the author in this repository, unless it has one. `lfs` None: use git-lfs if it is installed.
+    `extend`: append ds01's lines to an existing .gitignore or .gitattributes.
 
-    Raises UsageError for a name or an address that is none, Ds01Error.
+    Raises UsageError for an invalid name or e-mail address, Ds01Error.
     """
     if name is not None:
         check_commit_name(name)
@@ -60,59 +60,59 @@ def init_repository(
 
 
 def commit_identity(home: Home, folder: Path | None = None) -> tuple[str | None, str | None]:
-    """Name and address that git knows: in the repository at `folder`, else for all of this person's."""
+    """Return the author's name and e-mail address from git: for the repository at `folder`, else the global ones."""
     configured = [_configured_value(home, folder, key) for key in ("user.name", "user.email")]
     return configured[0], configured[1]
 
 
 def check_commit_name(value: str) -> None:
-    """Raises UsageError if it cannot stand in a commit."""
+    """Raise UsageError for a name that cannot be in a commit."""
     if not value.strip() or not value.isprintable() or len(value) > MAX_FIELD_LENGTH:
         shown = value if len(value) < 80 else f"{value[:80]}…"
         raise UsageError(
-            f"'{shown}' is not a name for commits", why=f"it is one line, at most {MAX_FIELD_LENGTH} letters"
+            f"'{shown}' is not a name for commits", why=f"a name is one line of at most {MAX_FIELD_LENGTH} letters"
         )
 
 
 def check_commit_email(value: str) -> None:
-    """Raises UsageError if it is no address; git itself takes anything."""
+    """Raise UsageError for an invalid e-mail address; git itself accepts anything."""
     if re.fullmatch(r"[^\s<>@]+@[^\s<>@]+", value) is None or not value.isprintable() or len(value) > MAX_FIELD_LENGTH:
         shown = value if len(value) < 80 else f"{value[:80]}…"
-        raise UsageError(f"'{shown}' is no e-mail address", why="it has the form ada@example.org")
+        raise UsageError(f"'{shown}' is not an e-mail address", why="the form is ada@example.org")
 
 
 def _ensure_repository(home: Home, folder: Path) -> StepResult:
-    # The way from the repository's top to here: empty there, and no answer where there is no repository.
+    # The path from the repository's top to here: empty at the top, None without a repository.
     prefix = _run_git(home, folder, "rev-parse", "--show-prefix", required=home.exists(folder / ".git"))
     if prefix == "":
         return StepResult(kept=(REPOSITORY,))
     _run_git(home, folder, "init", "--quiet")
-    # Git before 2.28 cannot be told the branch's name at init.
+    # Git before 2.28 has no option for the branch's name at init.
     if _run_git(home, folder, "config", "--get", "init.defaultBranch", required=False) is None:
         _run_git(home, folder, "symbolic-ref", "HEAD", f"refs/heads/{BRANCH}")
-    notes = (f"{folder} lies within another repository; it has one of its own now.",) if prefix else ()
+    notes = (f"{folder} is inside another repository; now it has its own.",) if prefix else ()
     return StepResult(made=(REPOSITORY,), notes=notes)
 
 
 def _set_up_lfs(home: Home, folder: Path, lfs: bool | None) -> tuple[bool, tuple[str, ...]]:
-    """Whether large files go through git-lfs, whose hooks are then in the repository; and what there is to say."""
+    """Install git-lfs's hooks if it is wanted and works; return whether it is used, and notes."""
     if lfs is False:
         return False, ()
     if programs.find("git-lfs") is None:
         if lfs:
-            raise Ds01Error("git-lfs is not installed", hint="an administrator installs it: apt install git-lfs")
-        return False, ("git-lfs is not here: keep large files in data and models, which git leaves out.",)
+            raise Ds01Error("git-lfs is not installed", hint="an administrator can install it: apt install git-lfs")
+        return False, ("git-lfs is not installed: keep large files in data and models, which git ignores.",)
     try:
         _run_git(home, folder, "lfs", "install", "--local")
     except Ds01Error as error:
         if lfs:
             raise
-        return False, (f"git-lfs does not work here, and is left out: {error.why}",)
+        return False, (f"git-lfs does not work here and is not used: {error.why}",)
     return True, ()
 
 
 def _add_lines(home: Home, path: Path, template: str, extend: bool) -> StepResult:
-    """ds01's lines in a file: a new one, or with `extend` at the end of one that is there."""
+    """Write ds01's lines: into a new file, or with `extend` at the end of an existing one."""
     called = path.name
     if home.read(path) is None and not home.exists(path):
         home.write(path, render_template(template))
@@ -123,7 +123,7 @@ def _add_lines(home: Home, path: Path, template: str, extend: bool) -> StepResul
     if extend:
         append_block(home, path, render_template(template))
         return StepResult(made=(f"lines in {called}",))
-    note = f"{called} is your own and stays as it is; `git-init --append` adds ds01's lines at its end."
+    note = f"{called} is your own and was not changed; `git-init --append` adds ds01's lines at its end."
     return StepResult(kept=(called,), notes=(note,), differing=(called,))
 
 
@@ -133,12 +133,12 @@ def _set_author(home: Home, folder: Path, values: Mapping[str, str | None]) -> S
         configured = _configured_value(home, folder, key)
         local_value = _run_git(home, folder, "config", "--local", "--get", key, required=False)
         if value is None and configured is None:
-            notes.append(f"Git needs to know before your first commit: git config --global {key} …")
+            notes.append(f"Set {key} before your first commit: git config --global {key} …")
         elif value is not None and local_value is None and value != configured:
             _run_git(home, folder, "config", "--local", "--", key, value)
             made.append(f"{key} {value}")
         elif value is not None and local_value is not None and value != local_value:
-            notes.append(f"{key} is {local_value} in this repository, and stays so; `git config {key} …` changes it.")
+            notes.append(f"{key} is already {local_value} in this repository; `git config {key} …` changes it.")
     return StepResult(tuple(made), notes=tuple(notes))
 
 
@@ -152,13 +152,13 @@ def _configured_value(home: Home, folder: Path | None, key: str) -> str | None:
 
 
 def _first_line(why: str | None) -> str:
-    return (why or "it said nothing").splitlines()[0]
+    return (why or "it printed no reason").splitlines()[0]
 
 
 def _run_git(home: Home, folder: Path, *arguments: str, required: bool = True) -> str | None:
-    """What git writes, without the line's end; None if it fails and that is an answer. Raises Ds01Error."""
+    """Return git's output without the final newline; None if it fails and `required` is false. Raises Ds01Error."""
     if programs.find("git") is None:
-        raise Ds01Error("git is not installed", hint="an administrator installs it: apt install git")
+        raise Ds01Error("git is not installed", hint="an administrator can install it: apt install git")
     try:
         value = home.run(["env", *_UNSET_OPTIONS, "git", "-C", str(folder), *arguments])
     except Ds01Error as error:
@@ -166,6 +166,6 @@ def _run_git(home: Home, folder: Path, *arguments: str, required: bool = True) -
         if not required and problem == "failed":
             return None
         raise Ds01Error(
-            f"git {arguments[0]} does not work in {folder}", why=_first_line(error.why), data=error.data
+            f"git {arguments[0]} failed in {folder}", why=_first_line(error.why), data=error.data
         ) from error
     return value.removesuffix("\n")

@@ -1,4 +1,4 @@
-"""A project's folder below ~/workspace, and the tree that data science is used to."""
+"""Create a project's directory below ~/workspace, with the usual tree for data science."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from ds01.projects.step_result import StepResult
 from ds01.projects.templates import load_yaml
 from ds01.system.home import Home
 
-KEEP_FILE = ".gitkeep"  # git knows files only; an empty one keeps the folder
+KEEP_FILE = ".gitkeep"  # git stores only files; an empty file keeps the directory
 
 
 def project_name(text: str) -> str:
-    """A project's name from what was typed: lower case, spaces to `-`, as containers are called. Raises UsageError."""
+    """Return a project name from user input: lower case, spaces to `-`, as for containers. Raises UsageError."""
     return parse_name(text, "project name")
 
 
 def is_project_name(name: str) -> bool:
-    """Whether a folder of that name can be a project's."""
+    """Return whether a directory with that name can be a project's."""
     return NAME_PATTERN.fullmatch(name) is not None
 
 
 def project_path(home: Home, project: str) -> Path:
-    """Where a project lies. Raises UsageError for what is no name: nothing may lead out of ~/workspace."""
+    """Return a project's path. Raises UsageError for an invalid name, so that no path leads out of ~/workspace."""
     if NAME_PATTERN.fullmatch(project) is None:
         raise UsageError(f"invalid project name {project!r}", why=f"allowed: {NAME_FORM}")
     return workspaces_directory(home) / project
 
 
 def workspaces_directory(home: Home) -> Path:
-    """The folder of all projects."""
+    """Return the directory of all projects."""
     return home.workspaces
 
 
 def tree_directories() -> Mapping[str, str]:
-    """The folders of a project, and what each is for."""
+    """Return the directories of a project, and the purpose of each."""
     return load_yaml("folders.yaml")
 
 
 def create_project_directory(
     home: Home, project: str, *, blank: bool = False, folder: Path | None = None
 ) -> StepResult:
-    """Make a project's folder, unless `blank` with the tree in it. `folder`: not below ~/workspace but there.
+    """Create a project's directory, with the tree unless `blank`. `folder`: its path, if not below ~/workspace.
 
     Raises InvalidState if a file is in the way, Ds01Error.
     """
@@ -65,8 +65,8 @@ def _make_directory(home: Home, path: Path) -> bool:
         if (error.data or {}).get("errno") not in (errno.EEXIST, errno.ENOTDIR):
             raise
         raise InvalidState(
-            f"the folder {path} cannot be made",
-            why="there is something else of that name, or above it, that is no folder",
+            f"the directory {path} cannot be created",
+            why="that path, or one above it, is not a directory",
             hint="rename it, and try again",
         ) from error
 

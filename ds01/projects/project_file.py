@@ -1,4 +1,4 @@
-"""`[tool.ds01]` in a project's pyproject.toml: what the project is, for ds01's commands and for people.
+"""Read and write `[tool.ds01]` in a project's pyproject.toml, which describes the project.
 
 Python 3.10 has no parser for TOML. ds01 reads and changes what it writes, lines of the form `key = "value"`; everything
 else in the file stays as it is.
@@ -16,15 +16,15 @@ from ds01.projects.templates import append_block
 from ds01.system.home import Home
 
 FILE = "pyproject.toml"
-HEADING = "# What ds01 knows of this project: `project-init` wrote it, and other commands read it."
+HEADING = "# Written by `project-init`, read by other commands of ds01."
 _TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*[\"']?ds01[\"']?\s*\]\s*(#.*)?$", re.MULTILINE)
-# Other ways to say the same table; a second one would make the file wrong.
+# Other spellings of the same table; a second table would make the file invalid.
 _OTHER_TABLE_FORMS = re.compile(
     r"^\s*(\[+\s*tool\s*\.\s*ds01\s*[.\]]|tool\s*\.\s*ds01\s*[.=]|ds01\s*[.=])", re.MULTILINE
 )
 _NEXT_TABLE = re.compile(r"^\s*\[", re.MULTILINE)
 _LINE = re.compile(r"""^\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*(?:#.*)?$""", re.MULTILINE)
-SETUP_KEY = "setup"  # the key of a project whose setup was started and has not finished
+SETUP_KEY = "setup"  # the key of a project whose setup has not finished
 SETUP_UNFINISHED = "unfinished"
 _ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _SHORT = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -40,7 +40,7 @@ def write(
     framework: str | None,
     setup: str | None = None,
 ) -> StepResult:
-    """Write the table: into a new file, or at the end of one that has none. Values that are None are left out."""
+    """Write the table into a new file, or at the end of a file without it. None values are left out."""
     path = folder / FILE
     existing = home.read_text(path)
     if existing is not None and (_TABLE.search(existing) or _OTHER_TABLE_FORMS.search(existing)):
@@ -54,7 +54,7 @@ def write(
 def update(home: Home, folder: Path, changes: Mapping[str, str | None]) -> bool:
     """Set keys of the table, or remove those that are None; return whether the file changed.
 
-    A file without the table, and a value in another form than ds01 writes, stay as they are.
+    A file without the table, and values in a form that ds01 does not write, are unchanged.
     """
     path = folder / FILE
     content = home.read(path)
@@ -70,7 +70,7 @@ def update(home: Home, folder: Path, changes: Mapping[str, str | None]) -> bool:
 
 
 def read(home: Home, folder: Path) -> Mapping[str, str]:
-    """The table's texts; nothing if there is none."""
+    """Return the table's texts; empty without the table."""
     existing = home.read_text(folder / FILE)
     table_start = None if existing is None else _TABLE.search(existing)
     if existing is None or table_start is None:
@@ -82,7 +82,7 @@ def read(home: Home, folder: Path) -> Mapping[str, str]:
 
 
 def _with_value(text: str, key: str, value: str | None) -> str:
-    """The text of the file with one key of the table set, or removed."""
+    """Return the file's text with one key of the table set or removed."""
     table_start = _TABLE.search(text)
     if table_start is None:
         return text
@@ -110,7 +110,7 @@ def _value(row: re.Match[str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A basic string of TOML."""
+    """Return a basic string of TOML."""
     return f'"{"".join(_escaped(letter) for letter in value)}"'
 
 

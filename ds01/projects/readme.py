@@ -1,4 +1,4 @@
-"""A project's README: what it is, where things are, how to work on it. It replaces nothing unasked."""
+"""Write a project's README: what it is, where things are, how to work on it. Replaces nothing without being asked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_readme(
     framework: str | None = None,
     kind: str | None = None,
 ) -> StepResult:
-    """Write README.md unless the folder has a README, of whatever spelling. `overwrite` replaces a README.md.
+    """Write README.md unless the directory has a README in any spelling. `overwrite` replaces a README.md.
 
     Raises UsageError, Ds01Error.
     """
@@ -39,18 +39,18 @@ def write_readme(
 
 
 def readme_names(home: Home, folder: Path) -> tuple[str, ...]:
-    """The README files that a folder has."""
+    """Return the names of a directory's README files."""
     return tuple(name for name in home.list(folder) if name.casefold() in _READMES)
 
 
 def check_description(text: str) -> None:
-    """Raises UsageError for what a README cannot say."""
+    """Raise UsageError for a description that cannot be in a README."""
     bad_character = next((letter for letter in text if not letter.isprintable() and letter not in "\n\t"), None)
     if bad_character is not None:
         raise UsageError(
-            "the description has control characters in it",
+            "the description contains control characters",
             why=f"the first is {bad_character!a}, letter {text.index(bad_character) + 1}",
-            hint="a line in plain text",
+            hint="write one line of plain text",
         )
 
 
@@ -69,5 +69,5 @@ def _content(
         project=project,
         description=description or "What this project is about, in a sentence or two.",
         details="\n".join(["", *details, ""]) if details else "",
-        folders="\n".join(rows) or "- everything in this folder",
+        folders="\n".join(rows) or "- everything in this directory",
     )

@@ -1,4 +1,4 @@
-"""How this server is called from outside, as it may stand in a configuration."""
+"""Check the name under which users reach this server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SSH_PORT = 22
 
 
 def check_host(text: str) -> str:
-    """The same text. Raises UsageError if it is no host's name or address."""
+    """Return the text. Raises UsageError if it is not a host name or address."""
     try:
         return str(HOST.read(text))
     except ValueError:

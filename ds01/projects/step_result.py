@@ -1,4 +1,4 @@
-"""What one step of setting up a project, or a person, did."""
+"""The result of one step in setting up a project or a user."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class StepResult:
-    """`made` is what is new, `kept` what was there and stays as it was; `notes` are sentences for people.
+    """`made` is new, `kept` existed and is unchanged; `notes` are sentences for the user.
 
-    `differing`: what was kept and says something else than ds01 would write.
+    `differing`: kept, with other content than ds01 would write.
     """
 
     made: tuple[str, ...] = ()
@@ -20,12 +20,12 @@ class StepResult:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether there was nothing to do."""
+        """Whether nothing had to be done."""
         return not self.made
 
 
 def combine_steps(steps: Iterable[StepResult]) -> StepResult:
-    """Several steps as one, in their order."""
+    """Combine several steps into one result, in order."""
     taken = tuple(steps)
 
     def all_of(name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The texts and templates in `config/project`, and how what ds01 writes gets into files that may be there already."""
+"""Render the templates in `config/project`, and write them without overwriting a user's files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _WORD = re.compile(r"\{(\w+)\}")
 
 
 def render_template(name: str, **words: str) -> str:
-    """A text of `config/project`, each {word} that is given filled in; all others stay as they stand there."""
+    """Return a template of `config/project` with the given {word}s replaced; other braces are unchanged."""
     template = config_file(f"project/{name}").read_text("utf-8")
-    return _WORD.sub(lambda found: words.get(found[1], found[0]), template)  # once: a value may have braces itself
+    return _WORD.sub(lambda found: words.get(found[1], found[0]), template)  # in one pass: a value may contain braces
 
 
 def load_yaml(name: str) -> Mapping[str, Any]:
-    """A YAML file of `config/project`."""
+    """Load a YAML file of `config/project`."""
     import yaml
 
     found: Mapping[str, Any] = yaml.safe_load(render_template(name))
@@ -29,23 +29,21 @@ def load_yaml(name: str) -> Mapping[str, Any]:
 
 
 def put_file(home: Home, path: Path, content: str, *, label: str, overwrite: bool, mode: int = 0o644) -> StepResult:
-    """Write a file if it is not there; one that says something else only with `overwrite`."""
+    """Write a file if it is missing; a different one is only replaced with `overwrite`."""
     existing = home.read(path)
-    if existing is None and not home.exists(path):  # a link that leads nowhere is somebody's, too
+    if existing is None and not home.exists(path):  # a broken link belongs to the user too
         home.write(path, content, mode=mode)
         return StepResult(made=(label,))
     if existing == content.encode():
         return StepResult(kept=(label,))
     if not overwrite:
-        return StepResult(
-            kept=(label,), notes=(f"{label} says something else, and stays as it is.",), differing=(label,)
-        )
+        return StepResult(kept=(label,), notes=(f"{label} has other content and was not changed.",), differing=(label,))
     home.write(path, content, mode=mode)
     return StepResult(made=(label,))
 
 
 def append_block(home: Home, path: Path, block: str, *, mode: int = 0o644) -> None:
-    """Add a block at the end of a file, after an empty line; what stands there, and its mode, stays untouched."""
+    """Append a block to a file after an empty line, keeping its content and mode."""
     existing = home.read(path)
     if existing is None:
         home.write(path, block, mode=mode)

@@ -26,7 +26,7 @@ def read(path: Path) -> bytes:
         status = os.fstat(descriptor)
         if (
             not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES
-        ):  # a directory is no file that cannot be read
+        ):  # a directory is reported as unsafe, not as unreadable
             raise UnsafeFile(f"{path} is not a regular file below 1 MiB")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(MAX_FILE_BYTES)

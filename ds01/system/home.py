@@ -60,7 +60,7 @@ class Home:
 
     def make_directory(self, path: Path, *, mode: int = 0o755) -> bool:
         """Create a directory and its parents, and return whether it was missing."""
-        return self._run_as_owner(path, "made", partial(_make_directory, path, mode)) is not None
+        return self._run_as_owner(path, "created", partial(_make_directory, path, mode)) is not None
 
     def remove(self, path: Path) -> bool:
         """Remove a file, and return whether there was one."""

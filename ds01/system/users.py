@@ -76,7 +76,7 @@ class Users:
         except (KeyError, ValueError):
             if text.isascii() and text.isdigit() and len(text) <= 10:
                 return self.by_uid(int(text))
-            raise NotFound(f"there is no user {text!r}", hint="`getent passwd` lists the users") from None
+            raise NotFound(f"unknown user {text!r}", hint="`getent passwd` lists the users") from None
 
     def has_group(self, name: str) -> bool:
         """Return whether the user database has this Unix group; False too if it does not answer."""

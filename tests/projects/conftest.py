@@ -1,4 +1,4 @@
-"""Somebody's home, with a project in it. These tests start git and ssh-keygen, and so are not among the fastest."""
+"""A home with a project. These tests start git and ssh-keygen, so they are not among the fastest."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def project(home: Home) -> Path:
 
 
 def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file below a folder: its mode, and what stands in it; git's own index may be touched by a look."""
+    """Return mode and content of every file below a directory, except git's index, which reading may change."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mode, b"" if path.is_dir() else path.read_bytes())
         for path in sorted(folder.rglob("*"))
@@ -40,5 +40,5 @@ def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def own_home(folder: str) -> Home:
-    """The home of whoever runs the tests: nothing has to be done in a child."""
+    """The home of the user who runs the tests, so that nothing runs in a child process."""
     return Home(Account(os.geteuid(), os.getegid(), pwd.getpwuid(os.geteuid()).pw_name, folder))

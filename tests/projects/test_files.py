@@ -1,4 +1,4 @@
-"""README, project file and devcontainer.json: written once, and nobody's own file is touched unasked."""
+"""README, project file and devcontainer.json: written once, and own files are not changed without being asked."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_existing_readme_needs_overwrite(home: Home, project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["readme.md", "README", "README.rst", "Readme.txt"])
-def test_a_readme_of_any_spelling_is_one(name: str, home: Home, project: Path) -> None:
+def test_readme_is_recognised_in_any_spelling(name: str, home: Home, project: Path) -> None:
     home.write(project / name, "mine")
     assert readme.write_readme(home, project, "birds").kept == (name,)
     assert [one for one in home.list(project) if one.lower().startswith("readme")] == [name]
@@ -66,7 +66,7 @@ def test_broken_links_and_directories_are_not_replaced(home: Home, project: Path
         readme.write_readme(home, project, "birds")
 
 
-def test_a_description_cannot_steer_a_terminal(home: Home, project: Path) -> None:
+def test_description_has_no_control_characters(home: Home, project: Path) -> None:
     with pytest.raises(UsageError):
         readme.write_readme(home, project, "birds", description="\x1b[2J")
 
@@ -74,7 +74,7 @@ def test_a_description_cannot_steer_a_terminal(home: Home, project: Path) -> Non
 # pyproject.toml
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
-# Each example writes files: how long that takes is a matter of what else the machine does.
+# Each example writes files, which can be slow on a busy machine.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -124,7 +124,7 @@ def test_existing_content_stays_and_values_round_trip(there: bytes, project: str
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no parser for TOML")
 @patient
 @given(project=TEXTS, kind=TEXTS)
-def test_what_is_written_is_toml(project: str, kind: str) -> None:
+def test_written_file_is_valid_toml(project: str, kind: str) -> None:
     import tomllib
 
     with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +156,7 @@ def test_devcontainer_has_limits_owner_and_no_gpu(home: Home) -> None:
     assert f"birds._.{home.account.uid}" in text, "the container to attach to for a GPU"
 
 
-def test_an_own_devcontainer_stays_unless_said(home: Home, project: Path) -> None:
+def test_own_devcontainer_is_kept_without_an_option(home: Home, project: Path) -> None:
     assert devcontainer.write_devcontainer(home, project, "birds", "a/b", limits=LIMITS).made == (devcontainer.FILE,)
     assert devcontainer.write_devcontainer(home, project, "birds", "a/b", limits=LIMITS).is_unchanged
     home.write(project / devcontainer.FILE, "{}")

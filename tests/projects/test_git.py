@@ -1,4 +1,4 @@
-"""A project's repository: what git leaves out, large files, whose the commits are. Git itself is asked."""
+"""A project's repository: ignored files, large files, author. Uses the real git."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ignored(folder: Path, *paths: str) -> set[str]:
 
 @pytest.fixture
 def programs(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of all programs that there are: git, but not git-lfs."""
+    """A directory with all programs except git-lfs."""
     folder = harness.root / "programs"
     folder.mkdir()
     for name in ("git", "env", "tee", "sh"):
@@ -40,7 +40,7 @@ def programs(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def lfs(harness: Harness, programs: Path) -> Path:
-    """A stand-in for git-lfs; what it was called with."""
+    """A stand-in for git-lfs; records its arguments."""
     called = harness.home("alice") / "called"
     (programs / "git-lfs").write_text(f'#!/bin/sh\necho "$@" >> {called}\n')
     (programs / "git-lfs").chmod(0o755)
@@ -76,7 +76,7 @@ def test_the_empty_folders_of_the_tree_can_be_committed(home: Home, project: Pat
     assert ask(project, "log", "--format=%an <%ae>") == "Ada Lovelace <ada@example.org>"
 
 
-def test_again_nothing_changes(home: Home, project: Path) -> None:
+def test_second_run_changes_nothing(home: Home, project: Path) -> None:
     git.init_repository(home, project, **ADA)
     before = everything(project)
     step = git.init_repository(home, project, **ADA)
@@ -90,7 +90,7 @@ def test_configured_default_branch_is_used(home: Home, project: Path) -> None:
     assert ask(project, "symbolic-ref", "HEAD") == "refs/heads/trunk"
 
 
-def test_commits_and_branches_that_are_there_stay(home: Home, project: Path) -> None:
+def test_existing_commits_and_branches_are_kept(home: Home, project: Path) -> None:
     home.run(["git", "-C", str(project), "init", "-q"])
     home.run(["git", "-C", str(project), "checkout", "-q", "-b", "mine"])
     assert git.REPOSITORY in git.init_repository(home, project, **ADA).kept
@@ -135,14 +135,14 @@ def test_missing_author_names_the_command(home: Home, project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201, "\x1b[2J"])
-def test_a_name_that_cannot_stand_in_a_commit_is_wrong_use(name: str, home: Home, project: Path) -> None:
+def test_invalid_commit_name_is_refused(name: str, home: Home, project: Path) -> None:
     with pytest.raises(UsageError):
         git.init_repository(home, project, name=name)
     assert not (project / ".git").exists()
 
 
 @pytest.mark.parametrize("email", ["ada", "@", "a b@c", "a@b>c", "a@b\n[core]", "x" * 300 + "@b"])
-def test_an_address_that_is_none_is_wrong_use(email: str, home: Home, project: Path) -> None:
+def test_invalid_email_address_is_refused(email: str, home: Home, project: Path) -> None:
     with pytest.raises(UsageError):
         git.init_repository(home, project, email=email)
 
@@ -153,7 +153,7 @@ def test_a_name_that_looks_like_an_option_is_a_name(home: Home, project: Path) -
     assert git.commit_identity(home) == (None, None)
 
 
-def test_large_files_go_through_lfs_where_it_is(home: Home, project: Path, lfs: Path) -> None:
+def test_large_files_use_lfs_if_installed(home: Home, project: Path, lfs: Path) -> None:
     step = git.init_repository(home, project)
     assert ".gitattributes" in step.made and lfs.read_text() == "install --local\n"
     assert ask(project, "check-attr", "filter", "src/model.safetensors").endswith(": lfs")
@@ -175,12 +175,12 @@ def test_lfs_can_be_left_out(home: Home, project: Path, lfs: Path) -> None:
 
 def test_without_lfs_large_files_are_not_promised(home: Home, project: Path, programs: Path) -> None:
     step = git.init_repository(home, project)
-    assert not (project / ".gitattributes").exists() and "git-lfs is not here" in " ".join(step.notes)
+    assert not (project / ".gitattributes").exists() and "git-lfs is not installed" in " ".join(step.notes)
     with pytest.raises(Ds01Error, match="git-lfs is not installed"):
         git.init_repository(home, project, lfs=True)
 
 
-def test_a_folder_in_another_repository_says_so(home: Home, project: Path) -> None:
+def test_directory_inside_another_repository_gets_a_note(home: Home, project: Path) -> None:
     home.run(["git", "-C", str(home.path), "init", "-q"])
     step = git.init_repository(home, project)
     assert git.REPOSITORY in step.made and any("another repository" in note for note in step.notes)
@@ -188,7 +188,7 @@ def test_a_folder_in_another_repository_says_so(home: Home, project: Path) -> No
     assert not any("another repository" in note for note in git.init_repository(home, project).notes)
 
 
-def test_a_broken_repository_is_an_error_in_gits_words(home: Home, project: Path) -> None:
+def test_broken_repository_is_an_error_with_gits_message(home: Home, project: Path) -> None:
     home.write(project / ".git", "nonsense")
     with pytest.raises(Ds01Error) as caught:
         git.init_repository(home, project)
@@ -203,7 +203,7 @@ def test_without_git_the_hint_says_how_to_get_it(home: Home, project: Path, prog
 
 
 @AS_ROOT
-def test_a_repository_of_somebody_else_is_not_taken_for_none(home: Home, project: Path) -> None:
+def test_foreign_repository_is_not_ignored(home: Home, project: Path) -> None:
     home.write(home.path / ".gitconfig", "[init]\n defaultBranch = trunk\n")
     subprocess.run([*GIT, "init", "-q"], cwd=project, check=True)
     for path in (project, *project.rglob("*")):
@@ -214,7 +214,7 @@ def test_a_repository_of_somebody_else_is_not_taken_for_none(home: Home, project
     assert "ownership" in (caught.value.why or "") and not (project / ".gitignore").exists()
 
 
-def test_another_repository_in_the_environment_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repository_in_the_environment_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "project").mkdir()
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     git.init_repository(own_home(str(tmp_path)), tmp_path / "project")

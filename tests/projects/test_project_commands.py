@@ -1,4 +1,4 @@
-"""The commands for projects and people, nobody at the keyboard."""
+"""The commands for projects and users, without a terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def birds(ds: CommandLine) -> Path:
     return ds.harness.home("alice") / "workspace" / "birds"
 
 
-def test_each_says_what_it_made_and_again_that_all_is_there(ds: CommandLine) -> None:
+def test_commands_report_what_is_new_and_a_second_run_nothing(ds: CommandLine) -> None:
     folder = ds.harness.home("alice") / "workspace" / "birds"
     for verb in ON_PROJECTS:
         assert "Created: " in ds.ok(verb, "birds"), verb
@@ -37,7 +37,7 @@ def test_each_says_what_it_made_and_again_that_all_is_there(ds: CommandLine) -> 
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("verb", ON_PROJECTS)
-def test_json_is_the_step_and_its_folder(verb: str, ds: CommandLine, birds: Path) -> None:
+def test_json_has_the_step_and_its_directory(verb: str, ds: CommandLine, birds: Path) -> None:
     answer = ds(verb, "birds", "--json")
     assert answer.code == 0 and (answer.json["project"], answer.json["path"]) == ("birds", str(birds))
     assert {"made", "kept", "notes", "differing"} == answer.json["step"].keys()
@@ -46,7 +46,7 @@ def test_json_is_the_step_and_its_folder(verb: str, ds: CommandLine, birds: Path
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("verb", ON_PROJECTS)
-def test_without_a_name_it_is_the_project_in_which_one_stands(
+def test_project_defaults_to_the_current_directory(
     verb: str, ds: CommandLine, birds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert f"{verb} PROJECT" in ds.fails(2, verb)
@@ -59,7 +59,7 @@ def test_without_a_name_it_is_the_project_in_which_one_stands(
     ds.fails(2, verb)  # no project of that name can be
 
 
-def test_a_workspace_that_is_a_link_is_still_where_one_stands(
+def test_linked_workspace_counts_as_the_current_project(
     ds: CommandLine, birds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = ds.harness.home("alice") / "disk"
@@ -72,23 +72,23 @@ def test_a_workspace_that_is_a_link_is_still_where_one_stands(
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("verb", ON_PROJECTS)
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
-def test_odd_names_are_wrong_use_and_make_nothing(verb: str, name: str, ds: CommandLine) -> None:
+def test_invalid_names_are_refused_and_create_nothing(verb: str, name: str, ds: CommandLine) -> None:
     before = everything(ds.harness.home("alice"))
     error = ds.fails(2, verb, "--", name)
     assert "\x1b" not in error and everything(ds.harness.home("alice")) == before
 
 
-def test_a_name_is_folded_and_that_is_said(ds: CommandLine) -> None:
+def test_name_is_folded_and_reported(ds: CommandLine) -> None:
     assert "The name becomes my-birds" in ds.ok("dir-create", "My Birds")
 
 
 @pytest.mark.parametrize("verb", ON_PROJECTS[1:])
-def test_a_project_that_is_not_there_is_5_and_not_made(verb: str, ds: CommandLine) -> None:
+def test_missing_project_exits_with_5_and_is_not_created(verb: str, ds: CommandLine) -> None:
     assert "`dir-create nothing`" in ds.fails(5, verb, "nothing")
     assert not (ds.harness.home("alice") / "workspace" / "nothing").exists()
 
 
-def test_another_folder_can_be_said(ds: CommandLine) -> None:
+def test_another_directory_can_be_given(ds: CommandLine) -> None:
     folder = ds.harness.home("alice") / "Elsewhere"
     for verb in ON_PROJECTS:
         answer = ds(verb, "--dir", "~/x/../Elsewhere", "--json")
@@ -109,7 +109,7 @@ def test_blank_and_a_file_in_the_way(ds: CommandLine) -> None:
     assert (workspace / "file").read_text() == "mine"
 
 
-def test_own_files_stay_until_an_option_says_otherwise(ds: CommandLine, birds: Path) -> None:
+def test_own_files_are_kept_without_an_option(ds: CommandLine, birds: Path) -> None:
     mine = {"README.md": "mine", ".gitignore": "mine\n", ".devcontainer/devcontainer.json": "{}"}
     (birds / ".devcontainer").mkdir()
     for name, text in mine.items():
@@ -197,7 +197,7 @@ def test_administrators_act_for_others_and_the_files_are_theirs(ds: CommandLine)
 
 
 @AS_ROOT
-def test_a_home_that_cannot_be_written_is_an_error_in_words(ds: CommandLine) -> None:
+def test_unwritable_home_is_an_error_with_a_message(ds: CommandLine) -> None:
     ds.harness.home("alice").chmod(0o555)
     (ds.harness.home("alice") / "workspace").chmod(0o555)
     assert "Permission denied" in ds.fails(1, "dir-create", "birds")
@@ -229,8 +229,8 @@ def test_failed_build_continues_from_its_dockerfile(ds: CommandLine) -> None:
     ("code", "words", "said"),
     [
         (5, ["--framework", "nope"], "unknown framework 'nope'"),
-        (5, ["--framework", "nope"], "any other image: --image NAME"),
-        (5, ["--framework", "pytorch-99"], "any other image: --image NAME"),
+        (5, ["--framework", "nope"], "--image NAME takes any other image"),
+        (5, ["--framework", "pytorch-99"], "--image NAME takes any other image"),
         (5, ["--framework", "nope", "--no-image"], "unknown framework 'nope'"),
         (5, ["--type", "cooking"], "or leave --type out"),
         (2, ["--description", "a\x1b[31mb"], "letter 2"),
@@ -251,5 +251,5 @@ def test_invalid_options_are_refused_before_any_step(code: int, words: list[str]
     assert named <= {name for param in load_command("project init").params for name in param.opts}
 
 
-def test_a_project_with_a_wrong_name_is_told_so(ds: CommandLine) -> None:
+def test_project_with_an_invalid_name_is_refused(ds: CommandLine) -> None:
     assert "invalid project name '../etc'" in ds.fails(2, "project-init", "../etc", "--quick")

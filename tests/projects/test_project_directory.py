@@ -1,4 +1,4 @@
-"""A project's folder: the tree, made once, and never anywhere but in the person's own home."""
+"""A project's directory: the tree is created once, and only in the user's own home."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.projects.conftest import AS_ROOT, everything
 TREE = ("data/raw", "data/processed", "notebooks", "src", "models", "configs", "tests", "scripts", "docs")
 
 
-def test_the_tree_is_there_and_git_would_keep_its_folders(home: Home) -> None:
+def test_tree_is_created_and_git_keeps_its_directories(home: Home) -> None:
     step = project_directory.create_project_directory(home, "birds")
     top = home.path / "workspace" / "birds"
     assert set(step.made) == {str(top), *TREE} and step.kept == ()
@@ -24,14 +24,14 @@ def test_the_tree_is_there_and_git_would_keep_its_folders(home: Home) -> None:
     assert (top / "data" / "raw").stat().st_mode & 0o777 == 0o755
 
 
-def test_blank_is_only_the_folder(home: Home) -> None:
+def test_blank_creates_only_the_directory(home: Home) -> None:
     assert project_directory.create_project_directory(home, "birds", blank=True).made == (
         str(home.path / "workspace" / "birds"),
     )
     assert home.list(home.path / "workspace" / "birds") == ()
 
 
-def test_again_nothing_changes_and_what_is_there_stays(home: Home, project: Path) -> None:
+def test_second_run_changes_nothing(home: Home, project: Path) -> None:
     home.write(project / "src" / "train.py", "print()\n")
     home.remove(project / "src" / ".gitkeep")
     home.write(project / "notes.txt", "mine")
@@ -48,7 +48,7 @@ def test_what_is_missing_is_added(home: Home) -> None:
 
 
 @pytest.mark.parametrize("name", ["birds", "birds/data", "birds/src"])
-def test_a_file_in_the_way_is_said_and_stays(name: str, home: Home) -> None:
+def test_file_in_the_way_is_reported_and_kept(name: str, home: Home) -> None:
     path = home.path / "workspace" / name
     home.write(path, "mine")
     with pytest.raises(InvalidState) as caught:
@@ -65,7 +65,7 @@ def test_a_workspace_elsewhere_is_followed(home: Home) -> None:
 
 
 @AS_ROOT
-def test_a_link_leads_root_nowhere_that_its_owner_could_not_go(home: Home, tmp_path: Path) -> None:
+def test_root_follows_links_with_the_owners_rights_only(home: Home, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     (home.path / "workspace" / "birds").symlink_to(closed)
@@ -75,7 +75,7 @@ def test_a_link_leads_root_nowhere_that_its_owner_could_not_go(home: Home, tmp_p
 
 
 @AS_ROOT
-def test_a_home_that_cannot_be_written_is_an_error_with_the_path(home: Home) -> None:
+def test_unwritable_home_is_an_error_with_the_path(home: Home) -> None:
     (home.path / "workspace").chmod(0o555)
     with pytest.raises(Ds01Error) as caught:
         project_directory.create_project_directory(home, "birds")

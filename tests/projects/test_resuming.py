@@ -1,4 +1,4 @@
-"""project-init and user-setup: what they check first, how they continue, and who reads the project's file."""
+"""project-init and user-setup: checks before the first step, resuming, and readers of the project's file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.command_line import CommandLine
 
 
 def own(ds: CommandLine, path: Path, text: str) -> None:
-    """A file of alice's."""
+    """Return a file of alice."""
     Home(Users(ds.harness.state / "passwd").by_login("alice")).write(path, text)
 
 
 @pytest.fixture(autouse=True)
 def key(ds: CommandLine) -> None:
-    """A key of alice's: ssh-keygen makes none for people who are not in the machine's user database."""
+    """Write a key for alice, since ssh-keygen creates none for users outside the user database."""
     home = Home(Users(ds.harness.state / "passwd").by_login("alice"))
     home.write(home.path / ".ssh" / "id_ed25519", "stand-in", mode=0o600)
     home.write(home.path / ".ssh" / "id_ed25519.pub", "ssh-ed25519 AAAA alice\n")
@@ -44,7 +44,7 @@ def test_a_refusal_comes_before_anything_is_built(command: str, ds: CommandLine)
 
 
 @pytest.mark.parametrize("command", ["project-init", "user-setup"])
-def test_the_container_has_what_was_asked_for(command: str, ds: CommandLine) -> None:
+def test_container_has_the_requested_properties(command: str, ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background")
     ds.ok(command, "birds", "--quick", "--image", "any/image", "--cpu-only")
     assert ds.harness.record("alice", "birds").lease is None
@@ -54,7 +54,7 @@ def test_the_container_has_what_was_asked_for(command: str, ds: CommandLine) -> 
     assert lease is not None and len(lease.slots) == 2
 
 
-def test_whoever_waits_is_not_refused_before_the_first_step(ds: CommandLine) -> None:
+def test_request_with_wait_is_not_refused_before_the_first_step(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "--image", "any/image", "--gpus", "2", "--background", who="bob")
     assert "--wait" in ds.fails(4, "project-init", "birds", "--quick", "--image", "any/image", "--gpus", "2")
     assert not folder(ds, "birds").exists()
@@ -78,7 +78,7 @@ def test_user_setup_resumes_an_unfinished_project(ds: CommandLine) -> None:
     assert "`image-update birds --rebuild`" in ds.fails(1, "user-setup", "--quick")
 
 
-def test_a_project_that_got_its_container_otherwise_is_finished(ds: CommandLine) -> None:
+def test_project_with_a_container_from_elsewhere_is_finished(ds: CommandLine) -> None:
     broken_dockerfile(ds, "birds")
     ds.fails(1, "project-init", "birds", "--quick")
     ds.ok("container-deploy", "birds", "--image", "any/image", "--background")
@@ -109,7 +109,7 @@ def test_the_image_of_project_init_is_remembered_by_deploy(ds: CommandLine) -> N
     assert ds.harness.record("alice", "birds").image == "lab/birds:2"
 
 
-def test_an_own_image_of_the_name_goes_before_the_projects_file(ds: CommandLine) -> None:
+def test_own_image_of_that_name_precedes_the_projects_file(ds: CommandLine) -> None:
     ds.ok("project-init", "birds", "--quick", "--image", "lab/birds:2", "--no-container")
     ds.ok("image-create", "birds", "--framework", "pytorch")
     ds.ok("container-create", "birds")
@@ -139,7 +139,7 @@ def test_project_init_reuses_the_image_of_the_file(ds: CommandLine) -> None:
     assert ds.harness.record("alice", "birds").image == "lab/birds:3"
 
 
-def test_a_wrong_image_in_the_file_is_said_and_not_used(ds: CommandLine) -> None:
+def test_invalid_image_in_the_file_is_reported_and_not_used(ds: CommandLine) -> None:
     own(ds, folder(ds, "birds") / "pyproject.toml", '[tool.ds01]\nimage = "Not An Image"\n')
     answer = ds("container-deploy", "birds", "--background")
     assert answer.code == 5 and "'Not An Image'" in answer.err
@@ -166,7 +166,7 @@ def test_an_update_changes_only_its_keys(line_end: str, home: Home, tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", [None, "", "[project]\n", "[tool.ds01]\nimage = ['a']\n", "[tool.ds01]"])
-def test_what_is_not_as_ds01_writes_it_stays(text: str | None, home: Home) -> None:
+def test_values_in_another_form_are_kept(text: str | None, home: Home) -> None:
     path = home.path / "workspace" / "x"
     home.make_directory(path)
     if text is not None:

@@ -1,4 +1,4 @@
-"""SSH keys, and the entry for VS Code: the real ssh-keygen and ssh are asked what they think of it."""
+"""SSH keys and the entry for VS Code, checked with the real ssh-keygen and ssh."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no s
 
 @pytest.fixture
 def home(fast_tmp: Path) -> Home:
-    """ssh-keygen works for nobody whom the user database does not have."""
+    """Skip for users outside the user database, for whom ssh-keygen does not work."""
     uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
     harness = Harness(fast_tmp / "bed", people={"alice": uid})
     return Home(Users(harness.state / "passwd").by_login("alice"))
@@ -38,7 +38,7 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def test_a_key_that_only_its_owner_can_read(home: Home) -> None:
+def test_new_key_is_readable_by_its_owner_only(home: Home) -> None:
     step = ssh.set_up_key(home, comment="alice@server")
     folder = home.path / ".ssh"
     assert step.made == ("~/.ssh", "~/.ssh/id_ed25519", "~/.ssh/id_ed25519.pub")
@@ -71,7 +71,7 @@ def test_lost_public_key_with_passphrase_names_command(home: Home, key: Path) ->
     assert step.is_unchanged and "ssh-keygen -y" in " ".join(step.notes)
 
 
-def test_a_public_part_alone_is_never_overwritten(home: Home, key: Path) -> None:
+def test_public_key_without_a_private_key_is_kept(home: Home, key: Path) -> None:
     home.remove(key)
     before = everything(key.parent)
     with pytest.raises(InvalidState):
@@ -88,7 +88,7 @@ def test_permissions_of_existing_keys_are_tightened(home: Home, key: Path) -> No
     assert ssh.set_up_key(home, comment="x").is_unchanged and mode(key.parent) == 0o755, "which ssh takes too"
 
 
-def test_what_is_shown_is_never_the_private_part(home: Home, key: Path) -> None:
+def test_private_key_is_never_shown(home: Home, key: Path) -> None:
     private = home.read(key) or b""
     home.write(key.with_suffix(".pub"), private)
     assert ssh.public_key(home) is None
@@ -106,7 +106,7 @@ def test_a_comment_that_looks_like_an_option_is_one(home: Home) -> None:
 
 
 @AS_ROOT
-def test_a_linked_ssh_folder_leads_root_nowhere(home: Home, tmp_path: Path) -> None:
+def test_root_does_not_follow_a_linked_ssh_directory(home: Home, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     (home.path / ".ssh").symlink_to(closed)
@@ -119,7 +119,7 @@ def test_a_linked_ssh_folder_leads_root_nowhere(home: Home, tmp_path: Path) -> N
 
 
 def settings(path: Path) -> dict[str, str]:
-    """What ssh itself makes of the entry."""
+    """Return how ssh itself reads the entry."""
     said = subprocess.run(
         ["ssh", "-F", str(path), "-G", vscode.HOST_ALIAS],
         capture_output=True,
@@ -137,14 +137,14 @@ def test_ssh_understands_the_entry(login: str, tmp_path: Path) -> None:
     assert (found["hostname"], found["user"], found["port"]) == ("server.example.org", login, "2222")
 
 
-def test_the_guide_has_the_entry_whole() -> None:
+def test_guide_contains_the_whole_entry() -> None:
     text = "\n".join(line.strip() for line in vscode.setup_guide("alice", "server"))
     assert "\n".join(line.strip() for line in vscode.host_entry("alice", "server").splitlines()) in text
     assert "{" not in text
 
 
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=x", "a b", "a\nUser root", "ü", "x" * 300, "a;b"])
-def test_what_is_no_host_does_not_get_into_a_configuration(host: str) -> None:
+def test_invalid_host_is_refused(host: str) -> None:
     with pytest.raises(UsageError):
         vscode.host_entry("alice", host)
     with pytest.raises(UsageError):
@@ -161,22 +161,22 @@ def test_the_entry_is_added_once_and_the_rest_stays(home: Home, tmp_path: Path) 
     assert settings(path)["hostname"] == "server"
     assert vscode.write_host_entry(home, path, entry).is_unchanged
     step = vscode.write_host_entry(home, path, vscode.host_entry("alice", "another"))
-    assert step.is_unchanged and "stays as it is" in " ".join(step.notes)
+    assert step.is_unchanged and "was not changed" in " ".join(step.notes)
     assert home.read_text(path) == content
 
 
 @pytest.mark.parametrize("there", ["Host ds01-old\n", "Host *\n", "# Host ds01\n", "HostName ds01\n", "Host my.ds01\n"])
-def test_what_only_looks_like_the_entry_is_none(there: str, home: Home) -> None:
+def test_similar_entries_are_not_taken_for_ours(there: str, home: Home) -> None:
     home.write(home.path / "config", there)
     assert vscode.write_host_entry(home, home.path / "config", vscode.host_entry("alice", "server")).made
 
 
 @pytest.mark.parametrize("there", ["Host a ds01 b\n", "  host=ds01\n", "HOST\tds01\n"])
-def test_an_entry_of_any_spelling_is_one(there: str, home: Home) -> None:
+def test_entry_is_recognised_in_any_spelling(there: str, home: Home) -> None:
     home.write(home.path / "config", there)
     assert vscode.write_host_entry(home, home.path / "config", vscode.host_entry("alice", "server")).is_unchanged
 
 
-def test_a_new_file_is_its_owners_only(home: Home) -> None:
+def test_new_file_is_readable_by_its_owner_only(home: Home) -> None:
     vscode.write_host_entry(home, home.path / "new" / "config", vscode.host_entry("alice", "server"))
     assert mode(home.path / "new" / "config") == 0o600

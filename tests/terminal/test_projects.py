@@ -38,7 +38,7 @@ def test_git_asks_who_it_is_and_enter_leaves_it_open(programs: Programs, birds: 
     later.type("\r")
     later.expect("Your e-mail address, for commits (Enter: later): ")
     later.type("nobody\r")
-    later.expect("is no e-mail address")
+    later.expect("is not an e-mail address")
     later.type("\r")
     later.expect("git config --global user.name")
     assert later.end() == 0

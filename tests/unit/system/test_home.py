@@ -71,7 +71,7 @@ def test_directory_is_created_once(home: Home) -> None:
     assert home.make_directory(home.path / "a" / "b")
     assert not home.make_directory(home.path / "a" / "b")
     home.write(home.path / "file", "")
-    with pytest.raises(Ds01Error, match="cannot be made"):
+    with pytest.raises(Ds01Error, match="cannot be created"):
         home.make_directory(home.path / "file")
 
 
