@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def host_parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """What a host is made of: the image, and the folder with the stand-in for NVML."""
+    """The parts of a host: the image, and the directory with the stand-in for NVML."""
     if os.geteuid() != 0:
         pytest.skip("a whole host is root's to make")
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:

@@ -80,7 +80,7 @@ class Host(Server):
         input: str | None = None,
         timeout: float = 120,
     ) -> CompletedRun[str]:
-        """Run a command, or a line of sh, as somebody, as Server says it."""
+        """Run a command, or a line of sh, as a user; see Server."""
         variables = environment_of(user, env or {})
         options = ["--workdir", variables["HOME"], *(f"--env={name}={value}" for name, value in variables.items())]
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The tests of the commands, as they run in process and with the frozen program, with what apt has installed."""
+"""The tests of the commands, run with the program that apt installed instead of in process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users of the installed package do, and what their host says to it."""
+"""Using the installed package on a host, and its output."""
 
 from __future__ import annotations
 
@@ -78,6 +78,6 @@ def test_workspace_is_the_owners_and_outlives_the_container(lab: Host) -> None:
     assert lab.read("/home/alice/workspace/thesis/result") == "mine\n"
 
 
-def test_who_is_not_in_dockers_group_is_told_so(lab: Host) -> None:
+def test_user_outside_the_group_docker_gets_a_hint(lab: Host) -> None:
     lab.run("id mallory 2>/dev/null || useradd --create-home mallory")
     assert "docker" in lab.run("container-list", user="mallory", code=1).stderr

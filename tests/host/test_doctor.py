@@ -1,4 +1,4 @@
-"""Doctor on an installed host: content with a sound one, and what it says it mends it mends."""
+"""Doctor on an installed host: no finding on a healthy one, and `--fix` fixes what it offers to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GROUP, SLICE = "ds01.slice/ds01-students.slice", "ds01-students-alice.slice"
 def lab(host: Host) -> Iterator[Host]:
     host.write(POLICY_FILE, POLICY)
     live_restore(host, True)
-    # It is there, and does nothing: a tick between what a test breaks and what doctor finds would mend it.
+    # Installed, but idle: a tick between a test's fault and doctor would repair it.
     host.run("systemctl start cron && systemctl kill --signal=STOP cron && ds01 tick")
     host.run(DEPLOY, user="alice")
     yield host
@@ -40,7 +40,7 @@ def lab(host: Host) -> Iterator[Host]:
 
 
 def live_restore(host: Host, wanted: bool) -> None:
-    """Whether containers outlive dockerd, which reads its file some time after it is told to."""
+    """Set live-restore, and wait: dockerd reads its file some time after the signal."""
     host.write("/etc/docker/daemon.json", json.dumps(DAEMON | {"live-restore": wanted}))
     host.run("systemctl reload docker")
     wait_until(lambda: host.docker("info", "--format", "{{.LiveRestoreEnabled}}") == json.dumps(wanted))
@@ -115,7 +115,7 @@ def test_lost_and_unreadable_records_are_rebuilt_from_labels(lab: Host) -> None:
         assert container["state"] == "running" and len(container["gpus"]) == 1
 
 
-def test_a_picture_that_somebody_edited_is_drawn_anew(lab: Host) -> None:
+def test_edited_gpu_state_is_rewritten(lab: Host) -> None:
     path = f"{STATE}/gpu-state.json"
     before = lab.read(path)
     lab.write(path, '{"allocations": {}}', mode=0o664)

@@ -1,4 +1,4 @@
-"""The examples of the commands that only a whole host can follow, as their help has them."""
+"""The examples in the commands' help that need a whole host."""
 
 from __future__ import annotations
 

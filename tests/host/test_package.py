@@ -82,7 +82,7 @@ echo "${{COMPREPLY[@]}}"
     assert "ran" not in host.run("ls ~alice").stdout
 
 
-def test_folders_and_files_have_the_modes_of_the_contract(host: Host) -> None:
+def test_directories_and_files_have_their_modes(host: Host) -> None:
     for folder in ("", "container-metadata", "container-metadata/removed", "locks", "queue"):
         assert host.mode(f"/var/lib/ds01/{folder}") == SHARED
     assert host.mode("/var/lib/ds01/notices") == "755 root root"

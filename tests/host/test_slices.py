@@ -1,4 +1,4 @@
-"""Users' and groups' slices hold for real: what the cgroup files say, and what a memory hog is stopped by."""
+"""The slices of users and groups take effect: their cgroup files, and a process that exceeds its memory."""
 
 from __future__ import annotations
 

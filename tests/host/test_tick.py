@@ -1,4 +1,4 @@
-"""The automation on an installed host. Its clock is given; only the one test that watches cron waits."""
+"""The automation on an installed host, with a given clock; only one test waits for cron."""
 
 from __future__ import annotations
 

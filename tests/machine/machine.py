@@ -85,11 +85,11 @@ class Machine(Server):
         return begun
 
     def run(self, command: str | Sequence[str], **options: Any) -> CompletedRun[str]:
-        """Run a command, or a line of sh, as somebody, as Server says it."""
+        """Run a command, or a line of sh, as a user; see Server."""
         return self.begin(command, **options).end()
 
     def reboot(self) -> None:
-        """Restart it as an administrator does: everything is told to end, and has its time for that."""
+        """Restart it as an administrator does: every process gets TERM and time to end."""
         self.run("systemctl --no-block reboot")
         try:
             self._emulator.wait(END)

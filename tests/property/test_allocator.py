@@ -1,4 +1,4 @@
-"""The allocator against brute force: all subsets of few slots, by the rules as the design says them."""
+"""The allocator against brute force: all subsets of a few slots, checked by the rules of the design."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def legal_choices(case: Case) -> list[tuple[Slot, ...]]:
 
 @given(cases())
 @settings(max_examples=400, deadline=None)
-def test_what_is_chosen_is_legal_and_refused_only_if_nothing_is(case: Case) -> None:
+def test_choice_is_legal_and_refusal_justified(case: Case) -> None:
     answer = choose_slots(case.situation, case.request, ME, case.limits)
     if isinstance(answer, Refusal):
         assert legal_choices(case) == []

@@ -1,4 +1,4 @@
-"""Whatever is typed for an image, requirements reach pip as they were written, and no text becomes an instruction."""
+"""Any input for an image: requirements reach pip unchanged, and no text becomes a Dockerfile instruction."""
 
 from __future__ import annotations
 

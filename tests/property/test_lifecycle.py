@@ -1,4 +1,4 @@
-"""People, the engine, the disk and the clock, in any order: what must hold holds after every step."""
+"""Users, engine, disk and clock in any order: the invariants hold after every step."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Life(RuleBasedStateMachine):
         who = self.harness.actor(login)
         self.act(lambda gate: (gate.containers(who, all_users=True, everything=True), gate.gpus(who)))
 
-    # what happens behind ds01
+    # changes outside ds01
 
     @rule(login=LOGINS, name=NAMES, what=BEHIND)
     def behind(self, login: str, name: str, what: str) -> None:
@@ -159,7 +159,7 @@ class Life(RuleBasedStateMachine):
     def spoil(self, login: str, name: str, content: bytes) -> None:
         path = self.harness.record_file(login, name)
         if path.exists():
-            # As if nobody had ever leased it: what the labels say is all that is left.
+            # As if it had never been leased: only the labels are left.
             path.write_bytes(content)
 
     @rule(login=LOGINS, name=NAMES)
@@ -284,7 +284,7 @@ class Life(RuleBasedStateMachine):
         return [path.read_bytes() for path in (self.harness.state / "container-metadata").glob("*.corrupt-*")]
 
     def spoilt_ids(self) -> set[str]:
-        """Ids whose record was spoilt and whose container is gone: nobody can know them any more."""
+        """Ids whose record was damaged and whose container is gone: nothing knows them any more."""
         there = {
             seen.labels.get("ds01.id")
             for seen in self.harness.engine.containers()

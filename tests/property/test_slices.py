@@ -1,4 +1,4 @@
-"""Slices: whatever there is and whatever the policy says, one application is enough."""
+"""Slices: from any state, one application of any policy is enough."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_applying_the_plan_leaves_nothing_to_do(
 
 
 @given(LIMITS, LIMITS)
-def test_what_is_as_wanted_is_not_touched(wanted: dict[str, SliceLimits], existing: dict[str, SliceLimits]) -> None:
+def test_matching_slices_are_not_changed(wanted: dict[str, SliceLimits], existing: dict[str, SliceLimits]) -> None:
     for change in plan_slices(wanted, existing):
         assert change.before != change.after
         assert change.before == existing.get(change.unit, NO_LIMITS)

@@ -1,4 +1,4 @@
-"""The race on file systems that stamp files with whole seconds, where timestamps do not tell what was just written."""
+"""The race on file systems that store whole seconds, where timestamps do not show the latest writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests import coarse_timestamps
 from tests.harness import Harness
-from tests.race.test_line_race import test_each_is_served_once_in_order_of_priority as serve_in_order
+from tests.race.test_queue_race import test_each_is_served_once_in_order_of_priority as serve_in_order
 from tests.race.test_race import check_round, folder, make, race, warm
 
 __all__ = ["folder", "warm"]

@@ -1,4 +1,4 @@
-"""The checks of the stress run notice what they are for: each is shown files in which its invariant is broken."""
+"""The stress run's checks work: each is given files that break its invariant."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_revision_that_went_back_is_noticed(checker: Checker, harness: Harness
         checker.snapshot()
 
 
-def test_while_somebody_holds_the_lock_nothing_is_read(checker: Checker, harness: Harness) -> None:
+def test_nothing_is_read_while_the_lock_is_held(checker: Checker, harness: Harness) -> None:
     with harness.ledger.transaction():
         assert checker.snapshot() is None
 

@@ -1,4 +1,4 @@
-"""A process that is killed anywhere in a command leaves a legal state, and the command works when it is given again."""
+"""A process killed anywhere in a command leaves a legal state, and the command works when it is repeated."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def again(harness: Harness, command: Act, name: str) -> None:
     if command is recreate and harness.record("alice").state is State.RUNNING:
         return
     command(gate, harness)
-    if command is remake:  # one that was stopped when it was killed is made anew as that, and rests
+    if command is remake:  # a container that was stopped at the kill is created again as stopped
         start(gate, harness)
 
 
@@ -149,7 +149,7 @@ def test_the_lock_of_who_was_killed_is_free(harness: Harness) -> None:
 
 
 def test_slot_of_a_killed_create_is_not_given_away(harness: Harness) -> None:
-    """The half-made container could still be started behind ds01."""
+    """The incomplete container could still be started outside ds01."""
     assert killed(harness, create, 3, after=True)
     with harness.ledger.container_lock(ALICE_THESIS, doing="being looked at"):
         given = harness.gate.create(harness.actor("bob"), harness.request("bob", gpus=2)).container.gpus
@@ -235,7 +235,7 @@ def test_killed_adoption_is_completed_by_the_next_reconcile(harness: Harness, at
     assert harness.leased() == {harness.uuid["0"]: ALICE_THESIS}
     with harness.ledger.container_lock(
         ALICE_THESIS, doing="being looked at"
-    ):  # nobody has the slot while nobody has looked
+    ):  # the slot is free until the next reconcile
         given = harness.gate.create(harness.actor("bob"), harness.request("bob", gpus=2)).container.gpus
         assert harness.uuid["0"] not in {slot.uuid for slot in given}
     harness.another_gate().reconcile(harness.actor("root"))

@@ -1,4 +1,4 @@
-"""Forty processes of eight people race for seven slots; and two of these people's files never shut anybody out."""
+"""Forty processes of eight users race for seven slots; the files of one user never lock out another."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def check_round(harness: Harness, outcome: Counter[str]) -> None:
     """Eight people, one slot each, seven slots: seven win, one person finds none, all others are over their quota."""
     assert outcome["won"] == SLOTS, outcome
     assert set(outcome) <= {"won", "none_free", "quota"}, outcome
-    # The five tries of whoever got none all find nothing free; others' later tries may meet their quota only.
+    # All five attempts of those who got none find nothing free; later attempts of the others may only meet their quota.
     assert outcome["none_free"] == PROCESSES // len(PEOPLE), outcome
     leased = harness.leased()
     assert set(leased) == set(harness.uuid.values())
@@ -159,7 +159,7 @@ def test_seven_of_forty_win_in_every_round(folder: Path, part: int) -> None:
     assert time.monotonic() - began < 100
 
 
-def test_the_first_round_in_a_fresh_folder(folder: Path) -> None:
+def test_first_round_in_an_empty_directory(folder: Path) -> None:
     for number in range(3):
         harness = make(folder / f"bed{number}")
         check_round(harness, race(harness))

@@ -1,4 +1,4 @@
-"""Ticks that are killed anywhere, that meet each other, and that meet commands."""
+"""Ticks that are killed anywhere, and that run beside each other and beside commands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def ticker(harness: Harness) -> TickHarness:
 
 
 def begin(ticker: TickHarness) -> None:
-    """One that is idle, one that was started by hand on somebody else's GPU, one that vanished, one never started."""
+    """Four containers: idle, started by hand on another's GPU, vanished, never started."""
     harness = ticker.harness
     ticker.start_container("alice")
     ticker.start_container("bob")

@@ -1,4 +1,4 @@
-"""The place of a stress run: a small file system, a simulated engine beside it, and switches that all processes see."""
+"""The surroundings of a stress run: a small file system, a simulated engine, and switches for all processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parent of a stress run: forks users, kills and suspends them, lets time and the disk misbehave, and checks."""
+"""The parent of a stress run: forks users, kills and suspends them, disturbs time and disk, and checks."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class Director:
             os.write(count, b".")
 
     def _interfere(self) -> None:
-        """Be somebody with `docker` at hand until killed: a process, since others may hold the engine's lock."""
+        """Use `docker` at random until killed; a process, since others may hold the engine's lock."""
         rng = random.Random(f"{self.seed} {self._forks}")
         count = os.open(self._reports / f"outside-{self._forks}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         while True:

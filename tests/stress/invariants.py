@@ -1,4 +1,4 @@
-"""What must hold at any moment, checked on the raw files: no code of ds01 decides here what a record says."""
+"""The invariants, checked on the raw files without ds01's own code for records."""
 
 from __future__ import annotations
 

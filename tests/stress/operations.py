@@ -1,4 +1,4 @@
-"""What the people of a stress run do, at random, and what happens behind ds01's back."""
+"""The random operations of a stress run's users, and random changes outside ds01."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def wait(arena: Arena, gate: Client, login: str, name: str, rng: random.Random) 
 
 
 def by_hand(arena: Arena, gate: Client, login: str, rng: random.Random) -> None:
-    """Lease a GPU by hand for somebody, as an administrator, or give it back."""
+    """Create or release a manual lease for a user, as an administrator."""
     boss = arena.context().users.actor(PEOPLE["boss"])
     if rng.random() < 0.5:
         gate.allocate(boss, PEOPLE[login], "hand", GpuRequest(1))
@@ -64,7 +64,7 @@ def by_hand(arena: Arena, gate: Client, login: str, rng: random.Random) -> None:
 
 
 def interfere(arena: Arena, rng: random.Random) -> None:
-    """Do something to a random container, or to the engine, behind ds01's back."""
+    """Change a random container, or the engine, outside ds01."""
     engine = arena.engine()
     login, name = rng.choice(list(USERS)), rng.choice(NAMES)
     full = arena.harness.full(login, name)

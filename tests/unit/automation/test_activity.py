@@ -1,4 +1,4 @@
-"""What activity is, and what proves nothing: CONTRACT 7, sample by sample."""
+"""What counts as activity, and what proves nothing, sample by sample."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_look_after_another_start_knows_nothing() -> None:
         ({"cpu_nanoseconds": None, "gpu_percent": 80.0}, "GPU 80%"),
     ],
 )
-def test_what_is_above_a_threshold_is_activity(more: dict[str, object], why: str) -> None:
+def test_value_above_a_threshold_is_activity(more: dict[str, object], why: str) -> None:
     seen = assess(FIRST, sample(1, **more), POLICIES)
     assert (seen.state, seen.why, seen.last) == ("active", why, NOON + MINUTE)
 
@@ -63,7 +63,7 @@ def test_what_is_above_a_threshold_is_activity(more: dict[str, object], why: str
         {"gpu_processes": None},
     ],
 )
-def test_what_is_not_above_or_unknown_besides_the_cpu_is_idle(more: dict[str, object]) -> None:
+def test_low_or_unknown_values_with_low_cpu_are_idle(more: dict[str, object]) -> None:
     seen = assess(FIRST, sample(1, **more), POLICIES)
     assert (seen.state, seen.last) == ("idle", FIRST.last)
 
@@ -118,7 +118,7 @@ def test_it_lies_in_a_record_as_json() -> None:
     assert from_json(Activity, to_json(seen)) == seen
 
 
-# looks that are far apart
+# samples far apart
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(1, 30), (10, 300), (72, 60)])

@@ -1,4 +1,4 @@
-"""A wrong clock is not elapsed time: behind at boot, ahead for a while, set back, with what it wrote meanwhile."""
+"""A wrong clock does not count as elapsed time: behind at boot, ahead for a while, set back, and what it wrote."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_tick_in_the_future_does_not_count_as_last_good(ticker: TickHarness) -> 
     assert tick_document(report, {})["last_good_at"] is None
 
 
-@pytest.mark.parametrize("how", ["created", "started", "started behind ds01"])
+@pytest.mark.parametrize("how", ["created", "started", "started outside ds01"])
 def test_a_start_with_a_clock_behind_is_no_long_runtime(ticker: TickHarness, how: str) -> None:
     harness = ticker.harness
     harness.set_policy("defaults: {max_runtime: 20h, gpu_hold_after_stop: null}\n")
@@ -182,7 +182,7 @@ def test_a_start_with_a_clock_behind_is_no_long_runtime(ticker: TickHarness, how
     if how == "created":
         harness.gate.create(harness.actor("alice"), harness.request("alice"))
     harness.clock.advance(minutes=1)
-    if how == "started behind ds01":
+    if how == "started outside ds01":
         harness.engine.start(ALICE_THESIS)
     else:
         harness.gate.start(harness.actor("alice"), ALICE_THESIS)

@@ -1,4 +1,4 @@
-"""A container that was started behind ds01 on somebody else's GPU: both are told, and it is stopped a tick later."""
+"""A container started outside ds01 on another's GPU: both owners are notified, and a tick later it is stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def met(harness: Harness) -> TickHarness:
     return ticker
 
 
-def test_both_owners_are_told_and_it_is_stopped_at_the_next_tick(met: TickHarness) -> None:
+def test_conflict_notifies_both_owners_then_stops(met: TickHarness) -> None:
     report = met.tick(minutes=1)
     assert warnings_of(report) == [("thesis", "conflict")]
     assert actions_of(report) == []

@@ -1,4 +1,4 @@
-"""What a pass costs: a constant number of calls to the engine, however many containers there are."""
+"""The cost of a tick: a constant number of engine calls, however many containers there are."""
 
 from __future__ import annotations
 

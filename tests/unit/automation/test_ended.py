@@ -1,4 +1,4 @@
-"""Why a container ended: in its record, in what scripts read, and in a notice of whatever nobody asked ds01 for."""
+"""Why a container ended: in its record, in JSON, and in a notice if it ended outside ds01."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BEHIND: dict[str, tuple[Callable[[Harness], object], dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("why", BEHIND)
-def test_what_nobody_asked_for_is_recorded_and_told_once(runs: TickHarness, why: str) -> None:
+def test_end_outside_ds01_is_recorded_and_notified_once(runs: TickHarness, why: str) -> None:
     harness = runs.harness
     act, facts = BEHIND[why]
     at = to_json(harness.clock())
@@ -64,7 +64,7 @@ def test_what_nobody_asked_for_is_recorded_and_told_once(runs: TickHarness, why:
     assert view(harness)["ended"] is None
 
 
-def test_each_end_is_told(runs: TickHarness) -> None:
+def test_each_end_is_notified(runs: TickHarness) -> None:
     for code in (1, 2):
         runs.harness.engine.kill(ALICE_THESIS, code=code)
         runs.tick(minutes=1)
@@ -81,7 +81,7 @@ def test_the_limit_is_the_one_that_the_container_has(harness: Harness) -> None:
     assert view(harness)["ended"]["why"] == "OOM at 5g (limit)"
 
 
-def test_what_somebody_stopped_says_who_and_is_told_once(runs: TickHarness) -> None:
+def test_stop_by_another_user_names_them_once(runs: TickHarness) -> None:
     harness = runs.harness
     harness.gate.stop(harness.actor("boss"), ALICE_THESIS)
     assert view(harness)["ended"] == {

@@ -1,4 +1,4 @@
-"""A held GPU comes free when its owner was told that it would: at the stop, or at an earlier tick."""
+"""A held GPU is released when its owner was told that it would be: at the stop, or at an earlier tick."""
 
 from __future__ import annotations
 

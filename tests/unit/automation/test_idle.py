@@ -1,4 +1,4 @@
-"""What the tick takes for idle on a whole bed: GPUs, the owner's `.keep-alive`, paused containers, what is unknown."""
+"""Idleness in a whole sandbox: GPUs, the owner's `.keep-alive`, paused containers, unknown values."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_new_gpu_process_is_activity(ticker: TickHarness) -> None:
     assert idles(ticker, hours=9) == []
 
 
-def test_somebody_elses_gpu_process_is_not_its_own(ticker: TickHarness) -> None:
+def test_gpu_process_of_another_container_does_not_count(ticker: TickHarness) -> None:
     ticker.start_container()
     harness = ticker.harness
     seen = harness.inventory.observe()
@@ -129,7 +129,7 @@ def test_unobserved_work_is_not_idleness(ticker: TickHarness) -> None:
     ticker.set_cpu_time(None, login="bob")
     harness.clock.advance(hours=1)
     ticker.make_tick().run()
-    # Alice's is looked at for the first time after three days, bob's can be read for the first time.
+    # Alice's is sampled for the first time after three days, bob's can be read for the first time.
     harness.gate.stop(harness.actor("alice"), harness.full("alice"))
     harness.gate.start(harness.actor("alice"), harness.full("alice"))
     harness.clock.advance(hours=60)
@@ -165,7 +165,7 @@ def test_network_counts(ticker: TickHarness) -> None:
     assert idles(ticker, hours=10) == []
 
 
-def test_a_restart_behind_ds01_begins_anew(ticker: TickHarness) -> None:
+def test_restart_outside_ds01_resets_idle_time(ticker: TickHarness) -> None:
     harness = ticker.harness
     ticker.start_container()
     ticker.tick(hours=9)
@@ -209,7 +209,7 @@ def test_a_record_that_was_rebuilt_counts_from_then(ticker: TickHarness) -> None
 
 
 def test_a_paused_containers_idle_time_goes_on(ticker: TickHarness) -> None:
-    """Also if its last look before the pause saw it at work."""
+    """Also if its last sample before the pause was active."""
     harness = ticker.harness
     ticker.start_container()
     ticker.set_cpu_time(600)
@@ -293,7 +293,7 @@ def test_a_workspace_that_is_gone_for_a_day_is_deleted(ticker: TickHarness) -> N
 
 
 def test_a_workspace_that_comes_back_is_not_deleted(ticker: TickHarness) -> None:
-    """As after a mount that came late; the day counts anew."""
+    """As after a late mount; the day starts again."""
     ticker.start_container()
     workspace(ticker.harness).rmdir()
     ticker.tick(hours=10)
@@ -342,7 +342,7 @@ def test_a_kept_container_still_shows_its_runtime(ticker: TickHarness) -> None:
 def test_list_shows_idle_time_of_idle_containers_only(ticker: TickHarness) -> None:
     harness = ticker.harness
     ticker.start_container()
-    assert shown(ticker).idle_since is None  # nobody can tell yet
+    assert shown(ticker).idle_since is None  # still unknown
     ticker.tick(hours=2)
     assert shown(ticker).idle_since == harness.record("alice").started_at  # it never did anything
     ticker.set_cpu_time(3600)
@@ -360,7 +360,7 @@ def test_a_keep_alive_that_is_a_link_to_nowhere_is_there(ticker: TickHarness) ->
 
 
 @as_root
-def test_it_is_looked_up_with_the_owners_rights(ticker: TickHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keep_alive_is_read_with_the_owners_rights(ticker: TickHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     ticker.start_container()
     said = ticker.harness.root / "who"
     said.touch()

@@ -1,4 +1,4 @@
-"""Held GPUs that go to whoever waits with a higher priority, where the policy says so."""
+"""Held GPUs go to waiters of higher priority if the policy says so."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ reclaim_held: true
 
 
 class Line:
-    """People in the waiting line, each as long as the test lasts."""
+    """Waiters in the queue, each as long as the test lasts."""
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
@@ -61,7 +61,7 @@ def held(harness: Harness) -> TickHarness:
     return ticker
 
 
-def test_the_lowest_priority_gives_way_and_its_owner_is_told(held: TickHarness, line: Line) -> None:
+def test_lowest_priority_is_reclaimed_and_notified(held: TickHarness, line: Line) -> None:
     line.joins("bob")
     assert actions_of(held.tick(minutes=1)) == [("thesis", "release")]
     assert (held.state("carol"), held.state("alice")) == ("stopped", "held")
@@ -143,7 +143,7 @@ def test_without_a_delivered_notice_nothing_ends(held: TickHarness, line: Line) 
     assert held.state("carol") == "held"
 
 
-def test_who_is_gone_is_dropped(held: TickHarness, line: Line) -> None:
+def test_exited_waiter_is_dropped(held: TickHarness, line: Line) -> None:
     waiter = line.joins("bob")
     path = held.harness.state / "queue" / f"{waiter.id}.json"
     content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Whatever fails: nothing is judged that was not seen, nobody's failure is another's, and it is tried again."""
+"""Failures in a tick: nothing is decided without an observation, others are not affected, the next tick retries."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_vanished_mig_instance_is_reported_not_released(ticker: TickHarness) -> 
 
 
 @pytest.mark.parametrize("error", [EngineRejected("no"), ValueError("nobody foresaw it")], ids=["ours", "a bug"])
-def test_a_stop_that_fails_stops_nobody_elses_and_is_tried_again(
+def test_failed_stop_is_retried_and_affects_no_other(
     ticker: TickHarness, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     due(ticker)
@@ -370,7 +370,7 @@ def test_stops_run_side_by_side_each_with_its_grace(ticker: TickHarness) -> None
     report = tick.run()
     assert report.succeeded, report
     assert len(actions_of(report)) == 8
-    assert set(slept.values()) == {30}  # each its three seconds, looked at ten times a second
+    assert set(slept.values()) == {30}  # each its three seconds, polled ten times a second
 
 
 # two ticks

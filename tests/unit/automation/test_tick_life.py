@@ -1,4 +1,4 @@
-"""From idle to removed: warned, stopped, held, released, warned, removed, each at its time and told to the owner."""
+"""From idle to removed: warned, stopped, held, released, warned, removed, each on time and with a notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a tick trusts its clock: against the last tick, the time since boot, and what others wrote down."""
+"""Whether a tick trusts its clock: compared with the last tick, the time since boot, and stored times."""
 
 from __future__ import annotations
 

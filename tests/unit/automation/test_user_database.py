@@ -1,4 +1,4 @@
-"""A user database that does not answer changes nobody's limits: the tick leaves alone whom it cannot judge."""
+"""A user database that does not answer changes nobody's limits: the tick does not act on uncertain owners."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_container_whose_owner_is_not_found_stays_ours(lab: TickHarness, direc
     assert [is_ours(context, container) for container in context.observer.containers()] == [True]
 
 
-def test_nobody_loses_a_hold_to_a_waiter_in_a_silence(lab: TickHarness, directory: UserDirectory) -> None:
+def test_no_hold_is_reclaimed_without_user_database(lab: TickHarness, directory: UserDirectory) -> None:
     from ds01.records.wait_queue import Waiter
 
     harness = lab.harness
@@ -174,7 +174,7 @@ def test_nobody_loses_a_hold_to_a_waiter_in_a_silence(lab: TickHarness, director
 
 
 class Machine:
-    """A systemd that remembers which slices it was told to change."""
+    """A systemd that records which slices it was told to change."""
 
     def __init__(self, shown: str = "") -> None:
         self.told: list[str] = []

@@ -1,4 +1,4 @@
-"""A sound server, given as facts: Docker with the systemd driver, an A100 with MIG, two people, one container."""
+"""The facts of a healthy server: Docker with the systemd driver, an A100 with MIG, two users, one container."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DOCKER = EngineInfo(
 
 
 def harness_with_container(folder: Path) -> Harness:
-    """The bed whose containers the server has: alice's `thesis` runs on a GPU."""
+    """The sandbox with the server's containers: alice's `thesis` runs on a GPU."""
     harness = Harness(folder, policy=POLICY, gpus=GPUS, people=PEOPLE)
     harness.gate.create(harness.actor("alice"), harness.request("alice"))
     harness.gate.start(harness.actor("alice"), harness.full("alice"))

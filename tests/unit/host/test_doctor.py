@@ -1,4 +1,4 @@
-"""Doctor finds each fault that is planted into a sound server, and nothing on that."""
+"""Doctor finds each fault that is planted into a healthy server, and nothing without a fault."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def with_container(**changes: object) -> Callable[[DoctorFacts], DoctorFacts]:
 def with_tick(
     began: datetime, good: datetime | None = None, *, errors: tuple[str, ...] = ()
 ) -> Callable[[DoctorFacts], DoctorFacts]:
-    """The last tick, and the last good one, which is the same unless it is said."""
+    """The last tick, and the last good one, by default the same."""
     return lambda facts: replace(facts, tick=LastTick(began, good or began, errors))
 
 
@@ -426,7 +426,7 @@ def test_missing_driver_is_an_error_if_a_gpu_is_leased(facts: DoctorFacts) -> No
 def test_each_fault_is_found(facts: DoctorFacts, fault: str) -> None:
     plant, check, level, words = FAULTS[fault]
     planted = plant(facts)
-    if planted.records != facts.records:  # whatever changed a record drew the picture anew
+    if planted.records != facts.records:  # the command that changed a record rewrote gpu-state.json
         planted = replace(planted, gpu_state=GpuStateFile(gpu_state_allocations(planted.records)))
     findings = wrong(examine(planted))
     found = [finding for finding in findings if finding.check == check]
@@ -566,7 +566,7 @@ def test_the_document_has_the_contracts_keys(facts: DoctorFacts) -> None:
     json.dumps(document)
 
 
-def test_what_is_mended_is_marked_and_counts_no_more(facts: DoctorFacts) -> None:
+def test_fixed_finding_is_marked_and_does_not_count(facts: DoctorFacts) -> None:
     planted = FAULTS["a file created under umask 077"][0](FAULTS["no live-restore"][0](facts))
     made: dict[Fix, str] = {}
     findings = apply_fixes(examine(planted), made.__setitem__, lambda: examine(FAULTS["no live-restore"][0](facts)))

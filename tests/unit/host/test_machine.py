@@ -1,4 +1,4 @@
-"""What doctor reads of the machine: given the kernel's and the system's files in folders of the test's own."""
+"""The machine's facts, read from a test directory in place of the kernel's and the system's files."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_entry_is_read_with_mode_and_owner(roots: SystemRoots) -> None:
 # disks
 
 
-def test_disks_are_those_of_the_folders_that_are_there(tmp_path: Path) -> None:
+def test_disks_are_those_of_existing_directories(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     space = os.statvfs(tmp_path)
     (found,) = machine_facts.read_disks({tmp_path / "state": "state", tmp_path / "gone": "nothing", tmp_path: "log"})
@@ -146,7 +146,7 @@ def program(folder: Path, name: str, does: str = "exit 0") -> Path:
     return path
 
 
-def test_the_names_beside_the_program_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_next_to_the_program_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "bin"
     installed = program(tmp_path / "lib", "ds01", "echo container-list container-run new-user image-list")
     folder.mkdir()

@@ -88,7 +88,7 @@ def test_without_gpus_nothing_is_said_of_slots(users: Users, tmp_path: Path) -> 
     assert check_names(policy, users, NOON, slots=None) == ()
 
 
-def test_what_is_over_does_not_count(users: Users, tmp_path: Path) -> None:
+def test_ended_entries_do_not_count(users: Users, tmp_path: Path) -> None:
     text = (
         f"reservations: [{{for: zz, slots: ['9'], {RESERVED}}}]\n"
         "exemptions: [{user: zz, from: [idle_timeout], until: 2026-12-31}]\n"

@@ -1,4 +1,4 @@
-"""Slices: what the policy wants, what must change, and how systemd is told."""
+"""Slices: what the policy wants, what must change, and the calls of systemctl."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_groups_and_users_with_limits_have_slices(harness: Harness) -> None:
     }
 
 
-def test_logins_that_nobody_has_are_told_apart(harness: Harness) -> None:
+def test_nonexistent_logins_are_distinguished(harness: Harness) -> None:
     people = collect_people(harness.policy, records=[], users=harness.context.users)
     assert people.unknown_logins == {"nobody_has_this"}
     assert [account.login for account in people.accounts] == ["alice", "bob", "first.last@x"]
@@ -71,7 +71,7 @@ def test_only_differences_are_planned_and_what_was_dropped_goes() -> None:
     assert changes == [SliceChange("ds01-b.slice", SliceLimits(), b), SliceChange("ds01-c.slice", b, SliceLimits())]
 
 
-def test_what_is_above_ds01s_slices_is_left_alone() -> None:
+def test_slice_above_ds01s_is_left_alone() -> None:
     assert plan_slices({}, {"ds01.slice": SliceLimits(max_cpus=1), "system.slice": SliceLimits(max_cpus=1)}) == []
 
 

@@ -1,4 +1,4 @@
-"""The gate, asked directly and through a JSON wire: the same must hold on both."""
+"""The gate, called directly and through JSON: the same must hold for both."""
 
 from __future__ import annotations
 

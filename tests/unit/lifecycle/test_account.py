@@ -1,4 +1,4 @@
-"""The owner's account inside, whatever the image has and however odd the login is."""
+"""The owner's account inside a container, for any image and any login."""
 
 from __future__ import annotations
 

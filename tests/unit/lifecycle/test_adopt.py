@@ -1,4 +1,4 @@
-"""Containers that AIME's tools made: counted while they are theirs, taken over, and then as any other."""
+"""Containers of AIME's tools: they count while they are AIME's, are adopted, and then behave like any other."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_afterwards_it_is_as_any_other(harness: Harness) -> None:
     invariants.check_settled(harness)
 
 
-def test_it_can_be_made_anew_as_one_of_ds01s(harness: Harness) -> None:
+def test_adopted_container_can_be_recreated(harness: Harness) -> None:
     alice = harness.actor("alice")
     data = harness.root / "shared" / "data"
     aime_containers.create(harness, devices=aime_containers.ALL_GPUS, label={"aime.mlc.DATA_MOUNT": str(data)})
@@ -85,7 +85,9 @@ def test_it_can_be_made_anew_as_one_of_ds01s(harness: Harness) -> None:
         (aime_containers.ALL_GPUS, "1000000000000", None),
     ],
 )
-def test_made_anew_it_asks_for_what_was_said(harness: Harness, devices: Devices, label: str, count: int | None) -> None:
+def test_recreated_adopted_container_requests_its_gpus(
+    harness: Harness, devices: Devices, label: str, count: int | None
+) -> None:
     aime_containers.create(harness, devices=devices, label={"aime.mlc.GPUS": label})
     adopt(harness)
     request = harness.record("alice", "theirs").request
@@ -131,7 +133,7 @@ def test_adopting_a_container_on_a_leased_gpu_is_refused(harness: Harness) -> No
 
 
 @pytest.mark.parametrize("why", ["reserved", "outside"])
-def test_what_is_reserved_or_used_outside_is_not_free_either(harness: Harness, why: str) -> None:
+def test_reserved_or_used_slots_are_not_free(harness: Harness, why: str) -> None:
     aime_containers.create(harness, devices=devices_of(harness, "0"), start=True)
     if why == "reserved":
         harness.set_policy(POLICY + 'reservations: [{for: bob, slots: ["0"], from: 2026-11-01, until: 2026-12-31}]\n')
@@ -244,7 +246,7 @@ def test_one_of_our_own_is_ours_already(harness: Harness) -> None:
 
 
 class UsesMuch:
-    """An engine whose containers use a lot of memory, and that takes no limits if told so."""
+    """An engine whose containers use a lot of memory, and that refuses limits if told so."""
 
     def __init__(self, engine: Any, *, refuses: bool = False) -> None:
         self._engine = engine
@@ -312,7 +314,7 @@ def test_only_the_owner_and_administrators(harness: Harness) -> None:
         ("nothing", None, NotFound),
     ],
 )
-def test_what_is_not_clearly_ones_own_is_not_taken(
+def test_container_with_unclear_owner_is_not_adopted(
     harness: Harness, name: str, label: dict[str, str] | None, error: type[Ds01Error]
 ) -> None:
     if name != "nothing":
@@ -344,7 +346,7 @@ def test_names_that_only_aime_gives_work_too(harness: Harness, name: str) -> Non
     harness.gate.adopt(alice, full)
     invariants.check_settled(harness)
     assert harness.gate.resolve(alice, name) == full
-    with pytest.raises(UsageError):  # it cannot be made anew under that name, and is left as it is
+    with pytest.raises(UsageError):  # it cannot be created again under that name, and stays as it is
         harness.gate.remake(alice, full)
     assert is_running(harness, full)
     harness.gate.stop(alice, full)

@@ -1,4 +1,4 @@
-"""What becomes of containers of AIME's after they were taken over: other GPUs, lists, lost records, the automation."""
+"""Adopted containers later on: other GPUs, lists, lost records, the automation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_renamed_after_it_was_adopted_it_is_still_the_same(harness: Harness) -> 
 
 
 class Renames:
-    """An engine in which somebody renames the container when it is looked at."""
+    """An engine in which somebody renames the container when it is inspected."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -44,7 +44,7 @@ class Renames:
         return self._engine.inspect(reference, **more)
 
 
-def test_renamed_while_it_is_adopted_it_is_nobodys(harness: Harness) -> None:
+def test_container_renamed_during_adoption_is_not_adopted(harness: Harness) -> None:
     aime_containers.create(harness, start=True)
     with pytest.raises(NotFound):
         harness.another_gate(engine=Renames(harness.engine)).adopt(harness.actor("alice"), AIME_CONTAINER)
@@ -93,7 +93,7 @@ def test_outside_start_of_an_adopted_container_can_conflict(harness: Harness, gr
         harness.gate.create(harness.actor("carol"), harness.request("carol"))
 
 
-def test_started_behind_ds01_it_has_the_new_one_if_nobody_has(harness: Harness, grown: str) -> None:
+def test_outside_start_leases_the_free_new_gpu(harness: Harness, grown: str) -> None:
     harness.engine.start(grown)
     with pytest.raises(NoCapacity):
         harness.gate.create(harness.actor("bob"), harness.request("bob"))
@@ -147,7 +147,7 @@ def test_unreadable_record_of_an_adopted_container_is_set_aside(harness: Harness
     assert harness.leased()[harness.uuid["1:0"]] == AIME_CONTAINER
 
 
-def test_what_vanishes_or_stops_behind_ds01_is_seen(harness: Harness) -> None:
+def test_vanish_or_stop_outside_ds01_is_recorded(harness: Harness) -> None:
     made = aime_containers.create(harness, devices=devices_of(harness, "0"), start=True)
     adopt(harness)
     harness.engine.kill(made)
@@ -174,13 +174,13 @@ FIRST = process(100, 7, "bash -c bash")
         ([], 0),
         ([FIRST], 0),
         ([FIRST, process(101, 100, "bash")], 0),  # the shell that the first one waits for
-        ([FIRST, process(101, 7, "bash")], 1),  # somebody else's shell
+        ([FIRST, process(101, 7, "bash")], 1),  # another shell, entered from outside
         ([FIRST, process(101, 100, "python train.py")], 1),
         ([FIRST, process(101, 100, "bash"), process(102, 101, "python train.py")], 2),
         ([FIRST, process(101, 100, "bash train.sh")], 1),
     ],
 )
-def test_what_is_left_inside(processes: list[ContainerProcess], left: int) -> None:
+def test_processes_left_inside(processes: list[ContainerProcess], left: int) -> None:
     assert left_inside(processes) == left
 
 
@@ -202,7 +202,7 @@ def test_tick_treats_an_adopted_container_like_any_other(harness: Harness) -> No
     aime_containers.create(harness, devices=devices_of(harness, "0"), start=True)
     adopt(harness)
     ticker = TickHarness(harness)
-    for _ in range(30):  # it does nothing from the first look on
+    for _ in range(30):  # it is idle from the first sample on
         ticker.tick(hours=0.5)
     assert harness.record("alice", "theirs").state is State.HELD
     assert [notice.container for notice in ticker.mailboxes.take(ALICE_UID)][:1] == [AIME_CONTAINER]

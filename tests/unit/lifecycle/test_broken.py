@@ -1,4 +1,4 @@
-"""A container that the engine cannot look at affects that container only."""
+"""A container that the engine cannot inspect affects only that container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that are committed from a container of ds01 pass its labels on: what is made of them is foreign."""
+"""Images committed from our containers inherit their labels; containers created from them are not ours."""
 
 from __future__ import annotations
 

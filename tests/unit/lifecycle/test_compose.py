@@ -1,4 +1,4 @@
-"""From a request to a container: the one place where limits, devices and labels come together."""
+"""From a request to a specification: the only place that computes limits, devices and labels."""
 
 from __future__ import annotations
 

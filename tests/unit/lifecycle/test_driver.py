@@ -1,4 +1,4 @@
-"""A driver that is missing for a moment, as while its package is replaced, makes no server without GPUs."""
+"""A driver that is missing for a moment, while its package is replaced, does not mean a server without GPUs."""
 
 from __future__ import annotations
 

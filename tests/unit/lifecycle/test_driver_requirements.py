@@ -48,7 +48,7 @@ def test_without_a_gpu_the_driver_does_not_matter(needy: Harness) -> None:
     create_container(needy, "alice", gpus=0)
 
 
-def test_nobody_waits_for_a_gpu_on_which_the_image_cannot_run(needy: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_is_refused_if_no_driver_fits_the_image(needy: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     requires = needy.engine.image
     monkeypatch.setattr(needy.engine, "image", type(needy.engine).image.__get__(needy.engine))
     for login, gpus in (("alice", 2), ("bob", 1), ("carol", 1)):

@@ -1,4 +1,4 @@
-"""Stopping at once, directly and through the wire."""
+"""Emergency stop, directly and through JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a command asks the engine: with Docker each call takes milliseconds, and some take tens."""
+"""How many engine calls a command makes: with Docker each takes milliseconds, and some take tens."""
 
 from __future__ import annotations
 

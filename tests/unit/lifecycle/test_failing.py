@@ -1,4 +1,4 @@
-"""Whatever fails, and wherever, leaves a legal state; and the same command works when it is given again."""
+"""Any failure at any call leaves a legal state, and the same command works when it is repeated."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ACTS: dict[str, tuple[tuple[Act, ...], Act]] = {
     "remake of a running one": ((create, start), remake),
     "remake of a held one": ((create, start, stop), remake),
 }
-# The error, whether it comes after the engine has done what it was told, and at which calls.
+# The error, whether it comes after the engine has carried out the call, and at which calls.
 FAILURES: dict[str, tuple[BaseException, bool, tuple[str, ...]]] = {
     "unreachable": (EngineUnreachable("Docker is not running"), False, CHANGING_CALLS + READING_CALLS),
     "no answer": (EngineUnreachable("Docker took too long"), True, CHANGING_CALLS),
@@ -97,7 +97,7 @@ def test_failure_at_any_engine_call_leaves_a_legal_state(harness: Harness, act: 
 
 
 def _check_it_still_is(found: list[Record], act: str) -> None:
-    """One that was to be made anew is there, the old or the new one, with its GPU if it had one."""
+    """A container that was to be created again exists, the old or the new one, with its GPU if it had one."""
     assert len(found) == 1
     if act != "recreate":
         assert found[0].lease is not None
@@ -125,7 +125,7 @@ def test_no_answer_at_the_undoing_leaves_it_to_the_next_command(harness: Harness
 
 
 class Lying:
-    """An engine whose inspect says something else than what was asked for."""
+    """An engine whose inspect reports something else than requested."""
 
     def __init__(self, engine: Any, lie: Callable[[EngineContainer], EngineContainer]) -> None:
         self._engine = engine
@@ -162,7 +162,7 @@ def spec(**changes: Any) -> Callable[[EngineContainer], EngineContainer]:
         spec(ports=()),
     ],
 )
-def test_what_is_not_as_asked_for_is_undone(
+def test_create_is_undone_if_the_container_differs(
     harness: Harness, lie: Callable[[EngineContainer], EngineContainer]
 ) -> None:
     gate = harness.another_gate(engine=Lying(harness.engine, lie))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A state directory that takes nothing more: who only asks is shown what is so."""
+"""A state directory that cannot be written: reading commands show the real state."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_list_shows_a_stop_that_cannot_be_written(harness: Harness, full: Call
         assert seen.state == "held"
         (other,) = harness.another_gate().containers(harness.actor("bob"))
         assert other.state == "created"
-    assert harness.kinds() == []  # nothing was recorded, so nothing is told: it would be told at every look
+    assert harness.kinds() == []  # nothing was recorded, so no event: there would be one at every read
 
 
 def test_gpu_status_shows_a_removal_that_cannot_be_written(harness: Harness, full: Callable[[], None]) -> None:
@@ -79,7 +79,7 @@ def test_gpu_status_shows_a_removal_that_cannot_be_written(harness: Harness, ful
     assert harness.another_gate().containers(harness.actor("alice")) == ()
 
 
-def test_sizes_and_what_is_left_inside_work_on_a_full_disk(harness: Harness, full: Callable[[], None]) -> None:
+def test_sizes_and_processes_work_on_a_full_disk(harness: Harness, full: Callable[[], None]) -> None:
     running(harness)
     harness.engine.kill(ALICE_THESIS)
     full()
@@ -148,7 +148,7 @@ def test_temporary_files_of_killed_commands_go_after_a_while(harness: Harness, w
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_a_directory_in_the_queue_is_nobody_and_is_not_reported(harness: Harness) -> None:
+def test_directory_in_the_queue_is_ignored(harness: Harness) -> None:
     folder = harness.state / "queue" / "f00.json"
     (folder / "inside").mkdir(parents=True)
     assert harness.ledger.wait_queue().waiters() == ()
@@ -156,7 +156,7 @@ def test_a_directory_in_the_queue_is_nobody_and_is_not_reported(harness: Harness
     assert folder.is_dir()
 
 
-def test_a_waiter_who_cannot_be_looked_at_now_is_not_dropped(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_waiter_is_not_dropped(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     path = harness.state / "queue" / "f00.json"
     path.write_text("{}")
     opened = os.open

@@ -1,4 +1,4 @@
-"""A container's life through the gate, directly and through the wire."""
+"""A container's life through the gate, directly and through JSON."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_stop_with_release_works_on_a_held_one(harness: Harness, gate: Any) -> N
     assert harness.leased() == {}
 
 
-def test_what_is_already_so_is_said_and_changes_nothing(harness: Harness, gate: Any) -> None:
+def test_no_op_succeeds_and_says_so(harness: Harness, gate: Any) -> None:
     alice = harness.actor("alice")
     gate.create(alice, harness.request("alice"))
     assert gate.stop(alice, ALICE_THESIS).already
@@ -174,7 +174,7 @@ def test_what_does_not_run_can_be_neither_paused_nor_entered(harness: Harness, g
         gate.exec(alice, ALICE_THESIS, ExecRequest(("bash",), "0:0"))
 
 
-def test_what_runs_is_not_released_removed_or_made_anew(harness: Harness, gate: Any) -> None:
+def test_running_container_is_not_released_or_removed(harness: Harness, gate: Any) -> None:
     alice = harness.actor("alice")
     gate.create(alice, harness.request("alice"))
     gate.start(alice, ALICE_THESIS)

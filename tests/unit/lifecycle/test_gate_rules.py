@@ -1,4 +1,4 @@
-"""Who may do what, and what the policy gives: ownership, quota, slots, wants, labels, names."""
+"""Permissions and limits: ownership, quota, slots, requested limits, labels, names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.harness import POLICY, Harness
 ALICE_THESIS, BOB_THESIS = "thesis._.70001", "thesis._.70002"
 
 
-def test_the_quota_refuses_with_its_numbers_and_what_is_held(harness: Harness, gate: Any) -> None:
+def test_quota_refusal_has_numbers_and_held_leases(harness: Harness, gate: Any) -> None:
     alice = harness.actor("alice")
     create_container(harness, "alice", start=True)
     gate.stop(alice, ALICE_THESIS)
@@ -119,7 +119,7 @@ def test_a_project_that_is_no_name_is_wrong_use(harness: Harness, gate: Any, pro
     assert harness.records() == []
 
 
-def test_simulated_gpus_are_in_nobodys_way_on_a_real_docker(harness: Harness) -> None:
+def test_other_simulated_gpus_are_ignored_on_a_real_docker(harness: Harness) -> None:
     harness.engine.add_foreign("theirs", devices=Devices(everything=True, form="device_request"))
     uuids = tuple(harness.uuid.values())
     another = Devices(uuids, form="device_request")
@@ -137,7 +137,7 @@ def test_a_bad_name_is_wrong_use(harness: Harness, gate: Any, name: str) -> None
     assert caught.value.exit_code == 2
 
 
-def test_nobody_acts_for_others_but_admins_and_root(harness: Harness, gate: Any) -> None:
+def test_only_administrators_and_root_act_for_others(harness: Harness, gate: Any) -> None:
     alice, bob = harness.actor("alice"), harness.actor("bob")
     create_container(harness, "alice", start=True)
     for act in (

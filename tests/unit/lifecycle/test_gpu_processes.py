@@ -1,4 +1,4 @@
-"""Processes that the kernel hides from users: the tick, which is root's, says what they are."""
+"""Processes that the kernel hides from users: root's tick provides their names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ticker(harness: Harness) -> TickHarness:
 
 
 def shows(harness: Harness, *processes: GpuProcess, hidden: bool) -> None:
-    """Let GPU 0 show these processes, to root or to somebody from whom they are hidden."""
+    """Let GPU 0 show these processes, to root or to a user from whom they are hidden."""
     whole = harness.inventory.observe()
     shown = tuple(replace(process, name=None) if hidden else process for process in processes)
     slots = tuple(replace(slot, processes=shown if slot.slot == "0" else ()) for slot in whole.slots)

@@ -1,4 +1,4 @@
-"""A record with a number that no field can hold is corrupt, and harms nobody else."""
+"""A record with a number that no field can hold is corrupt, and affects no other."""
 
 from __future__ import annotations
 

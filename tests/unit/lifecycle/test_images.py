@@ -1,4 +1,4 @@
-"""People's own images through the gate: who may build and remove which, under whose limits, and who uses them."""
+"""Users' own images through the gate: who may build and remove which, the limits, and the containers that use them."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_an_old_image_with_another_name_stays(harness: Harness, build: Build) ->
     assert old is not None and harness.engine.image("ds01-70001/thesis:v1") is not None
 
 
-def test_a_base_that_is_only_named_anew_is_never_removed(harness: Harness, gate: Any, build: Build) -> None:
+def test_retagged_base_image_is_never_removed(harness: Harness, gate: Any, build: Build) -> None:
     build(dockerfile="FROM pytorch/pytorch\n")
     build()
     assert harness.engine.image("pytorch/pytorch") is not None
@@ -218,7 +218,7 @@ def test_only_administrators_remove_images_of_others(harness: Harness, gate: Any
     ["pytorch/pytorch", "ds01-70001", "ds01-x/thesis", "xds01-70001/thesis", "ds01-70001/thesis:thesis._.70001",
      "ds01-70001/../x", "ds01-70001/", "sha256:" + "0" * 64, ""],
 )  # fmt: skip
-def test_nothing_but_somebodys_own_image_is_removed(harness: Harness, gate: Any, reference: str) -> None:
+def test_only_a_users_own_image_is_removed(harness: Harness, gate: Any, reference: str) -> None:
     gate.create(harness.actor("alice"), harness.request("alice"))
     with pytest.raises(PermissionDenied):
         gate.remove_image(harness.actor("boss"), reference)

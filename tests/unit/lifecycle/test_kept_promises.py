@@ -1,4 +1,4 @@
-"""What an owner was promised for a stopped container holds for the one that replaces it; and what is not known yet."""
+"""Promises for a stopped container also hold for its replacement; and deadlines that are not known yet."""
 
 from __future__ import annotations
 

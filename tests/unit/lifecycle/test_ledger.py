@@ -1,4 +1,4 @@
-"""The files of the state folder: modes, times, locks, the picture."""
+"""The files of the state directory: modes, times, locks, gpu-state.json."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RANDOM = ("id", "installation", "docker_id")
 
 
 def modes(folder: Path) -> dict[str, set[int]]:
-    """The modes of ds01's own files and folders below the state folder."""
+    """The modes of ds01's files and directories below the state directory."""
     own = [
         path for path in folder.rglob("*") if "simulated" not in str(path.relative_to(folder)) and path.name != "passwd"
     ]
@@ -111,7 +111,7 @@ def test_the_picture_shows_the_leases_and_is_never_read(harness: Harness) -> Non
     path.write_text("nonsense")
     assert len(harness.another_gate().containers(harness.actor("alice"))) == 1
     path.unlink()
-    path.mkdir()  # not even a picture that cannot be drawn stops anybody
+    path.mkdir()  # a gpu-state.json that cannot be written stops nobody
     assert harness.gate.create(harness.actor("carol"), harness.request("carol")).container.state == "created"
 
 
@@ -155,7 +155,7 @@ def test_busy_error_names_the_lock_holder(harness: Harness) -> None:
     assert harness.ledger.container_lock_is_free(ALICE_THESIS)
 
 
-def test_a_command_on_a_busy_container_is_told_so(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_on_a_busy_container_raises_busy(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.gate.create(harness.actor("alice"), harness.request("alice"))
     monkeypatch.setattr(Ledger.container_lock.__wrapped__, "__kwdefaults__", {"wait": 0.0})  # type: ignore[attr-defined]
     with harness.open_ledger().container_lock(ALICE_THESIS, doing="being stopped by alice", wait=0):

@@ -1,4 +1,4 @@
-"""The machine: every trigger from every state, and the page that describes it."""
+"""The state machine: every trigger from every state, and the page that describes it."""
 
 from __future__ import annotations
 

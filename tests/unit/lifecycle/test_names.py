@@ -1,4 +1,4 @@
-"""The MIG layout changes while slots are leased: names never mean two things, and nothing free is hidden."""
+"""The MIG layout changes while slots are leased: names stay unique, and every free slot is shown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def mig(fast_tmp: object, harness: Harness) -> Harness:
 
 
 def layout(harness: Harness, *places: int) -> None:
-    """Only these instances are there from now on, numbered anew."""
+    """From now on only these instances exist, with new numbers."""
     from ds01.gpus.simulated import parse_inventory
 
     whole = parse_inventory(GPUS).observation
@@ -165,7 +165,7 @@ def test_a_lease_by_hand_takes_the_slot_that_has_the_name_today(mig: Harness) ->
 
 
 def test_a_request_for_no_gpu_renames_nothing(mig: Harness) -> None:
-    """It does not look at the GPUs, so it has not seen that any is gone."""
+    """It does not observe the GPUs, so a missing one does not matter."""
     create_container(mig, "alice", gpus=1)
     create_container(mig, "bob", gpus=0)
     assert listed(mig) == {"alice": "0:0", "bob": ""}

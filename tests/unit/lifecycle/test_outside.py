@@ -1,4 +1,4 @@
-"""What happens behind ds01's back, and what the records say afterwards."""
+"""Changes outside ds01, and what the records say afterwards."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_outside_start_on_leased_slots_is_a_conflict(running: Harness) -> None:
     assert running.gate.stop(running.actor("alice"), ALICE_THESIS).container.state == "held"
 
 
-def test_a_restart_behind_ds01_ends_no_conflict(running: Harness) -> None:
+def test_restart_outside_ds01_does_not_end_a_conflict(running: Harness) -> None:
     running.gate.stop(running.actor("alice"), ALICE_THESIS, release=True)
     running.gate.create(running.actor("bob"), running.request("bob"))
     running.engine.start(ALICE_THESIS)
@@ -201,7 +201,7 @@ def test_a_renamed_container_has_not_vanished(running: Harness) -> None:
     assert seen is not None and seen.status is ContainerStatus.RUNNING  # the other one was left alone
 
 
-def test_the_same_name_with_another_id_is_somebody_elses(running: Harness) -> None:
+def test_same_name_with_another_id_is_outside_use(running: Harness) -> None:
     running.engine.remove_by_force(ALICE_THESIS)
     other = running.engine.add_foreign(ALICE_THESIS)
     look(running)

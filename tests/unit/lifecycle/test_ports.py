@@ -1,4 +1,4 @@
-"""A container keeps its ports of the server: across starts, when it is made again, and whatever others have."""
+"""A container keeps its ports on the server: across starts, when it is created again, and next to others."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def published(harness: Harness, login: str = "alice", name: str = "thesis") -> d
     taken=st.sets(st.integers(RANGE.start, RANGE.stop - 1), max_size=50),
     name=st.text(min_size=1),
 )
-def test_each_port_gets_one_of_its_own_that_nobody_has(
-    wanted: list[int], fixed: int, taken: set[int], name: str
-) -> None:
+def test_each_port_gets_a_free_host_port(wanted: list[int], fixed: int, taken: set[int], name: str) -> None:
     ports = [PublishedPort(number) for number in wanted] + [PublishedPort(1, fixed)]
     chosen = choose(ports, name, taken=taken, is_free=lambda number: number % 3 != 0)
     assert [port.container_port for port in chosen] == [*wanted, 1]
@@ -72,7 +70,7 @@ def test_recreated_container_keeps_its_ports(harness: Harness) -> None:
     assert published(harness) == first
 
 
-def test_the_ports_of_a_stopped_container_are_given_to_nobody(harness: Harness) -> None:
+def test_ports_of_a_stopped_container_stay_taken(harness: Harness) -> None:
     create_container(harness, "alice", start=True)
     first = published(harness)
     harness.gate.stop(harness.actor("alice"), ALICE_THESIS)
@@ -111,7 +109,7 @@ def test_a_port_that_was_asked_for_by_number_has_another_way_out(harness: Harnes
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_a_port_on_which_somebody_listens_is_not_free(address: str) -> None:
+def test_port_with_a_listener_is_not_free(address: str) -> None:
     with closing(socket.create_server((address, 0))) as server:
         number = server.getsockname()[1]
         assert not host_ports.is_free(number)

@@ -1,4 +1,4 @@
-"""Lost records are rebuilt before anybody gets a lease, and those of whoever has the GPU now before others."""
+"""Lost records are rebuilt before any new lease, first those of containers that have the GPU now."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_of_those_that_are_stopped_the_last_user_keeps_the_hold(harness: Harness
 
 
 @pytest.mark.parametrize("command", ["start", "list", "reconcile"])
-def test_nobody_gets_a_lease_that_may_be_a_lost_one(harness: Harness, command: str) -> None:
+def test_slots_of_a_lost_record_are_not_leased(harness: Harness, command: str) -> None:
     """Alice's record cannot be rebuilt now: a command is at work on it."""
     same_gpu(harness, "bob", "alice")
     harness.engine.start(BOB_THESIS)
@@ -118,7 +118,7 @@ def test_others_are_rebuilt_meanwhile(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("gone", ["renamed", "unknown"])
-def test_one_of_an_owner_who_is_renamed_or_unknown_is_rebuilt(harness: Harness, gone: str) -> None:
+def test_record_of_a_renamed_or_unknown_owner_is_rebuilt(harness: Harness, gone: str) -> None:
     create_container(harness, "alice", start=True)
     group = harness.record("alice").group
     lose(harness, "alice")

@@ -1,4 +1,4 @@
-"""What ended a container is recorded as what it was: itself, memory, a restart of Docker, one of the server."""
+"""The cause of a container's end is recorded: its process, memory, a restart of Docker or of the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images whose programs lie below /root are warned of at create, with the line that mends them."""
+"""Images with programs below /root: the create warns, with the line that fixes it."""
 
 from __future__ import annotations
 

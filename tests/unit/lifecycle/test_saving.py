@@ -1,4 +1,4 @@
-"""Stopping lets work be saved: who is at work, who is told, and how long is waited."""
+"""A stop lets processes save their work: which are waited for, what is reported, and how long it takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def running(harness: Harness) -> Harness:
     return harness
 
 
-def test_nobody_is_waited_for_when_only_idle_shells_are_there(running: Harness) -> None:
+def test_idle_shells_are_not_waited_for(running: Harness) -> None:
     for shell in ("bash", "-bash", "/bin/bash -i", "sh", "zsh --login", "/usr/bin/fish", "bash -l -i"):
         running.engine.spawn(ALICE_THESIS, shell, stubborn=True)
     assert running.gate.processes(running.actor("alice"), ALICE_THESIS) == 0
@@ -146,14 +146,14 @@ def test_the_grace_is_time_also_if_docker_is_slow(running: Harness, monkeypatch:
     assert 10 <= now[0] - 1000 + graces[0] < 11
 
 
-def test_each_change_of_who_is_waited_for_is_said(harness: Harness) -> None:
+def test_each_change_of_waiting_processes_is_yielded(harness: Harness) -> None:
     two = [FIRST, (101, 100, "python a.py"), (102, 100, "python b.py")]
     engine = Scripted(two, two, two, two[:2], [FIRST])
     said = list(let_save(harness.make_context(engine=engine), "x", 10))  # type: ignore[arg-type]
     assert said == [Saving(2, 10), Saving(1, 10)]
 
 
-def test_the_end_of_the_time_is_said_with_who_is_left(harness: Harness) -> None:
+def test_end_of_grace_yields_remaining_processes(harness: Harness) -> None:
     engine = Scripted([FIRST, (101, 100, "python train.py")])
     said = list(let_save(harness.make_context(engine=engine), "x", 3))  # type: ignore[arg-type]
     assert said == [Saving(1, 3), Saving(1, 0)]

@@ -1,4 +1,4 @@
-"""Homes on a file server that gives root no rights: played by a root without the capabilities that pass over modes."""
+"""Homes on a file server that gives root no rights, simulated by root without the capabilities that bypass modes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ except Ds01Error as error:
     assert said.startswith("6 ") and "root_squash" in said and "`workspaces`" in said
 
 
-def test_what_is_there_is_seen_with_the_owners_rights(home: Path) -> None:
+def test_directory_is_read_with_the_owners_rights(home: Path) -> None:
     (home / "data").mkdir()
     script = 'print(*(mount_sources.exists(f"{home}/{name}", owner=alice) for name in ("data", "none", "none/below")))'
     assert squashed(home, script) == "True False False\n"

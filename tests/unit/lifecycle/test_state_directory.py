@@ -1,4 +1,4 @@
-"""Whose a state directory is, what a file that cannot be read means, and what locks and timestamps do not prove."""
+"""The owner of a state directory, unreadable files in it, and what locks and timestamps do not prove."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_emptied_lock_file_means_anything_changed(harness: Harness) -> None:
 # Locks.
 
 
-def test_a_lock_file_that_was_replaced_lets_nobody_in_twice(fast_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody opens the lock file; before they lock it, it is deleted, and somebody else locks a new one."""
+def test_replaced_lock_file_still_excludes_others(fast_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process opens the lock file; before it locks it, the file is deleted, and another process locks a new one."""
     path = fast_tmp / "x.lock"
     path.touch()
     others: list[int] = []
@@ -181,7 +181,7 @@ def test_a_container_whose_record_cannot_be_read_now_keeps_it(
     invariants.check_settled(harness)
 
 
-def test_one_record_on_a_bad_sector_stops_nobody_else(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_on_a_bad_sector_affects_no_other(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     create(harness, "alice", "bob")
     read = files.read
 
@@ -304,7 +304,7 @@ def test_other_data_root_without_containers_is_not_believed(harness: Harness, ac
     record = harness.record("alice")
     engine.root = after
     kept = lose(harness)
-    for _ in range(3):  # however often one looks
+    for _ in range(3):  # however often it is read
         with pytest.raises(EngineUnreachable):
             ACTS[act](harness.another_gate(engine=engine), harness)  # type: ignore[arg-type]
         harness.clock.advance(hours=1)

@@ -1,4 +1,4 @@
-"""The TERM of programs inside: the caller's own where the image knows it."""
+"""The TERM of programs inside: the caller's if the image knows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A record that cannot be read is moved aside and made again; its slots are given to nobody meanwhile."""
+"""An unreadable record is moved aside and rebuilt; meanwhile its slots are not leased."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_hold_that_is_over_is_not_given_again(harness: Harness) -> None:
     invariants.check_settled(harness)
 
 
-def test_a_released_one_whose_slots_somebody_has_is_stopped(harness: Harness) -> None:
+def test_released_container_with_taken_slots_is_stopped(harness: Harness) -> None:
     make(harness, "stopped")
     harness.gate.create(harness.actor("bob"), harness.request("bob"))
     empty(harness.record_file("alice"))

@@ -1,4 +1,4 @@
-"""What crosses the gate is data: every operation has types that a wire can carry, and errors come back whole."""
+"""Everything that crosses the gate is data: every operation survives JSON, and errors come back complete."""
 
 from __future__ import annotations
 

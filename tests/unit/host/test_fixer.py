@@ -1,4 +1,4 @@
-"""The repairs that `ds01 doctor --fix` makes, on real files, the simulated engine, and a systemctl that is given."""
+"""The fixes of `ds01 doctor --fix`, on real files, the simulated engine, and a fake systemctl."""
 
 from __future__ import annotations
 
@@ -125,13 +125,13 @@ def test_links_are_made_in_place_of_links_only(fast_tmp: Path, fixer: Fixer) -> 
         fixer.apply(CreateLink(str(fast_tmp / "file"), "ds01"), WHY)
 
 
-def test_a_folder_is_made_with_its_mode(fast_tmp: Path, fixer: Fixer) -> None:
+def test_directory_is_created_with_its_mode(fast_tmp: Path, fixer: Fixer) -> None:
     fixer.apply(CreateDirectory(str(fast_tmp / "log"), 0o2775), WHY)
     assert mode(fast_tmp / "log") == 0o2775
 
 
 class Programs:
-    """Remembers what was started. `systemctl show` shows nothing; what is told of `broken` fails."""
+    """Records the programs that were started. `systemctl show` is empty; any call about `broken` fails."""
 
     def __init__(self, broken: str = "") -> None:
         self.broken = broken
@@ -156,7 +156,7 @@ def test_a_group_is_made(harness: Harness) -> None:
 
 @pytest.fixture
 def sliced(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Harness:
-    """A server whose systemd keeps limits: of alice's tasks, and of all students'."""
+    """A server whose systemd has limits for alice's tasks, and for all students'."""
     harness.set_policy(
         "groups: {students: {members: [alice], aggregate: {max_tasks: 50}, group_total: {max_tasks: 99}}}"
     )
@@ -198,7 +198,7 @@ def test_a_slice_whose_memory_is_in_use_waits(sliced: Harness) -> None:
 
 
 @needs_root
-def test_a_cron_entry_that_cron_ignores_is_mended(fast_tmp: Path, fixer: Fixer) -> None:
+def test_ignored_cron_entry_is_fixed(fast_tmp: Path, fixer: Fixer) -> None:
     entry = fast_tmp / "ds01"
     entry.write_text("*/5 * * * * root ds01 tick\n")
     os.chown(entry, 7, 7)
@@ -278,7 +278,7 @@ def drawn(harness: Harness) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"allocations": []}', '{"allocations": {}}', "\x00" * 9])
-def test_a_picture_that_is_spoilt_or_gone_is_drawn_anew(harness: Harness, fixer: Fixer, content: str | None) -> None:
+def test_damaged_or_missing_gpu_state_is_rewritten(harness: Harness, fixer: Fixer, content: str | None) -> None:
     path = harness.state / "gpu-state.json"
     harness.gate.create(harness.actor("alice"), harness.request("alice"))
     before = drawn(harness)

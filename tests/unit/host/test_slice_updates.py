@@ -1,4 +1,4 @@
-"""The slices of users who came new: set by the next tick; what fails there is said, and stops nothing else."""
+"""The slices of new users: set by the next tick; failures are reported and affect no other slice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ groups: {students: {members: [alice], aggregate: {max_cpus: 4, memory: 8g}, grou
 
 
 class Machine:
-    """A systemd that was asked, and remembers what it was told."""
+    """A systemd that records its calls."""
 
     def __init__(self) -> None:
         self.told: list[Sequence[str]] = []
@@ -66,7 +66,7 @@ def test_what_fails_is_said(harness: Harness, context: Any) -> None:
     }
 
 
-def test_where_nobody_keeps_such_limits_the_tick_is_silent(harness: Harness) -> None:
+def test_tick_is_silent_where_slices_cannot_be_limited(harness: Harness) -> None:
     harness.set_policy(POLICY)
     report = TickReport(harness.clock())
     update_slices(harness.context, [], report)

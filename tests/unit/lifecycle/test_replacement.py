@@ -1,4 +1,4 @@
-"""A container that is made anew is lost to nothing: whatever fails, is slow, or is done by others meanwhile."""
+"""A container that is created again is never lost: whatever fails, is slow, or is changed by others meanwhile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUILT = "ds01-70001/thesis:latest"
 
 
 class Odd:
-    """An engine one of whose methods is another: it gets the true one, and its arguments."""
+    """An engine with one method replaced; the replacement gets the real method and its arguments."""
 
     def __init__(self, engine: Any, **other: Callable[..., Any]) -> None:
         self._engine = engine
@@ -88,7 +88,7 @@ def test_a_removal_that_takes_its_time_ends_with_the_new_one(harness: Harness, a
     assert harness.record("alice").lease is not None
 
 
-def test_one_that_docker_cannot_remove_stands_in_nobodys_way(harness: Harness) -> None:
+def test_container_that_docker_cannot_remove_blocks_nothing(harness: Harness) -> None:
     create(harness.gate, harness)
 
     def busy(remove: Any, reference: str) -> None:
@@ -108,7 +108,7 @@ def test_one_that_docker_cannot_remove_stands_in_nobodys_way(harness: Harness) -
 
 
 @pytest.mark.parametrize("status", [ContainerStatus.REMOVING, ContainerStatus.DEAD])
-def test_a_twin_that_cannot_be_removed_stands_in_nobodys_way(harness: Harness, status: ContainerStatus) -> None:
+def test_unremovable_replacement_blocks_nothing(harness: Harness, status: ContainerStatus) -> None:
     create(harness.gate, harness)
     kill_after(harness, "put_archive")
     harness.engine.set_status(TWIN, status)
@@ -144,7 +144,7 @@ def test_dry_run_previews_the_reconcile_of_a_killed_command(harness: Harness) ->
     assert reconcile(harness) == ["created again"]
 
 
-def test_it_is_finished_also_for_an_owner_who_is_gone(harness: Harness) -> None:
+def test_replacement_is_finished_for_a_deleted_owner(harness: Harness) -> None:
     create(harness.gate, harness)
     kill_after(harness, "remove")
     passwd = harness.state / "passwd"
@@ -153,7 +153,7 @@ def test_it_is_finished_also_for_an_owner_who_is_gone(harness: Harness) -> None:
     assert harness.record("alice").state is State.CREATED and names(harness).count(ALICE_THESIS) == 1
 
 
-def test_a_twin_that_went_during_the_grace_leaves_the_old_one(harness: Harness) -> None:
+def test_replacement_lost_during_grace_leaves_the_old_one(harness: Harness) -> None:
     create(harness.gate, harness)
     start(harness.gate, harness)
 
@@ -168,7 +168,7 @@ def test_a_twin_that_went_during_the_grace_leaves_the_old_one(harness: Harness) 
     start(harness.gate, harness)
 
 
-def test_while_somebody_has_its_name_the_twin_is_kept(harness: Harness) -> None:
+def test_replacement_is_kept_while_its_name_is_taken(harness: Harness) -> None:
     create(harness.gate, harness)
 
     def and_take_it(remove: Any, reference: str) -> None:
@@ -201,7 +201,7 @@ def test_one_that_docker_makes_late_is_removed(harness: Harness) -> None:
     invariants.check_settled(harness)
 
 
-def test_a_twin_that_was_started_by_hand_is_kept_and_said(harness: Harness) -> None:
+def test_replacement_started_by_hand_is_kept_and_reported(harness: Harness) -> None:
     create(harness.gate, harness)
     kill_after(harness, "put_archive")
     harness.engine.start(TWIN)

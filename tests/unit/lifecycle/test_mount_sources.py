@@ -1,4 +1,4 @@
-"""What of the host a container may see."""
+"""Which directories of the host a container may mount."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_workspace_is_made_with_the_owners_uid(harness: Harness, gate: Any) 
         assert folder.stat().st_uid == 70001
 
 
-def test_listed_folders_may_be_mounted_whosever_they_are(harness: Harness, gate: Any) -> None:
+def test_listed_directories_may_be_mounted_by_anybody(harness: Harness, gate: Any) -> None:
     data, models = harness.root / "shared" / "data" / "set, one", harness.root / "shared" / "models"
     data.mkdir()
     gate.create(harness.actor("alice"), harness.request("alice", data=str(data), models=str(models)))
@@ -68,7 +68,7 @@ def test_links_are_resolved_before_they_are_judged(harness: Harness, gate: Any) 
 
 
 @needs_root
-def test_a_link_out_of_a_listed_folder_leads_nowhere(harness: Harness, gate: Any) -> None:
+def test_link_out_of_a_listed_directory_is_refused(harness: Harness, gate: Any) -> None:
     theirs = owned(harness.home("bob") / "secret", 70002)
     link = harness.root / "shared" / "data" / "link"
     link.symlink_to(theirs)
@@ -83,7 +83,7 @@ def test_admin_cannot_mount_own_directories_for_a_user(harness: Harness, gate: A
         gate.create(harness.actor("boss"), harness.request("alice", data=theirs))
 
 
-def test_a_file_a_relative_path_and_nothing_are_no_folders(harness: Harness, gate: Any) -> None:
+def test_mount_source_must_be_an_absolute_directory(harness: Harness, gate: Any) -> None:
     file = harness.root / "shared" / "data" / "file"
     file.write_text("x")
     alice = harness.actor("alice")

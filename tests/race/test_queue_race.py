@@ -30,7 +30,7 @@ def policy() -> str:
 
 
 def priority(number: int) -> int:
-    """Four of each; whoever came first comes first among these."""
+    """Four of each priority; among these, the first to come is the first served."""
     return 10 + 30 * (number % 3)
 
 
@@ -114,7 +114,7 @@ def test_each_is_served_once_in_order_of_priority(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="several people need root")
-def test_who_is_killed_waits_no_more_and_holds_nobody_up(folder: Path) -> None:
+def test_killed_waiter_does_not_block_the_queue(folder: Path) -> None:
     harness = make(folder / "bed")
     root = harness.actor("root")
     harness.set_policy(policy() + "user_overrides: {root: {max_mig_instances: null, max_containers_per_user: null}}\n")

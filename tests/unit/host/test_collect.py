@@ -1,4 +1,4 @@
-"""What doctor gathers: each source seen for itself, and what cannot be observed left unknown."""
+"""Collecting doctor's facts: each source separately, and unknown where nothing could be observed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def failing(error: Ds01Error) -> Callable[[], Any]:
 
 @pytest.fixture
 def sources(harness: Harness) -> FactSources:
-    """A server in the bed's folder: one container of alice's on a GPU, and a machine that has nothing."""
+    """A server in the sandbox's directory: one container of alice's on a GPU, and an empty machine."""
     harness.gate.create(harness.actor("alice"), harness.request("alice"))
     harness.gate.start(harness.actor("alice"), harness.full("alice"))
     roots = SystemRoots(*(harness.root / name for name in ("dev", "proc", "sys", "cron", "docker")))

@@ -1,4 +1,4 @@
-"""Notices of administrators who are not root: they wait in the outbox, and the tick delivers them."""
+"""Notices of administrators without root wait in the outbox, and the tick delivers them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_only_administrators_tell_others_something(ticker: TickHarness, sender: 
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"uid": 1}'])
-def test_what_is_no_letter_is_removed(ticker: TickHarness, content: bytes) -> None:
+def test_invalid_letter_is_removed(ticker: TickHarness, content: bytes) -> None:
     leave(ticker.harness)
     for waiting in ticker.harness.ledger.outbox().queued_letters():
         waiting.path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The waiting line: who stands in it, in which order, who goes first, and how one leaves."""
+"""The queue: who may wait, in which order, who is served first, and how a waiter leaves."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_the_owner_and_administrators_cancel(full: Harness, who: str) -> None:
     assert order(full) == []
 
 
-def test_nobody_else_cancels(full: Harness) -> None:
+def test_only_the_owner_cancels(full: Harness) -> None:
     with closing(waits(full, "alice")) as alice:
         identity = next(alice).waiting.id
         with pytest.raises(PermissionDenied):
@@ -380,7 +380,7 @@ def test_a_file_that_says_when_it_tried_is_not_believed(full: Harness) -> None:
     os.close(descriptor)
 
 
-def test_nobody_knows_when_a_waiter_gives_the_slot_back(full: Harness) -> None:
+def test_earliest_end_ignores_a_waiters_slot(full: Harness) -> None:
     with closing(waits(full, "alice")) as alice:
         next(alice)
         frees(full)
@@ -394,7 +394,7 @@ def test_nobody_knows_when_a_waiter_gives_the_slot_back(full: Harness) -> None:
 
 
 def forged(harness: Harness, *, owner: int, locked: bool = True, **changes: Any) -> Waiter:
-    """A file in the folder, as somebody wrote it by hand."""
+    """A file in the queue, written by hand."""
     waiter = Waiter(
         "f00", "carol", 70003, 100, harness.clock(), harness.full("carol"), harness.request("carol", gpus=1)
     )
@@ -414,7 +414,7 @@ def hold(harness: Harness, name: str = "f00.json") -> int:
 
 
 @as_root
-def test_a_file_in_somebody_elses_name_is_nobody(full: Harness) -> None:
+def test_waiter_file_of_another_user_is_ignored(full: Harness) -> None:
     forged(full, owner=70002)
     descriptor = hold(full)
     assert order(full) == []
@@ -424,7 +424,7 @@ def test_a_file_in_somebody_elses_name_is_nobody(full: Harness) -> None:
 
 
 @as_root
-def test_an_administrators_file_for_somebody_is_that_somebody(full: Harness) -> None:
+def test_administrator_may_wait_for_another_user(full: Harness) -> None:
     forged(full, owner=70009)
     descriptor = hold(full)
     assert order(full) == [("carol", "none_free")]
@@ -446,7 +446,7 @@ def test_priority_and_uid_in_a_waiter_file_are_ignored(full: Harness) -> None:
 
 
 @as_root
-def test_a_waiter_whose_account_is_gone_harms_nobody(full: Harness) -> None:
+def test_waiter_without_account_affects_no_other(full: Harness) -> None:
     forged(full, owner=4_000_000, uid=4_000_000, user="root")
     descriptor = hold(full)
     assert [login for login, _ in order(full)] == ["root"]
@@ -456,7 +456,7 @@ def test_a_waiter_whose_account_is_gone_harms_nobody(full: Harness) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"id": "f00"}', "[" * 100_000])
-def test_what_is_no_waiter_is_passed_over_and_dropped(full: Harness, content: str) -> None:
+def test_invalid_waiter_file_is_skipped_and_dropped(full: Harness, content: str) -> None:
     path = full.state / "queue" / "f00.json"
     path.write_text(content)
     assert order(full) == []
@@ -473,8 +473,8 @@ def test_a_link_is_no_waiter(full: Harness) -> None:
     assert order(full) == []
 
 
-def test_who_looks_at_the_same_time_takes_nobody_for_a_waiter(full: Harness) -> None:
-    """A look takes the lock for a moment: two must not see each other's."""
+def test_concurrent_readers_are_not_taken_for_waiters(full: Harness) -> None:
+    """A reader takes the lock for a moment: two must not see each other's lock."""
     import fcntl
 
     forged(full, owner=70003)
@@ -485,7 +485,7 @@ def test_who_looks_at_the_same_time_takes_nobody_for_a_waiter(full: Harness) -> 
 
 
 def test_a_container_that_is_being_made_is_not_counted_twice(full: Harness) -> None:
-    """Between its lease and the end of its create a waiter still stands in the line."""
+    """Between its lease and the end of its create a waiter is still in the queue."""
     from ds01.records.wait_queue import WaitQueue
 
     frees(full, "b")
@@ -496,7 +496,7 @@ def test_a_container_that_is_being_made_is_not_counted_twice(full: Harness) -> N
         assert full.gate.create(full.actor("bob"), full.request("bob", gpus=1)).container.gpus
 
 
-def test_a_full_disk_lets_nobody_join(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_prevents_joining_the_queue(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "write", lambda descriptor, content: len(content) - 1)
     with pytest.raises(Exception, match="cannot be joined"):
         next(waits(full, "alice"))

@@ -1,4 +1,4 @@
-"""Making a container anew: on which slots, and that whatever is refused or fails leaves the old one."""
+"""Creating a container again: on which slots, and that any refusal or failure leaves the old container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.harness import POLICY, Harness
 ALICE_THESIS, BOB_THESIS = "thesis._.70001", "thesis._.70002"
 
 
-def test_recreate_makes_it_anew_on_other_slots(harness: Harness, gate: Any) -> None:
+def test_recreate_uses_other_slots(harness: Harness, gate: Any) -> None:
     create_container(
         harness, "alice", start=True, data=str(harness.root / "shared" / "data"), wants=RequestedLimits(max_cpus=2)
     )
@@ -102,7 +102,7 @@ def test_remake_of_one_in_conflict_says_what_to_do(harness: Harness, gate: Any) 
     assert "container-stop" in (caught.value.hint or "") and "--recreate" in (caught.value.hint or "")
 
 
-def test_what_fails_while_it_is_made_anew_stops_nothing(harness: Harness) -> None:
+def test_failed_recreate_stops_nothing(harness: Harness) -> None:
     create(harness.gate, harness)
     start(harness.gate, harness)
     before, (there,) = harness.record("alice"), harness.engine.containers()

@@ -1,4 +1,4 @@
-"""Telling owners: the lab's program gets one JSON event, and one that hangs or fails holds nothing up."""
+"""Notifying owners: the lab's program gets one JSON event, and a hanging or failing program delays nothing."""
 
 from __future__ import annotations
 
