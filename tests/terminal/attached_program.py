@@ -1,4 +1,4 @@
-"""Stands for a program inside a container: a shell on a terminal of its own, or on pipes, at the end of a stream.
+"""A fake program inside a container: a shell on its own terminal, or on pipes, at the end of a stream.
 
 python -m tests.terminal.attached_program tty|frames SHELL-COMMAND     as `container-run` connects to it
 """

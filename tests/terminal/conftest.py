@@ -1,4 +1,4 @@
-"""Whole programs, at a pseudo-terminal or without one, on the simulated engine."""
+"""Fixtures for programs on the simulated engine, at a pseudo-terminal or without one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEP_TIMEOUT = 20.0  # seconds that a program may take for one step; a busy mach
 
 
 class Typist:
-    """Somebody at a terminal of `rows` and `columns` where `command` was typed."""
+    """A user at a terminal of `rows` and `columns` who has typed `command`."""
 
     def __init__(self, command: list[str], environment: dict[str, str], *, rows: int = 24, columns: int = 80) -> None:
         self._ours, theirs = pty.openpty()
@@ -157,7 +157,7 @@ class Programs:
 
 @pytest.fixture
 def programs(fast_tmp: Path) -> Iterator[Programs]:
-    """A state folder in which whoever runs the tests is `alice`."""
+    """A state directory in which the user who runs the tests is `alice`."""
     made = Programs(Harness(fast_tmp / "bed", people={"alice": os.getuid()}))
     yield made
     made.close()

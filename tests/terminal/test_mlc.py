@@ -1,4 +1,4 @@
-"""AIME's names at a terminal: entering, leaving, and questions."""
+"""The mlc commands at a terminal: entering, leaving, and questions."""
 
 from __future__ import annotations
 

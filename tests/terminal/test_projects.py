@@ -1,4 +1,4 @@
-"""What the commands for projects and people ask at a terminal."""
+"""The questions of the project and user commands at a terminal."""
 
 from __future__ import annotations
 

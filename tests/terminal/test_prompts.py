@@ -1,4 +1,4 @@
-"""What is asked of somebody at a terminal."""
+"""Questions and messages at a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No command waits for somebody who is not there."""
+"""Without a terminal no command waits for input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wizards, from the first question to a built image and a running container, typed at a terminal."""
+"""The wizards at a terminal, from the first question to a built image and a running container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line on the simulated engine, nobody at the keyboard."""
+"""Fixtures for commands on the simulated engine, without a terminal."""
 
 from __future__ import annotations
 

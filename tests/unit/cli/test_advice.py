@@ -1,4 +1,4 @@
-"""Whatever a message advises can be typed: for every refusal in every command, and with --user where it was used."""
+"""Commands in messages can be typed as they stand: for every refusal in every command, and with --user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ds01 tick, container-extend, ds01 queue, and the notices that come before a command's own words."""
+"""ds01 tick, container-extend, ds01 queue, and the notices before a command's own output."""
 
 from __future__ import annotations
 

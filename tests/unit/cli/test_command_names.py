@@ -1,4 +1,4 @@
-"""How commands are called: names, help, options that all have, exit codes, and odd input."""
+"""Command names, help, shared options, exit codes, and odd input."""
 
 from __future__ import annotations
 

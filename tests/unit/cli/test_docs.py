@@ -1,4 +1,4 @@
-"""Every command in docs/ runs, in its order, on a server with the shipped policy; what is named in the text exists."""
+"""Every command in docs/ runs, in order, on a server with the shipped policy; names in the text exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The editor runs with the uid of the person at the terminal, also where root runs ds01 for them."""
+"""The editor runs with the uid of the user at the terminal, also under sudo."""
 
 from __future__ import annotations
 

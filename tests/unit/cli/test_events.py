@@ -1,4 +1,4 @@
-"""What commands leave in events.jsonl: each refusal once, with whose it was, and each pass in which something was."""
+"""Events of commands: each refusal once, with its owner, and each pass that did something."""
 
 from __future__ import annotations
 

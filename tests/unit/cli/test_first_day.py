@@ -1,4 +1,4 @@
-"""What people meet on the first day: promises that hold, containers made again, and answers in the expected form."""
+"""What users see on the first day: correct announcements, containers created again, expected output."""
 
 from __future__ import annotations
 

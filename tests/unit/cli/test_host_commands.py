@@ -1,4 +1,4 @@
-"""The commands for administrators, as these type them."""
+"""The commands for administrators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that others made, or use: by hand, and from somebody else's."""
+"""Images that were built by hand, or that others use."""
 
 from __future__ import annotations
 

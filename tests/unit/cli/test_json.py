@@ -1,4 +1,4 @@
-"""--json: one document on stdout, whatever happens, with the keys that scripts rely on."""
+"""--json prints exactly one document on stdout, with the keys that scripts rely on."""
 
 from __future__ import annotations
 

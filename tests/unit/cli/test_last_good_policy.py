@@ -1,4 +1,4 @@
-"""What the tick keeps of the policy: the bytes that it parsed, and the last members of a group that was emptied."""
+"""What the tick keeps: the policy as it was parsed, and the last members of an emptied group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AIME's names: what users of v1 and v2 type works, on ds01's gate; what AIME's own tools made is taken over."""
+"""The mlc commands work as in AIME's v1 and v2; containers of AIME's own tools are adopted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arguments of AIME MLC 2.2.0, each as its parser and its README have it."""
+"""The arguments of AIME MLC 2.2.0, as in its parser and its README."""
 
 from __future__ import annotations
 

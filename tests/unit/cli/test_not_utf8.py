@@ -1,4 +1,4 @@
-"""What is not UTF-8 is refused before anything is done: in every command, wherever it stands."""
+"""Every command refuses arguments, answers and settings that are not UTF-8 before any action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an administrator does to somebody's container is told to its owner, whichever command does it."""
+"""Owners get a notice of what an administrator does to their containers, with any command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ds01 policy import` writes a policy that `ds01 policy check` takes, and never over a file."""
+"""`ds01 policy import` writes a policy that `ds01 policy check` accepts, and never overwrites a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ds01 policy check` names what this server does not have; reservations are shown to those they concern."""
+"""`ds01 policy check` reports names that the server lacks; reservations are shown to the users concerned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every example of the README runs, and says what the README says."""
+"""Every example of the README runs, with the output shown there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A container whose GPU is taken, gone or more than the policy gives: the hint names what works."""
+"""If a container's GPU is taken, gone or over the quota, the hint names a command that works."""
 
 from __future__ import annotations
 

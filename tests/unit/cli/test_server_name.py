@@ -1,4 +1,4 @@
-"""The policy's `server_name` is the server in every hint that people copy to their own computer."""
+"""All hints for the user's own computer use the policy's `server_name`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who acts, for whom, and what is written to whom."""
+"""Actor and owner of a command, and its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody whom the policy spells differently from the server has what the policy says, in every command."""
+"""Every command applies the policy to users whose login it spells differently from the server."""
 
 from __future__ import annotations
 

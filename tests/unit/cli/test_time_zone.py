@@ -1,4 +1,4 @@
-"""Dates in the policy and times on screen are the server's, whatever TZ the caller has."""
+"""Dates in the policy and times on screen use the server's time zone, not the caller's TZ."""
 
 from __future__ import annotations
 

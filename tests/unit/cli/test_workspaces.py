@@ -1,4 +1,4 @@
-"""The policy's `workspaces`: a directory for each login in one place, in place of ~/workspace."""
+"""The policy's `workspaces`: one directory for all workspaces, instead of ~/workspace."""
 
 from __future__ import annotations
 
