@@ -83,7 +83,7 @@ def test_project_init_from_the_first_question_to_a_running_container(programs: P
         ("Your name, for commits (Enter: later)", "Alice"),
         ("Your e-mail address, for commits (Enter: later)", "alice@example.org"),
     )
-    assert "Step 1/5  Folder" in shown
+    assert "Step 1/5  Directory" in shown
     shown = answer(
         new,
         *FRAMEWORK,
