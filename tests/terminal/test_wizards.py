@@ -158,7 +158,7 @@ def test_user_setup_by_options_alone_skips_what_is_done(programs: Programs, prog
     again = programs.piped(program, "--quick")
     assert again.returncode == 0, again.stderr
     assert (programs.harness.home("alice") / ".ssh" / "id_ed25519").read_bytes() == key
-    assert "You have first, thesis already" in again.stdout
+    assert "You already have first, thesis" in again.stdout
 
 
 def test_user_setup_names_all_remaining_steps_after_a_refusal(programs: Programs) -> None:
@@ -283,11 +283,11 @@ def test_a_name_that_is_taken_is_asked_again(programs: Programs) -> None:
     assert programs.piped("image-create", "thesis", "--framework", "pytorch").returncode == 0
     assert programs.piped("container-create", "thesis", "--cpu-only").returncode == 0
     image = programs.at_terminal("image-create")
-    answer(image, ("Name of the image:", "thesis"), ("there is a Dockerfile for thesis already", ""))
+    answer(image, ("Name of the image:", "thesis"), ("there is already a Dockerfile for thesis", ""))
     image.expect("Name of the image:")
     container = programs.at_terminal("container-create", "--cpu-only")
     answer(container, ("Number [1]:", "1"), ("Name of the container [thesis]:", ""))
-    container.expect("there is a container thesis already")
+    container.expect("you already have a container thesis")
     answer(container, ("Name of the container [thesis]:", "other"))
     assert container.end() == 0
     assert programs.harness.record("alice", "other").state.value == "created"
@@ -362,4 +362,4 @@ def test_image_update_asks_about_containers_only_if_the_image_changed(programs: 
     new = programs.at_terminal("image-update", "thesis")
     shown = answer(new, ("Edit it now? [Y/n]:", "n"))
     assert new.end() == 0
-    assert "anew" not in shown + new.seen and "nothing to build" in new.seen
+    assert "again? Programs" not in shown + new.seen and "nothing to build" in new.seen
