@@ -101,6 +101,6 @@ def test_on_a_server_with_different_gpus_it_says_what_was_chosen(
     ds: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DS01_GPUS", "simulated:1xV100,1xA100")
-    assert "was made for all of them" in ds.ok("mlc-create", "one", "Pytorch", "-s", "-g", "none")
-    assert "was made for all of them" in ds.ok("container-create", "two", "pytorch", "--cpu-only")
+    assert "was built for all of them" in ds.ok("mlc-create", "one", "Pytorch", "-s", "-g", "none")
+    assert "was built for all of them" in ds.ok("container-create", "two", "pytorch", "--cpu-only")
     assert ds.harness.record("alice", "two").image == "pytorch/pytorch:2.7.1-cuda11.8-cudnn9-runtime"
