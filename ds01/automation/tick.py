@@ -134,7 +134,7 @@ class Tick:
         return why is None
 
     def _owners_in_doubt(self, records: Sequence[Record], report: TickReport) -> dict[str, str]:
-        """Return, by container, why its owner's limits are uncertain. Nothing is done to such a container."""
+        """Return the reasons for uncertain limits by container name. These containers are left alone."""
         context, now = self.context, self.context.clock()
         stored_memory = context.rules.owners.memory
         memory = replace(context.rules.owners.remember(records, now), looked=now)  # the observation comes next

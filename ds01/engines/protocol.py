@@ -307,13 +307,13 @@ class Engine(Protocol):
         """Resume the processes of a paused container."""
 
     def put_archive(self, reference: str, folder: str, archive: bytes) -> None:
-        """Unpack a tar archive into the existing directory `folder` inside; works on created containers too."""
+        """Unpack a tar archive into the existing directory `folder` of a container, also one that never ran."""
 
     def get_archive(self, reference: str, path: str) -> bytes | None:
-        """Return a tar archive of `path` inside, of created containers too; None if the path does not exist."""
+        """Return a tar archive of `path` in a container, also one that never ran; None if the path does not exist."""
 
     def path_status(self, reference: str, path: str) -> PathStatus | None:
-        """Return the status of `path` inside, of created containers too; None if the path does not exist."""
+        """Return the status of `path` in a container, also one that never ran; None if the path does not exist."""
 
     def processes(self, reference: str) -> list[ContainerProcess]:
         """Return the processes of a running container, process 1 first."""

@@ -12,7 +12,7 @@ _GIB = 1 << 30
 
 
 def profile_in_device_name(device_name: str) -> str | None:
-    """Return the profile at the end of an instance's device name, `NVIDIA A100-SXM4-40GB MIG 2g.10gb`."""
+    """Return the MIG profile that ends a device name: `2g.10gb` for `NVIDIA A100-SXM4-40GB MIG 2g.10gb`."""
     match = _IN_DEVICE_NAME.search(device_name)
     return match[1] if match else None
 

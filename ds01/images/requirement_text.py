@@ -64,7 +64,7 @@ def decode_requirements(content: bytes, name: str = "the requirements file") -> 
         number = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
             f"{name} is not in {encoding or 'UTF-8'}",
-            why=f"line {number} is not",
+            why=f"line {number} cannot be decoded",
             hint="save it as UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-",
         ) from None
 

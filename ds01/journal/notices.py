@@ -176,7 +176,7 @@ def _open_mailbox(directory: int, uid: int, gid: int) -> int:
 
 
 def _is_mailbox(status: os.stat_result, uid: int) -> bool:
-    """Return whether this is the owner's regular file without hard links, which would let others read it."""
+    """Return whether this is a regular file of the owner with one link: a second one could let others read it."""
     owner = uid if os.geteuid() == 0 else os.geteuid()
     return stat.S_ISREG(status.st_mode) and status.st_uid == owner and status.st_nlink == 1
 

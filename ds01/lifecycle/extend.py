@@ -14,9 +14,10 @@ from ds01.system.users import Actor
 
 
 def extend(context: Context, actor: Actor, record: Record, duration: timedelta, *, reason: str | None) -> Record:
-    """Move the idle and the runtime deadline by `duration`. The container's lock is held.
+    """Move the idle and the runtime deadline by `duration`. The caller holds the container's lock.
 
-    Raises UsageError, InvalidState if it does not run, PermissionDenied beyond the policy's max_extension.
+    Raises UsageError if `duration` is not positive, InvalidState if the container is not running, PermissionDenied if
+    all extensions together exceed the policy's max_extension.
     """
     if duration <= timedelta(0):
         raise UsageError("an extension must be longer than 0")

@@ -15,7 +15,10 @@ ROOT = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}  # otherwise root's 
 
 
 def exec_request(context: Context, record: Record, what: ExecRequest, *, root: bool) -> ExecRequest:
-    """Return the request as the owner, or as root inside, with a TERM that the image knows. Raises PermissionDenied."""
+    """Return `what` to be run as the owner, or as root of the container, with a TERM that the image supports.
+
+    Raises PermissionDenied if the policy does not allow root.
+    """
     environment = dict(what.environment)
     if root:
         _check_root(context, record)

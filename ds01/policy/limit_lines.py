@@ -12,7 +12,10 @@ NO_LIMIT = "no limit"
 
 
 class LimitLine(NamedTuple):
-    """`label: text`. `key` is the policy key, as in `UserLimits.sources`; empty for user, group and rights."""
+    """A line of a list of limits, shown as `label: text`.
+
+    `key` is the policy key, as in `UserLimits.sources`; it is empty in the lines for user, group and rights.
+    """
 
     key: str
     label: str

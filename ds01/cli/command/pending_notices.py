@@ -1,4 +1,4 @@
-"""Showing the caller's unseen notices before a command's own output, on a terminal only, and each once."""
+"""Show the caller's unseen notices before a command's own output. Only on a terminal; each notice is shown once."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def command(session: Session, name: str | None, assume_yes: bool) -> None:
 
 
 def _check_stopped(session: Session, target: Target) -> None:
-    """Raise InvalidState if the container runs, before any question or adoption."""
+    """Raise InvalidState if the container is running, before anybody is asked and anything is adopted."""
     for view in session.run(ListAime(all_users=True)):
         if view.container.container == target.container and is_running(view):
             raise InvalidState(

@@ -31,7 +31,10 @@ def name_and_uid(container_name: str) -> tuple[str, int] | None:
 
 
 def own_tag(image: str, container: str, uid: int) -> str:
-    """Return an image tag that only this container uses, since AIME's tools remove the image that `docker ps` shows."""
+    """Return an image tag that only this container uses.
+
+    AIME's tools remove, with a container, the image that `docker ps` shows for it.
+    """
     repository = image.partition("@")[0]
     head, colon, tail = repository.rpartition(":")
     if colon and "/" not in tail:

@@ -186,7 +186,7 @@ class Transaction:
     def _counted_commit(self, name: str) -> Iterator[None]:
         """Count what the block writes, so that others read it. Raises Busy if the lock no longer excludes others."""
         if not files.names_open_file(self._lock, self._descriptor):
-            raise Busy("the ledger's lock file was replaced", why=f"{self._lock} is another file", hint="try again")
+            raise Busy("the ledger's lock file was replaced", why=f"{self._lock} is no longer the file that this command locked", hint="try again")
         commits.begin(self._descriptor, name)
         try:
             yield
