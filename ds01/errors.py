@@ -36,14 +36,18 @@ class Ds01Error(Exception):
 
     def reworded(self, message: str, *, why: str | None, hint: str | None) -> Ds01Error:
         """Return the same error, with the same code and data, in final words."""
-        error = type(self)(message, why=why, hint=hint, data=self.data, code=self.code)
+        error = self._kind()(message, why=why, hint=hint, data=self.data, code=self.code)
         error.is_worded = True
         return error
+
+    def _kind(self) -> type[Ds01Error]:
+        """Return the class in this module that the error is of: others derive from it to carry more."""
+        return next(kind for kind in type(self).__mro__ if kind.__name__ in _KINDS)
 
     def to_json(self) -> dict[str, Any]:
         """Return the error as a mapping for `system.data.to_json`; `kind` names the class for `from_json`."""
         return {
-            "kind": type(self).__name__,
+            "kind": self._kind().__name__,
             "code": self.code,
             "message": self.message,
             "why": self.why,

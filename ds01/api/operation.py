@@ -29,12 +29,12 @@ class Operation(Generic[R]):
     @property
     def owner_uid(self) -> int | None:
         """The user for whom the operation is, if `access` is OWNER; None: the actor."""
-        return None
+        raise NotImplementedError
 
     @property
     def container_names(self) -> tuple[str, ...]:
         """The full names of the containers that the operation is about, if `access` is CONTAINER."""
-        return ()
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

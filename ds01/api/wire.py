@@ -37,6 +37,10 @@ def encode_operation(operation: Operation[Any]) -> str:
 def decode_operation(text: str, stream: Iterable[bytes] = ()) -> Operation[Any]:
     """Parse an operation; `stream` becomes its streamed field. Raises DataError."""
     document = parse_json(text)
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which nothing below could write
+        raise DataError(str(error)) from None
     if not isinstance(document, dict) or not isinstance(document.get("parameters"), dict):
         raise DataError("not an operation")
     kind = operations().get(str(document.get("operation")))
@@ -79,15 +83,17 @@ def decode_answer(text: str, operation: type[Operation[Any]], *, step: bool = Fa
     document = parse_json(text)
     if not isinstance(document, Mapping):
         raise DataError("not an answer")
-    if "error" in document:
-        raise Ds01Error.from_json(document["error"])
-    if "attachment" in document:
-        fields = document["attachment"]
-        return Attachment(
-            **{**fields, "fileno": descriptor, "initial_bytes": base64.b64decode(fields["initial_bytes"])}
-        )
-    kind = _types(operation)[0 if step else -1]
-    return None if kind is type(None) else from_json(kind, document["answer"])
+    try:
+        if "error" in document:
+            raise Ds01Error.from_json(document["error"])
+        if "attachment" in document:
+            fields = document["attachment"]
+            initial = base64.b64decode(fields["initial_bytes"])
+            return Attachment(**{**fields, "fileno": descriptor, "initial_bytes": initial})
+        kind = _types(operation)[0 if step else -1]
+        return None if kind is type(None) else from_json(kind, document["answer"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"not an answer to {operation.__name__}: {error}") from error
 
 
 @cache

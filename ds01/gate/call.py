@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 from ds01.api.refusals import refusal_of
 from ds01.api.views import ContainerView
@@ -19,6 +20,7 @@ from ds01.errors import (
     PermissionDenied,
 )
 from ds01.gate.views import view
+from ds01.journal.notifier import Notifier
 from ds01.lifecycle.context.context import Context
 from ds01.records.entries import is_manual
 from ds01.records.ledger import NotSaved, UnreadableRecord
@@ -33,7 +35,14 @@ class Call:
     def __init__(self, context: Context, actor: Actor) -> None:
         self.context = context
         self.actor = actor
+        self.records_refusals = True  # false for a question whether something would be refused
         self._subject: tuple[str | None, int | None] = (None, None)  # full name, uid of the owner
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """Notifies owners for the whole call: the lab's program is not run again once it has hung."""
+        context = self.context
+        return Notifier(context.mailboxes, context.rules.policy.notify, context.emit, actor=self.actor.login)
 
     def about(self, container: str | None, owner: int | None) -> None:
         """Set the subject: the container, and its owner."""
@@ -147,7 +156,8 @@ class Call:
         try:
             yield
         except Ds01Error as error:
-            if isinstance(error, (PermissionDenied, NoCapacity)) or refusal_of(error) is not None:
+            is_refusal = isinstance(error, (PermissionDenied, NoCapacity)) or refusal_of(error) is not None
+            if is_refusal and self.records_refusals:
                 self.record_refusal(error)
             raise
 

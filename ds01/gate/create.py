@@ -11,6 +11,7 @@ from ds01.api.containers import CreateContainer, PlanContainer
 from ds01.api.operation import Steps
 from ds01.api.refusals import error_of
 from ds01.api.steps import CreateStep
+from ds01.errors import NotFound
 from ds01.gate.call import Call
 from ds01.gate.queue_wait import wait
 from ds01.gpus.model import Refusal
@@ -29,6 +30,7 @@ from ds01.records.wait_queue import Waiter
 def plan_container(call: Call, operation: PlanContainer) -> Plan:
     """Decide like a create, without changing anything."""
     call.about(_full_name(operation.request), operation.request.owner)
+    call.records_refusals = operation.attempt
     plan = _plan(call, operation.request)
     if operation.attempt and plan.refusal is not None and not (operation.waits and plan.refusal.temporary):
         call.record_refusal(error_of(plan.refusal))
@@ -107,11 +109,14 @@ def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None,
 def _start(call: Call, record: Record) -> Acted:
     """Start the new container. It is reconciled only if somebody has changed it meanwhile."""
     with call.context.ledger.container_lock(record.container_name, doing=f"being started by {call.actor.login}"):
+        call.context.rules.refresh()
         current = call.stored_record(record.container_name)
-        if current.rev != record.rev or current.id != record.id:
+        if current.rev != record.rev:
             call.context.observer.check_engine()
             reconcile_one(call.context, record.container_name)
             current = call.stored_record(record.container_name)
+        if current.id != record.id:
+            raise NotFound(f"{record.name} was removed before it could be started")
         started = starting.start(call.context, call.actor, current)
     return Acted(call.view(started.record, started.container), started.already)
 

@@ -9,7 +9,7 @@ from ds01.api.listing import ListContainers
 from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, ListAime
 from ds01.api.views import ContainerView
 from ds01.engines.protocol import ContainerUsage, EngineContainer
-from ds01.errors import EngineConflict, EngineNotFound, EngineRejected, GpusUnreachable
+from ds01.errors import EngineConflict, EngineNotFound, EngineRejected, GpusUnreachable, UsageError
 from ds01.gate.call import Call
 from ds01.gate.queries import list_containers
 from ds01.gate.views import foreign_view
@@ -17,6 +17,8 @@ from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.spec.aime import left_inside
 from ds01.records.record import Record
 from ds01.records.state_machine import State
+
+MAX_SECONDS = 60.0  # a measurement keeps its caller waiting
 
 
 def list_aime(call: Call, operation: ListAime) -> tuple[AimeView, ...]:
@@ -63,6 +65,8 @@ def get_sizes(call: Call, operation: GetSizes) -> tuple[Sized, ...]:
 
 def get_usage(call: Call, operation: GetUsage) -> tuple[UsageView, ...]:
     """Measure twice, and return the usage of the running ones."""
+    if not 0 < operation.over <= MAX_SECONDS:
+        raise UsageError(f"use cannot be measured over {operation.over} seconds", hint=f"at most {MAX_SECONDS}")
     records = [call.record(name) for name in operation.containers]
     running = [record for record in records if record.state is State.RUNNING and record.docker_id]
     first = {record.id: _usage(call, record) for record in running}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ds01.gate.call import Call
 from ds01.journal.notices import Notice
-from ds01.journal.notifier import Notifier
 from ds01.journal.outbox import Letter
 from ds01.records.record import Record
 
@@ -21,12 +20,11 @@ def notify_owner(
     context, actor = call.context, call.actor.login
     if record.user == actor:
         return ()
-    notifier = Notifier(context.mailboxes, context.rules.policy.notify, context.emit, actor=actor)
     text = f"{subject or record.name} was {done} by {actor}."
     reverse = None if command is None else f"{command} {record.name}"
     notice = Notice(context.clock(), done.split()[0], record.container_name, text, reverse)
-    if notifier.deliver(record, notice):
-        notifier.announce(record, notice)
+    if call.notifier.deliver(record, notice):
+        call.notifier.announce(record, notice)
     elif not context.ledger.outbox().put(Letter(record.uid, record.gid, record.user, notice)):
         return (f"{record.user} could not be notified: the state directory cannot be written",)
     return ()

@@ -13,6 +13,7 @@ from ds01.errors import (
     EngineRejected,
     NotFound,
     StateUnwritable,
+    UsageError,
 )
 from ds01.gate.call import Call
 from ds01.gate.views import foreign_view
@@ -88,7 +89,10 @@ def get_last_request(call: Call, operation: GetLastRequest) -> ContainerRequest 
     uid = call.actor.uid if operation.owner is None else operation.owner
     if not call.may(uid):
         return None
-    full = container_name(operation.name, uid)
+    try:
+        full = container_name(operation.name, uid)
+    except ValueError as error:
+        raise UsageError(f"invalid container name {operation.name!r}", why=str(error)) from None
     entries = catch_up(call, {container.id: container for container in call.context.observer.containers()}, uid)
     entry = entries.get(full)
     if isinstance(entry, Record):

@@ -20,6 +20,7 @@ from ds01.errors import (
     PermissionDenied,
     PolicyUnreadable,
 )
+from ds01.gate.queries import collect_unsaved, with_unsaved
 from ds01.gpus.model import Refusal
 from ds01.lifecycle.context import wait_queue
 from ds01.lifecycle.context.allocation import allocation_input
@@ -28,6 +29,7 @@ from ds01.lifecycle.context.owners import Owners
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.placement.allocator import after_queue, check_container_count, choose_slots
 from ds01.records.ledger import Version
+from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
 from ds01.records.wait_queue import Waiter
 from ds01.system.users import Account
@@ -53,8 +55,9 @@ def queue_rows(context: Context) -> tuple[QueueRow, ...]:
     queue = wait_queue.waiters(context)
     if not queue:
         return ()
-    snapshot = take_snapshot(context)
-    entries = snapshot.records
+    unsaved: list[Record] = []
+    snapshot = take_snapshot(context, failed=collect_unsaved(unsaved))
+    entries = with_unsaved(snapshot.records, unsaved)
     situation = allocation_input(context, entries, snapshot.gpus, snapshot.outside)
     rows = []
     for position, waiter in enumerate(queue, 1):

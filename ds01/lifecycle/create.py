@@ -170,7 +170,7 @@ def reserve(
 def choose_ports(
     context: Context, prepared: Prepared, entries: Entries, *, kept_ports: Collection[int] = ()
 ) -> tuple[PublishedPort, ...]:
-    """Return the ports that the container publishes. `own`: ports that it has now and may keep."""
+    """Return the ports that the container publishes. `kept_ports`: those that it has now and may keep."""
     policy = context.rules.policy
     taken = {
         port.host_port

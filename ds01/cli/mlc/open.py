@@ -50,3 +50,5 @@ def _leave(session: Session, container: str, name: str) -> None:
         return
     acted = follow_stop(session, container, session.stream(StopContainer(container)), retry_command=f"mlc-stop {name}")
     report_outcome(session, acted, released=False)
+    for warning in acted.warnings:
+        session.warn(warning)

@@ -103,7 +103,7 @@ def _rebuild_or_remove(context: Context, container: EngineContainer) -> list[Cha
             ledger.set_aside(
                 detail.name, now=context.clock()
             )  # raises Busy if it may be intact: then nothing is rebuilt
-        record = ledger.commit(record, now=context.clock())
+        record = ledger.commit(record, now=context.clock(), is_news=False)
     why = f"its record was unreadable: {entry.why}" if entry is not None else "it had no record"
     context.emit("repair", {"container": detail.name, "user": record.user, "why": why, "actor": OBSERVED})
     if record.conflict:

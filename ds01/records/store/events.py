@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
-from ds01.records.record import Record
+from ds01.records.record import HistoryEntry, Record
 
 TRANSITION = "transition"
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def transition_events(before: Record | None, after: Record) -> list[Mapping[str, Any]]:
-    """Return an event for each transition in `after`'s history that is not in `before`, the record it replaces."""
+    """Return an event for each transition that was added to the history of `before`, the record that is replaced."""
     previous = before.history if before is not None and before.id == after.id else ()
-    if previous[-1:] == after.history[-1:]:
-        return []
     return [
         {
             "actor": step.actor,
@@ -27,6 +28,24 @@ def transition_events(before: Record | None, after: Record) -> list[Mapping[str,
             "at": step.at,
             "gpus": [ref.slot for ref in after.gpus_fixed],
         }
-        for step in after.history
-        if step not in previous
+        for step in _added(previous, after.history)
     ]
+
+
+def _added(previous: tuple[HistoryEntry, ...], history: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
+    """Return the entries at the end of `history` that were added to `previous`.
+
+    By position: two entries can be equal, since a clock that was set back repeats times. A history loses its oldest
+    entries, and a corrected clock changes the times of all, so times count only if the entries agree with them.
+    """
+    for ignore_times in (False, True):
+        old, new = _comparable(previous, ignore_times), _comparable(history, ignore_times)
+        for count in range(len(new)):
+            kept = new[: len(new) - count]
+            if len(kept) <= len(old) and kept == old[len(old) - len(kept) :]:
+                return history[len(kept) :]
+    return history
+
+
+def _comparable(history: tuple[HistoryEntry, ...], ignore_times: bool) -> list[HistoryEntry]:
+    return [replace(step, at=_ANY_TIME) if ignore_times else step for step in history]

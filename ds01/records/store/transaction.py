@@ -65,10 +65,11 @@ class Transaction:
             self._entries = self._files.entries()
         return self._entries
 
-    def commit(self, record: Record, *, now: datetime, durable: bool = True) -> Record:
+    def commit(self, record: Record, *, now: datetime, durable: bool = True, is_news: bool = True) -> Record:
         """Write a record atomically, and return it with its new revision. A removed record moves to its directory.
 
-        `durable` false: an observation, which a power failure may lose, since it will be observed again.
+        `durable` false: an observation, which a power failure may lose, since it will be observed again. `is_news`
+        false: its history was reconstructed, and becomes no events.
 
         Raises Busy if somebody else changed the record since it was read, Ds01Error if it cannot be written, NotSaved
         if that is for lack of space.
@@ -80,7 +81,7 @@ class Transaction:
             if record.state is State.REMOVED:
                 self._entries = None
                 self.archive_removed(record.container_name, now=now)
-        self._publish(previous, record, now, durable=durable)
+        self._publish(previous, record, now, durable=durable, is_news=is_news)
         return record
 
     def commit_replacement(self, gone: Record, new: Record, *, now: datetime) -> Record:
@@ -186,7 +187,11 @@ class Transaction:
     def _counted_commit(self, name: str) -> Iterator[None]:
         """Count what the block writes, so that others read it. Raises Busy if the lock no longer excludes others."""
         if not files.names_open_file(self._lock, self._descriptor):
-            raise Busy("the ledger's lock file was replaced", why=f"{self._lock} is no longer the file that this command locked", hint="try again")
+            raise Busy(
+                "the ledger's lock file was replaced",
+                why=f"{self._lock} is no longer the file that this command locked",
+                hint="try again",
+            )
         commits.begin(self._descriptor, name)
         try:
             yield
@@ -194,14 +199,17 @@ class Transaction:
             with suppress(OSError):  # whoever locks next ends it
                 self._files.mark = commits.end(self._descriptor)
 
-    def _publish(self, before: Record | None, after: Record, now: datetime, *, durable: bool) -> None:
+    def _publish(
+        self, before: Record | None, after: Record, now: datetime, *, durable: bool, is_news: bool = True
+    ) -> None:
         """Publish the change: gpu-state.json, the lease log, and the events of the transitions."""
         if durable:
             with suppress(OSError):  # a derived copy, which the next commit writes again; the record is already written
                 self.write_gpu_state(now)
         if self._leases is not None:
             self._leases.write(lease_log_lines(before, after), now, mode=self._mode)
-        self._events += [(TRANSITION, event) for event in transition_events(before, after)]
+        if is_news:
+            self._events += [(TRANSITION, event) for event in transition_events(before, after)]
 
 
 def _content(record: Record) -> bytes:

@@ -378,3 +378,11 @@ def test_a_lease_by_hand_needs_a_name_and_a_gpu(harness: Harness, gate: Any) -> 
         gate.allocate(boss, 70001, "none", GpuRequest(0))
     with pytest.raises(NotFound):
         gate.allocate(boss, 79999, "none", GpuRequest(1))
+
+
+@pytest.mark.parametrize("attempt", [False, True])
+def test_only_an_attempt_that_is_refused_is_an_event(harness: Harness, gate: Any, attempt: bool) -> None:
+    request = harness.request("alice", labels={"ds01.user": "bob"})
+    with pytest.raises(PermissionDenied):
+        gate.plan(harness.actor("alice"), request, attempt=attempt)
+    assert harness.kinds() == (["refusal"] if attempt else [])

@@ -13,7 +13,8 @@ import pytest
 
 from ds01 import errors
 from ds01.api import wire
-from ds01.api.operation import Operation, StreamOperation
+from ds01.api.containers import StopContainer
+from ds01.api.operation import Access, Operation, StreamOperation
 from ds01.engines.protocol import Attachment
 from ds01.errors import Ds01Error, PermissionDenied
 from ds01.gate.gate import HANDLERS, Gate
@@ -44,6 +45,12 @@ def test_every_operation_says_who_may_run_it(kind: type[Operation[Any]]) -> None
     assert any("access" in vars(base) for base in kind.__mro__ if base not in (Operation, StreamOperation))
 
 
+@pytest.mark.parametrize("kind", list(wire.operations().values()))
+def test_an_operation_says_whom_or_what_it_is_about(kind: type[Operation[Any]]) -> None:
+    subject = {Access.OWNER: "owner_uid", Access.CONTAINER: "container_names"}.get(kind.access)
+    assert subject is None or getattr(kind, subject) is not getattr(Operation, subject)
+
+
 def test_an_operation_that_declares_nothing_is_for_administrators(harness: Harness) -> None:
     class Undeclared(Operation[None]):
         pass
@@ -61,6 +68,7 @@ def test_an_operation_that_declares_nothing_is_for_administrators(harness: Harne
         '{"operation": "StopContainer", "parameters": {}}',
         '{"operation": "StopContainer", "parameters": {"container": 1}}',
         '{"operation": "StopContainer", "parameters": {"container": "a", "access": "everybody"}}',
+        '{"operation": "StopContainer", "parameters": {"container": "\\ud800"}}',
         '{"operation": "BuildImage", "parameters": {"request": null, "build_context": ["x"]}}',
     ],
 )  # fmt: skip
@@ -134,3 +142,19 @@ def test_what_has_no_json_form_is_a_type_error() -> None:
     for value in (object(), b"bytes", {1, 2}):
         with pytest.raises(TypeError):
             to_json(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"answer": 1}', '{"attachment": {}}', '{"attachment": {"initial_bytes": "?"}}', '{"error": 1}'],
+)
+def test_an_answer_of_another_shape_is_refused(text: str) -> None:
+    with pytest.raises(DataError):
+        wire.decode_answer(text, StopContainer)
+
+
+def test_an_error_of_a_class_from_below_crosses_as_its_base() -> None:
+    class NotSaved(errors.StateUnwritable):
+        pass
+
+    assert type(Ds01Error.from_json(NotSaved("full").to_json())) is errors.StateUnwritable
