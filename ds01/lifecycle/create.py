@@ -27,7 +27,7 @@ from ds01.lifecycle.context.observer import NO_GPUS
 from ds01.lifecycle.context.slot_names import update_names
 from ds01.lifecycle.limits import cgroup_parent
 from ds01.lifecycle.name_taken import name_taken
-from ds01.lifecycle.prepare import Prepared, prepare
+from ds01.lifecycle.prepare import Prepared, create_workspace, prepare
 from ds01.lifecycle.snapshot import Snapshot, take_snapshot
 from ds01.lifecycle.spec import ports, root_only
 from ds01.lifecycle.spec.account import Insider, archive
@@ -147,6 +147,12 @@ def create(
     prepared = prepare(context, actor, request, image=image)
     with context.ledger.container_lock(prepared.container_name, doing=f"being created by {actor.login}"):
         snapshot, driver = observe(context, prepared, locked=True, waiting_as=waiting_as)
+        # Decided before a directory is created, so that a refusal leaves none behind; again under the ledger's lock.
+        check_name(prepared, snapshot, snapshot.records)
+        choice = decide(context, prepared, snapshot, driver, snapshot.records)
+        if isinstance(choice, Refusal):
+            raise error_of(choice)
+        prepared = create_workspace(context, actor, prepared)
         record, note = reserve(context, actor, prepared, snapshot, driver)
         record, warnings = create_reserved(context, actor, prepared, record)
     return Created(record, warnings, note)

@@ -46,7 +46,8 @@ def prepare(
 ) -> Prepared:
     """Check a request: owner, name, wants, labels, image, directories. Raises Ds01Error.
 
-    `image`: the request's image, if already known. `plan_only`: nothing is created, and the image may be missing.
+    Nothing is created: `create_workspace` comes later, when the container is sure to be created.
+    `image`: the request's image, if already known. `plan_only`: the image may be missing.
     """
     owner = context.users.by_uid(request.owner)
     limits = context.rules.limits(owner)
@@ -77,8 +78,21 @@ def prepare(
             f"there is no image {request.image} on this server",
             hint="choose another with --image, or a framework with --framework",
         )
-    resolved, folders = _resolve_folders(context, actor, request, owner, make=not plan_only)
+    resolved, folders = _resolve_folders(context, actor, request, owner)
     return Prepared(resolved, owner, limits, image, folders, full)
+
+
+def create_workspace(context: Context, actor: Actor, prepared: Prepared) -> Prepared:
+    """Create the workspace if it does not exist, and return the request with its directories resolved again.
+
+    Raises Ds01Error.
+    """
+    owner, request = prepared.owner, prepared.request
+    workspace = str(request.workspace)
+    workspaces = context.rules.policy.workspaces_of(owner.login, owner.home)
+    mount_sources.make(workspace, owner=owner, actor=actor, usual=Path(workspace).is_relative_to(workspaces))
+    resolved, folders = _resolve_folders(context, actor, request, owner, must_exist=True)
+    return dataclasses.replace(prepared, request=resolved, folders=folders)
 
 
 def _check_numbers(request: ContainerRequest) -> None:
@@ -116,18 +130,16 @@ def _check_wants(wants: RequestedLimits, limits: UserLimits) -> None:
 
 
 def _resolve_folders(
-    context: Context, actor: Actor, request: ContainerRequest, owner: Account, *, make: bool
+    context: Context, actor: Actor, request: ContainerRequest, owner: Account, *, must_exist: bool = False
 ) -> tuple[ContainerRequest, tuple[Folder, ...]]:
     workspaces = context.rules.policy.workspaces_of(owner.login, owner.home)
     workspace = request.workspace or f"{workspaces}/{request.project or request.name}"
-    if make:
-        mount_sources.make(workspace, owner=owner, actor=actor, usual=Path(workspace).is_relative_to(workspaces))
     # The owner of a sandbox may do everything in it, also mount their directories for its simulated users.
     also = actor.uid if context.sandbox and actor.uid == context.ledger.owner_uid else None
     resolve: Callable[..., Folder] = partial(mount_sources.resolve, owner=owner, also_uid=also)
     mounts = context.rules.policy.mounts
     folders: dict[str, Folder] = {}
-    if make or mount_sources.exists(workspace, owner=owner):
+    if must_exist or mount_sources.exists(workspace, owner=owner):
         folders["workspace"] = resolve(workspace, allowed=mounts.workspace)
     if request.data is not None:
         folders["data"] = resolve(request.data, allowed=mounts.data)

@@ -13,7 +13,7 @@ from ds01.lifecycle import create
 from ds01.lifecycle.alternatives import find_alternatives
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.slot_names import update_names, with_current_names
-from ds01.lifecycle.prepare import Prepared, prepare
+from ds01.lifecycle.prepare import Prepared, create_workspace, prepare
 from ds01.lifecycle.reconciliation import replacement
 from ds01.lifecycle.reconciliation.reconcile import reconcile_one
 from ds01.lifecycle.snapshot import Snapshot
@@ -158,7 +158,7 @@ def _prepare(context: Context, actor: Actor, record: Record) -> Prepared:
     """Check the request of a container that is created again. Raises Ds01Error."""
     if record.request is None or record.docker_id is None:
         raise InvalidState(f"{record.name} cannot be created again", why="its record has no request")
-    return prepare(context, actor, record.request)
+    return create_workspace(context, actor, prepare(context, actor, record.request))
 
 
 def _current_choice(context: Context, record: Record, prepared: Prepared) -> Choice:

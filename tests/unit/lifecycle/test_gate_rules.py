@@ -386,3 +386,12 @@ def test_only_an_attempt_that_is_refused_is_an_event(harness: Harness, gate: Any
     with pytest.raises(PermissionDenied):
         gate.plan(harness.actor("alice"), request, attempt=attempt)
     assert harness.kinds() == (["refusal"] if attempt else [])
+
+
+def test_a_refused_create_leaves_no_workspace(harness: Harness, gate: Any) -> None:
+    workspace = harness.home("alice") / "workspace" / "fresh"
+    with pytest.raises(PermissionDenied):
+        gate.create(harness.actor("alice"), harness.request("alice", "fresh", gpus=3))
+    assert not workspace.exists()
+    gate.create(harness.actor("alice"), harness.request("alice", "fresh", gpus=1))
+    assert workspace.is_dir()
