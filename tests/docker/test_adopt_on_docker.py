@@ -167,7 +167,7 @@ def test_leaving_ends_it_when_only_its_first_process_is_left(theirs: Theirs) -> 
         second.type("echo it is $((6*7))\r")
         second.expect("it is 42")
         first.type("exit\r")
-        first.expect("goes on running: 1 process left")  # the other's shell, idle as it is
+        first.expect("is still running: 1 process left")  # the other's shell, idle as it is
         assert first.end() == 0
         second.type("exit\r")
         second.expect(f"Stopped {theirs.name}.")

@@ -29,7 +29,7 @@ def test_leaving_lets_it_go_on_when_something_is_left(programs: Programs) -> Non
     programs.engine.spawn(programs.harness.full("alice"), "python train.py")
     shell = programs.at_terminal("mlc", "open", "thesis", "-s")
     shell.expect("[thesis] is already running.")
-    shell.expect("[thesis] goes on running: 1 process left in it.")
+    shell.expect("[thesis] is still running: 1 process left in it.")
     assert shell.end() == 0
     assert state(programs) == "running"
 
@@ -72,7 +72,7 @@ def test_the_pickers_offer_what_the_verb_can_act_on(programs: Programs) -> None:
     for verb in ("start", "remove"):
         none = programs.at_terminal(f"mlc-{verb}")
         shown = none.expect("`mlc-list` shows yours")
-        assert f"you have no container to {verb}" in shown and "it would have to be stopped" in shown
+        assert f"you have no container to {verb}" in shown and "it must be stopped" in shown
         assert none.end() == 5
     programs.piped("container-create", "made", "pytorch", "--cpu-only")
     aime_containers.create(programs.harness, engine=programs.engine)  # `theirs`, which does not run

@@ -33,7 +33,7 @@ def test_the_wizard(programs: Programs) -> None:
     new.expect("How many GPUs? ")
     new.type("2\r")
     new.expect("The name becomes my-thesis")
-    for step in ("/workspace", "Now the container is made", "starts in the background"):
+    for step in ("/workspace", "Now the container is created", "starts in the background"):
         new.expect(step)
         new.expect("Press Enter to continue … ")
         new.type("\r")
