@@ -88,7 +88,7 @@ class Director:
                 next_tick = time.monotonic() + 0.4
             time.sleep(0.002)
 
-    def with_changes(self) -> None:
+    def settle(self) -> None:
         """End everybody, let all be well again, and check that nothing is left open. Raises Broken."""
         self.end()
         self.arena.engine().set_answering(True)
