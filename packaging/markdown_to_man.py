@@ -24,7 +24,7 @@ def inline(text: str) -> str:
     fonts = {"`": "B", "**": "B", "*": "I"}
     done = []
     for part in parts:
-        mark = "`" if part[:1] == "`" else re.match(r"\**", part)[0]  # type: ignore[index]
+        mark = "`" if part[:1] == "`" else "*" * (len(part) - len(part.lstrip("*")))
         if len(part) > 2 * len(mark) > 0 and part.endswith(mark):
             done.append(f"\\f{fonts[mark]}{_escaped(part[len(mark) : -len(mark)])}\\fR")
         else:

@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sized:
-    """A container and the bytes of its own layer; None: unknown."""
+    """A container with the size of its own layer in bytes; None if unknown."""
 
     container: ContainerView
     bytes: int | None

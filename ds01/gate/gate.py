@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing, suppress
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ds01.api.operation import Access, Operation, Steps, StreamOperation
 from ds01.errors import PolicyUnreadable
@@ -79,11 +79,11 @@ class Gate:
             with closing(self.stream(actor, operation)) as steps:
                 for step in steps:
                     outcome = getattr(step, "outcome", None)
-            return outcome  # type: ignore[no-any-return]
+            return cast("R", outcome)
         call = Call(self._context, actor)
         with call.refusals_recorded():
             _authorise(call, operation)
-            return _handler(operation)(call, operation)  # type: ignore[no-any-return]
+            return cast("R", _handler(operation)(call, operation))
 
     def stream(self, actor: Actor, operation: StreamOperation[S, Any]) -> Steps[S]:
         """Run an operation step by step. It starts with the first step; closing it cancels. Raises Ds01Error."""

@@ -27,7 +27,7 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
     return {
         "Image": spec.image,
         "Cmd": list(spec.command),
-        "Entrypoint": [],  # the image's would run instead of the command
+        "Entrypoint": [],  # the image's entrypoint would run instead of the command
         "Healthcheck": {"Test": ["NONE"]},  # the image's would look like activity
         "Hostname": spec.hostname or "",
         "Domainname": "",
