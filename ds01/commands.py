@@ -47,6 +47,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "queue": ("ds01.cli.queue", "Who waits for a GPU"),
         "check-limits": ("ds01.cli.check_limits", "Your quotas: used, left, and your deadlines"),
         "limits": ("ds01.cli.limits", "The limits of a user, and where they come from"),
+        "events": ("ds01.cli.events", "What happened to your containers, and why"),
         "notices": ("ds01.cli.notices", "What ds01 did or will do to your containers"),
         "aliases": ("ds01.cli.aliases", "Every command with one line"),
     },
@@ -74,6 +75,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("ds01.cli.doctor", "Check the whole installation, and fix it"),
         "slices apply": ("ds01.cli.slices.apply", "Give groups and users the limits of the policy"),
         "user add": ("ds01.cli.user.add", "Set up a user of ds01"),
+        "logs": ("ds01.cli.logs", "The logs of ds01, as they are written"),
         "emergency-stop": ("ds01.cli.emergency_stop", "Stop containers at once"),
         "tick": ("ds01.cli.tick", "One pass of the automation, as root's cron runs it"),
     },
@@ -87,6 +89,7 @@ ALIASES = {  # other program names for commands
     "new-project": "project init",
     "alias-list": "aliases",
     "add-user-to-docker": "user add",
+    "ds01-logs": "logs",
 }
 _BY_ALIAS_ONLY = frozenset({"user add"})
 

@@ -24,6 +24,7 @@ from ds01.api.containers import (
     StopContainer,
     UnpauseContainer,
 )
+from ds01.api.events import FollowEvents, FollowLog, ListEvents, ListLogs, ReadLog
 from ds01.api.images import BuildImage, GetImageLabels, HasImage, ListImages, PullImage, RemoveImage
 from ds01.api.listing import FindAdoptable, GetGpuQuota, GetLastRequest, ListContainers, ResolveContainer
 from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, ListAime
@@ -55,6 +56,7 @@ RUN: dict[str, type[Operation[Any]]] = {
     "check_owner": CheckOwner,
     "create": CreateContainer,
     "emergency_stop": EmergencyStop,
+    "events": ListEvents,
     "exec": RunProgram,
     "exit_code": GetExitCode,
     "extend": ExtendContainer,
@@ -70,6 +72,8 @@ RUN: dict[str, type[Operation[Any]]] = {
     "last_request": GetLastRequest,
     "limits": GetLimits,
     "listing": ListContainers,
+    "log": ReadLog,
+    "logs": ListLogs,
     "mark": MarkContainer,
     "pause": PauseContainer,
     "plan": PlanContainer,
@@ -91,6 +95,8 @@ RUN: dict[str, type[Operation[Any]]] = {
 }
 STREAM: dict[str, type[StreamOperation[Any, Any]]] = {
     "build": BuildImage,
+    "follow_events": FollowEvents,
+    "follow_log": FollowLog,
     "pull": PullImage,
     "remove_steps": RemoveContainer,
     "stop_steps": StopContainer,

@@ -114,6 +114,7 @@ class Harness:
             "sandbox": True,
             "inject_devices": True,
             "mailboxes": Mailboxes(self.state / "notices"),
+            "log_directory": self.state / "log",
             "load_policy": lambda: self.read_policy(),
             "port_is_free": lambda number: number not in self.ports_in_use,
         }

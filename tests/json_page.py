@@ -41,6 +41,8 @@ class Page:
         elif kind.endswith(" or null"):
             if value is not None:
                 self.check(value, kind.removesuffix(" or null"), place)
+        elif kind == "Event":
+            self.check_event(value)
         elif kind == "time":
             assert isinstance(value, str) and value.endswith("Z"), (place, value)
             datetime.fromisoformat(value.removesuffix("Z"))

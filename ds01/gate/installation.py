@@ -111,6 +111,7 @@ class Installation:
             sleep=clock.sleep,
             sandbox=settings.sandbox,
             mailboxes=Mailboxes(settings.mailboxes),
+            log_directory=settings.log,
             inject_devices=settings.engine == "simulated" or settings.gpus == "nvml",
             load_policy=self._load_policy,
             # A simulated container does not listen on this machine, so every port is free for it.

@@ -65,6 +65,7 @@ def bed(engine: Callable[[Path], Engine], gpus: str) -> Iterator[Client]:
             sandbox=True,
             inject_devices=False,
             mailboxes=Mailboxes(state / "notices"),
+            log_directory=state / "log",
         )
         yield Client(context)
     finally:
@@ -111,6 +112,7 @@ def afresh(context: Context, engine: Engine) -> Context:
         sandbox=context.sandbox,
         inject_devices=context.inject_devices,
         mailboxes=context.mailboxes,
+        log_directory=context.log_directory,
     )
 
 

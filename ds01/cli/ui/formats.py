@@ -46,6 +46,11 @@ def _format_date(at: datetime) -> str:
     return to_server_zone(at).strftime("%a %d %b %Y %H:%M")
 
 
+def format_event_time(at: datetime, now: datetime) -> str:
+    """Return the time of an event in the server's zone, to the second; with the year if it is distant."""
+    return to_server_zone(at).strftime("%d %b %H:%M:%S" if abs(now - at) < DISTANT else "%d %b %Y %H:%M")
+
+
 def format_deadline(at: datetime, now: datetime) -> str:
     """Return a time, and how long it is until then."""
     return (

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
 from typing import Any, TextIO
+from weakref import WeakSet
 
+from ds01.cli.ui.width import cut_to_width
 from ds01.errors import Ds01Error
+
+_discarded: WeakSet[TextIO] = WeakSet()  # streams whose reader is gone
 
 
 class OutputLost(Ds01Error):
@@ -25,6 +30,27 @@ def print_text(text: str = "", *, error: bool = False) -> None:
     if stream.isatty():
         lines = [part for line in lines for part in wrap_line(line, terminal_width())]
     write_raw("\n".join(lines), stream)
+
+
+def print_line(text: str) -> None:
+    """Write one line to stdout, whatever is in the text; on a terminal it is cut to the width."""
+    line = printable("".join(" " if letter.isspace() else letter for letter in text))
+    if sys.stdout.isatty():
+        line = cut_to_width(line, terminal_width())
+    write_raw(line, sys.stdout)
+
+
+def reader_is_gone(stream: TextIO | None = None) -> bool:
+    """Return whether nobody reads stdout (or `stream`) any more: the pipe was closed at the other end."""
+    stream = stream or sys.stdout
+    if stream in _discarded:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(stream.fileno(), 0)
+        return any(state & (select.POLLERR | select.POLLHUP) for _, state in poller.poll(0))
+    except (OSError, ValueError):  # no descriptor
+        return False
 
 
 def supports_escape_codes(stream: TextIO) -> bool:
@@ -55,6 +81,7 @@ def write_raw(text: str, stream: TextIO, *, end: str = "\n") -> None:
     try:
         print(text, file=stream, flush=True, end=end)
     except BrokenPipeError:
+        _discarded.add(stream)
         discard_output(stream)
     except OSError as problem:
         discard_output(stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ds01.engines.protocol import Engine
 from ds01.gpus.inventory import GpuInventory
@@ -38,6 +39,7 @@ class Context:
     rules: Rules
     observer: Observer
     mailboxes: Mailboxes
+    log_directory: Path
     port_is_free: Callable[[int], bool]
 
 
@@ -54,6 +56,7 @@ def open_context(
     sandbox: bool,
     inject_devices: bool,
     mailboxes: Mailboxes,
+    log_directory: Path,
     load_policy: Callable[[], Policy] | None = None,
     port_is_free: Callable[[int], bool] = host_ports.is_free,
 ) -> Context:
@@ -77,5 +80,6 @@ def open_context(
         rules,
         observer,
         mailboxes,
+        log_directory,
         port_is_free,
     )

@@ -12,7 +12,7 @@ from ds01 import commands, main
 from ds01.cli.command.parser import split_values
 from tests.command_line import CommandLine
 
-VALUES = {"-t": "7", "-p": "8888", "-g": "1"}  # what fits options that are not plain text
+VALUES = {"-n": "5", "-t": "7", "-p": "8888", "-g": "1"}  # what fits options that are not plain text
 
 
 def short_options_with_a_value() -> list[tuple[str, str, str]]:
