@@ -111,6 +111,7 @@ def queue_and_refusals(told: Scenario) -> None:
     run("container-create", "big", "pytorch", "--gpus", "3", code=3)
     ds.ok("container-deploy", "full", "pytorch", "--gpus", "2", "--gpu-type", "mig", "--background")
     run("container-create", "more", "pytorch", "--gpu-type", "mig", code=4)
+    run("container-create", "more", "pytorch", "--gpu-type", "mig", "--wait-for", "1s", code=4)
     ds.ok("container-retire", "full", "--force")
     run("container-create", "big", "pytorch", "--gpus", "3", "--dry-run", code=3)
     run("container-list", "--user", "nobody", code=3)

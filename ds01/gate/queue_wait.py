@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from ds01.api.answers import QueueRow
@@ -98,10 +99,22 @@ def _until_served(
     context: Context, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
 ) -> Generator[Waiting, None, T]:
     """Try until an attempt succeeds. `group`: the owner's at the beginning. Raises as `wait`."""
+    history = _WaitHistory(waiter.since)
+    try:
+        return (yield from _attempts(context, waiter, group, until, attempt, history))
+    finally:
+        if history.waits:
+            _emit_wait(context, waiter, group, history)
+
+
+def _attempts(
+    context: Context, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T], history: _WaitHistory
+) -> Generator[Waiting, None, T]:
     queue = context.ledger.wait_queue()
     last: Waiting | None = None
     while True:
         if not queue.refresh(waiter):
+            history.outcome = "cancelled"
             raise InvalidState("the wait was cancelled", hint="`ds01 queue` shows who waits")
         before = context.ledger.version()
         over = until is not None and time.monotonic() >= until
@@ -110,10 +123,14 @@ def _until_served(
             if last is not None:
                 _check_user_database(context, waiter, group)
             _check_may_wait(context, waiter)
-            return attempt(waiter, first=last is None)
+            history.tried_at = context.clock()
+            result = attempt(waiter, first=last is None)
+            history.outcome = "served"
+            return result
         except NoCapacity as error:
             current = refusal_of(error)
             if current is None or not current.temporary or over:
+                history.outcome = "timed_out" if over else "refused"
                 raise
             refusal = current
         except (EngineUnreachable, GpusUnreachable, PolicyUnreadable, Busy):
@@ -124,8 +141,27 @@ def _until_served(
         now = Waiting(waiter.id, others.index(waiter.id) + 1 if waiter.id in others else 1, refusal)
         if last is None or now.position != last.position:
             last = now
+            history.waits = True
             yield now
         _until_something_changed(context, before, until)
+
+
+@dataclass
+class _WaitHistory:
+    """How a wait went. `tried_at`: when the latest attempt began; creating the container is no waiting."""
+
+    tried_at: datetime
+    waits: bool = False  # false: served at once, or refused
+    outcome: str = "left"  # served, cancelled, timed_out, refused, or left: the command was ended
+
+
+def _emit_wait(context: Context, waiter: Waiter, group: str, history: _WaitHistory) -> None:
+    end = history.tried_at if history.outcome == "served" else context.clock()
+    request = waiter.request
+    facts = {"actor": waiter.user, "container": waiter.container, "user": waiter.user, "why": None}
+    about = {"uid": waiter.uid, "group": group, "project": request.project or request.name, "image": request.image}
+    seconds = max(end - waiter.since, timedelta(0))
+    context.emit("wait", facts | about | {"seconds": seconds, "outcome": history.outcome})
 
 
 def _check_user_database(context: Context, waiter: Waiter, group: str) -> None:

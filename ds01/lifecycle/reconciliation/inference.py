@@ -114,7 +114,6 @@ def _infer_running(inference: _Inference, container: EngineContainer, taken: Col
     started = container.started_at or inference.now
     fresh = {"engine_started_at": container.started_at, "paused": container.status is ContainerStatus.PAUSED}
     why = None if record.pending is not None else "started outside ds01"
-    lease, conflict = record.lease, None
     if record.state is State.RUNNING:
         if record.engine_started_at in (None, container.started_at):
             if record.pending is not None or record.paused != fresh["paused"] or record.engine_started_at is None:
@@ -122,6 +121,7 @@ def _infer_running(inference: _Inference, container: EngineContainer, taken: Col
             return
         inference.stop(container.finished_at or started, container)
         why = "started again outside ds01"
+    lease, conflict = inference.record.lease, None  # without a hold, the stop has ended it
     if lease is None and record.gpus_fixed:
         if any(ref.uuid in taken for ref in record.gpus_fixed):
             slots = display_names(record.gpus_fixed)

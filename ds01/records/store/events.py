@@ -28,11 +28,11 @@ def transition_events(before: Record | None, after: Record) -> list[Mapping[str,
             "at": step.at,
             "gpus": [ref.slot for ref in after.gpus_fixed],
         }
-        for step in _added(previous, after.history)
+        for step in added_steps(previous, after.history)
     ]
 
 
-def _added(previous: tuple[HistoryEntry, ...], history: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
+def added_steps(previous: tuple[HistoryEntry, ...], history: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
     """Return the entries at the end of `history` that were added to `previous`.
 
     By position: two entries can be equal, since a clock that was set back repeats times. A history loses its oldest

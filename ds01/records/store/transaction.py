@@ -17,6 +17,7 @@ from ds01.records.state_machine import State
 from ds01.records.store import commits
 from ds01.records.store.events import TRANSITION, transition_events
 from ds01.records.store.gpu_state import gpu_state_allocations
+from ds01.records.store.lease_events import LEASE, lease_events, replacement_lease_events
 from ds01.records.store.lease_log import lease_log_lines
 from ds01.records.store.record_files import RecordFiles, UnreadableRecord
 from ds01.records.store.removed import RemovedRecords, unused_path
@@ -69,7 +70,7 @@ class Transaction:
         """Write a record atomically, and return it with its new revision. A removed record moves to its directory.
 
         `durable` false: an observation, which a power failure may lose, since it will be observed again. `is_news`
-        false: its history was reconstructed, and becomes no events.
+        false: its history was reconstructed, and becomes no transition events; its lease does become events.
 
         Raises Busy if somebody else changed the record since it was read, Ds01Error if it cannot be written, NotSaved
         if that is for lack of space.
@@ -99,7 +100,7 @@ class Transaction:
                 files.replace(self._removed.path_for(gone, now), _content(gone), mode=self._mode)
             self._write(new, durable=True)
         self._publish(previous, gone, now, durable=False)
-        self._publish(None, new, now, durable=True)
+        self._publish(None, new, now, durable=True, is_replacement=True)
         return new
 
     def commit_slot_names(self, records: Iterable[Record], *, now: datetime) -> None:
@@ -200,9 +201,16 @@ class Transaction:
                 self._files.mark = commits.end(self._descriptor)
 
     def _publish(
-        self, before: Record | None, after: Record, now: datetime, *, durable: bool, is_news: bool = True
+        self,
+        before: Record | None,
+        after: Record,
+        now: datetime,
+        *,
+        durable: bool,
+        is_news: bool = True,
+        is_replacement: bool = False,
     ) -> None:
-        """Publish the change: gpu-state.json, the lease log, and the events of the transitions."""
+        """Publish the change: gpu-state.json, the lease log, and the events of the transitions and of the leases."""
         if durable:
             with suppress(OSError):  # a derived copy, which the next commit writes again; the record is already written
                 self.write_gpu_state(now)
@@ -210,6 +218,12 @@ class Transaction:
             self._leases.write(lease_log_lines(before, after), now, mode=self._mode)
         if is_news:
             self._events += [(TRANSITION, event) for event in transition_events(before, after)]
+        leases = (
+            replacement_lease_events(after, now)
+            if is_replacement
+            else lease_events(before, after, now, is_news=is_news)
+        )
+        self._events += [(LEASE, event) for event in leases]
 
 
 def _content(record: Record) -> bytes:
