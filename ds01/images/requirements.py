@@ -258,11 +258,11 @@ def _editable_error(content: str, value: str) -> UsageError:
     message = f"'{content}' cannot be in an image"
     if "://" in value and not value.startswith("file:"):
         why = "pip would put its source into src/ of the workspace, where your workspace is mounted in a container"
-        return UsageError(message, why=why, hint=f"write it without -e: {value}")
+        return UsageError(message, why=why, hint=f"write only the address: {value}")
     return UsageError(
         message,
-        why="the build sees none of your folders",
-        hint="install it in the container: container-run NAME -- pip install -e /workspace",
+        why="the build sees none of your directories",
+        hint="install it in the container: `container-run NAME -- pip install -e /workspace`",
     )
 
 

@@ -105,6 +105,9 @@ def start_container(state: State, container: dict[str, Any], now: datetime) -> N
         return
     if container["status"] == ContainerStatus.PAUSED.value:
         raise error_from_response(409, "cannot start a paused container, try unpause instead", "start the container")
+    if container["status"] == ContainerStatus.REMOVING.value:
+        message = "container is marked for removal and cannot be started"
+        raise error_from_response(409, message, "start the container")
     spec = container.get("spec") or {"ports": [], "command": ["foreign"]}
     _check_hard_limits(state, spec.get("ulimits") or {})
     container["ports"] = _assign_ports(state, spec["ports"])

@@ -149,7 +149,7 @@ def test_other_options_on_the_line_of_an_include_are_kept() -> None:
         ("-f ./wheels", "wheels"), ("--find-links=/srv", "/srv"), ("-r missing.txt", "missing.txt"),
         (".[dev]", "a file or a directory"),
         ("git+file:///x#egg=x", "a file or a directory"), ("ftp://h/x.zip", "scheme"),
-        ("https://h/x.whl ;python_version<'3'", "semicolon"), ("-e git+https://h/x#egg=x", "without -e: git"),
+        ("https://h/x.whl ;python_version<'3'", "semicolon"), ("-e git+https://h/x#egg=x", "only the address: git"),
         ("-c missing.txt", "missing.txt"), ("-r file:///x", "file:///x"), ("--prefix /usr", "--prefix"), ("-q", "-q"),
         ("numpy --prefix=/x", "--prefix=/x"), ("numpy==1; nonsense", "nonsense"), ("--index-url", "--index-url"),
         ("--pre=yes", "--pre"), ("num\x00py", "control"), ("-r 'unclosed", "unclosed"), ("numpy=1", "numpy=1"),

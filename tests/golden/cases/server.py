@@ -1,0 +1,27 @@
+"""Administration: doctor, slices, users, emergency stop."""
+
+from __future__ import annotations
+
+from tests.golden.case import Case, Step, outside
+
+_RUNNING = "container-deploy thesis pytorch --cpu-only --background"
+_real_identity = Step("the commands see who they are", lambda stage: stage.ds.use_real_identity())
+
+CASES = [
+    Case("Doctor is for root when it fixes", "bob$ doctor --fix", (_real_identity,)),
+    Case("Slices are for root", "bob$ slices apply", (_real_identity,)),
+    Case("Slices of a sandbox", "root$ slices apply"),
+    Case("Users are set up by root", "bob$ user add alice", (_real_identity,)),
+    Case("An unknown user is set up", "root$ user add nobody-has-this"),
+    Case("Stop everything without being an administrator", "bob$ emergency-stop --all -y"),
+    Case("Stop everything of whom", "boss$ emergency-stop"),
+    Case("Stop everything without a terminal", "boss$ emergency-stop --all", (_RUNNING,)),
+    Case("Stop everything", "boss$ emergency-stop --all -y", (_RUNNING,)),
+    Case("Stop everything when nothing runs", "boss$ emergency-stop --all -y"),
+    Case("Stop everything, and one does not stop", "boss$ emergency-stop --all -y",
+         (_RUNNING, "container-deploy other debian --cpu-only --background",
+          outside("Docker lost a part of thesis", lambda stage: stage.ds.engine.break_container("thesis._.70001")))),
+    Case("The notice of an emergency stop", "notices", (_RUNNING, "boss$ emergency-stop --all -y")),
+    Case("The notice of a stop by an administrator", "notices", (_RUNNING, "boss$ container-stop thesis --user alice")),
+    Case("No notices", "notices"),
+]  # fmt: skip
