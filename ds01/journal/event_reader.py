@@ -13,6 +13,7 @@ from ds01.policy.names import fold_name
 from ds01.system.data import DataError, parse_json, parse_time
 
 OLD_LINES = 1000  # consecutive lines before the period, after which older lines are not read: clocks can be wrong
+ONLY_BY_NAME = frozenset({"lease"})  # for programs: the transitions say the same to people
 _COMMON = ("time", "type", "actor", "container", "user", "why")
 
 
@@ -39,7 +40,7 @@ class Person:
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Which events are wanted; None or empty: any. `types`: of the event, or the trigger of a transition.
+    """Which events are wanted; None or empty: any, but ONLY_BY_NAME. `types`: of the event, or the trigger.
 
     `container`: a full name, or the owner's name for it. `since` belongs to the period, `until` does not.
     """
@@ -96,6 +97,8 @@ def matches(event: Event, wanted: EventFilter) -> bool:
     if wanted.until is not None and event.time >= wanted.until:
         return False
     if wanted.types and event.type not in wanted.types and event.more.get("trigger") not in wanted.types:
+        return False
+    if not wanted.types and event.type in ONLY_BY_NAME:
         return False
     if wanted.container is not None and not _is_named(event.container, wanted.container):
         return False

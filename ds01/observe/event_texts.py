@@ -70,6 +70,25 @@ def _transition(event: Event) -> str:
     return f"{trigger or 'changed'}{_by(event)}{_because(event)}"
 
 
+def _lease(event: Event) -> str:
+    slot = f"GPU {_text(event, 'slot') or '?'}"
+    words = {"allocated": "leased", "held": "held", "resumed": "used again", "released": "given back"}
+    change = _text(event, "change") or ""
+    return f"{slot} {words.get(change, change or 'changed')}{_by(event)}{_because(event)}"
+
+
+def _wait(event: Event) -> str:
+    words = {
+        "served": "then got it",
+        "cancelled": "the wait was cancelled",
+        "timed_out": "the longest wait was over",
+        "refused": "then was refused",
+        "left": "then gave up",
+    }
+    outcome = words.get(_text(event, "outcome") or "")
+    return f"waited {_duration(event, 'seconds')} for a GPU{f'; {outcome}' if outcome else ''}"
+
+
 def _extension(event: Event) -> str:
     until = _time(event, "until")
     return f"extended by {_duration(event, 'seconds')}{f', to {until}' if until else ''}{_by(event)}{_because(event)}"
@@ -124,6 +143,8 @@ def _tick(event: Event) -> str:
 
 EVENT_WORDS: Mapping[str, Callable[[Event], str]] = {
     "transition": _transition,
+    "lease": _lease,
+    "wait": _wait,
     "pause": lambda event: f"paused{_by(event)}",
     "unpause": lambda event: f"continues after a pause{_by(event)}",
     "keep": lambda event: f"kept{_by(event)}: it will not be removed automatically",
