@@ -43,6 +43,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "vscode setup": ("ds01.cli.user.vscode_setup", "VS Code on your computer, working here"),
     },
     "The server": {
+        "status": ("ds01.cli.status", "The whole server on one screen"),
         "gpu status": ("ds01.cli.gpu.status", "All GPUs, and who has them until when"),
         "queue": ("ds01.cli.queue", "Who waits for a GPU"),
         "check-limits": ("ds01.cli.check_limits", "Your quotas: used, left, and your deadlines"),
@@ -90,6 +91,7 @@ ALIASES = {  # other program names for commands
     "alias-list": "aliases",
     "add-user-to-docker": "user add",
     "ds01-logs": "logs",
+    "ds01-status": "status",
 }
 _BY_ALIAS_ONLY = frozenset({"user add"})
 

@@ -24,12 +24,12 @@ from ds01.api.containers import (
     StopContainer,
     UnpauseContainer,
 )
-from ds01.api.events import FollowEvents, FollowLog, ListEvents, ListLogs, ReadLog
 from ds01.api.images import BuildImage, GetImageLabels, HasImage, ListImages, PullImage, RemoveImage
 from ds01.api.listing import FindAdoptable, GetGpuQuota, GetLastRequest, ListContainers, ResolveContainer
 from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, ListAime
 from ds01.api.operation import Operation, Steps, StreamOperation
 from ds01.api.programs import GetExitCode, ResizeTerminal, RunProgram, SendSignal
+from ds01.api.seeing.events import FollowEvents, FollowLog, ListEvents, ListLogs, ReadLog
 from ds01.api.server import (
     AllocateGpus,
     CancelWait,

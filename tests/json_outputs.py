@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ds01 import commands
 from ds01.errors import Ds01Error
+from ds01.gpus.model import GpuObservation, GpuProcess
+from ds01.gpus.simulated import SimulatedInventory
 from ds01.host.systemd import Systemd
 from ds01.records.wait_queue import Waiter
 from tests.aime_containers import create
@@ -107,6 +111,7 @@ def queue_and_refusals(told: Scenario) -> None:
     waiter = Waiter("", "alice", ds.harness.people["alice"], 10, ds.harness.clock(), ds.harness.full("alice"), request)
     with ds.harness.ledger.wait_queue().join(waiter):
         run("queue")
+        run("status")
     run("container-create", "big", "pytorch", "--gpus", "2", "--gpu-type", "full", code=None)
     run("container-create", "big", "pytorch", "--gpus", "3", code=3)
     ds.ok("container-deploy", "full", "pytorch", "--gpus", "2", "--gpu-type", "mig", "--background")
@@ -176,12 +181,23 @@ def administration(told: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     run("events", "--limit", "5")
     run("logs", who="boss")
     run("logs", "tick", who="boss")
+    ds.ok("tick", who="root")
+    with monkeypatch.context() as patched:
+        patched.setattr(SimulatedInventory, "observe", observe_a_process)
+        run("status", who="boss")
     run("emergency-stop", "--all", "-y", who="boss")
     monkeypatch.setattr("ds01.cli.slices.apply.require_real_server", lambda *_: None)
     monkeypatch.setattr("ds01.host.slice_limits.find_obstacle", lambda driver: None)
     monkeypatch.setattr("ds01.host.slice_limits.Systemd", lambda: Systemd(run=systemctl))
     run("slices", "apply", "--dry-run", who="root")
     run("slices", "apply", who="root", code=1)
+
+
+def observe_a_process(inventory: SimulatedInventory, *, utilisation: bool = False) -> GpuObservation:
+    """The simulated GPUs, with a process outside ds01 on the first slot."""
+    first, *others = inventory.observation.slots
+    busy = replace(first, processes=(GpuProcess(os.getpid(), "python", memory_bytes=1 << 30),))
+    return replace(inventory.observation, slots=(busy, *others))
 
 
 def systemctl(words: list[str]) -> str:

@@ -134,7 +134,10 @@ class LimitsView:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """A waiter with its position, from 1. `why`: the rule that keeps it waiting, or `suspended`; None: it is served."""
+    """A waiter with its position, from 1. `why`: the rule that keeps it waiting, or `suspended`; None: it is served.
+
+    `earliest`: when enough suitable GPUs are free if every lease ends when due; None: now, or unknown.
+    """
 
     id: str
     user: str
@@ -144,6 +147,7 @@ class QueueRow:
     since: datetime
     position: int
     why: str | None
+    earliest: datetime | None = None
 
 
 @dataclass(frozen=True)

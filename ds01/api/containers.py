@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from ds01.api.answers import Acted, Plan
-from ds01.api.operation import Access, Operation, StreamOperation
+from ds01.api.operation import Access, OfContainer, OfRequest, Operation, StreamOperation
 from ds01.api.steps import CreateStep, Ending, StartStep
-from ds01.api.subjects import OfContainer, OfRequest
 from ds01.records.state_machine import Trigger
 
 

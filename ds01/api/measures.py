@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ds01.api.answers import AimeView, Sized, UsageView
-from ds01.api.operation import Access, Operation
-from ds01.api.subjects import OfContainer, OfContainers
+from ds01.api.operation import Access, OfContainer, OfContainers, Operation
 
 
 @dataclass(frozen=True)

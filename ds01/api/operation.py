@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Generic, TypeVar
 
+from ds01.records.request import ContainerRequest
+
 R = TypeVar("R")
 S = TypeVar("S")
 
@@ -51,3 +53,39 @@ class Step(Generic[R]):
 
 
 Steps = Generator[S, None, None]  # closing it cancels the operation
+
+
+@dataclass(frozen=True)
+class OfContainer:
+    """An operation on one container, given by its full name."""
+
+    access: ClassVar[Access] = Access.CONTAINER
+    container: str
+
+    @property
+    def container_names(self) -> tuple[str, ...]:
+        return (self.container,)
+
+
+@dataclass(frozen=True)
+class OfContainers:
+    """An operation on several containers, given by their full names."""
+
+    access: ClassVar[Access] = Access.CONTAINER
+    containers: tuple[str, ...]
+
+    @property
+    def container_names(self) -> tuple[str, ...]:
+        return self.containers
+
+
+@dataclass(frozen=True)
+class OfRequest:
+    """An operation on a container that does not exist yet."""
+
+    access: ClassVar[Access] = Access.OWNER
+    request: ContainerRequest
+
+    @property
+    def owner_uid(self) -> int:
+        return self.request.owner

@@ -43,7 +43,7 @@ class ContainerView:
     uid: int | None
     state: str
     paused: bool
-    image: str
+    image: str | None  # None: of somebody else, and not shown
     project: str | None
     gpus: tuple[SlotView, ...]
     gpus_fixed: tuple[SlotView, ...]

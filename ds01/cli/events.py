@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ds01.api.events import EventStep, EventView, FollowEvents, ListEvents
+from ds01.api.seeing.events import EventStep, EventView, FollowEvents, ListEvents
 from ds01.cli.command.definition import BoundedInteger, option_group
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.period import OPTIONS, PeriodOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ds01.api.events import FollowLog, ListLogs, LogStep, LogView, ReadLog
+from ds01.api.seeing.events import FollowLog, ListLogs, LogStep, LogView, ReadLog
 from ds01.cli.command.definition import BoundedInteger
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session

@@ -19,9 +19,9 @@ from ds01.errors import (
     NotFound,
     PermissionDenied,
 )
-from ds01.gate.views import view
 from ds01.journal.notifier import Notifier
 from ds01.lifecycle.context.context import Context
+from ds01.observe.container_views import view
 from ds01.records.entries import is_manual
 from ds01.records.ledger import NotSaved, UnreadableRecord
 from ds01.records.record import Record

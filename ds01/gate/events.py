@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from ds01.api.events import (
+from ds01.api.seeing.events import (
     EventStep,
     EventView,
     FollowEvents,

@@ -48,6 +48,7 @@ HANDLERS = {
     "GetLimits": "server.get_limits",
     "IsAdmin": "server.is_admin",
     "CheckOwner": "server.check_owner",
+    "GetServerView": "seeing.get_server_view",
     "ListQueue": "server.list_queue",
     "CancelWait": "server.cancel_wait",
     "AllocateGpus": "server.allocate_gpus",

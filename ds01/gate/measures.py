@@ -12,9 +12,9 @@ from ds01.engines.protocol import ContainerUsage, EngineContainer
 from ds01.errors import EngineConflict, EngineNotFound, EngineRejected, GpusUnreachable, UsageError
 from ds01.gate.call import Call
 from ds01.gate.queries import list_containers
-from ds01.gate.views import foreign_view
 from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.spec.aime import left_inside
+from ds01.observe.container_views import foreign_view
 from ds01.records.record import Record
 from ds01.records.state_machine import State
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from contextlib import suppress
 
 from ds01.api.listing import FindAdoptable, GetGpuQuota, GetLastRequest, ListContainers, ResolveContainer
@@ -10,20 +10,18 @@ from ds01.api.views import Listing
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import (
     Ds01Error,
-    EngineRejected,
     NotFound,
-    StateUnwritable,
     UsageError,
 )
 from ds01.gate.call import Call
-from ds01.gate.views import foreign_view
 from ds01.lifecycle.context.ownership import find_unrecorded
 from ds01.lifecycle.name_taken import name_taken
 from ds01.lifecycle.reconciliation.inference import differs
+from ds01.lifecycle.reconciliation.unsaved import collect_unsaved, with_unsaved
 from ds01.lifecycle.spec.aime import is_marked, owner_of
+from ds01.observe.container_views import foreign_view
 from ds01.policy.names import container_name, fold_name
 from ds01.records.entries import Entries, is_manual, readable
-from ds01.records.ledger import NotSaved
 from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
 from ds01.records.state_machine import State
@@ -125,28 +123,6 @@ def catch_up(call: Call, by_id: dict[str, EngineContainer], uid: int | None) -> 
         reconcile(context, list(by_id.values()), failed=collect_unsaved(unsaved))
         return with_unsaved(context.ledger.read(), unsaved)
     return entries
-
-
-def collect_unsaved(unsaved: list[Record]) -> Callable[[str, Exception], None]:
-    """Return a `failed` callback that collects records which could not be saved for lack of space; it raises the rest.
-
-    Reading commands show the real state, even if it could not be written.
-    """
-
-    def failed(name: str, error: Exception) -> None:
-        if isinstance(error, NotSaved):
-            unsaved.append(error.record)
-        elif not isinstance(error, (StateUnwritable, EngineRejected)):  # reconcile reports what Docker rejects
-            raise error
-
-    return failed
-
-
-def with_unsaved(entries: Entries, unsaved: list[Record]) -> Entries:
-    """Return all records, with the unsaved ones in place of those on disk."""
-    merged = {**entries, **{record.container_name: record for record in unsaved}}
-    gone = {record.container_name for record in unsaved if record.state is State.REMOVED}
-    return {name: entry for name, entry in merged.items() if name not in gone}
 
 
 def spellings(reference: str, uid: int) -> Iterator[str]:

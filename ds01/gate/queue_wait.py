@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from ds01.api.answers import QueueRow
 from ds01.api.refusals import refusal_of
 from ds01.api.steps import Waiting
 from ds01.errors import (
@@ -21,21 +20,14 @@ from ds01.errors import (
     PermissionDenied,
     PolicyUnreadable,
 )
-from ds01.gate.queries import collect_unsaved, with_unsaved
-from ds01.gpus.model import Refusal
 from ds01.lifecycle.context import wait_queue
-from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.owners import Owners
-from ds01.lifecycle.snapshot import take_snapshot
-from ds01.placement.allocator import after_queue, check_container_count, choose_slots
 from ds01.records.ledger import Version
-from ds01.records.record import Record
 from ds01.records.request import ContainerRequest
 from ds01.records.wait_queue import Waiter
 from ds01.system.users import Account
 
-SUSPENDED = "suspended"
 POLL_INTERVAL = 0.5  # seconds between two checks whether the ledger or the queue has changed
 RETRY_INTERVAL = 5.0  # seconds until an attempt without such a change: a process outside ds01 may have ended
 
@@ -48,30 +40,6 @@ class Attempt(Protocol[T_co]):
     """One attempt to be served. `first`: the first one. Raises NoCapacity while no GPU is free."""
 
     def __call__(self, waiter: Waiter, *, first: bool) -> T_co: ...
-
-
-def queue_rows(context: Context) -> tuple[QueueRow, ...]:
-    """Return the queue in order, with the reason why each waiter waits. Raises EngineUnreachable, GpusUnreachable."""
-    context.rules.refresh()
-    queue = wait_queue.waiters(context)
-    if not queue:
-        return ()
-    unsaved: list[Record] = []
-    snapshot = take_snapshot(context, failed=collect_unsaved(unsaved))
-    entries = with_unsaved(snapshot.records, unsaved)
-    situation = allocation_input(context, entries, snapshot.gpus, snapshot.outside)
-    rows = []
-    for position, waiter in enumerate(queue, 1):
-        queued = wait_queue.queued_request(context, waiter, entries)
-        too_many = check_container_count(queued.limits.max_containers_per_user, queued.containers)
-        choice = too_many or choose_slots(situation, queued.request, queued.requester, queued.limits)
-        why = choice.rule.value if isinstance(choice, Refusal) else None
-        if why is None and wait_queue.is_suspended(waiter):
-            why = SUSPENDED
-        about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
-        rows.append(QueueRow(*about, position, why))
-        situation = after_queue(situation, wait_queue.as_queued_requests(context, [waiter], entries))
-    return tuple(rows)
 
 
 def wait(

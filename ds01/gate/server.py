@@ -18,12 +18,12 @@ from ds01.api.server import (
 from ds01.api.views import Change
 from ds01.errors import Ds01Error, GpusUnreachable, UsageError
 from ds01.gate.call import Call
-from ds01.gate.queries import collect_unsaved, with_unsaved
 from ds01.lifecycle.context.allocation import allocation_input
 from ds01.lifecycle.context.slot_names import update_names_if_possible
 from ds01.lifecycle.context.wait_queue import waiters
 from ds01.lifecycle.limits import limits_for_engine
 from ds01.lifecycle.reconciliation.reconcile import reconcile as reconcile_all
+from ds01.lifecycle.reconciliation.unsaved import collect_unsaved, with_unsaved
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.placement.allocation_input import Requester, is_reserved_for, slot_states
 from ds01.policy.model import Limits
@@ -73,9 +73,9 @@ def check_owner(call: Call, operation: CheckOwner) -> None:
 
 def list_queue(call: Call, operation: ListQueue) -> tuple[QueueRow, ...]:
     """Return the queue in order."""
-    from ds01.gate.queue_wait import queue_rows
+    from ds01.observe.queue import list_waiting
 
-    return queue_rows(call.context)
+    return list_waiting(call.context)
 
 
 def cancel_wait(call: Call, operation: CancelWait) -> None:

@@ -7,14 +7,14 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ds01.automation.report import last_good_time, unjudged_items
 from ds01.errors import Ds01Error
 from ds01.gpus.pci import count_nvidia_cards
-from ds01.host.checks.facts import CronJob, Disk, GpuStateFile, KernelFacts, LastTick, Link
+from ds01.host.checks.facts import CronJob, GpuStateFile, KernelFacts, LastTick, Link
 from ds01.host.systemd import Systemd
 from ds01.system import files, programs
 from ds01.system.data import DataError, parse_json, parse_time
@@ -59,20 +59,6 @@ def device_links(dev: Path) -> dict[str, str]:
         if not link.exists():
             missing[str(link)] = f"../{path.relative_to(dev)}"
     return missing
-
-
-def read_disks(folders: Mapping[Path, str]) -> tuple[Disk, ...]:
-    """Return the file systems of existing directories, each once, with what is stored there."""
-    disks: dict[int, Disk] = {}
-    for path, what in folders.items():
-        try:
-            device, space = path.stat().st_dev, os.statvfs(path)
-        except OSError:
-            continue
-        free, total = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
-        disk = disks.get(device, Disk(str(path), (), total, free, space.f_files, space.f_favail))
-        disks[device] = replace(disk, holds=(*disk.holds, what))
-    return tuple(disks.values())
 
 
 def read_cron(roots: SystemRoots, systemd: Systemd | None = None) -> CronJob:

@@ -9,6 +9,7 @@ from datetime import datetime
 import click
 
 from ds01.api.listing import GetGpuQuota, ListContainers
+from ds01.api.types import Deadline
 from ds01.api.views import ContainerView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
@@ -116,7 +117,7 @@ def _row(view: ContainerView, now: datetime, *, users: bool, projects: bool) -> 
         format_duration(now - since) if since else "–",
         describe_next_action(view, now),
         ",".join(f"{port.host_port}→{port.container_port}" for port in view.ports if port.host_port) or "–",
-        "–" if view.is_manual else view.image,
+        "–" if view.is_manual else view.image or "–",
     )
 
 
@@ -124,5 +125,10 @@ def describe_next_action(view: ContainerView, now: datetime) -> str:
     """Return what happens next automatically, and when."""
     if view.deadline is None:
         return "kept by .keep-alive" if view.kept_alive else "–"
-    what = NEXT_ACTIONS.get(view.deadline.because, view.deadline.because)
-    return f"{what} in {format_duration(view.deadline.at - now)}" if view.deadline.at > now else f"{what} is due"
+    return describe_deadline(view.deadline, now)
+
+
+def describe_deadline(deadline: Deadline, now: datetime) -> str:
+    """Return what happens at a deadline, and when: `idle stop in 2d`."""
+    what = NEXT_ACTIONS.get(deadline.because, deadline.because)
+    return f"{what} in {format_duration(deadline.at - now)}" if deadline.at > now else f"{what} is due"

@@ -13,7 +13,7 @@ from ds01.engines.protocol import Engine, EngineInfo
 from ds01.errors import Ds01Error, EngineRejected
 from ds01.gpus.inventory import GpuInventory
 from ds01.host import layout, machine_facts, slice_limits
-from ds01.host.checks.facts import DOCKER_DATA, BrokenContainer, Disk, DoctorFacts, GpuStateFile, StoppedContainer
+from ds01.host.checks.facts import DOCKER_DATA, BrokenContainer, DoctorFacts, GpuStateFile, StoppedContainer
 from ds01.host.checks.state import differing_containers, disk_level
 from ds01.host.machine_facts import SystemRoots
 from ds01.host.people import DOCKER_GROUP, collect_people, find_unix_group
@@ -27,6 +27,7 @@ from ds01.policy.model import Policy
 from ds01.records.entries import Entries
 from ds01.records.ledger import Ledger, UnreadableRecord
 from ds01.records.record import Record
+from ds01.system.disks import Disk, read_disks
 from ds01.system.settings import Settings
 from ds01.system.users import Users
 
@@ -111,7 +112,7 @@ def _disks(settings: Settings, engine: EngineInfo | None, roots: SystemRoots) ->
         folders[roots.docker] = DOCKER_DATA
     elif engine.root_dir is not None:
         folders[Path(engine.root_dir)] = DOCKER_DATA
-    return machine_facts.read_disks(folders) or None
+    return read_disks(folders) or None
 
 
 def _with_records(facts: DoctorFacts, ledger: Ledger) -> DoctorFacts:

@@ -17,6 +17,7 @@ from ds01.policy.model import Policy
 from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
 from ds01.records.store.tick_memory import TickMemory
+from ds01.system.disks import Disk
 
 DOCKER_DATA = "Docker's data"  # an entry of `Disk.holds`
 
@@ -33,18 +34,6 @@ class FileEntry:
     want_mode: int
     want_uid: int | None = None
     want_gid: int | None = None
-
-
-@dataclass(frozen=True)
-class Disk:
-    """The file system that contains a directory."""
-
-    path: str
-    holds: tuple[str, ...]  # what is stored there, for people
-    total_bytes: int
-    free_bytes: int
-    total_files: int  # 0: the file system does not count
-    free_files: int
 
 
 @dataclass(frozen=True)

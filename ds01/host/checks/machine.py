@@ -19,11 +19,12 @@ from ds01.host.checks.findings import (
     warning,
 )
 from ds01.host.slice_limits import describe_driver_obstacle, describe_share
+from ds01.observe.server.complaints import STALE_TICK
 from ds01.policy.model import SliceLimits
 from ds01.policy.resolve import group_limits
 
 OLDEST_DOCKER = (20, 10)
-STALE_TICK = timedelta(minutes=20)  # four runs of cron without a tick
+
 DAEMON = "/etc/docker/daemon.json"
 
 

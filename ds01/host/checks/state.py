@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from ds01.host.checks.facts import DOCKER_DATA, Disk, DoctorFacts, FileEntry, GpuStateFile
+from ds01.host.checks.facts import DOCKER_DATA, DoctorFacts, FileEntry, GpuStateFile
 from ds01.host.checks.findings import (
     CreateDirectory,
     Finding,
@@ -21,6 +21,7 @@ from ds01.policy.units import readable_size
 from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Record
 from ds01.records.store.gpu_state import gpu_state_allocations
+from ds01.system.disks import Disk
 
 LOW_BYTES = 1 << 30
 FULL_BYTES = 100 << 20

@@ -11,7 +11,6 @@ from ds01.gpus.simulated import parse_inventory
 from ds01.host.checks.facts import (
     DOCKER_DATA,
     CronJob,
-    Disk,
     DoctorFacts,
     FileEntry,
     GpuStateFile,
@@ -21,6 +20,7 @@ from ds01.host.checks.facts import (
 )
 from ds01.host.people import People, UnixGroup, collect_people
 from ds01.records.store.gpu_state import gpu_state_allocations
+from ds01.system.disks import Disk
 from tests.harness import NOON, Harness
 
 POLICY = """\

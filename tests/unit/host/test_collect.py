@@ -19,9 +19,10 @@ from ds01.host.checks import collect
 from ds01.host.checks import gpus as check_gpus
 from ds01.host.checks import records as check_records
 from ds01.host.checks.collect import FactSources, collect_facts
-from ds01.host.checks.facts import DOCKER_DATA, Disk, DoctorFacts
+from ds01.host.checks.facts import DOCKER_DATA, DoctorFacts
 from ds01.host.machine_facts import SystemRoots
 from ds01.host.people import UnixGroup
+from ds01.system.disks import Disk
 from ds01.system.settings import Settings
 from ds01.system.users import Users
 from tests.harness import NOON, Harness
@@ -191,7 +192,7 @@ def test_stopped_containers_are_measured_on_a_nearly_full_disk(
     harness.gate.create(harness.actor("bob"), harness.request("bob", "old"))
     harness.engine.add_foreign("others", running=False)
     full = (Disk("/var/lib/docker", (DOCKER_DATA,), 1 << 40, free, 0, 0),)
-    monkeypatch.setattr(collect.machine_facts, "read_disks", lambda folders: full)
+    monkeypatch.setattr(collect, "read_disks", lambda folders: full)
     assert [item.container for item in collect_facts(sources).stopped] == named
     assert {item.user for item in collect_facts(sources).stopped} <= {"bob"}
 

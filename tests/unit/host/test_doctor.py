@@ -19,7 +19,6 @@ from ds01.host.checks.facts import (
     DOCKER_DATA,
     BrokenContainer,
     CronJob,
-    Disk,
     DoctorFacts,
     GpuStateFile,
     KernelFacts,
@@ -36,6 +35,7 @@ from ds01.records.ledger import UnreadableRecord
 from ds01.records.record import Pending, Record
 from ds01.records.state_machine import Trigger
 from ds01.records.store.gpu_state import gpu_state_allocations
+from ds01.system.disks import Disk
 from tests.harness import NOON, Harness
 from tests.unit.host.healthy_server import CRON, DOCKER, harness_with_container, healthy_facts
 

@@ -14,6 +14,7 @@ from ds01.host.checks.facts import CronJob, Link
 from ds01.host.machine_facts import SystemRoots
 from ds01.host.systemd import Systemd
 from ds01.system import programs
+from ds01.system.disks import read_disks
 
 NOBODY_RUNS = Systemd(lambda arguments: _fail(arguments))
 
@@ -84,15 +85,15 @@ def test_the_entry_is_read_with_mode_and_owner(roots: SystemRoots) -> None:
 def test_disks_are_those_of_existing_directories(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     space = os.statvfs(tmp_path)
-    (found,) = machine_facts.read_disks({tmp_path / "state": "state", tmp_path / "gone": "nothing", tmp_path: "log"})
+    (found,) = read_disks({tmp_path / "state": "state", tmp_path / "gone": "nothing", tmp_path: "log"})
     assert (found.path, found.holds) == (str(tmp_path / "state"), ("state", "log")), "one disk, found twice"
     assert found.total_bytes == space.f_blocks * space.f_frsize > found.free_bytes > 0
     assert found.total_files == space.f_files
-    assert machine_facts.read_disks({tmp_path / "gone": "nothing"}) == ()
+    assert read_disks({tmp_path / "gone": "nothing"}) == ()
 
 
 def test_each_disk_is_found(tmp_path: Path) -> None:
-    found = machine_facts.read_disks({tmp_path: "state", Path("/proc"): "Docker's data"})
+    found = read_disks({tmp_path: "state", Path("/proc"): "Docker's data"})
     assert [(disk.path, disk.holds) for disk in found] == [(str(tmp_path), ("state",)), ("/proc", ("Docker's data",))]
 
 

@@ -17,7 +17,7 @@ def show_jupyter_hint(session: Session, container: ContainerView) -> None:
     port = next((mapping.host_port for mapping in container.ports if mapping.container_port == JUPYTER_PORT), None)
     if port is None or session.quiet or session.as_json:
         return
-    if session.run(GetImageLabels(container.image)).get("ds01.jupyter") != "true":
+    if session.run(GetImageLabels(container.image or "")).get("ds01.jupyter") != "true":
         return
     session.say(f"Jupyter: `container-run {container.name} -- jupyter lab`")
     session.say(

@@ -18,7 +18,9 @@ def pick_container(session: Session, *, states: tuple[str, ...], verb: str) -> s
             why=f"it must be {' or '.join(states)}",
             hint="`container-list` shows yours",
         )
-    rows = tables.format_plain([(view.name, "paused" if view.paused else view.state, view.image) for view in suitable])
+    rows = tables.format_plain(
+        [(view.name, "paused" if view.paused else view.state, view.image or "") for view in suitable]
+    )
     # With several choices there is no default: some verbs act without a second question.
     default = 1 if len(suitable) == 1 else None
     return suitable[prompts.choose(f"Which container to {verb}?", list(rows), default=default)].container

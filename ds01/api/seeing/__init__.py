@@ -1,0 +1,1 @@
+"""What shows the server: operations, and their answers as plain data."""

@@ -1,0 +1,16 @@
+"""Operations that show the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ds01.api.operation import Access, Operation
+from ds01.api.seeing.server_view import ServerView
+
+
+@dataclass(frozen=True)
+class GetServerView(Operation[ServerView]):
+    """Return the whole server. Others' images, paths, ports and commands are left out for users."""
+
+    access: ClassVar[Access] = Access.EVERYBODY

@@ -1,0 +1,158 @@
+"""ds01 status"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+
+from ds01.api.seeing.operations import GetServerView
+from ds01.api.seeing.server_view import ServerSlot, ServerView, SlotSupply
+from ds01.cli.command.definition import BoundedInteger
+from ds01.cli.command.definition import command as verb
+from ds01.cli.container.list import describe_deadline
+from ds01.cli.session import Session
+from ds01.cli.ui import tables
+from ds01.cli.ui.bars import bar, percent_text
+from ds01.cli.ui.formats import (
+    describe_reservation,
+    format_count,
+    format_duration,
+    format_holder,
+    format_local_time,
+    format_size,
+)
+from ds01.cli.ui.output import clear_screen
+from ds01.cli.ui.refresh import DEFAULT_INTERVAL, repeat_until_interrupted
+from ds01.errors import UsageError
+
+BAR_WIDTH = 6
+MOST_COMPLAINTS = 3  # on one screen; `ds01 doctor` has them all
+STATE_WORDS = {"busy_outside": "used outside ds01"}
+
+
+@verb(example="ds01 status", guided=False, user=False)
+@click.option("-w", "--watch", is_flag=True, help="Refresh until Ctrl-C (exit code 130).")
+@click.option(
+    "--interval", type=BoundedInteger(1, 3600), metavar="S", help="With --watch: seconds between refreshes. Default: 2."
+)
+def command(session: Session, watch: bool, interval: int | None) -> int:
+    """Show the whole server on one screen: GPUs and who has them, queue, load, disks, and what needs attention.
+
+    `?` and ░ mean unknown: the hardware or the driver does not say.
+    """
+    if watch and session.as_json:
+        raise UsageError(
+            "--watch cannot be combined with --json", hint="`--json` prints one document; run it repeatedly"
+        )
+    if interval is not None and not watch:
+        raise UsageError(
+            "--interval needs --watch", why="a single output has no interval", hint="`--watch --interval 5`"
+        )
+
+    def show() -> None:
+        view = session.run(GetServerView())
+        session.write_document(vars(view))
+        if session.as_json:
+            return
+        if watch:
+            clear_screen()
+        _show(session, view)
+
+    if watch:
+        return repeat_until_interrupted(show, interval=interval or DEFAULT_INTERVAL)
+    show()
+    return 0
+
+
+def _show(session: Session, view: ServerView) -> None:
+    session.say(_headline(view))
+    for text in view.unknown:
+        session.warn(text)
+    if view.slots:
+        headings = ("SLOT", "KIND", "WHO", "FOR", "NEXT", "IDLE", "USE", "MEMORY")
+        tables.print_table(headings, [_row(slot, view.at) for slot in view.slots], cut="WHO")
+    for line in _lines(view):
+        session.say(line)
+
+
+def _headline(view: ServerView) -> str:
+    if not view.supply:
+        return f"{view.machine.name}: {'no GPU' if view.driver is not None else 'GPUs unknown'}"
+    return f"{view.machine.name}: free {', '.join(_supply(item, view.at) for item in view.supply)}"
+
+
+def _supply(item: SlotSupply, now: datetime) -> str:
+    text = f"{item.free} of {item.total} {item.profile or item.model or item.kind.value}"
+    return text if item.earliest is None else f"{text} (next {format_local_time(item.earliest, now)})"
+
+
+def _row(slot: ServerSlot, now: datetime) -> tuple[str, ...]:
+    kind = slot.profile or slot.model or slot.kind.value
+    used, size = format_size(slot.memory_used_bytes), format_size(slot.memory_bytes)
+    return (
+        slot.slot,
+        kind,
+        _holder(slot),
+        format_duration(now - slot.since) if slot.since and slot.container else "–",
+        _next(slot, now),
+        format_duration(now - slot.idle_since) if slot.idle_since else "–",
+        f"{bar(slot.utilisation_percent, BAR_WIDTH)} {percent_text(slot.utilisation_percent)}",
+        f"{'?' if slot.memory_used_bytes is None else used}/{size}",
+    )
+
+
+def _holder(slot: ServerSlot) -> str:
+    if slot.state in ("leased", "held"):
+        holder = format_holder(slot.user, slot.container)
+        return f"{holder}, held" if slot.state == "held" else holder
+    words = STATE_WORDS.get(slot.state, slot.state)
+    if slot.state == "reserved":
+        words = f"reserved for {slot.user}"
+    return f"{words}: {slot.why}" if slot.why and slot.state != "reserved" else words
+
+
+def _next(slot: ServerSlot, now: datetime) -> str:
+    if slot.deadline is not None:
+        return describe_deadline(slot.deadline, now)
+    return format_local_time(slot.until, now) if slot.until is not None else "–"
+
+
+def _lines(view: ServerView) -> Iterator[str]:
+    """Yield what stands below the table: machine, queue, reservations, the tick, complaints."""
+    yield _machine(view)
+    if view.queue:
+        first = view.queue[0]
+        when = f", perhaps at {format_local_time(first.earliest, view.at)}" if first.earliest is not None else ""
+        yield (
+            f"Queue: {len(view.queue)} waiting, first {first.user} ({first.name}) "
+            f"for {format_duration(view.at - first.since)}{when}; `ds01 queue` shows all"
+        )
+    yield from (f"Reserved: {describe_reservation(item, view.at)}" for item in view.reservations)
+    yield _tick(view)
+    if view.complaints:
+        shown = view.complaints[:MOST_COMPLAINTS]
+        more = len(view.complaints) - len(shown)
+        yield f"Attention: {'; '.join(shown)}{f'; and {more} more' if more else ''} (`sudo ds01 doctor`)"
+
+
+def _machine(view: ServerView) -> str:
+    machine = view.machine
+    running = sum(item.container.state == "running" for item in view.containers)
+    parts = [format_count(running, "container") + " running"]
+    if machine.load is not None:
+        parts.append(f"load {machine.load:.1f} of {machine.cpus or '?'} CPUs")
+    if machine.memory_bytes is not None and machine.memory_available_bytes is not None:
+        used = machine.memory_bytes - machine.memory_available_bytes
+        parts.append(f"memory {format_size(used)}/{format_size(machine.memory_bytes)}")
+    parts += [f"{disk.path} {format_size(disk.free_bytes)} free" for disk in view.disks]
+    return ", ".join(parts)
+
+
+def _tick(view: ServerView) -> str:
+    tick = view.tick
+    if tick.started_at is None:
+        return "Last tick: never"
+    took = "" if tick.seconds is None else f", {tick.seconds:.1f} s"
+    return f"Last tick: {format_duration(view.at - tick.started_at)} ago{took}"

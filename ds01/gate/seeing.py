@@ -1,0 +1,40 @@
+"""Handlers of the operations that show the server. What users may not see of others is left out here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ds01.api.seeing.operations import GetServerView
+from ds01.api.seeing.server_view import ProcessView, ServerContainer, ServerSlot, ServerView
+from ds01.gate.call import Call
+from ds01.observe.server.gather import gather_server_view
+
+
+def get_server_view(call: Call, operation: GetServerView) -> ServerView:
+    """Return the whole server."""
+    view = gather_server_view(call.context)
+    return view if call.context.rules.is_admin(call.actor) else without_others_details(view, call.actor.uid)
+
+
+def without_others_details(view: ServerView, uid: int) -> ServerView:
+    """Return the view as the user `uid` may see it: names and deadlines of everybody, details of their own only."""
+    own = {item.container.container for item in view.containers if item.container.uid == uid}
+    return replace(
+        view,
+        slots=tuple(_slot(slot, own) for slot in view.slots),
+        containers=tuple(item if item.container.container in own else _container(item) for item in view.containers),
+    )
+
+
+def _slot(slot: ServerSlot, own: set[str]) -> ServerSlot:
+    if slot.processes is None:
+        return slot
+    return replace(slot, processes=tuple(_process(process, own) for process in slot.processes))
+
+
+def _process(process: ProcessView, own: set[str]) -> ProcessView:
+    return process if process.container in own else replace(process, command=None)
+
+
+def _container(item: ServerContainer) -> ServerContainer:
+    return replace(item, container=replace(item.container, image=None, project=None, ports=(), ended=None))

@@ -1,0 +1,1 @@
+"""The view of the whole server, gathered once for every screen."""
