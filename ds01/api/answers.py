@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from ds01.api.views import ContainerView, SlotView
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerSpec
 from ds01.gpus.model import Gpu, Refusal, SlotRef
 from ds01.placement.allocation_input import SlotState

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
 from ds01.api.answers import Acted, Plan
 from ds01.api.operation import Access, OfContainer, OfRequest, Operation, StreamOperation
 from ds01.api.steps import CreateStep, Ending, StartStep
+from ds01.dataclass import dataclass
 from ds01.records.state_machine import Trigger
 
 

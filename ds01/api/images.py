@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from ds01.api.answers import ImageView
 from ds01.api.operation import Access, Operation, StreamOperation
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import Progress
 from ds01.records.request import BuildRequest
 

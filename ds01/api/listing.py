@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ds01.api.operation import Access, Operation
 from ds01.api.views import Listing
+from ds01.dataclass import dataclass
 from ds01.records.request import ContainerRequest
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ds01.api.answers import AimeView, Sized, UsageView
 from ds01.api.operation import Access, OfContainer, OfContainers, Operation
+from ds01.dataclass import dataclass
 
 
 @dataclass(frozen=True)

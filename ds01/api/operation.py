@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Generic, TypeVar
 
+from ds01.dataclass import dataclass
 from ds01.records.request import ContainerRequest
 
 R = TypeVar("R")

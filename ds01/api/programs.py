@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ds01.api.operation import Access, Operation
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import Attachment, ExecRequest
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, InvalidState, NoCapacity, PermissionDenied
 from ds01.gpus.model import Refusal, Rule
 from ds01.system.data import from_json

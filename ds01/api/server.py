@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ds01.api.answers import Acted, GpuStatus, LimitsView, QueueRow, Stopped
 from ds01.api.operation import Access, Operation
 from ds01.api.views import Change
+from ds01.dataclass import dataclass
 from ds01.gpus.model import GpuRequest
 
 

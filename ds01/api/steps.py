@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ds01.api.answers import Acted
 from ds01.api.operation import Step
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import Progress
 from ds01.gpus.model import Refusal
 from ds01.policy.model import Limits

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from ds01.dataclass import dataclass
 from ds01.gpus.model import SlotKind
 from ds01.records.deadlines import Deadline
 from ds01.records.record import ContainerEnd, Origin

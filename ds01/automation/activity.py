@@ -9,9 +9,10 @@ read again, the difference covers the whole time in which it could not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from ds01.dataclass import dataclass
 from ds01.policy.model import AutomationRules
 
 MAX_GAP = timedelta(minutes=15)  # between samples further apart, several ticks are missing

@@ -6,10 +6,10 @@ when the stop announced that it would; if nothing was announced, also only after
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
+from ds01.dataclass import dataclass
 from ds01.lifecycle.reconciliation.inference import OBSERVED
 from ds01.policy.model import AutomationRules, Limits
 from ds01.records.clock_corrections import CLOCK_TOLERANCE

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 
 from ds01.automation.activity_observation import observe_activity, stored_activity, workspace_holds_off_stop
 from ds01.automation.decide import Action, Decision, Rule, decide
 from ds01.automation.notice_texts import holder_warning_notice, outcome_notice, warning_notice
 from ds01.automation.report import TickReport, decision_item
+from ds01.dataclass import dataclass
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import GpuObservation
 from ds01.journal.notifier import Notifier

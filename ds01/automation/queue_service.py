@@ -5,13 +5,12 @@ The waiters take their leases themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ds01.automation.decide import Action, Decision, Rule
 from ds01.automation.executor import TICK_ACTOR, lock_container
 from ds01.automation.notice_texts import outcome_notice
 from ds01.automation.reclaim import leases_to_reclaim
 from ds01.automation.report import ReportItem, TickReport, decision_item
+from ds01.dataclass import dataclass
 from ds01.errors import Busy, Ds01Error
 from ds01.gpus.model import GpuObservation
 from ds01.journal.notifier import Notifier

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Any
 
 from ds01.automation.decide import Decision
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error
 from ds01.records.record import Record
 from ds01.system.data import format_time, to_json

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ds01.automation.activity import Activity
 from ds01.automation.activity_observation import observe_activity, was_restarted, with_workspace_answer
 from ds01.automation.decide import Rule, decide
 from ds01.automation.executor import lock_container
 from ds01.automation.report import BEGINS, BUSY, ReportItem, TickReport
+from ds01.dataclass import dataclass
 from ds01.errors import Busy, EngineUnreachable
 from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.context.context import Context

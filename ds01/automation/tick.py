@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from ds01.automation.activity_observation import WORKSPACE_DELETED_AFTER, KeepAlive, stored_activity
@@ -17,6 +17,7 @@ from ds01.automation.queue_service import QueueService
 from ds01.automation.report import LOST, ReportItem, TickReport, decision_item
 from ds01.automation.sampler import ActivitySampler
 from ds01.automation.time_corrections import correct_starts, correct_times
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import GpuObservation
 from ds01.gpus.slot_names import is_unobserved, original_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,7 @@ from ds01.cli.command.advice import complete_hints, set_hint_owner
 from ds01.cli.command.refusals import adapt_error
 from ds01.cli.ui.formats import format_error
 from ds01.cli.ui.output import print_json, print_text
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, PermissionDenied, PolicyUnreadable, UsageError
 from ds01.gate.gate import Gate
 from ds01.gate.installation import Installation

@@ -6,10 +6,12 @@ Errors: EngineUnreachable (nothing was observed), EngineNotFound, EngineConflict
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
+
+from ds01.dataclass import dataclass
 
 
 class ContainerStatus(str, Enum):

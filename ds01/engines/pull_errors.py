@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.engines.engine_errors import DISK_FULL, one_line
 from ds01.engines.references import DOCKER_HUB, registry_of, split_reference
 from ds01.errors import Ds01Error, EngineNotFound, EngineRejected

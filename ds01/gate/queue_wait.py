@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from ds01.api.refusals import refusal_of
 from ds01.api.steps import Waiting
+from ds01.dataclass import dataclass
 from ds01.errors import (
     Busy,
     EngineUnreachable,

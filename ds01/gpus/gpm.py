@@ -9,9 +9,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.gpus.model import Slot, SlotKind
 from ds01.system.clock import Sleep
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any
+
+from ds01.dataclass import dataclass
 
 
 def slot_sort_key(slot: str) -> tuple[int, ...]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pynvml
 from pynvml import NVMLError
 
+from ds01.dataclass import dataclass
 from ds01.errors import GpusUnreachable
 from ds01.gpus import gpm
 from ds01.gpus.inventory import LIBRARY_NOT_FOUND

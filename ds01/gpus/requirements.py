@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ds01.dataclass import dataclass
 
 _PREFIX = "NVIDIA_REQUIRE_"
 _BOARD_VARIABLES = frozenset(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 from ds01.gpus.model import Gpu, GpuObservation, MigState, Slot, SlotKind
 from ds01.gpus.requirements import UNKNOWN_DRIVER, DriverInfo

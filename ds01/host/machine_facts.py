@@ -8,10 +8,10 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ds01.automation.report import last_good_time, unjudged_items
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error
 from ds01.gpus.pci import count_nvidia_cards
 from ds01.host.checks.facts import CronJob, GpuStateFile, KernelFacts, LastTick, Link

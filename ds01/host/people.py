@@ -6,8 +6,9 @@ import grp
 import pwd
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from ds01.dataclass import dataclass
 from ds01.errors import NotFound
 from ds01.policy.identity import resolve_account
 from ds01.policy.model import Policy

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from ds01.dataclass import dataclass
 from ds01.gpus.model import SlotKind
 from ds01.host.people import People
 from ds01.policy.limit_lines import limit_lines

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
 
+from ds01.dataclass import dataclass
 from ds01.gpus.model import Slot
 from ds01.policy.identity import login_stem
 from ds01.policy.model import Policy

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, InvalidState
 from ds01.host.people import collect_people
 from ds01.host.slices import SliceChange, plan_slices, unsure_slices, wanted_slices

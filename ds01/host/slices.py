@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from ds01.dataclass import dataclass
 from ds01.host.people import People
 from ds01.lifecycle.context.owners import Owners
 from ds01.policy.model import Policy, SliceLimits

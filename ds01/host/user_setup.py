@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, InvalidState
 from ds01.host import slice_limits
 from ds01.host.people import find_unix_group

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ds01.dataclass import dataclass
 from ds01.engines.references import is_reference
 from ds01.errors import Ds01Error, NotFound
 

@@ -8,10 +8,10 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, NotFound, UsageError
 from ds01.images.ignore import IgnoreRules, parse_ignore
 from ds01.policy.units import readable_size

@@ -6,8 +6,9 @@ User input can never become an instruction: it is checked against a pattern or q
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 from ds01.images import blocks
 from ds01.images.blocks import SYSTEM_BEGIN, SYSTEM_END

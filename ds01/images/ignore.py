@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+
+from ds01.dataclass import dataclass
 
 IGNORE_FILE = ".dockerignore"
 

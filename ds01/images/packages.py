@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, NotFound
 
 # Returns only texts, lists and mappings.

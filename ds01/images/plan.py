@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
+from ds01.dataclass import dataclass
 from ds01.engines.references import is_reference
 from ds01.errors import UsageError
 from ds01.images.packages import PackageSet, PackageSets

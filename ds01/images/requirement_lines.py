@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from posixpath import basename
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 
 # Longer marks first: UTF-32's begins like UTF-16's.

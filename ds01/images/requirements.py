@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from posixpath import dirname, join, normpath
 
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 from ds01.images.requirement_lines import (
     EXAMPLE_REQUIREMENTS,

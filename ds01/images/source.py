@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import InvalidState, NotFound, UsageError
 from ds01.images import ignore
 from ds01.images.buildkit import check_classic

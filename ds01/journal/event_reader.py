@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.journal.log_files import StopReading
 from ds01.policy.names import fold_name
 from ds01.system.data import DataError, parse_json, parse_time

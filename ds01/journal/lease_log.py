@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.system import files
 from ds01.system.clock import to_server_zone
 

@@ -13,10 +13,11 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Generic, TypeVar
+
+from ds01.dataclass import dataclass
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.system import files
 from ds01.system.data import DataError, from_json, parse_json, to_json
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error
 from ds01.journal.events import Emit
 from ds01.journal.notices import Mailboxes, Notice, show_on_terminals

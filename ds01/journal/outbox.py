@@ -10,9 +10,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.journal.notices import Notice
 from ds01.system import files
 from ds01.system.data import DataError, from_json, to_json

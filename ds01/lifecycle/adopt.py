@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ds01.api.refusals import error_of
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerStatus, EngineContainer
 from ds01.errors import Busy, EngineNotFound, InvalidState, NotFound
 from ds01.gpus.model import Choice, Claim, GpuRequest, Lease, Refusal, Rule, Slot, SlotKind

@@ -7,10 +7,10 @@ import io
 import secrets
 import tarfile
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import partial
 
 from ds01.api.refusals import error_of
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerSpec, EngineImage, PublishedPort
 from ds01.errors import (
     Busy,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import EngineImage
 from ds01.errors import NotFound, PermissionDenied, UsageError
 from ds01.lifecycle.context.context import Context

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import EngineContainer
 from ds01.gpus.model import GpuObservation
 from ds01.lifecycle.context.allocation import allocation_input, outside_containers

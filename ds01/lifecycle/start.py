@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 
 from ds01.api.refusals import error_of
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import EngineContainer
 from ds01.errors import Ds01Error, InvalidState
 from ds01.gpus.model import Claim, GpuObservation, GpuRequest, Lease, Refusal, Rule, SlotRef

@@ -6,9 +6,10 @@ The allocator refuses with these claims and `ds01 gpu status` shows them, so the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from ds01.dataclass import dataclass
 from ds01.gpus.model import ActiveLease, Blocker, Claim, GpuObservation, Slot, SlotKind, slot_sort_key
 from ds01.gpus.slot_names import UNKNOWN_UUID_PREFIX
 from ds01.policy.model import GpuAllocation, Reservation

@@ -6,9 +6,10 @@ The order of refusal is: per container, whole GPUs, quota, what exists, what is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from ds01.dataclass import dataclass
 from ds01.gpus.model import (
     ActiveLease,
     Choice,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.gpus.model import ActiveLease, Gpu, Slot, slot_sort_key
 from ds01.policy.model import Placement
 

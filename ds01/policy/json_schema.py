@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta, timezone
 from enum import Enum
 from functools import cache
@@ -13,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from ds01.dataclass import dataclass
 from ds01.policy import units
 from ds01.policy.model import Limits, Policy
 from ds01.policy.reading.reader_schema import Schema

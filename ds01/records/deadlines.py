@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ds01.dataclass import dataclass
 from ds01.policy.model import AutomationRules, Limits
 from ds01.records.record import Origin, Record
 from ds01.records.state_machine import State

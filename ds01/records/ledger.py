@@ -9,11 +9,11 @@ import json
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import EngineInfo
 from ds01.errors import Ds01Error
 from ds01.journal.events import Emit

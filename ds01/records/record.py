@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import PublishedPort
 from ds01.gpus.model import Lease, SlotRef
 from ds01.policy.model import Limits

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import PublishedPort
 from ds01.gpus.model import GpuRequest
 

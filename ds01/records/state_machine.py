@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ds01.dataclass import dataclass
 from ds01.errors import InvalidState
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, NotFound
 from ds01.records.request import ContainerRequest
 from ds01.system import files

@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from functools import cache
 from pathlib import Path
+
+from ds01.dataclass import dataclass
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], None]

@@ -13,9 +13,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
+
+from ds01.dataclass import dataclass
 
 FILE_NAME = "config.json"
 LEGACY_FILE_NAME = ".dockercfg"  # holds only logins

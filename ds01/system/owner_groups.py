@@ -9,10 +9,10 @@ import stat
 import time
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.system.as_user import run_as_account
 from ds01.system.users import Account
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 from ds01.system.data import DataError, parse_time
 

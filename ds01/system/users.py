@@ -6,9 +6,9 @@ import grp
 import os
 import pwd
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import NotFound
 
 

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "ds01"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# What each package may import besides itself and errors.py. A name stands for the package with everything below it, and
-# the longest name that fits a file counts: the groups inside lifecycle and engines have rules of their own.
+# What each package may import besides itself, errors.py and dataclass.py. A name stands for the package with everything
+# below it, and the longest name that fits a file counts: the groups inside lifecycle and engines have rules of their
+# own.
 ENGINES = {"engines.engine_errors", "engines.protocol", "engines.pull_errors", "engines.references", "policy", "system"}
 STORED = {"engines", "gpus", "journal", "placement", "policy", "records", "system"}
 ALLOWED: dict[str, set[str]] = {
@@ -106,8 +109,20 @@ def test_every_package_has_a_rule() -> None:
     assert not [name(path) for path in FILES if package(path) is not None and rule_of(path) is None]
 
 
-def test_errors_are_at_the_bottom() -> None:
-    assert not [module for module in imported(PACKAGE / "errors.py") if module.startswith("ds01")]
+@pytest.mark.parametrize("bottom", ["errors.py", "dataclass.py"])
+def test_nothing_is_below_errors_and_the_decorator(bottom: str) -> None:
+    assert not [module for module in imported(PACKAGE / bottom) if module.startswith("ds01")]
+
+
+def test_dataclasses_are_postponed() -> None:
+    """The standard decorator does its work at import, which every command pays for."""
+    wrong = [
+        name(path)
+        for path in FILES
+        if name(path) != "ds01/dataclass.py"
+        and ("dataclasses.dataclass" in imported(path) or "dataclass" in attributes(path, "dataclasses"))
+    ]
+    assert not wrong
 
 
 def test_nothing_below_cli_prints_or_asks() -> None:

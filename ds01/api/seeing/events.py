@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, ClassVar
 
 from ds01.api.operation import Access, Operation, Step, StreamOperation
+from ds01.dataclass import dataclass
 
 
 @dataclass(frozen=True)

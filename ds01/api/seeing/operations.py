@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ds01.api.operation import Access, Operation
 from ds01.api.seeing.server_view import ServerView
+from ds01.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ What is unknown is None, and never 0. Percentages are 0 to 100 (CPU: of one core
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from ds01.api.views import ContainerView
+from ds01.dataclass import dataclass
 from ds01.gpus.model import GpuRequest, SlotKind
 from ds01.policy.model import Reservation
 from ds01.records.deadlines import Deadline

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 from importlib import import_module
 
 import click
 
 from ds01.commands import COMMANDS, program_names, split_command
+from ds01.dataclass import dataclass
 
 _QUOTED_COMMAND = re.compile(r"`([^`\n]+)`")
 PROGRAM = "ds01"

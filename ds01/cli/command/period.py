@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, time
 
 import click
 
 from ds01.cli.command.definition import Function
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 from ds01.policy.units import InvalidValue, parse_duration, parse_time
 from ds01.system.clock import server_zone, to_server_zone

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from ds01.cli.image.sources import find_source, is_newer
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_duration, format_size
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error
 from ds01.images import source
 from ds01.images.source import SourcePaths

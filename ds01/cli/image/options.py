@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import click
 
 from ds01.api.types import is_reference
 from ds01.cli.command.definition import option_group
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 from ds01.policy.names import parse_name
 

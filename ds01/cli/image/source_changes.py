@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.errors import NotFound
 from ds01.images import dockerfile
 from ds01.images import requirements as pip

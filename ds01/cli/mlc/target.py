@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ds01.api.measures import ListAime
 from ds01.cli.container.steps.adoption import adopt_container, resolve_or_find_adoptable
 from ds01.cli.mlc.docker_format import docker_status, is_running
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts, tables
 from ds01.cli.ui.formats import short_name
+from ds01.dataclass import dataclass
 from ds01.errors import NotFound, UsageError
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ from ds01.cli.command.guide import explain
 from ds01.cli.container.creation.options import CreateOptions
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
+from ds01.dataclass import dataclass
 from ds01.errors import NotFound, UsageError
 from ds01.images.packages import find_use_case
 from ds01.projects import project_directory, project_file, readme

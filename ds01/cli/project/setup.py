@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -28,6 +27,7 @@ from ds01.cli.project.target import Project, show_step
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_error
 from ds01.cli.ui.output import print_text
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error
 from ds01.projects import git, project_directory, project_file, readme
 from ds01.system.home import Home

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ds01.cli.container.creation.options import resolve_directory
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
 from ds01.cli.ui.output import printable, write_raw
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, NotFound, UsageError
 from ds01.policy.names import NAME_PATTERN
 from ds01.projects.project_directory import project_name, project_path, workspaces_directory

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.engines.engine_errors import one_line
 from ds01.engines.references import DOCKER_HUB, registry_of
 from ds01.errors import Ds01Error

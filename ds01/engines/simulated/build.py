@@ -12,10 +12,11 @@ import json
 import posixpath
 import tarfile
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.engines.engine_errors import build_error
 from ds01.engines.protocol import BuildSpec, Progress
 from ds01.engines.pull_errors import pull_error

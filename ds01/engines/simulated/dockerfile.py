@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.engines.engine_errors import one_line
 
 _INSTRUCTIONS = frozenset(

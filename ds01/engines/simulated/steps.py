@@ -10,9 +10,10 @@ import fnmatch
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
+from ds01.dataclass import dataclass
 from ds01.engines.simulated.dockerfile import Instruction, split_words
 
 _ABSENT_PROJECT = "no-such-package"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import Engine, EngineInfo
 from ds01.errors import Ds01Error, EngineRejected
 from ds01.gpus.inventory import GpuInventory

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import EngineContainer, EngineInfo
 from ds01.errors import Ds01Error
 from ds01.gpus.model import Blocker, GpuObservation

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from ds01.dataclass import dataclass
 
 
 class Level(str, Enum):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, GpusUnreachable
 from ds01.gate.installation import Installation
 from ds01.host.people import DOCKER_GROUP, collect_people, find_unix_group

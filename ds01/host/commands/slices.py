@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ds01.dataclass import dataclass
 from ds01.gate.installation import Installation
 from ds01.host.slice_limits import apply_changes, plan_changes
 from ds01.host.slice_updates import emit_slice_changes

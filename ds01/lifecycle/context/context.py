@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import Engine
 from ds01.gpus.inventory import GpuInventory
 from ds01.journal.events import Emit

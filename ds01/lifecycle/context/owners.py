@@ -7,10 +7,11 @@ looks incomplete, the group in the record counts, and the tick does not act on s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import cached_property
 
+from ds01.dataclass import dataclass
 from ds01.errors import NotFound
 from ds01.policy.identity import login_stem, resolve_account
 from ds01.policy.model import Policy, UserLimits

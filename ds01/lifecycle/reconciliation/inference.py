@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerStatus, EngineContainer, EngineInfo
 from ds01.gpus.model import Lease
 from ds01.gpus.slot_names import display_names

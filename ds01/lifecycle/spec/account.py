@@ -8,8 +8,8 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.errors import PermissionDenied
 from ds01.system.owner_groups import HostGroup
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerSpec, EngineImage, Mount, PublishedPort, UpdateSpec
 from ds01.gpus.model import Lease
 from ds01.lifecycle.spec.account import Insider

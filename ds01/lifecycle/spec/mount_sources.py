@@ -7,10 +7,10 @@ import json
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, InvalidState, NotFound, PermissionDenied, UsageError
 from ds01.system.as_user import run_as_account
 from ds01.system.users import Account, Actor

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache, partial
 
 from ds01.api.seeing.server_view import ServerContainer, ServerView, WaitingView
+from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerUsage, EngineContainer, EngineInfo
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import GpuObservation

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import NotFound
 from ds01.system.users import Users
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.errors import PolicyUnreadable
 from ds01.policy.legacy.draft import Block, Change, yaml_list, yaml_string
 from ds01.policy.legacy.input_files import (

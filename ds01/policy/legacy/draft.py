@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ds01.dataclass import dataclass
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@%+/-]*|-1")
 _NOT_PLAIN = re.compile(r"(?i)null|~|true|false|yes|no|on|off|y|n|[0-9.+-][0-9._+-]*|0x.*|\d{4}-\d\d-\d\d.*|.*:\d+")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import PolicyUnreadable
 from ds01.policy.reading.files import describe_os_error, read_text
 from ds01.policy.reading.nodes import Mapping, Node, Scalar, Sequence, parse_yaml

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ds01.dataclass import dataclass
 from ds01.policy.legacy import keys
 from ds01.policy.legacy.draft import Block, Change, comment_text
 from ds01.policy.legacy.input_files import section_entries

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import tzinfo
 
+from ds01.dataclass import dataclass
 from ds01.policy.legacy import keys
 from ds01.policy.legacy.draft import Block, comment_text, yaml_flow_mapping, yaml_list, yaml_string
 from ds01.policy.legacy.input_files import child_node, node_texts, section_entries

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
+from ds01.dataclass import dataclass
 from ds01.policy.reading.nodes import Mapping as MappingNode
 from ds01.policy.reading.nodes import Node, Scalar, Sequence
 from ds01.policy.reading.problems import InvalidNode, ProblemList

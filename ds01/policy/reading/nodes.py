@@ -6,10 +6,10 @@ The tree is built from the parser's events, without recursion, so that tags, ali
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import yaml
 
+from ds01.dataclass import dataclass
 from ds01.policy.reading.problems import InvalidNode
 
 MAX_DEPTH = 16  # a policy needs five levels

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import PolicyUnreadable
 
 

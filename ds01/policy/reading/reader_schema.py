@@ -6,9 +6,9 @@ A schema is built only when `ds01 policy schema` asks for it. `errorMessage` is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ds01.dataclass import dataclass
 from ds01.policy.reading.nodes import Node
 from ds01.policy.reading.problems import ProblemList
 

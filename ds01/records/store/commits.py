@@ -12,9 +12,10 @@ import json
 import os
 import secrets
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.system import files
 
 SIZE = 4096  # bytes: one page, always written whole

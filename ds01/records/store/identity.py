@@ -13,10 +13,11 @@ import secrets
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error, EngineUnreachable
 from ds01.system import files
 from ds01.system.data import DataError, format_time, parse_json, parse_time

@@ -8,11 +8,12 @@ it is the time of the commit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.gpus.model import SlotRef
 from ds01.records.record import HistoryEntry, Record
 from ds01.records.state_machine import State

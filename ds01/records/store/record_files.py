@@ -7,9 +7,9 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error
 from ds01.records.record import SCHEMA, Record
 from ds01.records.state_machine import State

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ds01.dataclass import dataclass
 from ds01.system.clock import ClockReading
 from ds01.system.data import DataError, from_json, to_json
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ds01.api.types import PublishedPort
 from ds01.cli.command.definition import BoundedInteger, option_group, parse_profile
 from ds01.cli.container.steps.queue_wait import WAIT_OPTIONS, wait_limit
 from ds01.cli.session import Session
+from ds01.dataclass import dataclass
 from ds01.errors import UsageError
 from ds01.gpus.model import GpuRequest, GpuType
 from ds01.policy.names import parse_name

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ds01.api.types import is_reference
 from ds01.cli.session import Session
+from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error
 from ds01.projects import project_directory, project_file
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 import click
@@ -18,6 +17,7 @@ from ds01.cli.command.advice import current_context
 from ds01.cli.command.definition import option_group
 from ds01.cli.command.refusals import describe_end_of_wait, describe_refusal
 from ds01.cli.session import Session
+from ds01.dataclass import dataclass
 from ds01.errors import NoCapacity, UsageError
 from ds01.policy.units import parse_duration
 
