@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from ds01.api import wire
+from ds01.api.access import CheckOwner, IsAdmin
 from ds01.api.containers import (
     AdoptContainer,
     CreateContainer,
@@ -33,12 +34,10 @@ from ds01.api.seeing.events import FollowEvents, FollowLog, ListEvents, ListLogs
 from ds01.api.server import (
     AllocateGpus,
     CancelWait,
-    CheckOwner,
     EmergencyStop,
     GetGpuModels,
     GetGpuStatus,
     GetLimits,
-    IsAdmin,
     ListQueue,
     Reconcile,
 )

@@ -1,4 +1,4 @@
-"""Operations on GPUs, the queue, users, and the whole server."""
+"""Operations on GPUs, the queue, limits, and the whole server."""
 
 from __future__ import annotations
 
@@ -60,25 +60,6 @@ class GetLimits(Operation[LimitsView]):
 
     access: ClassVar[Access] = Access.EVERYBODY
     owner: int | None = None
-
-
-@dataclass(frozen=True)
-class IsAdmin(Operation[bool]):
-    """Return whether the actor is an administrator."""
-
-    access: ClassVar[Access] = Access.EVERYBODY
-
-
-@dataclass(frozen=True)
-class CheckOwner(Operation[None]):
-    """Check that the actor may act for the user `owner`. Raises PermissionDenied."""
-
-    access: ClassVar[Access] = Access.OWNER
-    owner: int
-
-    @property
-    def owner_uid(self) -> int:
-        return self.owner
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Session:
     def owner(self) -> Account:
         """The user for whom the command acts: --user (administrators), else the caller. Raises Ds01Error."""
         if self.user is not None:
-            from ds01.api.server import CheckOwner
+            from ds01.api.access import CheckOwner
 
             account = self.users.by_login(self.user)
             self.run(CheckOwner(account.uid))

@@ -10,13 +10,14 @@ from ds01.errors import Ds01Error, EngineConflict, EngineNotFound, EngineRejecte
 from ds01.policy.units import readable_size
 
 _LONGEST_WORDS = 600
+# The patterns are compiled on first use: few commands need one.
 # Terminal control sequences: ESC [ … letter (colours), ESC ] … BEL (titles), and shorter ones.
-_ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-Z\\^-~]")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_ESCAPE = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-Z\\^-~]"
+_CONTROL = r"[\x00-\x08\x0e-\x1f\x7f-\x9f]"
 _ABSENT = (("container", "container"), ("image", "image"), ("exec instance", "running program"))
 
 # runc gives the number of the resource (setrlimit(2) on Linux), crun its name.
-_REFUSED_RLIMIT = re.compile(r"rlimit type (?P<number>\d+)|setrlimit `?RLIMIT_(?P<name>[A-Z]+)", re.IGNORECASE)
+_REFUSED_RLIMIT = r"rlimit type (?P<number>\d+)|setrlimit `?RLIMIT_(?P<name>[A-Z]+)"
 RLIMITS = {
     0: "cpu", 1: "fsize", 2: "data", 3: "stack", 4: "core", 5: "rss", 6: "nproc", 7: "nofile", 8: "memlock",
     10: "locks", 11: "sigpending", 12: "msgqueue", 13: "nice", 14: "rtprio", 15: "rttime",
@@ -37,7 +38,7 @@ MOUNT_DENIED = (
 
 _PORT_HINT = "Another program uses this port. Choose another, or none: then ds01 finds a free one."
 # The first means that another container has the port, the second any other program.
-_PORT_TAKEN = re.compile(r":(?P<number>\d{1,5})(?: failed: port is already allocated|: bind: address already in use)")
+_PORT_TAKEN = r":(?P<number>\d{1,5})(?: failed: port is already allocated|: bind: address already in use)"
 
 _HINTS = (
     ("unresolvable cdi devices", _STALE_CDI),
@@ -68,7 +69,7 @@ def error_from_response(status: int | None, message: str, what: str) -> Ds01Erro
     if status == 409 or "is not paused" in lower:
         return EngineConflict(f"Docker could not {what}", why=message)
     hint = next((hint for part, hint in _HINTS if part in lower), None)
-    ulimit, port = refused_ulimit(message), _PORT_TAKEN.search(message)
+    ulimit, port = refused_ulimit(message), re.search(_PORT_TAKEN, message)
     data: dict[str, object] | None = None if ulimit is None else {"problem": "ulimit", "ulimit": ulimit}
     if port is not None:
         data, hint = {"problem": "port", "port": int(port["number"])}, hint or _PORT_HINT
@@ -77,7 +78,7 @@ def error_from_response(status: int | None, message: str, what: str) -> Ds01Erro
 
 def refused_ulimit(message: str) -> str | None:
     """Return the ulimit that the kernel refused, in Docker's spelling, if the runtime's message names one."""
-    found = _REFUSED_RLIMIT.search(message)
+    found = re.search(_REFUSED_RLIMIT, message, re.IGNORECASE)
     if found is None:
         return None
     name = (found["name"] or "").lower() or RLIMITS.get(int(found["number"] or -1))
@@ -110,7 +111,7 @@ def one_line(message: str) -> str:
 
 def strip_control_codes(text: str) -> str:
     """Remove terminal control codes; white space stays."""
-    return _CONTROL.sub("", _ESCAPE.sub("", text))
+    return re.sub(_CONTROL, "", re.sub(_ESCAPE, "", text))
 
 
 def _shorten(step: str) -> str:

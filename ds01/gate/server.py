@@ -1,4 +1,4 @@
-"""Handlers of the operations on GPUs, the queue, users, and the whole server."""
+"""Handlers of the operations on GPUs, the queue, limits, and the whole server."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from ds01.api.answers import Acted, GpuStatus, LimitsView, QueueRow, Stopped
 from ds01.api.server import (
     AllocateGpus,
     CancelWait,
-    CheckOwner,
     EmergencyStop,
     GetGpuModels,
     GetGpuStatus,
     GetLimits,
-    IsAdmin,
     ListQueue,
     Reconcile,
 )
@@ -60,15 +58,6 @@ def get_limits(call: Call, operation: GetLimits) -> LimitsView:
     reserved = tuple(item for item in context.rules.open_reservations() if is_reserved_for(item, who))
     limits, warnings = limits_for_engine(context, account, resolved)
     return LimitsView(resolved, limits.docker_arguments, warnings, reserved)
-
-
-def is_admin(call: Call, operation: IsAdmin) -> bool:
-    """Return whether the actor is an administrator."""
-    return call.context.rules.is_admin(call.actor)
-
-
-def check_owner(call: Call, operation: CheckOwner) -> None:
-    """Do nothing: the gate has already checked that the actor may act for the user."""
 
 
 def list_queue(call: Call, operation: ListQueue) -> tuple[QueueRow, ...]:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 
-from ds01.engines.docker import build as docker_build
 from ds01.engines.docker import exec as docker_exec
 from ds01.engines.docker import images as docker_images
 from ds01.engines.docker.client import INSPECT_TIMEOUT, TIMEOUT, Client, quote_path_part
@@ -199,6 +198,8 @@ class DockerEngine:
 
     def build(self, spec: BuildSpec, context: Iterable[bytes]) -> Generator[Progress, None, None]:
         """Build an image, with the caller's `docker login` for its base."""
+        from ds01.engines.docker import build as docker_build
+
         return docker_build.build_image(self._client, spec, context)
 
     def tag(self, image: str, reference: str) -> None:

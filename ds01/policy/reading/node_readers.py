@@ -158,10 +158,9 @@ def table_reader(names: ValueType, reader: NodeReader) -> NodeReader:
 
 def pattern_type(pattern: str, allowed: str) -> ValueType:
     """Return the type of texts that match the whole `pattern`."""
-    compiled = re.compile(pattern)
 
     def read(text: str) -> str:
-        if compiled.fullmatch(text) is None:
+        if re.fullmatch(pattern, text) is None:  # compiled on first use
             raise InvalidValue(f"{quote_text(text)} is not allowed here", allowed)
         return text
 
