@@ -40,6 +40,9 @@ _PORT_HINT = "Another program uses this port. Choose another, or none: then ds01
 # The first means that another container has the port, the second any other program.
 _PORT_TAKEN = r":(?P<number>\d{1,5})(?: failed: port is already allocated|: bind: address already in use)"
 
+# runc quotes the program, crun puts it into backquotes.
+_NO_PROGRAM = re.compile(r"(?:exec: \"|executable file `)(?P<program>[^\"`]+)(?:\": executable file|`) not found")
+
 _HINTS = (
     ("unresolvable cdi devices", _STALE_CDI),
     ("cdi device injection failed", _STALE_CDI),
@@ -73,6 +76,8 @@ def error_from_response(status: int | None, message: str, what: str) -> Ds01Erro
     data: dict[str, object] | None = None if ulimit is None else {"problem": "ulimit", "ulimit": ulimit}
     if port is not None:
         data, hint = {"problem": "port", "port": int(port["number"])}, hint or _PORT_HINT
+    if (missing := _NO_PROGRAM.search(message)) is not None:
+        data = {"problem": "no_program", "program": missing["program"]}
     return EngineRejected(f"Docker could not {what}", why=message, hint=hint, data=data)
 
 

@@ -29,6 +29,7 @@ def file_entries(state: Path, log: Path, gid: int | None) -> Iterator[FileEntry]
         state / "locks",
         state / "queue",
         state / "outbox",
+        state / "image-facts",
         last_good,
         last_good / "groups",
     )
@@ -42,6 +43,7 @@ def file_entries(state: Path, log: Path, gid: int | None) -> Iterator[FileEntry]
         (state / "locks", "*"),
         (state / "queue", "*"),
         (state / "outbox", "*"),
+        (state / "image-facts", "*"),
         (last_good, "*"),
         (last_good / "groups", "*"),
     ):

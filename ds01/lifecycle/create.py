@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import secrets
-import tarfile
 from collections.abc import Collection
-from functools import partial
 
 from ds01.api.refusals import error_of
 from ds01.dataclass import dataclass
@@ -18,7 +15,6 @@ from ds01.errors import (
     EngineNotFound,
     EngineRejected,
     InvalidState,
-    PermissionDenied,
 )
 from ds01.gpus.model import Choice, Lease, Refusal
 from ds01.gpus.requirements import UNKNOWN_DRIVER, DriverInfo, image_requirements, is_unmet
@@ -33,6 +29,8 @@ from ds01.lifecycle.spec import ports, root_only
 from ds01.lifecycle.spec.account import Insider, archive
 from ds01.lifecycle.spec.aime import is_marked, own_tag
 from ds01.lifecycle.spec.compose import Host, Identity, Placement, compose
+from ds01.lifecycle.spec.image_facts import no_shell_error
+from ds01.lifecycle.spec.image_lookup import facts_of, remember
 from ds01.lifecycle.spec.verify import differences
 from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import check_container_count, choose_slots
@@ -257,50 +255,36 @@ def create_in_engine(
     spec = spec_of(context, prepared, record, groups)
     spec = spec if name is None else dataclasses.replace(spec, name=name)
     created = engine.create(spec)
-    if engine.path_status(created.id, "/bin/sh") is None:
-        raise PermissionDenied(
-            f"the image {record.image} has no shell",
-            why="it has no /bin/sh, which ds01 needs in every container",
-            hint="build an image on top of it that has a shell",
-        )
-    root_inside = prepared.limits.limits.root_inside
-    insider = Insider(record.user, record.uid, record.gid, record.name, groups, root_inside)
-    engine.put_archive(
-        created.id,
-        "/",
-        archive(insider, partial(_read_file, context, created.id), partial(_has_path, context, created.id)),
-    )
     container = engine.inspect(created.id)
     if container is None:
         raise EngineNotFound(f"the container {record.name} vanished while it was being created")
     wrong, weak = differences(spec, container)
-    wrong += [
-        f"the directory {folder.path} was replaced"
-        for folder in prepared.folders
-        if not folder.is_still_there(prepared.owner)
-    ]
+    _require_none(wrong)
+    known_images = context.ledger.known_images()
+    facts, are_new = facts_of(engine, known_images, container, prepared.image)
+    if facts.shell is None:
+        raise no_shell_error(record.image)
+    root_inside = prepared.limits.limits.root_inside
+    insider = Insider(record.user, record.uid, record.gid, record.name, groups, root_inside)
+    engine.put_archive(created.id, "/", archive(insider, facts))
+    if are_new:
+        remember(known_images, container, prepared.image, facts)
+    replaced = [folder.path for folder in prepared.folders if not folder.is_still_there(prepared.owner)]
+    _require_none([f"the directory {path} was replaced" for path in replaced])
+    closed = root_only.warning(record.image, record.uid, facts.closed)
+    warnings = dict.fromkeys((*created.warnings, *weak, *([] if closed is None else [closed])))
+    return created.id, tuple(warnings)
+
+
+def _require_none(wrong: list[str]) -> None:
+    """Raise EngineRejected if something about the new container is wrong."""
     if wrong:
         raise EngineRejected("Docker created something else than ds01 requested", why="; ".join(wrong))
-    warnings = dict.fromkeys((*created.warnings, *weak, *_image_warnings(context, prepared, created.id)))
-    return created.id, tuple(warnings)
 
 
 def owner_groups(prepared: Prepared) -> tuple[HostGroup, ...]:
     """Return the owner's groups that own mounted directories. Searches these directories for up to a second."""
     return groups_of_directories(prepared.owner, [folder.path for folder in prepared.folders])
-
-
-def _image_warnings(context: Context, prepared: Prepared, identity: str) -> tuple[str, ...]:
-    """Return warnings about programs of the image that the owner cannot start."""
-    assert prepared.image is not None
-    request = prepared.request
-    try:
-        warning = root_only.warning(
-            request.image, request.owner, prepared.image.environment, partial(context.engine.path_status, identity)
-        )
-    except EngineRejected:  # a missing warning must not fail the create
-        return ()
-    return () if warning is None else (warning,)
 
 
 def spec_of(context: Context, prepared: Prepared, record: Record, groups: tuple[HostGroup, ...] = ()) -> ContainerSpec:
@@ -319,21 +303,6 @@ def spec_of(context: Context, prepared: Prepared, record: Record, groups: tuple[
         groups,
         record.ports,
     )
-
-
-def _has_path(context: Context, identity: str, path: str) -> bool:
-    return context.engine.path_status(identity, path) is not None
-
-
-def _read_file(context: Context, identity: str, path: str) -> bytes | None:
-    content = context.engine.get_archive(identity, path)
-    if content is None:
-        return None
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        for entry in tar:
-            file = tar.extractfile(entry) if entry.isreg() else None
-            return file.read() if file is not None else b""
-    return b""
 
 
 def _undo(context: Context, actor: Actor, record: Record, error: BaseException) -> None:

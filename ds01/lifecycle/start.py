@@ -17,6 +17,7 @@ from ds01.lifecycle.context.slot_names import update_names, with_current_names
 from ds01.lifecycle.reconciliation.reconcile import current_slots, reconcile_one
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.lifecycle.spec import ports
+from ds01.lifecycle.spec.image_facts import explain_missing_shell
 from ds01.placement.allocation_input import Requester
 from ds01.placement.allocator import choose_slots
 from ds01.records.record import Origin, Pending, Record, apply_transition, with_changes
@@ -55,6 +56,8 @@ def start(context: Context, actor: Actor, record: Record, *, waiting_as: str | N
                 raise ulimit_error from error
             if (port_error := ports.explain_taken(record, error)) is not None:
                 raise port_error from error
+            if (shell_error := explain_missing_shell(record.image, error)) is not None:
+                raise shell_error from error
         raise
     with context.ledger.transaction() as ledger:
         engine_time = container.started_at if container else None

@@ -22,6 +22,7 @@ from ds01.journal.outbox import Outbox
 from ds01.records.record import Origin, Record
 from ds01.records.store import commits, identity
 from ds01.records.store.identity import EngineIdentity
+from ds01.records.store.known_images import KnownImages
 from ds01.records.store.record_files import RecordFiles, UnreadableRecord
 from ds01.records.store.removed import RemovedRecords
 from ds01.records.store.tick_memory import TickMemory, parse_tick_memory, tick_memory_document
@@ -37,6 +38,7 @@ LEDGER_LOCK_TIMEOUT = 30.0  # seconds; the lock is held for milliseconds, so a l
 CONTAINER_LOCK_TIMEOUT = 10.0
 REMOVED_RETENTION = timedelta(days=30)
 OUTBOX = "outbox"
+IMAGE_FACTS = "image-facts"
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,20 @@ class Ledger:
         return self._removed.read_all()
 
     def delete_expired(self, *, removed_before: datetime) -> None:
-        """Delete the records that were removed before a time, and temporary files of commands that were killed."""
+        """Delete the records that were removed before a time, and temporary files of commands that were killed.
+
+        Facts about images that were not used for long are deleted too.
+        """
         self._removed.delete_older(than=removed_before)
+        self.known_images().delete_unused()
         records = self.state / "container-metadata"
         state = (self.state, records, records / "removed", self._locks, self._queue, self.state / OUTBOX)
         for folder in (*state, self.last_good_policy, self.last_good_policy / "groups"):
             files.delete_stale_temporaries(folder)
+
+    def known_images(self) -> KnownImages:
+        """Return the facts about images that a container was created from."""
+        return KnownImages(self.state / IMAGE_FACTS, folder_mode=self.folder_mode, file_mode=self.file_mode)
 
     def wait_queue(self) -> WaitQueue:
         """Return the queue for GPUs."""

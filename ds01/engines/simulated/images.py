@@ -112,7 +112,10 @@ def remove_image(state: State, reference: str) -> None:
 
 def files_of(source: str) -> Files:
     """Return the few files of an image that ds01 looks at."""
-    users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+    has_shell = "noshell" not in source and source != "scratch"
+    has_bash = has_shell and "nobash" not in source
+    shell = "/bin/bash" if has_bash else "/bin/sh"
+    users = f"root:x:0:0:root:/root:{shell}\nnobody:x:65534:65534:nobody:/:/bin/false\n"
     group = "root:x:0:\nsudo:x:27:\nvideo:x:44:\nnogroup:x:65534:\n"
     if "ubuntu" in source:
         users += "ubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/bash\n"
@@ -127,10 +130,11 @@ def files_of(source: str) -> Files:
         files[program] = file_entry(b"#!simulated\n", mode=0o755)
     if "rootuv" in source:
         files["/opt/venv/bin/python"] = file_entry(b"", mode=0o777, link=program)
-    if "noshell" not in source and source != "scratch":
+    if has_shell:
         files["/bin/sh"] = file_entry(b"#!simulated\n", mode=0o755)
-        if "nobash" not in source:
-            files["/bin/bash"] = file_entry(b"#!simulated\n", mode=0o755)
+        files["/usr/local/bin/python3"] = file_entry(b"#!simulated\n", mode=0o755)
+    if has_bash:
+        files["/bin/bash"] = file_entry(b"#!simulated\n", mode=0o755)
     return files
 
 

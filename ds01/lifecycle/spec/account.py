@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from ds01.dataclass import dataclass
 from ds01.errors import PermissionDenied
+from ds01.records.image_facts import SH, ImageFacts
 from ds01.system.owner_groups import HostGroup
 
 _BASHRC = """\
@@ -59,45 +60,35 @@ class Insider:
         return f"/home/{self.login}"
 
 
-def archive(who: Insider, read: Callable[[str], bytes | None], exists: Callable[[str], bool]) -> bytes:
-    """Return a tar archive for `/` that creates the account.
-
-    `read` returns the image's files by path, None if absent; `exists` tells whether there is one.
+def archive(who: Insider, image: ImageFacts) -> bytes:
+    """Return a tar archive for `/` that creates the account in a container of the image.
 
     If the image already has the uid or the gid, its lines stay; the owner's line comes first, and the first match
     counts. Raises PermissionDenied for a login that would break the files' format.
     """
     if not who.login or any(mark in who.login for mark in ":/\n\0") or who.login in (".", ".."):
         raise PermissionDenied(f"the login {who.login!r} cannot exist inside a container")
-    existing = read("/etc/passwd")
     # `*`: no password fits. Without the usual `x` nothing looks into /etc/shadow, so that needs no line.
-    owner = f"{who.login}:*:{who.uid}:{who.gid}::{who.home}:{_shell(existing, exists)}"
-    passwd = _with_first(owner, existing, replaces=lambda fields: fields[0] == who.login)
-    groups = _with_members(who, read("/etc/group"))
+    owner = f"{who.login}:*:{who.uid}:{who.gid}::{who.home}:{image.shell or SH}"
+    passwd = _with_first(owner, image.passwd, replaces=lambda fields: fields[0] == who.login)
+    groups = _with_members(who, image.group)
     if not any(fields[2:3] == [str(who.gid)] for fields in _lines(groups)):
         groups = _with_first(f"{who.login}:x:{who.gid}:", groups, replaces=lambda fields: False)
-    return _tar(who, {"etc/passwd": passwd, "etc/group": groups or b""})
+    return _tar(who, {"etc/passwd": passwd, "etc/group": groups or ""})
 
 
-def _shell(passwd: bytes | None, exists: Callable[[str], bool]) -> str:
-    """Return bash if the image has it: where root uses it, nobody has to look."""
-    root = next((fields for fields in _lines(passwd) if fields[0] == "root"), [])
-    return "/bin/bash" if root[6:] == ["/bin/bash"] or exists("/bin/bash") else "/bin/sh"
+def _lines(content: str | None) -> list[list[str]]:
+    return [line.split(":") for line in (content or "").splitlines() if line]
 
 
-def _lines(content: bytes | None) -> list[list[str]]:
-    text = (content or b"").decode("utf-8", "surrogateescape")
-    return [line.split(":") for line in text.splitlines() if line]
-
-
-def _with_first(line: str, content: bytes | None, *, replaces: Callable[[list[str]], bool]) -> bytes:
+def _with_first(line: str, content: str | None, *, replaces: Callable[[list[str]], bool]) -> str:
     kept = [":".join(fields) for fields in _lines(content) if not replaces(fields)]
     if content is None and line.count(":") == 6:
         kept = ["root:x:0:0:root:/root:/bin/sh"]  # an image without the file: root keeps its name
-    return ("\n".join([line, *kept]) + "\n").encode("utf-8", "surrogateescape")
+    return "\n".join([line, *kept]) + "\n"
 
 
-def _with_members(who: Insider, content: bytes | None) -> bytes | None:
+def _with_members(who: Insider, content: str | None) -> str | None:
     """Return the image's groups with the owner in the host's groups; a gid that the image has keeps its name there."""
     if not who.groups:
         return content
@@ -113,10 +104,10 @@ def _with_members(who: Insider, content: bytes | None) -> bytes | None:
             name = group.name if group.name not in names else f"host-{group.name}"
             lines.append([name, "x", str(group.gid), who.login])
             names.add(name)
-    return "".join(f"{':'.join(fields)}\n" for fields in lines).encode("utf-8", "surrogateescape")
+    return "".join(f"{':'.join(fields)}\n" for fields in lines)
 
 
-def _tar(who: Insider, accounts: Mapping[str, bytes]) -> bytes:
+def _tar(who: Insider, accounts: Mapping[str, str]) -> bytes:
     home = who.home.removeprefix("/")
     root = _ROOT_HINT.replace("{name}", who.container) if who.root_inside else ""
     # By uid: a login may contain characters with a meaning in sudoers. Harmless in an image without sudo.
@@ -124,15 +115,15 @@ def _tar(who: Insider, accounts: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for path, content in accounts.items():
-            _add(tar, path, content, mode=0o644)
+            _add(tar, path, content.encode("utf-8", "surrogateescape"), mode=0o644)
         if who.root_inside:
             _add(tar, "etc/sudoers.d/ds01", sudoers, mode=0o440)
         folder = tarfile.TarInfo(home)
         folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o755, who.uid, who.gid
         tar.addfile(folder)
         for name, text in ((".bashrc", _BASHRC), (".shrc", _SHRC), (".profile", _PROFILE)):
-            content = text.replace("{name}", who.container).replace("{root}", root).encode()
-            _add(tar, f"{home}/{name}", content, mode=0o644, uid=who.uid, gid=who.gid)
+            filled = text.replace("{name}", who.container).replace("{root}", root)
+            _add(tar, f"{home}/{name}", filled.encode(), mode=0o644, uid=who.uid, gid=who.gid)
     return buffer.getvalue()
 
 

@@ -26,6 +26,7 @@ SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 # size of a terminal, and the idle seconds after which a shell, process 1, exits and so ends the container.
 IMAGE_ONLY = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "COLUMNS", "LINES", "TMOUT")
 RESERVED_LABELS = ("ds01.", "aime.mlc")
+MOUNT_TARGETS = WORKSPACE, DATA, MODELS = ("/workspace", "/data", "/models")  # inside
 
 
 @dataclass(frozen=True)
@@ -264,8 +265,8 @@ def _labels(
 
 def _mounts(request: ContainerRequest) -> tuple[Mount, ...]:
     folders: Mapping[str, str | None] = {
-        "/workspace": request.workspace,
-        "/data": request.data,
-        "/models": request.models,
+        WORKSPACE: request.workspace,
+        DATA: request.data,
+        MODELS: request.models,
     }
     return tuple(Mount(source, target) for target, source in folders.items() if source is not None)

@@ -7,8 +7,11 @@ import tarfile
 
 import pytest
 
+from ds01.engines.protocol import PathStatus
 from ds01.errors import PermissionDenied
 from ds01.lifecycle.spec.account import Insider, archive
+from ds01.lifecycle.spec.image_facts import gather
+from ds01.records.image_facts import ImageFacts
 from ds01.system.owner_groups import HostGroup
 
 PASSWD = b"root:x:0:0:root:/root:/bin/bash\nubuntu:x:1000:1000::/home/ubuntu:/bin/sh\n"
@@ -16,8 +19,13 @@ GROUP = b"root:x:0:\nubuntu:x:1000:\n"
 IMAGE = {"/etc/passwd": PASSWD, "/etc/group": GROUP, "/bin/bash": b"", "/bin/sh": b""}
 
 
+def facts(image: dict[str, bytes]) -> ImageFacts:
+    """The facts about an image with these files."""
+    return gather({}, image.get, lambda path: PathStatus(0o755) if path in image else None)
+
+
 def unpacked(who: Insider, image: dict[str, bytes]) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
-    with tarfile.open(fileobj=io.BytesIO(archive(who, image.get, image.__contains__))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive(who, facts(image)))) as tar:
         found = {}
         for entry in tar:
             file = tar.extractfile(entry)
@@ -112,7 +120,7 @@ def test_what_is_no_text_survives() -> None:
 @pytest.mark.parametrize("login", ["", ".", "..", "a:b", "a/b", "a\nroot2:x:0:0::/:/bin/sh", "a\0"])
 def test_a_login_that_would_break_the_files_is_refused(login: str) -> None:
     with pytest.raises(PermissionDenied):
-        archive(Insider(login, 70001, 70001, "x"), IMAGE.get, IMAGE.__contains__)
+        archive(Insider(login, 70001, 70001, "x"), facts(IMAGE))
 
 
 def test_account_files_have_their_usual_modes() -> None:
@@ -124,9 +132,23 @@ def test_account_files_have_their_usual_modes() -> None:
     assert {files[path][0].uid for path in files if path.startswith("home/")} == {70001}
 
 
-def test_nobody_looks_for_bash_where_root_uses_it() -> None:
-    def missing(path: str) -> bool:
+def test_nobody_looks_for_a_shell_where_root_uses_bash() -> None:
+    def missing(path: str) -> PathStatus | None:
         raise AssertionError(path)
 
-    image = IMAGE | {"/etc/passwd": b"root:x:0:0:root:/root:/bin/bash\n"}
-    archive(Insider("alice", 70001, 70001, "x"), image.get, missing)
+    assert gather({}, (IMAGE | {"/etc/passwd": b"root:x:0:0:root:/root:/bin/bash\n"}).get, missing).shell == "/bin/bash"
+
+
+@pytest.mark.parametrize(
+    ("files", "shell"),
+    [
+        ({"/bin/sh", "/bin/bash"}, "/bin/bash"), ({"/bin/sh"}, "/bin/sh"), (set(), None),
+        ({"/bin/bash"}, None),  # process 1 is started with sh
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "passwd", [None, b"", b"root:x:0:0:root:/root:/bin/ash\n", b"root\n", b"daemon:x:1:1::/:/bin/bash\n"]
+)
+def test_elsewhere_the_shell_is_what_the_image_has(passwd: bytes | None, files: set[str], shell: str | None) -> None:
+    found = gather({}, {"/etc/passwd": passwd}.get, lambda path: PathStatus(0o755) if path in files else None)
+    assert found.shell == shell

@@ -133,7 +133,7 @@ def test_a_line_that_only_a_part_was_written_of_is_an_error(fast_tmp: Path, monk
     assert path.read_bytes().splitlines() == [b'{"a', b'{"a": 2}']
 
 
-FOLDERS = (".", "container-metadata", "container-metadata/removed", "locks", "queue", "outbox")
+FOLDERS = (".", "container-metadata", "container-metadata/removed", "locks", "queue", "outbox", "image-facts")
 POLICY_FOLDERS = (LAST_GOOD_POLICY, f"{LAST_GOOD_POLICY}/groups")
 
 

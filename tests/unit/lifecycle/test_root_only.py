@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ds01.engines.protocol import PathStatus
-from ds01.lifecycle.spec.root_only import warning
+from ds01.lifecycle.spec.root_only import closed_programs, warning
 from tests.harness import Harness
 
 STANDARD = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -14,7 +14,7 @@ UV = "/root/.local/share/uv/python/bin/python3.12"
 
 
 def said(path: str, statuses: dict[str, PathStatus], uid: int = 1001) -> str | None:
-    return warning("a/b", uid, {"PATH": path}, statuses.get)
+    return warning("a/b", uid, closed_programs({"PATH": path}, statuses.get))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,30 @@ def test_what_only_root_can_start_is_named(path: str, statuses: dict[str, PathSt
 )  # fmt: skip
 def test_what_works_is_not_warned_of(path: str, statuses: dict[str, PathStatus], uid: int) -> None:
     assert said(path, statuses, uid) is None
+
+
+def looks(path: str, statuses: dict[str, PathStatus]) -> list[str]:
+    """The paths that are looked at."""
+    asked: list[str] = []
+
+    def stat(path: str) -> PathStatus | None:
+        asked.append(path)
+        return statuses.get(path)
+
+    closed_programs({"PATH": path}, stat)
+    return asked
+
+
+def test_only_the_first_python_in_path_is_looked_at() -> None:
+    torch = f"/opt/conda/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:{STANDARD}"
+    conda = {"/opt/conda/bin/python3": PathStatus(0o777, "/opt/conda/bin/python3.11")}
+    assert looks(torch, {**conda, "/usr/local/bin/python3": PathStatus(0o777, UV)}) == ["/opt/conda/bin/python3"]
+    assert looks(STANDARD, {}) == ["/usr/local/bin/python3", "/usr/local/bin/python"]
+
+
+@pytest.mark.parametrize("folder", ["/workspace/venv/bin", "/data/bin", "/models/../workspace/bin"])
+def test_what_is_mounted_is_not_the_images(folder: str) -> None:
+    assert looks(folder, {f"{folder}/python3": PathStatus(0o777, UV)}) == []
 
 
 @pytest.mark.parametrize("image", ["lab/rootconda", "lab/rootuv"])
