@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from ds01.api.answers import Acted, Plan
@@ -11,7 +11,7 @@ from ds01.api.containers import CreateContainer, PlanContainer
 from ds01.api.operation import Steps
 from ds01.api.refusals import error_of
 from ds01.api.steps import CreateStep
-from ds01.errors import NotFound
+from ds01.errors import Ds01Error, NotFound
 from ds01.gate.call import Call
 from ds01.gate.queue_wait import wait
 from ds01.gpus.model import Refusal
@@ -76,18 +76,24 @@ def create_container(call: Call, operation: CreateContainer) -> Steps[CreateStep
                 yield CreateStep("fetching", progress=progress)
         image = None  # looked up again by `create`
     yield CreateStep("creating")
-    if operation.wait:
-        created = yield from _wait(call, operation)
-    else:
-        created = creating.create(context, call.actor, request, image=image)
-    record = created.record
-    acted = Acted(call.view(record), warnings=created.warnings)
+    with ExitStack() as lock:  # of the container, once there is one
+        if operation.wait:
+            created = yield from _wait(call, operation, lock)
+        else:
+            created = lock.enter_context(creating.create(context, call.actor, request, image=image))
+        record = created.record
+        acted = Acted(call.view(record), warnings=created.warnings)
+        started = _try_start(call, record) if operation.start else None
+    # Not under the lock, which would be held for as long as the receiver takes.
     yield CreateStep("created", acted=acted, note=created.note, limits=record.resource_limits)
-    if operation.start:
-        yield CreateStep("started", acted=_start(call, record))
+    if isinstance(started, Ds01Error):
+        raise started
+    if started is not None:
+        yield CreateStep("started", acted=started)
 
 
-def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None, Created]:
+def _wait(call: Call, operation: CreateContainer, lock: ExitStack) -> Generator[CreateStep, None, Created]:
+    """Create the container as soon as its turn in the queue has come; `lock` gets the container's lock."""
     owner = call.context.users.by_uid(operation.request.owner)
 
     def attempt(waiter: Waiter, *, first: bool) -> Created:
@@ -95,7 +101,7 @@ def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None,
         if not first:
             # From now on it waits for a GPU, and must not end up without one because the quota became 0 meanwhile.
             request = replace(request, gpus=replace(request.gpus, count=request.gpus.count or 1))
-        return creating.create(call.context, call.actor, request, waiting_as=waiter.id)
+        return lock.enter_context(creating.create(call.context, call.actor, request, waiting_as=waiter.id))
 
     name = _full_name(operation.request)
     with closing(wait(call.context, owner, name, operation.request, operation.longest, attempt)) as steps:
@@ -106,18 +112,28 @@ def _wait(call: Call, operation: CreateContainer) -> Generator[CreateStep, None,
     raise AssertionError("the wait ended without an outcome")
 
 
+def _try_start(call: Call, record: Record) -> Acted | Ds01Error:
+    """Start the new container. An error is returned, to be raised once the container was announced."""
+    try:
+        return _start(call, record)
+    except Ds01Error as error:
+        return error
+
+
 def _start(call: Call, record: Record) -> Acted:
-    """Start the new container. It is reconciled only if somebody has changed it meanwhile."""
-    with call.context.ledger.container_lock(record.container_name, doing=f"being started by {call.actor.login}"):
-        call.context.rules.refresh()
+    """Start the new container, whose lock is held.
+
+    It is reconciled only if its record has changed meanwhile, as by an emergency stop, which waits for no lock.
+    """
+    call.context.rules.refresh()
+    current = call.stored_record(record.container_name)
+    if current.rev != record.rev:
+        call.context.observer.check_engine()
+        reconcile_one(call.context, record.container_name)
         current = call.stored_record(record.container_name)
-        if current.rev != record.rev:
-            call.context.observer.check_engine()
-            reconcile_one(call.context, record.container_name)
-            current = call.stored_record(record.container_name)
-        if current.id != record.id:
-            raise NotFound(f"{record.name} was removed before it could be started")
-        started = starting.start(call.context, call.actor, current)
+    if current.id != record.id:
+        raise NotFound(f"{record.name} was removed before it could be started")
+    started = starting.start(call.context, call.actor, current)
     return Acted(call.view(started.record, started.container), started.already)
 
 

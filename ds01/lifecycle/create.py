@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from ds01.api.refusals import error_of
 from ds01.dataclass import dataclass
@@ -129,6 +130,7 @@ def check_name(prepared: Prepared, snapshot: Snapshot, entries: Entries) -> None
         )
 
 
+@contextmanager
 def create(
     context: Context,
     actor: Actor,
@@ -136,9 +138,10 @@ def create(
     *,
     image: EngineImage | None = None,
     waiting_as: str | None = None,
-) -> Created:
+) -> Iterator[Created]:
     """Create a container with its lease; it does not run yet. Raises Ds01Error, and leaves nothing behind.
 
+    For the block, the caller has the container's lock, so that a start can follow before anybody else's command.
     `image`: the request's image, if already known. `waiting_as`: the caller's id in the queue.
     """
     context.rules.refresh()
@@ -153,7 +156,7 @@ def create(
         prepared = create_workspace(context, actor, prepared)
         record, note = reserve(context, actor, prepared, snapshot, driver)
         record, warnings = create_reserved(context, actor, prepared, record)
-    return Created(record, warnings, note)
+        yield Created(record, warnings, note)
 
 
 def reserve(

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from ds01.api.containers import CreateContainer
+from ds01.errors import Busy, EngineRejected
+from ds01.records.ledger import Ledger
+from ds01.records.record import Record
+from ds01.records.state_machine import State
 from tests.actions import ALICE_THESIS
 from tests.client import Client
-from tests.fault_injection import CHANGING_CALLS, READING_CALLS, FaultyEngine, StepCounter
+from tests.fault_injection import CHANGING_CALLS, READING_CALLS, FaultyEngine, StepCounter, make_raiser
 from tests.harness import Harness
 
 
@@ -55,3 +60,52 @@ def test_a_stop_and_a_removal_look_at_one_container_only(harness: Harness) -> No
     gate.remove(harness.actor("alice"), ALICE_THESIS)
     calls = Counter(steps.names)
     assert calls["containers"] == 0, calls
+
+
+@pytest.mark.parametrize("wait", [False, True])
+@pytest.mark.parametrize("act", ["start", "remove", "stop", "remake"])
+def test_no_other_command_comes_between_create_and_start(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, act: str, wait: bool
+) -> None:
+    """Another process tries when the create is complete, and when the engine is about to start the container."""
+    monkeypatch.setattr(Ledger.container_lock.__wrapped__, "__kwdefaults__", {"wait": 0.0})  # type: ignore[attr-defined]
+    other = harness.another_gate()
+    refused: list[str] = []
+
+    class Watched(FaultyEngine):
+        def start(self, reference: str) -> None:
+            try_to_act()
+            harness.engine.start(reference)
+
+    def try_to_act() -> None:
+        with pytest.raises(Busy, match="being created by alice"):
+            getattr(other, act)(harness.actor("alice"), ALICE_THESIS)
+        refused.append(act)
+
+    gate = harness.another_gate(engine=Watched(harness.engine, StepCounter(-1, lambda: None)))  # type: ignore[arg-type]
+    refresh = gate.context.rules.refresh
+
+    def refresh_between() -> None:
+        if isinstance(gate.context.ledger.read().get(ALICE_THESIS), Record):
+            try_to_act()
+        refresh()
+
+    monkeypatch.setattr(gate.context.rules, "refresh", refresh_between)
+    gate.create(harness.actor("alice"), harness.request("alice"), start=True, pull=True, wait=wait)
+    assert len(refused) == 2
+    monkeypatch.undo()
+    assert harness.record("alice").state is State.RUNNING
+    other.stop(harness.actor("alice"), ALICE_THESIS)  # the lock is free again
+
+
+def test_a_failed_start_announces_the_container_and_frees_its_lock(harness: Harness) -> None:
+    steps = StepCounter(0, make_raiser(EngineRejected("Docker refused")))
+    gate = harness.another_gate(engine=FaultyEngine(harness.engine, steps, ("start",)))  # type: ignore[arg-type]
+    stages = []
+    with pytest.raises(EngineRejected, match="Docker refused"):
+        for step in gate.stream(
+            harness.actor("alice"), CreateContainer(harness.request("alice"), start=True, pull=True)
+        ):
+            stages.append(step.stage)
+    assert stages == ["creating", "created"]
+    assert harness.ledger.container_lock_is_free(ALICE_THESIS)

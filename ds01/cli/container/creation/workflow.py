@@ -108,14 +108,14 @@ def create(session: Session, request: ContainerRequest, options: CreateOptions, 
             first = _fetch(session, request.image, steps)
         explain(session, "gpu", name=request.name)
         explain(session, "create", name=request.name)
+        if start:
+            explain(session, "start", name=request.name)
         for step in chain([first], steps):
             acted = step.acted or acted
             if step.waiting is not None:
                 say_position(session, step.waiting)
             elif step.stage == "created":
                 _say_created(session, request, step)
-                if start:
-                    explain(session, "start", name=request.name)
     assert acted is not None
     if start:
         session.say(f"Started {request.name}.")
