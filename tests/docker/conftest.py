@@ -65,7 +65,7 @@ def busybox_image(dockerd: Any) -> Iterator[str]:
         'LABEL ds01.managed=image inherited="a, b"',
         'ENTRYPOINT ["/bin/false"]',
     ]
-    yield from _imported(dockerd, "busybox", _root(), changes)
+    yield from imported(dockerd, "busybox", busybox_root(), changes)
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,7 @@ def users_image(dockerd: Any) -> Iterator[str]:
         "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nubuntu:x:1001:1001::/home/ubuntu:/bin/sh\n",
         "etc/group": b"root:x:0:\nsudo:x:27:\nvideo:x:44:\nubuntu:x:1001:\n",
     }
-    yield from _imported(dockerd, "users", _root(files, bash=True), [f"ENV PATH={PATH}"])
+    yield from imported(dockerd, "users", busybox_root(files, bash=True), [f"ENV PATH={PATH}"])
 
 
 @pytest.fixture(params=["simulated", pytest.param("docker", marks=pytest.mark.docker)])
@@ -187,7 +187,8 @@ def registry() -> Iterator[Registry]:
     server.server_close()
 
 
-def _imported(client: Any, name: str, root: bytes, changes: list[str]) -> Iterator[str]:
+def imported(client: Any, name: str, root: bytes, changes: list[str]) -> Iterator[str]:
+    """Import an image from an archive of its files, for as long as the generator lives."""
     repository = f"ds01-test/{name}"
     client.import_image_from_data(root, repository=repository, tag=RUN, changes=changes)
     yield f"{repository}:{RUN}"
@@ -195,7 +196,23 @@ def _imported(client: Any, name: str, root: bytes, changes: list[str]) -> Iterat
         client.remove_image(f"{repository}:{RUN}", noprune=True)
 
 
-def _root(files: dict[str, bytes] | None = None, *, bash: bool = False) -> bytes:
+def tar_of(files: dict[str, bytes]) -> bytes:
+    """An archive of files that everybody may execute."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        _add_files(tar, files)
+    return buffer.getvalue()
+
+
+def _add_files(tar: tarfile.TarFile, files: dict[str, bytes]) -> None:
+    for path, content in files.items():
+        entry = tarfile.TarInfo(path)
+        entry.size, entry.mode = len(content), 0o755
+        tar.addfile(entry, io.BytesIO(content))
+
+
+def busybox_root(files: dict[str, bytes] | None = None, *, bash: bool = False) -> bytes:
+    """An archive of a root directory with busybox and more files; `bash`: with a script in the place of bash."""
     if not BUSYBOX.exists():
         pytest.skip("no static busybox to make images from (package busybox-static)")
     buffer = io.BytesIO()
@@ -210,10 +227,7 @@ def _root(files: dict[str, bytes] | None = None, *, bash: bool = False) -> bytes
             entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(entry)
         bash_script = {"bin/bash": b'#!/bin/sh\nexec /bin/sh "$@"\n'} if bash else {}
-        for path, content in {**bash_script, **(files or {})}.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), 0o755
-            tar.addfile(entry, io.BytesIO(content))
+        _add_files(tar, {**bash_script, **(files or {})})
     return buffer.getvalue()
 
 

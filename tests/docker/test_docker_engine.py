@@ -186,6 +186,7 @@ def test_a_command_that_is_missing_is_rejected_in_dockers_words(engine: DockerEn
     with pytest.raises(EngineRejected, match="start the container") as caught:
         engine.start(container)
     assert "executable file not found" in (caught.value.why or "")
+    assert caught.value.data == {"problem": "no_program", "program": "nonexistent"}
 
 
 def test_files_go_into_existing_folders_only(engine: DockerEngine, make: Make) -> None:

@@ -83,7 +83,7 @@ echo "${{COMPREPLY[@]}}"
 
 
 def test_directories_and_files_have_their_modes(host: Host) -> None:
-    for folder in ("", "container-metadata", "container-metadata/removed", "locks", "queue"):
+    for folder in ("", "container-metadata", "container-metadata/removed", "locks", "queue", "image-facts"):
         assert host.mode(f"/var/lib/ds01/{folder}") == SHARED
     assert host.mode("/var/lib/ds01/notices") == "755 root root"
     assert host.mode("/var/log/ds01") == SHARED
