@@ -13,6 +13,7 @@ from ds01 import commands
 from ds01.errors import Ds01Error
 from ds01.gpus.model import GpuObservation, GpuProcess
 from ds01.gpus.simulated import SimulatedInventory
+from ds01.host.other_servers import OtherStatus, SupplyThere
 from ds01.host.systemd import Systemd
 from ds01.records.wait_queue import Waiter
 from tests.aime_containers import create
@@ -27,6 +28,7 @@ reservations:
   - {for: carol, slots: ["1:2"], from: 2026-11-01, until: 2026-12-31, reason: course}
 mounts: {workspace: [], data: [], models: []}
 """
+OTHER = OtherStatus("gpu02", "gpu02", supply=(SupplyThere("A100", 1, 2, None),))
 DRAFT = """\
 defaults: {max_mig_instances: 0, idle_timeout_h: 1, max_containers_per_user: 1}
 groups: {nobodies: {members: [not-there]}}
@@ -185,6 +187,10 @@ def administration(told: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(SimulatedInventory, "observe", observe_a_process)
         run("status", who="boss")
+        (ds.harness.home("boss") / ".config/ds01").mkdir(parents=True)
+        (ds.harness.home("boss") / ".config/ds01/hosts").write_text("gpu02\n")
+        patched.setattr("ds01.cli.server.hosts.ask_all", lambda servers: (OTHER,))
+        run("status", "--hosts", who="boss")
     run("emergency-stop", "--all", "-y", who="boss")
     monkeypatch.setattr("ds01.cli.slices.apply.require_real_server", lambda *_: None)
     monkeypatch.setattr("ds01.host.slice_limits.find_obstacle", lambda driver: None)

@@ -37,7 +37,8 @@ STATE_WORDS = {"busy_outside": "used outside ds01"}
 @click.option(
     "--interval", type=BoundedInteger(1, 3600), metavar="S", help="With --watch: seconds between refreshes. Default: 2."
 )
-def command(session: Session, watch: bool, interval: int | None) -> int:
+@click.option("--hosts", is_flag=True, help="The servers of ~/.config/ds01/hosts or /etc/ds01/hosts, over SSH.")
+def command(session: Session, watch: bool, interval: int | None, hosts: bool) -> int:
     """Show the whole server on one screen: GPUs and who has them, queue, load, disks, and what needs attention.
 
     `?` and ░ mean unknown: the hardware or the driver does not say.
@@ -52,6 +53,11 @@ def command(session: Session, watch: bool, interval: int | None) -> int:
         )
 
     def show() -> None:
+        if hosts:
+            from ds01.cli.server.hosts import show_hosts  # most calls do not need its threads
+
+            show_hosts(session, clear=watch)
+            return
         view = session.run(GetServerView())
         session.write_document(vars(view))
         if session.as_json:
