@@ -49,6 +49,7 @@ HANDLERS = {
     "IsAdmin": "access.is_admin",
     "CheckOwner": "access.check_owner",
     "GetServerView": "seeing.get_server_view",
+    "GetMetrics": "seeing.get_metrics",
     "ListQueue": "server.list_queue",
     "CancelWait": "server.cancel_wait",
     "AllocateGpus": "server.allocate_gpus",

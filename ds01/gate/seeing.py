@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ds01.api.seeing.operations import GetServerView
+from ds01 import __version__
+from ds01.api.seeing.operations import GetMetrics, GetServerView
 from ds01.api.seeing.server_view import ProcessView, ServerContainer, ServerSlot, ServerView
 from ds01.gate.call import Call
 from ds01.observe.server.gather import gather_server_view
@@ -14,6 +15,15 @@ def get_server_view(call: Call, operation: GetServerView) -> ServerView:
     """Return the whole server."""
     view = gather_server_view(call.context)
     return view if call.context.rules.is_admin(call.actor) else without_others_details(view, call.actor.uid)
+
+
+def get_metrics(call: Call, operation: GetMetrics) -> str:
+    """Return the metrics as text."""
+    from ds01.observe.metrics.exposition import exposition
+    from ds01.observe.metrics.families import metric_families
+
+    view = gather_server_view(call.context)
+    return exposition(metric_families(view, call.context.ledger.read_tick_report(), version=__version__))
 
 
 def without_others_details(view: ServerView, uid: int) -> ServerView:

@@ -194,6 +194,16 @@ class NotificationSettings:
 
 
 @dataclass(frozen=True)
+class MetricsSettings:
+    """What each tick writes for monitoring: a file of node_exporter's textfile collector, and a directory of
+    dcgm-exporter's job mapping. None: not written.
+    """
+
+    textfile: str | None = None
+    dcgm_job_mapping: str | None = None
+
+
+@dataclass(frozen=True)
 class LegacyKey:
     """A key of an older installation that was accepted, and its replacement, like `max_runtime: 48h`."""
 
@@ -239,6 +249,7 @@ class Policy:
     server_name: str | None = None  # what users type to reach this server; None: its hostname
     outside: OutsideUse = field(default_factory=OutsideUse)
     notify: NotificationSettings = field(default_factory=NotificationSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     workspaces: str | None = None
     old_keys: tuple[LegacyKey, ...] = ()
 

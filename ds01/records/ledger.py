@@ -25,6 +25,7 @@ from ds01.records.store.identity import EngineIdentity
 from ds01.records.store.known_images import KnownImages
 from ds01.records.store.record_files import RecordFiles, UnreadableRecord
 from ds01.records.store.removed import RemovedRecords
+from ds01.records.store.state_document import StateDocument
 from ds01.records.store.tick_memory import TickMemory, parse_tick_memory, tick_memory_document
 from ds01.records.store.transaction import NotSaved, Transaction
 from ds01.records.wait_queue import WaitQueue
@@ -202,6 +203,10 @@ class Ledger:
         """Store the GPU processes that a tick saw, readable for everybody. Raises OSError."""
         content = json.dumps(document, ensure_ascii=False).encode() + b"\n"
         files.replace(self.state / "tick-processes.json", content, mode=0o644, durable=False)
+
+    def document(self, name: str) -> StateDocument:
+        """Return what the tick keeps under this name."""
+        return StateDocument(self.state / f"tick-{name}.json")
 
     def _read_document(self, name: str) -> dict[str, Any]:
         try:

@@ -6,12 +6,14 @@ import errno
 import os
 import stat
 import time
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 
 TEMPORARY_MAX_AGE = 3600.0  # seconds; a temporary file has its final name within milliseconds
 UNWRITABLE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # a write failed: disk full, quota, read-only
 RESOURCE_ERRNOS = frozenset({errno.ENFILE, errno.EMFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})  # of the machine
+MAX_LINKS = 40  # on the way to a directory, as in the kernel
 MAX_FILE_BYTES = 1 << 20  # bytes; a record is a few KB, and a larger file is not one of ours
 
 
@@ -135,3 +137,54 @@ def make_directory(path: Path, *, mode: int) -> None:
     except FileExistsError:
         return
     path.chmod(mode)
+
+
+@contextmanager
+def open_trusted_directory(path: Path) -> Iterator[Path]:
+    """Yield a path of the directory that stays on it whatever is renamed meanwhile. Raises OSError.
+
+    A symbolic link on the way is followed only if nobody but root and this process's user could have made it: in a
+    directory that others can write, it raises ELOOP. Links like /var/run belong to root and are fine.
+    """
+    descriptor = _open_without_strange_links(path)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def _open_without_strange_links(path: Path) -> int:
+    """Return a descriptor of the directory, opened component by component."""
+    parts = list(PurePosixPath(path).parts)
+    if parts[:1] != ["/"]:
+        raise OSError(errno.EINVAL, "the path is not absolute", str(path))
+    pending = parts[1:]
+    links = 0
+    descriptor = _open_directory("/")
+    try:
+        while pending:
+            name = pending.pop(0)
+            if stat.S_ISLNK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                links += 1
+                if links > MAX_LINKS or _others_can_write(os.fstat(descriptor)):
+                    raise OSError(errno.ELOOP, "a symbolic link in a directory that others can write", str(path))
+                target = PurePosixPath(os.readlink(name, dir_fd=descriptor))
+                pending = [part for part in target.parts if part != "/"] + pending
+                following = _open_directory("/") if target.is_absolute() else os.dup(descriptor)
+            else:
+                following = _open_directory(name, parent=descriptor)
+            os.close(descriptor)
+            descriptor = following
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open_directory(name: str, *, parent: int | None = None) -> int:
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+
+
+def _others_can_write(status: os.stat_result) -> bool:
+    """Return whether anybody but root and this process's user can create or replace entries of a directory."""
+    return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))

@@ -140,7 +140,7 @@ def test_nothing_below_cli_prints_or_asks() -> None:
     assert not wrong
 
 
-def test_only_one_place_knows_the_sdk_and_nvml() -> None:
+def test_only_one_place_knows_the_sdk_nvml_and_prometheus() -> None:
     wrong = []
     for path in FILES:
         modules = {module.split(".")[0] for module in imported(path)}
@@ -148,6 +148,8 @@ def test_only_one_place_knows_the_sdk_and_nvml() -> None:
             wrong.append(f"{name(path)}: docker")
         if "pynvml" in modules and name(path) != "ds01/gpus/nvml.py":
             wrong.append(f"{name(path)}: pynvml")
+        if "prometheus_client" in modules and name(path) != "ds01/observe/metrics/exposition.py":
+            wrong.append(f"{name(path)}: prometheus_client")
     assert not wrong
 
 

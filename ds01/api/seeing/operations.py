@@ -14,3 +14,10 @@ class GetServerView(Operation[ServerView]):
     """Return the whole server. Others' images, paths, ports and commands are left out for users."""
 
     access: ClassVar[Access] = Access.EVERYBODY
+
+
+@dataclass(frozen=True)
+class GetMetrics(Operation[str]):
+    """Return the metrics of the server in Prometheus's text format. They name everybody."""
+
+    access: ClassVar[Access] = Access.ADMIN

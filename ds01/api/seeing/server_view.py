@@ -33,7 +33,8 @@ class ServerSlot:
 
     `state`: free, leased, held, waiting, reserved, busy_outside, unhealthy. `until`: when the slot comes free if nobody
     acts. `deadline`: what happens next to its container automatically. `activity`: active, idle or unknown, as the last
-    tick judged a running container. `used_percent`: mean utilisation of the lease so far.
+    tick judged a running container. `used_percent`: mean utilisation of the lease so far. `gpu_instance`: the id of
+    the MIG GPU instance, which NVML calls so.
     """
 
     slot: str
@@ -58,6 +59,7 @@ class ServerSlot:
     memory_used_bytes: int | None
     memory_bytes: int | None
     processes: tuple[ProcessView, ...] | None
+    gpu_instance: int | None = None
 
 
 @dataclass(frozen=True)

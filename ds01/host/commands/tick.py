@@ -9,6 +9,7 @@ from ds01.automation.report import ReportItem, TickReport, tick_document
 from ds01.automation.tick import Tick
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.gate.installation import Installation
+from ds01.host.commands.tick_metrics import write_metrics
 from ds01.host.slice_updates import update_slices
 from ds01.journal.notifier import Notifier
 from ds01.policy.sources import PolicySources
@@ -47,11 +48,27 @@ def _run(installation: Installation, dry_run: bool) -> TickReport:
             _emit_event(installation, report)
     if not dry_run:
         files.delete_stale_temporaries(settings.log)
-        try:
-            ledger.write_tick_report(tick_document(report, ledger.read_tick_report()))
-        except OSError as error:
-            report.add_error("", "tick.json", error)
+        _store(installation, report)
+        _write_metrics(installation, report)
     return report
+
+
+def _store(installation: Installation, report: TickReport) -> None:
+    ledger = installation.ledger
+    try:
+        ledger.write_tick_report(tick_document(report, ledger.read_tick_report()))
+    except OSError as error:
+        report.add_error("", "tick.json", error)
+
+
+def _write_metrics(installation: Installation, report: TickReport) -> None:
+    """Write what other programs read, from the report as it is stored; store its errors too."""
+    if "policy" not in vars(installation):
+        return  # no policy could be read
+    count = len(report.errors)
+    write_metrics(installation.context, report)
+    if len(report.errors) > count:
+        _store(installation, report)
 
 
 def _create_tick(installation: Installation, dry_run: bool) -> Tick:

@@ -76,6 +76,7 @@ def slot_views(
             memory_used_bytes=slot.memory_used_bytes if slot is not None else None,
             memory_bytes=row.memory_bytes,
             processes=_process_views(slot, names, find_owner),
+            gpu_instance=slot.gi if slot is not None else None,
         )
 
     return tuple(view(row) for row in slot_states(inputs))
@@ -109,6 +110,7 @@ def leased_slots(
             memory_used_bytes=None,
             memory_bytes=None,
             processes=None,
+            gpu_instance=ref.gi,
         )
         for record in records
         if record.lease is not None

@@ -13,6 +13,7 @@ from ds01.policy.model import (
     Group,
     LegacyKey,
     LimitValues,
+    MetricsSettings,
     MountRoots,
     NotificationSettings,
     OutsideUse,
@@ -63,6 +64,7 @@ def build_policy(root: Section, members: Mapping[str, frozenset[str]], path: Pat
         mounts=MountRoots(**_section_values(values, "mounts")),
         outside=OutsideUse(**_section_values(values, "outside")),
         notify=NotificationSettings(**notify),
+        metrics=MetricsSettings(**_section_values(values, "metrics")),
         old_keys=_old_keys(path, [values.get("defaults"), *sections.values(), *overrides.values()]),
         **{key: values[key] for key in _PLAIN if key in values},
     )

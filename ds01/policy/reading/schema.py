@@ -26,6 +26,7 @@ from ds01.policy.reading.value_types import (
     REASON,
     SLOT,
     TEXT,
+    TEXTFILE,
     ULIMIT,
     UNIX_GROUP,
     VARIABLE,
@@ -182,6 +183,12 @@ _SERVER: dict[str, NodeReader] = {
         {
             "terminal": scalar_reader(BOOLEAN),
             "command": list_reader(scalar_reader(ARGUMENT), "texts, a program and its arguments"),
+        }
+    ),
+    "metrics": section_reader(
+        {
+            "textfile": scalar_reader(TEXTFILE, nullable=True),
+            "dcgm_job_mapping": scalar_reader(FOLDER, nullable=True),
         }
     ),
 }

@@ -103,6 +103,15 @@ def _folder(text: str) -> str:
     return str(path)
 
 
+def _textfile(text: str) -> str:
+    path = _folder(text)
+    if not path.endswith(".prom") or path.endswith("/.prom"):
+        raise InvalidValue(
+            f"{quote_text(text)} does not end in .prom, and node_exporter reads no other", TEXTFILE.allowed
+        )
+    return path
+
+
 def _ulimit(text: str) -> int:
     # some are counts without a unit: files, processes
     if re.fullmatch("-1|[0-9]+", text):
@@ -173,6 +182,9 @@ ULIMIT = ValueType(
     {"type": ["integer", "string"], "minimum": -1, "pattern": f"^[0-9]+$|{units.SIZE_PATTERN}"},
 )
 FOLDER = ValueType(_folder, "an absolute path below /", {"type": "string", "pattern": "^/[^/]"})
+TEXTFILE = ValueType(
+    _textfile, "an absolute path below / that ends in .prom", {"type": "string", "pattern": "^/[^/].*[^/][.]prom$"}
+)
 ARGUMENT = ValueType(_argument, "a text")
 LOGIN_OR_GROUP = ValueType(
     lambda text: text if text[:1] == "@" else _login(text),

@@ -23,7 +23,8 @@ PICKING = ("start", "run", "stop", "remove", "retire", "pause", "unpause", "exte
 ASKING = {f"container {verb}" for verb in (*PICKING, "create", "deploy", "cleanup")}
 
 # For people only.
-TALK = ("mlc open", "mlc update-sys", "mlc upgrade-sys", "container run", "container exit", "user add", "user setup")
+TALK = ("mlc open", "mlc update-sys", "mlc upgrade-sys", "container run", "container exit", "user add", "user setup",
+        "metrics")  # fmt: skip
 # Verbs that teach, by how their words begin.
 GUIDED = (
     "container ",

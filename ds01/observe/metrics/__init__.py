@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: what ds01 knows better than other exporters."""
