@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ds01.dataclass import dataclass
 
 # The states of a slot, as in ServerSlot.
 SLOT_STATES = ("free", "leased", "held", "waiting", "reserved", "busy_outside", "unhealthy")

@@ -6,11 +6,11 @@ What is unknown has no sample: it is never 0. Times are seconds, sizes bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ds01.api.seeing.server_view import ServerSlot, ServerView
+from ds01.dataclass import dataclass
 from ds01.observe.metrics.definitions import DEFINITIONS, SLOT_STATES, Definition
 
 Values = tuple[object, ...]  # of a metric's labels, in the order of its definition

@@ -47,7 +47,7 @@ WITHOUT_NAME = {"container list", "container stats", "mlc list", "mlc stats"}
 WITHOUT_CONTAINERS = ("dir ", "git ", "readme ", "devcontainer ", "project ", "image ", "ssh ", "vscode ", "alias")
 OF_THE_MACHINE = ("policy check", "policy import", "doctor", "slices apply", "emergency-stop")  # run elsewhere
 MLC_TALK = ("mlc open", "mlc update-sys", "mlc upgrade-sys")
-TALK = ("container run", "container exit", "user add", "user setup")
+TALK = ("container run", "container exit", "user add", "user setup", "metrics")
 WITH_JSON = [words for words in commands.COMMANDS if words not in (*MLC_TALK, *TALK)]
 
 
