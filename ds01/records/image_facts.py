@@ -15,8 +15,11 @@ class ClosedPrograms:
     programs can be started.
     """
 
-    reasons: tuple[str, ...] = ()
-    directories: tuple[str, ...] = ()
+    reasons: tuple[str, ...]
+    directories: tuple[str, ...]
+
+
+NONE_CLOSED = ClosedPrograms((), ())
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ds01.engines.docker.engine import DockerEngine
 from ds01.engines.protocol import Engine
 from ds01.errors import PermissionDenied
 from ds01.lifecycle.spec.image_lookup import facts_of, remember
-from ds01.records.image_facts import ClosedPrograms, ImageFacts
+from ds01.records.image_facts import NONE_CLOSED, ImageFacts
 from ds01.records.store.known_images import KnownImages
 from tests.client import Client
 from tests.docker.conftest import Make, busybox_root, imported, tar_of
@@ -40,7 +40,7 @@ def test_the_facts_about_an_image_are_asked_once(engine: Engine, make: Make, ima
     first, second = (container for container in containers if container is not None)
     assert local is not None and first.image_id == second.image_id == local.id
     facts, are_new = facts_of(engine, known, first, local)
-    assert are_new and facts.shell in ("/bin/sh", "/bin/bash") and facts.closed == ClosedPrograms()
+    assert are_new and facts.shell in ("/bin/sh", "/bin/bash") and facts.closed == NONE_CLOSED
     remember(known, first, local, facts)
     silent: Any = FaultyEngine(engine, StepCounter(0, lambda: pytest.fail("asked again")))
     assert facts_of(silent, known, second, local) == (facts, False)
@@ -59,7 +59,7 @@ def test_the_facts_are_those_of_the_images_files(
     users, busybox = found
     assert users.shell == "/bin/bash" and "ubuntu:x:1001:1001" in (users.passwd or "")
     assert users.group is not None and "video:x:44:" in users.group
-    assert busybox == ImageFacts("/bin/sh", None, None, ClosedPrograms())
+    assert busybox == ImageFacts("/bin/sh", None, None, NONE_CLOSED)
 
 
 # Deploys on Docker.

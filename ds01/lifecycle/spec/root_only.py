@@ -7,7 +7,7 @@ from posixpath import dirname, join, normpath
 
 from ds01.engines.protocol import PathStatus
 from ds01.lifecycle.spec.compose import MOUNT_TARGETS
-from ds01.records.image_facts import ClosedPrograms
+from ds01.records.image_facts import NONE_CLOSED, ClosedPrograms
 
 Stat = Callable[[str], PathStatus | None]
 
@@ -54,7 +54,7 @@ def closed_programs(environment: Mapping[str, str], stat: Stat) -> ClosedProgram
         findings.append((f"{program} links to {link}", dirname(link)))
     top = stat(ROOT) if findings else None
     if top is None or top.mode & _OTHERS_ENTER:
-        return ClosedPrograms()
+        return NONE_CLOSED
     closed = dict.fromkeys(path for _, folder in findings for path in _closed(folder, stat))
     return ClosedPrograms(tuple(dict.fromkeys(reason for reason, _ in findings)), tuple(closed))
 

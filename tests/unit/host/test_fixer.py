@@ -52,8 +52,16 @@ def mode(path: Path) -> int:
 @needs_root
 def test_modes_spoilt_by_umask_077_are_fixed(fast_tmp: Path, fixer: Fixer) -> None:
     state, log = fast_tmp / "state", fast_tmp / "log"
-    kept = ("last-good-policy/resource-limits.yaml", "last-good-policy/groups/students.members")
-    for name in ("container-metadata/removed", "locks", "notices", "last-good-policy", "last-good-policy/groups"):
+    kept = ("last-good-policy/resource-limits.yaml", "last-good-policy/groups/students.members", "image-facts/0a.json")
+    folders = (
+        "container-metadata/removed",
+        "locks",
+        "notices",
+        "image-facts",
+        "last-good-policy",
+        "last-good-policy/groups",
+    )
+    for name in folders:
         (state / name).mkdir(parents=True, mode=0o700)
     for name in ("container-metadata/x._.1.json", "locks/ledger.lock", "installation", "tick.json", "notices/7.jsonl",
                  *kept):  # fmt: skip
@@ -76,10 +84,11 @@ def test_modes_spoilt_by_umask_077_are_fixed(fast_tmp: Path, fixer: Fixer) -> No
     apply_fixes()
     assert list(modes(look())) == []
     assert mode(state) == mode(log) == mode(state / "locks") == 0o2775
+    assert mode(state / "image-facts") == 0o2775
     assert mode(state / "container-metadata" / "x._.1.json") == 0o664
     assert (state / "locks" / "ledger.lock").stat().st_gid == 999
     assert mode(state / "last-good-policy") == mode(state / "last-good-policy" / "groups") == 0o2775
-    assert [(mode(state / name), (state / name).stat().st_gid) for name in kept] == [(0o664, 999)] * 2
+    assert [(mode(state / name), (state / name).stat().st_gid) for name in kept] == [(0o664, 999)] * 3
     assert [mode(log / name) for name in (*logs, "notes.txt")] == [0o664, 0o664, 0o664, 0o600]
     assert (log / "tick.log").stat().st_gid == 999
     notice = (state / "notices" / "7.jsonl").stat()

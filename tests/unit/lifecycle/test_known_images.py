@@ -117,7 +117,8 @@ def with_facts(**changes: Any) -> Callable[[Any], Any]:
         changed(facts=None),
         with_facts(shell=None), with_facts(shell="/bin/false"), with_facts(shell=["/bin/sh"]), with_facts(closed=None),
         with_facts(passwd=7), with_facts(passwd="\ud800"), with_facts(group="\ud800"), with_facts(more=""),
-        with_facts(closed={"reasons": "x", "directories": []}), lambda document: [document], lambda document: None,
+        with_facts(closed={"reasons": "x", "directories": []}), with_facts(closed={}),
+        lambda document: [document], lambda document: None,
     ],
 )  # fmt: skip
 def test_facts_of_another_form_are_not_known(store: KnownImages, damage: Callable[[Any], Any]) -> None:
