@@ -16,7 +16,7 @@ from ds01.errors import Ds01Error, EngineNotFound, InvalidState
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.spec.shells import IDLE_SHELL
 from ds01.records.deadlines import hold_ends
-from ds01.records.end_reason import describe_commanded_end
+from ds01.records.end_reason import describe_commanded_end, describe_removal
 from ds01.records.record import ContainerEnd, Record, apply_transition
 from ds01.records.state_machine import State, Trigger, next_state
 from ds01.system.users import Actor
@@ -175,7 +175,8 @@ def remove(context: Context, actor: Actor, record: Record, *, why: str | None = 
             context.engine.remove(record.docker_id)
     if record.own_tag is not None:
         context.engine.untag(record.own_tag)
-    return _apply(context, actor, record, Trigger.REMOVE, why=why)
+    ended = record.ended or ContainerEnd(context.clock(), describe_removal(actor.login, why))
+    return _apply(context, actor, record, Trigger.REMOVE, why=why, ended=ended)
 
 
 def count_processes(context: Context, record: Record) -> int:

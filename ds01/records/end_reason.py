@@ -1,4 +1,4 @@
-"""Describe in one line why a container ended. Pure."""
+"""Describe in a few words why a container ended; lists and notices show them. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from ds01.records.record import ContainerEnd, Record
 
 EXIT_CODE_SIGKILL = 128 + signal.SIGKILL
 # How lists name the tick's rules; any other reason is shown unchanged.
-_RULE_TEXTS = {"idle": "idle stop", "max_runtime": "runtime"}
+_RULE_TEXTS = {"idle": "idle stop", "max_runtime": "runtime limit"}
+# Signals by which others end a process. Any other one comes from a fault of the program itself.
+_STOP_SIGNALS = {
+    signal.SIGHUP: "stopped",
+    signal.SIGINT: "stopped",
+    signal.SIGTERM: "stopped",
+    signal.SIGKILL: "killed",
+}
 
 
 def end_seen_outside(record: Record, container: EngineContainer, restart: str | None) -> ContainerEnd:
@@ -24,11 +31,11 @@ def end_seen_outside(record: Record, container: EngineContainer, restart: str | 
     if container.status.has_processes:
         return ContainerEnd(at, "stopped outside ds01")  # and started again: its exit code is gone
     if container.oom_killed and code in (EXIT_CODE_SIGKILL, None):
-        return ContainerEnd(at, f"OOM at {_describe_memory_limit(record, container)}", code, oom=True)
-    why = "its process ended" if code is None else f"exit code {code}{_signal_name(code)}"
+        return ContainerEnd(at, f"out of memory: {_describe_memory_limit(record, container)}", code, oom=True)
+    why = _describe_exit(code)
     # Docker sets OOMKilled if any process of the container ran out of memory since its start.
     if container.oom_killed and code != 0:
-        why += f", after a process in it ran out of memory: {_describe_memory_limit(record, container)}"
+        why += f", after a process ran out of memory: {_describe_memory_limit(record, container)}"
     return ContainerEnd(at, why, code)
 
 
@@ -39,13 +46,26 @@ def describe_commanded_end(actor: str, why: str | None) -> str:
     return f"{why} by {actor}" if why == "emergency stop" else f"stopped by {actor}"
 
 
+def describe_removal(actor: str, why: str | None) -> str:
+    """Return how a container ended that was removed without a stop before."""
+    return f"removed: {why or 'by the tick'}" if actor == "tick" else f"removed by {actor}"
+
+
+def _describe_exit(code: int | None) -> str:
+    """Return what an exit code says. Docker's is that of process 1, or 128 and the signal that ended it."""
+    if code is None:
+        return "exited by itself"
+    try:
+        ended_by = signal.Signals(code - 128) if code > 128 else None
+    except ValueError:
+        ended_by = None
+    if ended_by is None:
+        return f"exited by itself, code {code}"
+    if ended_by in _STOP_SIGNALS:
+        return f"{_STOP_SIGNALS[ended_by]} outside ds01, {ended_by.name}"
+    return f"crashed, {ended_by.name}"
+
+
 def _describe_memory_limit(record: Record, container: EngineContainer) -> str:
     limit = container.spec.memory if container.spec is not None else record.resource_limits.memory
-    return "the server's memory, since it has no limit" if limit is None else f"{readable_size(limit)} (limit)"
-
-
-def _signal_name(code: int) -> str:
-    try:
-        return f" ({signal.Signals(code - 128).name})" if code > 128 else ""
-    except ValueError:
-        return ""
+    return "the server's is full, it has no limit" if limit is None else f"limit {readable_size(limit)}"

@@ -61,7 +61,7 @@ def _show(session: Session, views: Sequence[ContainerView], *, users: bool) -> N
     optional_headings = [heading for heading, wanted in (("USER", users), ("PROJECT", projects)) if wanted]
     headings = ("NAME", *optional_headings, "STATE", "GPU", "FOR", "NEXT", "PORTS", "IMAGE")
     rows = [_row(view, now, users=users, projects=projects) for view in views]
-    tables.print_table(headings, rows, cut="IMAGE", optional="PROJECT")
+    tables.print_table(headings, rows, cut="IMAGE", wrap=("STATE", "NEXT"), optional=("PROJECT", "PORTS"))
     for view in views:
         if view.is_manual and view.uid == session.owner.uid and view.gpus:
             session.say(describe_manual(view))
@@ -101,9 +101,8 @@ def _row(view: ContainerView, now: datetime, *, users: bool, projects: bool) -> 
         state = "by hand" if view.state == "running" else f"by hand, {view.state}"
     if view.idle_since is not None:
         state += f", idle {format_duration(now - view.idle_since)}"
-    if view.ended is not None and view.state in ("held", "stopped"):
-        why = view.ended.why
-        state = why if state == "stopped" and why.startswith("stopped") else f"{state}, {why}"
+    if view.ended is not None and view.state in ("held", "stopped", "removed"):
+        state = describe_end(view.state, view.ended.why)
     since = view.started_at if view.state == "running" else view.stopped_at or view.created_at
     gpus = ",".join(map(display_name, view.gpus))
     if not gpus and view.gpus_fixed and view.state == "stopped":
@@ -119,6 +118,11 @@ def _row(view: ContainerView, now: datetime, *, users: bool, projects: bool) -> 
         ",".join(f"{port.host_port}→{port.container_port}" for port in view.ports if port.host_port) or "–",
         "–" if view.is_manual else view.image or "–",
     )
+
+
+def describe_end(state: str, why: str) -> str:
+    """Return the state of a container that has ended, with the reason: `held, idle stop`, `stopped by alice`."""
+    return why if state != "held" and why.startswith(state) else f"{state}, {why}"
 
 
 def describe_next_action(view: ContainerView, now: datetime) -> str:

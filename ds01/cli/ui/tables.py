@@ -15,6 +15,7 @@ COLOURS = {
 }  # fmt: skip
 GAP = 2  # spaces between two columns
 NARROWEST = 8  # characters that the shrinking column keeps
+WRAPPED_WIDTH, NARROWEST_WRAPPED = 24, 14  # characters that a wrapped column keeps before and after others shrink
 
 Row = Sequence[str]
 
@@ -30,18 +31,26 @@ def multiline_cell(parts: Iterable[str]) -> MultilineCell:
     return MultilineCell("\n".join(map(printable, parts)) or "–")
 
 
-def print_table(headings: Row, rows: Sequence[Row], *, cut: str | None = None, optional: str | None = None) -> None:
+def print_table(
+    headings: Row,
+    rows: Sequence[Row],
+    *,
+    cut: str | None = None,
+    wrap: Sequence[str] = (),
+    optional: Sequence[str] = (),
+) -> None:
     """Print a table.
 
-    If the terminal is too narrow, lists in cells become lines. Then the column `cut` loses its path and its end;
-    without `cut` the last column is wrapped. If that is not enough, the column `optional` is left out.
+    If the terminal is too narrow, lists in cells become lines, and the columns `wrap` are broken between words. Then
+    the column `cut` loses its path and its end; without `cut` the last column is wrapped. If that is not enough, the
+    columns `optional` are left out, the first one first.
     """
     clean = [[cell if isinstance(cell, MultilineCell) else printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         print_text("\n".join(format_plain([headings, *clean])))
         return
     coloured = supports_colours(sys.stdout)
-    table = fit_table([headings, *clean], terminal_width(), cut=cut, optional=optional, coloured=coloured)
+    table = fit_table([headings, *clean], terminal_width(), cut=cut, wrap=wrap, optional=optional, coloured=coloured)
     write_raw("\n".join(table), sys.stdout)
 
 
@@ -61,25 +70,50 @@ def format_plain(rows: Sequence[Row], *, state: int | None = None) -> Iterator[s
 
 
 def fit_table(
-    rows: Sequence[Row], width: int, *, cut: str | None = None, optional: str | None = None, coloured: bool = False
+    rows: Sequence[Row],
+    width: int,
+    *,
+    cut: str | None = None,
+    wrap: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    coloured: bool = False,
 ) -> list[str]:
     """Return the rows as lines that fit the terminal if possible; see `print_table`."""
     table = [list(row) for row in rows]
+    wrapped = [table[0].index(name) for name in wrap]
     if _excess_width(table, width) > 0:
-        table = [[cell.replace(", ", "\n").replace(",", "\n") for cell in row] for row in table]
+        table = [[cell if column in wrapped else _break_list(cell) for column, cell in enumerate(row)] for row in table]
+    for column in wrapped:
+        _wrap_column(table, column, width, WRAPPED_WIDTH)
+    shrinking = len(table[0]) - 1 if cut is None else table[0].index(cut)
     if (excess := _excess_width(table, width)) > 0:
-        shrinking = len(table[0]) - 1 if cut is None else table[0].index(cut)
         room = max(NARROWEST, _column_width(table, shrinking) - excess)
         for row in table[1:]:
             row[shrinking] = (
                 "\n".join(textwrap.wrap(row[shrinking], room)) if cut is None else _shorten(row[shrinking], room)
             )
-    if optional is not None and optional in table[0] and _excess_width(table, width) > 0:
-        omitted = table[0].index(optional)
-        rest = [[cell for column, cell in enumerate(row) if column != omitted] for row in rows]
-        return fit_table(rest, width, cut=cut, coloured=coloured)
+    for column in wrapped:
+        _wrap_column(table, column, width, NARROWEST_WRAPPED)
+    if _excess_width(table, width) > 0:
+        for name in optional:
+            if name in table[0]:
+                omitted = table[0].index(name)
+                rest = [[cell for column, cell in enumerate(row) if column != omitted] for row in rows]
+                return fit_table(rest, width, cut=cut, wrap=wrap, optional=optional, coloured=coloured)
     state = table[0].index("STATE") if coloured and "STATE" in table[0] else None
     return list(format_plain(table, state=state))
+
+
+def _break_list(cell: str) -> str:
+    return cell.replace(", ", "\n").replace(",", "\n")
+
+
+def _wrap_column(table: list[list[str]], column: int, width: int, least: int) -> None:
+    """Break the cells of a column between words if the table is too wide, into at least `least` characters."""
+    if (excess := _excess_width(table, width)) > 0:
+        room = max(least, _column_width(table, column) - excess)
+        for row in table[1:]:
+            row[column] = "\n".join(textwrap.wrap(row[column], room, break_long_words=False)) or row[column]
 
 
 def _excess_width(table: Sequence[Row], width: int) -> int:

@@ -13,7 +13,7 @@ from ds01.gpus.model import Lease
 from ds01.gpus.slot_names import display_names
 from ds01.records.deadlines import hold_ends
 from ds01.records.end_reason import end_seen_outside
-from ds01.records.record import HistoryEntry, Record, apply_transition, with_changes
+from ds01.records.record import ContainerEnd, HistoryEntry, Record, apply_transition, with_changes
 from ds01.records.state_machine import State, Trigger
 
 OBSERVED = "observed"
@@ -82,7 +82,10 @@ def infer_transitions(
     inference = _Inference(record, now, hold, restart)
     if container is None:
         creating = record.pending is not None and record.pending.trigger is Trigger.CREATE
-        inference.go(Trigger.VANISH, now, "the create was interrupted" if creating else "removed outside ds01")
+        why = "the create was interrupted" if creating else "removed outside ds01"
+        # One that was stopped before has ended already, for another reason.
+        ended = record.ended or ContainerEnd(inference.clip(now), why)
+        inference.go(Trigger.VANISH, now, why, ended=ended)
         return inference.verdict()
     if container.status is ContainerStatus.REMOVING:
         return inference.verdict()

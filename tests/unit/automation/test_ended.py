@@ -28,13 +28,26 @@ def view(harness: Harness) -> Any:
 
 
 BEHIND: dict[str, tuple[Callable[[Harness], object], dict[str, object]]] = {
-    "exit code 1": (lambda harness: harness.engine.kill(ALICE_THESIS, code=1), {"exit_code": 1, "oom": False}),
-    "exit code 0": (lambda harness: harness.engine.kill(ALICE_THESIS, code=0), {"exit_code": 0, "oom": False}),
-    "exit code 137 (SIGKILL)": (lambda harness: harness.engine.kill(ALICE_THESIS), {"exit_code": 137, "oom": False}),
-    "OOM at 32g (limit)": (
+    "exited by itself, code 1": (
+        lambda harness: harness.engine.kill(ALICE_THESIS, code=1), {"exit_code": 1, "oom": False},
+    ),
+    "exited by itself, code 0": (
+        lambda harness: harness.engine.kill(ALICE_THESIS, code=0), {"exit_code": 0, "oom": False},
+    ),
+    "killed outside ds01, SIGKILL": (
+        lambda harness: harness.engine.kill(ALICE_THESIS), {"exit_code": 137, "oom": False},
+    ),
+    "stopped outside ds01, SIGHUP": (
+        lambda harness: harness.engine.kill(ALICE_THESIS, code=129), {"exit_code": 129, "oom": False},
+    ),
+    "crashed, SIGSEGV": (lambda harness: harness.engine.kill(ALICE_THESIS, code=139), {"exit_code": 139, "oom": False}),
+    "exited by itself, code 255": (
+        lambda harness: harness.engine.kill(ALICE_THESIS, code=255), {"exit_code": 255, "oom": False},
+    ),
+    "out of memory: limit 32g": (
         lambda harness: harness.engine.kill(ALICE_THESIS, out_of_memory=True), {"exit_code": 137, "oom": True},
     ),
-    "exit code 1, after a process in it ran out of memory: 32g (limit)": (
+    "exited by itself, code 1, after a process ran out of memory: limit 32g": (
         lambda harness: harness.engine.kill(ALICE_THESIS, code=1, out_of_memory=True), {"exit_code": 1, "oom": False},
     ),
     "Docker restarted": (lambda b: b.engine.restart_engine(), {"exit_code": 137, "oom": False}),
@@ -68,7 +81,7 @@ def test_each_end_is_notified(runs: TickHarness) -> None:
     for code in (1, 2):
         runs.harness.engine.kill(ALICE_THESIS, code=code)
         runs.tick(minutes=1)
-        assert [f"exit code {code}" in notice.text for notice in runs.take_notices("alice")] == [True]
+        assert [f"code {code}" in notice.text for notice in runs.take_notices("alice")] == [True]
         runs.harness.gate.start(runs.harness.actor("alice"), ALICE_THESIS)
 
 
@@ -78,7 +91,7 @@ def test_the_limit_is_the_one_that_the_container_has(harness: Harness) -> None:
     ticker.start_container("alice")
     harness.set_policy("defaults: {memory: 64g}\n")
     harness.engine.kill(ALICE_THESIS, out_of_memory=True)
-    assert view(harness)["ended"]["why"] == "OOM at 5g (limit)"
+    assert view(harness)["ended"]["why"] == "out of memory: limit 5g"
 
 
 def test_stop_by_another_user_names_them_once(runs: TickHarness) -> None:
@@ -99,7 +112,7 @@ def test_an_emergency_stop_says_so(runs: TickHarness) -> None:
     assert view(runs.harness)["ended"]["why"] == "emergency stop by boss"
 
 
-@pytest.mark.parametrize(("limits", "why"), [("idle_timeout: 1h", "idle stop"), ("max_runtime: 1h", "runtime")])
+@pytest.mark.parametrize(("limits", "why"), [("idle_timeout: 1h", "idle stop"), ("max_runtime: 1h", "runtime limit")])
 def test_what_the_tick_stopped_says_by_which_rule(harness: Harness, limits: str, why: str) -> None:
     harness.set_policy(f"defaults: {{{limits}}}\n")
     ticker = TickHarness(harness)
@@ -107,3 +120,32 @@ def test_what_the_tick_stopped_says_by_which_rule(harness: Harness, limits: str,
     ticker.tick_until(lambda: ticker.state() == "held", every=ticker.harness.policy.policies.stop_grace * 5)
     assert view(harness)["ended"]["why"] == why
     assert "ended" not in ticker.take_notice_kinds("alice")
+
+
+def removed_view(harness: Harness) -> Any:
+    (found,) = harness.gate.containers(harness.actor("alice"), everything=True)
+    assert found.state == "removed"
+    return to_json(found)
+
+
+def test_a_removed_container_says_why_it_ended(runs: TickHarness) -> None:
+    harness, alice = runs.harness, runs.harness.actor("alice")
+    harness.engine.kill(ALICE_THESIS, code=3)
+    harness.gate.containers(alice)
+    harness.gate.remove(alice, ALICE_THESIS)
+    assert removed_view(harness)["ended"]["why"] == "exited by itself, code 3"
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_one_that_was_removed_outside_says_so_unless_it_had_ended_before(runs: TickHarness, is_stopped: bool) -> None:
+    harness = runs.harness
+    if is_stopped:
+        harness.gate.stop(harness.actor("alice"), ALICE_THESIS)
+    harness.engine.remove_by_force(ALICE_THESIS)
+    assert removed_view(harness)["ended"]["why"] == ("stopped by alice" if is_stopped else "removed outside ds01")
+
+
+def test_one_that_never_ran_says_who_removed_it(harness: Harness) -> None:
+    harness.gate.create(harness.actor("alice"), harness.request("alice"))
+    harness.gate.remove(harness.actor("boss"), ALICE_THESIS)
+    assert removed_view(harness)["ended"]["why"] == "removed by boss"

@@ -78,10 +78,22 @@ def test_a_table_fits_80_columns() -> None:
 
 def test_an_optional_column_is_left_out_where_the_others_need_the_room() -> None:
     rows = [(*HEADINGS[:1], "PROJECT", *HEADINGS[1:]), (*ROW[:1], "diffusion-models", *ROW[1:])]
-    narrow = tables.fit_table(rows, 80, cut="IMAGE", optional="PROJECT")
+    narrow = tables.fit_table(rows, 80, cut="IMAGE", optional=("PROJECT",))
     assert max(len(line) for line in narrow) <= 80 and "PROJECT" not in narrow[0] and "diffusion" not in narrow[1]
-    wide = tables.fit_table(rows, 200, cut="IMAGE", optional="PROJECT")
+    wide = tables.fit_table(rows, 200, cut="IMAGE", optional=("PROJECT",))
     assert "PROJECT" in wide[0] and "diffusion-models" in wide[1]
+
+
+def test_reasons_are_broken_between_words_before_a_column_is_left_out() -> None:
+    why = "held, exited by itself, code 1, after a process ran out of memory: limit 32g"
+    rows = [HEADINGS, (ROW[0], why, *ROW[2:])]
+    lines = tables.fit_table(rows, 80, cut="IMAGE", wrap=("STATE", "NEXT"), optional=("PORTS",))
+    column = lines[0].index("STATE"), lines[0].index("GPU")
+    assert max(map(len, lines)) <= 80 and "PORTS" in lines[0]
+    assert " ".join(line[slice(*column)].strip() for line in lines[1:]).strip() == why
+    users = [(*row[:1], heading, *row[1:]) for row, heading in zip(rows, ("USER", "a-long-login"), strict=True)]
+    lines = tables.fit_table(users, 80, cut="IMAGE", wrap=("STATE", "NEXT"), optional=("PORTS",))
+    assert max(map(len, lines)) <= 80 and "PORTS" not in lines[0]
 
 
 def test_a_table_that_fits_is_left_as_it_is() -> None:

@@ -63,7 +63,7 @@ def test_a_stop_without_a_hold_ends_the_lease(running: Harness) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "oom", "words"), [(0, False, "exit code 0"), (1, False, "exit code 1"), (137, True, "OOM at 32g")]
+    ("code", "oom", "words"), [(0, False, "code 0"), (1, False, "code 1"), (137, True, "out of memory: limit 32g")]
 )
 def test_why_it_ended_is_recorded(running: Harness, code: int, oom: bool, words: str) -> None:
     running.engine.kill(ALICE_THESIS, code=code, out_of_memory=oom)

@@ -52,13 +52,13 @@ def test_a_crash_long_before_or_after_a_restart_is_one(two: Harness) -> None:
     two.clock.advance(minutes=5)
     two.engine.restart_engine()
     two.clock.advance(minutes=1)
-    assert why(two, "alice") == "exit code 137 (SIGKILL)"
+    assert why(two, "alice") == "killed outside ds01, SIGKILL"
     assert why(two, "bob") == "Docker restarted"
     two.clock.advance(minutes=1)
     two.gate.start(two.actor("alice"), ALICE_THESIS)
     two.clock.advance(seconds=1)
     two.engine.kill(ALICE_THESIS)
-    assert why(two, "alice") == "exit code 137 (SIGKILL)"
+    assert why(two, "alice") == "killed outside ds01, SIGKILL"
 
 
 def test_earlier_oom_does_not_hide_a_reboot(two: Harness) -> None:
@@ -72,8 +72,8 @@ def test_out_of_memory_and_an_end_of_its_own_are_what_they_were(two: Harness) ->
     two.engine.kill(BOB_THESIS, code=0)
     two.clock.advance(minutes=2)
     two.engine.restart_engine()
-    assert why(two, "alice") == "OOM at 32g (limit)"
-    assert why(two, "bob") == "exit code 0"
+    assert why(two, "alice") == "out of memory: limit 32g"
+    assert why(two, "bob") == "exited by itself, code 0"
 
 
 def test_tick_records_restart_and_start(two: Harness) -> None:
