@@ -167,7 +167,8 @@ def test_the_administrators_page_names(words: str) -> None:
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "tests/README.md", "docs/architecture.md"])
 def test_the_paths_that_a_page_for_developers_names_exist(page: str) -> None:
     named = re.findall(r"`([\w.-]+/[\w./-]*)`", (TOP / page).read_text("utf-8"))
-    assert not [path for path in named if not any((start / path).exists() for start in (TOP, TOP / "ds01", (TOP / page).parent))]
+    starts = (TOP, TOP / "ds01", (TOP / page).parent)
+    assert not [path for path in named if not any((start / path).exists() for start in starts)]
 
 
 def test_every_module_that_tests_share_is_explained() -> None:
