@@ -26,6 +26,7 @@ from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.gpu_processes import processes_document
 from ds01.lifecycle.context.slot_names import update_names_if_possible
 from ds01.lifecycle.reconciliation.reconcile import preview, reconcile
+from ds01.observe.accounting.tick_samples import TickObservation
 from ds01.records.entries import is_manual, readable
 from ds01.records.ledger import REMOVED_RETENTION
 from ds01.records.record import Record
@@ -51,6 +52,7 @@ class Tick:
     dry_run: bool = False
     apply_slices: ApplySlices | None = None
     uptime: Callable[[], Uptime | None] = lambda: None
+    observed: TickObservation | None = field(default=None, init=False)  # for the accounting
     _last_trusted_tick: datetime | None = field(default=None, init=False)  # the last tick that trusted its clock
     _last_observation: datetime | None = field(default=None, init=False)  # the last one that observed containers
 
@@ -167,6 +169,7 @@ class Tick:
         present_uuids = {slot.uuid for slot in gpus.slots}
         running = [record for record in records if record.state is State.RUNNING]
         sampled = ActivitySampler(context, gpus, report, self.dry_run).sample(running)
+        self.observed = TickObservation(context.clock(), gpus, tuple(sampled.values()))
         decisions = []
         for record in records:
             lost_slots = [ref for ref in record.lease.slots if ref.uuid not in present_uuids] if record.lease else []

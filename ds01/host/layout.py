@@ -52,7 +52,8 @@ def file_entries(state: Path, log: Path, gid: int | None) -> Iterator[FileEntry]
         yield from (_entry(found, FILE_MODE, gid=gid) for found in _files(state, path.name))
     for name in ("events.jsonl", "gpu-allocations.log", "tick.log"):
         yield from (_entry(found, FILE_MODE, gid=gid) for found in _files(log, name))
-    yield from (_entry(path, TICK_MODE, uid=0) for path in _files(state, "tick*.json"))
+    for pattern in ("tick*.json", "accounting.sqlite"):
+        yield from (_entry(path, TICK_MODE, uid=0) for path in _files(state, pattern))
     notices = state / "notices"
     if notices.exists():
         yield _entry(notices, NOTICES_MODE, folder=True, uid=0)

@@ -225,6 +225,11 @@ class Ledger:
         """The directory with the tick's copy of the last good policy."""
         return self.state / LAST_GOOD_POLICY
 
+    @property
+    def accounting_path(self) -> Path:
+        """The database of what was leased and used; only the tick writes it."""
+        return self.state / "accounting.sqlite"
+
     def outbox(self) -> Outbox:
         """Return the notices that wait for the tick to deliver them."""
         return Outbox(self.state / OUTBOX, folder_mode=self.folder_mode, file_mode=self.file_mode)

@@ -12,8 +12,11 @@ from ds01.gate.installation import Installation
 from ds01.host.commands.tick_metrics import write_metrics
 from ds01.host.slice_updates import update_slices
 from ds01.journal.notifier import Notifier
+from ds01.observe.accounting.recorder import record_tick
 from ds01.policy.sources import PolicySources
 from ds01.system import clock, files
+
+ACCOUNTING = "accounting"  # an action in the report
 
 
 def run_tick(installation: Installation, *, dry_run: bool) -> TickReport | None:
@@ -36,7 +39,8 @@ def _run(installation: Installation, dry_run: bool) -> TickReport:
     else:
         # The parsed policy is saved at once: the tick takes minutes, and the file may be edited meanwhile.
         failure = None if dry_run or sources is None else _keep_policy(installation, sources, None)
-        report = _create_tick(installation, dry_run).run()
+        tick = _create_tick(installation, dry_run)
+        report = tick.run()
         report.errors += [ReportItem("", "policy", problem)] if problem else []
         for emptied in installation.policy.last_good_members:
             report.unknown.append(ReportItem("", "members", f"{emptied}; delete the file if that is intended"))
@@ -45,6 +49,8 @@ def _run(installation: Installation, dry_run: bool) -> TickReport:
         if failure is not None:
             report.add_error("", "policy", failure)
         if not dry_run:
+            if not report.clock_is_doubted:
+                _record(installation, tick, report)
             _emit_event(installation, report)
     if not dry_run:
         files.delete_stale_temporaries(settings.log)
@@ -81,12 +87,26 @@ def _create_tick(installation: Installation, dry_run: bool) -> Tick:
     return Tick(context, installation.another_context, notifier, dry_run, apply_slices=slices, uptime=uptime)
 
 
+def _record(installation: Installation, tick: Tick, report: TickReport) -> None:
+    """Bring the accounting up to date. What is wrong with its database is reported, and does not make the tick fail."""
+    settings, now = installation.settings, installation.now()
+    problem = record_tick(installation.ledger, settings.log, tick.observed, now, clock.server_zone())
+    if problem is None:
+        return
+    report.unknown.append(ReportItem("", ACCOUNTING, problem.why))
+    if problem.moved:
+        event = {"actor": "tick", "container": None, "user": None}
+        why = f"{problem.why}; the next tick makes a new one from the logs and records, without what was measured"
+        installation.context.emit("repair", event | {"why": why})
+
+
 def _emit_event(installation: Installation, report: TickReport) -> None:
     """Emit an event, unless nothing was done and nothing went wrong."""
     if not (report.acted or report.warned or not report.complete):
         return
     counts = {key: len(getattr(report, key)) for key in ("acted", "warned", "unknown", "errors")}
-    why = "; ".join(f"{item.container or 'the tick'}: {item.action}, {item.why}" for item in report.errors) or None
+    items = [*report.errors, *(item for item in report.unknown if item.action == ACCOUNTING)]
+    why = "; ".join(f"{item.container or 'the tick'}: {item.action}, {item.why}" for item in items) or None
     event = {"actor": "tick", "container": None, "user": None, "why": why, "seconds": report.seconds}
     installation.context.emit("tick", event | {"looked_at": report.looked_at} | counts)
 

@@ -48,7 +48,9 @@ def lease_events(before: Record | None, after: Record, now: datetime, *, is_news
     if previous is not None:
         walk.take_over(previous.lease.slots if previous.lease is not None else ())
         if _has_corrected_times(previous, after, steps):
+            walk.corrects = True
             _tell_corrected(walk, previous, steps)
+            walk.corrects = False
     _tell_steps(walk, steps, _time_of_other_slots(previous, after, now))
     return walk.events
 
@@ -67,6 +69,7 @@ class _Walk:
     record: Record
     since: datetime | None = None  # of the lease, or of the one that ended
     rebuilt: bool = False
+    corrects: bool = False  # what follows replaces what was told before
     events: list[dict[str, Any]] = field(default_factory=list)
     _leased: dict[str, SlotRef] = field(default_factory=dict)
 
@@ -123,6 +126,7 @@ class _Walk:
                 "project": record.project,
                 "image": record.image,
                 "rebuilt": self.rebuilt,
+                "corrected": self.corrects,
             }
         )
 

@@ -63,7 +63,7 @@ def test_an_event_says_whose_lease_it_is(harness: Harness) -> None:
         "actor": "alice", "container": THESIS, "user": "alice", "why": "create", "change": "allocated", "slot": "1:0",
         "uuid": harness.uuid["1:0"], "gpu_uuid": event["gpu_uuid"], "kind": "mig", "profile": "2g.10gb",
         "id": record.id, "since": format_time(NOON), "at": format_time(NOON), "uid": 70001, "group": "default",
-        "project": "wind", "image": "pytorch/pytorch", "rebuilt": False,
+        "project": "wind", "image": "pytorch/pytorch", "rebuilt": False, "corrected": False,
     }  # fmt: skip
 
 
