@@ -18,8 +18,9 @@ from tests.bench.allocation import allocation
 from tests.bench.bed import DS01, docker_version
 from tests.bench.programs import life, listing, start_up
 from tests.bench.tick import on_real_docker, on_simulated_engine
+from tests.bench.view import view
 
-ALL = ("start", "allocation", "tick", "docker-tick", "life", "list")
+ALL = ("start", "allocation", "view", "tick", "docker-tick", "life", "list")
 
 
 def main() -> None:
@@ -40,6 +41,8 @@ def main() -> None:
         start_up([str(DS01), *options.programs], options.runs)
     if "allocation" in options.only:
         allocation()
+    if "view" in options.only:
+        view(options.ticked, options.runs)
     if "tick" in options.only:
         on_simulated_engine(options.ticked, options.runs)
     if docker and "docker-tick" in options.only:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from ds01.api.containers import CreateContainer, RemoveContainer, StartContainer, StopContainer
+from ds01.api.seeing.operations import GetServerView
 from ds01.engines.docker.engine import DockerEngine
 from ds01.lifecycle.context.context import Context
 from tests.bench.bed import DS01, RUN, UID, afresh, context_of, environment, on_docker, request
@@ -48,9 +49,16 @@ def listing(sizes: list[int], runs: int) -> None:
             engine = DockerEngine()
             Client(afresh(context, engine)).containers(actor)
             measured.append((size, ours))
+            status, _ = compare([str(DS01), "status"], ["true"], runs, own)
             print(
                 f"container-list {size:4}  {ours:6.1f} ms, {ours / theirs:4.1f} times docker ps -a "
                 f"({theirs:.1f} ms), {engine.calls} API calls"
+            )
+            engine = DockerEngine()
+            Client(afresh(context, engine)).run(actor, GetServerView())
+            print(
+                f"ds01 status    {size:4}  {status:6.1f} ms, {status / theirs:4.1f} times docker ps -a, "
+                f"{engine.calls} API calls"
             )
         say_growth(measured)
 
