@@ -13,7 +13,7 @@ from tests.client import Client
 
 
 def view(sizes: list[int], runs: int) -> None:
-    """56 slots, and as many containers as are asked for, of which three of ten run. Each time in a new process's place."""
+    """56 slots and growing numbers of containers, of which three of ten run; each time as a new process sees them."""
     with simulated(GPUS) as gate:
         context, crowd = context_of(gate), Crowd(gate, "bench/image", 10**6)
         actor = context.users.actor(UID)

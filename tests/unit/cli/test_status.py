@@ -41,7 +41,7 @@ def test_a_server_with_a_lease_a_hold_and_a_waiter(ds: CommandLine, monkeypatch:
 
 @pytest.mark.in_process
 def test_watch_and_json_exclude_each_other(ds: CommandLine) -> None:
-    assert "--watch cannot be combined with --json" in ds.fails(2, "status", "--watch", "--json")
+    assert ds("status", "--watch", "--json").json["error"]["code"] == "usage.invalid"
 
 
 @pytest.mark.in_process
