@@ -168,9 +168,12 @@ def _classify_error(error: BaseException, words: str) -> tuple[Ds01Error, int]:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return Ds01Error("interrupted", code="interrupted"), INTERRUPTED
     if isinstance(error, click.ClickException):
-        error = UsageError(error.format_message(), hint=f"`{display_name(words)} --help` shows the options")
+        message = error.format_message().removesuffix(".")
+        hint = f"`{display_name(words)} --help` shows the options"
+        error = UsageError(message[:1].lower() + message[1:], hint=hint)
     elif isinstance(error, OSError):
-        error = Ds01Error(error.strerror or str(error), why=str(error.filename) if error.filename else None)
+        problem = error.strerror or str(error)
+        error = Ds01Error(f"{error.filename} cannot be used", why=problem) if error.filename else Ds01Error(problem)
     elif not isinstance(error, Ds01Error):
         why = f"{type(error).__name__}: {error}"
         error = Ds01Error(

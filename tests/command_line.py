@@ -122,6 +122,14 @@ class CommandLine(ABC):
         assert "Traceback" not in result.err and "internal error in ds01" not in result.err, result
         return result.err
 
+    def error(self, *words: str, who: str | None = None) -> dict[str, Any]:
+        """Run a command with --json that must fail; return its error: code, exit, message, why, hint, data."""
+        own = words.index("--") if "--" in words else len(words)
+        result = self(*words[:own], "--json", *words[own:], who=who)
+        error: dict[str, Any] = result.json["error"]
+        assert result.code == error["exit"] != 0, result
+        return error
+
     def state(self, name: str = "thesis", who: str = "alice") -> str:
         """Return the state in the record."""
         return self.harness.record(who, name).state.value

@@ -50,7 +50,7 @@ _HINTS = (
     ("no known gpu vendor found", _STALE_CDI),
     (
         "is unexpectedly nil",
-        "Docker has lost this container's files. An administrator can remove it with `docker rm --force NAME`.",
+        "Docker has lost this container's files. An administrator can remove it with `docker rm --force`.",
     ),
     ("no space left on device", DISK_FULL),
     ("could not select device driver", "Docker has no NVIDIA hook: the NVIDIA Container Toolkit is not installed."),

@@ -141,7 +141,7 @@ def unpause_container(call: Call, operation: UnpauseContainer) -> Acted:
     """Continue a paused container."""
     with call.locked(operation.container, "unpaused") as record:
         if record.state is not State.RUNNING:
-            raise InvalidState(f"{record.name} is {record.state.value}, not paused")
+            raise InvalidState(f"{record.name} is not paused (it is {record.state.value})")
         already = not record.paused
         return Acted(call.view(record if already else starting.resume(call.context, call.actor, record)), already)
 

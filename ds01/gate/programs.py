@@ -15,7 +15,7 @@ def run_program(call: Call, operation: RunProgram) -> Attachment:
     record = call.record(operation.container)
     call.about(record.container_name, record.uid)
     if record.state is not State.RUNNING or record.docker_id is None:
-        raise InvalidState(f"{record.name} is {record.state.value}, not running")
+        raise InvalidState(f"{record.name} is not running (it is {record.state.value})")
     request = exec_request(call.context, record, operation.program, root=operation.root)
     return call.context.engine.attach(record.docker_id, request)
 

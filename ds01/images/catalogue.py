@@ -127,7 +127,7 @@ def find_entry(catalogue: Catalogue, text: str, *architectures: str | None) -> C
     if framework is None:
         by_folded_name = ", ".join(catalogue.frameworks)
         raise NotFound(
-            f"unknown framework {text!r}", why=f"known: {by_folded_name}", hint="--image NAME takes any other image"
+            f"unknown framework {text!r}", why=f"known: {by_folded_name}", hint="`--image NAME` takes any other image"
         )
     rows = _framework_entries(catalogue, framework)
     if version is not None:
@@ -270,7 +270,7 @@ def _unknown_version(text: str, version: str, rows: list[CatalogueEntry]) -> Not
     return NotFound(
         f"unknown version {text!r}",
         why=f"the nearest are {', '.join(f'{name}-{item}' for item in nearest)}",
-        hint=f"{name.casefold()} alone takes the newest; --image NAME takes any other image",
+        hint=f"{name.casefold()} alone takes the newest; `--image NAME` takes any other image",
     )
 
 

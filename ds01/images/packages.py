@@ -58,7 +58,9 @@ def find_use_case(sets: PackageSets, text: str) -> PackageSet:
         if wanted in (item.key, item.title.casefold(), *item.aliases):
             return item
     offered = ", ".join(f"{item.key} ({item.title})" for item in sets.use_cases)
-    raise NotFound(f"unknown use case {text!r}", why=f"known: {offered}", hint="--packages LIST names packages instead")
+    raise NotFound(
+        f"unknown use case {text!r}", why=f"known: {offered}", hint="`--packages LIST` names packages instead"
+    )
 
 
 def _parse_set(key: str, entry: Mapping[str, Any]) -> PackageSet:

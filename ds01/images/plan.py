@@ -61,7 +61,7 @@ def check_plan(plan: ImagePlan) -> None:
     """Check values for the Dockerfile and the requirements file. Raises UsageError."""
     require_image_name(plan.name)
     if not is_reference(plan.base):
-        raise UsageError(f"{plan.base!r} is not an image name", why="the form is [HOST/]NAME[:TAG], in lower case")
+        raise UsageError(f"{plan.base!r} is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case")
     for what, text in {"login": plan.login, "framework": plan.framework or "", "version": plan.ds01_version}.items():
         if has_control_characters(text):
             raise UsageError(f"the {what} {text!r} contains a control character")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 EXAMPLE_REQUIREMENTS = '"pandas>=2.0,<3", torch, "name @ git+https://HOST/PATH"'
+_EXAMPLE_HINT = f"write requirements like {EXAMPLE_REQUIREMENTS}"
 _COMMENT = re.compile(r"(^|\s+)#.*$")  # pip's
 _FOLDERS = re.compile(r"\.{0,2}/|\.{1,2}(\[|$)|~|([a-z]+\+)?file:|[A-Za-z]:\\")
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz", ".txz")
@@ -70,10 +71,13 @@ def check_requirement(requirement: str, *, in_file: bool = False) -> None:
     shown = text if len(text) < 80 else f"{text[:80]}…"
     if has_control_characters(requirement):
         raise UsageError(
-            f"{shown!r} contains a line break or another control character", hint=f"as {EXAMPLE_REQUIREMENTS}"
+            f"{shown!r} contains a line break or another control character",
+            hint=_EXAMPLE_HINT,
         )
     if text.startswith("-"):
-        raise UsageError(f"'{shown}' is an option of pip", hint="options go into a file: --requirements FILE")
+        raise UsageError(
+            f"'{shown}' is an option of pip", hint="write options into a file and name it: `--requirements FILE`"
+        )
     if _is_local(text):
         raise UsageError(
             f"'{shown}' is a file or a directory of yours",
@@ -81,7 +85,7 @@ def check_requirement(requirement: str, *, in_file: bool = False) -> None:
             hint="it can reach package indexes and repositories: name @ git+https://HOST/PATH",
         )
     if re.search(r"\s[-#]", text) or text.endswith("\\"):
-        raise UsageError(f"'{shown}' is more than one requirement to pip", hint=f"like {EXAMPLE_REQUIREMENTS}")
+        raise UsageError(f"'{shown}' is more than one requirement to pip", hint=_EXAMPLE_HINT)
     address = _without_marker(text)
     if not (_is_address(address) or (in_file and _is_page(address))):
         _check_scheme(text, shown)
@@ -145,14 +149,14 @@ def _require_valid(text: str, shown: str) -> None:
     try:
         parsed = Requirement(text)
     except InvalidRequirement as error:
-        hint = "write ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else f"like {EXAMPLE_REQUIREMENTS}"
+        hint = "write ==2.0, with two =" if re.search(r"[^=<>!~]=[^=]", text) else _EXAMPLE_HINT
         why = str(error).partition("\n")[0]
         raise UsageError(f"'{shown}' is not a requirement that pip understands", why=why, hint=hint) from None
     if parsed.url is not None and not re.match(r"https?://\S+$", parsed.url) and not _is_address(parsed.url):
         raise UsageError(
             f"'{shown}' is at an address that a build cannot reach",
             why=f"it is {parsed.url}",
-            hint="https://… or git+https://…",
+            hint="use an address like https://HOST/FILE.whl or git+https://HOST/PATH",
         )
 
 
@@ -164,7 +168,7 @@ def _check_scheme(text: str, shown: str) -> None:
         raise UsageError(
             f"'{shown}' has text after its URL that pip takes as part of it",
             why="pip needs a space on both sides of the semicolon before an environment marker",
-            hint="like https://HOST/FILE.whl ; python_version < '3.12'",
+            hint="write it like https://HOST/FILE.whl ; python_version < '3.12'",
         )
     is_page = _is_page(text)
     raise UsageError(
@@ -172,7 +176,7 @@ def _check_scheme(text: str, shown: str) -> None:
         why=f"it does not end in the name of an archive ({', '.join(_ARCHIVES[:3])})"
         if is_page
         else "its scheme is neither https nor git+https",
-        hint="https://HOST/FILE.whl or git+https://HOST/PATH",
+        hint="use an address like https://HOST/FILE.whl or git+https://HOST/PATH",
     )
 
 

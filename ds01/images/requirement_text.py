@@ -17,7 +17,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
-_FREEZE = "`pip list --format=freeze > requirements.txt` there writes one that other computers can read"
+_FREEZE = "`pip list --format=freeze > requirements.txt` writes a list that other computers can use; run it "
 _CONDA_YAML = re.compile(r"^(channels|dependencies|prefix)\s*:", re.MULTILINE)
 # Not an option with a URL, like --index-url=https://HOST/simple?key=value.
 _CONDA_EXPORT = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*=[^=\s]+=[^=\s]+\s*$", re.MULTILINE)
@@ -75,20 +75,20 @@ def check_is_requirements(text: str) -> None:
         raise UsageError(
             "this is a conda environment, not a requirements file for pip",
             why="only conda reads its sections, `dependencies:` or `channels:`",
-            hint=f"in that environment {_FREEZE}",
+            hint=f"{_FREEZE}in that environment",
         )
     if text.lstrip().startswith("@EXPLICIT") or "\n@EXPLICIT" in text or _CONDA_EXPORT.search(text):
         raise UsageError(
             "this is a list of conda packages, not a requirements file for pip",
             why="its lines have the form NAME=VERSION=BUILD, or addresses of conda's packages",
-            hint=f"in that environment {_FREEZE}",
+            hint=f"{_FREEZE}in that environment",
         )
     files = _CONDA_FILE.findall(text)
     if files:
         raise UsageError(
             f"{len(files)} of the requirements are files on the computer where the list was written",
             why=f"the first is {files[0].partition(' ')[0]} @ file://…: `pip freeze` in conda writes such lines",
-            hint=_FREEZE,
+            hint=f"{_FREEZE}where the list was written",
         )
     if _DEBIAN.search(text):
         raise UsageError(

@@ -173,7 +173,8 @@ def without_provided(requirements: Iterable[str], provided: Iterable[str]) -> tu
 def _split_text(text: str) -> list[str]:
     if has_control_characters(text):
         raise UsageError(
-            f"{text!r} has a line break or another control character in it", hint=f"as {EXAMPLE_REQUIREMENTS}"
+            f"{text!r} contains a line break or another control character",
+            hint=f"write requirements like {EXAMPLE_REQUIREMENTS}",
         )
     try:
         check_requirement(text)
@@ -213,7 +214,7 @@ def _parse_requirements(text: str, path: str, include: Include, parents: tuple[s
         if not line.content:
             continue
         if has_control_characters(line.content.replace("\t", " ")):
-            raise UsageError(f"the requirements have a control character in {line.content!r}")
+            raise UsageError(f"the requirements contain a control character in {line.content!r}")
         requirement, options = split_options(line.content)
         if requirement:
             check_requirement(requirement.replace("\t", " "), in_file=True)

@@ -22,7 +22,9 @@ def extend(context: Context, actor: Actor, record: Record, duration: timedelta, 
     if duration <= timedelta(0):
         raise UsageError("an extension must be longer than 0")
     if record.state is not State.RUNNING:
-        raise InvalidState(f"{record.name} is {record.state.value}; only a running container can be extended")
+        raise InvalidState(
+            f"{record.name} is not running (it is {record.state.value}); only a running container can be extended"
+        )
     limits = context.rules.limits_of(record).limits
     longest, total = limits.max_extension, record.extended + duration
     if longest is not None and total > longest:
@@ -30,7 +32,9 @@ def extend(context: Context, actor: Actor, record: Record, duration: timedelta, 
         raise PermissionDenied(
             f"the policy allows {format_duration(longest)} of extensions between two starts",
             why=f"{format_duration(record.extended)} used so far, {format_duration(duration)} requested",
-            hint=f"{format_duration(left)} is left" if left else "an administrator can raise max_extension",
+            hint=f"`container-extend {record.name} {format_duration(left)}` uses what is left"
+            if left
+            else "an administrator can raise max_extension in the policy",
         )
     now = context.clock()
     until = max(idle_ends(record, limits) or now, now) + duration

@@ -28,7 +28,12 @@ def allocate(context: Context, actor: Actor, owner: Account, name: str, request:
     with context.ledger.transaction() as ledger:
         update_names(ledger, snapshot.gpus, now=context.clock())
         if full in ledger.records:
-            raise InvalidState(f"the name {name} is taken", hint="`ds01 gpu status` shows it", code="name.taken")
+            raise InvalidState(
+                f"the name {name} is taken",
+                why=f"{owner.login} has a container or a lease by hand of that name",
+                hint="choose another name; `ds01 gpu status` shows who has which",
+                code="name.taken",
+            )
         situation = allocation_input(context, ledger.records, snapshot.gpus, snapshot.outside)  # ahead of the queue
         choice = choose_slots(situation, request, Requester(owner.login, owner.uid, group, full), limits)
         if isinstance(choice, Refusal):

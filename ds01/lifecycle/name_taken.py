@@ -18,8 +18,8 @@ def name_taken(record: Record) -> InvalidState:
             code="name.taken",
         )
     return InvalidState(
-        f"there is a container {name} already",
-        why=f"it is {record.state.value}",
+        f"there is already a container {name}",
+        why=f"its state is {record.state.value}",
         hint=f"`container-run {name}` enters it, `container-retire {name}` ends it",
         code="name.taken",
     )

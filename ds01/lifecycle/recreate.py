@@ -37,7 +37,7 @@ def recreate(
     """
     prepared = _prepare(context, actor, record)
     if record.state is State.RUNNING:
-        raise InvalidState(f"{record.name} is running", hint=f"stop it first: container-stop {record.name}")
+        raise InvalidState(f"{record.name} is running", hint=f"stop it first: `container-stop {record.name}`")
     return _replace(context, actor, record, prepared, None, None, waiting_as)
 
 

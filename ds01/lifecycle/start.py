@@ -86,7 +86,9 @@ def resume(context: Context, actor: Actor, record: Record) -> Record:
 def pause(context: Context, actor: Actor, record: Record) -> tuple[Record, bool]:
     """Pause a running container; lease and idle time continue. Return the record, and whether it was paused before."""
     if record.state is not State.RUNNING:
-        raise InvalidState(f"{record.name} is {record.state.value}, only a running container can be paused")
+        raise InvalidState(
+            f"{record.name} is not running (it is {record.state.value}); only a running container can be paused"
+        )
     if record.paused:
         return record, True
     assert record.docker_id is not None

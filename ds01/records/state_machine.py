@@ -79,7 +79,8 @@ def next_state(state: State | None, trigger: Trigger, *, holds: bool = False) ->
     try:
         life.trigger(trigger.value)
     except MachineError:
-        possible = ", ".join(item.value for item in possible_triggers(state)) or "nothing"
+        choices = (item.value for item in possible_triggers(state) if item is not Trigger.VANISH)
+        possible = ", ".join(choices) or "nothing"
         raise InvalidState(
             f"cannot {trigger.value} a container that is {name}", why=f"possible from {name}: {possible}"
         ) from None

@@ -96,7 +96,7 @@ class WaitQueue:
             if path.stem == identity:
                 path.unlink(missing_ok=True)
                 return
-        raise NotFound(f"no waiter has the id {identity}", hint="`ds01 queue` shows who waits")
+        raise NotFound(f"nobody waits under the ID {identity}", hint="`ds01 queue` shows who waits")
 
     def waiter_ids(self) -> frozenset[str]:
         """Return the ids of all waiters, also of those whose processes have exited."""

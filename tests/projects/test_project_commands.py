@@ -193,7 +193,8 @@ def test_administrators_act_for_others_and_the_files_are_theirs(ds: CommandLine)
     folder = ds.harness.home("bob") / "workspace" / "birds"
     assert folder.is_dir() and (os.geteuid() != 0 or folder.stat().st_uid == ds.harness.people["bob"])
     for words in (*(f"{verb} birds" for verb in ON_PROJECTS), "ssh-setup", "vscode-setup"):
-        assert "may not act for" in ds.fails(3, *words.split(), "--user", "bob", who="alice")
+        error = ds.error(*words.split(), "--user", "bob", who="alice")
+        assert (error["exit"], error["code"]) == (3, "access.denied")
 
 
 @AS_ROOT
@@ -229,8 +230,8 @@ def test_failed_build_continues_from_its_dockerfile(ds: CommandLine) -> None:
     ("code", "words", "said"),
     [
         (5, ["--framework", "nope"], "unknown framework 'nope'"),
-        (5, ["--framework", "nope"], "--image NAME takes any other image"),
-        (5, ["--framework", "pytorch-99"], "--image NAME takes any other image"),
+        (5, ["--framework", "nope"], "`--image NAME` takes any other image"),
+        (5, ["--framework", "pytorch-99"], "`--image NAME` takes any other image"),
         (5, ["--framework", "nope", "--no-image"], "unknown framework 'nope'"),
         (5, ["--type", "cooking"], "or leave --type out"),
         (2, ["--description", "a\x1b[31mb"], "letter 2"),

@@ -25,15 +25,16 @@ def describe_refusal(
     if rule is Rule.QUOTA:
         return _describe_quota(refusal, why, context, ways)
     if rule is Rule.PER_CONTAINER:
-        message = f"one container may have {_format_gpu_count(refusal.limit)} ({rule.value})"
+        message = f"one container may have at most {_format_gpu_count(refusal.limit)} ({rule.value})"
         why = f"{refusal.asked} were requested" if ways is None else f"it has {refusal.asked}, fixed at creation"
         return message, why, _recreate_hint(ways) or _fewer_gpus_hint(context, rule.value, refusal.limit or 0)
     if rule is Rule.FULL_GPU:
         hint = "`--gpu-type mig` asks for a MIG instance" if context.has("--gpu-type") else None
         hint = _recreate_hint(ways) or hint or ADMINISTRATOR_HINT.format(key=rule.value)
-        return "you may not use whole GPUs (allow_full_gpu)", why, hint
+        return f"{context.user or 'you'} may not use whole GPUs (allow_full_gpu)", why, hint
     if rule is Rule.CONTAINERS:
-        message = f"you have {refusal.used} of {refusal.limit} containers ({rule.value})"
+        has = "you have" if context.user is None else f"{context.user} has"
+        message = f"{has} {refusal.used} of {refusal.limit} containers ({rule.value})"
         return message, why, "`container-list` shows them, `container-cleanup` removes stopped ones"
     if rule is Rule.NO_GPUS:
         message = f"this server cannot give {_format_gpu_count(refusal.asked)} of that kind"
@@ -41,7 +42,8 @@ def describe_refusal(
         return message, f"it has {refusal.limit or 0} at most", hint
     if rule is Rule.LOST:
         silent = all(claim.state == "unhealthy" for claim in refusal.claims)
-        message = f"the GPU of this container {'does not answer' if silent else 'is gone'}"
+        of = "this container" if ways is None else ways.container
+        message = f"the GPU of {of} {'does not answer' if silent else 'is gone'}"
         return message, why, _recreate_hint(ways) or "`ds01 gpu status` shows what there is"
     return _describe_fixed_or_none_free(refusal, why, now, context, ways)
 
@@ -69,7 +71,7 @@ def describe_end_of_wait(refusal: Refusal, wait_limit: str, now: datetime) -> Me
     """Return the refusal at the end of a wait, as message, why and hint. `wait_limit`: as typed."""
     hint = f"wait longer, or with `--wait` until it is your turn; {STATUS_HINT}"
     if refusal.earliest is not None:
-        hint = f"the first comes free at {format_local_time(refusal.earliest, now)} at the latest; {hint}"
+        hint = f"the first comes free by {format_local_time(refusal.earliest, now)}; {hint}"
     what = (
         "no GPU came free"
         if refusal.asked == 1
@@ -96,17 +98,11 @@ def _describe_fixed_or_none_free(
         subject = f"GPU {gpus} of" if gpus else "the GPU of"
         first = _recreate_hint(ways)
         wait_hint = wait_hint and f"`--wait` waits for {'its own' if refusal.asked == 1 else 'its own ones'}"
-        free_at = (
-            f"it comes free at {format_local_time(refusal.earliest, now)} at the latest" if refusal.earliest else None
-        )
+        free_at = f"it comes free by {format_local_time(refusal.earliest, now)}" if refusal.earliest else None
         hint = ". ".join(filter(None, (first, "; ".join(filter(None, (free_at, wait_hint))))))
         return f"{subject} {ways.container}, fixed at creation, is not free now", why, hint or STATUS_HINT
     message, why = describe_none_free(refusal, why)
-    earliest = (
-        f"the first comes free at {format_local_time(refusal.earliest, now)} at the latest"
-        if refusal.earliest
-        else None
-    )
+    earliest = f"the first comes free by {format_local_time(refusal.earliest, now)}" if refusal.earliest else None
     return message, why, "; ".join(filter(None, (earliest, wait_hint, STATUS_HINT)))
 
 
@@ -115,8 +111,8 @@ def describe_none_free(refusal: Refusal, claims: str | None) -> tuple[str, str |
     lines = []
     message = "no GPU is free now"
     if refusal.asked > 1:
-        message = f"no {_format_gpu_count(refusal.asked)} of one kind are free now"
-        lines.append(f"{refusal.asked} of one kind are needed; free now: {format_gpus(refusal.free) or 'none'}")
+        message = f"fewer than {_format_gpu_count(refusal.asked)} of one kind are free now"
+        lines.append(f"free now: {format_gpus(refusal.free) or 'none'}")
     elif refusal.free:
         message = "no GPU of that kind is free now"
         lines.append(f"free now, of another kind: {format_gpus(refusal.free)}")
@@ -127,8 +123,12 @@ def _describe_quota(
     refusal: Refusal, why: str | None, context: CommandContext, ways: Alternatives | None
 ) -> MessageParts:
     key = refusal.rule.value
-    message = f"your quota is {_format_gpu_count(refusal.limit)} ({key})"
-    used = f"you have {refusal.used or 0}, and {'it needs' if ways else 'requested'} {refusal.asked} more"
+    whose, has = (
+        ("your quota", "you have") if context.user is None else (f"{context.user}'s quota", f"{context.user} has")
+    )
+    message = f"{whose} is {_format_gpu_count(refusal.limit)} ({key})"
+    asked = f"{refusal.asked} more {'was' if refusal.asked == 1 else 'were'} requested"
+    used = f"{has} {refusal.used or 0}, and " + (f"{ways.container} needs {refusal.asked} more" if ways else asked)
     why = "\n".join(filter(None, (used, why)))
     if refusal.claims and refusal.asked <= (refusal.limit or 0):
         return message, why, _release_hint(refusal.claims)

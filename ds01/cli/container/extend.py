@@ -10,6 +10,7 @@ from ds01.api.containers import ExtendContainer
 from ds01.api.listing import ResolveContainer
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
+from ds01.cli.container.list import NEXT_ACTIONS
 from ds01.cli.container.steps.startup import suggest_start
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_deadline
@@ -40,7 +41,7 @@ def command(session: Session, words: tuple[str, ...], reason: str | None) -> Non
         session.say(f"Extended {view.name}; it has no deadline.")
     else:
         at = format_deadline(view.deadline.at, session.now())
-        session.say(f"Extended {view.name}: its next deadline is {at} ({view.deadline.because}).")
+        session.say(f"Extended {view.name}: its next deadline is {at}, {NEXT_ACTIONS[view.deadline.because]}.")
 
 
 def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
@@ -52,7 +53,7 @@ def _duration(session: Session, words: tuple[str, ...]) -> timedelta:
         if len(words) == 1 and _is_container(session, words[0]):
             hint = f"`container-extend {words[0]} 12h`"
             raise UsageError("no duration was given", why=f"{words[0]} is a container", hint=hint) from None
-        hint = f"12h, 30m, 2d: `container-extend {name} 12h`"
+        hint = f"durations are like 30m, 12h or 2d: `container-extend {name} 12h`"
         raise UsageError(f"'{words[-1]}' is not a duration", why=str(error), hint=hint) from None
     if not duration:
         hint = f"`container-extend {name} 12h`"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from ds01.cli.command.definition import command as verb
@@ -21,7 +23,16 @@ class _CommandAfterDashes(Command):
         if "--" in args:
             separator_index = args.index("--")
             own_arguments, command = args[:separator_index], args[separator_index + 1 :]
-        remaining = super().parse_args(ctx, own_arguments)
+        try:
+            remaining = super().parse_args(ctx, own_arguments)
+        except click.UsageError as error:
+            if "--" in args or len(args) < 2 or args[0].startswith("-") or args[1].startswith("-"):
+                raise
+            raise UsageError(
+                f"the command for {args[0]} must be after --",
+                why=error.format_message().removesuffix("."),
+                hint=f"`container-run {args[0]} -- {shlex.join(args[1:])}`",
+            ) from None
         ctx.params["inner_command"] = tuple(command)
         return remaining
 

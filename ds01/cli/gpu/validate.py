@@ -30,7 +30,7 @@ def command(session: Session, container: str, slot: str | None) -> None:
     fixed: Sequence[SlotView | SlotState] = view.gpus_fixed if view else [row for row in rows if row.container == full]
     wanted = [item for item in fixed if slot in (None, item.slot, item.was)]
     if slot is not None and not wanted:
-        raise InvalidState(f"{short_name(full)} has no GPU {slot}")
+        raise InvalidState(f"{short_name(full)} has no GPU {slot}", why=f"it has {display_names(fixed) or 'none'}")
     present = {row.uuid for row in rows if not row.lost}
     not_answering = [
         row for row in rows if row.lost and row.slot != row.uuid and row.uuid in {item.uuid for item in wanted}

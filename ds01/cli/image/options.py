@@ -37,9 +37,11 @@ class ImageOptions:
         if len(given) > 1:
             raise UsageError("more than one base was named", why=f"{' and '.join(given)} each name one")
         if self.version is not None and self.framework is None:
-            raise UsageError("--version needs --framework", hint="--framework pytorch --version 2.5.1")
+            raise UsageError("--version needs --framework", hint="`--framework pytorch --version 2.5.1`")
         if self.base_image is not None and not is_reference(self.base_image):
-            raise UsageError(f"'{self.base_image}' is not an image name", why="it has the form [HOST/]NAME[:TAG]")
+            raise UsageError(
+                f"'{self.base_image}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case"
+            )
         if self.dockerfile is not None:
             rest = [
                 option

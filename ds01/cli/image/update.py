@@ -195,8 +195,9 @@ def _recreate(session: Session, image: ImageView | None, *, recreate: bool, head
         show_jupyter_hint(session, acted.container)
         recreated.append(acted.container)
     left = [name for name in outdated if name not in {view.name for view in recreated}]
-    if left:
-        session.say(f"Still on the old image: {', '.join(left)}. --recreate creates them again.")
+    if image is not None and left:
+        again = f"`image-update {image.name} --recreate` creates {'it' if len(left) == 1 else 'them'} again."
+        session.say(f"Still on the old image: {', '.join(left)}. {again}")
     return recreated
 
 

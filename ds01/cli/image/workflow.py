@@ -45,7 +45,8 @@ def complete_options(session: Session, options: ImageOptions, *, fetch: bool = T
         return options
     if not session.interactive:
         raise UsageError(
-            "no base image was named", hint="--framework pytorch, --base-image IMAGE, or --dockerfile FILE"
+            "no base image was named",
+            hint=f"`image-create {name} --framework pytorch`, or `--base-image IMAGE`, or `--dockerfile FILE`",
         )
     _check_name_is_free(session, name)
     return wizard.ask_phases(session, options, fetch=fetch)

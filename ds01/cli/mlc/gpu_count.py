@@ -24,10 +24,10 @@ def parse_gpu_count(session: Session, text: str | None) -> int | None:
         raise PermissionDenied(
             "GPUs cannot be requested by name, only by number",
             why=f"-g {text} may name a GPU that somebody else has",
-            hint="-g 1 takes one that is free; `ds01 gpu status` shows them",
+            hint="`-g 1` takes one that is free; `ds01 gpu status` shows them",
         )
     if not (lowered.isascii() and lowered.isdigit() and len(lowered) <= 4):
-        raise UsageError(f"'{text}' is not a number of GPUs", hint="-g 1, or -g all")
+        raise UsageError(f"'{text}' is not a number of GPUs", hint="`-g 1`, or `-g all` for as many as you may have")
     return int(lowered)
 
 

@@ -26,7 +26,7 @@ def command(session: Session, file: Path | None, against_current: bool) -> None:
     except PolicyUnreadable as error:
         if file is None:
             raise
-        hint = f"`ds01 policy check {quote(str(file))}` says when it is valid"
+        hint = f"when that is corrected, `ds01 policy check {quote(str(file))}` checks it again"
         raise PolicyUnreadable(error.message, why=error.why, hint=hint, data=error.data) from None
     checked, comparison = check.policy, check.comparison
     old = [{"file": key.file, "line": key.line, "key": key.key, "instead": key.instead} for key in checked.old_keys]

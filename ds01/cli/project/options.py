@@ -51,7 +51,9 @@ class ProjectOptions:
         if self.image is not None and not self.with_image:
             raise UsageError("--image cannot be combined with --no-image")
         if self.image is not None and not is_reference(self.image):
-            raise UsageError(f"'{self.image}' is not an image name", why="it has the form [HOST/]NAME[:TAG]")
+            raise UsageError(
+                f"'{self.image}' is not an image name", why="it has the form [HOST/]NAME[:TAG], in lower case"
+            )
         self.container_options().check()
         if self.description is not None:
             readme.check_description(self.description)

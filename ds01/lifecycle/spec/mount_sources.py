@@ -136,7 +136,7 @@ def resolve(path: str, *, owner: Account, allowed: Iterable[str], also_uid: int 
     if status.uid not in (owner.uid, also_uid) and not listed:
         raise PermissionDenied(
             f"{path} may not be mounted",
-            why=f"it leads to {real}, which belongs to uid {status.uid}, not to {owner.login} (uid {owner.uid})",
+            why=f"{real} belongs to uid {status.uid}, not to {owner.login} (uid {owner.uid})",
             hint="mount a directory of your own; an administrator can allow others under `mounts` in the policy",
             code="mount.denied",
         )

@@ -35,7 +35,7 @@ def read_legacy_files(path: Path) -> LegacyFiles:
     folder = path.parent
     main = _parse_file(path)
     if not isinstance(main, Mapping):
-        raise _import_error(path, InvalidNode(1, "", "is not a policy", "sections like `defaults` and `groups`"))
+        raise _import_error(path, InvalidNode(1, "", "this is not a policy", "sections like `defaults` and `groups`"))
     legacy = LegacyFiles(path, main)
     for name in OVERRIDES:
         if legacy.overrides is None and (folder / name).is_file():

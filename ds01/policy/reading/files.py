@@ -21,13 +21,13 @@ def read_content(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidNode(None, "", "is not a regular file")
+            raise InvalidNode(None, "", "it is not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     finally:
         os.close(descriptor)
     if len(data) > MAX_FILE_BYTES:
-        raise InvalidNode(None, "", "is larger than 1 MiB")
+        raise InvalidNode(None, "", "the file is larger than 1 MiB")
     return data
 
 
@@ -37,7 +37,7 @@ def decode_utf8(data: bytes) -> str:
         return data.decode("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidNode(line, "", "is not UTF-8", "text in UTF-8") from error
+        raise InvalidNode(line, "", "this line is not UTF-8", "text in UTF-8") from error
 
 
 def read_text(path: Path) -> str:

@@ -184,7 +184,7 @@ def _entries(node: Node, key: str, problems: ProblemList, allowed: str) -> Itera
             problems.add_invalid(wrong)
             continue
         if name.text in seen:
-            problem = f"stands here again, first in line {seen[name.text]}"
+            problem = f"appears again; it is first in line {seen[name.text]}"
             problems.add(name.line, _path(key, name.text), problem, "each key once")
             continue
         seen[name.text] = name.line

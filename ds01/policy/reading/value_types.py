@@ -99,7 +99,7 @@ def _profile(text: str) -> str:
 def _folder(text: str) -> str:
     path = PurePosixPath(_text(text))
     if not re.match("/[^/]", text) or ".." in path.parts:
-        raise InvalidValue(f"{quote_text(text)} is not a full path", "an absolute path below /, without ..")
+        raise InvalidValue(f"{quote_text(text)} is not an absolute path", "an absolute path below /, without ..")
     return str(path)
 
 

@@ -29,7 +29,11 @@ class NotSaved(StateUnwritable):
     """A record could not be written for lack of space. `record` is the version that was to be written."""
 
     def __init__(self, record: Record, path: Path, error: OSError) -> None:
-        super().__init__(f"the record of {record.name} cannot be written", why=f"{path}: {error.strerror}")
+        super().__init__(
+            f"the record of {record.name} cannot be written",
+            why=f"{path}: {error.strerror}",
+            hint="an administrator has to make room; `sudo ds01 doctor` says where",
+        )
         self.record = record
 
 

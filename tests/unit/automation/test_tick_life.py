@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ds01.errors import InvalidState, PermissionDenied
+from ds01.errors import InvalidState, NotFound, PermissionDenied
 from ds01.records.deadlines import idle_ends, runtime_ends
 from tests import invariants
 from tests.harness import NOON
@@ -97,7 +97,7 @@ def test_extensions_add_up_to_the_policys_maximum(ticker: TickHarness) -> None:
     gate.extend(alice, ALICE_THESIS, timedelta(hours=4))
     with pytest.raises(PermissionDenied, match="6h of extensions") as refused:
         gate.extend(alice, ALICE_THESIS, timedelta(hours=3))
-    assert refused.value.hint == "2h is left"
+    assert refused.value.hint == "`container-extend thesis 2h` uses what is left"
     gate.extend(alice, ALICE_THESIS, timedelta(hours=2))
     gate.stop(alice, ALICE_THESIS)
     with pytest.raises(InvalidState):
@@ -125,7 +125,7 @@ def test_extension_moves_idle_and_runtime_deadlines(ticker: TickHarness) -> None
 def test_only_the_owner_and_administrators_extend(ticker: TickHarness) -> None:
     harness = ticker.harness
     ticker.start_container()
-    with pytest.raises(Exception, match="no container"):
+    with pytest.raises(NotFound):
         harness.gate.extend(harness.actor("bob"), ALICE_THESIS, timedelta(hours=1))
     harness.gate.extend(harness.actor("boss"), ALICE_THESIS, timedelta(hours=1))
 

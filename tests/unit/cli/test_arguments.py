@@ -61,7 +61,7 @@ def test_a_home_after_an_equals_sign_is_the_owners(ds: CommandLine) -> None:
 
 
 def test_an_equals_sign_without_a_directory_is_wrong_use(ds: CommandLine) -> None:
-    assert "the directory is empty" in ds.fails(2, "container-create", "x", "pytorch", "-w=")
+    assert "the name of the directory is empty" in ds.fails(2, "container-create", "x", "pytorch", "-w=")
 
 
 @pytest.mark.parametrize("word", ["-f=yes", "-af=yes"])

@@ -215,51 +215,62 @@ def test_the_code_says_what_kind_of_error_it_is(ds: CommandLine, monkeypatch: py
     ds.fails(6, "container-create", "thesis", "pytorch")
     ds.fails(6, "container-remove", "thesis")
     ds.engine.set_answering(False)
-    assert "Docker is not running" in ds.fails(1, "container-list")
+    error = ds.error("container-list")
+    assert (error["exit"], error["code"], error["data"]) == (1, "engine.unreachable", {"problem": "not_running"})
 
 
 def test_no_gpu_free_is_4_and_says_who_has_them_until_when(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DS01_GPUS", "simulated:1xA100")
     ds.ok("container-deploy", "thesis", "pytorch")
     ds.ok("container-stop", "thesis")
-    error = ds.fails(4, "container-deploy", "mine", "pytorch", who="bob")
-    assert "no GPU is free now" in error
-    assert re.search(r"  0  alice \(thesis\)  held until .*\(1d left\)", error)
-    assert "comes free at" in error and "`ds01 gpu status`" in error
+    error = ds.error("container-deploy", "mine", "pytorch", who="bob")
+    assert (error["exit"], error["code"]) == (4, "gpu.none_free")
+    assert re.search(r"^0  alice \(thesis\)  held until .*\(1d left\)", error["why"])
+    assert re.search(r"free by .*12:00", error["hint"]) and "`ds01 gpu status`" in error["hint"]
+    assert error["data"]["refusal"]["earliest"] == "2026-12-01T12:00:00Z"
 
 
 def test_two_gpus_of_different_kinds_are_not_two_of_one_kind(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DS01_GPUS", "simulated:2xA100,1xA100:2x2g.10gb")
     for slot in ("0", "2:0"):
         ds.ok("gpu", "allocate", "--user", "bob", "--container", f"hand{slot[0]}", "--gpu", slot, who="boss")
-    error = ds.fails(4, "container-create", "x", "pytorch", "--gpus", "2")
-    assert "no 2 GPUs of one kind are free now" in error
-    assert "2 of one kind are needed; free now: 1, 2:1 (2g.10gb)" in error
-    error = ds.fails(4, "container-create", "x", "pytorch", "--gpus", "2", "--gpu-type", "mig")
-    assert "free now: 1, 2:1 (2g.10gb)" in error
+    for more in ([], ["--gpu-type", "mig"]):
+        error = ds.error("container-create", "x", "pytorch", "--gpus", "2", *more)
+        assert (error["exit"], error["code"], error["data"]["refusal"]["asked"]) == (4, "gpu.none_free", 2)
+        assert "free now: 1, 2:1 (2g.10gb)" in error["why"]
 
 
 def test_a_free_gpu_of_another_kind_is_named(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DS01_GPUS", "simulated:1xA100,1xA100:1x2g.10gb")
     ds.ok("gpu", "allocate", "--user", "bob", "--container", "hand", "--gpu", "1:0", who="boss")
-    error = ds.fails(4, "container-create", "x", "pytorch", "--profile", "2g.10gb")
-    assert "no GPU of that kind is free now" in error and "of another kind: 0" in error
+    error = ds.error("container-create", "x", "pytorch", "--profile", "2g.10gb")
+    assert (error["exit"], error["code"]) == (4, "gpu.none_free")
+    assert "of another kind: 0" in error["why"]
+
+
+def rule_limit_and_use(error: dict[str, Any]) -> tuple[Any, ...]:
+    refusal = error["data"]["refusal"]
+    return error["code"], refusal["rule"], refusal["limit"], refusal["used"], refusal["asked"]
 
 
 def test_quota_refusals_name_rule_limit_use_holder_and_a_way_out(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "pytorch")
     ds.ok("container-deploy", "two", "pytorch")
     ds.ok("container-stop", "two")
-    error = ds.fails(3, "container-deploy", "three", "pytorch")
-    assert "your quota is 2 GPUs (max_mig_instances)" in error
-    assert "you have 2, and requested 1 more" in error
-    assert "alice (one)" in error and "held until" in error
-    assert "container-retire two" in error, "the held one is the easiest to give back"
-    assert "(max_gpus_per_container)" in ds.fails(3, "container-create", "three", "pytorch", "--gpus", "3")
+    error = ds.error("container-deploy", "three", "pytorch")
+    assert (error["exit"], *rule_limit_and_use(error)) == (3, "quota.gpus", "max_mig_instances", 2, 2, 1)
+    assert "max_mig_instances" in error["message"]
+    assert "alice (one)" in error["why"] and "held until" in error["why"]
+    assert "container-retire two" in error["hint"], "the held one is the easiest to give back"
+    error = ds.error("container-create", "three", "pytorch", "--gpus", "3")
+    assert (error["exit"], error["code"]) == (3, "quota.gpus_per_container")
+    assert "max_gpus_per_container" in error["message"]
     ds.ok("container-create", "three", "pytorch", "--cpu-only")
-    error = ds.fails(3, "container-create", "four", "pytorch", "--cpu-only")
-    assert "3 of 3 containers (max_containers_per_user)" in error and "container-cleanup" in error
-    assert all(len(line) <= 80 for line in error.splitlines())
+    error = ds.error("container-create", "four", "pytorch", "--cpu-only")
+    assert (error["exit"], *rule_limit_and_use(error)[:4]) == (3, "quota.containers", "max_containers_per_user", 3, 3)
+    assert "max_containers_per_user" in error["message"] and "container-cleanup" in error["hint"]
+    shown = ds.fails(3, "container-create", "four", "pytorch", "--cpu-only")
+    assert all(len(line) <= 80 for line in shown.splitlines())
 
 
 @pytest.mark.in_process("puts an error into its inside")
@@ -303,7 +314,7 @@ def test_failures_of_container_run_itself_are_125(ds: CommandLine) -> None:
         ("container-extend nothing", "'nothing' is not a duration"),
         ("container-extend 4h", "container-extend NAME 4h"),
         ("container-extend thesis 0h", "→ `container-extend thesis 12h`"),
-        ("container-extend thesis 5", "12h, 30m, 2d: `container-extend thesis 12h`"),
+        ("container-extend thesis 5", "`container-extend thesis 12h`"),
         ("queue cancel", "which ID?"),
         ("queue cancel", "`ds01 queue` shows the IDs"),
         ("container-create x pytorch --gpus zero", "'zero' is not a whole number from 0"),

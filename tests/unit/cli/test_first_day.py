@@ -37,9 +37,7 @@ def test_gpu_status_and_refusals_name_the_removal_too(short: CommandLine) -> Non
     short.harness.set_policy(SHORT.replace("max_mig_instances: 2", "max_mig_instances: 9"))
     for number in range(3):
         short.ok("gpu", "allocate", "--container", f"rest{number}", "--user", "carol", who="root")
-    assert "the first comes free at 14:00 at the latest" in short.fails(
-        4, "container-create", "x", "pytorch", who="bob"
-    )
+    assert "free by 14:00" in short.fails(4, "container-create", "x", "pytorch", who="bob")
 
 
 def test_a_container_that_is_kept_has_its_whole_hold(short: CommandLine) -> None:
@@ -94,7 +92,8 @@ def test_a_name_that_is_taken_is_said_before_an_image_is_asked_for(verb: str, st
     ds.ok("container-deploy", "t", "any/image")
     if stop:
         ds.ok("container-stop", "t", "--release")
-    assert "there is a container t already" in ds.fails(6, verb, "t")
+    error = ds.error(verb, "t")
+    assert (error["exit"], error["code"]) == (6, "name.taken")
 
 
 def test_a_container_that_was_replaced_is_not_taken_for_a_removed_one(ds: CommandLine) -> None:
@@ -108,7 +107,8 @@ def test_a_container_that_was_replaced_is_not_taken_for_a_removed_one(ds: Comman
 @pytest.mark.parametrize("words", [("container-create", "t", "pytorch"), ("container-deploy", "t")])
 def test_a_name_taken_by_hand_names_the_command_that_frees_it(words: tuple[str, ...], ds: CommandLine) -> None:
     ds.ok("gpu", "allocate", "--container", "t", "--user", "alice", who="root")
-    assert "`ds01 gpu release --container t`" in ds.fails(6, *words)
+    error = ds.error(*words)
+    assert (error["exit"], error["code"]) == (6, "name.taken") and "`ds01 gpu release --container t`" in error["hint"]
 
 
 def test_image_means_the_users_own_image_first(ds: CommandLine) -> None:

@@ -33,7 +33,8 @@ def test_an_image_is_built_listed_used_and_deleted(ds: CommandLine, dockerfiles:
     assert row["dockerfile_newer"] is False
     ds.ok("container-deploy", "thesis", "--background")
     assert ds("image-list", "--json").json["images"][0]["used_by"] == ["thesis"]
-    assert "thesis" in ds.fails(6, "image-delete", "thesis")
+    error = ds.error("image-delete", "thesis")
+    assert (error["exit"], error["code"], error["data"]) == (6, "state.invalid", {"used_by": ["thesis"]})
     ds.ok("container-retire", "thesis", "--force")
     assert "stays" in ds.ok("image-delete", "thesis")
     assert ds("image-list", "--json").json["images"] == []
@@ -95,7 +96,8 @@ def test_wrong_input_is_refused_and_nothing_is_written(
 def test_a_dockerfile_that_is_there_is_never_overwritten(ds: CommandLine, dockerfiles: Path) -> None:
     dockerfiles.mkdir()
     (dockerfiles / "thesis.Dockerfile").write_text("FROM mine\n")
-    assert "image-update thesis" in ds.fails(6, "image-create", "thesis", *BASE)
+    error = ds.error("image-create", "thesis", *BASE)
+    assert (error["exit"], error["code"]) == (6, "name.taken") and "`image-update thesis`" in error["hint"]
     assert texts(dockerfiles) == {"thesis.Dockerfile": "FROM mine\n"}
 
 

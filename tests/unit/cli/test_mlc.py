@@ -105,8 +105,9 @@ def test_all_is_what_the_cap_allows_and_that_is_said(ds: CommandLine) -> None:
     said = ds.ok("mlc-create", "my", "Pytorch", "-g=all")
     assert "-g all: 2 GPUs" in said and "max_gpus_per_container" in said
     assert len(ds.harness.record("alice", "my").slots) == 2
-    refused = ds.fails(3, "mlc-create", "two", "Pytorch", "-g", "all")
-    assert "your quota is 2 GPUs" in refused and "my" in refused
+    refused = ds.error("mlc-create", "two", "Pytorch", "-g", "all")
+    assert (refused["exit"], refused["code"], refused["data"]["refusal"]["limit"]) == (3, "quota.gpus", 2)
+    assert "(my)" in refused["why"]
     ds.ok("container-retire", "my")
     ds.ok("container-deploy", "one", "pytorch")
     said = ds.ok("mlc-create", "my", "Pytorch", "--num_gpus", "ALL")
@@ -129,7 +130,7 @@ def test_a_gpu_by_name_is_refused_with_the_reason(ds: CommandLine, word: str) ->
         (2, ["my", "Pytorch", "-g=x"], "not a number"),
         (2, ["my", "Pytorch", "-g=-1"], "not a number"),
         (2, ["my", "Pytorch", "-arch", "SPARC"], "CUDA_ADA"),
-        (2, ["my", "Pytorch", "-w="], "the directory is empty"),
+        (2, ["my", "Pytorch", "-w="], "the name of the directory is empty"),
         (2, ["my", "Pytorch", "2.5.1", "more"], "more"),
         (2, ["my", "Pytorch", "--nonsense"], "nonsense"),
         (2, ["_my", "Pytorch"], "invalid container name"),

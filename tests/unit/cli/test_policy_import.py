@@ -57,4 +57,5 @@ def test_for_scripts(ds: CommandLine, old: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read(ds: CommandLine, old: Path) -> None:
-    assert "cannot be imported" in ds.fails(1, "policy", "import", str(old.parent / "none.yaml"))
+    error = ds.error("policy", "import", str(old.parent / "none.yaml"))
+    assert (error["exit"], error["code"]) == (1, "policy.invalid")

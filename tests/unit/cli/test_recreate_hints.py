@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ds01.gpus.simulated import parse_inventory
@@ -27,9 +29,10 @@ def stopped_and_taken(ds: CommandLine, *words: str) -> None:
 
 def test_a_stopped_container_whose_gpu_is_taken_names_recreate(ds: CommandLine) -> None:
     stopped_and_taken(ds)
-    refused = ds.fails(4, "container-start", "one")
-    assert "GPU 1:0 of one, fixed at creation, is not free now" in refused
-    assert "`container-start one --recreate`" in refused and "one is free now" in refused
+    refused = ds.error("container-start", "one")
+    assert (refused["exit"], refused["code"]) == (4, "gpu.none_free")
+    assert [claim["slot"] for claim in refused["data"]["refusal"]["claims"]] == ["1:0"]
+    assert "`container-start one --recreate`" in refused["hint"] and "one is free now" in refused["hint"]
     assert "Started one" in ds.ok("container-start", "one", "--recreate")
 
 
@@ -47,16 +50,19 @@ def test_with_nothing_free_it_names_recreate_with_wait(ds: CommandLine) -> None:
     ds.harness.set_policy(LIMITS)
     for number in range(3):
         ds.ok("gpu", "allocate", "--container", f"rest{number}", "--user", "carol", who="root")
-    assert "`container-start one --recreate --wait`" in ds.fails(4, "container-start", "one")
+    refused = ds.error("container-start", "one")
+    assert (refused["exit"], refused["code"]) == (4, "gpu.none_free")
+    assert "`container-start one --recreate --wait`" in refused["hint"]
 
 
 def test_with_mig_gone_retire_and_deploy_are_named(ds: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     ds.ok("container-deploy", "one", "pytorch", "--profile", "2g.10gb")
     ds.ok("container-stop", "one")
     other_gpus(ds, monkeypatch, "2xA100")
-    refused = ds.fails(6, "container-start", "one")
-    assert "--recreate" not in refused
-    assert "`container-retire one`, then `container-deploy one --gpus 1`" in refused
+    refused = ds.error("container-start", "one")
+    assert (refused["exit"], refused["code"]) == (6, "gpu.lost")
+    assert "--recreate" not in json.dumps(refused)
+    assert "`container-retire one`, then `container-deploy one --gpus 1`" in refused["hint"]
     ds.ok("container-retire", "one")
     ds.ok("container-deploy", "one", "pytorch", "--gpus", "1")
 
@@ -67,8 +73,9 @@ def test_with_the_instance_gone_and_others_there_recreate_works(
     ds.ok("container-deploy", "one", "pytorch")
     ds.ok("container-stop", "one")
     other_gpus(ds, monkeypatch, "1xA100")
-    refused = ds.fails(6, "container-start", "one")
-    assert "`container-start one --recreate` creates it again on another GPU, and one is free now" in refused
+    refused = ds.error("container-start", "one")
+    assert (refused["exit"], refused["code"]) == (6, "gpu.lost")
+    assert "`container-start one --recreate`" in refused["hint"] and "one is free now" in refused["hint"]
     ds.ok("container-start", "one", "--recreate")
 
 
@@ -76,16 +83,19 @@ def test_with_no_gpu_left_it_is_cpu_only(ds: CommandLine, monkeypatch: pytest.Mo
     ds.ok("container-deploy", "one", "pytorch", "--gpus", "1")
     ds.ok("container-stop", "one")
     other_gpus(ds, monkeypatch, "none")
-    assert "`container-deploy one --cpu-only`" in ds.fails(6, "container-start", "one")
+    refused = ds.error("container-start", "one")
+    assert (refused["exit"], refused["code"]) == (6, "gpu.lost")
+    assert "`container-deploy one --cpu-only`" in refused["hint"]
 
 
 def test_more_than_the_policy_gives_now_names_how_many_it_may_be(ds: CommandLine) -> None:
     ds.ok("container-deploy", "one", "pytorch", "--gpus", "2")
     ds.ok("container-stop", "one", "--release")
     ds.harness.set_policy("defaults: {max_mig_instances: 2, max_gpus_per_container: 1}\n")
-    refused = ds.fails(3, "container-start", "one")
-    assert "it has 2, fixed at creation" in refused and "--recreate" not in refused
-    assert "`container-retire one`, then `container-deploy one --gpus 1`" in refused
+    refused = ds.error("container-start", "one")
+    assert (refused["exit"], refused["code"]) == (3, "quota.gpus_per_container")
+    assert refused["data"]["refusal"]["asked"] == 2 and "--recreate" not in json.dumps(refused)
+    assert "`container-retire one`, then `container-deploy one --gpus 1`" in refused["hint"]
 
 
 def test_recreate_that_is_refused_does_not_name_itself(ds: CommandLine) -> None:

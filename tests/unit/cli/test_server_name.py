@@ -50,4 +50,6 @@ def test_without_one_it_is_the_hostname(policy: str | None, ds: CommandLine) -> 
 def test_what_is_no_host_is_an_error(wrong: str, ds: CommandLine) -> None:
     path = ds.harness.root / "resource-limits.yaml"
     path.write_text(f"{path.read_text()}server_name: {wrong}\n")
-    assert "server_name" in ds.fails(1, "policy", "check")
+    error = ds.error("policy", "check")
+    assert (error["exit"], error["code"]) == (1, "policy.invalid")
+    assert [item["key"] for item in error["data"]["errors"]] == ["server_name"]

@@ -40,4 +40,6 @@ def test_a_container_and_a_project_get_their_workspace_there(ds: CommandLine, pl
 @pytest.mark.parametrize("text", ["relative", "/", "/a/../b"])
 def test_a_place_that_is_no_directory_in_full_is_refused(ds: CommandLine, text: str) -> None:
     (ds.harness.root / "resource-limits.yaml").write_text(f"workspaces: {text}\n")
-    assert "workspaces" in ds.fails(1, "policy", "check")
+    error = ds.error("policy", "check")
+    assert (error["exit"], error["code"]) == (1, "policy.invalid")
+    assert [item["key"] for item in error["data"]["errors"]] == ["workspaces"]

@@ -89,7 +89,7 @@ def test_anything_but_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_oversized_policy_is_refused(tmp_path: Path) -> None:
     (found,) = policy_errors(tmp_path, b"#" * ((1 << 20) + 1))
-    assert found["problem"] == "is larger than 1 MiB"
+    assert found["problem"] == "the file is larger than 1 MiB"
 
 
 def test_members_also_come_from_files(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_members_must_be_in_a_regular_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "groups" / "a.members")
     (tmp_path / "groups" / "b.members").mkdir()
     assert [error["problem"] for error in policy_errors(tmp_path, "groups: {a: , b: }")] == [
-        "is not a regular file"
+        "it is not a regular file"
     ] * 2
 
 

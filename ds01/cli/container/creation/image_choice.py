@@ -124,7 +124,7 @@ def _new_name_check(session: Session) -> Callable[[str], None]:
     def check(text: str) -> None:
         name = parse_container_name(text)
         if name in state_by_name:
-            raise UsageError(f"you already have a container {name}", why=f"it is {state_by_name[name]}")
+            raise UsageError(f"you already have a container {name}", why=f"its state is {state_by_name[name]}")
 
     return check
 

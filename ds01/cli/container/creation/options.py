@@ -111,7 +111,7 @@ def resolve_directory(session: Session, text: str | None) -> str | None:
     if text is None or text.startswith("/"):
         return text
     if not text:
-        raise UsageError("the directory is empty", hint="leave the option out for the default")
+        raise UsageError("the name of the directory is empty", hint="leave the option out for the default")
     if text == "~" or text.startswith("~/"):
         return session.owner.home + text[1:]
     return expect_utf8(str(Path.cwd() / text), "the directory")

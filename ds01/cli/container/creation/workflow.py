@@ -172,7 +172,7 @@ def show_plan(session: Session, request: ContainerRequest) -> None:
     session.say(
         f"  image       {request.image}{'' if plan.image_there else '  (not on this server: would be fetched)'}"
     )
-    session.say(f"  GPU         {_describe_devices(plan.note, plan.slots)}")
+    session.say(f"  devices     {_describe_devices(plan.note, plan.slots)}")
     session.say(f"  limits      {' '.join(plan.arguments)}")
     for mount in plan.spec.mounts if plan.spec else ():
         session.say(f"  {mount.target:10}  {mount.source}")

@@ -38,7 +38,8 @@ def follow_stop(
                 if last_saving is None:
                     grace = step.saving.seconds_left
                     session.say(
-                        f"{name}: waiting up to {grace} s for {_count_processes(step.saving)} to save their work; "
+                        f"{name}: waiting up to {grace} s for {_count_processes(step.saving)} to save "
+                        f"{'its' if step.saving.processes == 1 else 'their'} work; "
                         "Ctrl-C ends the wait."
                     )
                 last_saving = step.saving
