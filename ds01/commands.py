@@ -74,7 +74,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "policy import": ("ds01.cli.policy.import_", "Convert the policy of an older installation"),
         "policy schema": ("ds01.cli.policy.schema", "The JSON Schema of the policy, for editors"),
         "doctor": ("ds01.cli.doctor", "Check the whole installation, and fix it"),
-        "metrics": ("ds01.cli.metrics", "Who has which GPU, and more, for Prometheus"),
+        "metrics": ("ds01.cli.server.metrics", "Who has which GPU, and more, for Prometheus"),
         "slices apply": ("ds01.cli.slices.apply", "Give groups and users the limits of the policy"),
         "user add": ("ds01.cli.user.add", "Set up a user of ds01"),
         "logs": ("ds01.cli.server.logs", "The logs of ds01, as they are written"),

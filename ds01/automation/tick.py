@@ -27,6 +27,7 @@ from ds01.lifecycle.context.gpu_processes import processes_document
 from ds01.lifecycle.context.slot_names import update_names_if_possible
 from ds01.lifecycle.reconciliation.reconcile import preview, reconcile
 from ds01.observe.accounting.tick_samples import TickObservation
+from ds01.observe.outside_events import report_outside_use
 from ds01.records.entries import is_manual, readable
 from ds01.records.ledger import REMOVED_RETENTION
 from ds01.records.record import Record
@@ -82,6 +83,7 @@ class Tick:
         if not self.dry_run:
             update_names_if_possible(context, gpus)
             self._store_gpu_processes(gpus, report)
+            self._report_outside_use(gpus, listed, report)
         report.acted += [ReportItem(change.container, "reconcile", change.what) for change in changes]
         out_of_sync = {change.container for change in changes} if self.dry_run else set()
         # Nothing is concluded from a record that could not be reconciled.
@@ -225,6 +227,12 @@ class Tick:
             self.context.ledger.write_gpu_processes(processes_document(gpus, self.context.clock()))
         except OSError as error:
             report.add_error("", "tick-processes.json", error)
+
+    def _report_outside_use(self, gpus: GpuObservation, listed: Sequence[EngineContainer], report: TickReport) -> None:
+        try:
+            report_outside_use(self.context, gpus, listed)
+        except Exception as error:
+            report.add_error("", "outside", error)
 
     def _delete_expired(self, records: Sequence[Record], report: TickReport) -> None:
         self.context.ledger.delete_expired(removed_before=self.context.clock() - REMOVED_RETENTION)

@@ -33,6 +33,7 @@ def without_others_details(view: ServerView, uid: int) -> ServerView:
         view,
         slots=tuple(_slot(slot, own) for slot in view.slots),
         containers=tuple(item if item.container.container in own else _container(item) for item in view.containers),
+        outside=tuple(replace(use, command=None) for use in view.outside),
     )
 
 

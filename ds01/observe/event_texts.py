@@ -135,6 +135,15 @@ def _emergency_stop(event: Event) -> str:
     return f"emergency stop{_by(event)} of {stopped}{failures}"
 
 
+def _outside(event: Event) -> str:
+    """Say what uses a GPU outside ds01, or did."""
+    slots, pid = ", ".join(_list(event, "slots")), event.more.get("pid")
+    subject = f"{_text(event, 'what') or 'something'} {_text(event, 'who') or '?'}"
+    subject += f" (pid {pid})" if isinstance(pid, int) else ""
+    verb = "uses" if event.type == "outside_began" else f"no longer uses, after {_duration(event, 'seconds')},"
+    return f"outside ds01: {subject} {verb} GPU {slots or '?'}"
+
+
 def _tick(event: Event) -> str:
     words = {"looked_at": "looked at", "acted": "acted", "warned": "warned", "unknown": "unknown", "errors": "failed"}
     counts = [f"{event.more[key]} {word}" for key, word in words.items() if event.more.get(key)]
@@ -159,6 +168,8 @@ EVENT_WORDS: Mapping[str, Callable[[Event], str]] = {
     "emergency_stop": _emergency_stop,
     "slice": lambda event: f"{_text(event, 'slice') or 'a slice'} has other limits{_because(event)}",
     "configuration": lambda event: f"configuration{_by(event)}{_because(event)}",
+    "outside_began": _outside,
+    "outside_ended": _outside,
     "tick": _tick,
 }
 

@@ -29,7 +29,8 @@ class Requester:
 class AllocationInput:
     """Everything that a choice depends on besides the request: hardware, leases, outside use, policy, time.
 
-    `occupancy` is the result of `outside_use`, by slot. Leases of removed containers must not be in `leases`.
+    `occupancy` is the result of `outside_use`, by slot; `uses` that of `outside_uses`, for screens. Leases of removed
+    containers must not be in `leases`.
     """
 
     observation: GpuObservation
@@ -38,6 +39,7 @@ class AllocationInput:
     now: datetime
     reservations: Sequence[Reservation] = ()
     allocation: GpuAllocation = field(default_factory=GpuAllocation)
+    uses: Sequence[tuple[str, Blocker]] = ()
 
 
 @dataclass(frozen=True)

@@ -31,25 +31,37 @@ def outside_use(
     outside: OutsideUse,
     claimed: Mapping[str, str] | None = None,
 ) -> dict[str, Blocker]:
-    """Return what uses each slot without a lease, by slot. Claimed UUIDs come before containers, then processes.
+    """Return the first use of each slot without a lease, by slot; the arguments are those of `outside_uses`."""
+    uses = outside_uses(observation, containers, leased=leased, outside=outside, claimed=claimed)
+    return dict(reversed(uses))
+
+
+def outside_uses(
+    observation: GpuObservation,
+    containers: Sequence[EngineContainer],
+    *,
+    leased: Mapping[str, Collection[str]],
+    outside: OutsideUse,
+    claimed: Mapping[str, str] | None = None,
+) -> list[tuple[str, Blocker]]:
+    """Return all uses of slots without a lease, with the slot: first claimed UUIDs, then containers, then processes.
 
     `leased` maps every Docker id with a record in this installation to the UUIDs of its lease (empty without a
     lease). `claimed` maps the UUIDs in the labels of this installation's containers without a readable record to the
     container's name: they count in any state. To check a container that was started outside ds01, put the slots that
     it would get into `leased`.
     """
-    blockers: dict[str, Blocker] = {}
+    uses: list[tuple[str, Blocker]] = []
     for slot in observation.slots:
         if claimed and slot.uuid in claimed:
-            blockers[slot.slot] = Blocker("container", claimed[slot.uuid], detail={"label": UUIDS_LABEL})
+            uses.append((slot.slot, Blocker("container", claimed[slot.uuid], detail={"label": UUIDS_LABEL})))
     for container in sorted(containers, key=lambda container: (container.name, container.id)):
         for slot in _slots_used_by(container, observation, leased, outside):
-            blockers.setdefault(slot.slot, _container_blocker(container, is_ours=container.id in leased))
+            uses.append((slot.slot, _container_blocker(container, is_ours=container.id in leased)))
     by_id = {container.id: container for container in containers}
     for slot in observation.slots:
-        for blocker in _process_blockers(slot, by_id, leased, outside):
-            blockers.setdefault(slot.slot, blocker)
-    return blockers
+        uses += [(slot.slot, blocker) for blocker in _process_blockers(slot, by_id, leased, outside)]
+    return uses
 
 
 def uuids_from_labels(labels: Mapping[str, str]) -> tuple[str, ...]:

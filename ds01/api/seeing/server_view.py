@@ -185,7 +185,10 @@ class MachineView:
 
 @dataclass(frozen=True)
 class OutsideView:
-    """Use of a GPU that no lease explains: a container or a process that ds01 did not start."""
+    """Use of a GPU that no lease explains: a container, or a process, that ds01 did not start.
+
+    A process of such a container has its name in `who` too. `command`: the command line, for administrators.
+    """
 
     slot: str
     what: str  # container, process or unknown
@@ -193,6 +196,7 @@ class OutsideView:
     user: str | None
     pid: int | None
     since: datetime | None
+    command: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from ds01.cli.ui.refresh import DEFAULT_INTERVAL, repeat_until_interrupted
 from ds01.errors import UsageError
 
 BAR_WIDTH = 6
+MOST_OUTSIDE = 5
 MOST_COMPLAINTS = 3  # on one screen; `ds01 doctor` has them all
 STATE_WORDS = {"busy_outside": "used outside ds01"}
 
@@ -136,11 +137,24 @@ def _lines(view: ServerView) -> Iterator[str]:
             f"for {format_duration(view.at - first.since)}{when}; `ds01 queue` shows all"
         )
     yield from (f"Reserved: {describe_reservation(item, view.at)}" for item in view.reservations)
+    yield from _outside(view)
     yield _tick(view)
     if view.complaints:
         shown = view.complaints[:MOST_COMPLAINTS]
         more = len(view.complaints) - len(shown)
         yield f"Attention: {'; '.join(shown)}{f'; and {more} more' if more else ''} (`sudo ds01 doctor`)"
+
+
+def _outside(view: ServerView) -> Iterator[str]:
+    """Yield the processes that use GPUs outside ds01; containers without known processes stand in the table."""
+    uses = [use for use in view.outside if use.pid is not None]
+    for use in uses[:MOST_OUTSIDE]:
+        since = f" for {format_duration(view.at - use.since)}" if use.since is not None else ""
+        whose = f" of {use.user}" if use.user is not None else ""
+        command = f": {use.command}" if use.command is not None else ""
+        yield f"Outside ds01: {use.slot}, {use.what} {use.who} (pid {use.pid}){whose}{since}{command}"
+    if len(uses) > MOST_OUTSIDE:
+        yield f"Outside ds01: {len(uses) - MOST_OUTSIDE} more; `ds01 status --json` has them all"
 
 
 def _machine(view: ServerView) -> str:

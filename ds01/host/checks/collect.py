@@ -24,6 +24,8 @@ from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.gpu_processes import has_hidden_processes, with_kept_names
 from ds01.lifecycle.context.owners import Owners
 from ds01.lifecycle.context.ownership import is_ours
+from ds01.observe.server.outside import outside_views
+from ds01.observe.server.process_owners import process_owner
 from ds01.policy.model import Policy
 from ds01.records.entries import Entries
 from ds01.records.ledger import Ledger, UnreadableRecord
@@ -169,7 +171,10 @@ def _with_containers(facts: DoctorFacts, context: Context) -> DoctorFacts:
     situation, problem = _value_or_error(
         lambda: allocation_input(context, entries, observation, outside_containers(context, entries, listed))
     )
-    return replace(facts, engine_problem=problem, blockers=situation.occupancy if situation else None)
+    if situation is None:
+        return replace(facts, engine_problem=problem)
+    uses = outside_views(situation, partial(process_owner, users=context.users))
+    return replace(facts, blockers=situation.occupancy, outside=uses)
 
 
 def _find_broken(facts: DoctorFacts, engine: Engine) -> Iterator[BrokenContainer]:

@@ -7,6 +7,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from ds01.api.seeing.server_view import OutsideView
 from ds01.dataclass import dataclass
 from ds01.engines.protocol import EngineContainer, EngineInfo
 from ds01.errors import Ds01Error
@@ -142,6 +143,7 @@ class DoctorFacts:
     observation: GpuObservation | None = None
     gpus_problem: Ds01Error | None = None
     blockers: Mapping[str, Blocker] | None = None  # outside use, by slot
+    outside: tuple[OutsideView, ...] = ()  # all of it, with owners and commands
     # the machine
     kernel: KernelFacts = field(default_factory=KernelFacts)
     slices: tuple[SliceChange, ...] = ()

@@ -10,6 +10,7 @@ from ds01.gpus.model import MigState, SlotKind, slot_sort_key
 from ds01.host.checks.facts import DoctorFacts
 from ds01.host.checks.findings import CreateLink, Finding, error, join_few, warning
 from ds01.lifecycle.context.observer import gpu_evidence
+from ds01.observe.server.outside import describe_in_full
 from ds01.placement.allocation_input import describe_blocker
 from ds01.placement.outside_use import IGNORE_MISSING_LIST
 
@@ -93,9 +94,10 @@ def outside(facts: DoctorFacts) -> Iterator[Finding]:
         if blocker.key == IGNORE_MISSING_LIST:
             without_process_list.append(slot)
             continue
+        uses = [describe_in_full(use) for use in facts.outside if use.slot == slot and use.pid is not None]
         yield warning(
             "gpu-outside", f"{slot} is used by {describe_blocker(blocker)}",
-            "ds01 does not assign it while that runs",
+            "; ".join(["ds01 does not assign it while that runs", *uses]),
             "end it, or ignore it in the policy's `outside` section",
         )  # fmt: skip
     if without_process_list:

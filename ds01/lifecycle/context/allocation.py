@@ -12,7 +12,7 @@ from ds01.gpus.slot_names import is_unobserved, original_name
 from ds01.lifecycle.context.context import Context
 from ds01.lifecycle.context.ownership import is_ours
 from ds01.placement.allocation_input import AllocationInput
-from ds01.placement.outside_use import devices_from_labels, outside_use, uuids_from_labels
+from ds01.placement.outside_use import devices_from_labels, outside_uses, uuids_from_labels
 from ds01.records.deadlines import lease_ends
 from ds01.records.entries import Entries, is_manual, readable
 from ds01.records.ledger import UnreadableRecord
@@ -52,15 +52,17 @@ def allocation_input(
     if observation.simulated and not context.inject_devices:
         outside = [container for container in outside if not _has_other_gpus(container, context.ledger.installation)]
     policy = context.rules.policy
-    blockers = outside_use(observation, outside, leased=explained, claimed=claimed, outside=policy.outside)
-    blockers |= _unknown_leases(entries, observation, {container.name for container in outside}, blockers)
+    uses = outside_uses(observation, outside, leased=explained, claimed=claimed, outside=policy.outside)
+    blockers = dict(reversed(uses))  # the first use of each slot
+    unknown = _unknown_leases(entries, observation, {container.name for container in outside}, blockers)
     return AllocationInput(
         observation=observation,
-        occupancy=blockers,
+        occupancy=blockers | unknown,
         leases=active_leases(context, entries, observation),
         now=context.clock(),
         reservations=context.rules.reservations(),
         allocation=policy.gpu_allocation,
+        uses=(*uses, *unknown.items()),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from ds01.api.seeing.server_view import DiskView, OutsideView, ServerContainer, ServerGpu, ServerSlot, TickView
+from ds01.observe.server.outside import describe_use
 from ds01.policy.units import readable_size
 
 STALE_TICK = timedelta(minutes=20)  # four runs of cron without a tick
@@ -32,13 +33,23 @@ def find_complaints(
             for item in containers
             if item.container.conflict
         ),
-        *(f"{item.slot} is used outside ds01 by {item.who}" for item in outside),
+        *_of_outside(outside),
         *(
             f"{disk.path} is nearly full: {readable_size(disk.free_bytes)} of {readable_size(disk.total_bytes)} left"
             for disk in disks
             if disk.total_bytes and disk.free_bytes / disk.total_bytes < FULL_DISK
         ),
     )
+
+
+def _of_outside(outside: Sequence[OutsideView]) -> Iterator[str]:
+    """Yield a complaint for each slot, with its first use."""
+    uses: dict[str, list[OutsideView]] = {}
+    for use in outside:
+        uses.setdefault(use.slot, []).append(use)
+    for slot, of_slot in uses.items():
+        more = f" and {len(of_slot) - 1} more" if len(of_slot) > 1 else ""
+        yield f"{slot} is used outside ds01 by {describe_use(of_slot[0])}{more}"
 
 
 def _of_tick(tick: TickView, now: datetime) -> Iterator[str]:

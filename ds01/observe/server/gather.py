@@ -29,8 +29,9 @@ from ds01.observe.server.containers import (
     last_sample,
     user_views,
 )
-from ds01.observe.server.gpus import gpu_views, leased_slots, outside_views, slot_views, supply
+from ds01.observe.server.gpus import gpu_views, leased_slots, slot_views, supply
 from ds01.observe.server.machine import read_disk_views, read_machine, read_tick
+from ds01.observe.server.outside import outside_views
 from ds01.observe.server.process_owners import process_owner
 from ds01.placement.allocation_input import AllocationInput
 from ds01.records.entries import Entries, readable

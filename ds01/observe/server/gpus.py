@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ds01.api.seeing.server_view import OutsideView, ProcessView, ServerGpu, ServerSlot, SlotSupply
+from ds01.api.seeing.server_view import ProcessView, ServerGpu, ServerSlot, SlotSupply
 from ds01.api.views import ContainerView
 from ds01.gpus.model import Gpu, GpuProcess, Slot, SlotKind, slot_sort_key
 from ds01.observe.server.process_owners import ProcessOwner
-from ds01.placement.allocation_input import AllocationInput, SlotState, describe_blocker, slot_states
+from ds01.placement.allocation_input import AllocationInput, SlotState, slot_states
 from ds01.records.record import Record
 from ds01.records.state_machine import State
 
@@ -151,14 +151,3 @@ def supply(slots: Sequence[ServerSlot]) -> tuple[SlotSupply, ...]:
         )
         for (kind, profile, model), members in groups.items()
     )
-
-
-def outside_views(inputs: AllocationInput, find_owner: FindOwner) -> tuple[OutsideView, ...]:
-    """Return what uses slots without a lease, by slot."""
-    views = []
-    for slot, blocker in sorted(inputs.occupancy.items(), key=lambda item: slot_sort_key(item[0])):
-        pid = blocker.detail.get("pid")
-        owner = find_owner(pid) if isinstance(pid, int) else ProcessOwner()
-        who = describe_blocker(blocker) if blocker.what == "unknown" else blocker.who
-        views.append(OutsideView(slot, blocker.what, who, owner.user, pid, owner.since))
-    return tuple(views)

@@ -10,6 +10,8 @@ from ds01.dataclass import dataclass
 from ds01.errors import NotFound
 from ds01.system.users import Users
 
+MAX_COMMAND = 300  # characters of a command line
+
 
 @dataclass(frozen=True)
 class ProcessOwner:
@@ -35,3 +37,13 @@ def process_owner(pid: int, users: Users, *, proc: Path = Path("/proc")) -> Proc
         login = f"uid {uid}"
     age = max(0.0, up - ticks / os.sysconf("SC_CLK_TCK"))
     return ProcessOwner(login, datetime.now(timezone.utc).replace(microsecond=0) - timedelta(seconds=round(age)))
+
+
+def process_command(pid: int, *, proc: Path = Path("/proc")) -> str | None:
+    """Return the command line of a process, cut off when it is long; None if it has ended, or is hidden."""
+    try:
+        with (proc / str(pid) / "cmdline").open("rb") as file:
+            words = file.read(MAX_COMMAND * 4).decode("utf-8", "replace").split("\0")
+    except OSError:
+        return None
+    return " ".join(words).strip()[:MAX_COMMAND] or None
