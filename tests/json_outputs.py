@@ -186,11 +186,13 @@ def administration(told: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     ds.ok("tick", who="root")
     with monkeypatch.context() as patched:
         patched.setattr(SimulatedInventory, "observe", observe_a_process)
+        ds("tick", who="root")
         run("status", who="boss")
         (ds.harness.home("boss") / ".config/ds01").mkdir(parents=True)
         (ds.harness.home("boss") / ".config/ds01/hosts").write_text("gpu02\n")
         patched.setattr("ds01.cli.server.hosts.ask_all", lambda servers: (OTHER,))
         run("status", "--hosts", who="boss")
+    ds("tick", who="root")
     run("emergency-stop", "--all", "-y", who="boss")
     monkeypatch.setattr("ds01.cli.slices.apply.require_real_server", lambda *_: None)
     monkeypatch.setattr("ds01.host.slice_limits.find_obstacle", lambda driver: None)
