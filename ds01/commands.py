@@ -44,6 +44,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "The server": {
         "status": ("ds01.cli.server.status", "The whole server on one screen"),
+        "dashboard": ("ds01.cli.dashboard.command", "The server live, full screen"),
         "gpu status": ("ds01.cli.gpu.status", "All GPUs, and who has them until when"),
         "queue": ("ds01.cli.queue", "Who waits for a GPU"),
         "check-limits": ("ds01.cli.check_limits", "Your quotas: used, left, and your deadlines"),
@@ -93,6 +94,7 @@ ALIASES = {  # other program names for commands
     "add-user-to-docker": "user add",
     "ds01-logs": "logs",
     "ds01-status": "status",
+    "ds01-dashboard": "dashboard",
 }
 _BY_ALIAS_ONLY = frozenset({"user add"})
 

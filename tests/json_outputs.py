@@ -114,6 +114,7 @@ def queue_and_refusals(told: Scenario) -> None:
     with ds.harness.ledger.wait_queue().join(waiter):
         run("queue")
         run("status")
+        run("dashboard")
     run("container-create", "big", "pytorch", "--gpus", "2", "--gpu-type", "full", code=None)
     run("container-create", "big", "pytorch", "--gpus", "3", code=3)
     ds.ok("container-deploy", "full", "pytorch", "--gpus", "2", "--gpu-type", "mig", "--background")

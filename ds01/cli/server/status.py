@@ -42,7 +42,7 @@ STATE_WORDS = {"busy_outside": "used outside ds01"}
 def command(session: Session, watch: bool, interval: int | None, hosts: bool) -> int:
     """Show the whole server on one screen: GPUs and who has them, queue, load, disks, and what needs attention.
 
-    `?` and ░ mean unknown: the hardware or the driver does not say.
+    `?` and a shaded bar mean unknown: the hardware or the driver does not say.
     """
     if watch and session.as_json:
         raise UsageError(

@@ -63,6 +63,16 @@ def supports_colours(stream: TextIO) -> bool:
     return supports_escape_codes(stream) and not os.environ.get("NO_COLOR")
 
 
+def terminal_type() -> str:
+    """Return the type of the terminal; `unknown` if it has none."""
+    return os.environ.get("TERM") or "unknown"
+
+
+def use_terminal_type(name: str) -> None:
+    """Let libraries treat the terminal as one of this type."""
+    os.environ["TERM"] = name
+
+
 def clear_screen() -> None:
     """Clear the screen; print an empty line on terminals that cannot do that."""
     if supports_escape_codes(sys.stdout):

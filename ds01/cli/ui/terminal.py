@@ -53,10 +53,10 @@ def connect(
         with socket.socket(fileno=attachment.fileno) as stream:
             stream.setblocking(False)
             if attachment.tty:
-                with _raw(sys.stdin.fileno()), _signals(signal.SIGWINCH, *_ENDING_SIGNALS[1:]) as signals:
+                with _raw(sys.stdin.fileno()), watch_signals(signal.SIGWINCH, *_ENDING_SIGNALS[1:]) as signals:
                     _copy(stream, _PlainOutput(attachment.initial_bytes), signals, _terminal_signal_handler(resize))
             else:
-                with _signals(*_ENDING_SIGNALS) as signals:
+                with watch_signals(*_ENDING_SIGNALS) as signals:
                     _copy(
                         stream,
                         _FramedOutput(attachment.initial_bytes),
@@ -213,7 +213,7 @@ def _raw(descriptor: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals(*numbers: int) -> Iterator[int]:
+def watch_signals(*numbers: int) -> Iterator[int]:
     """Yield a file descriptor that delivers each arriving signal's number as a byte. Ignored signals stay ignored."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

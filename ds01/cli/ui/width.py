@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from unicodedata import category, east_asian_width
 
 
 def text_width(text: str) -> int:
     """Return the columns of a printable text."""
-    return len(text) if text.isascii() else sum(map(_letter_width, text))
+    return len(text) if text.isascii() else _summed_width(text)
 
 
 def cut_to_width(text: str, width: int) -> str:
@@ -21,6 +22,11 @@ def cut_to_width(text: str, width: int) -> str:
             break
         kept.append(letter)
     return "".join(kept).rstrip() + "…"
+
+
+@lru_cache(maxsize=4096)  # a screen has the same bars and names again and again
+def _summed_width(text: str) -> int:
+    return sum(map(_letter_width, text))
 
 
 def _letter_width(letter: str) -> int:

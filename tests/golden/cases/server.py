@@ -24,4 +24,6 @@ CASES = [
     Case("The notice of an emergency stop", "notices", (_RUNNING, "boss$ emergency-stop --all -y")),
     Case("The notice of a stop by an administrator", "notices", (_RUNNING, "boss$ container-stop thesis --user alice")),
     Case("No notices", "notices"),
+    Case("The dashboard without a terminal", "dashboard"),
+    Case("The dashboard once, with an interval", "dashboard --once --interval 5"),
 ]  # fmt: skip

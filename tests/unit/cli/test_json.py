@@ -71,7 +71,7 @@ def test_one_document_and_the_messages_elsewhere(words: str, ds: CommandLine) ->
     if "container" in document:
         assert set(document["container"]) == CONTAINER
     for item in document.get("containers", ()):
-        assert words in ("container stats", "mlc stats", "status") or set(item) == CONTAINER
+        assert words in ("container stats", "mlc stats", "status", "dashboard") or set(item) == CONTAINER
     assert answer.out.isascii(), "a name from outside cannot steer the terminal"
 
 
