@@ -91,7 +91,10 @@ class SlotUsage:
 
 @dataclass(frozen=True)
 class UsageView:
-    """A running container's resource usage and limits. CPU in percent of one core."""
+    """A running container's resource usage and limits; None: unknown. CPU in percent of one core.
+
+    `io_…`: bytes from and to disks; `network_…`: bytes in and out together, unknown with the host's network.
+    """
 
     name: str
     container: str
@@ -102,6 +105,9 @@ class UsageView:
     memory_limit_bytes: int | None
     pids: int | None
     pids_limit: int | None
+    io_read_bytes_per_second: float | None
+    io_write_bytes_per_second: float | None
+    network_bytes_per_second: float | None
     gpus: tuple[SlotView, ...]
     gpu_usage: tuple[SlotUsage, ...]
 

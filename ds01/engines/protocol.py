@@ -240,6 +240,8 @@ class ContainerUsage:
     pids: int | None
     network_bytes: int | None = None  # in and out since its start, loopback left out; None with the host's network
     pid: int | None = None  # its first process on the host, for the next call
+    io_read_bytes: int | None = None  # from disks since its start, without what was in memory already
+    io_write_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -340,6 +342,13 @@ class Engine(Protocol):
 
     def usage(self, reference: str, *, pid: int | None = None) -> ContainerUsage:
         """Return the current usage of a running container. `pid`, from an earlier answer, saves a request."""
+
+    def usages(self, pids: Mapping[str, int | None], *, network: bool = True) -> dict[str, ContainerUsage]:
+        """Return the current usage of many containers, by the ids that are the keys of `pids`.
+
+        The values are as `pid` of `usage`. A container that does not run, or cannot be inspected, is left out.
+        `network`: with the network bytes, which take as long as all the rest.
+        """
 
     def image(self, reference: str) -> EngineImage | None:
         """Return the local image for a reference; None if there is none."""

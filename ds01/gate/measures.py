@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 from ds01.api.answers import AimeView, Sized, SlotUsage, UsageView
@@ -9,7 +10,7 @@ from ds01.api.listing import ListContainers
 from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, ListAime
 from ds01.api.views import ContainerView
 from ds01.engines.protocol import ContainerUsage, EngineContainer
-from ds01.errors import EngineConflict, EngineNotFound, EngineRejected, GpusUnreachable, UsageError
+from ds01.errors import EngineConflict, EngineRejected, GpusUnreachable, UsageError
 from ds01.gate.call import Call
 from ds01.gate.queries import list_containers
 from ds01.gpus.model import GpuObservation
@@ -68,42 +69,52 @@ def get_usage(call: Call, operation: GetUsage) -> tuple[UsageView, ...]:
     if not 0 < operation.over <= MAX_SECONDS:
         raise UsageError(f"use cannot be measured over {operation.over} seconds", hint=f"at most {MAX_SECONDS}")
     records = [call.record(name) for name in operation.containers]
-    running = [record for record in records if record.state is State.RUNNING and record.docker_id]
-    first = {record.id: _usage(call, record) for record in running}
+    running = {record.docker_id: record for record in records if record.state is State.RUNNING and record.docker_id}
+    begin = time.monotonic()
+    first = call.context.engine.usages(dict.fromkeys(running))
     call.context.sleep(operation.over)
-    gpus = _busy_gpus(call) if any(record.lease for record in running) else None
-    return tuple(_usage_view(call, record, first[record.id], operation.over, gpus) for record in running)
+    seconds = max(operation.over, time.monotonic() - begin)  # a busy machine takes longer
+    second = call.context.engine.usages({container: usage.pid for container, usage in first.items()})
+    gpus = _busy_gpus(call) if any(record.lease for record in running.values()) else None
+    unknown = ContainerUsage(None, None, None, None)
+    return tuple(
+        _usage_view(call, record, first.get(container, unknown), second.get(container, unknown), seconds, gpus)
+        for container, record in running.items()
+    )
 
 
 def _usage_view(
-    call: Call, record: Record, before: ContainerUsage, over: float, gpus: GpuObservation | None
+    call: Call,
+    record: Record,
+    before: ContainerUsage,
+    now: ContainerUsage,
+    seconds: float,
+    gpus: GpuObservation | None,
 ) -> UsageView:
-    now = _usage(call, record)
-    percent = None
-    if before.cpu_nanoseconds is not None and now.cpu_nanoseconds is not None:
-        percent = max(0.0, (now.cpu_nanoseconds - before.cpu_nanoseconds) / (over * 1e9) * 100)
+    is_same_run = before.pid == now.pid  # else its counters began again in between
+    cpu = _rate(before.cpu_nanoseconds, now.cpu_nanoseconds, seconds) if is_same_run else None
     limits = record.resource_limits
     return UsageView(
         record.name,
         record.container_name,
         record.user,
-        percent,
+        None if cpu is None else cpu / 1e9 * 100,
         limits.max_cpus,
         now.memory_bytes,
         limits.memory or now.memory_limit_bytes,
         now.pids,
         limits.pids_limit,
+        _rate(before.io_read_bytes, now.io_read_bytes, seconds) if is_same_run else None,
+        _rate(before.io_write_bytes, now.io_write_bytes, seconds) if is_same_run else None,
+        _rate(before.network_bytes, now.network_bytes, seconds) if is_same_run else None,
         call.view(record).gpus,
         slot_usage(record, gpus),
     )
 
 
-def _usage(call: Call, record: Record) -> ContainerUsage:
-    """Return a container's usage; all unknown if it has stopped meanwhile, or the engine cannot inspect it."""
-    try:
-        return call.context.engine.usage(record.docker_id or "")
-    except (EngineNotFound, EngineConflict, EngineRejected):
-        return ContainerUsage(None, None, None, None)
+def _rate(before: int | None, now: int | None, seconds: float) -> float | None:
+    """Return a counter's growth for each second; None if it is unknown."""
+    return None if before is None or now is None else max(0.0, (now - before) / seconds)
 
 
 def _busy_gpus(call: Call) -> GpuObservation | None:

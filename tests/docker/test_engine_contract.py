@@ -432,6 +432,19 @@ def test_usage_is_numbers(engine: Engine, make: Make) -> None:
     assert usage.cpu_nanoseconds is not None and usage.cpu_nanoseconds >= 0
     assert usage.memory_bytes is not None and usage.memory_bytes < 64 << 20
     assert usage.pids is not None and usage.pids >= 1
+    assert usage.io_read_bytes is not None and usage.io_read_bytes >= 0
+    assert usage.io_write_bytes is not None and usage.io_write_bytes >= 0
+
+
+def test_the_usage_of_many_leaves_out_those_that_do_not_run(engine: Engine, make: Make) -> None:
+    running, stopped, missing = make(start=True, memory=64 << 20), make(), "0" * 64
+    pid = engine.usage(running).pid
+    for known in (None, pid, 1):  # 1 is a process of no container
+        found = engine.usages({running: known, stopped: known, missing: None}, network=False)
+        assert set(found) == {running}
+        assert (found[running].pid, found[running].memory_limit_bytes) == (pid, 64 << 20)
+        assert found[running].network_bytes is None
+    assert engine.usages({running: None})[running].network_bytes is not None
 
 
 def test_images_have_tags_of_their_own(engine: Engine, image: str, make_spec: MakeSpec) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ds01.api.answers import UsageView
+from ds01.api.answers import SlotUsage, UsageView
 from ds01.api.listing import ListContainers
 from ds01.api.measures import GetUsage
+from ds01.api.views import SlotView
 from ds01.cli.command.definition import BoundedInteger
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
@@ -25,7 +26,10 @@ from ds01.errors import UsageError
     "--interval", type=BoundedInteger(1, 3600), metavar="S", help="With --watch: seconds between refreshes. Default: 2."
 )
 def command(session: Session, name: str | None, watch: bool, interval: int | None) -> int:
-    """Show the CPU, memory and GPU use of running containers, with their limits."""
+    """Show what running containers use, with their limits: CPU, memory, disk, network, and each of their GPUs.
+
+    Rates are bytes per second. A dash is unknown: a MIG instance without a counter, or the host's network.
+    """
     if watch and session.as_json:
         raise UsageError(
             "--watch cannot be combined with --json", hint="`--json` prints one document; run it repeatedly"
@@ -58,27 +62,41 @@ def _select_containers(session: Session, name: str | None) -> tuple[str, ...]:
 
 
 def _show(session: Session, usage: tuple[UsageView, ...]) -> None:
+    """Print a row for each container, and below one for each of their slots; both fit 80 columns."""
     if not usage:
         session.say("You have no running containers.")
         return
-    headings = ("NAME", "CPU", "MEMORY", "PROCESSES", "GPU", "BUSY", "GPU MEMORY", "GPU PROCS")
-    tables.print_table(headings, [_row(item) for item in usage])
+    headings = ("NAME", "CPU", "MEMORY", "PROCESSES", "READ/S", "WRITE/S", "NET/S")
+    tables.print_table(headings, [_row(item) for item in usage], cut="NAME")
+    slots = [
+        _slot_row(item, slot, used) for item in usage for slot, used in zip(item.gpus, item.gpu_usage, strict=True)
+    ]
+    if slots:
+        session.say()
+        tables.print_table(("NAME", "GPU", "BUSY", "GPU MEMORY", "GPU PROCS"), slots, cut="NAME")
 
 
 def _row(item: UsageView) -> tuple[str, ...]:
-    """Return a row: use/limit, with one line per GPU. `GPU PROCS` counts the container's own processes."""
+    """Return the use of a container: use/limit, and bytes per second."""
     return (
         item.name,
         _percent(item.cpu_percent) + ("" if item.cpus is None else f"/{item.cpus * 100:.0f}%"),
         f"{format_size(item.memory_bytes)}/{format_size(item.memory_limit_bytes)}",
         _count(item.pids) + ("" if item.pids_limit is None else f"/{item.pids_limit}"),
-        tables.multiline_cell(format_gpus([slot]) for slot in item.gpus),
-        tables.multiline_cell(_percent(slot.utilisation_percent) for slot in item.gpu_usage),
-        tables.multiline_cell(
-            f"{format_size(slot.memory_used_bytes)}/{format_size(slot.memory_bytes)}" for slot in item.gpu_usage
-        ),
-        tables.multiline_cell(_count(slot.processes) for slot in item.gpu_usage),
+        _rate(item.io_read_bytes_per_second),
+        _rate(item.io_write_bytes_per_second),
+        _rate(item.network_bytes_per_second),
     )
+
+
+def _slot_row(item: UsageView, slot: SlotView, used: SlotUsage) -> tuple[str, ...]:
+    """Return the use of a slot; the processes are the container's own."""
+    memory = f"{format_size(used.memory_used_bytes)}/{format_size(used.memory_bytes)}"
+    return (item.name, format_gpus([slot]), _percent(used.utilisation_percent), memory, _count(used.processes))
+
+
+def _rate(value: float | None) -> str:
+    return format_size(None if value is None else round(value))
 
 
 def _percent(value: float | None) -> str:

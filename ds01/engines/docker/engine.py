@@ -6,7 +6,8 @@ Only this package imports the SDK, which takes 0.1 s.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from ds01.engines.docker import exec as docker_exec
@@ -15,7 +16,7 @@ from ds01.engines.docker.client import INSPECT_TIMEOUT, TIMEOUT, Client, quote_p
 from ds01.engines.docker.path_stat import path_status
 from ds01.engines.docker.start_times import booted_at, engine_started_at
 from ds01.engines.docker.translate import create_body, read_info, read_inspected, read_listed, update_body
-from ds01.engines.docker.usage import is_in_container, read_usage
+from ds01.engines.docker.usage import read_usage
 from ds01.engines.engine_errors import error_from_response, one_line
 from ds01.engines.protocol import (
     Attachment,
@@ -32,7 +33,7 @@ from ds01.engines.protocol import (
     Progress,
     UpdateSpec,
 )
-from ds01.errors import EngineNotFound, EngineRejected
+from ds01.errors import EngineConflict, EngineNotFound, EngineRejected
 
 
 class DockerEngine:
@@ -180,9 +181,20 @@ class DockerEngine:
 
     def usage(self, reference: str, *, pid: int | None = None) -> ContainerUsage:
         """Return the current usage of a running container, from its cgroup. `pid` is used if it still belongs to it."""
-        if pid is None or not is_in_container(pid, reference):
-            pid = self._pid(reference)
-        return read_usage(pid)
+        return self._usage(reference, pid, network=True)
+
+    def usages(self, pids: Mapping[str, int | None], *, network: bool = True) -> dict[str, ContainerUsage]:
+        """Return the usage of many containers; only those whose pid is not known are inspected."""
+        found = {}
+        for container, pid in pids.items():
+            with suppress(EngineNotFound, EngineConflict, EngineRejected):
+                found[container] = self._usage(container, pid, network=network)
+        return found
+
+    def _usage(self, reference: str, pid: int | None, *, network: bool) -> ContainerUsage:
+        usage = None if pid is None else read_usage(pid, reference, network=network)
+        # A process that has just ended is in no cgroup: then nothing is known.
+        return usage or read_usage(self._pid(reference), network=network) or ContainerUsage(None, None, None, None)
 
     def image(self, reference: str) -> EngineImage | None:
         """Return the local image for a reference, or None."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from ds01.engines.engine_errors import error_from_response
@@ -32,9 +33,10 @@ from ds01.engines.simulated import build as simulated_build
 from ds01.engines.simulated import container_rules, images
 from ds01.engines.simulated.external_events import ExternalEvents
 from ds01.engines.simulated.store import new_id
-from ds01.errors import EngineNotFound
+from ds01.errors import EngineConflict, EngineNotFound, EngineRejected
 from ds01.system.data import to_json
 
+_UNUSED = {"cpu_nanoseconds": 0, "network_bytes": 0, "io_read_bytes": 0, "io_write_bytes": 0}
 _SESSION = "simulated-"
 _NOTHING_RUNS = b"This container is simulated: nothing runs in it, and nothing typed here goes anywhere.\r\n"
 
@@ -221,9 +223,18 @@ class SimulatedEngine(ExternalEvents):
         container_rules.require_unbroken(self.read(), reference, "usage")
         container = container_rules.require_processes(self.read(), reference)
         limit = container["spec"]["memory"] if container.get("spec") else None
-        used = container.get("used") or {"cpu_nanoseconds": 0, "network_bytes": 0}
+        used = _UNUSED | (container.get("used") or {})
         count, first = len(container["processes"]), container["pid"]
         return ContainerUsage(memory_bytes=0, memory_limit_bytes=limit, pids=count, pid=first, **used)
+
+    def usages(self, pids: Mapping[str, int | None], *, network: bool = True) -> dict[str, ContainerUsage]:
+        """Return the usage of many containers."""
+        found = {}
+        for container in pids:
+            with suppress(EngineNotFound, EngineConflict, EngineRejected):
+                usage = self.usage(container)
+                found[container] = usage if network else replace(usage, network_bytes=None)
+        return found
 
     def image(self, reference: str) -> EngineImage | None:
         """Return the image for a reference: nearly every image exists (see `images`)."""

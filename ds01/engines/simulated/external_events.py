@@ -44,11 +44,24 @@ class ExternalEvents:
                 container_rules.start_container(state, container, self.clock())
         return str(container["id"])
 
-    def set_usage(self, reference: str, *, cpu_nanoseconds: int | None, network_bytes: int | None = 0) -> None:
+    def set_usage(
+        self,
+        reference: str,
+        *,
+        cpu_nanoseconds: int | None,
+        network_bytes: int | None = 0,
+        io_read_bytes: int | None = 0,
+        io_write_bytes: int | None = 0,
+    ) -> None:
         """Set what a running container has used since its start; None: unreadable."""
         with self.change() as state:
             container = container_rules.require_processes(state, reference)
-            container["used"] = {"cpu_nanoseconds": cpu_nanoseconds, "network_bytes": network_bytes}
+            container["used"] = {
+                "cpu_nanoseconds": cpu_nanoseconds,
+                "network_bytes": network_bytes,
+                "io_read_bytes": io_read_bytes,
+                "io_write_bytes": io_write_bytes,
+            }
 
     def kill(self, reference: str, *, code: int = 137, out_of_memory: bool = False) -> None:
         """End the first process: `docker kill`, a crash, out of memory, or `exit` (`code` 0)."""

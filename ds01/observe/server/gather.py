@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 
@@ -68,8 +68,9 @@ def gather_server_view(context: Context) -> ServerView:
         for record in records
     }
     recorded = {record.docker_id for record in records}
+    usages = _usages(context, records) if observed.engine is not None else {}
     containers = [
-        container_view(record, views[record.container_name], _usage(context, record, observed), now)
+        container_view(record, views[record.container_name], usages.get(record.docker_id or "", UNKNOWN_USAGE), now)
         for record in records
     ]
     containers += [foreign_container(foreign_view(item)) for item in observed.listed if item.id not in recorded]
@@ -133,13 +134,16 @@ def _describe(what: str, error: Ds01Error) -> str:
     return f"{what} ({error.message}{f': {error.why}' if error.why else ''})"
 
 
-def _usage(context: Context, record: Record, observed: _Observed) -> ContainerUsage:
-    """Return a running container's use; unknown if it does not run, or cannot be read."""
-    if record.state is State.RUNNING and record.docker_id and observed.engine is not None:
-        pid = last_sample(record).get("pid")
-        with suppress(Ds01Error):
-            return context.engine.usage(record.docker_id, pid=pid if isinstance(pid, int) else None)
-    return UNKNOWN_USAGE
+def _usages(context: Context, records: Sequence[Record]) -> Mapping[str, ContainerUsage]:
+    """Return the use of the running containers by Docker id; without those that cannot be read."""
+    pids: dict[str, int | None] = {}
+    for record in records:
+        if record.state is State.RUNNING and record.docker_id:
+            pid = last_sample(record).get("pid")
+            pids[record.docker_id] = pid if isinstance(pid, int) else None
+    with suppress(Ds01Error):
+        return context.engine.usages(pids, network=False)
+    return {}
 
 
 def _names(records: Sequence[Record], listed: Sequence[EngineContainer]) -> dict[str, str]:

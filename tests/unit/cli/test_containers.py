@@ -509,16 +509,18 @@ def test_stats_show_the_gpu_beside_cpu_and_memory(ds: CommandLine) -> None:
         }
     ]
     said = ds.ok("container-stats", "thesis")
-    assert said.splitlines()[0].split() == [
-        "NAME",
-        "CPU",
-        "MEMORY",
-        "PROCESSES",
-        "GPU",
-        "BUSY",
-        "GPU",
-        "MEMORY",
-        "GPU",
-        "PROCS",
+    tables = [part.splitlines() for part in said.split("\n\n")]
+    assert [table[0].split() for table in tables] == [
+        ["NAME", "CPU", "MEMORY", "PROCESSES", "READ/S", "WRITE/S", "NET/S"],
+        ["NAME", "GPU", "BUSY", "GPU", "MEMORY", "GPU", "PROCS"],
     ]
     assert "0b/40g" in said and "0%" in said
+
+
+def test_stats_have_a_line_for_each_slot(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch", "--gpus", "2", "--gpu-type", "mig")
+    (item,) = ds("container-stats", "--json").json["containers"]
+    assert [used["slot"] for used in item["gpu_usage"]] == [slot["slot"] for slot in item["gpus"]] == ["1:0", "1:1"]
+    lines = ds.ok("container-stats", "thesis").partition("\n\n")[2].splitlines()
+    assert [line.split()[:2] for line in lines[1:]] == [["thesis", "1:0"], ["thesis", "1:1"]]
+    assert max(map(len, lines)) <= 80

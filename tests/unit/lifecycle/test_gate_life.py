@@ -336,6 +336,36 @@ def test_limits_usage_sizes_and_processes_are_plain_data(harness: Harness, gate:
     assert gate.own_images(alice) == ()
 
 
+def test_rates_are_differences_over_the_time_between_two_looks(harness: Harness) -> None:
+    alice = harness.actor("alice")
+    harness.gate.create(alice, harness.request("alice"))
+    harness.gate.start(alice, ALICE_THESIS)
+
+    def work(seconds: float) -> None:
+        harness.engine.set_usage(
+            ALICE_THESIS, cpu_nanoseconds=10**9, network_bytes=100, io_read_bytes=3 << 20, io_write_bytes=None
+        )
+
+    harness.set_context(sleep=work)
+    (usage,) = harness.gate.usage(alice, (ALICE_THESIS,), over=2.0)
+    assert (usage.cpu_percent, usage.network_bytes_per_second) == (50.0, 50.0)
+    assert (usage.io_read_bytes_per_second, usage.io_write_bytes_per_second) == ((3 << 20) / 2, None)
+
+
+def test_a_restart_between_two_looks_leaves_rates_unknown(harness: Harness) -> None:
+    alice = harness.actor("alice")
+    harness.gate.create(alice, harness.request("alice"))
+    harness.gate.start(alice, ALICE_THESIS)
+
+    def restart(seconds: float) -> None:
+        harness.engine.kill(ALICE_THESIS)
+        harness.engine.start(ALICE_THESIS)
+
+    harness.set_context(sleep=restart)
+    (usage,) = harness.gate.usage(alice, (ALICE_THESIS,))
+    assert (usage.cpu_percent, usage.io_read_bytes_per_second, usage.memory_bytes) == (None, None, 0)
+
+
 def test_a_program_inside_runs_as_the_owner_whatever_was_asked(harness: Harness, gate: Any) -> None:
     import os
 
