@@ -5,11 +5,12 @@ from __future__ import annotations
 from ds01.engines.protocol import Attachment, EngineInfo, ExecRequest, Progress, PublishedPort
 from ds01.engines.references import is_reference
 from ds01.placement.allocation_input import SlotState
-from ds01.records.deadlines import Deadline
+from ds01.records.deadlines import NEXT_ACTIONS, Deadline
 from ds01.records.request import BuildRequest, ContainerRequest
 from ds01.records.state_machine import Trigger
 
 __all__ = [
+    "NEXT_ACTIONS",
     "Attachment",
     "BuildRequest",
     "ContainerRequest",

@@ -19,6 +19,15 @@ class Deadline:
     because: str
 
 
+# What happens at a deadline, in the words of all screens, by the rule that sets it.
+NEXT_ACTIONS = {
+    "hold": "hold ends",
+    "idle": "idle stop",
+    "runtime": "stop",
+    "removal": "removal",
+    "created": "release",
+    "conflict": "stop",
+}
 LEASE_END_REASONS = ("runtime", "hold", "created", "removal")  # deadlines that end a lease
 
 

@@ -38,8 +38,9 @@ ALLOWED: dict[str, set[str]] = {
     "images": {"engines.protocol", "engines.references", "policy", "system"},
     "projects": {"lifecycle.spec", "policy", "system"},
     "automation": {*STORED, "lifecycle", "observe"},
-    "host": {*STORED, "api", "lifecycle", "observe", "gate", "automation"},
-    "cli": {"api", "gate", "gpus", "host", "images", "journal", "policy", "projects", "system"},
+    "pages": {"api", "gpus", "policy", "system"},
+    "host": {*STORED, "api", "lifecycle", "observe", "gate", "automation", "pages"},
+    "cli": {"api", "gate", "gpus", "host", "images", "journal", "pages", "policy", "projects", "system"},
     "cli.ui": {"api.types", "gpus", "journal", "policy", "system"},
 }
 ASKING = {"print", "input", "breakpoint"}

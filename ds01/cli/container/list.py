@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from ds01.api.listing import GetGpuQuota, ListContainers
-from ds01.api.types import Deadline
+from ds01.api.types import NEXT_ACTIONS, Deadline
 from ds01.api.views import ContainerView
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
@@ -18,16 +18,6 @@ from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_count, format_duration, format_gpus
 from ds01.gpus.slot_names import display_name
-
-# What happens at a deadline, by the rule that sets it.
-NEXT_ACTIONS = {
-    "hold": "hold ends",
-    "idle": "idle stop",
-    "runtime": "stop",
-    "removal": "removal",
-    "created": "release",
-    "conflict": "stop",
-}
 
 
 @verb(example="container-list --all")

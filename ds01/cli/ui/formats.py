@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ds01.errors import Ds01Error
 from ds01.gpus.slot_names import display_name
+from ds01.policy.readable_times import format_duration as format_duration
+from ds01.policy.readable_times import format_local_time as format_local_time
 from ds01.policy.units import readable_size
 from ds01.system.clock import to_server_zone
 
 if TYPE_CHECKING:
     from ds01.journal.notices import Notice
     from ds01.policy.model import Reservation
-
-DISTANT = timedelta(days=300)  # dates further away are shown with the year
 
 
 def format_error(error: Ds01Error) -> str:
@@ -24,14 +24,6 @@ def format_error(error: Ds01Error) -> str:
     if error.hint:
         lines.append("  → " + error.hint.replace("\n", "\n    "))
     return "\n".join(lines)
-
-
-def format_local_time(at: datetime, now: datetime) -> str:
-    """Return a time in the server's zone: the hour if it is today, else with the day, and the year if it is distant."""
-    local_time, today = to_server_zone(at), to_server_zone(now)
-    if local_time.date() == today.date():
-        return local_time.strftime("%H:%M")
-    return local_time.strftime("%a %d %b %H:%M" if abs(local_time - today) < DISTANT else "%a %d %b %Y %H:%M")
 
 
 def describe_reservation(item: Reservation, now: datetime) -> str:
@@ -56,20 +48,6 @@ def format_deadline(at: datetime, now: datetime) -> str:
     return (
         f"{format_local_time(at, now)} ({format_duration(at - now)} left)" if at > now else format_local_time(at, now)
     )
-
-
-def format_duration(duration: timedelta) -> str:
-    """Return a duration in its two largest units, rounded: `3d 4h`, `2h 5m`, `12m`, `40s`."""
-    seconds = max(0, round(duration.total_seconds()))
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds}s"
-    if minutes < 60:
-        return f"{minutes}m"
-    (first, second), (whole, rest) = ("hm", divmod(minutes, 60)) if minutes < 1440 else (
-        "dh", divmod(round(minutes / 60), 24)
-    )  # fmt: skip
-    return f"{whole}{first} {rest}{second}" if rest else f"{whole}{first}"
 
 
 def format_notice(notice: Notice) -> str:

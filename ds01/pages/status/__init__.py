@@ -1,0 +1,1 @@
+"""The page of the server's state: `ds01 status --html`."""
