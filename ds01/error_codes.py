@@ -21,6 +21,11 @@ ERRORS: dict[str, tuple[int, str, str]] = {
         "The state directory is full or read-only.",
         "An administrator makes room; `ds01 doctor` says where.",
     ),
+    "page.not_written": (
+        1,
+        "A page was not written: its directory is not safe, or another file is in its place.",
+        "`why` says what is wrong; choose a directory that nobody else can change.",
+    ),
     "engine.unreachable": (
         1,
         "Docker did not answer, so nothing was observed and nothing was done.",

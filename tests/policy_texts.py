@@ -45,6 +45,8 @@ ports: [8888]
 network: none
 reclaim_held: true
 server_name: gpu.example.org
+status_page: /var/www/ds01/index.html
+status_page_names: false
 outside:
   {ignore_containers: [], ignore_processes: [Xorg], ignore_graphics_below: 1g, ignore_missing_process_list: true}
 notify: {terminal: false, command: [/usr/local/bin/tell, "--to", ""]}

@@ -9,11 +9,15 @@ from ds01.api.seeing.operations import GetMetrics, GetServerView
 from ds01.api.seeing.server_view import ProcessView, ServerContainer, ServerSlot, ServerView
 from ds01.gate.call import Call
 from ds01.observe.server.gather import gather_server_view
+from ds01.observe.server.public_view import public_view
 
 
 def get_server_view(call: Call, operation: GetServerView) -> ServerView:
-    """Return the whole server."""
+    """Return the whole server. Raises PolicyUnreadable, Ds01Error."""
+    call.context.rules.refresh()
     view = gather_server_view(call.context)
+    if operation.public:
+        return public_view(view, names=call.context.rules.policy.status_page_names)
     return view if call.context.rules.is_admin(call.actor) else without_others_details(view, call.actor.uid)
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from ds01.dataclass import dataclass
 
 Node: TypeAlias = "Element | str"
 # None is left out, and an iterable stands for what it yields.

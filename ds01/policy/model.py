@@ -251,6 +251,8 @@ class Policy:
     notify: NotificationSettings = field(default_factory=NotificationSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     workspaces: str | None = None
+    status_page: str | None = None  # the file of the page that each tick writes
+    status_page_names: bool = True  # whether that page names users and containers
     old_keys: tuple[LegacyKey, ...] = ()
 
     def workspaces_of(self, login: str, home: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import stat
 import time
@@ -92,10 +93,10 @@ def names_open_file(path: Path, descriptor: int) -> bool:
     return os.path.samestat(status_at_path, os.fstat(descriptor))
 
 
-def delete_stale_temporaries(directory: Path) -> None:
-    """Delete temporary files that killed processes left behind."""
+def delete_stale_temporaries(directory: Path, *, name: str | None = None) -> None:
+    """Delete temporary files that killed processes left behind; `name`: only those of this file."""
     with suppress(OSError):
-        for path in directory.glob(".*.tmp"):
+        for path in directory.glob(".*.tmp" if name is None else f".{glob.escape(name)}.*.tmp"):
             with suppress(OSError):
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > TEMPORARY_MAX_AGE:

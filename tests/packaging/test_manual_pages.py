@@ -140,7 +140,7 @@ def test_the_manual_of_the_policy_has_every_key(man: Path) -> None:
     assert text.startswith('.\\"') and '\n.TH "RESOURCE\\-LIMITS.YAML" 5 ' in text
     headings = set(re.findall(r"^\.S[SH] (?:\\fB)?([\w.]+?)(?:\\fR)?$", text, re.MULTILINE))
     assert {path.removeprefix("defaults.") for path in key_texts()} - {"defaults"} <= headings
-    assert text.count("When changed: ") == sum("." in path for path in key_texts()) + 6
+    assert text.count("When changed: ") == sum("." in path for path in key_texts()) + 8
 
 
 @pytest.mark.parametrize(

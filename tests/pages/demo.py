@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from ds01.api.server_view import (
+from ds01.api.seeing.server_view import (
     DiskView,
     MachineView,
     ServerContainer,

@@ -11,7 +11,12 @@ from ds01.dataclass import dataclass
 
 @dataclass(frozen=True)
 class GetServerView(Operation[ServerView]):
-    """Return the whole server. Others' images, paths, ports and commands are left out for users."""
+    """Return the whole server. Others' images, paths, ports and commands are left out for users.
+
+    `public`: only what anybody may see, whoever asks; without names if the policy says so.
+    """
+
+    public: bool = False
 
     access: ClassVar[Access] = Access.EVERYBODY
 

@@ -8,9 +8,9 @@ import click
 
 from ds01.api.containers import ExtendContainer
 from ds01.api.listing import ResolveContainer
+from ds01.api.types import NEXT_ACTIONS
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
-from ds01.cli.container.list import NEXT_ACTIONS
 from ds01.cli.container.steps.startup import suggest_start
 from ds01.cli.session import Session
 from ds01.cli.ui.formats import format_deadline

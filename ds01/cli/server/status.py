@@ -11,6 +11,7 @@ from ds01.api.seeing.operations import GetServerView
 from ds01.api.seeing.server_view import ServerSlot, ServerView, SlotSupply
 from ds01.cli.command.definition import BoundedInteger
 from ds01.cli.command.definition import command as verb
+from ds01.cli.command.page_output import refuse_html_with, write_page
 from ds01.cli.container.list import describe_deadline
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
@@ -39,10 +40,12 @@ STATE_WORDS = {"busy_outside": "used outside ds01"}
     "--interval", type=BoundedInteger(1, 3600), metavar="S", help="With --watch: seconds between refreshes. Default: 2."
 )
 @click.option("--hosts", is_flag=True, help="The servers of ~/.config/ds01/hosts or /etc/ds01/hosts, over SSH.")
-def command(session: Session, watch: bool, interval: int | None, hosts: bool) -> int:
+@click.option("--html", metavar="FILE", help="Write a page for browsers; `-` is standard output.")
+def command(session: Session, watch: bool, interval: int | None, hosts: bool, html: str | None) -> int:
     """Show the whole server on one screen: GPUs and who has them, queue, load, disks, and what needs attention.
 
-    `?` and a shaded bar mean unknown: the hardware or the driver does not say.
+    `?` and a shaded bar mean unknown: the hardware or the driver does not say. The page of --html has only what anybody
+    may see: no images, ports or commands, and no names if the policy says so.
     """
     if watch and session.as_json:
         raise UsageError(
@@ -52,6 +55,14 @@ def command(session: Session, watch: bool, interval: int | None, hosts: bool) ->
         raise UsageError(
             "--interval needs --watch", why="a single output has no interval", hint="`--watch --interval 5`"
         )
+    if html is not None:
+        for option, given in (("--watch", watch), ("--hosts", hosts), ("--json", session.as_json)):
+            if given:
+                raise refuse_html_with(option)
+        from ds01.pages.status.page import status_page
+
+        write_page(session, html, status_page(session.run(GetServerView(public=True))))
+        return 0
 
     def show() -> None:
         if hosts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ds01.errors import Ds01Error
 from ds01.gpus.slot_names import display_name
+from ds01.policy.readable_times import DISTANT
 from ds01.policy.readable_times import format_duration as format_duration
 from ds01.policy.readable_times import format_local_time as format_local_time
 from ds01.policy.units import readable_size

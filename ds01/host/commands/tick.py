@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache, partial
 
 from ds01.automation.last_good_policy import load_policy_or_last_good, save_last_good_policy
 from ds01.automation.report import ReportItem, TickReport, tick_document
 from ds01.automation.tick import Tick
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.gate.installation import Installation
+from ds01.host.commands.status_page import write_status_page
 from ds01.host.commands.tick_metrics import write_metrics
 from ds01.host.slice_updates import update_slices
 from ds01.journal.notifier import Notifier
 from ds01.observe.accounting.recorder import record_tick
+from ds01.observe.server.gather import gather_server_view
 from ds01.policy.sources import PolicySources
 from ds01.system import clock, files
 
@@ -55,7 +58,7 @@ def _run(installation: Installation, dry_run: bool) -> TickReport:
     if not dry_run:
         files.delete_stale_temporaries(settings.log)
         _store(installation, report)
-        _write_metrics(installation, report)
+        _write_views(installation, report)
     return report
 
 
@@ -67,12 +70,15 @@ def _store(installation: Installation, report: TickReport) -> None:
         report.add_error("", "tick.json", error)
 
 
-def _write_metrics(installation: Installation, report: TickReport) -> None:
-    """Write what other programs read, from the report as it is stored; store its errors too."""
+def _write_views(installation: Installation, report: TickReport) -> None:
+    """Write what other programs and people read, from the report as it is stored; store its errors too."""
     if "policy" not in vars(installation):
         return  # no policy could be read
     count = len(report.errors)
-    write_metrics(installation.context, report)
+    context, settings = installation.context, installation.settings
+    see = cache(partial(gather_server_view, context))  # once for all of them, and only if one needs it
+    write_metrics(context, report, see)
+    write_status_page(context, report, see, sandbox=settings.state if settings.sandbox else None)
     if len(report.errors) > count:
         _store(installation, report)
 

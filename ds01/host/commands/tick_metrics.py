@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ds01 import __version__
@@ -9,18 +10,20 @@ from ds01.api.seeing.server_view import ServerView
 from ds01.automation.report import ReportItem, TickReport
 from ds01.lifecycle.context.context import Context
 from ds01.observe.metrics.job_mapping import mapping_files, write_mapping
-from ds01.observe.server.gather import gather_server_view
 
 MAPPING = "job-mapping"  # the ledger's document: the directory, and the files in it that are ds01's
 
 
-def write_metrics(context: Context, report: TickReport) -> None:
-    """Write the textfile and the job mapping; errors go into the report. Call it after tick.json is written."""
+def write_metrics(context: Context, report: TickReport, see: Callable[[], ServerView]) -> None:
+    """Write the textfile and the job mapping; errors go into the report. Call it after tick.json is written.
+
+    `see` gathers the view of the server.
+    """
     settings = context.rules.policy.metrics
     if settings.textfile is None and settings.dcgm_job_mapping is None:
         return
     try:
-        view = gather_server_view(context)
+        view = see()
     except Exception as error:
         report.add_error("", "metrics", error)
         return

@@ -27,7 +27,7 @@ def find_complaints(
     return (
         *_of_tick(tick, now),
         *(f"GPU {gpu.index}: {gpu.unhealthy}" for gpu in gpus if gpu.unhealthy),
-        *(f"the GPU {slot.slot} of {slot.user} is lost: {slot.why}" for slot in slots if slot.lost),
+        *(f"the GPU {slot.slot}{_of(slot.user)} is lost: {slot.why}" for slot in slots if slot.lost),
         *(
             f"{item.container.name} of {item.container.user}: {item.container.conflict}"
             for item in containers
@@ -40,6 +40,10 @@ def find_complaints(
             if disk.total_bytes and disk.free_bytes / disk.total_bytes < FULL_DISK
         ),
     )
+
+
+def _of(user: str | None) -> str:
+    return f" of {user}" if user else ""  # a public view may have no names
 
 
 def _of_outside(outside: Sequence[OutsideView]) -> Iterator[str]:

@@ -54,10 +54,9 @@ class _Observed:
 def gather_server_view(context: Context) -> ServerView:
     """Return the whole server, unredacted. Records are brought up to date first.
 
-    If Docker or the GPUs do not answer, the rest is shown, and `unknown` says what is missing. Raises Ds01Error if the
-    policy or the records cannot be read.
+    The policy is the one that the context has read. If Docker or the GPUs do not answer, the rest is shown, and
+    `unknown` says what is missing. Raises Ds01Error if the records cannot be read.
     """
-    context.rules.refresh()
     observed = _observe(context)
     now = context.clock()
     records = readable(observed.entries)

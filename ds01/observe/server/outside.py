@@ -52,7 +52,9 @@ def pid_of(blocker: Blocker) -> int | None:
 def describe_use(use: OutsideView) -> str:
     """Describe a use in a few words, without slot and command."""
     if use.what == "unknown":
-        return use.who
+        return use.who or "something unknown"
+    if not use.who:  # a public view names nothing
+        return f"a {use.what}"
     words = f"{use.what} {use.who}"
     if use.pid is not None:
         words += f" (pid {use.pid})"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ds01.dataclass import dataclass
 from ds01.pages.charts.figure import figure, round_top, series_legend
 from ds01.pages.markup import Content, Element, element
 

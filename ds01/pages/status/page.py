@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ds01.api.server_view import ServerView
+from ds01.api.seeing.server_view import ServerView
 from ds01.pages.markup import Element, element
 from ds01.pages.shell import render_page
 from ds01.pages.status.server import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ds01.api.server_view import ServerView, WaitingView
+from ds01.api.seeing.server_view import ServerView, WaitingView
 from ds01.gpus.model import GpuRequest
 from ds01.pages.charts.bars import percent_bar
 from ds01.pages.markup import Content, Element, element, untrusted

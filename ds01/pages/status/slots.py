@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ds01.api.server_view import ServerGpu, ServerSlot, ServerView, SlotSupply
+from ds01.api.seeing.server_view import ServerGpu, ServerSlot, ServerView, SlotSupply
 from ds01.api.types import NEXT_ACTIONS
 from ds01.pages.charts.bars import percent_bar
 from ds01.pages.markup import Content, Element, element, untrusted

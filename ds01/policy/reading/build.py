@@ -27,7 +27,7 @@ from ds01.policy.reading.schema import NESTED
 from ds01.policy.resolve import BUILT_IN, FALLBACK_GROUP
 from ds01.policy.units import quote_text, readable_size, readable_sizes
 
-_PLAIN = ("workspaces", "ports", "network", "reclaim_held", "server_name")
+_PLAIN = ("workspaces", "ports", "network", "reclaim_held", "server_name", "status_page", "status_page_names")
 
 
 def build_policy(root: Section, members: Mapping[str, frozenset[str]], path: Path, problems: ProblemList) -> Policy:

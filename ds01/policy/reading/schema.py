@@ -169,6 +169,8 @@ _SERVER: dict[str, NodeReader] = {
     "workspaces": scalar_reader(FOLDER, nullable=True),
     "ports": list_reader(scalar_reader(integer_type(1, 65535)), "ports", unique=True),
     "network": scalar_reader(enum_type(Network)),
+    "status_page": scalar_reader(FOLDER, nullable=True),
+    "status_page_names": scalar_reader(BOOLEAN),
     "reclaim_held": scalar_reader(BOOLEAN),
     "server_name": scalar_reader(HOST, nullable=True),
     "outside": section_reader(

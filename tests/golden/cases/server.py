@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from tests.golden.case import Case, Step, outside
+import os
+
+from tests.golden.case import Case, Stage, Step, file, outside
 
 _RUNNING = "container-deploy thesis pytorch --cpu-only --background"
 _real_identity = Step("the commands see who they are", lambda stage: stage.ds.use_real_identity())
+
+
+def _link(stage: Stage) -> None:
+    stage.path("link").symlink_to("/etc/passwd")
+
+
+def _directory_of_bob(stage: Stage) -> None:
+    os.chown(stage.path("theirs/page.html").parent, 70002, 70002)
+
 
 CASES = [
     Case("Doctor is for root when it fixes", "bob$ doctor --fix", (_real_identity,)),
@@ -26,4 +37,9 @@ CASES = [
     Case("No notices", "notices"),
     Case("The dashboard without a terminal", "dashboard"),
     Case("The dashboard once, with an interval", "dashboard --once --interval 5"),
+    Case("A page of the server", "root$ status --html ROOT/page.html"),
+    Case("A page in place of another file", "root$ status --html ROOT/notes", (file("notes", "mine"),)),
+    Case("A page in place of a link", "root$ status --html ROOT/link", (outside("ROOT/link is a link", _link),)),
+    Case("A page where somebody else could replace it", "root$ status --html ROOT/theirs/page.html",
+         (outside("ROOT/theirs belongs to bob", _directory_of_bob),)),
 ]  # fmt: skip

@@ -78,6 +78,7 @@ def test_every_documented_key_is_read(tmp_path: Path) -> None:
     assert policy.mounts == MountRoots(("/scratch",), ("/data", "/nfs/data"), ())
     assert (policy.ports, policy.network, policy.reclaim_held) == ((8888,), Network.NONE, True)
     assert policy.server_name == "gpu.example.org"
+    assert (policy.status_page, policy.status_page_names) == ("/var/www/ds01/index.html", False)
     assert policy.outside == OutsideUse((), ("Xorg",), 1 << 30, ignore_missing_process_list=True)
     assert policy.notify == NotificationSettings(False, ("/usr/local/bin/tell", "--to", ""))
     assert policy.old_keys == ()
@@ -106,6 +107,7 @@ def test_shipped_policy_equals_the_built_in_defaults(tmp_path: Path) -> None:
     assert shipped.notify == bare.notify
     assert shipped.gpu_allocation == bare.gpu_allocation
     assert shipped.server_name is None
+    assert (shipped.status_page, shipped.status_page_names) == (bare.status_page, bare.status_page_names)
     assert (shipped.ports, shipped.network, shipped.reclaim_held) == (bare.ports, bare.network, bare.reclaim_held)
     assert all(not group.members for group in shipped.groups.values())
 
@@ -133,7 +135,9 @@ def test_policy_model_loads_without_yaml() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("section", sorted(yaml.safe_load(EVERY_KEY).keys() - {"network", "reclaim_held"}))
+@pytest.mark.parametrize(
+    "section", sorted(yaml.safe_load(EVERY_KEY).keys() - {"network", "reclaim_held", "status_page_names"})
+)
 def test_an_empty_section_is_empty(section: str, tmp_path: Path) -> None:
     assert isinstance(load_text(tmp_path, f"{section}:\n  # nothing but a comment\nreclaim_held: false\n"), Policy)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ds01.api.types import Deadline
-from ds01.cli.container.list import NEXT_ACTIONS
+from ds01.api.types import NEXT_ACTIONS, Deadline
 from ds01.cli.dashboard.screen import CYAN, DIM, GREEN, PLAIN, RED, YELLOW, clean
 from ds01.cli.dashboard.table import Cell
 from ds01.cli.ui.bars import bar, percent_text
