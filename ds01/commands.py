@@ -50,6 +50,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "check-limits": ("ds01.cli.check_limits", "Your quotas: used, left, and your deadlines"),
         "limits": ("ds01.cli.limits", "The limits of a user, and where they come from"),
         "events": ("ds01.cli.server.events", "What happened to your containers, and why"),
+        "report": ("ds01.cli.server.report", "Who leased and used GPUs, and their energy"),
         "notices": ("ds01.cli.notices", "What ds01 did or will do to your containers"),
         "aliases": ("ds01.cli.aliases", "Every command with one line"),
     },

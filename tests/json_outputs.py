@@ -182,6 +182,8 @@ def administration(told: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     run("doctor", "--fix", who="root", code=None)
     run("queue")
     run("events", "--limit", "5")
+    run("report", "--last", "30d")
+    run("report", "--last", "30d", "--by", "gpu", who="boss")
     run("logs", who="boss")
     run("logs", "tick", who="boss")
     ds.ok("tick", who="root")

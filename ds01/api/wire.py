@@ -16,13 +16,13 @@ from typing import Any
 
 from ds01.api import access, containers, images, listing, measures, programs, server
 from ds01.api.operation import Operation, StreamOperation
-from ds01.api.seeing import events
+from ds01.api.seeing import events, report
 from ds01.api.seeing import operations as seeing
 from ds01.engines.protocol import Attachment
 from ds01.errors import Ds01Error
 from ds01.system.data import DataError, from_json, parse_json, to_json
 
-_MODULES = (access, containers, events, images, listing, measures, programs, seeing, server)
+_MODULES = (access, containers, events, images, listing, measures, programs, report, seeing, server)
 
 
 def encode_operation(operation: Operation[Any]) -> str:

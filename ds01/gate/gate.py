@@ -48,6 +48,7 @@ HANDLERS = {
     "GetLimits": "server.get_limits",
     "IsAdmin": "access.is_admin",
     "CheckOwner": "access.check_owner",
+    "GetReport": "seeing.get_report",
     "GetServerView": "seeing.get_server_view",
     "GetMetrics": "seeing.get_metrics",
     "ListQueue": "server.list_queue",

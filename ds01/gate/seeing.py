@@ -6,10 +6,13 @@ from dataclasses import replace
 
 from ds01 import __version__
 from ds01.api.seeing.operations import GetMetrics, GetServerView
+from ds01.api.seeing.report import GetReport, Report
 from ds01.api.seeing.server_view import ProcessView, ServerContainer, ServerSlot, ServerView
+from ds01.errors import UsageError
 from ds01.gate.call import Call
 from ds01.observe.server.gather import gather_server_view
 from ds01.observe.server.public_view import public_view
+from ds01.system.clock import server_zone
 
 
 def get_server_view(call: Call, operation: GetServerView) -> ServerView:
@@ -28,6 +31,29 @@ def get_metrics(call: Call, operation: GetMetrics) -> str:
 
     view = gather_server_view(call.context)
     return exposition(metric_families(view, call.context.ledger.read_tick_report(), version=__version__))
+
+
+def get_report(call: Call, operation: GetReport) -> Report:
+    """Return the report of a period; for who is no administrator without the rows of others."""
+    from ds01.observe.report.build import Reader
+    from ds01.observe.report.period import report_of_period
+
+    context, now = call.context, call.context.clock()
+    if operation.since >= operation.until:
+        raise UsageError("the period ends before it begins")
+    if operation.since >= now:
+        raise UsageError("the period has not begun", why="a report is about what was")
+    return report_of_period(
+        context.ledger,
+        context.log_directory,
+        context.rules.policy.report,
+        (operation.since, operation.until),
+        by=operation.by,
+        now=now,
+        zone=server_zone(),
+        reader=None if context.rules.is_admin(call.actor) else Reader(call.actor.uid, call.login(call.actor.uid)),
+        anonymous=operation.anonymous,
+    )
 
 
 def without_others_details(view: ServerView, uid: int) -> ServerView:

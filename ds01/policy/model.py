@@ -204,6 +204,19 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True)
+class ReportSettings:
+    """Factors of `ds01 report` for a kilowatt hour; None: it computes no cost or no CO2.
+
+    `monthly`: the directory in which the tick writes the report of the last month.
+    """
+
+    energy_price: float | None = None
+    currency: str = "EUR"
+    co2_grams_per_kwh: float | None = None
+    monthly: str | None = None
+
+
+@dataclass(frozen=True)
 class LegacyKey:
     """A key of an older installation that was accepted, and its replacement, like `max_runtime: 48h`."""
 
@@ -250,6 +263,7 @@ class Policy:
     outside: OutsideUse = field(default_factory=OutsideUse)
     notify: NotificationSettings = field(default_factory=NotificationSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     workspaces: str | None = None
     status_page: str | None = None  # the file of the page that each tick writes
     status_page_names: bool = True  # whether that page names users and containers

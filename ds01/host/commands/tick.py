@@ -98,12 +98,27 @@ def _record(installation: Installation, tick: Tick, report: TickReport) -> None:
     settings, now = installation.settings, installation.now()
     problem = record_tick(installation.ledger, settings.log, tick.observed, now, clock.server_zone())
     if problem is None:
+        _write_monthly_report(installation, report)
         return
     report.unknown.append(ReportItem("", ACCOUNTING, problem.why))
     if problem.moved:
         event = {"actor": "tick", "container": None, "user": None}
         why = f"{problem.why}; the next tick makes a new one from the logs and records, without what was measured"
         installation.context.emit("repair", event | {"why": why})
+
+
+def _write_monthly_report(installation: Installation, report: TickReport) -> None:
+    settings = installation.policy.report
+    if settings.monthly is None:
+        return
+    from ds01.host.commands.monthly_report import write_monthly_report  # most policies ask for none
+
+    try:
+        write_monthly_report(
+            installation.ledger, installation.settings.log, settings, installation.now(), clock.server_zone()
+        )
+    except Exception as error:
+        report.add_error("", "report.monthly", error)
 
 
 def _emit_event(installation: Installation, report: TickReport) -> None:

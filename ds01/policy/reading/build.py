@@ -19,6 +19,7 @@ from ds01.policy.model import (
     OutsideUse,
     Override,
     Policy,
+    ReportSettings,
     Reservation,
 )
 from ds01.policy.reading.node_readers import Section
@@ -65,6 +66,7 @@ def build_policy(root: Section, members: Mapping[str, frozenset[str]], path: Pat
         outside=OutsideUse(**_section_values(values, "outside")),
         notify=NotificationSettings(**notify),
         metrics=MetricsSettings(**_section_values(values, "metrics")),
+        report=ReportSettings(**_section_values(values, "report")),
         old_keys=_old_keys(path, [values.get("defaults"), *sections.values(), *overrides.values()]),
         **{key: values[key] for key in _PLAIN if key in values},
     )

@@ -12,6 +12,7 @@ from ds01.policy.reading.reader_schema import NodeReader, ValueType
 from ds01.policy.reading.value_types import (
     ARGUMENT,
     BOOLEAN,
+    CURRENCY,
     DURATION,
     FOLDER,
     GROUP_NAME,
@@ -191,6 +192,14 @@ _SERVER: dict[str, NodeReader] = {
         {
             "textfile": scalar_reader(TEXTFILE, nullable=True),
             "dcgm_job_mapping": scalar_reader(FOLDER, nullable=True),
+        }
+    ),
+    "report": section_reader(
+        {
+            "energy_price": scalar_reader(number_type(0, 1000), nullable=True),
+            "currency": scalar_reader(CURRENCY),
+            "co2_grams_per_kwh": scalar_reader(number_type(0, 10_000), nullable=True),
+            "monthly": scalar_reader(FOLDER, nullable=True),
         }
     ),
 }

@@ -185,6 +185,7 @@ FOLDER = ValueType(_folder, "an absolute path below /", {"type": "string", "patt
 TEXTFILE = ValueType(
     _textfile, "an absolute path below / that ends in .prom", {"type": "string", "pattern": "^/[^/].*[^/][.]prom$"}
 )
+CURRENCY = pattern_type(r"[^\s\d=+@'\"-][^\s=+@'\"-]{0,7}", "a currency like EUR or €")
 ARGUMENT = ValueType(_argument, "a text")
 LOGIN_OR_GROUP = ValueType(
     lambda text: text if text[:1] == "@" else _login(text),
