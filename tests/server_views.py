@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ds01.api.seeing.server_view import (
+    DiskUseView,
     DiskView,
     MachineView,
     OutsideView,
@@ -92,6 +93,10 @@ def full_view(**more: object) -> ServerView:
         outside=(OutsideView("1:1", "process", "python", "dave", 4711, NOON - HOUR),),
         tick=TickView(NOON - timedelta(minutes=3), 1.5, NOON - timedelta(minutes=3), ()),
         disks=(DiskView("/var/lib/docker", ("Docker's data",), 1 << 40, 1 << 39),),
+        disk_use=(
+            DiskUseView("workspaces", "alice", 70001, 5 << 30, NOON - HOUR),
+            DiskUseView("volumes", None, None, 1 << 30, NOON - HOUR),
+        ),
         complaints=("something",),
         unknown=(),
     )

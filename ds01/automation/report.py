@@ -19,7 +19,8 @@ BEGINS = "begins"
 WAITS = "waits"
 CLOCK = "clock"  # the whole tick: its time cannot be trusted
 LOST = "gpu"  # a leased slot that is gone
-HARMLESS = frozenset((BUSY, BEGINS, WAITS, LOST))
+DISK_USE = "disk"  # what could not be measured; the last figures stay
+HARMLESS = frozenset((BUSY, BEGINS, WAITS, LOST, DISK_USE))
 
 
 @dataclass(frozen=True)

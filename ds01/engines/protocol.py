@@ -177,6 +177,29 @@ class EngineImage:
 
 
 @dataclass(frozen=True)
+class DiskItem:
+    """What an image, container or volume takes on disk. `names`: an image's tags. None: unknown."""
+
+    id: str
+    names: tuple[str, ...]
+    size_bytes: int | None
+
+
+@dataclass(frozen=True)
+class DiskUsage:
+    """What the engine keeps on disk. An image has the size of the layers that no other has, a container its own layer.
+
+    `layers_bytes`: all layers of all images together.
+    """
+
+    layers_bytes: int | None
+    images: tuple[DiskItem, ...]
+    containers: tuple[DiskItem, ...]
+    volumes: tuple[DiskItem, ...]
+    build_cache_bytes: int | None
+
+
+@dataclass(frozen=True)
 class CreateResult:
     """The result of a create; `warnings` are the engine's messages on what this kernel cannot enforce."""
 
@@ -349,6 +372,9 @@ class Engine(Protocol):
         The values are as `pid` of `usage`. A container that does not run, or cannot be inspected, is left out.
         `network`: with the network bytes, which take as long as all the rest.
         """
+
+    def disk_usage(self) -> DiskUsage:
+        """Return what takes how much disk space. That can take minutes: for the tick, not while somebody waits."""
 
     def image(self, reference: str) -> EngineImage | None:
         """Return the local image for a reference; None if there is none."""

@@ -14,14 +14,17 @@ from ds01.system.users import Account
 TIMEOUT = 10.0  # seconds; a home on a dead NFS server would hang forever
 
 
-def run_as_account(account: Account, function: Callable[[], str]) -> str | None:
+def run_as_account(account: Account, function: Callable[[], str], *, timeout: float = TIMEOUT) -> str | None:
     """Return the function's result: root runs it as the account (see `run_as_uid`), everybody else as themselves."""
     if os.geteuid() != 0:
         return function()
-    return run_as_uid(account.uid, account.gid, function, groups=os.getgrouplist(account.login, account.gid))
+    groups = os.getgrouplist(account.login, account.gid)
+    return run_as_uid(account.uid, account.gid, function, groups=groups, timeout=timeout)
 
 
-def run_as_uid(uid: int, gid: int, function: Callable[[], str], *, groups: Sequence[int] = ()) -> str | None:
+def run_as_uid(
+    uid: int, gid: int, function: Callable[[], str], *, groups: Sequence[int] = (), timeout: float = TIMEOUT
+) -> str | None:
     """Return the function's result when run as `uid` with `groups`; None if it did not finish. Only root can do this.
 
     `function` runs in a forked child: it must not take locks or touch files that the caller has open.
@@ -41,7 +44,7 @@ def run_as_uid(uid: int, gid: int, function: Callable[[], str], *, groups: Seque
             os._exit(0)  # always: the child must not go on with the caller's work
     os.close(write_end)
     with open(read_end, "rb") as pipe_file:
-        ready, _, _ = select.select([read_end], [], [], TIMEOUT)
+        ready, _, _ = select.select([read_end], [], [], timeout)
         if not ready:
             os.kill(child, signal.SIGKILL)
         output = pipe_file.read() if ready else b""

@@ -498,3 +498,26 @@ def test_a_missing_image_cannot_be_tagged(engine: Engine) -> None:
     assert engine.image("absent/image:1") is None
     with pytest.raises(EngineNotFound):
         engine.tag("absent/image:1", "absent/image:2")
+
+
+def test_disk_usage_names_what_there_is(engine: Engine, make: Make) -> None:
+    identity = make()
+    usage = engine.disk_usage()
+    container = engine.inspect(identity)
+    assert container is not None
+    assert {item.id: item.names for item in usage.containers}[container.id] == (container.name,)
+    assert container.image in [tag for image in usage.images for tag in image.names]
+    assert usage.layers_bytes is not None and usage.layers_bytes > 0
+    sizes = [item.size_bytes for item in (*usage.images, *usage.containers, *usage.volumes)]
+    assert all(size is None or size >= 0 for size in sizes)
+    assert None not in [item.size_bytes for item in usage.containers]
+
+
+def test_a_containers_disk_use_is_what_it_wrote(engine: Engine, make: Make) -> None:
+    identity = make()
+    engine.put_archive(identity, "/tmp", archive(data=b"x" * 100_000))
+    container = engine.inspect(identity)
+    (size,) = [item.size_bytes for item in engine.disk_usage().containers if container and item.id == container.id]
+    assert size is not None
+    if engine.info().name == "docker":  # the simulated one measures nothing
+        assert 100_000 <= size < 200_000

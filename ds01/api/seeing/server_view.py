@@ -107,7 +107,10 @@ class ServerContainer:
 
 @dataclass(frozen=True)
 class ServerUser:
-    """A user who has a container or waits. Limits: None is unlimited."""
+    """A user who has a container or waits. Limits: None is unlimited.
+
+    `disk_bytes`: images, container layers and workspaces; None until all three were measured.
+    """
 
     user: str
     uid: int
@@ -121,6 +124,8 @@ class ServerUser:
     cpu_percent: float | None
     memory_bytes: int | None
     waiting: int
+    disk_bytes: int | None = None
+    disk_measured_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,21 @@ class DiskView:
     holds: tuple[str, ...]
     total_bytes: int
     free_bytes: int
+
+
+@dataclass(frozen=True)
+class DiskUseView:
+    """What takes disk space, as it was measured last.
+
+    `kind`: images, containers, volumes, build_cache, workspaces. `user` None: nobody's, such as layers that several
+    images share.
+    """
+
+    kind: str
+    user: str | None
+    uid: int | None
+    bytes: int
+    measured_at: datetime
 
 
 @dataclass(frozen=True)
@@ -221,3 +241,4 @@ class ServerView:
     complaints: tuple[str, ...]
     unknown: tuple[str, ...]
     schema: int = SCHEMA
+    disk_use: tuple[DiskUseView, ...] = ()

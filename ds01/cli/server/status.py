@@ -29,6 +29,7 @@ from ds01.cli.ui.refresh import DEFAULT_INTERVAL, repeat_until_interrupted
 from ds01.errors import UsageError
 
 BAR_WIDTH = 6
+MOST_DISK_USERS = 3
 MOST_OUTSIDE = 5
 MOST_COMPLAINTS = 3  # on one screen; `ds01 doctor` has them all
 STATE_WORDS = {"busy_outside": "used outside ds01"}
@@ -148,12 +149,30 @@ def _lines(view: ServerView) -> Iterator[str]:
             f"for {format_duration(view.at - first.since)}{when}; `ds01 queue` shows all"
         )
     yield from (f"Reserved: {describe_reservation(item, view.at)}" for item in view.reservations)
+    yield from _disk_use(view)
     yield from _outside(view)
     yield _tick(view)
     if view.complaints:
         shown = view.complaints[:MOST_COMPLAINTS]
         more = len(view.complaints) - len(shown)
         yield f"Attention: {'; '.join(shown)}{f'; and {more} more' if more else ''} (`sudo ds01 doctor`)"
+
+
+def _disk_use(view: ServerView) -> Iterator[str]:
+    """Yield what takes disk space, by kind and by user; nothing before it was measured."""
+    kinds: dict[str, int] = {}
+    users: dict[str, int] = {}
+    for use in view.disk_use:
+        kinds[use.kind] = kinds.get(use.kind, 0) + use.bytes
+        if use.user is not None:
+            users[use.user] = users.get(use.user, 0) + use.bytes
+    if not kinds:
+        return
+    age = format_duration(view.at - min(use.measured_at for use in view.disk_use))
+    text = ", ".join(f"{kind.replace('_', ' ')} {format_size(size)}" for kind, size in kinds.items())
+    most = sorted(((size, user) for user, size in users.items() if size), reverse=True)[:MOST_DISK_USERS]
+    whose = f"; most: {', '.join(f'{user} {format_size(size)}' for size, user in most)}" if most else ""
+    yield f"Disk use, measured {age} ago: {text}{whose}"
 
 
 def _outside(view: ServerView) -> Iterator[str]:

@@ -129,10 +129,14 @@ class Client:
         *,
         params: Mapping[str, Any] | None = None,
         timeout: float | tuple[float, float | None] = TIMEOUT,
+        version: str | None = None,
         **options: Any,
     ) -> Any:
-        """Send a request that the SDK has no method for, inside `api_call`; return the answer unless it is an error."""
-        url = f"{api.base_url}/v{api.api_version}{path}"
+        """Send a request that the SDK has no method for, inside `api_call`; return the answer unless it is an error.
+
+        `version`: of the API, if not the newest that both sides know.
+        """
+        url = f"{api.base_url}/v{version or api.api_version}{path}"
         response = api.request(method, url, params=params, timeout=timeout, **options)
         try:
             response.raise_for_status()

@@ -13,6 +13,7 @@ from dataclasses import replace
 from ds01.engines.docker import exec as docker_exec
 from ds01.engines.docker import images as docker_images
 from ds01.engines.docker.client import INSPECT_TIMEOUT, TIMEOUT, Client, quote_path_part
+from ds01.engines.docker.disk_usage import read_disk_usage
 from ds01.engines.docker.path_stat import path_status
 from ds01.engines.docker.start_times import booted_at, engine_started_at
 from ds01.engines.docker.translate import create_body, read_info, read_inspected, read_listed, update_body
@@ -25,6 +26,7 @@ from ds01.engines.protocol import (
     ContainerSpec,
     ContainerUsage,
     CreateResult,
+    DiskUsage,
     EngineContainer,
     EngineImage,
     EngineInfo,
@@ -195,6 +197,10 @@ class DockerEngine:
         usage = None if pid is None else read_usage(pid, reference, network=network)
         # A process that has just ended is in no cgroup: then nothing is known.
         return usage or read_usage(self._pid(reference), network=network) or ContainerUsage(None, None, None, None)
+
+    def disk_usage(self) -> DiskUsage:
+        """Return what takes how much disk space."""
+        return read_disk_usage(self._client)
 
     def image(self, reference: str) -> EngineImage | None:
         """Return the local image for a reference, or None."""

@@ -21,6 +21,8 @@ from ds01.engines.protocol import (
     ContainerUsage,
     CreateResult,
     Devices,
+    DiskItem,
+    DiskUsage,
     EngineContainer,
     EngineImage,
     EngineInfo,
@@ -235,6 +237,18 @@ class SimulatedEngine(ExternalEvents):
                 usage = self.usage(container)
                 found[container] = usage if network else replace(usage, network_bytes=None)
         return found
+
+    def disk_usage(self) -> DiskUsage:
+        """Return what takes how much disk space: an image 1 MB, a container nothing."""
+        state = self.read()
+        containers = state["containers"].values()
+        return DiskUsage(
+            layers_bytes=sum(image.size_bytes or 0 for image in self.images()),
+            images=tuple(DiskItem(image.id, image.tags, image.size_bytes) for image in self.images()),
+            containers=tuple(DiskItem(each["id"], (each["name"],), 0) for each in containers),
+            volumes=(),
+            build_cache_bytes=0,
+        )
 
     def image(self, reference: str) -> EngineImage | None:
         """Return the image for a reference: nearly every image exists (see `images`)."""

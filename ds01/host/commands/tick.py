@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache, partial
 
 from ds01.automation.last_good_policy import load_policy_or_last_good, save_last_good_policy
-from ds01.automation.report import ReportItem, TickReport, tick_document
+from ds01.automation.report import DISK_USE, ReportItem, TickReport, error_line, tick_document
 from ds01.automation.tick import Tick
 from ds01.errors import Busy, PolicyUnreadable
 from ds01.gate.installation import Installation
@@ -15,6 +15,7 @@ from ds01.host.commands.tick_metrics import write_metrics
 from ds01.host.slice_updates import update_slices
 from ds01.journal.notifier import Notifier
 from ds01.observe.accounting.recorder import record_tick
+from ds01.observe.disk_use.measure import measure_disk_use
 from ds01.observe.server.gather import gather_server_view
 from ds01.policy.sources import PolicySources
 from ds01.system import clock, files
@@ -59,6 +60,7 @@ def _run(installation: Installation, dry_run: bool) -> TickReport:
         files.delete_stale_temporaries(settings.log)
         _store(installation, report)
         _write_views(installation, report)
+        _measure_disk_use(installation, report)
     return report
 
 
@@ -80,6 +82,19 @@ def _write_views(installation: Installation, report: TickReport) -> None:
     write_metrics(context, report, see)
     write_status_page(context, report, see, sandbox=settings.state if settings.sandbox else None)
     if len(report.errors) > count:
+        _store(installation, report)
+
+
+def _measure_disk_use(installation: Installation, report: TickReport) -> None:
+    """Measure disk use, as the last of all, since it can take minutes. What cannot be measured fails nothing."""
+    if "policy" not in vars(installation) or report.clock_is_doubted:
+        return
+    try:
+        problems = measure_disk_use(installation.context)
+    except Exception as error:
+        problems = [error_line(error)]
+    if problems:
+        report.unknown += [ReportItem("", DISK_USE, problem) for problem in problems]
         _store(installation, report)
 
 

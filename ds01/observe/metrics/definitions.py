@@ -49,6 +49,12 @@ DEFINITIONS = (
     Definition("ds01_tick_errors", "What the last pass could not do."),
     Definition("ds01_tick_unknown_items", "What the last pass could not decide, or not yet."),
     Definition("ds01_tick_containers", "Containers that the last pass looked at."),
+    Definition(
+        "ds01_disk_use_bytes",
+        "Disk space by kind and user; no user: nobody's, like shared layers.",
+        ("kind", "user"),
+    ),
+    Definition("ds01_disk_use_measured_timestamp_seconds", "When that disk space was measured.", ("kind", "user")),
     Definition("ds01_filesystem_size_bytes", "Size of a file system that ds01 needs.", ("path",)),
     Definition("ds01_filesystem_free_bytes", "Free space of a file system that ds01 needs.", ("path",)),
     Definition(

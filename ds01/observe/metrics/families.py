@@ -56,6 +56,9 @@ def _samples(view: ServerView, tick: Mapping[str, Any], version: str) -> Iterato
     waits = [_seconds(view.at, waiter.since) or 0.0 for waiter in view.queue]
     yield "ds01_queue_oldest_wait_seconds", (), max(waits, default=0)
     yield from _tick(view, tick)
+    for use in view.disk_use:
+        yield "ds01_disk_use_bytes", (use.kind, use.user), use.bytes
+        yield "ds01_disk_use_measured_timestamp_seconds", (use.kind, use.user), use.measured_at.timestamp()
     for disk in view.disks:
         yield "ds01_filesystem_size_bytes", (disk.path,), disk.total_bytes
         yield "ds01_filesystem_free_bytes", (disk.path,), disk.free_bytes

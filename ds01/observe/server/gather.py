@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, partial
 
-from ds01.api.seeing.server_view import ServerContainer, ServerView, WaitingView
+from ds01.api.seeing.server_view import DiskUseView, ServerContainer, ServerUser, ServerView, WaitingView
 from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerUsage, EngineContainer, EngineInfo
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable
@@ -18,6 +19,8 @@ from ds01.lifecycle.context.slot_names import update_names_if_possible
 from ds01.lifecycle.reconciliation.unsaved import collect_unsaved, with_unsaved
 from ds01.lifecycle.snapshot import take_snapshot
 from ds01.observe.container_views import foreign_view, view
+from ds01.observe.disk_use.document import DOCUMENT as DISK_USE
+from ds01.observe.disk_use.document import disk_use_views, user_disk_use
 from ds01.observe.queue import queue_rows
 from ds01.observe.server.complaints import find_complaints
 from ds01.observe.server.containers import (
@@ -84,6 +87,8 @@ def gather_server_view(context: Context) -> ServerView:
     gpus = gpu_views(observed.gpus.gpus if observed.gpus is not None else ())
     queue = _queue(context, inputs, observed)
     users = user_views(context, records, containers, inputs.leases, _waiting_by_user(queue))
+    disk_use = disk_use_views(context.ledger.document(DISK_USE).read())
+    users = tuple(_with_disk_use(user, disk_use) for user in users)
     tick = read_tick(context.ledger.read_tick_report())
     disks = read_disk_views(context, observed.engine)
     return ServerView(
@@ -102,11 +107,17 @@ def gather_server_view(context: Context) -> ServerView:
         outside=outside,
         tick=tick,
         disks=disks,
+        disk_use=disk_use,
         complaints=find_complaints(
             now, tick=tick, gpus=gpus, slots=slots, containers=containers, outside=outside, disks=disks
         ),
         unknown=observed.unknown,
     )
+
+
+def _with_disk_use(user: ServerUser, rows: tuple[DiskUseView, ...]) -> ServerUser:
+    size, at = user_disk_use(rows, user.uid)
+    return replace(user, disk_bytes=size, disk_measured_at=at)
 
 
 def _observe(context: Context) -> _Observed:

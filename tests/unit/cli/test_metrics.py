@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ds01.engines.protocol import Devices
 from tests.command_line import CommandLine
 
 
@@ -98,3 +100,19 @@ def monitored(ds: CommandLine) -> tuple[Path, Path]:
     section = f"metrics: {{textfile: {textfile}, dcgm_job_mapping: {mapping}}}\n"
     ds.harness.set_policy(ds.harness.policy_text + section)
     return textfile, mapping
+
+
+def test_status_shows_disk_use_and_its_age(ds: CommandLine) -> None:
+    run_container(ds)
+    (ds.harness.home("alice") / "workspace" / "my-thesis" / "data").write_bytes(b"x" * (1 << 20))
+    assert "Disk use" not in ds.ok("status")
+    ds.ok("tick", who="root")
+    ds.harness.clock.advance(minutes=10)
+    (line,) = [line for line in ds.ok("status").splitlines() if line.startswith("Disk use")]
+    assert line.startswith("Disk use, measured 10m ago: images ")
+    assert re.search(r"workspaces 1(\.\d)?m; most: alice 1(\.\d)?m$", line), line
+
+
+def test_status_lists_processes_outside_ds01(ds: CommandLine) -> None:
+    ds.engine.add_foreign("jupyter", devices=Devices(("0",), form="device_request"))
+    assert "0 is used outside ds01 by container jupyter" in ds.ok("status")
