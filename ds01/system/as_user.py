@@ -14,7 +14,7 @@ from ds01.system.users import Account
 TIMEOUT = 10.0  # seconds; a home on a dead NFS server would hang forever
 
 
-def run_as_account(account: Account, function: Callable[[], str], *, timeout: float = TIMEOUT) -> str | None:
+def run_as_account(account: Account, function: Callable[[], str], *, timeout: float | None = None) -> str | None:
     """Return the function's result: root runs it as the account (see `run_as_uid`), everybody else as themselves."""
     if os.geteuid() != 0:
         return function()
@@ -23,9 +23,11 @@ def run_as_account(account: Account, function: Callable[[], str], *, timeout: fl
 
 
 def run_as_uid(
-    uid: int, gid: int, function: Callable[[], str], *, groups: Sequence[int] = (), timeout: float = TIMEOUT
+    uid: int, gid: int, function: Callable[[], str], *, groups: Sequence[int] = (), timeout: float | None = None
 ) -> str | None:
-    """Return the function's result when run as `uid` with `groups`; None if it did not finish. Only root can do this.
+    """Return the function's result when run as `uid` with `groups`; None if it did not finish in `timeout` seconds.
+
+    Only root can do this.
 
     `function` runs in a forked child: it must not take locks or touch files that the caller has open.
     """
@@ -44,7 +46,7 @@ def run_as_uid(
             os._exit(0)  # always: the child must not go on with the caller's work
     os.close(write_end)
     with open(read_end, "rb") as pipe_file:
-        ready, _, _ = select.select([read_end], [], [], timeout)
+        ready, _, _ = select.select([read_end], [], [], TIMEOUT if timeout is None else timeout)
         if not ready:
             os.kill(child, signal.SIGKILL)
         output = pipe_file.read() if ready else b""
