@@ -12,6 +12,14 @@ from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_duration
 from ds01.errors import UsageError
 
+# What a waiter waits for, by the rule that keeps it waiting.
+WAITS_FOR = {
+    "none_free": "a free GPU",
+    "max_mig_instances": "own quota",
+    "suspended": "its process to continue",
+    None: "its turn",
+}
+
 
 @verb(example="ds01 queue", guided=False, user=False)
 @click.argument("arguments", nargs=-1, metavar="[cancel ID]")
@@ -39,11 +47,5 @@ def _row(session: Session, row: QueueRow) -> tuple[str, ...]:
     gpus = row.request.gpus
     wanted_gpus = " ".join(part for part in (str(gpus.count or 1), gpus.profile or gpus.type.value) if part != "any")
     waits = format_duration(session.now() - row.since)
-    words = {
-        "none_free": "a free GPU",
-        "max_mig_instances": "own quota",
-        "suspended": "its process to continue",
-        None: "its turn",
-    }
-    why = words.get(row.why, row.why or "")
+    why = WAITS_FOR.get(row.why, row.why or "")
     return (str(row.position), row.id, row.user, row.name, wanted_gpus, str(row.priority), waits, why)

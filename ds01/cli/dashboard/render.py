@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,21 @@ from itertools import islice, zip_longest
 
 from ds01.api.seeing.server_view import ServerView
 from ds01.cli.dashboard.sample import Sample
-from ds01.cli.dashboard.screen import BOLD, DIM, PLAIN, RED, REVERSE, YELLOW, Line, Screen, Span, clean, fit, spread
+from ds01.cli.dashboard.screen import (
+    BOLD,
+    DIM,
+    PLAIN,
+    RED,
+    REVERSE,
+    YELLOW,
+    Line,
+    Screen,
+    Span,
+    clean,
+    fit,
+    line_text,
+    spread,
+)
 from ds01.cli.dashboard.state import TITLES, VIEWS, State, View
 from ds01.cli.dashboard.table import draw_table, fit_columns, settle
 from ds01.cli.dashboard.views.details import draw_details
@@ -62,9 +77,9 @@ def _screen(lines: Sequence[Sequence[Span]], width: int, height: int) -> Screen:
 
 def _body(state: State, sample: Sample, width: int, rows: int) -> tuple[State, list[Line]]:
     if state.help:
-        return _text(state, [*draw_help()], rows)
+        return _text(state, [*draw_help()], width, rows)
     if state.details is not None:
-        return _text(state, [*draw_details(state.details, sample)], rows)
+        return _text(state, [*draw_details(state.details, sample)], width, rows)
     if sample.view is None:
         return state, [(Span("" if sample.problem else "gathering …", DIM),)]
     if state.view is View.GPUS and state.grid:
@@ -72,9 +87,20 @@ def _body(state: State, sample: Sample, width: int, rows: int) -> tuple[State, l
     return _list(state, sample, sample.view, width, rows)
 
 
-def _text(state: State, lines: list[Line], rows: int) -> tuple[State, list[Line]]:
+def _text(state: State, text: list[Line], width: int, rows: int) -> tuple[State, list[Line]]:
+    lines = [part for line in text for part in _wrapped(line, width)]
     scroll = max(0, min(state.scroll, len(lines) - rows))
     return replace(state, scroll=scroll, page=rows), lines[scroll : scroll + rows]
+
+
+def _wrapped(line: Line, width: int) -> list[Line]:
+    """Return the line, in several if its last span is too long; they begin where that span does."""
+    if text_width(line_text(line)) <= width:
+        return [line]
+    *first, (text, style) = line
+    indent = text_width(line_text(first))
+    parts = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
+    return [(*first, Span(parts[0], style)), *((Span(" " * indent), Span(part, style)) for part in parts[1:])]
 
 
 def _list(state: State, sample: Sample, view: ServerView, width: int, rows: int) -> tuple[State, list[Line]]:
@@ -83,7 +109,7 @@ def _list(state: State, sample: Sample, view: ServerView, width: int, rows: int)
     above = [*islice(lines_above(state.view, view), rows // 3)]
     page = rows - len(above) - HEADINGS
     beside = state.view is View.GPUS and width - WIDE - 2 >= GRID_WIDTH
-    table_width = max(WIDE, width - GRID_WIDTH - 20) if beside else width
+    table_width = width - GRID_WIDTH - 2 if beside else width
     state = settle(state, [table.identity(item) for item in items], page)
     state = replace(state, columns=tuple(column.key for column, _ in fit_columns(table.columns, table_width)))
     if state.view is View.GPUS:

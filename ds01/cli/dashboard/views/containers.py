@@ -131,15 +131,15 @@ def _order_ended(item: ServerContainer) -> str | None:
 
 TABLE: Table[ServerContainer] = Table(
     columns=(
-        Column("name", "NAME", 10, 0, _name, lambda item: item.container.name, most=30),
-        Column("user", "USER", 8, 1, _user, lambda item: item.container.user, most=20),
+        Column("name", "NAME", 10, 0, _name, lambda item: item.container.name, most=24),
+        Column("user", "USER", 8, 1, _user, lambda item: item.container.user, most=14),
         Column("state", "STATE", 8, 2, _state, _state_text),
-        Column("gpus", "GPU", 5, 3, _gpus, lambda item: len(item.container.gpus), most=16, falling=True),
+        Column("gpus", "GPU", 5, 3, _gpus, lambda item: len(item.container.gpus), most=12, falling=True),
         Column("cpu", "CPU", 9, 4, _cpu, lambda item: item.cpu_percent, most=14, falling=True),
         Column("memory", "MEMORY", 10, 5, _memory, lambda item: item.memory_bytes, most=20, falling=True),
         Column("idle", "IDLE", 4, 6, _idle, _order_idle, most=6, right=True, falling=True),
         Column("next", "NEXT", 13, 7, _next, _order_next, most=17),
-        Column("ended", "WHY IT ENDED", 16, 8, _ended, _order_ended, most=50),
+        Column("ended", "WHY IT ENDED", 16, 8, _ended, _order_ended, most=44),
         Column("pids", "PROCESSES", 9, 9, _processes, lambda item: item.pids, right=True, falling=True),
         Column("image", "IMAGE", 12, 10, _image, lambda item: item.container.image, most=40),
     ),

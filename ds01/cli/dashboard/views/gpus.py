@@ -178,7 +178,7 @@ TABLE: Table[GpuLine] = Table(
     columns=(
         Column("gpu", "GPU", 5, 0, _slot, _number),
         Column("kind", "KIND", 9, 3, _kind, lambda item: getattr(item, "profile", None) or item.model),
-        Column("who", "WHO", 14, 1, _owner, lambda item: getattr(item, "user", None), most=40),
+        Column("who", "WHO", 14, 1, _owner, lambda item: getattr(item, "user", None), most=30),
         Column(
             "held", "HELD", 4, 5, _held, lambda item: _order_duration(item, "since"), most=6, right=True, falling=True
         ),

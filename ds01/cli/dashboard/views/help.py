@@ -9,9 +9,9 @@ from ds01.cli.dashboard.screen import BOLD, Line, Span
 KEYS = (
     ("1 … 5, Tab", "GPUs, containers, users, queue, events"),
     ("↑ ↓ j k, PgUp PgDn, Home End", "select a row"),
-    ("Enter", "details of its container; in users: their containers"),
-    ("/", "filter: all words must occur; Enter keeps it, Esc clears it"),
-    ("o O", "sort by the next column, reverse; Esc: the view's own order"),
+    ("Enter", "its details; of a user: their containers"),
+    ("/", "filter by words; Enter keeps, Esc clears"),
+    ("o O", "sort by the next column, reverse; Esc: unsorted"),
     ("g", "GPUs: owners and their use in the last hour"),
     ("r", "look again now"),
     ("h ?", "this help; Esc goes back"),
@@ -24,8 +24,8 @@ WORDS = (
     ("USED", "mean utilisation of the GPU since the lease began"),
     ("NOW", "utilisation of the GPU at this moment"),
     ("HOUR", "utilisation of the last hour, since the dashboard was started"),
-    ("CPU", "mean since the last tick, in percent of one core; the bar: of the limit"),
-    ("? ░", "unknown: hardware, driver or kernel does not say. Unknown is never shown as 0"),
+    ("CPU", "mean since the last tick, of one core; the bar: of the limit"),
+    ("? ░", "unknown: hardware, driver or kernel does not say; never shown as 0"),
     ("–", "nothing: does not apply"),
 )
 KEY_WIDTH = 30

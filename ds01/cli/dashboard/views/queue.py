@@ -9,6 +9,7 @@ from ds01.cli.dashboard.sample import Sample
 from ds01.cli.dashboard.screen import CYAN, GREEN, PLAIN, Line, Span, clean
 from ds01.cli.dashboard.table import EMPTY, Cell, Column, Table
 from ds01.cli.dashboard.views.cells import UNKNOWN_TEXT, since_cell
+from ds01.cli.queue import WAITS_FOR
 from ds01.cli.ui.formats import describe_reservation, format_local_time
 
 
@@ -61,7 +62,7 @@ def _earliest(item: WaitingView, sample: Sample, width: int) -> Cell:
 
 
 def _why(item: WaitingView, sample: Sample, width: int) -> Cell:
-    return EMPTY if item.why is None else Cell(clean(item.why))
+    return Cell(clean(WAITS_FOR.get(item.why, item.why or "")))
 
 
 TABLE: Table[WaitingView] = Table(
@@ -75,7 +76,7 @@ TABLE: Table[WaitingView] = Table(
             "earliest", "FREE FROM", 9, 5, _earliest,
             lambda item: None if item.earliest is None else item.earliest.timestamp(), most=16,
         ),
-        Column("why", "WHY IT WAITS", 12, 6, _why, lambda item: item.why, most=40),
+        Column("why", "WAITS FOR", 12, 6, _why, lambda item: item.why, most=40),
         Column(
             "priority", "PRIO", 4, 7, lambda item, sample, width: Cell(str(item.priority)), lambda item: item.priority,
             right=True, falling=True,
