@@ -87,11 +87,17 @@ class Typist:
             if self._waits():
                 self.type("\x03")
 
+    def hang_up(self) -> None:
+        """The terminal goes, as when its window is closed."""
+        os.close(self._ours)
+        self._ours = -1
+
     def close(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        os.close(self._ours)
+        if self._ours >= 0:
+            os.close(self._ours)
 
     def _waits(self) -> bool:
         """Whether the program sleeps until something comes, as opposed to: for a processor."""

@@ -6,6 +6,7 @@ import os
 import signal
 import termios
 from contextlib import suppress
+from typing import Any
 
 ENTERED, LEFT = b"e", b"l"
 _IGNORED = (
@@ -28,12 +29,13 @@ class Guard:
 
     def __init__(self, terminal: int, restore: bytes) -> None:
         """Fork. `restore`: what is written to the terminal, such as the way back from the alternate screen."""
+        before = termios.tcgetattr(terminal)
         reading, self._pipe = os.pipe()
         self._process = os.fork()
         if self._process == 0:
             try:
                 os.close(self._pipe)
-                _watch(reading, terminal, restore)
+                _watch(reading, terminal, before, restore)
             finally:
                 os._exit(0)
         os.close(reading)
@@ -58,11 +60,10 @@ class Guard:
             os.write(self._pipe, state)
 
 
-def _watch(pipe: int, terminal: int, restore: bytes) -> None:
+def _watch(pipe: int, terminal: int, before: list[Any], restore: bytes) -> None:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     os.setsid()
-    before = termios.tcgetattr(terminal)
     during = None
     while message := os.read(pipe, 64):
         during = termios.tcgetattr(terminal) if message[-1:] == ENTERED else None

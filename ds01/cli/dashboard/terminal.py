@@ -5,6 +5,7 @@ from __future__ import annotations
 import curses
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 
 from ds01.cli.dashboard import screen as styles
@@ -37,6 +38,7 @@ KEY_NAMES = {
     "\b": "backspace",
     "\x0c": "redraw",
 }
+SEQUENCES = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}  # by their last letter
 COLOURS = {
     styles.GREEN: curses.COLOR_GREEN,
     styles.YELLOW: curses.COLOR_YELLOW,
@@ -139,9 +141,7 @@ class Terminal:
                 typed.append(window.get_wch())
             except curses.error:
                 break
-        if len(typed) > 1 and typed[0] == "\x1b":  # a sequence that curses does not know, such as Alt with a letter
-            return []
-        return [name for name in map(_key_name, typed) if name is not None]
+        return parse_keys(typed)
 
     def _encoded(self, text: str) -> str:
         if self._is_utf8 or text.isascii():
@@ -167,6 +167,31 @@ class Terminal:
                 curses.init_pair(number, colour, -1)
         except curses.error:  # a terminal without colours
             self._coloured = False
+
+
+def parse_keys(typed: Sequence[str | int]) -> list[str]:
+    """Return the names of keys. Sequences that curses does not know, such as Alt with a letter, are left out."""
+    names: list[str] = []
+    waiting = [*typed]
+    while waiting:
+        key = waiting.pop(0)
+        if key == "\x1b" and waiting:
+            name = _end_sequence(waiting)
+        else:
+            name = _key_name(key)
+        names += [name] if name is not None else []
+    return names
+
+
+def _end_sequence(waiting: list[str | int]) -> str | None:
+    """Remove the rest of an escape sequence; return the key, if it is a common one."""
+    if waiting.pop(0) not in ("[", "O"):
+        return None
+    while waiting:
+        key = waiting.pop(0)
+        if isinstance(key, str) and "@" <= key <= "~":
+            return SEQUENCES.get(key)
+    return None
 
 
 def _key_name(key: str | int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import curses
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from ds01.cli.dashboard.keys import handle_key
 from ds01.cli.dashboard.render import render
 from ds01.cli.dashboard.sample import Sample
 from ds01.cli.dashboard.state import State, View
+from ds01.cli.dashboard.terminal import parse_keys
 from ds01.cli.dashboard.views.tables import TABLES
 from tests.harness import Harness
 
@@ -174,6 +176,23 @@ def test_no_key_changes_a_container(harness: Harness, sample: Sample) -> None:
     for view in "12345":
         press(sample, view, *"abcdefgijklmnoprstuvwxyzABCDEFGIJKLMNOPRSTUVWXYZ", "enter", "delete", " ")
     assert harness.records() == before
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        (["j", "\n"], ["j", "enter"]),
+        ([curses.KEY_NPAGE, curses.KEY_RESIZE], ["page_down"]),
+        (["\x1b"], ["escape"]),
+        (["\x1b", "q"], []),
+        (["\x1b", "[", "B", "q"], ["down", "q"]),
+        (["\x1b", "[", "1", ";", "5", "A"], ["up"]),
+        (["\x1b", "[", "2", "0", "0", "~", "x"], ["x"]),
+        (["\x00", "é"], ["é"]),
+    ],
+)
+def test_keys_have_names(typed: list[str | int], names: list[str]) -> None:
+    assert parse_keys(typed) == names
 
 
 def test_keys_work_before_the_first_view(sample: Sample) -> None:
