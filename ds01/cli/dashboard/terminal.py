@@ -175,10 +175,7 @@ def parse_keys(typed: Sequence[str | int]) -> list[str]:
     waiting = [*typed]
     while waiting:
         key = waiting.pop(0)
-        if key == "\x1b" and waiting:
-            name = _end_sequence(waiting)
-        else:
-            name = _key_name(key)
+        name = _end_sequence(waiting) if key == "\x1b" and waiting else _key_name(key)
         names += [name] if name is not None else []
     return names
 
