@@ -27,7 +27,7 @@ from ds01.api.containers import (
 )
 from ds01.api.images import BuildImage, GetImageLabels, HasImage, ListImages, PullImage, RemoveImage
 from ds01.api.listing import FindAdoptable, GetGpuQuota, GetLastRequest, ListContainers, ResolveContainer
-from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, ListAime
+from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, GetUsageAdvice, ListAime
 from ds01.api.operation import Operation, Steps, StreamOperation
 from ds01.api.programs import GetExitCode, ResizeTerminal, RunProgram, SendSignal
 from ds01.api.seeing.events import FollowEvents, FollowLog, ListEvents, ListLogs, ReadLog
@@ -90,6 +90,7 @@ RUN: dict[str, type[Operation[Any]]] = {
     "start": StartContainer,
     "stop": StopContainer,
     "unpause": UnpauseContainer,
+    "advice": GetUsageAdvice,
     "usage": GetUsage,
 }
 STREAM: dict[str, type[StreamOperation[Any, Any]]] = {

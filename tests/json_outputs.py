@@ -67,11 +67,14 @@ def containers(told: Scenario) -> None:
     ds, run = told.ds, told.run
     run("notices")
     run("container-create", "one", "pytorch", "--dry-run")
-    run("container-create", "one", "pytorch")
+    run("container-create", "one", "pytorch", "--gpu-type", "full")
     run("container-start", "one")
     run("tick", who="root")
     run("container-pause", "one")
     run("container-unpause", "one")
+    for _ in range(12):  # the accounting needs ten measurements before it says anything
+        ds.harness.clock.advance(minutes=1)
+        ds.ok("tick", who="root")
     run("container-stats")
     run("mlc-stats")
     ds.harness.clock.advance(hours=8)

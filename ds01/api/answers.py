@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ds01.api.views import ContainerView, SlotView
 from ds01.dataclass import dataclass
@@ -90,6 +90,21 @@ class SlotUsage:
 
 
 @dataclass(frozen=True)
+class UsageAdvice:
+    """Little of a lease is used, and what would do instead: at most one of `profile`, `count` and `cpu_only`.
+
+    `slots`: how many it has. `utilisation_percent`: the mean of them over `measured`. `count`: as many were used.
+    """
+
+    slots: int
+    utilisation_percent: float
+    measured: timedelta
+    profile: str | None = None
+    count: int | None = None
+    cpu_only: bool = False
+
+
+@dataclass(frozen=True)
 class UsageView:
     """A running container's resource usage and limits; None: unknown. CPU in percent of one core.
 
@@ -110,6 +125,7 @@ class UsageView:
     network_bytes_per_second: float | None
     gpus: tuple[SlotView, ...]
     gpu_usage: tuple[SlotUsage, ...]
+    advice: UsageAdvice | None = None
 
 
 @dataclass(frozen=True)

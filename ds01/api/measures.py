@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ds01.api.answers import AimeView, Sized, UsageView
+from ds01.api.answers import AimeView, Sized, UsageAdvice, UsageView
 from ds01.api.operation import Access, OfContainer, OfContainers, Operation
 from ds01.dataclass import dataclass
 
@@ -35,6 +35,11 @@ class CountOtherProcesses(OfContainer, Operation[int]):
 @dataclass(frozen=True)
 class GetSizes(OfContainers, Operation[tuple[Sized, ...]]):
     """Return the bytes of the containers' own layers."""
+
+
+@dataclass(frozen=True)
+class GetUsageAdvice(OfContainer, Operation[UsageAdvice | None]):
+    """Return an advice if little of the container's lease was used; None if there is nothing to say."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ HANDLERS = {
     "CountOtherProcesses": "measures.count_other_processes",
     "GetSizes": "measures.get_sizes",
     "GetUsage": "measures.get_usage",
+    "GetUsageAdvice": "measures.get_usage_advice",
     "PlanContainer": "create.plan_container",
     "CreateContainer": "create.create_container",
     "StartContainer": "containers.start_container",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from ds01.api.answers import AimeView, Sized, SlotUsage, UsageView
+from ds01.api.answers import AimeView, Sized, SlotUsage, UsageAdvice, UsageView
 from ds01.api.listing import ListContainers
-from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, ListAime
+from ds01.api.measures import CountOtherProcesses, CountProcesses, GetSizes, GetUsage, GetUsageAdvice, ListAime
 from ds01.api.views import ContainerView
 from ds01.engines.protocol import ContainerUsage, EngineContainer
 from ds01.errors import EngineConflict, EngineRejected, GpusUnreachable, UsageError
@@ -83,6 +83,23 @@ def get_usage(call: Call, operation: GetUsage) -> tuple[UsageView, ...]:
     )
 
 
+def get_usage_advice(call: Call, operation: GetUsageAdvice) -> UsageAdvice | None:
+    """Return an advice on a container's lease."""
+    return _advise(call, call.stored_record(operation.container))
+
+
+def _advise(call: Call, record: Record) -> UsageAdvice | None:
+    """Return an advice. What it needs is loaded here: a stop without a lease does not wait for SQLite."""
+    if record.lease is None:
+        return None
+    from ds01.api.server import GetGpuStatus
+    from ds01.gate.server import get_gpu_status
+    from ds01.observe.lease_advice import advise_on_lease
+
+    path = call.context.ledger.accounting_path
+    return advise_on_lease(record, path, lambda: get_gpu_status(call, GetGpuStatus()).present)
+
+
 def _usage_view(
     call: Call,
     record: Record,
@@ -109,6 +126,7 @@ def _usage_view(
         _rate(before.network_bytes, now.network_bytes, seconds) if is_same_run else None,
         call.view(record).gpus,
         slot_usage(record, gpus),
+        _advise(call, record),
     )
 
 

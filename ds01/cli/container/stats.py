@@ -11,6 +11,7 @@ from ds01.api.views import SlotView
 from ds01.cli.command.definition import BoundedInteger
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
+from ds01.cli.container.steps.usage_advice import describe_advice
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_gpus, format_size
@@ -74,6 +75,10 @@ def _show(session: Session, usage: tuple[UsageView, ...]) -> None:
     if slots:
         session.say()
         tables.print_table(("NAME", "GPU", "BUSY", "GPU MEMORY", "GPU PROCS"), slots, cut="NAME")
+    for item in usage:
+        advice = None if item.advice is None else describe_advice(item.name, item.advice, release=True)
+        if advice is not None:
+            session.say(advice)
 
 
 def _row(item: UsageView) -> tuple[str, ...]:

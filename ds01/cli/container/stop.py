@@ -15,6 +15,7 @@ from ds01.cli.command.definition import BoundedInteger
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.guide import explain
 from ds01.cli.container.steps.stop_progress import follow_stop
+from ds01.cli.container.steps.usage_advice import describe_advice, get_advice
 from ds01.cli.session import Session
 from ds01.cli.ui import prompts
 from ds01.cli.ui.formats import describe_ending_processes, format_deadline, gpus_as_subject, short_name
@@ -69,9 +70,12 @@ def _stop(
             return None
     elif process_count:
         session.say(f"Stopping {name}: {describe_ending_processes(process_count)} …")
+    advice = get_advice(session, container)  # before a release ends the lease
     steps = session.stream(StopContainer(container, grace=grace, release=release, keep=keep))
     acted = follow_stop(session, container, steps, retry_command=f"container-stop {name}")
     report_outcome(session, acted, released=release, kept=keep)
+    if advice is not None and (line := describe_advice(name, advice, past=True)) is not None:
+        session.say(line)
     for warning in acted.warnings:
         session.warn(warning)
     offers_removal = session.interactive and not (force or keep or acted.already)

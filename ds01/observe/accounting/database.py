@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from ds01.observe.accounting.schema import NewerVersion, prepare
+from ds01.observe.accounting.schema import VERSION, NewerVersion, prepare
 from ds01.system import files
 
 WRITE_TIMEOUT = 2.0  # seconds to wait for readers: the tick has better things to do
@@ -44,6 +44,28 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         connection.close()
         raise as_unusable(error) from error
+    return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open the database to read a little of it, in today's version. Raises Unusable, also if there is none."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise Unusable("it is not a regular file", lost=True)
+        connection = sqlite3.connect(_address(path, "ro"), uri=True, timeout=READ_TIMEOUT, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise as_unusable(error) from error
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            raise Unusable(f"version {version}; the next tick brings it up to date", lost=False)
+    except sqlite3.Error as error:
+        connection.close()
+        raise as_unusable(error) from error
+    except Unusable:
+        connection.close()
+        raise
     return connection
 
 

@@ -524,3 +524,38 @@ def test_stats_have_a_line_for_each_slot(ds: CommandLine) -> None:
     lines = ds.ok("container-stats", "thesis").partition("\n\n")[2].splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [["thesis", "1:0"], ["thesis", "1:1"]]
     assert max(map(len, lines)) <= 80
+
+
+def little_use(ds: CommandLine, *options: str) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch", "--gpu-type", "full", "--background", *options)
+    for _ in range(12):
+        ds.harness.clock.advance(minutes=1)
+        ds.ok("tick", who="root")
+
+
+def test_stats_advise_when_little_is_used(ds: CommandLine) -> None:
+    little_use(ds)
+    advice = ds.ok("container-stats").splitlines()[-1]
+    assert advice == (
+        "thesis used less than 1 % of its GPU in 11m: `container-deploy thesis --cpu-only` would do, or "
+        "`container-stop thesis --release` gives it back."
+    )
+    assert "--user alice" in ds.ok("container-stats", "--user", "alice", who="boss").splitlines()[-1]
+    ds.ok("container-stop", "thesis", "--release")
+    assert "would do" not in ds.ok("container-stats")
+
+
+@pytest.mark.parametrize(
+    "words", [("container-stop", "thesis"), ("container-stop", "thesis", "--release"), ("container-retire", "thesis")]
+)
+def test_the_end_of_a_lease_advises_for_the_next_time(ds: CommandLine, words: tuple[str, ...]) -> None:
+    little_use(ds)
+    assert ds.ok(*words, "--force").splitlines()[-1] == (
+        "thesis used less than 1 % of its GPU in 11m: `container-deploy thesis --cpu-only` would do next time."
+    )
+
+
+def test_a_stop_soon_after_the_start_advises_nothing(ds: CommandLine) -> None:
+    ds.ok("container-deploy", "thesis", "pytorch", "--gpu-type", "full", "--background")
+    ds.ok("tick", who="root")
+    assert "would do" not in ds.ok("container-stop", "thesis", "--force")

@@ -1,0 +1,54 @@
+"""Read what was used of the current lease of one container."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ds01.dataclass import dataclass
+from ds01.observe.accounting.database import Unusable, open_to_read
+from ds01.observe.accounting.times import SECOND, duration, to_number
+
+# Measurements of another time than the lease's, and those without a known utilisation, such as energy alone, are left
+# out. The time comes first, since it is what the table is sorted by.
+_QUERY = """
+SELECT l.uuid, count(*), sum(s.measured), sum(s.used),
+    max(CASE WHEN s.memory_time > 0 THEN s.memory * 1.0 / s.memory_time END)
+FROM leases l JOIN samples s ON s.since >= max(l.since, ?) AND s.lease = l.id
+WHERE l.record = ? AND l.until IS NULL AND s.measured > 0
+GROUP BY l.uuid
+"""
+
+
+@dataclass(frozen=True)
+class LeaseUse:
+    """What was measured of one slot. `peak_memory_bytes`: the most of all measurements; None: unknown."""
+
+    samples: int
+    measured: timedelta
+    utilisation_percent: float
+    peak_memory_bytes: int | None
+
+
+def read_lease_use(path: Path, record: str, since: datetime) -> Mapping[str, LeaseUse]:
+    """Return the use of the slots of a record's lease by UUID, since its beginning or a later time.
+
+    Empty if nothing was measured, or nothing can be read.
+    """
+    try:
+        with closing(open_to_read(path)) as connection:
+            rows = connection.execute(_QUERY, (to_number(since), record)).fetchall()
+    except (Unusable, sqlite3.Error):
+        return {}
+    return {
+        uuid: LeaseUse(
+            count,
+            duration(measured),
+            100 * used / measured,
+            None if memory is None else round(memory * SECOND) << 20,
+        )
+        for uuid, count, measured, used, memory in rows
+    }

@@ -1,0 +1,87 @@
+"""Advice through the gate, from the accounting that ticks wrote."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ds01.errors import NotFound
+from ds01.gpus.simulated import SimulatedInventory
+from ds01.observe.accounting.lease_use import read_lease_use
+from tests.accounting_harness import AccountingHarness
+from tests.harness import Harness
+
+ALICE_THESIS = "thesis._.70001"
+
+
+@pytest.fixture
+def bed(harness: Harness) -> AccountingHarness:
+    found = AccountingHarness(harness)
+    harness.gate.create(harness.actor("alice"), harness.request("alice", gpus=1))
+    harness.gate.start(harness.actor("alice"), ALICE_THESIS)
+    return found
+
+
+def use_memory(bed: AccountingHarness, size: int) -> None:
+    observed = bed.harness.inventory.observe()
+    slots = tuple(replace(slot, memory_used_bytes=size) for slot in observed.slots)
+    bed.harness.inventory = SimulatedInventory(replace(observed, slots=slots))
+
+
+def ticks(bed: AccountingHarness, count: int) -> None:
+    for _ in range(count):
+        bed.tick(minutes=5)
+
+
+def test_use_is_the_mean_and_the_peak_since_the_lease_began(bed: AccountingHarness) -> None:
+    record = bed.harness.record("alice")
+    assert record.lease is not None
+    slot = f"slot_{record.lease.slots[0].slot.replace(':', '_')}"
+    ticks(bed, 1)
+    for percent, memory in ((20.0, 1 << 30), (40.0, 3 << 30)):
+        bed.set_gpus(**{slot: percent})
+        use_memory(bed, memory)
+        ticks(bed, 1)
+    (use,) = read_lease_use(bed.path, record.id).values()
+    assert (use.samples, use.utilisation_percent, use.peak_memory_bytes) == (2, 30.0, 3 << 30)
+    assert use.measured.total_seconds() == 600
+
+
+def test_advice_begins_with_ten_measurements(bed: AccountingHarness) -> None:
+    alice = bed.harness.actor("alice")
+    bed.set_gpus(slot_1_0=0.0)
+    ticks(bed, 10)
+    assert bed.harness.gate.advice(alice, ALICE_THESIS) is None
+    ticks(bed, 1)
+    found = bed.harness.gate.advice(alice, ALICE_THESIS)
+    assert found is not None and found.cpu_only and found.utilisation_percent == 0
+    (usage,) = bed.harness.gate.usage(alice, (ALICE_THESIS,))
+    assert usage.advice == found
+
+
+def test_an_earlier_lease_does_not_count(bed: AccountingHarness) -> None:
+    alice = bed.harness.actor("alice")
+    bed.set_gpus(slot_1_0=0.0)
+    ticks(bed, 12)
+    bed.harness.gate.stop(alice, ALICE_THESIS, release=True)
+    assert bed.harness.gate.advice(alice, ALICE_THESIS) is None
+    bed.harness.gate.start(alice, ALICE_THESIS)
+    ticks(bed, 2)
+    assert bed.harness.gate.advice(alice, ALICE_THESIS) is None
+
+
+def test_without_a_database_or_with_a_broken_one_nothing_is_said(bed: AccountingHarness) -> None:
+    alice = bed.harness.actor("alice")
+    bed.set_gpus(slot_1_0=0.0)
+    ticks(bed, 12)
+    for content in (b"broken", None):
+        bed.path.unlink()
+        if content is not None:
+            bed.path.write_bytes(content)
+        assert bed.harness.gate.advice(alice, ALICE_THESIS) is None
+
+
+def test_advice_on_containers_of_others_is_refused(bed: AccountingHarness) -> None:
+    with pytest.raises(NotFound):
+        bed.harness.gate.advice(bed.harness.actor("bob"), ALICE_THESIS)
