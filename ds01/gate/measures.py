@@ -97,7 +97,7 @@ def _advise(call: Call, record: Record) -> UsageAdvice | None:
     from ds01.observe.lease_advice import advise_on_lease
 
     path = call.context.ledger.accounting_path
-    return advise_on_lease(record, path, lambda: get_gpu_status(call, GetGpuStatus()).present)
+    return advise_on_lease(record, path, call.context.clock(), lambda: get_gpu_status(call, GetGpuStatus()).present)
 
 
 def _usage_view(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ds01.api.answers import UsageAdvice
@@ -17,16 +18,19 @@ from ds01.placement.allocation_input import SlotState
 from ds01.records.record import Origin, Record
 
 WHOLE_GPU_SLICES = 7
+LOOKS_BACK = timedelta(days=3)  # what was before says little about now, and takes time to read
 
 
-def advise_on_lease(record: Record, accounting: Path, slots: Callable[[], tuple[SlotState, ...]]) -> UsageAdvice | None:
+def advise_on_lease(
+    record: Record, accounting: Path, now: datetime, slots: Callable[[], tuple[SlotState, ...]]
+) -> UsageAdvice | None:
     """Return an advice on a record's lease. Never fails: an advice is not what the user asked for.
 
     `slots`: returns the slots of the server; it is called only if little is used.
     """
     if record.lease is None or record.origin is Origin.MANUAL:
         return None
-    measured = read_lease_use(accounting, record.id)
+    measured = read_lease_use(accounting, record.id, now - LOOKS_BACK)
     if any(ref.uuid not in measured for ref in record.lease.slots):
         return None
     uses = [_slot_use(ref.slot, measured[ref.uuid]) for ref in record.lease.slots]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,7 @@ from ds01.errors import NotFound
 from ds01.gpus.simulated import SimulatedInventory
 from ds01.observe.accounting.lease_use import read_lease_use
 from tests.accounting_harness import AccountingHarness
-from tests.harness import Harness
+from tests.harness import NOON, Harness
 
 ALICE_THESIS = "thesis._.70001"
 
@@ -43,9 +44,11 @@ def test_use_is_the_mean_and_the_peak_since_the_lease_began(bed: AccountingHarne
         bed.set_gpus(**{slot: percent})
         use_memory(bed, memory)
         ticks(bed, 1)
-    (use,) = read_lease_use(bed.path, record.id).values()
+    (use,) = read_lease_use(bed.path, record.id, NOON).values()
     assert (use.samples, use.utilisation_percent, use.peak_memory_bytes) == (2, 30.0, 3 << 30)
     assert use.measured.total_seconds() == 600
+    (use,) = read_lease_use(bed.path, record.id, NOON + timedelta(minutes=10)).values()
+    assert (use.samples, use.utilisation_percent) == (1, 40.0), "only the last one began after that"
 
 
 def test_advice_begins_with_ten_measurements(bed: AccountingHarness) -> None:
