@@ -20,6 +20,7 @@ from ds01.api.seeing.server_view import (
 )
 from ds01.api.views import ContainerView
 from ds01.gpus.model import GpuRequest, SlotKind
+from ds01.observe.accounting.totals import UserTotals
 from ds01.records.record import Origin
 from tests.harness import NOON
 
@@ -101,3 +102,6 @@ def full_view(**more: object) -> ServerView:
         unknown=(),
     )
     return replace(view, **more)  # type: ignore[arg-type]
+
+
+TOTALS = (UserTotals("alice", "students", 7200, 600, 1200, 1800),)

@@ -11,7 +11,7 @@ import pytest
 
 from ds01.observe.metrics.exposition import exposition
 from ds01.observe.metrics.families import metric_families
-from tests.server_views import full_view, leased_slot
+from tests.server_views import TOTALS, full_view, leased_slot
 
 FOLDER = Path(__file__).parents[2] / "config" / "monitoring"
 ALERTS = """\
@@ -67,7 +67,7 @@ def promtool(*words: str | Path, stdin: str | None = None) -> None:
 def test_metrics_are_well_formed() -> None:
     view = full_view(slots=(leased_slot(user='a"b\\c', container="é\x00\n\x1b[31m"), *full_view().slots[1:]))
     tick: dict[str, object] = {"looked_at": 1, "errors": [], "unknown": []}
-    promtool("check", "metrics", stdin=exposition(metric_families(view, tick, version="1")))
+    promtool("check", "metrics", stdin=exposition(metric_families(view, tick, TOTALS, version="1")))
 
 
 def test_alert_rules_are_valid() -> None:

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ds01.observe.metrics.exposition import exposition
 from ds01.observe.metrics.families import metric_families
-from tests.server_views import full_view, leased_slot
+from tests.server_views import TOTALS, full_view, leased_slot
 
 # Everything that Python can have in a string: control characters, line breaks, quotes, lone surrogates.
 NAMES = st.text(st.characters(), max_size=20)
@@ -17,7 +17,7 @@ NAMES = st.text(st.characters(), max_size=20)
 @given(user=NAMES, container=NAMES)
 def test_any_name_survives_as_a_label(user: str, container: str) -> None:
     view = full_view(slots=(leased_slot(user=user, container=container),))
-    text = exposition(metric_families(view, {}, version="1"))
+    text = exposition(metric_families(view, {}, TOTALS, version="1"))
     (family,) = (each for each in text_string_to_metric_families(text) if each.name == "ds01_lease_seconds")
     (sample,) = family.samples
     assert (sample.labels["user"], sample.labels["container"]) == (shown(user), shown(container))

@@ -15,6 +15,7 @@ from ds01.host.commands.tick_metrics import write_metrics
 from ds01.host.slice_updates import update_slices
 from ds01.journal.notifier import Notifier
 from ds01.observe.accounting.recorder import record_tick
+from ds01.observe.accounting.totals import store_totals
 from ds01.observe.disk_use.measure import measure_disk_use
 from ds01.observe.server.gather import gather_server_view
 from ds01.policy.sources import PolicySources
@@ -113,6 +114,9 @@ def _record(installation: Installation, tick: Tick, report: TickReport) -> None:
     settings, now = installation.settings, installation.now()
     problem = record_tick(installation.ledger, settings.log, tick.observed, now, clock.server_zone())
     if problem is None:
+        why = store_totals(installation.ledger, now)
+        if why is not None:
+            report.unknown.append(ReportItem("", ACCOUNTING, why))
         _write_monthly_report(installation, report)
         return
     report.unknown.append(ReportItem("", ACCOUNTING, problem.why))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ds01 import __version__
 from ds01.api.seeing.server_view import ServerView
 from ds01.automation.report import ReportItem, TickReport
 from ds01.lifecycle.context.context import Context
@@ -42,11 +41,10 @@ def write_metrics(context: Context, report: TickReport, see: Callable[[], Server
 
 def _write_textfile(context: Context, path: Path, view: ServerView) -> None:
     # Here, since prometheus_client takes 0.1 s to import.
-    from ds01.observe.metrics.exposition import exposition
-    from ds01.observe.metrics.families import metric_families
+    from ds01.observe.metrics.text import metrics_text
     from ds01.observe.metrics.textfile import write_textfile
 
-    write_textfile(path, exposition(metric_families(view, context.ledger.read_tick_report(), version=__version__)))
+    write_textfile(path, metrics_text(context.ledger, view))
 
 
 def _write_mapping(context: Context, directory: Path, view: ServerView, report: TickReport) -> None:

@@ -10,11 +10,12 @@ SLOT_STATES = ("free", "leased", "held", "waiting", "reserved", "busy_outside", 
 
 @dataclass(frozen=True)
 class Definition:
-    """A gauge. `labels` are in the order of the samples' values."""
+    """A metric. `labels` are in the order of the samples' values. `counter`: it only grows; else it is a gauge."""
 
     name: str
     help: str
     labels: tuple[str, ...] = ()
+    counter: bool = False
 
 
 _LEASE = ("slot", "uuid", "gpu", "user", "group", "container")
@@ -40,6 +41,10 @@ DEFINITIONS = (
     Definition("ds01_user_waiting", "Requests of a user in the queue.", _USER),
     Definition("ds01_user_cpu_cores", "Cores that a user's containers use, as the mean since the last tick.", _USER),
     Definition("ds01_user_memory_bytes", "Memory that a user's containers use.", _USER),
+    Definition("ds01_user_lease_seconds_total", "For how long a user has leased slots.", _USER, counter=True),
+    Definition("ds01_user_held_seconds_total", "Of it, held by stopped containers.", _USER, counter=True),
+    Definition("ds01_user_idle_seconds_total", "Of it, by running containers that were idle.", _USER, counter=True),
+    Definition("ds01_user_used_seconds_total", "Of it, utilisation times time, where known.", _USER, counter=True),
     Definition("ds01_queue_length", "Requests that wait for a GPU."),
     Definition("ds01_queue_oldest_wait_seconds", "For how long the oldest request has waited; 0: nobody waits."),
     Definition("ds01_tick_age_seconds", "Since the last pass of the automation began, when this was measured."),

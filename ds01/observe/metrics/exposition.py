@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ds01.observe.metrics.families import Family
@@ -19,9 +19,8 @@ class _Families(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for family in self._families:
-            metric = GaugeMetricFamily(
-                family.definition.name, family.definition.help, labels=family.definition.labels or None
-            )
+            kind = CounterMetricFamily if family.definition.counter else GaugeMetricFamily
+            metric = kind(family.definition.name, family.definition.help, labels=family.definition.labels or None)
             for sample in family.samples:
                 metric.add_metric(sample.labels, sample.value)
             yield metric

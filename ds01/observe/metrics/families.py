@@ -11,6 +11,7 @@ from typing import Any
 
 from ds01.api.seeing.server_view import ServerSlot, ServerView
 from ds01.dataclass import dataclass
+from ds01.observe.accounting.totals import UserTotals
 from ds01.observe.metrics.definitions import DEFINITIONS, SLOT_STATES, Definition
 
 Values = tuple[object, ...]  # of a metric's labels, in the order of its definition
@@ -32,13 +33,15 @@ class Family:
     samples: tuple[Sample, ...]
 
 
-def metric_families(view: ServerView, tick: Mapping[str, Any], *, version: str) -> tuple[Family, ...]:
+def metric_families(
+    view: ServerView, tick: Mapping[str, Any], totals: Iterable[UserTotals], *, version: str
+) -> tuple[Family, ...]:
     """Return the metrics of a view; one without a sample is left out.
 
-    `tick`: the content of tick.json, empty if there was no tick. `version`: of ds01.
+    `tick`: the content of tick.json, empty if there was no tick. `totals`: from the accounting. `version`: of ds01.
     """
     samples: dict[str, list[Sample]] = {definition.name: [] for definition in DEFINITIONS}
-    for name, labels, value in _samples(view, tick, version):
+    for name, labels, value in (*_samples(view, tick, version), *_totals(totals)):
         if value is not None:
             samples[name].append(Sample(tuple(_label(label) for label in labels), float(value)))
     return tuple(
@@ -117,6 +120,15 @@ def _users(view: ServerView) -> Iterator[tuple[str, Values, float | None]]:
         yield "ds01_user_waiting", labels, user.waiting
         yield "ds01_user_cpu_cores", labels, None if user.cpu_percent is None else user.cpu_percent / 100
         yield "ds01_user_memory_bytes", labels, user.memory_bytes
+
+
+def _totals(totals: Iterable[UserTotals]) -> Iterator[tuple[str, Values, float | None]]:
+    for each in totals:
+        labels = (each.user, each.group)
+        yield "ds01_user_lease_seconds_total", labels, each.leased
+        yield "ds01_user_held_seconds_total", labels, each.held
+        yield "ds01_user_idle_seconds_total", labels, each.idle
+        yield "ds01_user_used_seconds_total", labels, each.used
 
 
 def _tick(view: ServerView, tick: Mapping[str, Any]) -> Iterator[tuple[str, Values, float | None]]:

@@ -14,14 +14,14 @@ from ds01.observe.metrics.exposition import exposition
 from ds01.observe.metrics.families import metric_families, names
 from tests import metrics_page
 from tests.harness import NOON
-from tests.server_views import full_view, held_slot, leased_slot, make_slot, make_user
+from tests.server_views import TOTALS, full_view, held_slot, leased_slot, make_slot, make_user
 
 TICK = {"looked_at": 2, "errors": [{"why": "x"}], "unknown": []}
 
 
 def values(view: ServerView, name: str, tick: dict[str, object] | None = None) -> dict[tuple[str, ...], float]:
     """Return the samples of a metric by their labels."""
-    families = metric_families(view, TICK if tick is None else tick, version="1.2")
+    families = metric_families(view, TICK if tick is None else tick, TOTALS, version="1.2")
     return {
         sample.labels: sample.value
         for family in families
@@ -35,12 +35,12 @@ def by_slot(view: ServerView, name: str) -> dict[str, float]:
 
 
 def test_a_server_with_everything_has_every_metric() -> None:
-    families = metric_families(full_view(), TICK, version="1.2")
+    families = metric_families(full_view(), TICK, TOTALS, version="1.2")
     assert names(families) == {definition.name for definition in DEFINITIONS}
 
 
 def test_every_sample_has_a_value_for_each_label() -> None:
-    for family in metric_families(full_view(), TICK, version="1.2"):
+    for family in metric_families(full_view(), TICK, TOTALS, version="1.2"):
         assert all(len(sample.labels) == len(family.definition.labels) for sample in family.samples)
 
 
@@ -116,7 +116,9 @@ def test_an_unhealthy_gpu_is_marked() -> None:
 
 def test_without_a_tick_there_are_no_figures_of_one() -> None:
     view = full_view(tick=TickView(None, None, None, ()))
-    assert not [name for name in names(metric_families(view, {}, version="1.2")) if name.startswith("ds01_tick")]
+    assert not [
+        name for name in names(metric_families(view, {}, TOTALS, version="1.2")) if name.startswith("ds01_tick")
+    ]
 
 
 def test_the_ticks_figures() -> None:
@@ -142,12 +144,18 @@ def test_several_uses_of_a_slot_are_counted() -> None:
 
 
 def test_the_text_has_help_and_type_of_everything() -> None:
-    text = exposition(metric_families(full_view(), TICK, version="1.2"))
+    text = exposition(metric_families(full_view(), TICK, TOTALS, version="1.2"))
     parsed = {family.name: family for family in text_string_to_metric_families(text)}
     assert {name: (family.documentation, family.type) for name, family in parsed.items()} == {
-        definition.name: (definition.help, "gauge") for definition in DEFINITIONS
+        definition.name.removesuffix("_total"): (definition.help, "counter" if definition.counter else "gauge")
+        for definition in DEFINITIONS
     }
 
 
 def test_the_page_has_every_metric() -> None:
     assert metrics_page.page() == metrics_page.PAGE.read_text("utf-8")
+
+
+def test_totals_are_by_user_and_group() -> None:
+    assert values(full_view(), "ds01_user_lease_seconds_total") == {("alice", "students"): 7200}
+    assert values(full_view(), "ds01_user_used_seconds_total") == {("alice", "students"): 1800}
