@@ -16,11 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # started as a fol
 
 from tests.bench.allocation import allocation
 from tests.bench.bed import DS01, docker_version
+from tests.bench.dashboard import dashboard
 from tests.bench.programs import life, listing, start_up
 from tests.bench.tick import on_real_docker, on_simulated_engine
 from tests.bench.view import view
 
-ALL = ("start", "allocation", "view", "tick", "docker-tick", "life", "list")
+ALL = ("start", "allocation", "view", "tick", "docker-tick", "life", "list", "dashboard")
 
 
 def main() -> None:
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 400], help="containers in the list")
     parser.add_argument("--ticked", type=int, nargs="+", default=[50, 200, 400], help="containers of a tick")
     parser.add_argument("--programs", nargs="+", default=[], help="frozen ds01s whose start is measured too")
+    parser.add_argument("--rest", type=float, default=60, help="seconds of the dashboard at rest (default 60)")
     options = parser.parse_args()
     # Ended like this, it still removes what it made.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -51,6 +53,8 @@ def main() -> None:
         life(options.runs)
     if docker and "list" in options.only:
         listing(options.sizes, options.runs)
+    if "dashboard" in options.only:
+        dashboard([str(DS01), *options.programs], options.runs, options.rest)
 
 
 if __name__ == "__main__":
