@@ -6,6 +6,7 @@ DS01_WRITE_SCREENS=1 writes them instead: look at what changed.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,3 +144,9 @@ def test_without_colours_each_screen_says_the_same(sample: Sample) -> None:
         for span in line:
             colours.setdefault(span.text.strip(), set()).add(span.style & (GREEN | YELLOW | RED | CYAN))
     assert not {text: found for text, found in colours.items() if len(found) > 1 and text not in ("", "–")}
+
+
+def test_the_page_about_the_dashboard_shows_a_kept_screen() -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs" / "dashboard.md").read_text("utf-8")
+    (name, shown), *others = re.findall(r"<!-- screen ([\w-]+) -->\n```text\n(.*?)```", page, re.DOTALL)
+    assert shown == re.sub(r"\n{3,}", "\n\n", (KEPT / f"{name}.txt").read_text()) and not others
