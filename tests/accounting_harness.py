@@ -86,10 +86,16 @@ class AccountingHarness:
 
 
 def lease_times(record: Record, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Yield when each slot of a record was leased, from its history alone."""
+    """Yield when each slot of a record was leased, from its history alone.
+
+    What was started outside ds01, and stopped before ds01 looked, has had no lease: a lease would be held.
+    """
     begin: datetime | None = None
-    for step in record.history:
+    for step, following in zip(record.history, [*record.history[1:], None], strict=True):
         if begin is None and step.to not in WITHOUT_LEASE:
+            is_over = following is not None and following.to is State.STOPPED
+            if step.actor == "observed" and is_over and following is not None and following.actor == "observed":
+                continue
             begin = min(record.created_at, step.at) if step.source is None else step.at
         elif begin is not None and step.to in WITHOUT_LEASE:
             yield begin, step.at

@@ -13,7 +13,7 @@ from datetime import datetime
 from ds01.dataclass import dataclass
 from ds01.gpus.model import SlotRef
 from ds01.observe.accounting.times import to_number
-from ds01.records.record import Record
+from ds01.records.record import HistoryEntry, Record
 from ds01.records.state_machine import State
 from ds01.records.store.record_files import UnreadableRecord
 
@@ -225,15 +225,23 @@ def _insert_grants(connection: sqlite3.Connection, record: Record, slots: Iterab
                     _enter(connection, lease, state, at)
 
 
+def _is_unnoticed(start: HistoryEntry, stop: HistoryEntry | None) -> bool:
+    """Return whether a start was only found together with the stop that followed it."""
+    return stop is not None and stop.to is State.STOPPED and start.actor == stop.actor == "observed"
+
+
 def _grants(record: Record) -> list[tuple[int, list[tuple[str | None, int]]]]:
-    """Return the leases in a record's history: when each began, and its changes (state None: its end)."""
+    """Return the leases in a record's history: when each began, and its changes (state None: its end).
+
+    What was started outside ds01, and stopped before ds01 looked, got no lease.
+    """
     grants: list[tuple[int, list[tuple[str | None, int]]]] = []
     is_open = False
-    for step in record.history:
+    for step, following in zip(record.history, [*record.history[1:], None], strict=True):
         if step.source is None:
             grants.append((to_number(min(record.created_at, step.at)), []))
             is_open = True
-        elif not is_open and step.to not in _WITHOUT_LEASE:
+        elif not is_open and step.to not in _WITHOUT_LEASE and not _is_unnoticed(step, following):
             grants.append((to_number(step.at), []))
             is_open = True
         if is_open and step.to in _WITHOUT_LEASE:
