@@ -36,6 +36,7 @@ def run_tick(installation: Installation, *, dry_run: bool) -> TickReport | None:
 def _run(installation: Installation, dry_run: bool) -> TickReport:
     """Run the tick, and write tick.json, even if the tick could not start."""
     settings, ledger = installation.settings, installation.ledger
+    observed = False
     try:
         installation.policy, problem, sources = load_policy_or_last_good(settings.config, ledger, installation.now())
     except PolicyUnreadable as error:
@@ -46,6 +47,7 @@ def _run(installation: Installation, dry_run: bool) -> TickReport:
         failure = None if dry_run or sources is None else _keep_policy(installation, sources, None)
         tick = _create_tick(installation, dry_run)
         report = tick.run()
+        observed = tick.observed is not None
         report.errors += [ReportItem("", "policy", problem)] if problem else []
         for emptied in installation.policy.last_good_members:
             report.unknown.append(ReportItem("", "members", f"{emptied}; delete the file if that is intended"))
@@ -61,7 +63,8 @@ def _run(installation: Installation, dry_run: bool) -> TickReport:
         files.delete_stale_temporaries(settings.log)
         _store(installation, report)
         _write_views(installation, report)
-        _measure_disk_use(installation, report)
+        if observed:  # or nothing is asked a second time
+            _measure_disk_use(installation, report)
     return report
 
 
@@ -88,8 +91,6 @@ def _write_views(installation: Installation, report: TickReport) -> None:
 
 def _measure_disk_use(installation: Installation, report: TickReport) -> None:
     """Measure disk use, as the last of all, since it can take minutes. What cannot be measured fails nothing."""
-    if "policy" not in vars(installation) or report.clock_is_doubted:
-        return
     try:
         problems = measure_disk_use(installation.context)
     except Exception as error:

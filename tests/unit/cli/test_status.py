@@ -11,8 +11,9 @@ from tests.command_line import CommandLine
 
 
 def without_the_machine(text: str) -> list[str]:
-    """The lines, without the one whose numbers belong to the machine of the test."""
-    return [line for line in text.splitlines() if "containers running" not in line and "container running" not in line]
+    """The lines, without those whose numbers belong to the machine of the test."""
+    machine = ("containers running", "container running", "Disk use")
+    return [line for line in text.splitlines() if not any(words in line for words in machine)]
 
 
 @pytest.mark.in_process
