@@ -27,7 +27,7 @@ small, .muted { color: var(--muted); font-size: .875rem; }
 .alert { color: var(--alert); }
 .good { color: var(--good); }
 .made { color: var(--muted); margin: .3rem 0 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 13rem), 1fr)); gap: .75rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 9.5rem), 1fr)); gap: .75rem; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .85rem; }
 .tile strong { display: block; font-size: 1.5rem; line-height: 1.25; }
 .tile > * { margin: 0; }
@@ -57,9 +57,11 @@ figure { margin: 1.5rem 0 0; break-inside: avoid; }
 figcaption { margin-bottom: .4rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; padding: 0; font-size: .875rem; }
 .legend svg, .sample { display: inline-block; width: 1.1rem; height: .7rem; margin-right: .4rem; }
-.bars td:nth-child(2) { width: 55%; }
+.bars { table-layout: fixed; }
+.bars .label { width: 24%; }
+.bars .value { width: 24%; text-align: right; }
 .bars th, .bars td { border: 0; padding: .15rem .6rem .15rem 0; font-size: .9375rem; }
-.bars th { max-width: 14rem; color: var(--text); font-weight: 400; }
+.bars th { color: var(--text); font-weight: 400; }
 .bars .bar { height: 1rem; margin: .2rem 0; }
 .plot { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .15rem .5rem; font-size: .8125rem;
   color: var(--muted); }
@@ -84,8 +86,12 @@ footer, footer p { color: var(--muted); font-size: .875rem; }
   .cards .bar { width: 100%; }
 }
 @media (max-width: 46rem) {
-  .bars td:nth-child(2) { width: 40%; }
-  .bars .bar { min-width: 3rem; }
+  .bars, .bars tbody { display: block; }
+  .bars tbody tr { display: grid; grid-template-columns: minmax(0, 1fr) auto; margin-bottom: .35rem; }
+  .bars th, .bars td { display: block; padding: 0; }
+  .bars .label, .bars .value { width: auto; }
+  .bars .value { grid-row: 1; grid-column: 2; padding-left: .75rem; }
+  .bars .drawing { grid-column: 1 / -1; }
 }
 @media print {
   body { padding: 0; max-width: none; font-size: 10pt; }

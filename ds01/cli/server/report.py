@@ -12,6 +12,7 @@ from ds01.api.seeing.report import GetReport, Report, ReportBy, ReportRow
 from ds01.api.seeing.report_csv import report_csv
 from ds01.cli.command.definition import command as verb
 from ds01.cli.command.definition import option_group
+from ds01.cli.command.page_output import refuse_html_with, write_page
 from ds01.cli.command.period import OPTIONS, PeriodOptions
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
@@ -42,15 +43,33 @@ LONGEST_NAME = 16  # a longer one is cut before a column is left out
     help="What the rows are. Default: user.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--html", metavar="FILE", help="Write a page with charts, by all of these; `-` is standard output.")
 @click.option("--anonymous", is_flag=True, help="Numbers in place of users, projects and images.")
-def command(session: Session, period: PeriodOptions, month: str | None, by: str, as_csv: bool, anonymous: bool) -> None:
+def command(
+    session: Session,
+    period: PeriodOptions,
+    month: str | None,
+    by: str,
+    as_csv: bool,
+    html: str | None,
+    anonymous: bool,
+) -> None:
     """Show who leased GPUs, how much of it was held, idle and used, and the energy that it took.
 
-    Administrators see everybody. Others see groups, GPUs, and their own share beside the sum of all others.
+    Administrators see everybody. Others see groups, GPUs, and their own share beside the sum of all others. The page of
+    --html has the same rows, and everybody on the server can read the file.
     """
     if as_csv and session.as_json:
         raise UsageError("--csv cannot be combined with --json", why="both print one document")
+    if html is not None and (as_csv or session.as_json):
+        raise refuse_html_with("--csv" if as_csv else "--json")
     since, until = _resolve(session.now(), period, month)
+    if html is not None:
+        from ds01.pages.report.page import report_page
+
+        reports = [session.run(GetReport(since, until, kind, anonymous)) for kind in ReportBy]
+        write_page(session, html, report_page(session.server_name, reports))
+        return
     report = session.run(GetReport(since, until, ReportBy(by), anonymous))
     session.write_document(vars(report))
     if session.as_json:

@@ -20,6 +20,7 @@ from ds01.observe.disk_use.measure import measure_disk_use
 from ds01.observe.server.gather import gather_server_view
 from ds01.policy.sources import PolicySources
 from ds01.system import clock, files
+from ds01.system.host_name import host_name
 
 ACCOUNTING = "accounting"  # an action in the report
 
@@ -135,7 +136,12 @@ def _write_monthly_report(installation: Installation, report: TickReport) -> Non
 
     try:
         write_monthly_report(
-            installation.ledger, installation.settings.log, settings, installation.now(), clock.server_zone()
+            installation.ledger,
+            installation.settings.log,
+            settings,
+            installation.now(),
+            clock.server_zone(),
+            server=installation.policy.server_name or host_name(),
         )
     except Exception as error:
         report.add_error("", "report.monthly", error)

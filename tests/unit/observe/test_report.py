@@ -275,11 +275,13 @@ def test_the_report_of_a_month_is_written_once_when_the_month_is_over(
 
     def write(now: datetime) -> list[str]:
         settings = ReportSettings(monthly=str(folder))
-        write_monthly_report(harness.ledger, accounting.log, settings, now, BERLIN)
+        write_monthly_report(harness.ledger, accounting.log, settings, now, BERLIN, server="gpu.example.org")
         return sorted(path.name for path in folder.iterdir())
 
     harness.clock.advance(days=2)
-    assert write(harness.clock()) == ["ds01-report-2026-11.csv", "ds01-report-2026-11.json"]
+    assert write(harness.clock()) == [f"ds01-report-2026-11.{kind}" for kind in ("csv", "html", "json")]
+    page = (folder / "ds01-report-2026-11.html").read_text()
+    assert page.startswith("<!doctype html>") and "gpu.example.org" in page and "<bdi>alice</bdi>" in page
     document: dict[str, Any] = json.loads((folder / "ds01-report-2026-11.json").read_text())
     assert document["until"] == "2026-11-30T23:00:00Z"
     assert document["total"]["leased"] == 11 * 3600

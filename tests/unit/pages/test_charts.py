@@ -48,8 +48,13 @@ def test_an_unknown_bar_is_not_empty_but_unknown() -> None:
     assert find(stacked_bar((0,), 100), "rect", "unknown") == []
 
 
+def test_the_unknown_end_of_a_bar_has_its_length() -> None:
+    (first, end) = find(stacked_bar((25,), 100, unknown=50), "rect")[1:]
+    assert (first["class"], end["class"], end["x"], end["width"]) == ("c1", "unknown", "250", "500")
+
+
 def test_bars_have_their_numbers_in_words() -> None:
-    page = render(bar_chart("Hours", [Bar("alice", (3.0,), "3 h")], label="User"))
+    page = render(bar_chart("Hours", [Bar("alice", (3.0,), "3 h")]))
     assert "alice" in page and "3 h" in page
 
 

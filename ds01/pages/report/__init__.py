@@ -1,0 +1,1 @@
+"""The page of a period: `ds01 report --html`."""
