@@ -83,6 +83,27 @@ def test_keys_change_the_view(start: type[Shell]) -> None:
     assert "code=0" in shell.expect_end()
 
 
+def test_ctrl_z_stops_it_and_fg_brings_it_back(programs: Programs) -> None:
+    command = shlex.join(programs.command("dashboard"))
+    shell = Typist(["bash", "--norc", "--noprofile"], programs.environment | {"PS1": "prompt> "})
+    try:
+        shell.expect("prompt> ")
+        shell.type(f"{command}\r")
+        shell.expect("2g.10gb")
+        shell.type("\x1a")
+        shell.expect(MAIN)
+        shell.expect("prompt> ")
+        shell.type("fg\r")
+        shell.expect(ALTERNATE)
+        shell.expect("2g.10gb")
+        shell.type("q")
+        shell.expect("prompt> ")
+        shell.type("echo code=$?\r")
+        shell.expect("code=0")
+    finally:
+        shell.close()
+
+
 def test_it_follows_the_size_of_the_terminal(start: type[Shell]) -> None:
     shell = start()
     shell.typist.expect("2g.10gb")
@@ -156,6 +177,13 @@ def test_a_terminal_without_utf8_gets_ascii(start: type[Shell]) -> None:
     shell = start(LANG="en_US.ISO-8859-1", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
     seen = shell.typist.expect("`1:0")
     assert seen.isascii() and "^v select" in seen
+    shell.typist.type("q")
+    assert "code=0" in shell.expect_end()
+
+
+def test_utf8_is_used_if_the_named_locale_is_not_installed(start: type[Shell]) -> None:
+    shell = start(LANG="xx_YY.UTF-8", LC_ALL="xx_YY.utf8")
+    shell.typist.expect("└1:0")
     shell.typist.type("q")
     assert "code=0" in shell.expect_end()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import curses
+import locale
 import os
 import re
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from contextlib import suppress
 from ds01.cli.dashboard import screen as styles
 from ds01.cli.dashboard.guard import Guard
 from ds01.cli.dashboard.screen import Line, Screen
-from ds01.cli.ui.output import terminal_type, use_terminal_type
+from ds01.cli.ui.output import names_utf8, terminal_type, use_terminal_type
 from ds01.cli.ui.width import text_width
 from ds01.errors import UsageError
 
@@ -198,7 +199,10 @@ def _key_name(key: str | int) -> str | None:
 
 
 def _set_up() -> None:
-    """Let curses read what the terminal can do: of its type, or of the family that the type names."""
+    """Let curses read what the terminal can do, by its type or the family that the type names, and how it encodes."""
+    if names_utf8() and locale.nl_langinfo(locale.CODESET) != "UTF-8":
+        with suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, "C.UTF-8")  # the named locale is not installed on this server
     name = terminal_type()
     family = name.partition("-")[0]
     for candidate in dict.fromkeys((name, family, f"{family}-256color")):

@@ -68,6 +68,12 @@ def terminal_type() -> str:
     return os.environ.get("TERM") or "unknown"
 
 
+def names_utf8() -> bool:
+    """Return whether the environment names a locale in UTF-8, installed or not: SSH hands on the client's."""
+    locale = next(filter(None, (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    return locale.lower().replace("-", "").partition(".")[2].startswith("utf8")
+
+
 def use_terminal_type(name: str) -> None:
     """Let libraries treat the terminal as one of this type."""
     os.environ["TERM"] = name
