@@ -36,6 +36,7 @@ def public_view(view: ServerView, *, names: bool) -> ServerView:
         outside=outside,
         tick=tick,
         disks=disks,
+        disk_use=view.disk_use if names else (),
         # Made again, since those of the view contain names and commands.
         complaints=find_complaints(
             view.at, tick=tick, gpus=view.gpus, slots=slots, containers=containers, outside=outside, disks=disks

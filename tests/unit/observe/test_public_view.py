@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ds01.api.seeing.server_view import OutsideView, ProcessView, ServerView, TickView
+from ds01.api.seeing.server_view import DiskUseView, OutsideView, ProcessView, ServerView, TickView
 from ds01.observe.server.public_view import public_view
 from ds01.system.data import to_json
 from tests.pages.demo import NOW, SLOTS, VIEW, container
@@ -67,3 +67,9 @@ def test_complaints_are_still_made() -> None:
     complaints = public_view(FULL, names=False).complaints
     assert "3 is used outside ds01 by a process" in complaints
     assert any("the last tick could not do all of its work" in each for each in complaints)
+
+
+def test_disk_use_is_by_user_and_so_only_shown_with_names() -> None:
+    view = replace(VIEW, disk_use=(DiskUseView("workspaces", "amelie", 70001, 1 << 30, NOW),))
+    assert public_view(view, names=True).disk_use == view.disk_use
+    assert public_view(view, names=False).disk_use == ()
