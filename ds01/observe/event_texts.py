@@ -24,6 +24,7 @@ _RULES = {  # what the tick announces, by the rule of a warning
     "created": "it never ran, and its GPU is released",
     "removal": "it has been stopped for long and will be removed",
 }
+_COMPLETE = ("exited ", "stopped ", "killed ", "crashed")  # reasons that say what happened
 _REASONS = {  # why the tick acted; any other reason is shown as it is
     "idle": "it was idle",
     "max_runtime": "it reached its longest running time",
@@ -58,7 +59,8 @@ def _transition(event: Event) -> str:
     if trigger == "stop":
         hold = f"; GPU {gpus} is held" if gpus and _text(event, "to") == "held" else ""
         if event.actor == "observed":
-            return f"ended: {why or 'stopped outside ds01'}{hold}"
+            words = why or "stopped outside ds01"
+            return f"{words if words.startswith(_COMPLETE) else f'ended: {words}'}{hold}"
         return f"stopped{_by(event)}{_because(event)}{hold}"
     if trigger == "release":
         again = "" if why == "released" else _because(event)
