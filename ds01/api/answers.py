@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ds01.api.views import ContainerView, SlotView
 from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerSpec
-from ds01.gpus.model import Gpu, Refusal, SlotRef
+from ds01.gpus.model import Gpu, GpuRequest, Refusal, SlotRef
 from ds01.placement.allocation_input import SlotState
 from ds01.policy.model import Reservation, UserLimits
 from ds01.records.request import ContainerRequest
@@ -158,13 +158,15 @@ class LimitsView:
 class QueueRow:
     """A waiter with its position, from 1. `why`: the rule that keeps it waiting, or `suspended`; None: it is served.
 
-    `earliest`: when enough suitable GPUs are free if every lease ends when due; None: now, or unknown.
+    `earliest`: when enough suitable GPUs are free if every lease ends when due; None: now, or unknown. `request`: None
+    for users who are neither the owner nor an administrator.
     """
 
     id: str
     user: str
     name: str
-    request: ContainerRequest
+    gpus: GpuRequest
+    request: ContainerRequest | None
     priority: int
     since: datetime
     position: int

@@ -9,7 +9,7 @@ from ds01.api.server import CancelWait, ListQueue
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
 from ds01.cli.ui import tables
-from ds01.cli.ui.formats import format_duration
+from ds01.cli.ui.formats import format_duration, format_local_time
 from ds01.errors import UsageError
 
 # What a waiter waits for, by the rule that keeps it waiting.
@@ -44,8 +44,10 @@ def command(session: Session, arguments: tuple[str, ...]) -> None:
 
 
 def _row(session: Session, row: QueueRow) -> tuple[str, ...]:
-    gpus = row.request.gpus
+    gpus = row.gpus
     wanted_gpus = " ".join(part for part in (str(gpus.count or 1), gpus.profile or gpus.type.value) if part != "any")
     waits = format_duration(session.now() - row.since)
     why = WAITS_FOR.get(row.why, row.why or "")
+    if row.earliest is not None:
+        why += f", perhaps at {format_local_time(row.earliest, session.now())}"
     return (str(row.position), row.id, row.user, row.name, wanted_gpus, str(row.priority), waits, why)

@@ -61,10 +61,14 @@ def get_limits(call: Call, operation: GetLimits) -> LimitsView:
 
 
 def list_queue(call: Call, operation: ListQueue) -> tuple[QueueRow, ...]:
-    """Return the queue in order."""
+    """Return the queue in order; what others ask for besides GPUs is not shown to users."""
+    from dataclasses import replace
+
     from ds01.observe.queue import list_waiting
 
-    return list_waiting(call.context)
+    rows = list_waiting(call.context)
+    own = {waiter.id for waiter in waiters(call.context) if call.may(waiter.uid)}
+    return tuple(row if row.id in own else replace(row, request=None) for row in rows)
 
 
 def cancel_wait(call: Call, operation: CancelWait) -> None:

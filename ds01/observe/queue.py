@@ -42,7 +42,20 @@ def queue_rows(context: Context, inputs: AllocationInput, entries: Entries) -> t
         why = refusal.rule.value if refusal is not None else None
         if why is None and wait_queue.is_suspended(waiter):
             why = SUSPENDED
-        about = (waiter.id, waiter.user, waiter.request.name, waiter.request, waiter.priority, waiter.since)
-        rows.append(QueueRow(*about, position, why, refusal.earliest if refusal is not None else None))
+        request = waiter.request
+        rows.append(
+            QueueRow(
+                id=waiter.id,
+                user=waiter.user,
+                name=request.name,
+                gpus=request.gpus,
+                request=request,
+                priority=waiter.priority,
+                since=waiter.since,
+                position=position,
+                why=why,
+                earliest=refusal.earliest if refusal is not None else None,
+            )
+        )
         inputs = after_queue(inputs, wait_queue.as_queued_requests(context, [waiter], entries))
     return tuple(rows)

@@ -164,9 +164,7 @@ def _names(records: Sequence[Record], listed: Sequence[EngineContainer]) -> dict
 
 def _queue(context: Context, inputs: AllocationInput, observed: _Observed) -> tuple[WaitingView, ...]:
     return tuple(
-        WaitingView(
-            row.id, row.user, row.name, row.request.gpus, row.priority, row.since, row.position, row.why, row.earliest
-        )
+        WaitingView(row.id, row.user, row.name, row.gpus, row.priority, row.since, row.position, row.why, row.earliest)
         for row in queue_rows(context, inputs, observed.entries)
     )
 

@@ -206,8 +206,9 @@ def test_the_queue_is_shown_and_cancelled(ds: CommandLine) -> None:
         later(ds, minutes=5)
         assert f"1  {standing.id}  alice  thesis" in ds.ok("queue")
         (row,) = ds("queue", "--json").json["waiting"]
-        assert set(row) == {"id", "user", "name", "request", "priority", "since", "position", "why", "earliest"}
+        assert set(row) == {"id", "user", "name", "gpus", "request", "priority", "since", "position", "why", "earliest"}
         assert (row["position"], row["why"]) == (1, None)
+        assert row["request"]["image"] and ds("queue", "--json", who="bob").json["waiting"][0]["request"] is None
         ds.fails(2, "queue", "drop", standing.id)
         if os.geteuid() == 0:
             ds.fails(3, "queue", "cancel", standing.id, who="bob")
