@@ -44,6 +44,9 @@ def test_what_people_read(case: Case, ds: CommandLine, same_everywhere: None, mo
         section = run(case, Stage(ds, monkeypatch, exits))
     sections = page.read()
     if os.environ.get(page.WRITE):
+        assert "PYTEST_XDIST_WORKER" not in os.environ, (
+            "workers would overwrite each other's sections: run it without -n"
+        )
         page.write(sections | {case.title: section}, [known.title for known in CASES])
     elif section != sections.get(case.title, ""):
         pytest.fail(page.difference(sections.get(case.title, ""), section), pytrace=False)
