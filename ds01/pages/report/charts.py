@@ -28,6 +28,7 @@ TITLES = {
 def leases_chart(report: Report) -> Element:
     """Return how many slots were leased and held over time."""
     points = report.points
+    supply = f"; the server has {report.slots} now" if report.slots else ""
     return line_chart(
         "Leased GPUs",
         (
@@ -37,7 +38,7 @@ def leases_chart(report: Report) -> Element:
         _labels(points),
         unit="",
         top=float(report.slots) if report.slots and report.slots >= _most(points) else None,
-        note=f"Slots in the mean of each {_step(points)}; the server has {report.slots or 'an unknown number'} now.",
+        note=f"Slots in the mean of each {_step(points)}{supply}.",
     )
 
 

@@ -16,7 +16,9 @@ def in_hours(span: timedelta) -> float:
 
 def hours_text(span: timedelta | None) -> str:
     """Return a duration as `12.5 h`."""
-    return UNKNOWN if span is None else f"{number_text(in_hours(span))} h"
+    if span is None:
+        return UNKNOWN
+    return "below 0.1 h" if 0 < in_hours(span) < 0.05 else f"{number_text(in_hours(span))} h"
 
 
 def activity_parts(row: ReportRow) -> tuple[tuple[float, float, float], float]:

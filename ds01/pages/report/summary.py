@@ -16,7 +16,7 @@ from ds01.pages.report.figures import (
     used_text,
 )
 from ds01.pages.tables import card_table
-from ds01.pages.texts import size_text
+from ds01.pages.texts import count_text, size_text
 
 
 def summary_section(report: Report) -> Element:
@@ -27,15 +27,15 @@ def summary_section(report: Report) -> Element:
 def _tiles(report: Report) -> Iterator[Element]:
     total = report.total
     possible = "" if report.slots is None else _share(total.leased, report.slots * (report.until - report.since))
-    yield _tile("Leased", hours_text(total.leased), f"{number_text(total.leases)} leases{possible}")
+    yield _tile("Leased", hours_text(total.leased), f"{count_text(total.leases, 'lease')}{possible}")
     yield _tile("Used", hours_text(total.used), f"measured for {total.measured:.0%} of the running time")
     yield _tile("Idle", hours_text(total.idle), "running containers that did nothing")
     yield _tile("Held", hours_text(total.held), "by stopped containers")
-    if total.waits is not None:
+    if total.waits == 0:
+        yield _tile("Waiting", "none", "nobody waited in the queue")
+    elif total.waits is not None:
         longest = "" if total.wait_longest is None else f", longest {hours_text(total.wait_longest)}"
-        yield _tile(
-            "Waiting", hours_text(total.wait_mean) if total.waits else "none", f"mean of {total.waits} waits{longest}"
-        )
+        yield _tile("Waiting", hours_text(total.wait_mean), f"mean of {count_text(total.waits, 'wait')}{longest}")
     if total.idle_stops is not None:
         yield _tile("Idle stops", str(total.idle_stops), f"{count_or_unknown(total.extensions)} extensions")
     if report.gpu_energy_kwh is not None:

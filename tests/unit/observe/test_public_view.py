@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -25,7 +25,7 @@ FULL = replace(
     ),
     queue=(replace(VIEW.queue[0], id="4242.hidden"),),
     reservations=tuple(replace(each, reason="hidden") for each in VIEW.reservations),
-    outside=(OutsideView("3", "process", "hidden", "pia", 4242, NOW),),
+    outside=(OutsideView("3", "process", "hidden", "pia", 4242, NOW, "/opt/hidden"),),
     tick=TickView(NOW, 1.0, NOW, ("hidden._.1: /hidden: no space",)),
     disks=(replace(VIEW.disks[0], path="/hidden"),),
     complaints=("3 is used outside ds01 by hidden",),
@@ -42,6 +42,14 @@ def test_words_that_only_administrators_see_are_gone(names: bool) -> None:
     assert "hidden" in text(FULL)
     shown = text(public_view(FULL, names=names))
     assert "hidden" not in shown and "4242" not in shown and "pia" not in shown
+
+
+def test_a_new_part_of_the_view_is_not_shown_to_everybody_unseen() -> None:
+    """Whoever adds a field decides in `public_view` what everybody may see of it, and then adds it here."""
+    assert {field.name for field in fields(ServerView)} == {
+        "at", "driver", "simulated", "machine", "gpus", "slots", "supply", "containers", "users", "groups", "queue",
+        "reservations", "outside", "tick", "disks", "complaints", "unknown", "schema", "disk_use",
+    }  # fmt: skip
 
 
 def test_users_and_containers_are_named() -> None:

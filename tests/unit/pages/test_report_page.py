@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from ds01.api.seeing.report import Report, ReportBy, ReportRow
-from ds01.pages.report.figures import activity_parts, use_parts
+from ds01.pages.report.figures import activity_parts, hours_text, use_parts
 from ds01.pages.report.page import report_page
 from tests.pages.demo_report import demo_report
 
@@ -33,6 +33,11 @@ def test_hours_that_were_not_measured_are_unknown_and_not_unused() -> None:
     assert use_parts(row(used=3 * HOUR)) == ((3.0, 5.0, 2.0), 0.0)
     assert use_parts(row(used=3 * HOUR, measured=0.5)) == ((3.0, 1.0, 2.0), 4.0)
     assert use_parts(row(used=None, measured=0.0)) == ((0.0, 0.0, 2.0), 8.0)
+
+
+@pytest.mark.parametrize(("hours", "text"), [(0.0, "0 h"), (0.01, "below 0.1 h"), (2.5, "2.5 h"), (2000.0, "2 000 h")])
+def test_little_is_not_nothing(hours: float, text: str) -> None:
+    assert hours_text(hours * HOUR) == text
 
 
 def test_all_kinds_of_rows_are_on_the_page() -> None:
