@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from itertools import islice, zip_longest
+from itertools import zip_longest
 
 from ds01.api.seeing.server_view import ServerView
 from ds01.cli.dashboard.sample import Sample
@@ -38,6 +38,7 @@ from ds01.system.clock import to_server_zone
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 12
 WIDE = 100  # columns of the tree beside which the grid is shown
+MOST_MESSAGE_LINES = 2
 FRAME = 3  # lines: header, views, keys
 HEADINGS = 1
 FRESH, STALE = 5.0, 15.0  # seconds of age: below `live`, above a warning
@@ -53,7 +54,7 @@ def render(state: State, sample: Sample, width: int, height: int) -> tuple[State
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         text = f"{width}x{height} is too small: at least {LEAST_WIDTH}x{LEAST_HEIGHT}. q quits"
         return state, _screen([[Span(text)]], width, height)
-    message = _message(sample)
+    message = _message(sample, width)[:MOST_MESSAGE_LINES]
     rows = height - FRAME - len(message)
     state, body = _body(state, sample, width, rows)
     body += [()] * (rows - len(body))
@@ -66,9 +67,10 @@ def render_all(state: State, sample: Sample, width: int) -> Screen:
     table, view = TABLES[state.view], sample.view
     items = table.listed(state, sample)
     lines: list[Sequence[Span]] = [_header(sample, width)]
-    lines += [*lines_above(state.view, view)] if view is not None else []
+    lines += _wrapped_lines(lines_above(state.view, view), width) if view is not None else []
     lines += draw_table(table, state, sample, items, width, len(items), marks=False)
-    return _screen([*lines, *_message(sample)], width, len(lines) + 1)
+    lines += _message(sample, width)
+    return _screen(lines, width, len(lines))
 
 
 def _screen(lines: Sequence[Sequence[Span]], width: int, height: int) -> Screen:
@@ -88,9 +90,13 @@ def _body(state: State, sample: Sample, width: int, rows: int) -> tuple[State, l
 
 
 def _text(state: State, text: list[Line], width: int, rows: int) -> tuple[State, list[Line]]:
-    lines = [part for line in text for part in _wrapped(line, width)]
+    lines = _wrapped_lines(text, width)
     scroll = max(0, min(state.scroll, len(lines) - rows))
     return replace(state, scroll=scroll, page=rows), lines[scroll : scroll + rows]
+
+
+def _wrapped_lines(lines: Iterable[Line], width: int) -> list[Line]:
+    return [part for line in lines for part in _wrapped(line, width)]
 
 
 def _wrapped(line: Line, width: int) -> list[Line]:
@@ -106,7 +112,7 @@ def _wrapped(line: Line, width: int) -> list[Line]:
 def _list(state: State, sample: Sample, view: ServerView, width: int, rows: int) -> tuple[State, list[Line]]:
     table = TABLES[state.view]
     items = table.listed(state, sample)
-    above = [*islice(lines_above(state.view, view), rows // 3)]
+    above = _wrapped_lines(lines_above(state.view, view), width)[: rows // 3]
     page = rows - len(above) - HEADINGS
     beside = state.view is View.GPUS and width - WIDE - 2 >= GRID_WIDTH
     table_width = width - GRID_WIDTH - 2 if beside else width
@@ -171,12 +177,12 @@ def _views(state: State, sample: Sample, width: int) -> Line:
     return spread(spans, right, width) if right else fit(spans, width)
 
 
-def _message(sample: Sample) -> list[Line]:
-    """Return the line that says what is wrong with the data, if anything is."""
+def _message(sample: Sample, width: int) -> list[Line]:
+    """Return the lines that say what is wrong with the data, if anything is."""
     if sample.problem is not None:
-        return [(Span(clean(sample.problem), RED | BOLD),)]
+        return _wrapped((Span(clean(sample.problem), RED | BOLD),), width)
     unknown = sample.view.unknown if sample.view is not None else ()
-    return [(Span(clean("; ".join(unknown)), YELLOW),)] if unknown else []
+    return _wrapped((Span(clean("; ".join(unknown)), YELLOW),), width) if unknown else []
 
 
 def _keys(state: State, width: int) -> Line:

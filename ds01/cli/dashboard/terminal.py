@@ -98,9 +98,9 @@ class Terminal:
         self._guard.end()
 
     def size(self) -> tuple[int, int]:
-        """Return columns and rows as the terminal has them now."""
+        """Return columns and rows as the terminal has them now; 80x24 if it does not know."""
         size = os.get_terminal_size(1)
-        return size.columns, size.lines
+        return size.columns or 80, size.lines or 24
 
     def repaint(self) -> None:
         """Paint everything at the next paint, whatever is on the screen."""

@@ -122,6 +122,25 @@ def test_a_problem_stands_below_the_last_good_view(sample: Sample) -> None:
     assert "1m old" in screen.text().splitlines()[0] and "alice (alices-" in screen.text()
 
 
+def test_a_long_problem_takes_two_lines(sample: Sample) -> None:
+    words = "Docker does not answer: " + "waited " * 40
+    lines = screen_of(replace(sample, problem=words), 80, 24).text().splitlines()
+    assert lines[-3].startswith("Docker does not answer") and lines[-2].startswith("waited")
+    assert len(lines) == 24 and lines[-1].endswith("q quit")
+
+
+def test_long_lines_of_details_are_broken_under_their_beginning(sample: Sample) -> None:
+    assert sample.view is not None
+    containers = tuple(
+        replace(item, container=replace(item.container, image="registry.example/" + "part/" * 5 + "an image " * 9))
+        for item in sample.view.containers
+    )
+    long = replace(sample, view=replace(sample.view, containers=containers))
+    lines = screen_of(long, 80, 24, "down", "enter").text().splitlines()
+    number = next(number for number, line in enumerate(lines) if line.startswith("Image"))
+    assert lines[number + 1].startswith(" " * 12 + "image") or lines[number + 1].startswith(" " * 12 + "an image")
+
+
 def test_unknown_is_never_drawn_as_zero(sample: Sample) -> None:
     row = next(line for line in screen_of(sample, 80, 24).text().splitlines() if line.startswith("└1:2"))
     assert "░░░░    ?" in row and "0%" not in row and "0b" not in row
