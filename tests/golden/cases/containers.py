@@ -26,6 +26,14 @@ def _full(stage: Stage) -> str:
     return stage.ds.harness.full("alice")
 
 
+def _tick_often(stage: Stage) -> None:
+    for _ in range(12):
+        stage.ds.harness.clock.advance(minutes=5)
+        stage.ds.ok("tick", who="root")
+
+
+_used_little = outside("an hour with ticks", _tick_often)
+
 CASES = [
     Case("A container is started", "container-start thesis", (_CREATED,)),
     Case("A container that runs is started", "container-start thesis", (_RUNNING,)),
@@ -71,6 +79,8 @@ CASES = [
          ("container-deploy kept pytorch --background", "container-stop kept --force --release", _RUNNING,
           outside("docker start kept._.70001", lambda stage: stage.ds.engine.start("kept._.70001")))),
     Case("Stats without containers", "container-stats"),
+    Case("A stop after little use", "container-stop thesis --force",
+         ("container-deploy thesis pytorch --gpu-type full --background", _used_little)),
     Case("Stats that watch and print JSON", "container-stats --watch --json"),
     Case("An interval without a watch", "container-stats --interval 5"),
     Case("A container of AIME's tools is adopted", "container-adopt theirs", (_aime(),)),
