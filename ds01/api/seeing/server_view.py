@@ -33,8 +33,8 @@ class ServerSlot:
 
     `state`: free, leased, held, waiting, reserved, busy_outside, unhealthy. `until`: when the slot comes free if nobody
     acts. `deadline`: what happens next to its container automatically. `activity`: active, idle or unknown, as the last
-    tick judged a running container. `used_percent`: mean utilisation of the lease so far. `gpu_instance`: the id of
-    the MIG GPU instance, which NVML calls so.
+    tick judged a running container. `used_percent`: mean utilisation of the lease so far, in the last
+    3 days. `gpu_instance`: the id of the MIG GPU instance, which NVML calls so.
     """
 
     slot: str

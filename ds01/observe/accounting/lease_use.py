@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from ds01.dataclass import dataclass
@@ -21,6 +22,19 @@ FROM leases l JOIN samples s ON s.since >= max(l.since, ?) AND s.lease = l.id
 WHERE l.record = ? AND l.until IS NULL AND s.measured > 0
 GROUP BY l.uuid
 """
+
+# The samples of the last days only: with 56 slots, those of a week would take longer to read than the rest of a view.
+# Summed before they are joined, or SQLite searches them once for each lease.
+_PERCENTAGES = """
+SELECT l.record, l.uuid, 100.0 * s.used / s.measured
+FROM (
+    SELECT lease, sum(used) AS used, sum(measured) AS measured FROM samples
+    WHERE since >= (SELECT max(since) FROM samples) - ? AND measured > 0
+    GROUP BY lease
+) s JOIN leases l ON l.id = s.lease
+WHERE l.until IS NULL
+"""
+LOOKS_BACK = timedelta(days=3)
 
 
 @dataclass(frozen=True)
@@ -52,3 +66,25 @@ def read_lease_use(path: Path, record: str, since: datetime) -> Mapping[str, Lea
         )
         for uuid, count, measured, used, memory in rows
     }
+
+
+def read_utilisation_of_leases(path: Path) -> Mapping[tuple[str, str], float]:
+    """Return the mean utilisation of all current leases by record and UUID: since they began, in the last 3 days.
+
+    Empty if nothing was measured, or nothing can be read. The database is read again when a tick has written it.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return {}
+    return _read_utilisation(path, status.st_ino, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read_utilisation(path: Path, inode: int, written: int) -> Mapping[tuple[str, str], float]:
+    try:
+        with closing(open_to_read(path)) as connection:
+            rows = connection.execute(_PERCENTAGES, (LOOKS_BACK // timedelta(microseconds=1),)).fetchall()
+    except (Unusable, sqlite3.Error):
+        return {}
+    return {(record, uuid): percent for record, uuid, percent in rows}

@@ -6,8 +6,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 
-from ds01.api.seeing.server_view import DiskUseView, ServerContainer, ServerUser, ServerView, WaitingView
+from ds01.api.seeing.server_view import (
+    DiskUseView,
+    ServerContainer,
+    ServerSlot,
+    ServerUser,
+    ServerView,
+    WaitingView,
+)
 from ds01.dataclass import dataclass
 from ds01.engines.protocol import ContainerUsage, EngineContainer, EngineInfo
 from ds01.errors import Ds01Error, EngineUnreachable, GpusUnreachable
@@ -83,6 +91,7 @@ def gather_server_view(context: Context) -> ServerView:
         if observed.gpus is None
         else slot_views(inputs, views, activities, _names(records, observed.listed), find_owner)
     )
+    slots = _with_lease_use(slots, records, context.ledger.accounting_path)
     outside = outside_views(inputs, find_owner)
     gpus = gpu_views(observed.gpus.gpus if observed.gpus is not None else ())
     queue = _queue(context, inputs, observed)
@@ -160,6 +169,20 @@ def _names(records: Sequence[Record], listed: Sequence[EngineContainer]) -> dict
     """Return the full names of all containers by their Docker ids."""
     names = {container.id: container.name for container in listed}
     return names | {record.docker_id: record.container_name for record in records if record.docker_id}
+
+
+def _with_lease_use(slots: Sequence[ServerSlot], records: Sequence[Record], path: Path) -> tuple[ServerSlot, ...]:
+    """Return the slots with what was used of their leases, as far as the accounting knows."""
+    if not path.exists():
+        return tuple(slots)
+    from ds01.observe.accounting.lease_use import read_utilisation_of_leases  # SQLite takes time to load
+
+    used = read_utilisation_of_leases(path)
+    ids = {record.container_name: record.id for record in records if record.lease is not None}
+    return tuple(
+        replace(slot, used_percent=used.get((ids[slot.container], slot.uuid))) if slot.container in ids else slot
+        for slot in slots
+    )
 
 
 def _queue(context: Context, inputs: AllocationInput, observed: _Observed) -> tuple[WaitingView, ...]:

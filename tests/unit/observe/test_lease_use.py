@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from ds01.api.seeing.operations import GetServerView
 from ds01.errors import NotFound
 from ds01.gpus.simulated import SimulatedInventory
 from ds01.observe.accounting.lease_use import read_lease_use
@@ -88,3 +89,33 @@ def test_without_a_database_or_with_a_broken_one_nothing_is_said(bed: Accounting
 def test_advice_on_containers_of_others_is_refused(bed: AccountingHarness) -> None:
     with pytest.raises(NotFound):
         bed.harness.gate.advice(bed.harness.actor("bob"), ALICE_THESIS)
+
+
+def test_the_view_of_the_server_says_what_was_used_of_each_lease(bed: AccountingHarness) -> None:
+    boss = bed.harness.actor("boss")
+    bed.set_gpus(slot_1_0=0.0)
+    assert {slot.used_percent for slot in bed.harness.gate.run(boss, GetServerView()).slots} == {None}
+    ticks(bed, 2)
+    bed.set_gpus(slot_1_0=40.0)
+    ticks(bed, 1)
+    used = {slot.slot: slot.used_percent for slot in bed.harness.gate.run(boss, GetServerView()).slots}
+    assert used == {"0": None, "1:0": 20.0, "1:1": None, "1:2": None}
+
+
+def test_the_view_leaves_out_earlier_leases_and_old_measurements(bed: AccountingHarness) -> None:
+    alice, boss = bed.harness.actor("alice"), bed.harness.actor("boss")
+    bed.set_gpus(slot_1_0=90.0)
+    ticks(bed, 3)
+    bed.harness.gate.stop(alice, ALICE_THESIS, release=True)
+    bed.harness.gate.start(alice, ALICE_THESIS)
+    bed.set_gpus(slot_1_0=10.0)
+    ticks(bed, 2)
+    found = bed.harness.gate.run(boss, GetServerView()).slots
+    assert {slot.used_percent for slot in found if slot.user == "alice"} == {10.0}
+
+
+def test_the_view_is_shown_although_the_database_is_broken(bed: AccountingHarness) -> None:
+    ticks(bed, 2)
+    bed.path.write_bytes(b"broken")
+    slots = bed.harness.gate.run(bed.harness.actor("boss"), GetServerView()).slots
+    assert {slot.used_percent for slot in slots} == {None} and len(slots) == 4
