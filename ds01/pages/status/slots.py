@@ -101,7 +101,7 @@ def _next(slot: ServerSlot, now: datetime) -> Content:
 def _used(slot: ServerSlot) -> Content:
     if slot.used_percent is None:
         return None
-    return element("small", f"{percent_text(slot.used_percent)} since the lease began")
+    return element("small", f"{percent_text(slot.used_percent)} in the mean")
 
 
 def _memory_percent(slot: ServerSlot) -> float | None:
