@@ -28,7 +28,7 @@ from ds01.cli.ui.output import clear_screen
 from ds01.cli.ui.refresh import DEFAULT_INTERVAL, repeat_until_interrupted
 from ds01.errors import UsageError
 
-BAR_WIDTH = 6
+BAR_WIDTH = 4
 MOST_DISK_USERS = 3
 MOST_OUTSIDE = 5
 MOST_COMPLAINTS = 3  # on one screen; `ds01 doctor` has them all
@@ -90,7 +90,7 @@ def _show(session: Session, view: ServerView) -> None:
     for text in view.unknown:
         session.warn(text)
     if view.slots:
-        headings = ("SLOT", "KIND", "WHO", "FOR", "NEXT", "IDLE", "USE", "MEMORY")
+        headings = ("SLOT", "KIND", "WHO", "FOR", "USED", "IDLE", "NEXT", "NOW", "MEMORY")
         tables.print_table(headings, [_row(slot, view.at) for slot in view.slots], cut="WHO")
     for line in _lines(view):
         session.say(line)
@@ -114,12 +114,18 @@ def _row(slot: ServerSlot, now: datetime) -> tuple[str, ...]:
         slot.slot,
         kind,
         _holder(slot),
-        format_duration(now - slot.since) if slot.since and slot.container else "–",
+        _age(slot.since, now) if slot.container else "–",
+        percent_text(slot.used_percent) if slot.container else "–",
+        _age(slot.idle_since, now),
         _next(slot, now),
-        format_duration(now - slot.idle_since) if slot.idle_since else "–",
         f"{bar(slot.utilisation_percent, BAR_WIDTH)} {percent_text(slot.utilisation_percent)}",
         f"{'?' if slot.memory_used_bytes is None else used}/{size}",
     )
+
+
+def _age(since: datetime | None, now: datetime) -> str:
+    """Return how long ago it was, in its largest unit, so that the table fits a terminal."""
+    return "–" if since is None else format_duration(now - since).partition(" ")[0]
 
 
 def _holder(slot: ServerSlot) -> str:

@@ -30,11 +30,11 @@ def test_a_server_with_a_lease_a_hold_and_a_waiter(ds: CommandLine, monkeypatch:
         *lines, last = without_the_machine(ds.ok("status"))
     assert lines == [
         "gpu01: free 1 of 1 A100, 0 of 3 2g.10gb (next Tue 01 Dec 12:00)",
-        "SLOT  KIND     WHO                 FOR     NEXT                  IDLE  USE        MEMORY",
-        "0     A100     free                –       –                     –            0%  0b/40g",
-        "1:0   2g.10gb  alice (thesis)      1h 30m  idle stop in 1d 22h   –     ░░░░░░ ?   0b/10g",
-        "1:1   2g.10gb  bob (vision), held  1h 30m  hold ends in 22h 30m  –     ░░░░░░ ?   0b/10g",
-        "1:2   2g.10gb  bob (vision), held  1h 30m  hold ends in 22h 30m  –     ░░░░░░ ?   0b/10g",
+        "SLOT  KIND     WHO                 FOR  USED  IDLE  NEXT                  NOW      MEMORY",
+        "0     A100     free                –    –     –     –                          0%  0b/40g",
+        "1:0   2g.10gb  alice (thesis)      1h   ?     –     idle stop in 1d 22h   ░░░░ ?   0b/10g",
+        "1:1   2g.10gb  bob (vision), held  1h   ?     –     hold ends in 22h 30m  ░░░░ ?   0b/10g",
+        "1:2   2g.10gb  bob (vision), held  1h   ?     –     hold ends in 22h 30m  ░░░░ ?   0b/10g",
         "Queue: 1 waiting, first carol (thesis) for 0s, perhaps at Tue 01 Dec 12:00; `ds01 queue` shows all",
     ]
     assert re.fullmatch(r"Last tick: 0s ago, \d\.\d s", last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,10 @@ from ds01.api.seeing.server_view import ServerSlot, ServerView
 from ds01.errors import EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import GpuObservation, GpuProcess, GpuRequest, GpuType
 from ds01.gpus.simulated import SimulatedInventory
+from ds01.observe.accounting.database import open_to_write
+from ds01.observe.accounting.lease_book import add_missing
+from ds01.observe.accounting.recorder import transaction
+from ds01.observe.accounting.times import to_number
 from ds01.records.wait_queue import Waiter
 from tests.fault_injection import CHANGING_CALLS, READING_CALLS, FaultyEngine, StepCounter
 from tests.harness import Harness
@@ -209,6 +214,31 @@ def test_cpu_is_the_mean_since_the_last_tick(harness: Harness) -> None:
     harness.engine.set_usage(harness.full("alice"), cpu_nanoseconds=50 * 10**9, network_bytes=0)
     (item,) = see(harness).containers
     assert item.cpu_percent == pytest.approx(50)
+
+
+def test_what_was_used_of_a_lease_comes_from_the_ticks(harness: Harness) -> None:
+    deploy(harness, "alice")
+    (ref,) = harness.record("alice").gpus_fixed
+    connection = open_to_write(harness.ledger.accounting_path)
+    with closing(connection), transaction(connection):
+        record_lease = harness.record("alice")
+        add_missing(connection, [record_lease])
+        begin = to_number(harness.clock())
+        for number, percent in enumerate((0, 30)):
+            values = (begin + number * 10**8, begin + (number + 1) * 10**8, 10**8, 10**8 * percent // 100)
+            connection.execute(
+                "INSERT INTO samples (lease, since, until, active, idle, unknown, measured, used, memory, memory_time, "
+                "cpu, cpu_time, energy, energy_time) SELECT id, ?, ?, 0, 0, 0, ?, ?, 0, 0, 0, 0, 0, 0 FROM leases",
+                values,
+            )
+    harness.clock.advance(seconds=200)
+    slot = slot_of(see(harness), "alice")
+    assert slot.uuid == ref.uuid and slot.used_percent == pytest.approx(15)
+
+
+def test_use_that_was_never_measured_is_unknown(harness: Harness) -> None:
+    deploy(harness, "alice")
+    assert slot_of(see(harness), "alice").used_percent is None
 
 
 def test_a_tick_that_is_missing_is_a_complaint(harness: Harness) -> None:
