@@ -65,13 +65,13 @@ def _slot(item: GpuLine, sample: Sample, width: int) -> Cell:
 
 def _kind(item: GpuLine, sample: Sample, width: int) -> Cell:
     if isinstance(item, ServerGpu):
-        return Cell(clean(item.model), BOLD)
+        return _gpu_summary(item, sample)
     return Cell(item.profile or "whole", DIM)
 
 
 def _owner(item: GpuLine, sample: Sample, width: int) -> Cell:
     if isinstance(item, ServerGpu):
-        return _gpu_summary(item, sample)
+        return EMPTY
     style = STATE_STYLES.get(item.state, 0)
     if item.lost:
         return Cell(f"{holder_text(item.user, item.name)}, lost: {clean(item.why or '')}", RED)
@@ -88,17 +88,20 @@ def _owner(item: GpuLine, sample: Sample, width: int) -> Cell:
 
 
 def _gpu_summary(gpu: ServerGpu, sample: Sample) -> Cell:
+    """Return model, temperature, power and free instances, which extend over the columns of leases."""
+    model = clean(gpu.model.removeprefix("NVIDIA "))
     if gpu.unhealthy:
-        return Cell(clean(gpu.unhealthy), RED)
+        return Cell(f"{model}, {clean(gpu.unhealthy)}", RED)
     slots = [slot for slot in sample.view.slots if slot.gpu == gpu.index and not slot.lost] if sample.view else []
-    free = sum(slot.state == "free" for slot in slots)
-    parts = [
-        f"{UNKNOWN_TEXT if gpu.temperature_celsius is None else f'{gpu.temperature_celsius:.0f}'}°C",
-        f"{UNKNOWN_TEXT if gpu.power_watts is None else f'{gpu.power_watts:.0f}'}W",
-    ]
-    if len(slots) != 1:
-        parts.append(f"{free} of {format_count(len(slots), 'instance')} free" if slots else "no instances")
-    return Cell(" ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:]), BOLD)
+    temperature = UNKNOWN_TEXT if gpu.temperature_celsius is None else f"{gpu.temperature_celsius:.0f}"
+    power = UNKNOWN_TEXT if gpu.power_watts is None else f"{gpu.power_watts:.0f}"
+    parts = [model, f"{temperature}°C", f"{power}W"]
+    if not slots:
+        parts.append("no instances")
+    elif len(slots) > 1:
+        free = sum(slot.state == "free" for slot in slots)
+        parts.append(f"{free} of {format_count(len(slots), 'instance')} free")
+    return Cell(", ".join(parts), BOLD)
 
 
 def _held(item: GpuLine, sample: Sample, width: int) -> Cell:
@@ -177,7 +180,7 @@ def _order_next(item: GpuLine) -> float | None:
 TABLE: Table[GpuLine] = Table(
     columns=(
         Column("gpu", "GPU", 5, 0, _slot, _number),
-        Column("kind", "KIND", 9, 3, _kind, lambda item: getattr(item, "profile", None) or item.model),
+        Column("kind", "KIND", 8, 3, _kind, lambda item: getattr(item, "profile", None) or item.model, most=10),
         Column("who", "WHO", 14, 1, _owner, lambda item: getattr(item, "user", None), most=30),
         Column(
             "held", "HELD", 4, 5, _held, lambda item: _order_duration(item, "since"), most=6, right=True, falling=True
@@ -187,10 +190,10 @@ TABLE: Table[GpuLine] = Table(
             falling=True,
         ),
         Column("next", "NEXT", 13, 6, _next, _order_next, most=17),
-        Column("used", "USED", 4, 9, _used, lambda item: getattr(item, "used_percent", None), right=True),
-        Column("now", "NOW", 9, 2, _use, lambda item: item.utilisation_percent, most=15, falling=True),
-        Column("memory", "MEM", 6, 7, _memory, lambda item: item.memory_used_bytes, most=11, right=True, falling=True),
-        Column("hour", "HOUR", 6, 8, _curve, lambda item: item.utilisation_percent, most=30, falling=True),
+        Column("used", "USED", 4, 7, _used, lambda item: getattr(item, "used_percent", None), right=True),
+        Column("now", "NOW", 8, 2, _use, lambda item: item.utilisation_percent, most=15, falling=True),
+        Column("memory", "MEM", 6, 8, _memory, lambda item: item.memory_used_bytes, most=11, right=True, falling=True),
+        Column("hour", "HOUR", 5, 9, _curve, lambda item: item.utilisation_percent, most=30, falling=True),
         Column(
             "processes", "PROCS", 5, 10, _processes, lambda item: len(getattr(item, "processes", None) or ()),
             right=True, falling=True,

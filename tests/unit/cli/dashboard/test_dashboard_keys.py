@@ -122,7 +122,7 @@ def test_capital_o_reverses(sample: Sample) -> None:
 
 
 def test_unknown_values_are_sorted_last_in_both_directions(sample: Sample) -> None:
-    state = press(sample, *["o"] * 7)
+    state = press(sample, *["o"] * 8)
     assert state.order.column == "now"
     for each in (state, press(sample, "O", state=state)):
         values = [item.utilisation_percent for item in TABLES[View.GPUS].listed(each, sample)]
