@@ -147,10 +147,10 @@ def _headline(report: Report) -> str:
 
 def _explanations(report: Report) -> list[str]:
     """Return in two lines what the numbers mean."""
-    estimate = " ~: shared by MIG size." if any(row.energy_estimated for row in report.rows) else ""
+    estimate = " ~: by MIG size." if any(row.energy_estimated for row in report.rows) else ""
     return [
         "Hours of slots. HELD: of it by stopped containers. IDLE: running, judged idle.",
-        f"USED: utilisation x time, of the part that was MEASURED. ? is unknown.{estimate}",
+        f"USED: utilisation x time, where it was MEASURED; ? is unknown.{estimate}",
     ]
 
 
@@ -161,7 +161,7 @@ def _cells(row: ReportRow, report: Report) -> dict[str, str]:
         "HELD": _hours(row.held),
         "IDLE": _hours(row.idle),
         "USED": _hours(row.used),
-        "MEASURED": f"{row.measured:.0%}",
+        "MEASURED": NOTHING if row.leased == row.held else f"{row.measured:.0%}",
         "LEASES": str(row.leases),
         "WAITED": NOTHING if row.wait_mean is None else _hours(row.wait_mean),
         "STOPS": _count(row.idle_stops),

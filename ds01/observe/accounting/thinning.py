@@ -11,7 +11,7 @@ from ds01.observe.accounting.times import day_begin, hour_begin
 
 FULL_RESOLUTION = timedelta(days=7)
 HOURLY = timedelta(days=100)
-BATCH = 2_000  # rows of one tick: the first one after an upgrade must not take seconds
+BATCH = 1_500  # rows of one tick: the first one after an upgrade must not take seconds
 
 _OLDEST_SAMPLES = """
 SELECT rowid, lease, since, until, active, idle, unknown, measured, used, memory, memory_time, cpu, cpu_time, energy,
