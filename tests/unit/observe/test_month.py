@@ -17,6 +17,7 @@ import pytest
 from ds01.api.seeing.report import GetReport, Report, ReportBy
 from ds01.errors import Ds01Error
 from ds01.gpus.model import GpuRequest
+from ds01.observe.accounting.times import to_time
 from ds01.records.record import Record
 from ds01.records.state_machine import State
 from tests.accounting_harness import AccountingHarness, lease_sum, lease_times
@@ -26,7 +27,7 @@ BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
 DAYS = 30
 LIMIT = 60.0  # seconds of CPU time for a month
 POLICY = """\
-defaults: {max_mig_instances: 2, max_gpus_per_container: 2, max_containers_per_user: 3, idle_timeout: 20h,
+defaults: {max_mig_instances: 2, max_gpus_per_container: 2, max_containers_per_user: 3, idle_timeout: 4h,
            gpu_hold_after_stop: 6h, container_hold_after_stop: 40h, max_extension: 10h}
 groups:
   admins: {members: [boss], admin: true, max_mig_instances: null}
@@ -132,7 +133,7 @@ def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Month:
 
 def report(month: Month, by: ReportBy, **period: datetime) -> Report:
     harness = month.accounting.harness
-    bounds = {"since": BEGIN, "until": BEGIN + timedelta(days=DAYS)} | period
+    bounds = {"since": BEGIN, "until": BEGIN + timedelta(days=DAYS + 1)} | period
     found: Report = harness.gate.run(harness.actor("boss"), GetReport(bounds["since"], bounds["until"], by))
     return found
 
@@ -172,10 +173,20 @@ def assert_exact(month: Month) -> None:
     assert total.held == held(month)
 
 
+def assert_each_record(month: Month) -> None:
+    """Compare the database with each record, to see which one differs."""
+    for record in month.accounting.all_records():
+        now = month.accounting.harness.clock()
+        rows = month.accounting.rows("SELECT since, until FROM leases WHERE record = ?", record.id)
+        found = sum(((to_time(end) if end else now) - to_time(begin) for begin, end in rows), timedelta(0))
+        assert found == lease_sum([record], now), (record.container_name, rows, record.history)
+
+
 @pytest.mark.timeout(600)  # on a busy machine; it takes half a minute
 def test_a_month_adds_up_to_what_the_records_say(month: Month) -> None:
     began = time.process_time()
     month.play(DAYS)
+    assert_each_record(month)
     assert_exact(month)
     assert time.process_time() - began < LIMIT
     assert len(month.done) >= 12, month.done  # of 14; threads of the tick make the month a little different each time
