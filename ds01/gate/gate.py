@@ -50,6 +50,7 @@ HANDLERS = {
     "IsAdmin": "access.is_admin",
     "CheckOwner": "access.check_owner",
     "GetReport": "seeing.get_report",
+    "GetRecentUse": "seeing.get_recent_use",
     "GetServerView": "seeing.get_server_view",
     "GetMetrics": "seeing.get_metrics",
     "ListQueue": "server.list_queue",

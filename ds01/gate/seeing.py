@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
-from ds01.api.seeing.operations import GetMetrics, GetServerView
+from ds01.api.seeing.operations import GetMetrics, GetRecentUse, GetServerView, SlotUse
 from ds01.api.seeing.report import GetReport, Report
 from ds01.api.seeing.server_view import ProcessView, ServerContainer, ServerSlot, ServerView
 from ds01.errors import UsageError
@@ -21,6 +22,14 @@ def get_server_view(call: Call, operation: GetServerView) -> ServerView:
     if operation.public:
         return public_view(view, names=call.context.rules.policy.status_page_names)
     return view if call.context.rules.is_admin(call.actor) else without_others_details(view, call.actor.uid)
+
+
+def get_recent_use(call: Call, operation: GetRecentUse) -> tuple[SlotUse, ...]:
+    """Return the use of the last hour; empty if nothing was measured."""
+    from ds01.observe.accounting.lease_use import read_recent_use
+
+    context = call.context
+    return read_recent_use(context.ledger.accounting_path, context.clock() - timedelta(hours=1))
 
 
 def get_metrics(call: Call, operation: GetMetrics) -> str:

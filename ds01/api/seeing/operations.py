@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from ds01.api.operation import Access, Operation
@@ -17,6 +18,24 @@ class GetServerView(Operation[ServerView]):
     """
 
     public: bool = False
+
+    access: ClassVar[Access] = Access.EVERYBODY
+
+
+@dataclass(frozen=True)
+class SlotUse:
+    """What was measured of a leased slot from one tick to the next. `percent` None: its utilisation is unknown."""
+
+    uuid: str
+    user: str
+    since: datetime
+    until: datetime
+    percent: float | None
+
+
+@dataclass(frozen=True)
+class GetRecentUse(Operation[tuple[SlotUse, ...]]):
+    """Return the use of all leased slots in the last hour, as the ticks measured it, in the order of time."""
 
     access: ClassVar[Access] = Access.EVERYBODY
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ds01.api.seeing.events import ListEvents
-from ds01.api.seeing.operations import GetServerView
+from ds01.api.seeing.operations import GetRecentUse, GetServerView
 from ds01.cli.command.definition import BoundedInteger
 from ds01.cli.command.definition import command as verb
 from ds01.cli.session import Session
@@ -71,10 +71,14 @@ def command(session: Session, view: str, once: bool, interval: int | None) -> in
 
 
 def _print(session: Session, state: State) -> None:
+    from ds01.cli.dashboard.history import History
     from ds01.cli.dashboard.render import render_all
     from ds01.cli.dashboard.sample import Sample
     from ds01.cli.dashboard.state import View
 
     events = session.run(ListEvents(limit=MOST_EVENTS)) if state.view is View.EVENTS else None
-    screen = render_all(state, Sample(session.now(), session.run(GetServerView()), events=events), terminal_width())
+    history, recent = History(), session.run(GetRecentUse())
+    history.prefill(recent)
+    sample = Sample(session.now(), session.run(GetServerView()), events=events, history=history)
+    screen = render_all(state, sample, terminal_width())
     write_raw(screen.coloured_text() if supports_colours(sys.stdout) else screen.text(), sys.stdout)

@@ -1,4 +1,4 @@
-"""The utilisation of the last hour, minute by minute, from the dashboard's own samples."""
+"""The utilisation of the last hour, minute by minute: from the ticks before the dashboard began, then its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from ds01.api.seeing.operations import SlotUse
 from ds01.api.seeing.server_view import ServerView
 from ds01.cli.ui.bars import UNKNOWN
 from ds01.dataclass import dataclass
@@ -40,6 +41,15 @@ class History:
     def __init__(self) -> None:
         self._minutes: dict[str, deque[Minute]] = {}
         self._sampled: deque[int] = deque(maxlen=MINUTES)  # the minutes in which there was a sample
+
+    def prefill(self, uses: Iterable[SlotUse]) -> None:
+        """Begin with what the ticks measured before the dashboard was started. In the order of time."""
+        sampled: set[int] = set()
+        for use in uses:
+            for minute in range(minute_of(use.since), minute_of(use.until)):
+                self._add(f"slot {use.uuid}", minute, use.user, use.percent)
+                sampled.add(minute)
+        self._sampled.extend(sorted(sampled))
 
     def add(self, view: ServerView) -> None:
         """Add the utilisation of a view."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from ds01.api.seeing.events import ListEvents
-from ds01.api.seeing.operations import GetServerView
+from ds01.api.seeing.operations import GetRecentUse, GetServerView
 from ds01.cli.dashboard.history import History
 from ds01.cli.dashboard.keys import handle_key
 from ds01.cli.dashboard.render import FRESH, render
@@ -49,6 +49,7 @@ def show_dashboard(session: Session, state: State, interval: float) -> int:
             lambda: session.run(ListEvents(limit=MOST_EVENTS)),
             lambda: _write_byte(waking),
             interval=interval,
+            list_recent=lambda: session.run(GetRecentUse()),
         )
         try:
             terminal.enter()
@@ -126,6 +127,8 @@ class _Loop:
 
     def _draw(self) -> None:
         answer = self._sampler.answer
+        if answer.view is not None and self._sample.view is None:
+            self._history.prefill(answer.recent)
         if answer.view is not None and answer.view is not self._sample.view:
             self._history.add(answer.view)
         age = time.monotonic() - answer.at if answer.view is not None else 0.0

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from ds01.api.seeing.events import EventView
+from ds01.api.seeing.operations import SlotUse
 from ds01.api.seeing.server_view import ServerView
 from ds01.dataclass import dataclass
 from ds01.errors import Ds01Error
@@ -19,18 +20,22 @@ LONGEST_PAUSE = 60.0  # seconds
 
 @dataclass(frozen=True)
 class Answer:
-    """What was gathered last. `at`: when the view was, by the monotonic clock. `problem`: why there is no newer one."""
+    """What was gathered last. `at`: when the view was, by the monotonic clock. `problem`: why there is no newer one.
+
+    `recent`: what the ticks measured before the first view.
+    """
 
     view: ServerView | None = None
     at: float = 0.0
     problem: str | None = None
     events: tuple[EventView, ...] | None = None
+    recent: tuple[SlotUse, ...] = ()
 
 
 class Sampler:
     """Calls `gather` every `interval` seconds, and less often if that takes long. `wake` is called after each time.
 
-    `list_events` is called too while `wants_events` is set.
+    `list_events` is called too while `wants_events` is set, `list_recent` before the first view only.
     """
 
     def __init__(
@@ -40,9 +45,11 @@ class Sampler:
         wake: Callable[[], None],
         *,
         interval: float,
+        list_recent: Callable[[], tuple[SlotUse, ...]] = lambda: (),
     ) -> None:
         self._gather = gather
         self._list_events = list_events
+        self._list_recent = list_recent
         self._wake = wake
         self._interval = interval
         self._due = threading.Event()
@@ -85,17 +92,18 @@ class Sampler:
         return time.monotonic() - self._typed_at > REST_AFTER
 
     def _next_answer(self) -> Answer:
-        view, at, events = self.answer.view, self.answer.at, self.answer.events
+        view, at, events, recent = self.answer.view, self.answer.at, self.answer.events, self.answer.recent
         try:
+            recent = self._list_recent() if view is None else recent
             view = self._gather()
             at = time.monotonic()
             events = self._list_events() if self.wants_events else events
-            return Answer(view, at, None, events)
+            return Answer(view, at, None, events, recent)
         except Ds01Error as error:
             problem = ": ".join(part for part in (error.message, error.why) if part)
         except Exception as error:  # the screen stays, with the last good view
             problem = f"internal error in ds01: {type(error).__name__}: {error}"
-        return Answer(view, at, problem, events)
+        return Answer(view, at, problem, events, recent)
 
 
 def pause_after(cost: float, interval: float, *, resting: bool) -> float:

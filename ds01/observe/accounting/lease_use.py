@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
+from ds01.api.seeing.operations import SlotUse
 from ds01.dataclass import dataclass
 from ds01.observe.accounting.database import Unusable, open_to_read
-from ds01.observe.accounting.times import SECOND, duration, to_number
+from ds01.observe.accounting.times import SECOND, duration, to_number, to_time
 
 # Measurements of another time than the lease's, and those without a known utilisation, such as energy alone, are left
 # out. The time comes first, since it is what the table is sorted by.
@@ -33,6 +34,12 @@ FROM (
     GROUP BY lease
 ) s JOIN leases l ON l.id = s.lease
 WHERE l.until IS NULL
+"""
+_RECENT = """
+SELECT l.uuid, l.user, s.since, s.until, s.measured, s.used
+FROM samples s JOIN leases l ON l.id = s.lease
+WHERE s.since >= ? AND s.level = 0
+ORDER BY s.since
 """
 LOOKS_BACK = timedelta(days=3)
 
@@ -88,3 +95,16 @@ def _read_utilisation(path: Path, inode: int, written: int) -> Mapping[tuple[str
     except (Unusable, sqlite3.Error):
         return {}
     return {(record, uuid): percent for record, uuid, percent in rows}
+
+
+def read_recent_use(path: Path, since: datetime) -> tuple[SlotUse, ...]:
+    """Return what each tick measured of each leased slot since a time. Empty if nothing can be read."""
+    try:
+        with closing(open_to_read(path)) as connection:
+            rows = connection.execute(_RECENT, (to_number(since),)).fetchall()
+    except (Unusable, sqlite3.Error):
+        return ()
+    return tuple(
+        SlotUse(uuid, user, to_time(begin), to_time(end), 100 * used / measured if measured else None)
+        for uuid, user, begin, end, measured, used in rows
+    )

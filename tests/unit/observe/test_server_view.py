@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ds01.api.seeing.operations import GetServerView
+from ds01.api.seeing.operations import GetRecentUse, GetServerView
 from ds01.api.seeing.server_view import ServerSlot, ServerView
 from ds01.errors import EngineUnreachable, GpusUnreachable
 from ds01.gpus.model import GpuObservation, GpuProcess, GpuRequest, GpuType
@@ -21,6 +21,7 @@ from ds01.observe.accounting.lease_book import add_missing
 from ds01.observe.accounting.recorder import transaction
 from ds01.observe.accounting.times import to_number
 from ds01.records.wait_queue import Waiter
+from tests.accounting_harness import AccountingHarness
 from tests.fault_injection import CHANGING_CALLS, READING_CALLS, FaultyEngine, StepCounter
 from tests.harness import Harness
 from tests.tick_harness import TickHarness
@@ -234,6 +235,23 @@ def test_what_was_used_of_a_lease_comes_from_the_ticks(harness: Harness) -> None
     harness.clock.advance(seconds=200)
     slot = slot_of(see(harness), "alice")
     assert slot.uuid == ref.uuid and slot.used_percent == pytest.approx(15)
+
+
+def test_the_use_of_the_last_hour_is_that_of_the_ticks(harness: Harness) -> None:
+    accounting = AccountingHarness(harness)
+    deploy(harness, "alice", gpus=1)
+    (ref,) = harness.record("alice").gpus_fixed
+    accounting.set_gpus(**{f"slot_{ref.slot.replace(':', '_')}": 40.0})
+    for _ in range(3):
+        accounting.tick(minutes=5)
+    uses = harness.another_gate().run(harness.actor("bob"), GetRecentUse())
+    assert [(use.uuid, use.user) for use in uses] == [(ref.uuid, "alice")] * 2, (
+        "the first tick has nothing to compare with"
+    )
+    assert [use.percent for use in uses] == [40.0, 40.0]
+    assert uses[0].until == uses[1].since and uses[1].until == harness.clock()
+    harness.clock.advance(hours=2)
+    assert harness.another_gate().run(harness.actor("bob"), GetRecentUse()) == ()
 
 
 def test_use_that_was_never_measured_is_unknown(harness: Harness) -> None:

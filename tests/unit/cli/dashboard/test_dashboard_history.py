@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from ds01.api.seeing.operations import SlotUse
 from ds01.api.seeing.server_view import ServerView
-from ds01.cli.dashboard.history import MINUTES, History
+from ds01.cli.dashboard.history import MINUTES, History, Use
 from ds01.cli.dashboard.sample import Sample
 from tests.harness import NOON
 
@@ -84,3 +85,24 @@ def test_what_is_older_than_an_hour_is_forgotten(view: ServerView) -> None:
     for minute in range(62, 400):
         history.add(at(view, minute, 10.0, "bob"))
     assert all(len(minutes) <= MINUTES for minutes in history._minutes.values())
+
+
+def test_it_begins_with_what_the_ticks_measured(view: ServerView) -> None:
+    slot = view.slots[0]
+    history = History()
+    begin = NOON - timedelta(minutes=30)
+    history.prefill(
+        [
+            SlotUse(slot.uuid, "alice", begin, begin + timedelta(minutes=10), 100.0),
+            SlotUse(slot.uuid, "alice", begin + timedelta(minutes=10), begin + timedelta(minutes=20), None),
+        ]
+    )
+    assert history.curve(f"slot {slot.uuid}", NOON - timedelta(minutes=1), 6) == "   █░ "
+    assert history.grid(NOON - timedelta(minutes=1))["alice"] == [
+        None,
+        None,
+        None,
+        Use(100.0, 1.0),
+        Use(None, 1.0),
+        None,
+    ]
