@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -180,17 +181,30 @@ def test_lifecycle_reads_no_working_directory_home_or_terminal() -> None:
     assert not wrong
 
 
-def package_table() -> str:
-    """The table of docs/architecture.md."""
-    rows = [
-        f"| `{own}` | {', '.join(f'`{each}`' for each in sorted(others)) or '–'} |" for own, others in ALLOWED.items()
-    ]
-    return "\n".join(["| package | imports |", "|---|---|", *rows])
+def page_table() -> list[tuple[str, int, set[str]]]:
+    """The rows of the table of docs/architecture.md: package, lines of code in hundreds, imports."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    table = page.partition("<!-- packages -->\n")[2].partition("\n<!-- end of packages -->")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    return [(own.strip("`"), int(lines), set(re.findall(r"`([^`]+)`", others))) for own, lines, others in rows]
 
 
 def test_the_architecture_page_has_these_rules() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    assert page.partition("<!-- packages -->\n")[2].partition("\n<!-- end of packages -->")[0] == package_table()
+    assert [(own, others) for own, _, others in page_table()] == list(ALLOWED.items())
+
+
+def test_the_architecture_page_has_the_size_of_each_package() -> None:
+    """To a quarter, so that not every change needs a new number."""
+    sizes = dict.fromkeys(ALLOWED, 0)
+    for path in FILES:
+        if (own := rule_of(path)) is not None:
+            sizes[own] += len(path.read_text("utf-8").splitlines())
+    wrong = {
+        own: f"{lines}, and it has {sizes[own]} lines"
+        for own, lines, _ in page_table()
+        if not 0.75 * sizes[own] <= lines * 100 <= 1.25 * sizes[own] + 50
+    }
+    assert not wrong
 
 
 def test_no_package_has_more_than_fifteen_files_on_one_level() -> None:
