@@ -30,7 +30,7 @@ def _postponed(kind: T | None = None, /, *, frozen: bool = False) -> T | Callabl
     """Decorator: make a dataclass of a class when it is first instantiated or asked for its fields.
 
     Until then, a field with a `default_factory` is a class attribute of type Field, and the class itself has no
-    `__match_args__`. An instance that skips `__new__` (`object.__new__`) is complete only if the class is.
+    `__match_args__`. `object.__new__(kind)` does not trigger it: call it only for a class that is a dataclass by then.
     """
 
     def decorate(kind: T) -> T:

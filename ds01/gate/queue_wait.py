@@ -66,7 +66,7 @@ def wait(
 def _until_served(
     context: Context, waiter: Waiter, group: str, until: float | None, attempt: Attempt[T]
 ) -> Generator[Waiting, None, T]:
-    """Try until an attempt succeeds. `group`: the owner's at the beginning. Raises as `wait`."""
+    """Try until an attempt succeeds. `group`: the owner's group when the wait began. Raises what `wait` raises."""
     history = _WaitHistory(waiter.since)
     try:
         return (yield from _attempts(context, waiter, group, until, attempt, history))

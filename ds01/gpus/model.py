@@ -172,7 +172,7 @@ class ActiveLease:
 class GpuRequest:
     """The GPUs that a container requests.
 
-    `count` None: not specified; one slot, or CPU only if the quota is 0 or the server has no GPU.
+    `count` None: the user gave no number. Then it is one slot; but none if the quota is 0 or the server has no GPU.
     """
 
     count: int | None = None

@@ -101,8 +101,8 @@ def add_system_packages(text: str, packages: Iterable[str]) -> str:
     block_range = _system_block_range([line.rstrip("\r\n") for line in lines])
     if block_range is None:
         raise UsageError(
-            "the Dockerfile has no block of system packages from ds01",
-            why=f"the block is between the lines '{SYSTEM_BEGIN}' and '{SYSTEM_END}'",
+            "ds01 cannot add system packages to this Dockerfile",
+            why=f"it adds them between the lines '{SYSTEM_BEGIN}' and '{SYSTEM_END}', and does not find both",
             hint="add a line by hand: RUN apt-get update && apt-get install -y PACKAGE",
         )
     return "".join(

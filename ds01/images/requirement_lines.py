@@ -82,7 +82,7 @@ def check_requirement(requirement: str, *, in_file: bool = False) -> None:
         raise UsageError(
             f"'{shown}' is a file or a directory of yours",
             why="the build sees none of your directories",
-            hint="it can reach package indexes and repositories: name @ git+https://HOST/PATH",
+            hint="put it into a Git repository, and write: NAME @ git+https://HOST/PATH",
         )
     if re.search(r"\s[-#]", text) or text.endswith("\\"):
         raise UsageError(f"'{shown}' is more than one requirement to pip", hint=_EXAMPLE_HINT)

@@ -99,7 +99,10 @@ def adopt(
 
 
 def _adopt_again(context: Context, record: Record, listed: EngineContainer) -> tuple[Record, bool, tuple[str, ...]]:
-    """Return the result for a container that has a record; an adopted one gets today's limits again."""
+    """Return the result of `adopt` for a container that has a record already.
+
+    If it was adopted earlier, the limits of today are applied to it.
+    """
     if record.container_name != listed.name:
         raise InvalidState(
             f"{listed.name} is ds01's container {record.name}, renamed",

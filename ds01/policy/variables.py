@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-NAME_FORM = "letters, digits, _, - and ., beginning with a letter or _"
+NAME_FORM = "letters, digits, '_', '-' and '.', beginning with a letter or '_'"
 # ds01 sets these: they decide the home, the search path, and which GPUs a container sees.
 RESERVED_NAMES = ("HOME", "USER", "LOGNAME", "PATH", "ENV", "HF_HOME", "TORCH_HOME", "CUDA_DEVICE_ORDER")
 RESERVED_PREFIX = "NVIDIA_"

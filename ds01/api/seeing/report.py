@@ -98,7 +98,8 @@ class Report:
 class GetReport(Operation[Report]):
     """Return the report of a period, exact up to now. Raises UsageError.
 
-    Users who are no administrators see rows of groups and GPUs, and their own; the rows of others are added up.
+    Administrators see all rows. Other users see those of groups and GPUs, and their own rows among those of users,
+    projects and images; the remaining ones are summed up in one row.
     `anonymous`: numbers in place of the names of users, projects and images.
     """
 

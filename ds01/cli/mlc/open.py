@@ -24,9 +24,10 @@ from ds01.errors import NotFound, UsageError
 @click.argument("name", required=False)
 @assume_yes_option
 def command(session: Session, name: str | None, assume_yes: bool) -> None:
-    """Enter a container with a shell; starts it if needed. A container of AIME's own tools is adopted first.
+    """Enter a container with a shell; starts it if needed.
 
     When you leave, it is stopped, unless other programs run in it. With container-run it stays running.
+    A container created by AIME's tools is first taken over, as by container-adopt.
     """
     session.yes |= assume_yes
     if not session.has_terminal:

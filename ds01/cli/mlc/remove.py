@@ -21,7 +21,7 @@ from ds01.errors import InvalidState
 def command(session: Session, name: str | None, assume_yes: bool) -> None:
     """Remove a stopped container and the image that was created for it. Its workspace stays.
 
-    A container of AIME's own tools is adopted first. A running container has to be stopped first.
+    A container created by AIME's tools is first taken over, as by container-adopt. Stop a running container first.
     """
     session.yes |= assume_yes
     target = resolve_target(session, name, verb="remove", running=False)

@@ -30,7 +30,7 @@ def command(
 ) -> int | None:
     """Start a container in the background, as container-start does, and run COMMAND in it.
 
-    A container of AIME's own tools is adopted first. The exit code is COMMAND's.
+    A container created by AIME's tools is first taken over, as by container-adopt. The exit code is COMMAND's.
     """
     if command_words and session.as_json and not detach:
         raise UsageError("--json cannot be combined with the output of COMMAND", hint="-d suppresses the output")

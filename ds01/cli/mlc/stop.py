@@ -21,7 +21,7 @@ from ds01.cli.ui import formats, prompts
 def command(session: Session, name: str | None, assume_yes: bool) -> None:
     """Stop a container, as container-stop does: its programs get time to save, its GPU is held for a while.
 
-    A container of AIME's own tools is adopted first.
+    A container created by AIME's tools is first taken over, as by container-adopt.
     """
     session.yes |= assume_yes
     target = resolve_target(session, name, verb="stop", running=True)

@@ -108,7 +108,7 @@ class _ProjectSetup:
         return steps
 
     def retry_command(self, step: _SetupStep) -> str:
-        """Return the command that takes this step now: an image with a Dockerfile is built again from it."""
+        """Return the command that repeats this step. An image that has a Dockerfile by now is built from that."""
         if step.title == "Image" and find_source(self._session, self.name, None) is not None:
             return f"image-update {self.name} --rebuild"
         return step.command

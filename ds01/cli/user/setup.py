@@ -94,12 +94,12 @@ def command(
 
 
 def _set_up_ssh(session: Session, server: str) -> bool:
-    """Create the key, and print how to reach the server; return whether that worked. The other parts do not need it."""
+    """Create the key, and print how to reach the server; return whether that worked."""
     try:
         set_up_ssh(session, server, ask_passphrase=session.interactive)
     except Ds01Error as error:
         print_text(format_error(adapt_error(error, session.now())), error=True)
-        session.say("The other parts do not need it. `ssh-setup` repeats this one.")
+        session.say("The other parts do not need this one. `ssh-setup` repeats it.")
         return False
     return True
 

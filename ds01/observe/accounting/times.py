@@ -27,7 +27,7 @@ def to_time(number: int) -> datetime:
 
 
 def duration(number: int) -> timedelta:
-    """Return a difference of two numbers as a duration."""
+    """Return the duration of a number of microseconds, such as the difference of two times."""
     return timedelta(microseconds=number)
 
 

@@ -168,8 +168,7 @@ PROFILE = ValueType(
 )
 VARIABLE = ValueType(
     _variable,
-    f"a variable's name: {variables.NAME_FORM}; "
-    f"not {variables.RESERVED_PREFIX}* or {', '.join(variables.RESERVED_NAMES)}",
+    f"a name of {variables.NAME_FORM}, except {variables.RESERVED_PREFIX}*, {', '.join(variables.RESERVED_NAMES)}",
     {
         "pattern": f"^({variables.NAME_PATTERN.pattern})$",
         "not": {"pattern": f"^({variables.RESERVED_PREFIX}.*|{'|'.join(variables.RESERVED_NAMES)})$"},

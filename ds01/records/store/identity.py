@@ -91,7 +91,8 @@ DataRoot = tuple[int, int]
 class EngineIdentity:
     """The content of the file `engine`.
 
-    The engine's id, device and inode of its data root, and since when all recorded containers are missing.
+    It tells which engine the records belong to. `root`: device and inode of the engine's data root. `missing_since`:
+    since when the engine has listed none of the recorded containers.
     """
 
     id: str
