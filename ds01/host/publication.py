@@ -84,7 +84,7 @@ def _check_target(target: Path) -> None:
     raise Ds01Error(
         f"the page was not written: {target} is {kind}",
         why="only a page is replaced",
-        hint="remove it first, or choose another name; `-` is standard output",
+        hint="choose another name; `-` is standard output",
         code="page.not_written",
     )
 
