@@ -32,9 +32,7 @@ class AccountingHarness:
         self.log = self.harness.state / "log"
         self.log.mkdir(exist_ok=True)
         self.path = self.harness.ledger.accounting_path
-        events = EventLog(self.log / "events.jsonl", clock=self.harness.clock)
-        self.harness.emit = events.emit  # type: ignore[method-assign]
-        self.harness.set_context()
+        self.harness.log = EventLog(self.log / "events.jsonl", clock=self.harness.clock)
 
     def tick(self, **by: float) -> None:
         """Advance the time, run a tick that must be complete, and write the accounting."""

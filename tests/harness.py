@@ -21,6 +21,7 @@ from ds01.gpus.inventory import GpuInventory
 from ds01.gpus.model import GpuObservation, GpuRequest
 from ds01.gpus.requirements import DriverInfo
 from ds01.gpus.simulated import parse_inventory
+from ds01.journal.events import EventLog
 from ds01.journal.notices import Mailboxes
 from ds01.lifecycle.context.context import Context, open_context
 from ds01.policy.model import MountRoots, Policy
@@ -79,6 +80,7 @@ class Harness:
         self.read_policy: Callable[[], Policy] = lambda: self.policy
         self.ports_in_use: set[int] = set()  # by programs outside containers
         self.events: list[tuple[str, Mapping[str, Any]]] = []
+        self.log: EventLog | None = None  # takes the place of `events`
         self.slept: list[float] = []
         self.inventory: GpuInventory = parse_inventory(gpus)
         self.uuid = {slot.slot: slot.uuid for slot in self.inventory.observe().slots}
@@ -121,6 +123,9 @@ class Harness:
         return open_context(**usual | ports)
 
     def emit(self, kind: str, event: Mapping[str, Any]) -> None:
+        if self.log is not None:
+            self.log.emit(kind, event)
+            return
         self.events.append((kind, {key: to_json(value) for key, value in event.items()}))
 
     def another_gate(self, *, engine: Engine | None = None) -> Client:

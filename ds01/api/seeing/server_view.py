@@ -143,7 +143,7 @@ class ServerGroup:
 
 @dataclass(frozen=True)
 class WaitingView:
-    """A waiter: `why` as in the queue, `earliest`: when its GPUs may be free."""
+    """A waiter in the queue. `why`: the rule that keeps it waiting; `earliest`: when its GPUs may be free."""
 
     id: str
     user: str

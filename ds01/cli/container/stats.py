@@ -16,8 +16,7 @@ from ds01.cli.session import Session
 from ds01.cli.ui import tables
 from ds01.cli.ui.formats import format_gpus, format_size
 from ds01.cli.ui.output import clear_screen
-from ds01.cli.ui.refresh import DEFAULT_INTERVAL, repeat_until_interrupted
-from ds01.errors import UsageError
+from ds01.cli.ui.refresh import DEFAULT_INTERVAL, check_watch, repeat_until_interrupted
 
 
 @verb(example="container-stats my-thesis")
@@ -31,14 +30,7 @@ def command(session: Session, name: str | None, watch: bool, interval: int | Non
 
     Rates are bytes per second. A dash is unknown: a MIG instance without a counter, or the host's network.
     """
-    if watch and session.as_json:
-        raise UsageError(
-            "--watch cannot be combined with --json", hint="`--json` prints one document; run it repeatedly"
-        )
-    if interval is not None and not watch:
-        raise UsageError(
-            "--interval needs --watch", why="a single output has no interval", hint="`--watch --interval 5`"
-        )
+    check_watch(watch=watch, interval=interval, as_json=session.as_json)
     explain(session, "stats")
 
     def show_usage() -> None:

@@ -25,8 +25,7 @@ from ds01.cli.ui.formats import (
     format_size,
 )
 from ds01.cli.ui.output import clear_screen
-from ds01.cli.ui.refresh import DEFAULT_INTERVAL, repeat_until_interrupted
-from ds01.errors import UsageError
+from ds01.cli.ui.refresh import DEFAULT_INTERVAL, check_watch, repeat_until_interrupted
 
 BAR_WIDTH = 4
 MOST_DISK_USERS = 3
@@ -48,14 +47,7 @@ def command(session: Session, watch: bool, interval: int | None, hosts: bool, ht
     `?` and a shaded bar mean unknown: the hardware or the driver does not say. The page of --html has only what anybody
     may see: no images, ports or commands, and no names if the policy says so.
     """
-    if watch and session.as_json:
-        raise UsageError(
-            "--watch cannot be combined with --json", hint="`--json` prints one document; run it repeatedly"
-        )
-    if interval is not None and not watch:
-        raise UsageError(
-            "--interval needs --watch", why="a single output has no interval", hint="`--watch --interval 5`"
-        )
+    check_watch(watch=watch, interval=interval, as_json=session.as_json)
     if html is not None:
         for option, given in (("--watch", watch), ("--hosts", hosts), ("--json", session.as_json)):
             if given:

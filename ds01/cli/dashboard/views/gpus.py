@@ -46,7 +46,7 @@ def _items(sample: Sample, is_sorted: bool) -> Sequence[GpuLine]:
 
 
 def identity_of(item: GpuLine) -> str:
-    """Return what a line stands for."""
+    """Return the identity of the GPU or slot in a row, by which the selection follows it."""
     return f"gpu {item.uuid}" if isinstance(item, ServerGpu) else f"slot {item.uuid}"
 
 

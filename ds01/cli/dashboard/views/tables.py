@@ -22,7 +22,7 @@ TABLES: dict[View, Table[Any]] = {
 
 
 def lines_above(view: View, server: ServerView) -> Iterable[Line]:
-    """Return what stands above the table of a view."""
+    """Return the lines that a view shows above its table."""
     if view is View.QUEUE:
         return queue.above(server)
     if view is View.EVENTS:
